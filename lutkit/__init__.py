@@ -1,0 +1,41 @@
+"""lutkit makes the colour data that networks learn from, and reads, applies and checks LUTs.
+
+Importing it is quick: names are loaded when first used, so that neither numba nor torch comes along
+before it is needed.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lutkit.errors import LutkitError as LutkitError
+    from lutkit.lut.apply import apply as apply
+    from lutkit.lut.model import Lut1D as Lut1D
+    from lutkit.lut.model import Lut3D as Lut3D
+    from lutkit.lut.model import LutChain as LutChain
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LutkitError": "lutkit.errors",
+    "Lut1D": "lutkit.lut.model",
+    "Lut3D": "lutkit.lut.model",
+    "LutChain": "lutkit.lut.model",
+    "apply": "lutkit.lut.apply",
+}
+
+__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lutkit' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted(__all__)

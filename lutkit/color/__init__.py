@@ -1,0 +1,1 @@
+"""Colour science on arrays: transfer functions, CIELAB, differences, white points. Pure."""

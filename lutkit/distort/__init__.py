@@ -1,0 +1,1 @@
+"""Random, recorded, replayable colour damage: sample -> recipe -> bake -> apply. Pure."""

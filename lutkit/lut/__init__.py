@@ -1,0 +1,1 @@
+"""What a LUT is, and what can be done with one. Pure."""

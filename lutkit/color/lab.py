@@ -1,0 +1,114 @@
+"""sRGB and linear light to and from CIE 1976 L*a*b* (D65): the one home of the white point and the matrices.
+
+All rows are divided by the white point and written as differences from green, so that R = G = B gives
+X/Xn = Y/Yn = Z/Zn to the last bit, and a = b = 0 exactly.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
+from lutkit.compiled import compiled
+
+Value = TypeVar("Value", float, FloatArray)
+
+# The sRGB primaries (0.64, 0.33), (0.30, 0.60), (0.15, 0.06) and white (0.3127, 0.3290) of IEC 61966-2-1,
+# solved for XYZ with Y = 1 at white (SMPTE RP 177), each row over its sum. Green's share is the rest to 1.
+X_RED, X_BLUE = 0.43388734912, 0.18988864618
+Y_RED, Y_BLUE = 0.21263900587, 0.07219231537
+Z_RED, Z_BLUE = 0.01775004012, 0.87280233905
+
+# CIE 15:2018, 8.2.1: the cube root above (6/29)^3, a line below it.
+_EDGE = (6 / 29) ** 3
+_SLOPE = (29 / 6) ** 2 / 3
+_OFFSET = 4 / 29
+
+
+def linear_to_lab(linear: FloatArray) -> FloatArray:
+    """Convert linear light to CIELAB.
+
+    Args:
+        linear: (..., 3), sRGB primaries, float, 0..1 nominal; values outside follow the same formulae.
+    Returns:
+        A new array of the same shape: L 0..100, a and b unscaled; a = b = 0 exactly where R = G = B.
+    Source: CIE 15:2018, section 8.2.1; primaries and white of IEC 61966-2-1.
+    """
+    points = np.ascontiguousarray(linear, dtype=np.float64).reshape(-1, 3)
+    lab = np.empty_like(points)
+    _linear_to_lab(points, lab)
+    return lab.reshape(linear.shape)
+
+
+def srgb_to_lab(encoded: FloatArray) -> FloatArray:
+    """Convert sRGB to CIELAB.
+
+    Args:
+        encoded: (..., 3), sRGB-encoded, float, 0..1 nominal.
+    Returns:
+        A new array of the same shape, as `linear_to_lab` gives it.
+    """
+    return linear_to_lab(srgb_to_linear(encoded))
+
+
+def lab_to_linear(lab: FloatArray) -> FloatArray:
+    """Convert CIELAB to linear light, the inverse of `linear_to_lab`.
+
+    Args:
+        lab: (..., 3), L 0..100, a and b unscaled.
+    Returns:
+        A new array of the same shape, sRGB primaries; outside 0..1 where the colour is out of gamut.
+    """
+    middle = (lab[..., 0] + 16) / 116
+    x = _unfold(middle + lab[..., 1] / 500)
+    y = _unfold(middle)
+    z = _unfold(middle - lab[..., 2] / 200)
+    return np.stack(relative_xyz_to_linear(x, y, z), axis=-1)
+
+
+def lab_to_srgb(lab: FloatArray) -> FloatArray:
+    """Convert CIELAB to sRGB, the inverse of `srgb_to_lab`; not clamped."""
+    return linear_to_srgb(lab_to_linear(lab))
+
+
+def relative_xyz_to_linear(x: Value, y: Value, z: Value) -> tuple[Value, Value, Value]:
+    """Convert X/Xn, Y/Yn, Z/Zn (D65) to linear light with sRGB primaries.
+
+    Args:
+        x: X over that of the white point; a number or an array.
+        y: Y likewise.
+        z: Z likewise.
+    Returns:
+        Red, green and blue, 1 at white; outside 0..1 where the colour is out of gamut.
+    """
+    # Unknowns red - green and blue - green: x = green + X_RED (red - green) + X_BLUE (blue - green), ...
+    a11, a12 = X_RED - Y_RED, X_BLUE - Y_BLUE
+    a21, a22 = Z_RED - Y_RED, Z_BLUE - Y_BLUE
+    scale = 1 / (a11 * a22 - a12 * a21)
+    red_green = ((x - y) * a22 - (z - y) * a12) * scale
+    blue_green = ((z - y) * a11 - (x - y) * a21) * scale
+    green = y - Y_RED * red_green - Y_BLUE * blue_green
+    return green + red_green, green, green + blue_green
+
+
+@compiled
+def _fold(t: float) -> float:
+    return np.cbrt(t) if t > _EDGE else t * _SLOPE + _OFFSET
+
+
+@compiled
+def _linear_to_lab(linear: FloatArray, lab: FloatArray) -> None:
+    for i in range(linear.shape[0]):
+        green = linear[i, 1]
+        red_green = linear[i, 0] - green
+        blue_green = linear[i, 2] - green
+        x = _fold(green + X_RED * red_green + X_BLUE * blue_green)
+        y = _fold(green + Y_RED * red_green + Y_BLUE * blue_green)
+        z = _fold(green + Z_RED * red_green + Z_BLUE * blue_green)
+        lab[i, 0] = 116 * y - 16
+        lab[i, 1] = 500 * (x - y)
+        lab[i, 2] = 200 * (y - z)
+
+
+def _unfold(t: FloatArray) -> FloatArray:
+    return np.where(t > 6 / 29, t**3, (t - _OFFSET) / _SLOPE)

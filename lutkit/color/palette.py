@@ -1,0 +1,33 @@
+"""The natural colours that severity and verdicts are measured on: 64, each for an equal share of pixels.
+
+Median cut in CIELAB over 2,304 pixels of each of 512 photographs (500 of ImageNet's validation classes, one
+a class, and twelve of the Kodak suite); `scripts/make_palette.py` tells the whole rule. The numbers are
+frozen: another palette would be another definition of severity.
+"""
+
+import numpy as np
+
+from lutkit.color.lab import srgb_to_lab
+from lutkit.color.srgb import FloatArray, srgb_to_linear
+
+_HEX = """
+    000000 120a07 0b0d08 1a1a1c 1c1d22 1e2015 2e1e14 1e2037
+    202521 2a2220 4a2618 39381c 294016 3c3e31 513d2b 71331e
+    44474e 4e4546 424944 972620 4c5769 405783 815538 596551
+    705e52 686437 4c6c29 6a6253 7a5e39 626863 64676e 706667
+    81858e 818785 8f8687 a88162 878f60 838f7b a3857a 918c7c
+    978b7d 8294ac 7195cf ca9261 81ac43 d49335 9fa6b0 a1a7a5
+    aca6a6 bbb356 c3b0a2 b4b5a3 d8b190 bfbfbd c5c796 b6cae5
+    c8ccd5 d7cebf d5d5d3 f2ecdc e7f1f2 f4eff3 ffffff ffffff
+"""
+
+
+def _read_only(values: FloatArray) -> FloatArray:
+    values.setflags(write=False)
+    return values
+
+
+# (64, 3), darkest first: sRGB-encoded 0..1 on the 8-bit lattice, the same in linear light, and in CIELAB.
+PALETTE_SRGB = _read_only(np.frombuffer(bytes.fromhex(_HEX), np.uint8).reshape(-1, 3) / 255.0)
+PALETTE_LINEAR = _read_only(srgb_to_linear(PALETTE_SRGB))
+PALETTE_LAB = _read_only(srgb_to_lab(PALETTE_SRGB))

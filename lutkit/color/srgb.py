@@ -1,0 +1,40 @@
+"""The sRGB transfer functions (IEC 61966-2-1), mirrored about zero so that they bend no out-of-range value.
+
+Owns the two curves. Knows no matrices: those live in `lutkit.color.lab`.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+
+def srgb_to_linear(encoded: FloatArray) -> FloatArray:
+    """Decode sRGB to linear light.
+
+    Args:
+        encoded: any shape, float, 0..1 nominal. Values above 1 follow the same power; values below 0 are
+            mirrored, f(-x) = -f(x), so that the curve stays strictly rising everywhere.
+    Returns:
+        A new array of the same shape, 0..1 nominal.
+    Source: IEC 61966-2-1:1999, section 5.2.
+    """
+    size = np.abs(encoded)
+    linear = np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
+    return np.copysign(linear, encoded)
+
+
+def linear_to_srgb(linear: FloatArray) -> FloatArray:
+    """Encode linear light as sRGB: the inverse of `srgb_to_linear`, mirrored likewise.
+
+    Args:
+        linear: any shape, float, 0..1 nominal.
+    Returns:
+        A new array of the same shape, 0..1 nominal, not clamped.
+    Source: IEC 61966-2-1:1999, section 5.2.
+    """
+    size = np.abs(linear)
+    encoded = np.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
+    return np.copysign(encoded, linear)

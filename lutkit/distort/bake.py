@@ -1,0 +1,144 @@
+"""A recipe becomes LUTs, and the LUTs a damaged picture.
+
+A layer of per-channel families bakes to a `Lut1D`. Any other bakes to a small cube, behind a shaper that
+holds the per-channel families it starts with: so the cube need only follow what is smooth.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
+from lutkit.distort.family import Family, Library, Space
+from lutkit.distort.mask import Mask, mask_values
+from lutkit.distort.recipe import NO_LIBRARY, Layer, Recipe
+from lutkit.errors import ArrayError
+from lutkit.lut.apply import apply
+from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+
+# 4 x 255 + 1: every 8-bit code lies on a row, so curves cost 8-bit images nothing.
+CURVE_SIZE = 1021
+CUBE_SIZE = 17
+
+Image = TypeVar("Image", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
+
+
+@dataclass(frozen=True)
+class BakedLayer:
+    """A layer as a LUT, and where in the picture it holds (everywhere where `mask` is None)."""
+
+    lut: Lut
+    mask: Mask | None
+
+
+def bake(recipe: Recipe, library: Library = NO_LIBRARY) -> tuple[BakedLayer, ...]:
+    """Turn every layer of a recipe into a LUT.
+
+    Args:
+        recipe: what to bake; without layers, nothing comes out.
+        library: the LUT files that the recipe may name, by sha256.
+    Returns:
+        A `BakedLayer` a layer: a `Lut1D` where every family is per-channel, otherwise a `Lut3D` or a
+        `LutChain` of a shaper and a `Lut3D`. Tables are not clamped.
+    Raises:
+        RecipeError: the recipe names a LUT that the library does not hold.
+    """
+    return tuple(BakedLayer(bake_layer(layer, library), layer.mask) for layer in recipe.layers)
+
+
+def bake_layer(layer: Layer, library: Library = NO_LIBRARY) -> Lut:
+    """Turn one layer into a LUT; see `bake`."""
+    split = 0
+    while split < len(layer.families) and layer.families[split].per_channel:
+        split += 1
+    curves, rest = layer.families[:split], layer.families[split:]
+    if not rest:
+        return _bake_curves(curves, library)
+    if not curves:
+        return _bake_cube(rest, np.zeros(3), np.ones(3), library)
+    shaper = _bake_curves(curves, library)
+    low, high = shaper.table.min(axis=0).astype(float), shaper.table.max(axis=0).astype(float)
+    # A curve that is flat (a lamp without blue) still needs a domain of some width.
+    return LutChain((shaper, _bake_cube(rest, low, np.maximum(high, low + 1e-3), library)))
+
+
+def damage(
+    image: Image, recipe: Recipe, library: Library = NO_LIBRARY, *, threads: int | None = None
+) -> Image:
+    """Damage a picture as a recipe says.
+
+    Args:
+        image: (H, W, 3), sRGB-encoded, uint8, uint16 or float32 (0..1 nominal).
+        recipe: what to do; a recipe without layers returns a copy.
+        library: the LUT files that the recipe may name, by sha256.
+        threads: how many threads share a large image; None means all cores. The result is the same.
+    Returns:
+        A new array of the same shape and dtype; the same bits every time.
+    Raises:
+        ArrayError: another shape or dtype, or NaN.
+        RecipeError: the recipe names a LUT that the library does not hold.
+    """
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ArrayError(f"damage takes (H, W, 3), not {image.shape}")
+    return apply_layers(image, bake(recipe, library), threads=threads)
+
+
+def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int | None = None) -> Image:
+    """Apply baked layers to (H, W, 3), later ones blended over the first by their masks, rounding once."""
+    if not layers:
+        return image.copy()
+    if len(layers) == 1:
+        return apply(image, layers[0].lut, threads=threads)
+    full = np.float32(np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1)
+    unit = image.astype(np.float32) / full
+    result = apply(unit, layers[0].lut, threads=threads)
+    for layer in layers[1:]:
+        over = apply(unit, layer.lut, threads=threads)
+        if layer.mask is not None:
+            over -= result
+            over *= mask_values(layer.mask, image.shape[0], image.shape[1])[..., None]
+        result += over
+    if image.dtype.kind == "f":
+        return result.astype(image.dtype)
+    np.clip(result, 0, 1, out=result)
+    return (result * full + np.float32(0.5)).astype(image.dtype)
+
+
+def transform_families(
+    families: tuple[Family, ...], rgb: FloatArray, space: Space, library: Library
+) -> tuple[FloatArray, Space]:
+    """Run colours through families, going over to the other space only where the next family needs it.
+
+    Returns:
+        The colours, not clamped, and the space they are in.
+    """
+    for family in families:
+        rgb, space = in_space(rgb, space, family.space), family.space
+        rgb = family.transform(rgb, library)
+    return rgb, space
+
+
+def in_space(rgb: FloatArray, space: Space, wanted: Space) -> FloatArray:
+    """Colours in `space`, brought to the wanted one."""
+    if space == wanted:
+        return rgb
+    return srgb_to_linear(rgb) if wanted == "linear" else linear_to_srgb(rgb)
+
+
+def _bake_curves(families: tuple[Family, ...], library: Library) -> Lut1D:
+    axis = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
+    rgb, space = transform_families(families, axis, "encoded", library)
+    return Lut1D(in_space(rgb, space, "encoded").astype(np.float32))
+
+
+def _bake_cube(families: tuple[Family, ...], low: FloatArray, high: FloatArray, library: Library) -> Lut3D:
+    axes = low + np.linspace(0, 1, CUBE_SIZE)[:, None] * (high - low)
+    # Going to linear light costs a power a number: on three axes, not on the whole lattice.
+    space = families[0].space
+    axes = in_space(axes, "encoded", space)
+    lattice = np.stack(np.meshgrid(axes[:, 0], axes[:, 1], axes[:, 2], indexing="ij"), axis=-1)
+    rgb, space = transform_families(families, lattice, space, library)
+    table = in_space(rgb, space, "encoded").astype(np.float32)
+    return Lut3D(table, tuple(low.tolist()), tuple(high.tolist()))

@@ -1,0 +1,50 @@
+"""Channel gamma: the plain 1D family, a power curve a channel."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform_in
+from lutkit.distort.family import Library, Space
+
+# Exponents whose curve keeps at least the 35 dB of the gate on most photos, and those that do not.
+GAMMA: Range = (0.4, 2.2)
+GAMMA_LOSSY: tuple[Range, ...] = ((0.2, 0.4), (2.2, 4.0))
+
+
+@dataclass(frozen=True)
+class ChannelGamma:
+    """y = x^gamma on encoded values, a channel each.
+
+    Args:
+        gammas: the exponents of red, green and blue; above 1 darkens; 0.1..10.
+    """
+
+    name: ClassVar[str] = "channel_gamma"
+    space: ClassVar[Space] = "encoded"
+    per_channel: ClassVar[bool] = True
+
+    gammas: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        require_in(self.name, "number of gammas", len(self.gammas), (3, 3))
+        for gamma in self.gammas:
+            require_in(self.name, "gammas", gamma, (0.1, 10))
+
+    @classmethod
+    def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
+        """Draw an exponent a channel, uniform in its logarithm."""
+        if lossy:
+            return cls(tuple(uniform_in(rng, GAMMA_LOSSY) for _ in range(3)))
+        low, high = GAMMA
+        return cls(tuple(rounded(low * (high / low) ** rng.random()) for _ in range(3)))
+
+    def scaled(self, amount: float) -> Self:
+        """Bring the exponents nearer to 1."""
+        return type(self)(tuple(rounded(gamma**amount) for gamma in self.gammas))
+
+    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
+        """Raise each channel to its exponent, mirrored below 0."""
+        return np.copysign(np.abs(rgb) ** np.array(self.gammas), rgb)

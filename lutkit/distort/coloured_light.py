@@ -1,0 +1,51 @@
+"""Coloured light: lamps, neon and stage light, far off the Planckian locus."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.distort.draws import Range, Rng, require_in, towards, uniform
+from lutkit.distort.family import Library, Space
+
+STRENGTH: Range = (0.2, 0.8)
+STRENGTH_LOSSY: Range = (0.8, 0.97)
+
+
+@dataclass(frozen=True)
+class ColouredLight:
+    """Diagonal gains in linear light towards one hue of the RGB hexagon, the largest 1.
+
+    Args:
+        hue_deg: 0 is red, 120 green, 240 blue; 0..360.
+        strength: the share of light that the weakest channel loses, 0..0.99.
+    Source: the hexagon of Smith, "Color gamut transform pairs", SIGGRAPH 1978, in linear light.
+    """
+
+    name: ClassVar[str] = "coloured_light"
+    space: ClassVar[Space] = "linear"
+    per_channel: ClassVar[bool] = True
+
+    hue_deg: float
+    strength: float
+
+    def __post_init__(self) -> None:
+        require_in(self.name, "hue_deg", self.hue_deg, (0, 360))
+        require_in(self.name, "strength", self.strength, (0, 0.99))
+
+    @classmethod
+    def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
+        """Draw a hue round the circle and a strength."""
+        return cls(uniform(rng, (0, 360)), uniform(rng, STRENGTH_LOSSY if lossy else STRENGTH))
+
+    def scaled(self, amount: float) -> Self:
+        """Weaken the light towards white."""
+        return type(self)(self.hue_deg, towards(0, self.strength, amount))
+
+    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
+        """Multiply by the gains of the light."""
+        # Each channel is full within 60 degrees of its own hue and gone beyond 120.
+        distance = np.abs((self.hue_deg - np.array([0.0, 120.0, 240.0]) + 180) % 360 - 180)
+        pure = np.clip(2 - distance / 60, 0, 1)
+        return rgb * (1 - self.strength * (1 - pure))

@@ -1,0 +1,82 @@
+"""Seeded draws: which stream of randomness belongs to which question, and numbers short enough to record.
+
+Every draw comes from `SeedSequence(seed, spawn_key=(stream, index, attempt))`: what is drawn depends on
+what is asked, never on who asked first. Adding a stream changes no other; a stream's number never changes.
+"""
+
+import math
+from enum import IntEnum
+from typing import TypeAlias
+
+import numpy as np
+
+from lutkit.errors import RecipeError
+
+Rng: TypeAlias = np.random.Generator
+Range: TypeAlias = tuple[float, float]
+
+
+class Stream(IntEnum):
+    """What a stream of random numbers is for."""
+
+    TARGET = 1  # wanted severity, label and mixture of a sample
+    DAMAGE = 2  # families, their parameters and masks; one attempt after the other
+    PAIR_KIND = 3  # distort, enhance, or both
+    LOOK = 4  # which look, how strong
+    CROP = 5  # where a random crop lies
+    PHOTO_ORDER = 6  # the shuffle of an epoch
+    PHOTO_FALLBACK = 7  # which photos are tried after one that failed
+
+
+def generator(seed: int, stream: Stream, index: int, attempt: int = 0) -> Rng:
+    """The generator that answers one question, the same on every machine with the same numpy.
+
+    Args:
+        seed: 0 or above.
+        stream: what the numbers are for.
+        index: which sample, epoch or photo; 0 or above.
+        attempt: which try, from 0.
+    """
+    if seed < 0:
+        raise RecipeError(f"a seed is 0 or above, not {seed}")
+    key = (int(stream), index, attempt)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def rounded(value: float) -> float:
+    """`value` at 6 significant digits, as recipes record it; -0.0 becomes 0.0."""
+    return float(f"{value:.6g}") + 0.0
+
+
+def uniform(rng: Rng, between: Range) -> float:
+    """A number between two bounds, at 6 significant digits."""
+    low, high = between
+    return rounded(low + (high - low) * rng.random())
+
+
+def uniform_in(rng: Rng, ranges: tuple[Range, ...]) -> float:
+    """A number from several ranges, each as likely as it is wide, at 6 significant digits."""
+    widths = [high - low for low, high in ranges]
+    at = rng.random() * sum(widths)
+    for (low, _), width in zip(ranges, widths, strict=True):
+        if at <= width:
+            return rounded(low + at)
+        at -= width
+    return rounded(ranges[-1][1])
+
+
+def normal(rng: Rng, sigma: float) -> float:
+    """A normal number about 0, at 6 significant digits."""
+    return rounded(sigma * rng.standard_normal())
+
+
+def towards(start: float, end: float, amount: float) -> float:
+    """The way from `start` (amount 0) to `end` (amount 1), at 6 significant digits."""
+    return rounded(start + (end - start) * amount)
+
+
+def require_in(family: str, name: str, value: float, between: Range) -> None:
+    """Raise RecipeError unless `value` is finite and within bounds that mean something."""
+    low, high = between
+    if not (math.isfinite(value) and low <= value <= high):
+        raise RecipeError(f"{name} is {value!r}, outside {low:g}..{high:g}", where=f"family {family!r}")

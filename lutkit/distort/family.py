@@ -1,0 +1,37 @@
+"""What a damage family is: drawn parameters, an amount to scale them by, and a transform in its own space."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Protocol, Self, TypeAlias
+
+from lutkit.color.srgb import FloatArray
+from lutkit.distort.draws import Rng
+from lutkit.lut.model import Lut
+
+Space: TypeAlias = Literal["linear", "encoded"]
+Library: TypeAlias = Mapping[str, Lut]  # sha256 of a LUT file -> the LUT
+
+
+class Family(Protocol):
+    """One way in which colours go wrong: a frozen dataclass, one small file each.
+
+    Its fields are what a recipe records: numbers at 6 significant digits, strings, and tuples of numbers.
+    `__post_init__` raises RecipeError for values that mean nothing.
+    """
+
+    name: ClassVar[str]
+    space: ClassVar[Space]
+    # Whether each output channel depends on its own input channel alone; such layers bake to curves.
+    per_channel: ClassVar[bool]
+
+    @classmethod
+    def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
+        """Draw parameters: from the ranges that stay recoverable, or from those that mostly do not."""
+        ...
+
+    def scaled(self, amount: float) -> Self:
+        """The same damage, weaker: 0 is the identity, 1 these parameters."""
+        ...
+
+    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
+        """Map (..., 3) colours in `space`, 0..1 nominal and not clamped, to new ones."""
+        ...

@@ -1,0 +1,68 @@
+"""Library LUT: damage that somebody made and saved as a LUT file, at any strength."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.distort.draws import Range, Rng, require_in, towards, uniform
+from lutkit.distort.family import Library, Space
+from lutkit.errors import RecipeError
+from lutkit.lut.apply import apply
+from lutkit.lut.model import Lut
+
+STRENGTH: Range = (0.3, 1.0)
+
+
+@dataclass(frozen=True)
+class LibraryLut:
+    """A LUT from the library, blended with the identity on encoded values.
+
+    Args:
+        sha256: of the LUT file's bytes, 64 hexadecimal digits.
+        strength: 0 is the identity, 1 the full LUT.
+    """
+
+    name: ClassVar[str] = "library_lut"
+    space: ClassVar[Space] = "encoded"
+    per_channel: ClassVar[bool] = False
+
+    sha256: str
+    strength: float
+
+    def __post_init__(self) -> None:
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise RecipeError(f"{self.sha256!r} is no sha256", where=f"family {self.name!r}")
+        require_in(self.name, "strength", self.strength, (0, 1))
+
+    @classmethod
+    def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
+        """Draw a LUT and a strength; what can be undone is for the gate to say."""
+        known = sorted(library)
+        if not known:
+            raise RecipeError(
+                "there is no LUT to draw from",
+                where=f"family {cls.name!r}",
+                remedy="name a folder of LUTs ([damage] path) or give the family no share",
+            )
+        return cls(known[int(rng.integers(len(known)))], uniform(rng, STRENGTH))
+
+    def scaled(self, amount: float) -> Self:
+        """Blend less of it in."""
+        return type(self)(self.sha256, towards(0, self.strength, amount))
+
+    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
+        """Blend the colours with what the LUT makes of them."""
+        mapped = apply(rgb.astype(np.float32), _found(self.sha256, library), threads=1)
+        return rgb + self.strength * (mapped - rgb)
+
+
+def _found(sha256: str, library: Library) -> Lut:
+    if sha256 not in library:
+        raise RecipeError(
+            f"the LUT file with sha256 {sha256} is not at hand",
+            where="recipe",
+            remedy="give the folder of LUTs that the dataset was made with",
+        )
+    return library[sha256]

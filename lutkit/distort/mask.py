@@ -1,0 +1,93 @@
+"""Smooth random masks: where in a picture a second layer holds, for light that differs across it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.distort.draws import Rng, require_in, rounded, uniform
+from lutkit.errors import RecipeError
+
+WAVES = 3
+CYCLES = (-0.8, 0.8)  # per picture: low enough for window light and lamps, never a pattern
+SHARPNESS = (0.6, 3.0)
+COVERAGE = (0.2, 0.8)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """m(x, y) = (1 + u / sqrt(1 + u^2)) / 2 with u the sum of plane waves, times a sharpness.
+
+    x and y run from 0 to 1 across the picture, whatever its size: the same mask fits every resolution.
+
+    Args:
+        waves: for each wave its cycles along x, its cycles along y, and its phase in radians; flat.
+        sharpness: how quickly the mask goes from 0 to 1; 0..20.
+    """
+
+    waves: tuple[float, ...]
+    sharpness: float
+
+    def __post_init__(self) -> None:
+        if not self.waves or len(self.waves) % 3:
+            raise RecipeError(f"waves holds {len(self.waves)} numbers, not threes", where="mask")
+        for number in self.waves:
+            require_in("mask", "waves", number, (-100, 100))
+        require_in("mask", "sharpness", self.sharpness, (0, 20))
+
+
+def draw_mask(rng: Rng) -> Mask:
+    """Draw a mask that covers between a fifth and four fifths of the picture and varies across it."""
+    while True:
+        waves: list[float] = []
+        for _ in range(WAVES):
+            waves += [uniform(rng, CYCLES), uniform(rng, CYCLES), uniform(rng, (-math.pi, math.pi))]
+        mask = Mask(tuple(rounded(number) for number in waves), uniform(rng, SHARPNESS))
+        values = mask_values(mask, 16, 16)
+        low, high = COVERAGE
+        if low <= values.mean() <= high and values.max() - values.min() >= 0.5:
+            return mask
+
+
+def coverage(mask: Mask) -> float:
+    """The mean of the mask over the picture."""
+    return float(mask_values(mask, 16, 16).mean())
+
+
+def mask_values(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:
+    """The mask at every pixel's centre.
+
+    Args:
+        mask: what to draw.
+        height: rows.
+        width: columns.
+    Returns:
+        (height, width) float32, 0..1.
+    """
+    x = (np.arange(width) + 0.5) / width
+    y = (np.arange(height) + 0.5) / height
+    return mask_at(mask, x, y)
+
+
+def mask_at(mask: Mask, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """The mask on the grid of given positions.
+
+    Args:
+        mask: what to draw.
+        x: (width,) positions across, 0..1.
+        y: (height,) positions down, 0..1.
+    Returns:
+        (height, width) float32, 0..1.
+    """
+    u = np.zeros((len(y), len(x)), np.float32)
+    for start in range(0, len(mask.waves), 3):
+        across, down, phase = mask.waves[start : start + 3]
+        along_x = 2 * math.pi * across * x + phase
+        along_y = 2 * math.pi * down * y
+        # cos(p + q) from sines and cosines of each axis: products in place of a cosine a pixel.
+        u += (np.cos(along_y)[:, None] * np.cos(along_x)).astype(np.float32)
+        u -= (np.sin(along_y)[:, None] * np.sin(along_x)).astype(np.float32)
+    u *= np.float32(mask.sharpness)
+    values: npt.NDArray[np.float32] = (u / np.sqrt(u * u + np.float32(1)) + np.float32(1)) * np.float32(0.5)
+    return values

@@ -1,0 +1,77 @@
+"""Smooth random 3D field: the whole colour cube bent like rubber."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
+from lutkit.distort.draws import Rng, normal, require_in, rounded
+from lutkit.distort.family import Library, Space
+
+SIGMA = 0.08
+SIGMA_LOSSY = 0.25
+POINTS = 4
+NUMBERS = POINTS**3 * 3
+
+
+@dataclass(frozen=True)
+class SmoothField:
+    """Encoded colours displaced by a Bezier volume of 4 x 4 x 4 control points.
+
+    Args:
+        displacements: 192 numbers within 1, the displacement (r, g, b) of each control point, red slowest.
+    Source: Sederberg and Parry, "Free-form deformation of solid geometric models", SIGGRAPH 1986.
+    """
+
+    name: ClassVar[str] = "smooth_field"
+    space: ClassVar[Space] = "encoded"
+    per_channel: ClassVar[bool] = False
+
+    displacements: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        require_in(self.name, "number of displacements", len(self.displacements), (NUMBERS, NUMBERS))
+        for displacement in self.displacements:
+            require_in(self.name, "displacement", displacement, (-1, 1))
+
+    @classmethod
+    def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
+        """Draw every control point's displacement."""
+        sigma = SIGMA_LOSSY if lossy else SIGMA
+        return cls(tuple(min(max(normal(rng, sigma), -1), 1) for _ in range(NUMBERS)))
+
+    def scaled(self, amount: float) -> Self:
+        """Bend less."""
+        return type(self)(tuple(rounded(d * amount) for d in self.displacements))
+
+    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
+        """Add the displacement at each colour; outside 0..1 that of the nearest face."""
+        points = np.ascontiguousarray(rgb).reshape(-1, 3)
+        moved = np.empty_like(points)
+        _displace(points, np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3), moved)
+        return moved.reshape(rgb.shape)
+
+
+@compiled
+def _displace(points: FloatArray, field: FloatArray, moved: FloatArray) -> None:
+    weights = np.empty((3, 4))
+    for n in range(points.shape[0]):
+        for axis in range(3):
+            t = min(max(points[n, axis], 0.0), 1.0)
+            s = 1 - t
+            weights[axis, 0], weights[axis, 1] = s * s * s, 3 * s * s * t
+            weights[axis, 2], weights[axis, 3] = 3 * s * t * t, t * t * t
+        red, green, blue = 0.0, 0.0, 0.0
+        for i in range(4):
+            for j in range(4):
+                w_ij = weights[0, i] * weights[1, j]
+                for k in range(4):
+                    w = w_ij * weights[2, k]
+                    red += w * field[i, j, k, 0]
+                    green += w * field[i, j, k, 1]
+                    blue += w * field[i, j, k, 2]
+        moved[n, 0] = points[n, 0] + red
+        moved[n, 1] = points[n, 1] + green
+        moved[n, 2] = points[n, 2] + blue

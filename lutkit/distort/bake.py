@@ -5,7 +5,7 @@ holds the per-channel families it starts with: so the cube need only follow what
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
 # 4 x 255 + 1: every 8-bit code lies on a row, so curves cost 8-bit images nothing.
 CURVE_SIZE = 1021
 CUBE_SIZE = 17
+
+FULL_SCALE = {"uint8": 255, "uint16": 65535, "float32": 1}
 
 Image = TypeVar("Image", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
 
@@ -91,7 +93,7 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
         return image.copy()
     if len(layers) == 1:
         return apply(image, layers[0].lut, threads=threads)
-    full = np.float32(np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1)
+    full = np.float32(FULL_SCALE[image.dtype.name])
     unit = image.astype(np.float32) / full
     result = apply(unit, layers[0].lut, threads=threads)
     for layer in layers[1:]:
@@ -100,10 +102,10 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
             over -= result
             over *= mask_values(layer.mask, image.shape[0], image.shape[1])[..., None]
         result += over
-    if image.dtype.kind == "f":
-        return result.astype(image.dtype)
-    np.clip(result, 0, 1, out=result)
-    return (result * full + np.float32(0.5)).astype(image.dtype)
+    if image.dtype != np.float32:
+        np.clip(result, 0, 1, out=result)
+        result = result * full + np.float32(0.5)
+    return cast("Image", result.astype(image.dtype))
 
 
 def transform_families(
@@ -141,4 +143,4 @@ def _bake_cube(families: tuple[Family, ...], low: FloatArray, high: FloatArray, 
     lattice = np.stack(np.meshgrid(axes[:, 0], axes[:, 1], axes[:, 2], indexing="ij"), axis=-1)
     rgb, space = transform_families(families, lattice, space, library)
     table = in_space(rgb, space, "encoded").astype(np.float32)
-    return Lut3D(table, tuple(low.tolist()), tuple(high.tolist()))
+    return Lut3D(table, (low[0], low[1], low[2]), (high[0], high[1], high[2]))

@@ -1,11 +1,14 @@
 """Channel curves: a smooth rising curve a channel, through a few drawn knots."""
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
 from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform
 from lutkit.distort.family import Library, Space
 
@@ -42,7 +45,7 @@ class ChannelCurves:
             require_in(self.name, "number of knots", len(offsets), (len(self.red), len(self.red)))
             for offset in offsets:
                 require_in(self.name, "offset", offset, (-1, 1))
-            require_in(self.name, "rise between knots", float(np.diff(_heights(offsets)).min()), (1e-6, 2))
+            require_in(self.name, "rise between knots", _least_rise(offsets), (1e-6, 2))
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
@@ -59,10 +62,11 @@ class ChannelCurves:
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Map each channel along its curve; outside 0..1 the curve goes on in a straight line."""
-        mapped = np.empty_like(rgb)
-        for channel, offsets in enumerate((self.red, self.green, self.blue)):
-            mapped[..., channel] = _pchip(_heights(offsets), rgb[..., channel])
-        return mapped
+        heights = np.stack([_heights(offsets) for offsets in (self.red, self.green, self.blue)])
+        points = np.ascontiguousarray(rgb).reshape(-1, 3)
+        mapped = np.empty_like(points)
+        _pchip(heights, _slopes(heights), points, mapped)
+        return mapped.reshape(rgb.shape)
 
 
 def _draw_offsets(rng: Rng, count: int, least: float) -> tuple[float, ...]:
@@ -70,31 +74,47 @@ def _draw_offsets(rng: Rng, count: int, least: float) -> tuple[float, ...]:
     while True:
         hump = uniform(rng, OFFSET)
         peak = rng.random()
-        at = np.arange(1, count + 1) / (count + 1)
-        wobble = np.array([uniform(rng, OFFSET) for _ in range(count)])
-        offsets = np.clip(hump * np.exp(-(((at - peak) / 0.4) ** 2)) + 0.25 * wobble, *OFFSET)
-        found = tuple(rounded(offset) for offset in offsets)
-        if np.diff(_heights(found)).min() >= least:
+        bells = [math.exp(-(((i / (count + 1) - peak) / 0.4) ** 2)) for i in range(1, count + 1)]
+        offsets = [hump * bell + 0.25 * uniform(rng, OFFSET) for bell in bells]
+        found = tuple(rounded(min(max(offset, OFFSET[0]), OFFSET[1])) for offset in offsets)
+        if _least_rise(found) >= least:
             return found
 
 
+def _least_rise(offsets: tuple[float, ...]) -> float:
+    levels = (0.0, *offsets, 0.0)
+    step = 1 / (len(offsets) + 1)
+    return min(step + high - low for low, high in itertools.pairwise(levels))
+
+
 def _heights(offsets: tuple[float, ...]) -> FloatArray:
-    straight = np.linspace(0, 1, len(offsets) + 2)
-    return straight + np.array([0.0, *offsets, 0.0])
+    count = len(offsets) + 1
+    return np.array([0.0, *(i / count + offset for i, offset in enumerate(offsets, 1)), 1.0])
 
 
-def _pchip(heights: FloatArray, x: FloatArray) -> FloatArray:
-    step = 1 / (len(heights) - 1)
-    rise = np.diff(heights) / step
-    slopes = np.empty(len(heights))
+def _slopes(heights: FloatArray) -> FloatArray:
     # Even spacing: the harmonic mean of the two secants; at the ends the three-point formula, kept monotone.
-    slopes[1:-1] = 2 * rise[:-1] * rise[1:] / (rise[:-1] + rise[1:])
-    slopes[0] = min(max((3 * rise[0] - rise[1]) / 2, 0.0), 3 * rise[0])
-    slopes[-1] = min(max((3 * rise[-1] - rise[-2]) / 2, 0.0), 3 * rise[-1])
-    cell = np.clip((x / step).astype(np.intp), 0, len(rise) - 1)
-    t = np.clip(x, 0, 1) / step - cell
-    low, high = heights[cell], heights[cell + 1]
-    s_low, s_high = slopes[cell] * step, slopes[cell + 1] * step
-    bend = (2 * (low - high) + s_low + s_high) * t + 3 * (high - low) - 2 * s_low - s_high
-    inside = ((bend * t) + s_low) * t + low
-    return inside + np.minimum(x, 0) * max(slopes[0], 0.1) + np.maximum(x - 1, 0) * max(slopes[-1], 0.1)
+    rise = np.diff(heights, axis=1) * (heights.shape[1] - 1)
+    slopes = np.empty_like(heights)
+    slopes[:, 1:-1] = 2 * rise[:, :-1] * rise[:, 1:] / (rise[:, :-1] + rise[:, 1:])
+    for end, near in ((0, 1), (-1, -2)):
+        slopes[:, end] = np.clip((3 * rise[:, end] - rise[:, near]) / 2, 0, 3 * rise[:, end])
+    return slopes
+
+
+@compiled
+def _pchip(heights: FloatArray, slopes: FloatArray, x: FloatArray, mapped: FloatArray) -> None:
+    last = heights.shape[1] - 1
+    for n in range(x.shape[0]):
+        for c in range(3):
+            at = min(max(x[n, c], 0.0), 1.0) * last
+            cell = min(int(at), last - 1)
+            t = at - cell
+            low, high = heights[c, cell], heights[c, cell + 1]
+            s_low, s_high = slopes[c, cell] / last, slopes[c, cell + 1] / last
+            cubic = 2 * (low - high) + s_low + s_high
+            square = 3 * (high - low) - 2 * s_low - s_high
+            # Outside 0..1, which only another family can reach, the curve goes on, never flat.
+            below, above = min(x[n, c], 0.0), max(x[n, c] - 1, 0.0)
+            beyond = below * max(slopes[c, 0], 0.1) + above * max(slopes[c, last], 0.1)
+            mapped[n, c] = ((cubic * t + square) * t + s_low) * t + low + beyond

@@ -89,5 +89,4 @@ def mask_at(mask: Mask, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) 
         u += (np.cos(along_y)[:, None] * np.cos(along_x)).astype(np.float32)
         u -= (np.sin(along_y)[:, None] * np.sin(along_x)).astype(np.float32)
     u *= np.float32(mask.sharpness)
-    values: npt.NDArray[np.float32] = (u / np.sqrt(u * u + np.float32(1)) + np.float32(1)) * np.float32(0.5)
-    return values
+    return ((u / np.sqrt(u * u + 1) + 1) * 0.5).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
-from lutkit.distort.draws import Rng, normal, require_in, rounded
+from lutkit.distort.draws import Rng, require_in, rounded
 from lutkit.distort.family import Library, Space
 
 SIGMA = 0.08
@@ -22,6 +22,7 @@ class SmoothField:
 
     Args:
         displacements: 192 numbers within 1, the displacement (r, g, b) of each control point, red slowest.
+        strength: what they are all multiplied by, 0..1.
     Source: Sederberg and Parry, "Free-form deformation of solid geometric models", SIGGRAPH 1986.
     """
 
@@ -30,27 +31,31 @@ class SmoothField:
     per_channel: ClassVar[bool] = False
 
     displacements: tuple[float, ...]
+    strength: float
 
     def __post_init__(self) -> None:
         require_in(self.name, "number of displacements", len(self.displacements), (NUMBERS, NUMBERS))
-        for displacement in self.displacements:
+        for displacement in (min(self.displacements), max(self.displacements)):
             require_in(self.name, "displacement", displacement, (-1, 1))
+        require_in(self.name, "strength", self.strength, (0, 1))
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
         """Draw every control point's displacement."""
         sigma = SIGMA_LOSSY if lossy else SIGMA
-        return cls(tuple(min(max(normal(rng, sigma), -1), 1) for _ in range(NUMBERS)))
+        noise = np.clip(sigma * rng.standard_normal(NUMBERS), -1, 1)
+        return cls(tuple(rounded(number) for number in noise.tolist()), 1.0)
 
     def scaled(self, amount: float) -> Self:
         """Bend less."""
-        return type(self)(tuple(rounded(d * amount) for d in self.displacements))
+        return type(self)(self.displacements, rounded(self.strength * amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Add the displacement at each colour; outside 0..1 that of the nearest face."""
         points = np.ascontiguousarray(rgb).reshape(-1, 3)
         moved = np.empty_like(points)
-        _displace(points, np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3), moved)
+        field = self.strength * np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3)
+        _displace(points, field, moved)
         return moved.reshape(rgb.shape)
 
 

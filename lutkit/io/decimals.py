@@ -239,6 +239,8 @@ def printed_rows(values: Float32Array) -> Iterator[bytes]:
         chunk = flat[begin : begin + CHUNK]
         done, used = _print_values(chunk, 0, text)
         while done < chunk.size:
-            yield text[:used].tobytes() + str(chunk[done]).encode() + (b"\n" if done % 3 == 2 else b" ")
+            # Not `str`: importing colour-science sets numpy to print fewer digits.
+            number = np.format_float_scientific(chunk[done], unique=True, trim="-").encode()
+            yield text[:used].tobytes() + number + (b"\n" if done % 3 == 2 else b" ")
             done, used = _print_values(chunk, done + 1, text)
         yield text[:used].tobytes()

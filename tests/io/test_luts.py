@@ -1,0 +1,91 @@
+"""LUT files by suffix, and folders of them."""
+
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+from lutkit.errors import LutFormatError, SourceError
+from lutkit.io.luts import luts_by_sha256, read_library, read_lut, write_lut
+from lutkit.lut.model import Lut1D, Lut3D
+
+CURVE = Lut1D(np.array([[0, 0.1, 0.2], [1, 0.9, 0.8]]), title="Curve")
+CUBE = Lut3D(np.arange(24).reshape(2, 2, 2, 3) / 24)
+
+
+@pytest.mark.parametrize("name", ["look.cube", "LOOK.CUBE", "a.b.Cube"])
+def test_the_suffix_says_the_format_in_any_case(name, tmp_path):
+    write_lut(CURVE, tmp_path / name)
+    assert read_lut(str(tmp_path / name)) == CURVE
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("look.cub", "'.cub'"), ("look", "no suffix"), (".cube", "no suffix")]
+)
+def test_an_unknown_suffix_is_refused_with_the_known_ones(name, found, tmp_path):
+    for attempt in (lambda path: read_lut(path), lambda path: write_lut(CURVE, path)):
+        with pytest.raises(LutFormatError) as caught:
+            attempt(tmp_path / name)
+        assert found in str(caught.value)
+        assert str(caught.value).endswith("; known are .cube")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _library(folder):
+    (folder / "Zed" / "deep").mkdir(parents=True)
+    write_lut(CURVE, folder / "b.cube")
+    write_lut(CUBE, folder / "Zed" / "deep" / "x.CUBE")
+    write_lut(CURVE, folder / "\u00e9.cube")
+    write_lut(CUBE, folder / "a b.cube")
+    (folder / "._b.cube").write_bytes(b"\0\5\26\7binary")
+    (folder / "SOURCES.md").write_text("words")
+    return folder
+
+
+def test_a_library_is_every_lut_below_in_the_order_of_path_bytes(tmp_path):
+    files = read_library(_library(tmp_path))
+    assert [file.path for file in files] == ["Zed/deep/x.CUBE", "a b.cube", "b.cube", "\u00e9.cube"]
+    assert [file.lut for file in files] == [CUBE, CUBE, CURVE, CURVE]
+    for file in files:
+        assert file.sha256 == hashlib.sha256((tmp_path / file.path).read_bytes()).hexdigest()
+    assert luts_by_sha256(files) == {files[1].sha256: CUBE, files[2].sha256: CURVE}
+
+
+def test_a_broken_lut_in_a_library_is_named_with_its_line(tmp_path):
+    _library(tmp_path)
+    (tmp_path / "Zed" / "bad.cube").write_text("LUT_3D_SIZE 2\n0 0\n")
+    with pytest.raises(LutFormatError, match=r"Zed/bad.cube:2: expected 3 numbers, found 2"):
+        read_library(tmp_path)
+
+
+def test_a_library_file_that_cannot_be_read_is_named(tmp_path):
+    _library(tmp_path)
+    (tmp_path / "gone.cube").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match=r"gone.cube: cannot be read \(No such file or directory\); check"):
+        read_library(tmp_path)
+
+
+def test_a_name_that_is_no_utf8_is_refused(tmp_path):
+    write_lut(CURVE, tmp_path / "good.cube")
+    (tmp_path / "good.cube").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.cube"))
+    with pytest.raises(SourceError, match="a file name that is not UTF-8; rename it") as caught:
+        read_library(tmp_path)
+    assert str(caught.value).isprintable()
+
+
+def test_a_folder_without_luts_or_none_at_all_is_an_error_with_a_remedy(tmp_path):
+    (tmp_path / "._b.cube").write_bytes(b"\0")
+    with pytest.raises(SourceError, match=r"no LUT in this folder; put LUT files there \(.cube\)"):
+        read_library(tmp_path)
+    with pytest.raises(SourceError, match=r"none: cannot be listed \(No such file or directory\); check"):
+        read_library(tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match=r"file: cannot be listed \(Not a directory\); check"):
+        read_library(tmp_path / "file")
+
+
+def test_the_wild_folder_is_a_library(shared):
+    files = read_library(shared / "luts" / "wild")
+    assert len(files) == 25
+    assert len(luts_by_sha256(files)) == 25

@@ -1,0 +1,91 @@
+"""A worker process's side of the local pool: take the job, then task after task, and answer each.
+
+Owns what a worker does with signals, with errors and when its parent is gone. Must not know what a task
+does. Imports little, for every worker process imports it first.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lutkit.errors import LutkitError
+from lutkit.pipeline.stopping import Stopped, raise_stopped
+
+
+class WorkError(RuntimeError):
+    """A fault in lutkit, not in what it was given: `{task}: {type}: {message}`; its cause is a `Trace`."""
+
+
+class Trace(Exception):  # noqa: N818
+    """The traceback of a worker process as text, to stand as the cause of what was raised here."""
+
+    def __str__(self) -> str:
+        return "\n" + str(self.args[0])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The answer to a task that failed: what is to be raised, and the worker's traceback or ""."""
+
+    error: LutkitError | OSError | WorkError
+    trace: str = ""
+
+
+def serve(pipe: "Connection[Any, Any]") -> None:
+    """Receive (work, job) and then tasks from `pipe`, and send a result or a `Failure` for each.
+
+    Returns when the pipe is closed or SIGTERM comes; work in progress then sees `Stopped` and clears up
+    after itself. When the parent dies, by whatever signal, the process ends at once.
+
+    Args:
+        pipe: the worker's end; SIGINT and SIGTERM are blocked until this function has set its handlers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, raise_stopped)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(Stopped, EOFError, BrokenPipeError, ConnectionResetError):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+        _answer_all(pipe)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _answer_all(pipe: "Connection[Any, Any]") -> None:
+    try:
+        work, job = pipe.recv()
+    except (EOFError, OSError):
+        raise
+    except Exception as error:
+        # Whatever unpickling raises: a module that cannot be imported, a name that is not in it.
+        pipe.send(_failure(error, "starting a worker"))
+        return
+    while True:
+        task = pipe.recv()
+        try:
+            pipe.send(work(job, task))
+        except Exception as error:
+            # Nothing is swallowed: it is raised again in the parent, which alone can end the run.
+            pipe.send(_failure(error, str(task)))
+
+
+def _failure(error: Exception, task: str) -> Failure:
+    if isinstance(error, LutkitError):
+        return Failure(error)
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, OSError) and error.errno is not None:
+        name = None if error.filename is None else str(error.filename)
+        return Failure(OSError(error.errno, error.strerror, name), trace)
+    if isinstance(error, MemoryError):
+        return Failure(LutkitError("ran out of memory", where=task, remedy="use fewer workers"), trace)
+    return Failure(WorkError(f"{task}: {type(error).__name__}: {error}"), trace)

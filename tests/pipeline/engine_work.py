@@ -1,0 +1,95 @@
+"""What the engine's tests run in worker processes, and the program that they stop by signals."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from lutkit.errors import ImageError
+from lutkit.io.atomic import whole_file
+
+if __name__ == "__mp_main__" and "SLOW_START" in os.environ:
+    # A worker that is only just starting: it has loaded nothing of ours yet.
+    Path(os.environ["SLOW_START"]).touch()
+    time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Job:
+    folder: Path
+
+
+class UnpicklableError(Exception):
+    def __init__(self, one, two):
+        super().__init__("no way back")
+
+
+def surroundings(job: Job, task: int):
+    """The task, and what the worker finds around it."""
+    names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {
+        "task": task,
+        "pid": os.getpid(),
+        "threads": [os.environ.get(name) for name in names],
+        "numpy was loaded": "numpy" in sys.modules,
+        "start": multiprocessing.get_start_method(allow_none=True),
+        "SIGINT": signal.getsignal(signal.SIGINT),
+        "blocked": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+    }
+
+
+def misbehave(job: Job, task: str):
+    """Do what `task` says; what worked is noted in the job's folder."""
+    if task == "error":
+        raise ImageError("truncated", where="a.jpg", remedy="drop it")
+    if task == "disk":
+        raise OSError(28, "No space left on device", "shards/a.tar")
+    if task == "bug":
+        raise ZeroDivisionError("of seven")
+    if task == "unpicklable error":
+        raise UnpicklableError(1, 2)
+    if task == "unpicklable result":
+        return lambda: None
+    if task == "memory":
+        raise MemoryError
+    if task == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == "exit":
+        os._exit(3)
+    if task == "slow":
+        time.sleep(60)
+    (job.folder / task).touch()
+    return task
+
+
+def write_slowly(job: Job, task: int):
+    """Write a file that takes a minute, and say so when it is half way."""
+    with whole_file(job.folder / f"{task}.out") as file:
+        file.write(b"half")
+        (job.folder / f"{task}.begun").write_text(str(os.getpid()))
+        time.sleep(0 if task == 0 else 60)
+    return task
+
+
+def main(folder: Path) -> int:
+    """Run until stopped; exit as a command does."""
+    from lutkit.pipeline.engine import LocalEngine
+    from lutkit.pipeline.stopping import Stopped, stopping
+
+    try:
+        with stopping(), closing(LocalEngine(2).run(write_slowly, Job(folder), range(9))) as results:
+            for result in results:
+                print(result, flush=True)
+    except KeyboardInterrupt:
+        return 130
+    except Stopped as stop:
+        return 128 + stop.signal_number
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

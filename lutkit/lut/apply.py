@@ -75,8 +75,7 @@ def apply(
         return cast("RgbImage", image.copy())
     source = _flat_colour(image)
     target = np.empty_like(source)
-    stages = lut_stages(lut) if strength > 0 else ()
-    run = _plan(stages, source.dtype, float(strength), interpolation == "tetrahedral")
+    run = _plan(lut_stages(lut), source.dtype, float(strength), interpolation == "tetrahedral")
     _run_in_slices(run, source, target, threads)
     if image.shape[-1] == 3:
         return cast("RgbImage", target.reshape(image.shape))
@@ -132,6 +131,8 @@ def _read_only(array: _Flat) -> _Flat:
 
 def _plan(stages: _Stages, dtype: np.dtype[Any], strength: float, tetrahedral: bool) -> _Run:
     """Choose the loop, and prepare once what all pixels share."""
+    if strength == 0:
+        return _keep
     curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages))
     rest = stages[len(curves) :]
     if dtype == np.uint8 and not rest:
@@ -139,54 +140,65 @@ def _plan(stages: _Stages, dtype: np.dtype[Any], strength: float, tetrahedral: b
     direct = dtype == np.uint8 or (dtype == np.uint16 and not curves)
     if direct and len(rest) == 1 and isinstance(rest[0], Lut3D):
         return _by_cube(curves, rest[0], _WHITE[dtype], strength, tetrahedral)
-    return _by_floats(stages, strength, tetrahedral)
+    return _by_floats(stages, _WHITE[dtype], strength, tetrahedral)
+
+
+def _keep(source: _Flat, target: _Flat) -> None:
+    _require_no_nan(source)
+    target[:] = source
 
 
 def _by_codes(curves: _Stages, strength: float) -> _Run:
-    shares = _blended(_RAMP, _through(_RAMP, [_float_stage(curve, True) for curve in curves]), strength)
-    table = _to_codes(shares, np.dtype(np.uint8))
+    after = _through(_EVERY_CODE, _loops(curves, 255, True))
+    table = _to_codes(_blended(_EVERY_CODE, after, strength, 255), np.dtype(np.uint8))
     return lambda source, target: kernels.lookup_codes(source, target, table)
 
 
 def _by_cube(curves: _Stages, cube: Lut3D, white: int, strength: float, tetrahedral: bool) -> _Run:
-    axes = _axes(cube, white)
+    axes = _axes(cube, white).astype(np.float32)
     table = kernels.padded(cube.table.reshape(-1))
     shaper = _NO_SHAPER
     if curves:
-        shaped = _through(_RAMP, [_float_stage(curve, True) for curve in curves])
         shaper = np.empty(3 * kernels.BLOCK, np.float32)
-        kernels.places(shaped, _axes(cube, 1), shaper)
+        shaped = _through(_EVERY_CODE, _loops(curves, white, True))
+        kernels.places(shaped, _axes(cube, 1).astype(np.float32), shaper)
     return lambda source, target: kernels.cube_codes(
         source, target, table, axes, shaper, strength, float(white), tetrahedral
     )
 
 
-def _by_floats(stages: _Stages, strength: float, tetrahedral: bool) -> _Run:
-    loops = [_float_stage(stage, tetrahedral) for stage in stages]
-    direct = bool(loops) and strength == 1
+def _by_floats(stages: _Stages, white: int, strength: float, tetrahedral: bool) -> _Run:
+    loops = _loops(stages, white, tetrahedral)
 
     def run(source: _Flat, target: _Flat) -> None:
         for start in range(0, source.size, 3 * _FLOAT_PIXELS):
             part = slice(start, start + 3 * _FLOAT_PIXELS)
-            before = _to_floats(source[part])
-            if direct and target.dtype == np.float32:
+            _require_no_nan(source[part])
+            before = _read_only(source[part].astype(np.float32, copy=False))
+            if strength == 1 and target.dtype == np.float32:
                 loops[-1](_through(before, loops[:-1]), target[part])
-                continue
-            target[part] = _to_codes(_blended(before, _through(before, loops), strength), target.dtype)
+            else:
+                after = _blended(before, _through(before, loops), strength, white)
+                target[part] = _to_codes(after, target.dtype)
 
     return run
 
 
-def _float_stage(stage: Lut1D | Lut3D, tetrahedral: bool) -> _Run:
-    axes = _axes(stage, 1)
+def _loops(stages: _Stages, white: int, tetrahedral: bool) -> list[_Run]:
+    """One loop a stage; the first takes codes, which float32 holds exactly, the others 0..1."""
+    return [_loop(stage, 1 if i else white, tetrahedral) for i, stage in enumerate(stages)]
+
+
+def _loop(stage: Lut1D | Lut3D, white: int, tetrahedral: bool) -> _Run:
+    axes = _axes(stage, white)
     if isinstance(stage, Lut1D):
         rows = stage.table.reshape(-1)
         return lambda source, target: kernels.curve_floats(source, target, rows, axes)
-    table = kernels.padded(stage.table.reshape(-1))
-    return lambda source, target: kernels.cube_floats(source, target, table, axes, tetrahedral)
+    table, axes32 = kernels.padded(stage.table.reshape(-1)), axes.astype(np.float32)
+    return lambda source, target: kernels.cube_floats(source, target, table, axes32, tetrahedral)
 
 
-def _axes(lut: Lut1D | Lut3D, white: int) -> Float32Array:
+def _axes(lut: Lut1D | Lut3D, white: int) -> npt.NDArray[np.float64]:
     """`kernels`' description of the axes, for input that is written as 0..white."""
     sizes = (lut.size,) * 3 if isinstance(lut, Lut1D) else lut.sizes
     low = [white * v for v in lut.domain_min]
@@ -195,7 +207,7 @@ def _axes(lut: Lut1D | Lut3D, white: int) -> Float32Array:
     top = [size - 1 for size in sizes]
     if not max(map(abs, low + scale)) < _LARGEST:
         raise LutError(f"domain {lut.domain_min} to {lut.domain_max} is beyond float32", where="apply")
-    return np.array([*low, *scale, *top, sizes[1] * sizes[2], sizes[2], 1], np.float32)
+    return np.array([*low, *scale, *top, sizes[1] * sizes[2], sizes[2], 1], np.float64)
 
 
 def _through(source: Float32Array, loops: list[_Run]) -> Float32Array:
@@ -206,19 +218,16 @@ def _through(source: Float32Array, loops: list[_Run]) -> Float32Array:
     return source
 
 
-def _blended(before: Float32Array, after: Float32Array, strength: float) -> Float32Array:
-    # Without the shortcut 0 * infinity would turn an infinite input, which a LUT clamps, into NaN.
-    if strength == 1 or after is before:
+def _blended(codes: Float32Array, after: Float32Array, strength: float, white: int) -> Float32Array:
+    if strength == 1:
         return after
-    return cast("Float32Array", before * np.float32(1 - strength) + after * np.float32(strength))
+    before = codes * np.float32((1 - strength) / white)
+    return cast("Float32Array", before + after * np.float32(strength))
 
 
-def _to_floats(codes: _Flat) -> Float32Array:
-    if codes.dtype == np.float32:
-        if kernels.holds_nan(codes):
-            raise ArrayError("image holds NaN", where="apply", remedy="replace it with a number first")
-        return codes
-    return _read_only(codes * np.float32(1 / _WHITE[codes.dtype]))
+def _require_no_nan(source: _Flat) -> None:
+    if source.dtype == np.float32 and kernels.holds_nan(source):
+        raise ArrayError("image holds NaN", where="apply", remedy="replace it with a number first")
 
 
 def _to_codes(values: Float32Array, dtype: np.dtype[Any]) -> _Flat:
@@ -238,5 +247,4 @@ def _run_in_slices(run: _Run, source: _Flat, target: _Flat, threads: int | None)
     return None
 
 
-# Every 8-bit code in all three channels, as floats.
-_RAMP = _read_only(np.repeat(np.arange(256, dtype=np.float32) / np.float32(255), 3))
+_EVERY_CODE = _read_only(np.repeat(np.arange(256, dtype=np.float32), 3))

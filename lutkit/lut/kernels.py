@@ -7,9 +7,9 @@ Arguments that recur:
 
 - source, target: flat, C-contiguous, R G B R G B ...; sources come in read-only, so that each loop is
   compiled once for them (numba takes a read-only array for another type).
-- axes: float32, 12 numbers: three each of `low`, `scale`, `top`, `step`. A channel's value v lies at
-  place (v - low) * scale, clamped to 0..top, on its axis; `step` is the distance in lattice points from one
-  to the next along that axis.
+- axes: 12 numbers, float32 (float64 for curves): three each of `low`, `scale`, `top`, `step`. A channel's
+  value v lies at place (v - low) * scale, clamped to 0..top, on its axis; `step` is the distance in lattice
+  points from one to the next along that axis.
 - table: as `padded` returns it.
 
 How a cube is looked up: blocks of BLOCK pixels go through planar temporaries, one simple loop a step, so
@@ -105,17 +105,20 @@ def lookup_codes(source: Codes, target: Codes, table: Codes) -> None:
 
 
 @compiled
-def curve_floats(source: Floats, target: Floats, table: Floats, axes: Floats) -> None:
-    """Floats through three curves, linearly; `table` is flat RGB, as a `Lut1D` holds it, not padded."""
+def curve_floats(source: Floats, target: Floats, table: Floats, axes: npt.NDArray[np.float64]) -> None:
+    """Floats through three curves, linearly; `table` is flat RGB, as a `Lut1D` holds it, not padded.
+
+    Places are float64 here: among 65,536 rows float32 would know the fraction to 8 bits only.
+    """
     for c in range(3):
         low, scale, top = axes[c], axes[3 + c], axes[6 + c]
-        last = top - ONE
+        last = top - 1.0
         for i in range(source.size // 3):
             place = (source[3 * i + c] - low) * scale
-            place = place if place > ZERO else ZERO  # NaN too becomes 0
+            place = place if place > 0.0 else 0.0  # NaN too becomes 0
             place = place if place < top else top
             row = np.floor(place if place < last else last)
-            weight = place - row
+            weight = F(place - row)
             at = np.intp(np.int32(row)) * 3 + c
             target[3 * i + c] = table[at] * (ONE - weight) + table[at + 3] * weight
 

@@ -1,0 +1,93 @@
+"""The compiled loops on their own: no read or write outside an array, whatever the input."""
+
+import numpy as np
+import pytest
+
+from lutkit.lut import kernels
+
+HOSTILE = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, -0.0, 0.5, 1.0, 1.0000001], np.float32)
+GUARD = 12345.0
+
+
+def read_only(array):
+    array = array.reshape(-1).view()
+    array.flags.writeable = False
+    return array
+
+
+def axes(sizes, dtype=np.float32):
+    top = [n - 1 for n in sizes]
+    return np.array([0, 0, 0, *top, *top, sizes[1] * sizes[2], sizes[2], 1], dtype)
+
+
+def hostile_pixels(count):
+    return read_only(np.resize(HOSTILE, 3 * count))
+
+
+@pytest.mark.parametrize("count", [1, 7, 2047, 2048, 2049, 5000])
+@pytest.mark.parametrize("tetrahedral", [True, False])
+def test_cubes_stay_within_their_table_and_target(count, tetrahedral):
+    sizes = (3, 2, 4)
+    table = kernels.padded(read_only(np.ones((*sizes, 3), np.float32)))
+    target = np.full(3 * count + 64, GUARD, np.float32)
+    kernels.cube_floats(hostile_pixels(count), target[32:-32], table, axes(sizes), tetrahedral)
+    np.testing.assert_allclose(target[32:-32], 1, atol=1e-6)  # a value from outside would not be one
+    assert (target[:32] == GUARD).all()
+    assert (target[-32:] == GUARD).all()
+
+
+@pytest.mark.parametrize("count", [1, 2049])
+def test_curves_stay_within_their_table_and_target(count):
+    table = read_only(np.ones((5, 3), np.float32))
+    target = np.full(3 * count + 64, GUARD, np.float32)
+    kernels.curve_floats(hostile_pixels(count), target[32:-32], table, axes((5, 1, 1), np.float64))
+    np.testing.assert_array_equal(target[32:-32], 1)
+    assert (target[:32] == GUARD).all()
+    assert (target[-32:] == GUARD).all()
+
+
+@pytest.mark.parametrize("tetrahedral", [True, False])
+def test_the_last_lattice_point_of_the_largest_cube_is_reached(tetrahedral):
+    # A table of which every row but the last is the same memory: 256^3 rows would take 268 MB.
+    sizes = (256, 256, 256)
+    planes = np.zeros(4 * kernels.BLOCK, np.float32)
+    corners = np.zeros(4 * kernels.BLOCK, np.int32)
+    kernels.places(read_only(np.array([1, 1, 1, 1, 0.5, 0], np.float32)), axes(sizes), planes)
+    find = kernels._tetrahedra if tetrahedral else kernels._cells
+    find(2, axes(sizes), planes, corners)
+    cell = (254 * 256 + 254) * 256 + 254
+    assert corners[0] == cell
+    if tetrahedral:
+        assert corners[3 * kernels.BLOCK] == 256**3 - 1
+        expected = (254 * 256 + 127) * 256
+        assert corners[1] == expected
+        assert corners[kernels.BLOCK + 1] == expected + 65536
+        assert corners[2 * kernels.BLOCK + 1] == expected + 65536 + 256
+
+
+def test_padding_keeps_rows():
+    table = np.arange(30, dtype=np.float32).reshape(10, 3)
+    wide = kernels.padded(read_only(table)).reshape(10, 4)
+    np.testing.assert_array_equal(wide[:, :3], table)
+    np.testing.assert_array_equal(wide[:, 3], 0)
+
+
+@pytest.mark.parametrize("size", [3, 48, 3 * 2048, 3 * 5001])
+def test_nan_is_found_wherever_it_is(size):
+    values = np.full(size, np.inf, np.float32)
+    assert not kernels.holds_nan(read_only(values))
+    for at in (0, size // 2, size - 1):
+        holed = values.copy()
+        holed[at] = np.nan
+        assert kernels.holds_nan(read_only(holed))
+
+
+def test_codes_look_up_their_own_channel():
+    table = np.arange(768).astype(np.uint8)
+    every = np.repeat(np.arange(256), 3).astype(np.uint8)
+    target = np.empty_like(every)
+    kernels.lookup_codes(read_only(every), target, table)
+    np.testing.assert_array_equal(target, table)
+    table = np.stack([np.full(256, c) for c in (10, 20, 30)], -1).astype(np.uint8).reshape(-1)
+    kernels.lookup_codes(read_only(every), target, table)
+    np.testing.assert_array_equal(target.reshape(-1, 3), np.full((256, 3), (10, 20, 30)))

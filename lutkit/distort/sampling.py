@@ -5,6 +5,7 @@ after attempt, until they can reach the severity, and scaled down to it. Whoever
 attempt on the picture and asks for the next.
 """
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from lutkit.distort.bake import in_space, transform_families
 from lutkit.distort.draws import Range, Rng, Stream, generator, rounded, uniform
 from lutkit.distort.family import Family, Library
 from lutkit.distort.mask import coverage, draw_mask
-from lutkit.distort.recipe import FAMILIES, LIGHTS, NO_LIBRARY, Layer, Recipe, family_type
+from lutkit.distort.recipe import FAMILIES, LIGHTS, NO_LIBRARY, Layer, Recipe
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
@@ -58,7 +59,7 @@ class DamageSettings:
         severity: target delta E 2000 on the palette, drawn uniformly between the two.
         lossy: the share of samples whose label is wanted to be `lossy`, 0..1.
         mixed_light: the share of recipes with a second, masked layer, 0..1.
-        shares: how often each family is drawn, relative to the others; a family not named is never drawn.
+        families: how often each family is drawn, relative to the others; a family not named is never drawn.
     Raises:
         ManifestError: a range or share that means nothing, or an unknown family.
     """
@@ -66,7 +67,7 @@ class DamageSettings:
     severity: Range = (4.0, 20.0)
     lossy: float = 0.2
     mixed_light: float = 0.15
-    shares: tuple[tuple[str, float], ...] = DEFAULT_SHARES
+    families: tuple[tuple[str, float], ...] = DEFAULT_SHARES
 
     def __post_init__(self) -> None:
         low, high = self.severity
@@ -75,11 +76,15 @@ class DamageSettings:
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
             if not 0 <= share <= 1:
                 raise ManifestError(f"{name} is a share, 0..1, not {share}")
-        for name, share in self.shares:
-            family_type(name)
+        known = [family.name for family in FAMILIES]
+        for name, share in self.families:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+                raise ManifestError(f"unknown family {name!r}", where="[damage.families]", remedy=remedy)
             if not 0 <= share < 1e6:
                 raise ManifestError(f"the share of family {name!r} is 0 or above, not {share}")
-        if not any(share for _, share in self.shares):
+        if not any(share for _, share in self.families):
             raise ManifestError("no family has a share above 0: there is no damage to draw")
 
 
@@ -171,7 +176,7 @@ def _draw_layers(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
 def _draw_families(
     rng: Rng, settings: DamageSettings, library: Library, *, lossy: bool
 ) -> tuple[Family, ...]:
-    shares = {name: share for name, share in settings.shares if share > 0}
+    shares = {name: share for name, share in settings.families if share > 0}
     count = min(_choose(rng, FAMILY_COUNTS) + 1, len(shares))
     chosen: set[str] = set()
     for _ in range(count):

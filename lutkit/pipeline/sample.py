@@ -1,0 +1,210 @@
+"""One sample: a photograph's bytes become an (input, target) pair and what is recorded of it.
+
+Everything here is a pure function of the bytes, the manifest, the LUT libraries and the sample's number.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.difference import delta_e_2000
+from lutkit.color.lab import srgb_to_lab
+from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
+from lutkit.color.srgb import FloatArray
+from lutkit.distort.bake import BakedLayer, apply_layers, bake
+from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
+from lutkit.distort.mask import mask_at
+from lutkit.distort.recipe import Recipe
+from lutkit.distort.sampling import Draw, draw_wanted, draws
+from lutkit.io.images import decoded_box, read_photo
+from lutkit.io.luts import LutFile
+from lutkit.io.manifest import Manifest
+from lutkit.io.resize import center_box, resize_crop
+from lutkit.lut.apply import apply
+from lutkit.lut.jacobian import value_and_jacobian
+from lutkit.lut.model import Lut, Lut1D
+from lutkit.lut.quality import Verdict, clipped_share, judge
+
+Pixels = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+# Labels, clipping and delta E are measured on this many pixels a side, evenly spread over the crop.
+GRID = 24
+
+# How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
+LABEL_ATTEMPTS = 16
+
+# Random crops keep at least this share of the short side.
+MIN_CROP_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """The LUT files that a dataset draws from: `damage` by sha256, and `looks` in order of path."""
+
+    damage: Mapping[str, Lut]
+    looks: tuple[LutFile, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A photograph, cropped and resized: `pixels` (size, size, 3), and what is recorded of its source.
+
+    `codes` (n, 3) are its pixels on the grid; `colors` the same 0..1 and `lab` in CIELAB.
+    """
+
+    pixels: Pixels
+    source: dict[str, object]
+    crop: Box
+    codes: Pixels
+    colors: FloatArray
+    lab: FloatArray
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Input and target (size, size, 3) uint8, and the sample's JSON without its key and split."""
+
+    input: Pixels
+    target: Pixels
+    metadata: dict[str, object]
+
+
+def prepare_target(data: bytes, path: str, manifest: Manifest, number: int) -> Target:
+    """Decode a photograph and cut the sample's square out of it.
+
+    Args:
+        data: the file's bytes.
+        path: what the sample records as `source.path`.
+        manifest: size and crop.
+        number: the sample's number, which a random crop is drawn from.
+    Raises:
+        ImageError: the photograph cannot be used.
+    """
+    photo = read_photo(data, at_least_px=manifest.size_px)
+    if manifest.crop == "center":
+        box = center_box(photo.width, photo.height)
+    else:
+        box = _random_box(generator(manifest.seed, Stream.CROP, number), photo.width, photo.height)
+    pixels = resize_crop(photo.pixels, decoded_box(photo, box), manifest.size_px)
+    codes = _on_grid(pixels)
+    colors = codes / 255.0
+    source: dict[str, object] = {
+        "path": path,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "width": photo.width,
+        "height": photo.height,
+        "notes": photo.notes,
+    }
+    return Target(pixels, source, box, codes, colors, srgb_to_lab(colors))
+
+
+def make_pair(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> Pair:
+    """Draw what is to be done to a photograph, do it, and measure it.
+
+    Args:
+        target: the prepared photograph.
+        manifest: seed, kinds of pair, damage and looks.
+        libraries: the LUT files to draw from.
+        number: the sample's number; equal numbers draw the same.
+    """
+    kind = _draw_kind(manifest, number)
+    damaged = graded = target.pixels
+    recipe, look = Recipe(), {"path": "", "sha256": "", "strength": 0.0}
+    severity, verdict = 0.0, None
+    if kind != "distort":
+        rng = generator(manifest.seed, Stream.LOOK, number)
+        file = libraries.looks[int(rng.integers(len(libraries.looks)))]
+        strength = uniform(rng, manifest.looks.strength)
+        graded = apply(target.pixels, file.lut, strength=strength, threads=1)
+        look = {"path": file.path, "sha256": file.sha256, "strength": strength}
+        severity, verdict = _judge_look(file.lut, strength, target)
+    if kind != "enhance":
+        draw, layers, verdict = _draw_damage(target, manifest, libraries, number)
+        recipe, severity = draw.recipe, draw.severity
+        damaged = apply_layers(target.pixels, layers, threads=1)
+    metadata: dict[str, object] = {
+        "kind": kind,
+        "label": verdict.label if verdict else "recoverable",
+        "severity": severity,
+        **_compare(damaged, graded, target, kind),
+        "source": target.source,
+        "crop": list(target.crop),
+        "recipe": recipe.to_json(),
+        "look": look,
+    }
+    return Pair(damaged, graded, metadata)
+
+
+def metadata_json(key: str, split: str, metadata: dict[str, object]) -> bytes:
+    """The JSON member of a sample, its keys in a fixed order."""
+    return json.dumps({"key": key, "split": split, **metadata}, ensure_ascii=True).encode()
+
+
+def _draw_kind(manifest: Manifest, number: int) -> str:
+    kinds = [(kind, share) for kind, share in manifest.kinds if share > 0]
+    if len(kinds) == 1:
+        return kinds[0][0]
+    rng = generator(manifest.seed, Stream.PAIR_KIND, number)
+    at = rng.random() * sum(share for _, share in kinds)
+    for kind, share in kinds:
+        at -= share
+        if at < 0:
+            return kind
+    return kinds[-1][0]
+
+
+def _draw_damage(
+    target: Target, manifest: Manifest, libraries: Libraries, number: int
+) -> tuple[Draw, tuple[BakedLayer, ...], Verdict]:
+    wanted = draw_wanted(manifest.seed, number, manifest.damage)
+    found: tuple[Draw, tuple[BakedLayer, ...], Verdict] | None = None
+    for tried, draw in enumerate(draws(manifest.seed, number, wanted, manifest.damage, libraries.damage), 1):
+        layers = bake(draw.recipe, libraries.damage)
+        weighed = [(layer.lut, None if layer.mask is None else _grid_mask(layer)) for layer in layers]
+        found = (draw, layers, judge(target.colors, weighed))
+        if found[2].label == wanted.label or tried == LABEL_ATTEMPTS:
+            break
+    assert found is not None  # draws() raises where it has nothing to give
+    return found
+
+
+def _grid_mask(layer: BakedLayer) -> npt.NDArray[np.float32]:
+    assert layer.mask is not None
+    places = (np.arange(GRID) + 0.5) / GRID
+    return mask_at(layer.mask, places, places).reshape(-1)
+
+
+def _judge_look(lut: Lut, strength: float, target: Target) -> tuple[float, Verdict]:
+    values, _ = value_and_jacobian(lut, PALETTE_SRGB)
+    blended = np.clip(PALETTE_SRGB + strength * (values - PALETTE_SRGB), 0, 1)
+    severity = float(delta_e_2000(PALETTE_LAB, srgb_to_lab(blended)).mean())
+    weights = np.full(len(target.colors), strength, np.float32)
+    return rounded(severity), judge(target.colors, [(Lut1D.identity(2), None), (lut, weights)])
+
+
+def _compare(damaged: Pixels, graded: Pixels, target: Target, kind: str) -> dict[str, object]:
+    after = _on_grid(damaged) if kind != "enhance" else _on_grid(graded)
+    before = target.codes if kind != "distort+enhance" else _on_grid(graded)
+    before_lab = target.lab if before is target.codes else srgb_to_lab(before / 255.0)
+    difference = delta_e_2000(before_lab, srgb_to_lab(after / 255.0))
+    return {
+        "delta_e_2000": rounded(float(difference.mean())),
+        "clipped": rounded(clipped_share(before, after)),
+    }
+
+
+def _on_grid(pixels: Pixels) -> Pixels:
+    places = ((np.arange(GRID) + 0.5) * pixels.shape[0] / GRID).astype(np.intp)
+    return pixels[places[:, None], places].reshape(-1, 3)
+
+
+def _random_box(rng: Rng, width: int, height: int) -> Box:
+    short = min(width, height)
+    side = max(round(short * (MIN_CROP_SHARE + (1 - MIN_CROP_SHARE) * rng.random())), 1)
+    return int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1)), side, side
+

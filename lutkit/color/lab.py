@@ -15,7 +15,7 @@ Value = TypeVar("Value", float, FloatArray)
 
 # The sRGB primaries (0.64, 0.33), (0.30, 0.60), (0.15, 0.06) and white (0.3127, 0.3290) of IEC 61966-2-1,
 # solved for XYZ with Y = 1 at white (SMPTE RP 177), each row over its sum. Green's share is the rest to 1.
-X_RED, X_BLUE = 0.43388734912, 0.18988864618
+X_RED, X_BLUE = 0.43388734557, 0.18988864530
 Y_RED, Y_BLUE = 0.21263900587, 0.07219231537
 Z_RED, Z_BLUE = 0.01775004012, 0.87280233905
 

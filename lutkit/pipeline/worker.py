@@ -64,8 +64,6 @@ def _end_with_parent() -> None:
 def _answer_all(pipe: "Connection[Any, Any]") -> None:
     try:
         work, job = pipe.recv()
-    except (EOFError, OSError):
-        raise
     except Exception as error:
         # Whatever unpickling raises: a module that cannot be imported, a name that is not in it.
         pipe.send(_failure(error, "starting a worker"))

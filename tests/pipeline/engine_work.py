@@ -1,5 +1,6 @@
 """What the engine's tests run in worker processes, and the program that they stop by signals."""
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,7 @@ from lutkit.io.atomic import whole_file
 
 if __name__ == "__mp_main__" and "SLOW_START" in os.environ:
     # A worker that is only just starting: it has loaded nothing of ours yet.
-    Path(os.environ["SLOW_START"]).touch()
+    (Path(os.environ["SLOW_START"]) / f"{os.getpid()}.starting").touch()
     time.sleep(0.5)
 
 
@@ -60,6 +61,8 @@ def misbehave(job: Job, task: str):
         os.kill(os.getpid(), signal.SIGKILL)
     if task == "exit":
         os._exit(3)
+    if task == "at exit":
+        atexit.register((job.folder / "ended").touch)
     if task == "slow":
         time.sleep(60)
     (job.folder / task).touch()

@@ -71,6 +71,11 @@ def test_tasks_are_taken_only_as_workers_become_free_and_closing_stops_at_once(t
     assert not (tmp_path / "slow").exists()
 
 
+def test_workers_end_in_good_order(tmp_path):
+    list(LocalEngine(1).run(engine_work.misbehave, Job(tmp_path), ["at exit"]))
+    assert (tmp_path / "ended").exists()
+
+
 def test_no_tasks_need_no_workers(tmp_path):
     assert list(LocalEngine(3).run(engine_work.misbehave, Job(tmp_path), [])) == []
 
@@ -84,10 +89,12 @@ def test_too_few_workers_are_refused(workers):
 def failing(folder, task):
     """Run one good task, then `task`, on one worker; return the error. The good result has come."""
     got = []
+    tasks = iter(["good", task, "never"])
     with pytest.raises(Exception) as raised:  # noqa: PT011, PT012
-        for result in LocalEngine(1).run(engine_work.misbehave, Job(folder), ["good", task, "never"]):
+        for result in LocalEngine(1).run(engine_work.misbehave, Job(folder), tasks):
             got.append(result)  # noqa: PERF402
     assert got == ["good"]
+    assert list(tasks) == ["never"]
     assert [entry.name for entry in folder.iterdir()] == ["good"]
     return raised.value
 
@@ -183,20 +190,23 @@ def test_a_stop_is_clean(program, number, code):
     assert sorted(entry.name for entry in folder.iterdir()) == ["0.begun", "0.out", "1.begun", "2.begun"]
 
 
-def test_a_stop_while_workers_start_is_clean_too(tmp_path):
-    started = tmp_path / "started"
+def test_workers_that_are_only_starting_ignore_ctrl_c_too(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-W", "error", engine_work.__file__, str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "SLOW_START": str(started)},
+        env={**os.environ, "SLOW_START": str(tmp_path)},
     ) as process:
-        wait_until(started.exists)
-        os.killpg(process.pid, signal.SIGINT)
+        wait_until(lambda: len(list(tmp_path.glob("*.starting"))) == 2)
+        for marker in tmp_path.glob("*.starting"):
+            os.kill(int(marker.stem), signal.SIGINT)
+        wait_until((tmp_path / "2.begun").exists)
+        os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, err) == (130, "")
+    assert out in ("", "0\n")
 
 
 def test_no_worker_outlives_a_killed_parent(program):
@@ -218,6 +228,7 @@ def test_a_killed_worker_ends_the_program_with_its_name(program):
 
 def test_sigterm_becomes_an_exception_once_and_the_handler_is_restored():
     before = signal.getsignal(signal.SIGTERM)
+    cleared_up = False
     with pytest.raises(Stopped) as raised, stopping():  # noqa: PT012
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -225,6 +236,8 @@ def test_sigterm_becomes_an_exception_once_and_the_handler_is_restored():
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.01)
+            cleared_up = True
+    assert cleared_up
     assert raised.value.signal_number == signal.SIGTERM
     assert not isinstance(raised.value, Exception)
     assert signal.getsignal(signal.SIGTERM) == before

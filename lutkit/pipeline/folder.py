@@ -1,0 +1,149 @@
+"""The dataset folder: whether it is ours, who may write into it, and what lies in it for good.
+
+`shards/` holds tars and `records/` a JSON a shard; `sources.tsv` and `manifest.toml` are frozen when a run
+starts; `dataset.json`, `rejects.jsonl` and `README.md` are written at its end. No file but `.lock` names a
+time, a host or an absolute path. Must not know what samples are made of.
+"""
+
+import errno
+import json
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+
+from lutkit.errors import DatasetError
+from lutkit.io.atomic import clear_temporaries, is_temporary, write_whole
+from lutkit.pipeline.lock import LOCK_NAME, locked
+from lutkit.pipeline.records import Record, Reject
+
+MANIFEST_NAME = "manifest.toml"
+SOURCES_NAME = "sources.tsv"
+REJECTS_NAME = "rejects.jsonl"
+
+_BEGINNINGS = {"records", "shards", SOURCES_NAME, MANIFEST_NAME}
+_SHOWN = 3
+
+
+@contextmanager
+def claim(folder: Path) -> Generator[None]:
+    """Hold `folder` as a dataset folder of ours with no other writer within the block.
+
+    It is made where it is missing, with `shards/` and `records/`; temporaries that a killed run left are
+    removed. An OSError in the block, the full disk above all, becomes a one-line error.
+
+    Args:
+        folder: a dataset folder, or one that is empty or missing.
+    Raises:
+        DatasetError: it holds something else, another process writes into it, or the system refused
+            something: the disk is full, a folder may not be written.
+    """
+    with _plain_errors(folder):
+        require_ours(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            for part in (folder / "records", folder / "shards"):
+                part.mkdir(exist_ok=True)
+                clear_temporaries(part)
+            clear_temporaries(folder)
+            yield
+
+
+def require_ours(folder: Path) -> None:
+    """Raise DatasetError unless `folder` is missing, empty, or a dataset folder, begun or finished.
+
+    Raises:
+        DatasetError: it is no folder, or holds something else; what is there is named.
+        OSError: from the system.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise DatasetError("not a folder", where=str(folder), remedy="name a folder that is empty or new")
+    names = {entry.name for entry in folder.iterdir() if not is_temporary(entry.name)} - {LOCK_NAME}
+    ours = {"records", MANIFEST_NAME} <= names
+    begun = names <= _BEGINNINGS and not any(_holds(folder / part) for part in ("records", "shards"))
+    if names and not ours and not begun:
+        shown = ", ".join(sorted(names)[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
+        raise DatasetError(
+            f"holds something else than a dataset of lutkit: {shown}",
+            where=str(folder),
+            remedy="name a folder that is empty or new",
+        )
+
+
+def freeze(path: Path, text: str, remedy: str) -> None:
+    """Write `text` to `path` for good: the first run writes it, later ones must come with the same.
+
+    Args:
+        path: where it stands, `sources.tsv` say.
+        text: what this run has; lines end with a newline.
+        remedy: what to do where the two differ.
+    Raises:
+        DatasetError: the file is there and differs; the first line that does is named.
+        OSError: from the system.
+    """
+    if not path.exists():
+        write_whole(path, text.encode())
+        return
+    then = path.read_bytes().decode(errors="replace").splitlines()
+    now = text.splitlines()
+    pairs = enumerate(zip_longest(then, now, fillvalue="nothing"), start=1)
+    differing = [(number, old, new) for number, (old, new) in pairs if old != new]
+    if differing:
+        number, old, new = differing[0]
+        more = f" ({len(differing) - 1} more lines differ)" if len(differing) > 1 else ""
+        raise DatasetError(f"was {old!r}, is {new!r} now{more}", where=f"{path}:{number}", remedy=remedy)
+
+
+def write_rejects(folder: Path, records: Iterable[Record]) -> tuple[Reject, ...]:
+    """Write `rejects.jsonl`: every source that some shard could not use, and why, one line a source.
+
+    Where there is none, there is no file.
+
+    Args:
+        folder: the dataset folder.
+        records: of all shards; a source that several rejected counts once, with its first reason.
+    Returns:
+        What was written, sorted by the path's bytes.
+    Raises:
+        OSError: from the system.
+    """
+    reasons: dict[str, str] = {}
+    for reject in sorted((r for record in records for r in record.rejects), key=_reject_order):
+        reasons.setdefault(reject.path, reject.reason)
+    path = folder / REJECTS_NAME
+    if reasons:
+        lines = [json.dumps({"path": p, "reason": r}, ensure_ascii=False) for p, r in reasons.items()]
+        write_whole(path, "".join(f"{line}\n" for line in lines).encode(errors="surrogatepass"))
+    else:
+        path.unlink(missing_ok=True)
+    return tuple(Reject(p, r) for p, r in reasons.items())
+
+
+def _reject_order(reject: Reject) -> tuple[bytes, str]:
+    return reject.path.encode(errors="surrogateescape"), reject.reason
+
+
+def _holds(folder: Path) -> bool:
+    return folder.exists() and (
+        not folder.is_dir() or any(not is_temporary(entry.name) for entry in folder.iterdir())
+    )
+
+
+@contextmanager
+def _plain_errors(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output went away: no matter of the folder's.
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            kept = len(list(folder.glob("records/*.json")))
+            raise DatasetError(
+                "no space left on device",
+                where=str(folder),
+                remedy=f"free some and run the same command again; {kept} shards are kept",
+            ) from error
+        raise DatasetError(error.strerror or str(error), where=str(error.filename or folder)) from error

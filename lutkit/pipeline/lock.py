@@ -1,0 +1,68 @@
+"""One writer a folder: a lock that the kernel gives back when its holder dies.
+
+Owns the file `.lock`. Must not know what is written under its protection.
+"""
+
+import fcntl
+import os
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lutkit.errors import DatasetError
+
+LOCK_NAME = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Hold the lock of `folder`, an existing one, within the block; `.lock` says who holds it.
+
+    The lock is flock's: a process that dies by whatever signal loses it, and a `.lock` left behind by one
+    locks nobody out. Worker processes do not inherit it.
+
+    Raises:
+        DatasetError: another process holds it; its number, host and start are named.
+        OSError: from the system.
+    """
+    path = folder / LOCK_NAME
+    handle = _acquire(path)
+    try:
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%F %T} UTC\n"
+        os.ftruncate(handle, 0)
+        os.write(handle, holder.encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _acquire(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_still(path, handle):
+                return handle
+        except BlockingIOError:
+            holder = os.pread(handle, 300, 0).decode(errors="replace").strip() or "another process"
+            os.close(handle)
+            raise DatasetError(
+                f"in use by {holder}",
+                where=str(path.parent),
+                remedy="wait until it is done, or stop it and run the same command again",
+            ) from None
+        except BaseException:
+            os.close(handle)
+            raise
+        # Its last holder removed the file between our opening and our locking it: lock the new one.
+        os.close(handle)
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,181 @@
+"""Records: one JSON a shard, which says what the shard holds and makes it count as done.
+
+Owns `records/` and the names of shards. Must not know what samples are made of.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from lutkit.errors import DatasetError
+from lutkit.io.atomic import write_whole
+from lutkit.io.tars import ShardFile
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+
+# A split is a word: Hugging Face asks for it, and `train-*` must not match another split's shards.
+_SHARD = re.compile(r"(\w+)-(\d{6,})", re.ASCII)
+_HASHING_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A source that could not be used, and why: `reason` is a stable string."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a finished shard holds.
+
+    Args:
+        shard: its name without `.tar`, `{split}-{index:06d}`.
+        planned: how many samples were asked of it.
+        file: what was written: samples, which may be fewer than planned, bytes and sha256.
+        rejects: sources met while making it that could not be used.
+        summary: whatever totals the pipeline wants to add up later; JSON values.
+    Raises:
+        DatasetError: a name that is no shard's.
+    """
+
+    shard: str
+    planned: int
+    file: ShardFile
+    rejects: tuple[Reject, ...] = ()
+    summary: Mapping[str, Json] = field(default_factory=lambda: dict[str, Json]())
+
+    def __post_init__(self) -> None:
+        split_of(self.shard)
+
+
+def shard_name(split: str, index: int) -> str:
+    """The name of a split's shard, without `.tar`: `train-000003`.
+
+    Raises:
+        DatasetError: the split is not a word of ASCII letters, digits and underscores, or `index` < 0.
+    """
+    name = f"{split}-{index:06d}"
+    split_of(name)
+    return name
+
+
+def split_of(shard: str) -> str:
+    """The split that a shard's name begins with.
+
+    Raises:
+        DatasetError: not a shard's name.
+    """
+    parts = _SHARD.fullmatch(shard)
+    if parts is None:
+        raise DatasetError(
+            f"{shard!r} is not a shard's name",
+            remedy="it is {split}-{index:06d}, the split a word of ASCII letters, digits and underscores",
+        )
+    return parts[1]
+
+
+def shard_path(folder: Path, shard: str) -> Path:
+    """Where a dataset folder keeps this shard: `shards/{shard}.tar`."""
+    return folder / "shards" / f"{shard}.tar"
+
+
+def record_path(folder: Path, shard: str) -> Path:
+    """Where a dataset folder keeps this shard's record: `records/{shard}.json`."""
+    return folder / "records" / f"{shard}.json"
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write a record whole or not at all; the last step of making a shard, after its tar.
+
+    Raises:
+        ValueError: the summary holds what JSON cannot, NaN included.
+        OSError: from the system.
+    """
+    text = json.dumps(asdict(record), indent=1, sort_keys=True, allow_nan=False)
+    write_whole(record_path(folder, record.shard), f"{text}\n".encode())
+
+
+def read_record(folder: Path, shard: str) -> Record | None:
+    """The record of a shard, or None where there is none or it is damaged: such a shard is not done.
+
+    Raises:
+        OSError: from the system, other than that there is no such file.
+    """
+    try:
+        read = cast("dict[str, Any]", json.loads(record_path(folder, shard).read_bytes()))
+        return Record(
+            shard=shard,
+            planned=int(read["planned"]),
+            file=ShardFile(**read["file"]),
+            rejects=tuple(Reject(**reject) for reject in read["rejects"]),
+            summary=dict(read["summary"]),
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def finished(folder: Path, planned: Mapping[str, int]) -> dict[str, Record]:
+    """The shards that are done: each one's record matches its tar, byte for byte, and what is planned.
+
+    A tar without a record, a record without a tar, a tar that changed and a shard that was made for
+    another number of samples all count as not done. Every tar is read to the end, several at a time.
+
+    Args:
+        folder: the dataset folder.
+        planned: the number of samples asked of each shard, by name.
+    Returns:
+        Records by name, in the order of `planned`.
+    Raises:
+        OSError: from the system.
+    """
+    records = [read_record(folder, shard) for shard in planned]
+    hoped = [record for record in records if record and record.planned == planned[record.shard]]
+    # Hashing lets go of the GIL, so threads are enough.
+    with ThreadPoolExecutor(min(_HASHING_THREADS, os.cpu_count() or 1)) as threads:
+        intact = threads.map(partial(is_intact, folder), hoped)
+        return {record.shard: record for record, whole in zip(hoped, intact, strict=True) if whole}
+
+
+def is_intact(folder: Path, record: Record) -> bool:
+    """Whether the shard's tar is there and has the size and the sha256 that its record gives.
+
+    Raises:
+        OSError: from the system, other than that there is no such file.
+    """
+    path = shard_path(folder, record.shard)
+    try:
+        if path.stat().st_size != record.file.bytes:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == record.file.sha256
+    except FileNotFoundError:
+        return False
+
+
+def require_growing(folder: Path, planned: Mapping[str, int]) -> None:
+    """Raise DatasetError where the folder has more than is planned: nothing finished is ever removed.
+
+    Args:
+        folder: the dataset folder.
+        planned: the number of samples asked of each shard, by name.
+    """
+    present = {path.stem for path in folder.glob("shards/*.tar")}
+    present |= {path.stem for path in folder.glob("records/*.json")}
+    for shard in sorted(present):
+        record = read_record(folder, shard)
+        if shard not in planned or (record and record.planned > planned[shard]):
+            held = f"{record.planned} samples" if record else "another number of samples"
+            raise DatasetError(
+                f"made for {held}, and {planned.get(shard, 0)} are asked of it now",
+                where=str(shard_path(folder, shard)),
+                remedy="ask for at least as many samples as before, or write into another folder",
+            )

@@ -4,7 +4,6 @@ Every draw comes from `SeedSequence(seed, spawn_key=(stream, index, attempt))`: 
 what is asked, never on who asked first. Adding a stream changes no other; a stream's number never changes.
 """
 
-import math
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -75,8 +74,10 @@ def towards(start: float, end: float, amount: float) -> float:
     return rounded(start + (end - start) * amount)
 
 
-def require_in(family: str, name: str, value: float, between: Range) -> None:
-    """Raise RecipeError unless `value` is finite and within bounds that mean something."""
+def require_in(family: str, name: str, value: object, between: Range) -> None:
+    """Raise RecipeError unless `value` is a number (of any kind but a bool) within finite bounds."""
     low, high = between
-    if not (math.isfinite(value) and low <= value <= high):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RecipeError(f"{name} is {value!r}, not a number", where=f"family {family!r}")
+    if not low <= value <= high:
         raise RecipeError(f"{name} is {value!r}, outside {low:g}..{high:g}", where=f"family {family!r}")

@@ -1,5 +1,6 @@
 """Library LUT: damage that somebody made and saved as a LUT file, at any strength."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -32,7 +33,7 @@ class LibraryLut:
     strength: float
 
     def __post_init__(self) -> None:
-        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
             raise RecipeError(f"{self.sha256!r} is no sha256", where=f"family {self.name!r}")
         require_in(self.name, "strength", self.strength, (0, 1))
 

@@ -107,7 +107,8 @@ class Recipe:
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            # Beside what is not JSON: numbers of thousands of digits, lists nested without end.
             raise RecipeError(f"not JSON: {error}", where="recipe") from None
         if not isinstance(data, list):
             raise RecipeError("a recipe is a list of layers", where="recipe")
@@ -138,8 +139,10 @@ def _layer_from_data(item: object) -> Layer:
     data = _require_object(item, "layer")
     families = data.pop("families", None)
     mask = data.pop("mask", None)
-    if not isinstance(families, list) or data:
-        raise RecipeError(f"a layer has families and mask, not {sorted(data)}", where="recipe")
+    if data:
+        raise RecipeError(f"a layer has families and mask, not {', '.join(sorted(data))}", where="recipe")
+    if not isinstance(families, list):
+        raise RecipeError("a layer has a list of families", where="recipe")
     return Layer(
         tuple(_family_from_data(family) for family in cast("list[object]", families)),
         None if mask is None else _build(Mask, _require_object(mask, "mask"), "mask"),

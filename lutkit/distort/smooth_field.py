@@ -35,7 +35,9 @@ class SmoothField:
 
     def __post_init__(self) -> None:
         require_in(self.name, "number of displacements", len(self.displacements), (NUMBERS, NUMBERS))
-        for displacement in (min(self.displacements), max(self.displacements)):
+        # min and max may pass over a NaN; a mean never does.
+        mean = sum(self.displacements) / NUMBERS
+        for displacement in (min(self.displacements), max(self.displacements), mean):
             require_in(self.name, "displacement", displacement, (-1, 1))
         require_in(self.name, "strength", self.strength, (0, 1))
 

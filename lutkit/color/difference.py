@@ -56,11 +56,11 @@ def _delta_e_2000(first: FloatArray, second: FloatArray, difference: FloatArray)
 
 @compiled
 def _pair(l1: float, a1: float, b1: float, l2: float, a2: float, b2: float) -> float:  # noqa: PLR0913
-    mean_c_7 = (0.5 * (math.hypot(a1, b1) + math.hypot(a2, b2))) ** 7
+    mean_c_7 = (0.5 * (math.sqrt(a1 * a1 + b1 * b1) + math.sqrt(a2 * a2 + b2 * b2))) ** 7
     g = 0.5 * (1 - math.sqrt(mean_c_7 / (mean_c_7 + _25_TO_7)))
     a1 *= 1 + g
     a2 *= 1 + g
-    c1, c2 = math.hypot(a1, b1), math.hypot(a2, b2)
+    c1, c2 = math.sqrt(a1 * a1 + b1 * b1), math.sqrt(a2 * a2 + b2 * b2)
     h1, h2 = math.atan2(b1, a1), math.atan2(b2, a2)
     if h1 < 0:
         h1 += 2 * math.pi

@@ -86,7 +86,7 @@ def mask_at(mask: Mask, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) 
         along_x = 2 * math.pi * across * x + phase
         along_y = 2 * math.pi * down * y
         # cos(p + q) from sines and cosines of each axis: products in place of a cosine a pixel.
-        u += (np.cos(along_y)[:, None] * np.cos(along_x)).astype(np.float32)
-        u -= (np.sin(along_y)[:, None] * np.sin(along_x)).astype(np.float32)
+        u += np.cos(along_y).astype(np.float32)[:, None] * np.cos(along_x).astype(np.float32)
+        u -= np.sin(along_y).astype(np.float32)[:, None] * np.sin(along_x).astype(np.float32)
     u *= np.float32(mask.sharpness)
-    return ((u / np.sqrt(u * u + 1) + 1) * 0.5).astype(np.float32)
+    return ((u / np.sqrt(u * u + 1) + 1) * 0.5).astype(np.float32, copy=False)

@@ -22,8 +22,8 @@ from lutkit.distort.recipe import FAMILIES, LIGHTS, NO_LIBRARY, Layer, Recipe
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
-# Each step halves the interval of amounts: severity is met to about a 250th of what amount 1 reaches.
-BISECTION_STEPS = 7
+# Each step halves the interval of amounts; severity is near enough to a straight line over a sixteenth.
+BISECTION_STEPS = 4
 
 # How many draws may fall short of one severity. The default manifest needs 3 on average at its hardest.
 MAX_ATTEMPTS = 1000
@@ -127,11 +127,12 @@ def draws(
     for attempt in range(MAX_ATTEMPTS):
         rng = generator(seed, Stream.DAMAGE, index, attempt)
         full = _draw_layers(rng, wanted, settings, library)
-        most = _severity(full, _cover_shares(full), library)
+        shares = _cover_shares(full)
+        most = _severity(full, shares, library)
         best = max(best, most)
         if most >= wanted.severity:
             reached = True
-            yield _scale_to(full, wanted.severity, library)
+            yield _scale_to(full, shares, most, wanted.severity, library)
     if not reached:
         raise ManifestError(
             f"none of {MAX_ATTEMPTS} draws reached {wanted.severity:g}; the strongest came to {best:.1f}",
@@ -194,16 +195,19 @@ def _choose(rng: Rng, weights: tuple[float, ...]) -> int:
     return len(weights) - 1
 
 
-def _scale_to(full: tuple[Layer, ...], target: float, library: Library) -> Draw:
-    shares = _cover_shares(full)
-    low, high = 0.0, 1.0
+def _scale_to(
+    full: tuple[Layer, ...], shares: tuple[float, ...], most: float, target: float, library: Library
+) -> Draw:
+    low, high = (0.0, 0.0), (1.0, most)
     for _ in range(BISECTION_STEPS):
-        middle = (low + high) / 2
-        if _severity(_scaled(full, middle), shares, library) < target:
-            low = middle
+        middle = (low[0] + high[0]) / 2
+        reached = _severity(_scaled(full, middle), shares, library)
+        if reached < target:
+            low = (middle, reached)
         else:
-            high = middle
-    layers = _scaled(full, (low + high) / 2)
+            high = (middle, reached)
+    rise = max(high[1] - low[1], 1e-9)
+    layers = _scaled(full, low[0] + (high[0] - low[0]) * (target - low[1]) / rise)
     return Draw(Recipe(layers), rounded(_severity(layers, shares, library)))
 
 
@@ -219,7 +223,7 @@ def _severity(layers: tuple[Layer, ...], shares: tuple[float, ...], library: Lib
         start = layer.families[0].space
         palette = PALETTE_LINEAR if start == "linear" else PALETTE_SRGB
         rgb, space = transform_families(layer.families, palette, start, library)
-        linear = in_space(np.clip(rgb, 0, 1), space, "linear")
+        linear = in_space(np.minimum(np.maximum(rgb, 0), 1), space, "linear")
         total += share * float(delta_e_2000(PALETTE_LAB, linear_to_lab(linear)).mean())
     return total
 

@@ -49,8 +49,9 @@ def apply(
     """Map every pixel of `image` through `lut`.
 
     Input is clamped to the domain of each LUT; table values are not clamped. Integer results are clamped to
-    the range of codes and rounded to nearest, once, after the last LUT and after blending. Float results are
-    not clamped: what the table holds outside 0..1 comes out outside 0..1.
+    the range of codes and rounded to nearest (8-bit ties to even), once, after the last LUT and after
+    blending. Float results are not clamped: what a table holds outside 0..1 comes out outside 0..1. Values
+    are float32 from one stage of a chain to the next.
 
     Args:
         image: (H, W, 3), (H, W, 4) or (..., 3), sRGB-encoded, uint8, uint16 or float32 with 0..1 nominal;
@@ -233,7 +234,10 @@ def _require_no_nan(source: _Flat) -> None:
 def _to_codes(values: Float32Array, dtype: np.dtype[Any]) -> _Flat:
     if dtype == np.float32:
         return values
-    return np.rint(np.minimum(np.maximum(values, 0), 1) * np.float32(_WHITE[dtype])).astype(dtype)
+    codes = np.minimum(np.maximum(values, 0), 1) * np.float32(_WHITE[dtype])
+    if dtype == np.uint8:
+        codes = codes + kernels.SNAP - kernels.SNAP
+    return np.rint(codes).astype(dtype)
 
 
 def _run_in_slices(run: _Run, source: _Flat, target: _Flat, threads: int | None) -> None:

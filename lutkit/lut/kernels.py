@@ -38,6 +38,10 @@ BLOCK = 2048
 F = np.float32
 ZERO = np.float32(0)
 ONE = np.float32(1)
+# Added to an 8-bit code and taken away again, this rounds it to 1/4096. A value halfway between two codes,
+# as halving makes of every other one, is then exactly halfway again, and goes to even as it does in float64,
+# whatever float32 has rounded off on the way.
+SNAP = np.float32(3072)
 
 
 def _emit_weigh(
@@ -175,8 +179,9 @@ def _copy(values: Floats, target: Floats) -> None:
 def _round(source: Codes, values: Floats, strength: np.float32, white: np.float32, target: Codes) -> None:
     gain = strength * white
     keep = ONE - strength
+    snap = SNAP if white < F(256) else ZERO
     for i in range(target.size):
-        value = np.rint(values[i] * gain + F(source[i]) * keep)
+        value = np.rint(values[i] * gain + F(source[i]) * keep + snap - snap)
         value = value if value > ZERO else ZERO
         value = value if value < white else white
         target[i] = np.int32(value)

@@ -62,19 +62,24 @@ def exact(image, lut, strength, interpolation):
 
 
 @st.composite
-def luts(draw, kinds=("curves", "cube", "chain")):
-    """Random tables, smooth or rough, in range or far out of it, over any domain near 0..1."""
+def luts(draw, kinds=("curves", "cube", "chain"), rough=True):
+    """Random tables, smooth or rough, in range or far out of it, over any domain near 0..1.
+
+    Only the first stage of a chain may be rough. Values are float32 between stages, and tables that jump from
+    row to row magnify what that rounds off: 65,536 of them two hundred thousand times.
+    """
     kind = draw(st.sampled_from(kinds))
     if kind == "chain":
-        return LutChain(draw(st.lists(luts(("curves", "cube")), min_size=1, max_size=3)))
+        single = ("curves", "cube")
+        return LutChain([draw(luts(single)), *draw(st.lists(luts(single, rough=False), max_size=2))])
     low = tuple(draw(st.sampled_from([0.0, 0.0, -0.5, -1.0, 0.1, 0.2])) for _ in range(3))
     high = tuple(draw(st.sampled_from([1.0, 1.0, 0.8, 1.7, 2.0, 3.0])) for _ in range(3))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     if kind == "curves":
-        shape = (draw(st.sampled_from([2, 3, 17, 256, 1000, 4096, 65536])), 3)
+        shape = (draw(st.sampled_from([2, 3, 17, 256, 1000, 4096] + [65536] * rough)), 3)
     else:
         shape = (*(draw(st.sampled_from([2, 3, 5, 9, 17, 25, 33])) for _ in range(3)), 3)
-    noise = draw(st.sampled_from([0.0, 0.02, 1.0]))
+    noise = draw(st.sampled_from([0.0, 0.02, 1.0] if rough else [0.0, 0.001]))
     span = draw(st.sampled_from([1.0, 1.0, 1.7, 4.0]))
     table = noise * rng.random(shape)
     for axis in range(len(shape) - 1):
@@ -100,7 +105,8 @@ def noise_image(dtype, seed, shape=(PIXELS, 3)):
 def test_8_bit_results_are_the_float64_result_rounded(lut, strength, interpolation, seed):
     image = noise_image(np.uint8, seed)
     result = apply(image, lut, strength=strength, interpolation=interpolation)
-    expected = np.rint(exact(image, lut, strength, interpolation).clip(0, 1) * 255)
+    codes = exact(image, lut, strength, interpolation).clip(0, 1) * 255
+    expected = np.rint(codes.round(9))  # what is half way but for float64's own noise is half way
     off = np.abs(result - expected)
     assert off.max() <= 1
     assert (off > 0).mean() <= 0.02

@@ -87,6 +87,14 @@ def test_curves_agree_with_opencolorio(tmp_path, size):
     np.testing.assert_allclose(apply(image, lut), through_opencolorio(lut, image, tmp_path), atol=1e-5)
 
 
+def test_8_bit_ties_go_to_even():
+    codes = np.arange(255, dtype=np.uint8).reshape(-1, 3)
+    for lut in (Lut1D, Lut3D):
+        halved = lut(lut.identity(33).table, domain_max=(2.0, 2.0, 2.0))
+        for kind in (halved, LutChain([halved, Lut1D.identity(2)]), LutChain([Lut3D.identity(2), halved])):
+            np.testing.assert_array_equal(apply(codes, kind), np.rint(codes / 2))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_chain_is_its_stages_one_after_the_other(tmp_path, dtype):
     stages = [Lut1D(smooth_curves(64)), Lut3D(smooth_table((9, 9, 9), 4)), Lut1D(smooth_curves(33, 5))]

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lutkit.errors import ArrayError, ImageError
 from lutkit.io.icc import conversion_to_srgb
-from lutkit.io.opening import opened, require_affordable, shrink_jpeg
+from lutkit.io.opening import choose_scale, is_jpeg, opened, require_affordable
 from lutkit.io.pixels import rgb_pixels
 
 Uint8Image: TypeAlias = npt.NDArray[np.uint8]
@@ -26,7 +26,6 @@ CODEC_SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height
-_DRAFT_SCALES = (8, 4, 2)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ def read_photo(data: bytes, *, at_least_px: int) -> Photo:
     Args:
         data: the file.
         at_least_px: the size that will be asked of its short side. JPEGs are decoded at 1/2, 1/4 or 1/8
-            where that leaves the short side at least so long.
+            where that leaves the short side at least so long; other photos are averaged down by 2, 4 or 8
+            where that leaves twice as much.
     Returns:
         The photo; `pixels` is new.
     Raises:
@@ -145,33 +145,34 @@ def _decoded(data: bytes, at_least_px: int) -> Photo:
     width, height = image.size
     if 2 * min(width, height) < at_least_px:
         raise ImageError(f"too small: {width} x {height}")
-    scale = shrink_jpeg(image, at_least_px)
-    require_affordable(image, (width, height), len(data))
-    notes = [_frames_note(image)]
+    scale = choose_scale(image, at_least_px)
+    require_affordable(image, (width, height), scale, len(data))
+    frames = _frames_note(image)
     # Pillow turns a TIFF upright while loading it; a PNG may state its orientation after the pixels.
     turned = _orientation(image) if image.format == "TIFF" else 1
-    pixels, more = _pixels_of(image, data, scale)
+    pixels, notes = _pixels_of(image, data, scale)
     orientation = _orientation(image)
+    image.close()  # gives its pixels back before ours are copied
     rotated = "rotated by EXIF" if max(turned, orientation) > 1 else ""
     broken = "broken EXIF ignored" if min(turned, orientation) < 1 else ""
     covered = (width / scale, height / scale)
     if orientation >= _ON_ITS_SIDE:
         width, height = height, width
     pixels, origin = _upright(pixels, orientation, covered)
-    return Photo(pixels, width, height, join_notes(*notes, *more, rotated, broken), scale, origin)
+    return Photo(pixels, width, height, join_notes(frames, *notes, rotated, broken), scale, origin)
 
 
 def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int) -> tuple[Uint8Image, list[str]]:
     """By the faster of two equal JPEG decoders where nothing but decoding is to be done."""
-    notes: list[str] = []
-    if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
+    if not is_jpeg(image):
+        return rgb_pixels(image, lambda: opened(data), scale)
+    if image.mode in ("L", "RGB"):
         profile = image.info.get("icc_profile")
         if not conversion_to_srgb(profile, "L" if image.mode == "L" else "RGB").note:
             pixels = _fast_jpeg(data, image.size if scale > 1 else None)
             if pixels is not None:
                 return pixels, ["grey"] if image.mode == "L" else []
-    pixels, notes = rgb_pixels(image, lambda: opened(data))
-    return pixels, notes
+    return rgb_pixels(image, lambda: opened(data), 1)
 
 
 def _frames_note(image: ImageFile.ImageFile) -> str:

@@ -29,14 +29,14 @@ _PLUGINS = (
     *(GifImagePlugin, PpmImagePlugin, Jpeg2KImagePlugin, AvifImagePlugin),
 )
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
-_DRAFT_SCALES = (8, 4, 2)
+_SCALES = (8, 4, 2)
 # A worker idles at about 170 MB and may take 350: this is for the file and everything decoded from it.
 _MOST_BYTES = 160_000_000
-_MOST_JPEG_PX = 600_000_000  # bounds time, not memory: beyond it even a scaled decode takes seconds
-# Pillow keeps RGB in 4 bytes a pixel, the result takes 3; other decoders hold planes of their own.
-_BYTES_PER_PX = {"JPEG": 7, "MPO": 7, "PNG": 7, "BMP": 7, "PPM": 7, "GIF": 9, "TIFF": 11}
-_BYTES_PER_PX_ELSE = 20
-_BYTES_PER_PX_16_BIT = 24
+_MOST_PX = 600_000_000  # bounds time, not memory: beyond it even a scaled decode takes seconds
+# What decoding holds a pixel beside the result, whose 3 bytes come on top; Pillow keeps RGB in 4.
+_BYTES_PER_PX = {"JPEG": 4, "MPO": 4, "PNG": 4, "BMP": 4, "PPM": 4, "TIFF": 4, "GIF": 6}
+_BYTES_PER_PX_ELSE = 17
+_BYTES_PER_PX_16_BIT = 21
 
 
 def opened(data: bytes) -> ImageFile.ImageFile:
@@ -55,28 +55,34 @@ def opened(data: bytes) -> ImageFile.ImageFile:
     raise UnidentifiedImageError
 
 
-def shrink_jpeg(image: ImageFile.ImageFile, at_least_px: int) -> int:
-    """Ask for the smallest scaled decode whose short side still has `at_least_px`.
+def is_jpeg(image: ImageFile.ImageFile) -> bool:
+    """Whether it is a JPEG, or several in one file (MPO), of which Pillow decodes the first."""
+    return image.format in ("JPEG", "MPO")
 
-    Returns:
-        How much smaller it will be, 1, 2, 4 or 8; 1 for anything but a JPEG.
+
+def choose_scale(image: ImageFile.ImageFile, at_least_px: int) -> int:
+    """How many times smaller an image may be taken, each way: 1, 2, 4 or 8.
+
+    A JPEG is told to decode at that scale, which saves most of its cost and leaves the short side at least
+    `at_least_px`. Anything else is averaged after decoding, which saves memory only: it keeps twice that.
     """
-    if image.format not in ("JPEG", "MPO"):
-        return 1
+    needed = max(at_least_px, 1) * (1 if is_jpeg(image) else 2)
     width, height = image.size
-    for scale in _DRAFT_SCALES:
-        if min(width, height) // scale >= max(at_least_px, 1):
-            image.draft(None, (width // scale, height // scale))
-            return scale
-    return 1
+    scale = next((s for s in _SCALES if min(width, height) // s >= needed), 1)
+    if scale > 1 and is_jpeg(image):
+        image.draft(None, (width // scale, height // scale))
+    return scale
 
 
-def require_affordable(image: ImageFile.ImageFile, size: tuple[int, int], file_bytes: int) -> None:
+def require_affordable(
+    image: ImageFile.ImageFile, size: tuple[int, int], scale: int, file_bytes: int
+) -> None:
     """Refuse what would take too much memory or time to decode.
 
     Args:
-        image: opened, and scaled by `shrink_jpeg`.
+        image: opened, a JPEG already told its scale.
         size: width and height as stored, which the reason names.
+        scale: as `choose_scale` gave it.
         file_bytes: what the file itself takes.
     Raises:
         ImageError: "too large: W x H".
@@ -85,8 +91,10 @@ def require_affordable(image: ImageFile.ImageFile, size: tuple[int, int], file_b
     each = _BYTES_PER_PX.get(str(image.format), _BYTES_PER_PX_ELSE)
     if is_16_bit(image):
         each = _BYTES_PER_PX_16_BIT
-    cost = image.size[0] * image.size[1] * each + file_bytes
+    cost = image.size[0] * image.size[1] * each + 3 * area // scale**2 + file_bytes
+    if image.format == "TIFF" and image.info.get("compression") != "raw":
+        cost += file_bytes  # libtiff is handed a copy
     if image.info.get("progressive"):
         cost += 2 * area * len(image.getbands())  # every coefficient is kept until the last scan
-    if cost > _MOST_BYTES or area > _MOST_JPEG_PX:
+    if cost > _MOST_BYTES or area > _MOST_PX:
         raise ImageError(f"too large: {size[0]} x {size[1]}")

@@ -19,7 +19,7 @@ Uint8Image: TypeAlias = npt.NDArray[np.uint8]
 Uint16Image: TypeAlias = npt.NDArray[np.uint16]
 Reopen: TypeAlias = Callable[[], ImageFile.ImageFile]
 
-_STRIP_ROWS = 64
+_STRIP_ROWS = 64  # a multiple of every scale
 _COLOR_MODE: dict[str, Mode] = {
     **dict.fromkeys(("1", "L", "LA"), cast("Mode", "L")),
     **dict.fromkeys(("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"), cast("Mode", "RGB")),
@@ -38,12 +38,14 @@ def is_16_bit(image: Image.Image) -> bool:
     return grey or _rawmode(image).endswith(tuple(_LOW_BYTE))
 
 
-def rgb_pixels(image: ImageFile.ImageFile, reopen: Reopen) -> tuple[Uint8Image, list[str]]:
+def rgb_pixels(image: ImageFile.ImageFile, reopen: Reopen, scale: int) -> tuple[Uint8Image, list[str]]:
     """Decode `image` to (H, W, 3) uint8 sRGB.
 
     Args:
         image: opened, not loaded.
         reopen: opens the same file once more: 16-bit colour is read twice.
+        scale: 1, 2, 4 or 8: squares of so many pixels each way are averaged into one, over white and in
+            sRGB; what is left over at the right and bottom makes a last, narrower column and row.
     Returns:
         The pixels and the notes.
     Raises:
@@ -66,23 +68,24 @@ def rgb_pixels(image: ImageFile.ImageFile, reopen: Reopen) -> tuple[Uint8Image, 
         notes.append("CMYK without profile")
     if conversion.note:
         notes.append(conversion.note)
-    pixels, translucent = _flattened(plain, conversion)
+    pixels, translucent = _flattened(plain, conversion, scale)
     return pixels, [*notes, "alpha over white"] if translucent else notes
 
 
-def _flattened(image: Image.Image, conversion: Conversion) -> tuple[Uint8Image, bool]:
+def _flattened(image: Image.Image, conversion: Conversion, scale: int) -> tuple[Uint8Image, bool]:
     """RGB over white, and whether any pixel was not opaque."""
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    pixels = np.empty((-(-image.height // scale), -(-image.width // scale), 3), np.uint8)
     translucent = False
     for top in range(0, image.height, _STRIP_ROWS):
         bottom = min(top + _STRIP_ROWS, image.height)
         color, alpha = _color_and_alpha(image.crop((0, top, image.width, bottom)))
-        strip = np.asarray(apply_conversion(color, conversion))
+        strip = apply_conversion(color, conversion)
         if alpha is not None and alpha.min() < 255:
             translucent = True
             weight = alpha[..., None].astype(np.uint16)
-            strip = (strip * weight + 255 * (255 - weight) + 127) // 255
-        pixels[top:bottom] = strip
+            over_white = (np.asarray(strip) * weight + 255 * (255 - weight) + 127) // 255
+            strip = Image.fromarray(over_white.astype(np.uint8))
+        pixels[top // scale : -(-bottom // scale)] = np.asarray(strip.reduce(scale) if scale > 1 else strip)
     return pixels, translucent
 
 

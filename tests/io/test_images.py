@@ -45,11 +45,11 @@ def png(pixels, color_type, depth, *chunks):
     return b"\x89PNG\r\n\x1a\n" + b"".join([*parts, chunk(b"IDAT", zlib.compress(raw)), chunk(b"IEND", b"")])
 
 
-def read(data, at_least_px=16):
+def read(data, at_least_px=48):
     return read_photo(data, at_least_px=at_least_px)
 
 
-def reason(data, at_least_px=16):
+def reason(data, at_least_px=48):
     with pytest.raises(ImageError) as caught:
         read(data, at_least_px)
     return caught.value.what
@@ -111,6 +111,17 @@ def test_real_photos_are_decoded_as_pillow_decodes_them(shared):
             plain += 1
             assert np.array_equal(full.pixels, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
     assert plain >= 30
+
+
+@pytest.mark.parametrize(("at_least_px", "scale"), [(48, 1), (21, 1), (20, 2), (10, 4), (1, 8)])
+def test_large_photos_of_other_formats_are_averaged_down(at_least_px, scale):
+    pixels = picture(83, 131)
+    photo = read(saved(pixels, "PNG"), at_least_px)
+    assert (photo.width, photo.height, photo.scale, photo.notes) == (131, 83, scale, "")
+    whole = pixels[: 83 // scale * scale, : 131 // scale * scale]
+    squares = whole.reshape(83 // scale, scale, 131 // scale, scale, 3).mean((1, 3))
+    assert np.abs(photo.pixels[: 83 // scale, : 131 // scale] - squares).max() <= 0.5
+    assert photo.pixels.shape == (-(-83 // scale), -(-131 // scale), 3)
 
 
 # --- orientation --------------------------------------------------------------------------------------
@@ -408,7 +419,7 @@ def rounded(values):
 @pytest.mark.parametrize(("channels", "color_type"), [(1, 0), (2, 4), (3, 2), (4, 6)])
 def test_16_bit_png_is_rounded(channels, color_type):
     pixels = deep(channels)
-    photo = read(png(pixels, color_type, 16))
+    photo = read(png(pixels, color_type, 16), 256)
     color = rounded(pixels[..., : 3 if channels > 2 else 1])
     notes = ["reduced from 16 bits"] + ["grey"] * (channels < 3)
     if channels in (2, 4):
@@ -432,7 +443,7 @@ def test_16_bit_tiff(tmp_path):
             out.open(path, spec)
             out.write_image(pixels)
             out.close()
-            photo = read((tmp_path / "deep.tif").read_bytes())
+            photo = read((tmp_path / "deep.tif").read_bytes(), 256)
             wanted = np.broadcast_to(rounded(pixels[..., : min(channels, 3)]), (256, 256, 3))
             assert farthest(photo.pixels, wanted) == 0, (channels, compression)
             assert photo.notes == "reduced from 16 bits" + ("; grey" if channels == 1 else "")
@@ -440,8 +451,8 @@ def test_16_bit_tiff(tmp_path):
 
 def test_16_bit_pgm():
     pgm = b"P5 256 256 65535\n" + deep(1).astype(">u2").tobytes()
-    assert np.array_equal(read(pgm).pixels[..., 2], rounded(deep(1)[..., 0]))
-    assert read(pgm).notes == "reduced from 16 bits; grey"
+    assert np.array_equal(read(pgm, 256).pixels[..., 2], rounded(deep(1)[..., 0]))
+    assert read(pgm, 256).notes == "reduced from 16 bits; grey"
 
 
 def test_pixels_that_pillow_cannot_give_rightly_are_refused():

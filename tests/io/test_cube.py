@@ -123,6 +123,11 @@ def test_reads_a_shaper_and_its_cube(sizes, ranges):
     assert lut == LutChain((shaper, _with(cube, comments=("of both",))))
 
 
+def test_a_domain_of_0_to_1_beside_two_tables_says_nothing():
+    head = "LUT_1D_SIZE 3\nLUT_3D_SIZE 2\nDOMAIN_MIN 0 0 0\nDOMAIN_MAX 1 1 1\n"
+    assert _parse(head + T1 + T3) == LutChain((PLAIN_1D, PLAIN_3D))
+
+
 def test_video_range_in_is_another_domain():
     lut = _parse(f"LUT_IN_VIDEO_RANGE\nLUT_3D_SIZE 2\n{T3}")
     assert np.array_equal(lut.table, PLAIN_3D.table)
@@ -210,6 +215,7 @@ ONE = "LUT_1D_SIZE 3\n"
         (f"{ONE}DOMAIN_MIN 0 0 1\n{T1}", "grade.cube:2: DOMAIN_MIN 1 is not below DOMAIN_MAX 1 in blue"),
         (f"{ONE}DOMAIN_MAX 1\n{T1}", "grade.cube:2: expected 3 numbers after DOMAIN_MAX, found 1"),
         (f"{ONE}DOMAIN_MAX 1 inf 1\n", "grade.cube:2: 'inf' after DOMAIN_MAX is not a number"),
+        (f"{ONE}DOMAIN_MAX 1 1_0 1\n", "grade.cube:2: '1_0' after DOMAIN_MAX is not a number"),
         (f"{ONE}DOMAIN_MAX 1 1,0 1\n", "grade.cube:2: '1,0' after DOMAIN_MAX is not a number"),
         (f"{ONE}LUT_1D_INPUT_RANGE 1 0\n{T1}", "grade.cube:2: LUT_1D_INPUT_RANGE goes from 1 to 0"),
         (f"{ONE}LUT_1D_INPUT_RANGE 0 1\nDOMAIN_MIN 0 0 0\n{T1}", "grade.cube:2: both LUT_1D_INPUT_RANGE and"),

@@ -92,6 +92,20 @@ def test_no_shorter_decimal_reads_back(value):
     assert decimals == 0 or np.float32(round(value, decimals - 1)) != np.float32(value)
 
 
+def _middles(count):
+    """Numbers half way between two float32, as their float64."""
+    low = np.random.default_rng(9).uniform(0.1, 100, count).astype(np.float32)
+    return (low.astype(np.float64) + np.nextafter(low, np.float32(np.inf))) / 2
+
+
+@pytest.mark.parametrize("form", ["{:.17f}", "{:.16f}", "{:.60f}", "{:.60f}1", "{:.25e}", "0{:.17g}"])
+def test_numbers_half_way_between_two_float32_are_rounded_once(form):
+    words = [form.format(middle) for middle in _middles(30_000)]
+    text = "".join(" ".join(words[i : i + 3]) + "\n" for i in range(0, 30_000, 3))
+    read = parse_cube(b"LUT_1D_SIZE 10000\n" + text.encode(), "").table.reshape(-1)
+    assert np.array_equal(read, np.array([float(word) for word in words]).astype(np.float32))
+
+
 DIGITS = st.text("0123456789", max_size=25)
 DECIMALS = st.tuples(
     st.sampled_from(["", "-", "+"]),

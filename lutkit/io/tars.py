@@ -200,10 +200,17 @@ def _read_members(path: Path) -> Iterator[tuple[str, bytes]]:
                 content = tar.extractfile(member)
                 place = f"{path}: at or after {member.name}"
                 yield member.name, content.read() if content else b""
-    except OSError as error:
-        raise DatasetError(error.strerror or str(error), where=place) from None
-    except _BROKEN as error:
+            _read_to_end(tar)
+    except (OSError, *_BROKEN) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DatasetError(error.strerror or str(error), where=place) from None
         raise DatasetError(str(error), where=place, remedy=_MAKE_AGAIN) from None
+
+
+def _read_to_end(tar: tarfile.TarFile) -> None:
+    # Compressed files carry their checksums at their ends, behind the end of the tar.
+    while tar.fileobj.read(1 << 20):
+        pass
 
 
 def _open_tar(path: Path) -> tarfile.TarFile:

@@ -62,7 +62,8 @@ def require_ours(folder: Path) -> None:
         raise DatasetError("not a folder", where=str(folder), remedy="name a folder that is empty or new")
     names = {entry.name for entry in folder.iterdir() if not is_temporary(entry.name)} - {LOCK_NAME}
     ours = {"records", MANIFEST_NAME} <= names
-    begun = names <= _BEGINNINGS and not any(_holds(folder / part) for part in ("records", "shards"))
+    empty = not any(_holds(folder / part) for part in ("records", "shards"))
+    begun = "records" in names and names <= _BEGINNINGS and empty
     if names and not ours and not begun:
         shown = ", ".join(sorted(names)[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
         raise DatasetError(

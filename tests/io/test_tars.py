@@ -177,6 +177,28 @@ def test_truncated_compressed_tars_are_errors(tmp_path, mode):
             list(read_samples(path))
 
 
+def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
+    write_shard(tmp_path / "a.tar", SAMPLES)
+    data = bytearray((tmp_path / "a.tar").read_bytes())
+    at = data.index(b"train-000000001.input.jpg")
+    data[at] ^= 1
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(DatasetError, match=r"at or after train-000000000\.json: damaged tar header"):
+        list(read_samples(tmp_path / "a.tar"))
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_damaged_compression_is_an_error(tmp_path, mode):
+    noise = b"".join(hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in range(9000))
+    path = foreign_tar(tmp_path / "a.tar", [("k.jpg", noise)], mode)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"a\.tar"):
+        list(read_samples(path))
+
+
 @given(at=st.integers(0, 3583), value=st.integers(0, 255), packed=st.booleans())
 def test_damage_never_raises_anything_but_a_dataset_error(folder, at, value, packed):
     write_shard(folder / "c.tar", SAMPLES)

@@ -63,6 +63,10 @@ def misbehave(job: Job, task: str):
         os._exit(3)
     if task == "at exit":
         atexit.register((job.folder / "ended").touch)
+    if task == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (job.folder / "begun").touch()
+        time.sleep(10)
     if task == "slow":
         time.sleep(60)
     (job.folder / task).touch()

@@ -76,6 +76,15 @@ def test_workers_end_in_good_order(tmp_path):
     assert (tmp_path / "ended").exists()
 
 
+def test_a_worker_that_does_not_stop_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr("lutkit.pipeline.engine._GRACE_S", 0.1)
+    tasks = ["stubborn", "quick"]
+    with closing(LocalEngine(2).run(engine_work.misbehave, Job(tmp_path), tasks)) as results:
+        assert next(results) == "quick"
+        wait_until((tmp_path / "begun").exists)
+    assert not (tmp_path / "stubborn").exists()
+
+
 def test_no_tasks_need_no_workers(tmp_path):
     assert list(LocalEngine(3).run(engine_work.misbehave, Job(tmp_path), [])) == []
 

@@ -1,0 +1,159 @@
+"""Which compiled loop takes pixels of a given depth through given LUTs, with all that it needs to know.
+
+On 8-bit images curves become one table of 256 codes a channel, and curves before a cube fold into the places
+on its axes; a lone cube takes the codes of either depth; every other chain runs through floats, some pixels
+at a time. Owns blending by strength and the rounding of floats to codes. Knows no shapes and no threads.
+"""
+
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.errors import ArrayError, LutError
+from lutkit.lut import kernels
+from lutkit.lut.model import Float32Array, Lut1D, Lut3D
+
+Flat: TypeAlias = npt.NDArray[Any]
+Run: TypeAlias = Callable[[Flat, Flat], None]
+_Stages: TypeAlias = tuple[Lut1D | Lut3D, ...]
+
+# The code that 1 is written as; floats are their own codes.
+WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
+
+_FLOAT_PIXELS = 1 << 14  # what goes through floats at a time, to stay in the second-level cache
+_LARGEST = float(np.finfo(np.float32).max)
+_NO_SHAPER = np.empty(0, np.float32)
+
+
+def read_only(array: Flat) -> Flat:
+    """A view of `array` that cannot be written, as `kernels` takes its sources."""
+    view = array.view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+_EVERY_CODE = read_only(np.repeat(np.arange(256, dtype=np.float32), 3))
+
+
+def plan(stages: _Stages, dtype: np.dtype[Any], strength: float, tetrahedral: bool) -> Run:
+    """The loop from flat RGB to flat RGB of the same dtype, with what all pixels share prepared once.
+
+    Args:
+        stages: at least one; the first is applied first.
+        dtype: uint8, uint16 or float32, of source and target alike; the source comes in `read_only`.
+        strength: 0..1, how much of the result is blended over the source.
+        tetrahedral: how cubes are interpolated; trilinearly if not.
+    Returns:
+        A function of (source, target) that fills `target`, and raises ArrayError where `source` holds NaN.
+    Raises:
+        LutError: a domain that float32 cannot hold.
+    """
+    if strength == 0:
+        return _keep
+    curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages))
+    rest = stages[len(curves) :]
+    if dtype == np.uint8 and not rest:
+        return _by_codes(stages, strength)
+    direct = dtype == np.uint8 or (dtype == np.uint16 and not curves)
+    if direct and len(rest) == 1 and isinstance(rest[0], Lut3D):
+        return _by_cube(curves, rest[0], WHITE[dtype], strength, tetrahedral)
+    return _by_floats(stages, WHITE[dtype], strength, tetrahedral)
+
+
+def _keep(source: Flat, target: Flat) -> None:
+    _require_no_nan(source)
+    target[:] = source
+
+
+def _by_codes(curves: _Stages, strength: float) -> Run:
+    after = _through(_EVERY_CODE, _loops(curves, 255, True))
+    table = _to_codes(_blended(_EVERY_CODE, after, strength, 255), np.dtype(np.uint8))
+    return lambda source, target: kernels.lookup_codes(source, target, table)
+
+
+def _by_cube(curves: _Stages, cube: Lut3D, white: int, strength: float, tetrahedral: bool) -> Run:
+    axes = _axes(cube, white).astype(np.float32)
+    table = kernels.padded(cube.table.reshape(-1))
+    shaper = _NO_SHAPER
+    if curves:
+        shaper = np.empty(3 * kernels.BLOCK, np.float32)
+        shaped = _through(_EVERY_CODE, _loops(curves, white, True))
+        kernels.places(shaped, _axes(cube, 1).astype(np.float32), shaper)
+    return lambda source, target: kernels.cube_codes(
+        source, target, table, axes, shaper, strength, float(white), tetrahedral
+    )
+
+
+def _by_floats(stages: _Stages, white: int, strength: float, tetrahedral: bool) -> Run:
+    loops = _loops(stages, white, tetrahedral)
+
+    def run(source: Flat, target: Flat) -> None:
+        for start in range(0, source.size, 3 * _FLOAT_PIXELS):
+            part = slice(start, start + 3 * _FLOAT_PIXELS)
+            _require_no_nan(source[part])
+            before = read_only(source[part].astype(np.float32, copy=False))
+            if strength == 1 and target.dtype == np.float32:
+                loops[-1](_through(before, loops[:-1]), target[part])
+            else:
+                after = _blended(before, _through(before, loops), strength, white)
+                target[part] = _to_codes(after, target.dtype)
+
+    return run
+
+
+def _loops(stages: _Stages, white: int, tetrahedral: bool) -> list[Run]:
+    """One loop a stage; the first takes codes, which float32 holds exactly, the others 0..1."""
+    return [_loop(stage, 1 if i else white, tetrahedral) for i, stage in enumerate(stages)]
+
+
+def _loop(stage: Lut1D | Lut3D, white: int, tetrahedral: bool) -> Run:
+    axes = _axes(stage, white)
+    if isinstance(stage, Lut1D):
+        rows = stage.table.reshape(-1)
+        return lambda source, target: kernels.curve_floats(source, target, rows, axes)
+    table, axes32 = kernels.padded(stage.table.reshape(-1)), axes.astype(np.float32)
+    return lambda source, target: kernels.cube_floats(source, target, table, axes32, tetrahedral)
+
+
+def _axes(lut: Lut1D | Lut3D, white: int) -> npt.NDArray[np.float64]:
+    """`kernels`' description of the axes, for input that is written as 0..white."""
+    sizes = (lut.size,) * 3 if isinstance(lut, Lut1D) else lut.sizes
+    low = [white * v for v in lut.domain_min]
+    spans = [white * (high - v) for v, high in zip(lut.domain_min, lut.domain_max, strict=True)]
+    scale = [(size - 1) / span for size, span in zip(sizes, spans, strict=True)]
+    top = [size - 1 for size in sizes]
+    if not max(map(abs, low + scale)) < _LARGEST:
+        raise LutError(f"domain {lut.domain_min} to {lut.domain_max} is beyond float32", where="apply")
+    return np.array([*low, *scale, *top, sizes[1] * sizes[2], sizes[2], 1], np.float64)
+
+
+def _through(source: Float32Array, loops: list[Run]) -> Float32Array:
+    for loop in loops:
+        target = np.empty_like(source)
+        loop(source, target)
+        source = read_only(target)
+    return source
+
+
+def _blended(codes: Float32Array, after: Float32Array, strength: float, white: int) -> Float32Array:
+    if strength == 1:
+        return after
+    before = codes * np.float32((1 - strength) / white)
+    return cast("Float32Array", before + after * np.float32(strength))
+
+
+def _require_no_nan(source: Flat) -> None:
+    if source.dtype == np.float32 and kernels.holds_nan(source):
+        raise ArrayError("image holds NaN", where="apply", remedy="replace it with a number first")
+
+
+def _to_codes(values: Float32Array, dtype: np.dtype[Any]) -> Flat:
+    if dtype == np.float32:
+        return values
+    codes = np.minimum(np.maximum(values, 0), 1) * np.float32(WHITE[dtype])
+    if dtype == np.uint8:
+        codes = codes + kernels.SNAP - kernels.SNAP
+    return np.rint(codes).astype(dtype)

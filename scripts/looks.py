@@ -142,8 +142,8 @@ LOOKS = (
         "portrait",
         "Faces first: opens the middle tones, lets skin glow, quiets everything that competes with it.",
         Tone(contrast=0.06, brightness=0.038, toe=0.010, shoulder=0.018),
-        saturation=-0.16,
-        bands=(HueBand(60, 32, chroma=0.27), HueBand(136, 35, rotate_deg=-6, chroma=-0.10)),
+        saturation=-0.20,
+        bands=(HueBand(60, 32, chroma=0.31), HueBand(136, 35, rotate_deg=-6, chroma=-0.10)),
     ),
     Look(
         "faded-matte",
@@ -173,9 +173,9 @@ LOOKS = (
         highlight_tint=(3.0, 8.0),
         saturation=-0.04,
         bands=(
-            HueBand(265, 30, rotate_deg=-28, chroma=-0.18),
+            HueBand(265, 30, rotate_deg=-26, chroma=-0.22),
             HueBand(310, 28, chroma=-0.30),
-            HueBand(136, 28, rotate_deg=14, chroma=-0.30),
+            HueBand(136, 28, rotate_deg=13, chroma=-0.34),
             HueBand(55, 25, chroma=0.12),
         ),
         skin_protection=0.65,
@@ -196,9 +196,8 @@ LOOKS = (
     Look(
         "clean-bright",
         "Daylight through a clean window: open shadows, bright middle, fresh colours.",
-        Tone(contrast=0.10, brightness=0.055, toe=0.012, shoulder=0.010),
-        saturation=0.05,
-        vibrance=0.13,
+        Tone(contrast=0.12, brightness=0.068, toe=0.012, shoulder=0.012),
+        vibrance=0.17,
         skin_protection=0.5,
     ),
 )

@@ -156,6 +156,12 @@ def parse_manifest(text: str, where: str) -> Manifest:
         raise ManifestError(error.what, where=place, remedy=error.remedy) from None
 
 
+def read_recorded(path: Path) -> dict[str, dict[str, str]]:
+    """What a dataset recorded beside its manifest, table by table; empty where it recorded nothing."""
+    recorded = tomllib.loads(path.read_text("utf-8")).get("recorded", {})
+    return cast("dict[str, dict[str, str]]", recorded)
+
+
 def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = None) -> str:
     """Write a manifest as TOML, every key of it, with what else a dataset records under `[recorded]`."""
     data = _plain(manifest)

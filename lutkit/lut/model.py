@@ -58,6 +58,10 @@ class Lut1D:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Through the constructor, so that the table is read-only on the other side too.
+        return type(self), (self.table, self.domain_min, self.domain_max, self.title, self.comments)
+
     @property
     def size(self) -> int:
         """The number of rows."""
@@ -103,6 +107,10 @@ class Lut3D:
         return isinstance(other, Lut3D) and _equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Through the constructor, so that the table is read-only on the other side too.
+        return type(self), (self.table, self.domain_min, self.domain_max, self.title, self.comments)
 
     @property
     def sizes(self) -> tuple[int, int, int]:

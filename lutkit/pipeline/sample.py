@@ -207,4 +207,3 @@ def _random_box(rng: Rng, width: int, height: int) -> Box:
     short = min(width, height)
     side = max(round(short * (MIN_CROP_SHARE + (1 - MIN_CROP_SHARE) * rng.random())), 1)
     return int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1)), side, side
-

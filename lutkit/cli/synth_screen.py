@@ -1,0 +1,257 @@
+"""What `lutkit synth` shows: the plan, the progress, the summary."""
+
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from lutkit.io.images import CODEC_SUFFIX
+from lutkit.io.manifest import Manifest
+from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.estimate import estimate
+from lutkit.pipeline.plan import MIN_PHOTOS_TO_SPLIT
+from lutkit.pipeline.records import Record
+from lutkit.pipeline.stopping import stopping
+from lutkit.pipeline.synth import SynthPlan, SynthResult, plan_synth, synth
+from lutkit.report.contact_sheet import write_contact_sheet
+
+SAMPLE_NOTE = "for trying out, not for training: give --images PHOTOS"
+
+
+def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None:
+    """Print what a run will come to."""
+    plan = plan_synth(manifest)
+    workers = workers or default_workers()
+    guess = estimate(plan)
+    gigabytes = guess.sample_bytes * manifest.n / 1e9
+    minutes = guess.sample_s * manifest.n / min(workers, len(plan.tasks)) / 60
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "n": manifest.n,
+                    "photos": len(plan.photos.photos),
+                    "shards": len(plan.tasks),
+                    "splits": dict(plan.counts),
+                    "gigabytes": round(gigabytes, 4),
+                    "minutes": round(minutes, 3),
+                    "draws_per_photo": round(manifest.n / len(plan.photos.photos), 3),
+                    "bands": [
+                        {"severity": [low, high], "families": dict(shares)}
+                        for low, high, shares in guess.bands
+                    ],
+                }
+            )
+        )
+        return
+    console = Console()
+    _say_sources(console, plan)
+    table = Table(title="Plan", show_header=False, title_justify="left")
+    table.add_row("pairs", f"{manifest.n:,} of {manifest.size_px} px, {manifest.codec}")
+    table.add_row("splits", _splits_text(plan))
+    table.add_row("shards", f"{len(plan.tasks):,}")
+    table.add_row("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}")
+    table.add_row("size", f"about {_size_text(gigabytes * 1e9)}")
+    table.add_row("time", f"about {_time_text(minutes * 60)} on {workers} workers")
+    console.print(table)
+    if guess.bands:
+        console.print(_bands_table(guess.bands))
+    _warn_few_shards(console, plan, workers)
+
+
+def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as_json: bool) -> None:
+    """Build the dataset, showing how it goes."""
+    console = Console(quiet=quiet)
+    with stopping():
+        plan = plan_synth(manifest)
+        workers = workers or default_workers()
+        _say_sources(console, plan)
+        _warn_few_shards(console, plan, workers)
+        start = time.monotonic()
+        result = _run(plan, out, workers, console)
+        spent = time.monotonic() - start
+        sheet = write_contact_sheet(out)
+    if as_json:
+        print(json.dumps(_as_json(plan, result, sheet)))
+    elif not quiet:
+        _summarize(console, plan, result, spent)
+        console.print(f"Contact sheet: {sheet}", highlight=False, soft_wrap=True)
+        console.print("\nTo train on it:\n", highlight=False)
+        console.print(loader_lines(plan, out), markup=False, highlight=False, soft_wrap=True)
+
+
+def default_workers() -> int:
+    """One worker a core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def loader_lines(plan: SynthPlan, out: Path) -> str:
+    """Ten lines of PyTorch that load the dataset's first split."""
+    split, count = next(iter(plan.counts.items()))
+    shards = sum(task.split == split for task in plan.tasks)
+    name = f"{split}-000000" if shards == 1 else f"{split}-{{000000..{shards - 1:06d}}}"
+    suffix = CODEC_SUFFIX[plan.manifest.codec]
+    if plan.manifest.store == "recipe":
+        return f"""\
+import lutkit
+
+for input, target, metadata in lutkit.pairs({str(out)!r}, split={split!r}):
+    ...  # two (H, W, 3) uint8 arrays; the input is replayed from the recipe"""
+    return f"""\
+import torch, webdataset as wds  # pip install torch webdataset
+
+dataset = (
+    wds.WebDataset({f"{out}/shards/{name}.tar"!r}, shardshuffle={min(shards, 100)})
+    .shuffle(1000).decode("torchrgb").to_tuple("input.{suffix}", "target.{suffix}", "json")
+)
+loader = torch.utils.data.DataLoader(dataset.batched(32), batch_size=None, num_workers={min(shards, 2)})
+for input, target, metadata in loader:  # {count:,} samples
+    ...  # input, target: (32, 3, {plan.manifest.size_px}, {plan.manifest.size_px}) float32, 0..1"""
+
+
+def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthResult:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=console.quiet, transient=True) as progress:
+        bar = progress.add_task("pairs", total=plan.manifest.n, rate="")
+        started = time.monotonic()
+        made = 0
+
+        def on_start(there: int) -> None:
+            if there:
+                console.print(f"{there:,} of {plan.manifest.n:,} pairs are there already.", highlight=False)
+            progress.update(bar, completed=there)
+
+        def on_shard(record: Record) -> None:
+            nonlocal made
+            made += record.file.samples
+            rate = made / max(time.monotonic() - started, 1e-3)
+            progress.update(bar, advance=record.file.samples, rate=f"{rate:,.0f} pairs/s")
+
+        return synth(plan, out, LocalEngine(workers), on_start, on_shard)
+
+
+def _say_sources(console: Console, plan: SynthPlan) -> None:
+    photos, n = len(plan.photos.photos), plan.manifest.n
+    draws = f"{photos:,} photo{'s' if photos > 1 else ''}, {n / photos:,.0f} draws each"
+    if n < photos:
+        draws = f"{photos:,} photos, {n:,} of them used"
+    note = f": {SAMPLE_NOTE}" if plan.manifest.images.source == "sample" else ""
+    console.print(f"{draws}{note}.", highlight=False)
+    if photos < MIN_PHOTOS_TO_SPLIT and len(plan.manifest.splits) > 1:
+        split = next(iter(plan.counts))
+        console.print(
+            f"Fewer than {MIN_PHOTOS_TO_SPLIT} photos: all go to {split}; no photo may be in two splits.",
+            highlight=False,
+        )
+
+
+def _warn_few_shards(console: Console, plan: SynthPlan, workers: int) -> None:
+    if len(plan.tasks) < workers:
+        console.print(
+            f"{len(plan.tasks)} shards for {workers} workers: some will stand idle.", highlight=False
+        )
+
+
+def _summarize(console: Console, plan: SynthPlan, result: SynthResult, spent: float) -> None:
+    n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
+    totals = _totals(result)
+    built = sum(1 for _ in result.records) if result.built else 0
+    table = Table(title="Done" if result.built else "Done already", show_header=False, title_justify="left")
+    table.add_row("pairs", f"{n:,} in {built or len(result.records):,} shards, {_size_text(size)}")
+    table.add_row("splits", _splits_text(plan))
+    table.add_row("labels", _shares_text(totals, "label ", n))
+    table.add_row("kinds", _shares_text(totals, "kind ", n))
+    table.add_row("families", _shares_text(totals, "family ", n))
+    if result.built:
+        table.add_row("time", _time_text(spent))
+    if result.rejects:
+        table.add_row("rejected", _rejects_text(result))
+    console.print(table)
+
+
+def _totals(result: SynthResult) -> Counter[str]:
+    totals = Counter[str]()
+    for record in result.records:
+        totals.update({name: count for name, count in record.summary.items() if isinstance(count, int)})
+    return totals
+
+
+def _rejects_text(result: SynthResult) -> str:
+    shown = [f"{reject.path}: {reject.reason}" for reject in result.rejects[:5]]
+    more = len(result.rejects) - len(shown)
+    if more:
+        shown.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
+    return "\n".join([f"{len(result.rejects):,} photos", *shown])
+
+
+def _as_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
+    return {
+        "folder": str(result.folder),
+        "n": plan.manifest.n,
+        "splits": dict(plan.counts),
+        "shards": len(result.records),
+        "built": result.built,
+        "bytes": sum(record.file.bytes for record in result.records),
+        "totals": dict(_totals(result)),
+        "rejects": [{"path": reject.path, "reason": reject.reason} for reject in result.rejects],
+        "contact_sheet": str(sheet),
+    }
+
+
+def _bands_table(bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]) -> Table:
+    table = Table(title="Families drawn, by severity (delta E 2000)", title_justify="left")
+    table.add_column("family")
+    for low, high, _ in bands:
+        table.add_column(f"{low:g}..{high:g}", justify="right")
+    shares = [dict(band[2]) for band in bands]
+    names = sorted(
+        {name for band in shares for name in band}, key=lambda name: -sum(b.get(name, 0) for b in shares)
+    )
+    for name in names:
+        table.add_row(name, *(f"{band.get(name, 0):.0%}" for band in shares))
+    return table
+
+
+def _splits_text(plan: SynthPlan) -> str:
+    return ", ".join(
+        f"{name} {count:,} ({len(plan.members[name]):,} photos)" for name, count in plan.counts.items()
+    )
+
+
+def _shares_text(totals: Counter[str], prefix: str, n: int) -> str:
+    found = {
+        name.removeprefix(prefix): count for name, count in totals.most_common() if name.startswith(prefix)
+    }
+    return ", ".join(f"{name} {count / n:.0%}" for name, count in found.items()) or "none"
+
+
+def _size_text(size: float) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def _time_text(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

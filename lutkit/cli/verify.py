@@ -1,0 +1,60 @@
+"""`lutkit verify`: check every byte of a dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = """Check every byte of a dataset that `lutkit synth` wrote.
+
+Checksums, tars, keys, images, fields, splits: says what is wrong and in which
+shard. Exit code 0: sound. 1: faults were found. 2: not a dataset.
+
+\b
+Examples:
+  lutkit verify data/pairs
+  lutkit verify data/pairs --json
+"""
+
+
+def verify(  # noqa: D103  (its help text is set below)
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset folder.")],
+    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
+) -> None:
+    import json
+
+    from rich.console import Console
+
+    from lutkit.cli.synth_screen import default_workers
+    from lutkit.pipeline.engine import LocalEngine
+    from lutkit.pipeline.stopping import stopping
+    from lutkit.pipeline.verify import Checked
+    from lutkit.pipeline.verify import verify as verify_folder
+
+    samples = 0
+
+    def on_shard(checked: Checked) -> None:
+        nonlocal samples
+        samples += checked.samples
+
+    with stopping():
+        faults = verify_folder(folder, LocalEngine(workers or default_workers()), on_shard)
+    console = Console()
+    if as_json:
+        print(json.dumps({"samples": samples, "faults": [vars(fault) for fault in faults]}))
+    elif faults:
+        for fault in faults:
+            console.print(f"{fault.where}: {fault.what}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{len(faults)} faults in {folder}; run the same `lutkit synth` again to rebuild the bad shards.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        console.print(f"{samples:,} samples in {folder}: no faults.", highlight=False, soft_wrap=True)
+    if faults:
+        raise typer.Exit(1)
+
+
+verify.__doc__ = HELP

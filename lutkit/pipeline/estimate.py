@@ -1,0 +1,87 @@
+"""What a run will come to: gigabytes, minutes, and which families of damage at which severity."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from lutkit.distort.sampling import draw_wanted, draws
+from lutkit.errors import ImageError
+from lutkit.io.images import encode_image
+from lutkit.io.sources import read_bytes
+from lutkit.pipeline.plan import photo_candidates, sample_number
+from lutkit.pipeline.sample import make_pair, metadata_json, prepare_target
+from lutkit.pipeline.synth import SynthPlan
+
+_PROBES = 48
+_WARM_UP = 8
+_DRAWS = 600
+BANDS = 4
+
+# A tar adds a header a member and padding to 512 bytes.
+_TAR_BYTES = 3 * 768
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What samples made on trial came to.
+
+    Args:
+        sample_bytes: mean size of a sample in its shard.
+        sample_s: mean CPU seconds of a sample on one worker.
+        bands: for each quarter of the severity range its bounds and the share of each family, largest first.
+    """
+
+    sample_bytes: float
+    sample_s: float
+    bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]
+
+
+def estimate(plan: SynthPlan) -> Estimate:
+    """Make a few dozen samples, keep none, and count families over some hundred draws."""
+    split = next(iter(plan.counts))
+    sizes: list[int] = []
+    spent = 0.0
+    for i in range(min(_PROBES + _WARM_UP, max(plan.counts[split], 1) + _WARM_UP)):
+        start = time.process_time()
+        size = _trial(plan, split, i)
+        if size and i >= _WARM_UP:
+            sizes.append(size)
+            spent += time.process_time() - start
+    count = max(len(sizes), 1)
+    return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, _bands(plan))
+
+
+def _trial(plan: SynthPlan, split: str, i: int) -> int:
+    manifest, number = plan.manifest, sample_number(split, i)
+    ref = plan.photos.photos[next(photo_candidates(manifest.seed, split, i, plan.members[split]))]
+    try:
+        target = prepare_target(read_bytes(plan.photos.root, ref), ref.path, manifest, number)
+    except ImageError:
+        return 0
+    pair = make_pair(target, manifest, plan.libraries, number)
+    pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
+    size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)
+    return size + len(metadata_json("", split, pair.metadata))
+
+
+def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]:
+    manifest = plan.manifest
+    if not any(share > 0 and kind != "enhance" for kind, share in manifest.kinds):
+        return ()
+    low, high = manifest.damage.severity
+    width = (high - low) / BANDS
+    counts = [Counter[str]() for _ in range(BANDS)]
+    for i in range(_DRAWS):
+        wanted = draw_wanted(manifest.seed, i, manifest.damage)
+        band = min(int((wanted.severity - low) / width), BANDS - 1) if width else 0
+        draw = next(draws(manifest.seed, i, wanted, manifest.damage, plan.libraries.damage))
+        counts[band].update(f.name for layer in draw.recipe.layers for f in layer.families)
+    return tuple(
+        (
+            low + number * width,
+            low + (number + 1) * width,
+            tuple((name, times / count.total()) for name, times in count.most_common()),
+        )
+        for number, count in enumerate(counts)
+        if count
+    )

@@ -1,0 +1,112 @@
+"""A contact sheet of pairs: input beside target, captioned with what was done, how far, and the label."""
+
+import json
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from lutkit.io.atomic import write_whole
+from lutkit.io.images import encode_image
+from lutkit.pipeline.pairs import pairs
+
+SHEET_NAME = "contact-sheet.png"
+PAIRS = 24
+
+_COLUMNS = 3
+_PICTURE_PX = 200
+_GAP_PX = 12
+_LINE_PX = 17
+_LINES = 3
+
+# Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the pictures.
+_PAPER = (58, 58, 58)
+_INK = (225, 225, 225)
+_FAINT = (165, 165, 165)
+_LOSSY = (240, 150, 90)
+
+Pixels = npt.NDArray[np.uint8]
+Pair = tuple[Pixels, Pixels, dict[str, Any]]
+
+
+def write_contact_sheet(folder: Path) -> Path:
+    """Draw `PAIRS` pairs from all over the first shard of a dataset and write them as a PNG into its folder.
+
+    Args:
+        folder: a dataset folder that `lutkit synth` wrote.
+    Returns:
+        The picture's path.
+    """
+    found = pairs(folder)
+    first = type(found)(found.folder, found.shards[:1], found.library)
+    count = sum(1 for _ in first)
+    step = max(count // PAIRS, 1)
+    sheet = draw_contact_sheet(list(islice(first, 0, step * PAIRS, step)))
+    write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))
+    return folder / SHEET_NAME
+
+
+def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
+    """Draw pairs in rows, input left and target right, with a caption below each.
+
+    Args:
+        shown: (input, target, metadata) as `lutkit.pairs` gives them.
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
+    rows = -(-len(shown) // _COLUMNS)
+    cell_width = 2 * _PICTURE_PX + 2 * _GAP_PX
+    cell_height = _PICTURE_PX + _LINES * _LINE_PX + 2 * _GAP_PX
+    columns = min(_COLUMNS, len(shown))
+    sheet = Image.new("RGB", (columns * cell_width + _GAP_PX, rows * cell_height + _GAP_PX), _PAPER)
+    for number, pair in enumerate(shown):
+        left = _GAP_PX + number % _COLUMNS * cell_width
+        top = _GAP_PX + number // _COLUMNS * cell_height
+        _draw_pair(sheet, pair, left, top)
+    return np.asarray(sheet)
+
+
+def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
+    damaged, target, metadata = pair
+    for place, pixels in enumerate((damaged, target)):
+        picture = Image.fromarray(pixels).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (left + place * _PICTURE_PX, top))
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+    width = 2 * _PICTURE_PX
+    top += _PICTURE_PX + 4
+    label = str(metadata["label"])
+    measure = (
+        f"severity {metadata['severity']:.1f}   here {metadata['delta_e_2000']:.1f}   {metadata['kind']}"
+    )
+    draw.text((left, top), measure, _INK, font)
+    draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else _INK, font)
+    for line, text in enumerate(_described(metadata)[:2], 1):
+        draw.text((left, top + line * _LINE_PX), _fitted(text, width, font), _FAINT, font)
+
+
+def _described(metadata: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for number, layer in enumerate(json.loads(metadata["recipe"])):
+        names = ", ".join(_family_text(family) for family in layer["families"])
+        lines.append(f"and in part {names}" if number else names)
+    look = metadata["look"]
+    if look["path"]:
+        lines.append(f"look {look['path']} at {look['strength']:.2f}")
+    return lines
+
+
+def _family_text(family: dict[str, Any]) -> str:
+    numbers = [f"{value:.3g}" for value in family.values() if isinstance(value, float)][:2]
+    name = str(family["family"]).replace("_", " ")
+    return f"{name} {' '.join(numbers)}" if numbers else name
+
+
+def _fitted(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    while font.getlength(text) > width:
+        text = text.removesuffix("...")[:-2] + "..."
+    return text

@@ -23,7 +23,7 @@ class Tone:
         fade: what black becomes: the matte look.
         white: what white becomes.
     Raises:
-        ValueError: the curve is nowhere near a curve: it leaves 0..1 or is flatter than 0.1 somewhere.
+        ValueError: the curve leaves 0..1, or its slope is below 0.1 somewhere.
     """
 
     contrast: float = 0.0

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,7 @@ def section_of(name: str) -> str:
 
 def test_the_ten_looks_are_there_and_told_of():
     assert set(NAMES) == set(MOST_GREY_CHROMA)
-    assert re.findall(r"^## (.+)\.cube$", SOURCES, re.MULTILINE) == sorted(NAMES, key=SOURCES.index)
+    assert sorted(re.findall(r"^## (.+)\.cube$", SOURCES, re.MULTILINE)) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,14 +107,14 @@ def test_nothing_folds_and_nothing_leaves_the_gamut(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_greys_rise_from_black_to_white_and_drift_no_more_than_stated(name):
     lut = look(name)
-    # What interpolation adds in float64 is far below the five decimals of the file.
-    values = value_and_jacobian(lut, GREYS)[0].round(7)
+    values = value_and_jacobian(lut, GREYS)[0]
     assert np.diff(values, axis=0).min() > 0
     lab = srgb_to_lab(values)
     assert lab[0, 0] < 12
     assert lab[-1, 0] > 95
     chroma = np.hypot(lab[:, 1], lab[:, 2])
-    assert chroma.max() <= MOST_GREY_CHROMA[name]
+    # Interpolating in float64 gives equal channels to about 1e-9, which Lab shows as some 1e-6.
+    assert chroma.max() <= MOST_GREY_CHROMA[name] + 1e-5
     assert max(chroma[0], chroma[-1]) < 5
 
 
@@ -148,6 +149,14 @@ def test_looks_differ_from_each_other_and_from_no_look():
     graded["none"] = srgb_to_lab(PALETTE_SRGB)
     for one, other in itertools.combinations(graded, 2):
         assert delta_e_2000(graded[one], graded[other]).mean() > 2, (one, other)
+
+
+def test_a_tone_curve_that_is_none_is_refused():
+    tone = runpy.run_path(str(ROOT / "scripts" / "looks.py"))["Tone"]
+    tone(contrast=0.4)
+    for wrong in ({"contrast": 0.6}, {"fade": 0.3}, {"white": 1.02}, {"toe": -0.1}):
+        with pytest.raises(ValueError, match="slopes from"):
+            tone(**wrong)
 
 
 def test_the_script_writes_the_same_bytes_again(tmp_path):

@@ -1,0 +1,139 @@
+r"""The frozen list of photos: how a photo is named, kept in a text file, and read again.
+
+Owns the names. Knows nothing of where a list came from, and decodes nothing.
+
+A path is relative to the list's root and POSIX. A backslash, a control character or a byte that is not
+UTF-8 is written in it as \xNN, so that every path is plain text on one line, and no two paths look alike.
+"""
+
+import itertools
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lutkit.errors import ImageError, SourceError
+from lutkit.io.tar_index import HEADER_BYTES, member_size
+
+_ODD = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]")
+_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+_HEADER = "path\tsize\toffset"
+_LINE = re.compile(r"([^\t]+)\t(\d+)\t(-1|\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRef:
+    """One photo of a list.
+
+    Args:
+        path: below the list's root; within a tar, `name.tar/member`.
+        size: bytes.
+        offset: where its data begins in the tar, or -1 for a file of its own.
+    """
+
+    path: str
+    size: int
+    offset: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoList:
+    """Photos in the order of their paths' bytes, no path twice.
+
+    Args:
+        root: the folder that paths are relative to.
+        photos: at least one.
+    """
+
+    root: Path
+    photos: tuple[PhotoRef, ...]
+
+
+def frozen_list(root: Path, refs: Iterable[PhotoRef], where: str) -> PhotoList:
+    """Sort photos by their paths' bytes.
+
+    Raises:
+        SourceError: none, or a path twice.
+    """
+    photos = sorted(refs, key=lambda ref: ref.path.encode())
+    for before, ref in itertools.pairwise(photos):
+        if before.path == ref.path:
+            raise SourceError(f"this photo comes twice: {ref.path}", where=where, remedy="name it once")
+    if not photos:
+        raise SourceError("a list without photos", where=where)
+    return PhotoList(root, tuple(photos))
+
+
+def read_bytes(root: Path, ref: PhotoRef) -> bytes:
+    """Read one photo as it was when it was listed.
+
+    Raises:
+        ImageError: "cannot be read" where the file is gone or unreadable, "changed since it was listed"
+            where its size, or the header of its member, is another.
+    """
+    path = real_path(ref.path)
+    try:
+        data = (root / path).read_bytes() if ref.offset < 0 else _read_member(_tar_of(root, path), ref)
+    except (OSError, ValueError) as error:
+        raise ImageError("cannot be read") from error
+    if len(data) != ref.size:
+        raise ImageError("changed since it was listed")
+    return data
+
+
+def format_sources(photos: PhotoList) -> str:
+    """The list as tab-separated text with a heading: path, size, offset; its root is not in it."""
+    lines = [f"{ref.path}\t{ref.size}\t{ref.offset}" for ref in photos.photos]
+    return "\n".join([_HEADER, *lines, ""])
+
+
+def parse_sources(text: str, *, root: Path = Path(), where: str = "sources.tsv") -> PhotoList:
+    """Read what `format_sources` wrote; paths are relative to `root`.
+
+    Raises:
+        SourceError: another heading, a line that is not three fields, or lines out of order.
+    """
+    lines = text.split("\n")
+    if lines[0] != _HEADER or lines[-1] != "":
+        raise SourceError("not a whole list of sources", where=where, remedy="restore the file")
+    refs: list[PhotoRef] = []
+    for number, line in enumerate(lines[1:-1], start=2):
+        fields = _LINE.fullmatch(line)
+        if fields is None:
+            raise SourceError("expected path, size and offset", where=f"{where}:{number}")
+        refs.append(PhotoRef(fields[1], int(fields[2]), int(fields[3])))
+    photos = frozen_list(root, refs, where)
+    if list(photos.photos) != refs:
+        raise SourceError("the lines are not in the order of their paths", where=where, remedy="restore it")
+    return photos
+
+
+def shown_path(path: str) -> str:
+    """A path of the file system as plain text; see the top of this module."""
+    if _ODD.search(path) is None:
+        return path
+    return _ODD.sub(lambda odd: "".join(f"\\x{byte:02x}" for byte in os.fsencode(odd[0])), path)
+
+
+def real_path(shown: str) -> str:
+    """The path of the file system that `shown_path` was given."""
+    if "\\" not in shown:
+        return shown
+    return os.fsdecode(_ESCAPE.sub(lambda code: bytes([int(code[1], 16)]), shown.encode()))
+
+
+def _tar_of(root: Path, path: str) -> Path:
+    """The first leading part of `name.tar/member` that is a file."""
+    for end in re.finditer(r"\.tar(?=/)", path, re.IGNORECASE):
+        if (root / path[: end.end()]).is_file():
+            return root / path[: end.end()]
+    raise FileNotFoundError(path)
+
+
+def _read_member(tar: Path, ref: PhotoRef) -> bytes:
+    with tar.open("rb") as file:
+        file.seek(ref.offset - HEADER_BYTES)
+        if member_size(file.read(HEADER_BYTES)) != ref.size:
+            raise ImageError("changed since it was listed")
+        return file.read(ref.size)

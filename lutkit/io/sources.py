@@ -1,0 +1,175 @@
+"""The photos a user names: a folder, a glob, a text list, WebDataset tars or "sample".
+
+Owns what is meant by a source, and what in it counts as a photo. Decodes nothing, writes nothing.
+"""
+
+import importlib.util
+import os
+import posixpath
+from pathlib import Path
+
+from lutkit.errors import SourceError
+from lutkit.io.braces import expand_braces
+from lutkit.io.photo_list import (
+    PhotoList,
+    PhotoRef,
+    format_sources,
+    frozen_list,
+    parse_sources,
+    read_bytes,
+    shown_path,
+)
+from lutkit.io.tar_index import index_tar
+from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, walk
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "SAMPLE_PHOTOS",
+    "PhotoList",
+    "PhotoRef",
+    "format_sources",
+    "list_photos",
+    "parse_sources",
+    "read_bytes",
+]
+
+IMAGE_SUFFIXES = frozenset(
+    "apng avif bmp dib gif j2k jfif jp2 jpe jpeg jpg mpo pbm pgm png pnm ppm tif tiff webp".split()  # noqa: SIM905
+)
+SAMPLE_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
+
+_TAR = frozenset(("tar",))
+_KINDS = 'name a folder, a glob, a .txt list, a .tar or "sample"'
+_LOOKED_FOR = f"looked for tars and {', '.join(sorted(IMAGE_SUFFIXES))}"
+
+
+def list_photos(source: str, *, field: str = "") -> PhotoList:
+    """Find the photos that `source` names.
+
+    Args:
+        source: a folder (searched through, hidden names left out), a glob pattern (`**` for any folders),
+            a `.txt` list (a path a line, relative to the list's folder or absolute; `#` begins a comment),
+            tars (one `.tar`, a pattern of them, a folder that holds no photos but tars, a dataset folder
+            of ours, or `shard-{000000..000009}.tar`), or "sample", the photos shipped in scikit-image.
+        field: in tars, the suffix that is meant ("jpg", "target.jpg"); in a dataset folder "target".
+    Returns:
+        The list. The root is the folder, the pattern's leading folders without wildcards, the list's or
+        the tar's folder. Absolute paths in a text list stay absolute.
+    Raises:
+        SourceError: nothing there, nothing found, something unreadable or damaged, a path twice.
+    """
+    if source == "sample":
+        return _sample()
+    path = Path(source)
+    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for names that are too long or not allowed)
+        return _folder(path, source, field)
+    if os.path.isfile(path):  # noqa: PTH113
+        if path.suffix.lower() == ".txt":
+            return _text_list(path)
+        if path.suffix.lower() == ".tar":
+            return _tars(path.parent, [path.name], source, field)
+        raise SourceError("this file is neither a list nor a tar", where=source, remedy=_KINDS)
+    if "{" in source:
+        return _braces(source, field)
+    if has_wildcards(source):
+        return _pattern(source, field)
+    raise SourceError("no such file or folder", where=source, remedy=_KINDS)
+
+
+def _listed(root: Path, refs: list[PhotoRef], where: str) -> PhotoList:
+    if not refs:
+        raise SourceError("no photos found", where=where, remedy=_LOOKED_FOR)
+    return frozen_list(root, refs, where)
+
+
+def _sample() -> PhotoList:
+    found = importlib.util.find_spec("skimage")
+    root = Path(found.origin).parent / "data" if found is not None and found.origin else Path()
+    missing = [name for name in SAMPLE_PHOTOS if not (root / name).is_file()]
+    if missing:
+        raise SourceError(
+            f"the sample photo {missing[0]} is not here",
+            where="sample",
+            remedy="install scikit-image, or name a folder of photos",
+        )
+    return _listed(root, [PhotoRef(name, (root / name).stat().st_size) for name in SAMPLE_PHOTOS], "sample")
+
+
+def _folder(root: Path, source: str, field: str) -> PhotoList:
+    shards = root / "shards"
+    if (root / "dataset.json").is_file() and shards.is_dir():
+        names = [path for path, _ in walk(shards, _TAR, 1)]
+        return _tars(shards, names, source, field or "target")
+    found = list(walk(root, IMAGE_SUFFIXES | _TAR))
+    return _files_or_tars(root, found, source, field)
+
+
+def _pattern(source: str, field: str) -> PhotoList:
+    start, rest = fixed_part(source)
+    root = Path(start)
+    if not root.is_dir():
+        raise SourceError("no such folder", where=str(root), remedy=f"correct the pattern {source}")
+    found = walk(root, IMAGE_SUFFIXES | _TAR, pattern_depth(rest))
+    return _files_or_tars(root, [(path, size) for path, size in found if matches(path, rest)], source, field)
+
+
+def _files_or_tars(root: Path, found: list[tuple[str, int]], source: str, field: str) -> PhotoList:
+    """Photos where there are any; otherwise what lies in the tars."""
+    photos = [PhotoRef(shown_path(path), size) for path, size in found if not path.lower().endswith(".tar")]
+    if photos or not found:
+        return _listed(root, photos, source)
+    return _tars(root, [path for path, _ in found], source, field)
+
+
+def _braces(source: str, field: str) -> PhotoList:
+    paths = expand_braces(source)
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        raise SourceError(
+            f"{len(missing)} of {len(paths)} files are missing, the first is {missing[0]}",
+            where=source,
+            remedy="correct the range",
+        )
+    root = os.path.commonpath([posixpath.dirname(path) or "." for path in paths])
+    names = [posixpath.relpath(path, root) for path in paths]
+    return _files_or_tars(
+        Path(root), [(n, Path(p).stat().st_size) for n, p in zip(names, paths, strict=True)], source, field
+    )
+
+
+def _text_list(path: Path) -> PhotoList:
+    try:
+        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise SourceError(f"cannot read this list: {error.strerror}", where=str(path)) from error
+    refs: list[PhotoRef] = []
+    missing: list[str] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        name = line.strip()
+        if not name or name.startswith("#"):
+            continue
+        name = posixpath.normpath(name)
+        try:
+            if not (path.parent / name).is_file():
+                raise FileNotFoundError
+            refs.append(PhotoRef(shown_path(name), (path.parent / name).stat().st_size))
+        except (OSError, ValueError):
+            missing.append(f"line {number}: {shown_path(name)}")
+    if missing:
+        raise SourceError(
+            f"{len(missing)} of {len(missing) + len(refs)} files are missing, the first in {missing[0]}",
+            where=str(path),
+            remedy="paths are relative to the list's folder",
+        )
+    return _listed(path.parent, refs, str(path))
+
+
+def _tars(root: Path, names: list[str], source: str, field: str) -> PhotoList:
+    refs = [
+        PhotoRef(shown_path(f"{name}/{member}"), size, offset)
+        for name in names
+        for member, offset, size in index_tar(root / name, IMAGE_SUFFIXES, field)
+    ]
+    if not refs and field:
+        raise SourceError(f"no members '.{field}' in {len(names)} tars", where=source, remedy="see --field")
+    return _listed(root, refs, source)

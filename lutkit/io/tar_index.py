@@ -1,0 +1,80 @@
+"""Where the photos of a WebDataset tar lie, so that each can be read without the others.
+
+Owns what webdataset calls a key and a suffix, and the check that a tar is whole. Reads headers only.
+"""
+
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from lutkit.errors import SourceError
+
+Member: TypeAlias = tuple[str, int, int]  # name, offset of its data, size
+
+HEADER_BYTES = 512
+_SIZE_FIELD = slice(124, 136)
+_SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
+_SKIPPED = re.compile(r"__[^/]*__(?:$|/)")
+
+
+def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Member]:
+    """The members of an uncompressed tar that are photos.
+
+    A key ends at the first dot of the name's last part; the rest, lower-cased, is the suffix. Names
+    without a dot and `__name__` entries are passed over, as webdataset does.
+
+    Args:
+        path: the tar.
+        suffixes: image suffixes; without a `field`, members whose last suffix is one of them are meant.
+        field: the suffix that is meant: "jpg" or "target.jpg"; "target" means "target.jpg" as well.
+    Raises:
+        SourceError: compressed, damaged, or ending early.
+    """
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                if member.isreg() and not member.issparse() and _is_meant(member.name, suffixes, field):
+                    yield member.name, member.offset_data, member.size
+                # Or the headers of all members stay in memory.
+                tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
+            _require_end(file, tar.offset)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        raise SourceError(_complaint(path), where=str(path), remedy="make it again") from error
+    except OSError as error:
+        raise SourceError(f"cannot read this tar: {error.strerror}", where=str(path)) from error
+
+
+def member_size(header: bytes) -> int:
+    """The size that a member's header block states, or -1 where the block is no header."""
+    digits = header[_SIZE_FIELD].rstrip(b"\0 ").lstrip(b" ")
+    if len(header) < HEADER_BYTES or header[257:262] != b"ustar":
+        return -1
+    return int(digits, 8) if re.fullmatch(rb"[0-7]+", digits) else -1
+
+
+def _is_meant(name: str, suffixes: frozenset[str], field: str) -> bool:
+    split = _SPLIT.fullmatch(name)
+    if split is None or _SKIPPED.match(name) or _SKIPPED.match(name.rpartition("/")[2]):
+        return False
+    suffix = split[2].lower()
+    if not field:
+        return suffix.rpartition(".")[2] in suffixes
+    stem, _, last = suffix.rpartition(".")
+    return suffix == field.lower() or (stem == field.lower() and last in suffixes)
+
+
+def _require_end(file: BinaryIO, offset: int) -> None:
+    """tarfile takes a block that is no header for the end; only empty blocks are one."""
+    file.seek(offset)
+    if file.read(HEADER_BYTES).strip(b"\0"):
+        raise tarfile.ReadError("not a header")
+
+
+def _complaint(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        return "a compressed tar cannot be read at any place; decompress it first"
+    return "this tar is damaged or was cut off"

@@ -1,0 +1,122 @@
+"""Files below a folder: every one once, in an order that depends on names alone, without hanging on links.
+
+Owns recursion and glob patterns. Knows nothing of images.
+"""
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from lutkit.errors import SourceError
+
+FoundFile: TypeAlias = tuple[str, int]  # path below the root, POSIX; size in bytes
+_Wanted: TypeAlias = tuple[frozenset[str], int | None]  # suffixes, depth
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+def walk(root: Path, suffixes: frozenset[str], depth: int | None = None) -> Iterator[FoundFile]:
+    """The files below `root` whose suffix is one of `suffixes`.
+
+    Names that begin with a dot are passed over. Links are followed, but no folder is entered twice, and
+    one that lies below the root is entered under its own name: loops end and no file comes twice by them.
+
+    Args:
+        root: where to start; it is entered even where its own name begins with a dot.
+        suffixes: lower-case, without the dot; a name's case does not matter.
+        depth: how many levels of names to go down; None for all.
+    Yields:
+        (path, size) in no order to rely on; the size of a link to nothing is 0.
+    Raises:
+        SourceError: a folder that cannot be listed.
+    """
+    entered: set[tuple[int, int]] = set()
+    links: list[str] = []
+    yield from _walk_from(root, "", (suffixes, depth), entered, links)
+    while links:
+        # Real folders are all entered by now; the first name of any other wins.
+        links.sort(reverse=True)
+        yield from _walk_from(root, links.pop(), (suffixes, depth), entered, links)
+
+
+def fixed_part(pattern: str) -> tuple[str, str]:
+    """Split a glob pattern into its leading folders without wildcards and the rest; "" where all has some."""
+    parts = pattern.split("/")
+    first = next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))
+    return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else ""), "/".join(parts[first:])
+
+
+def has_wildcards(source: str) -> bool:
+    """Whether it holds `*`, `?` or `[`."""
+    return _MAGIC.search(source) is not None
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a relative POSIX path fits a glob pattern; `**` stands for any folders, none included."""
+    return _matches(path.split("/"), _parts(pattern))
+
+
+def pattern_depth(pattern: str) -> int | None:
+    """How many names deep a pattern reaches; None with `**`."""
+    parts = _parts(pattern)
+    return None if "**" in parts else len(parts)
+
+
+def _parts(pattern: str) -> list[str]:
+    return [part for part in pattern.split("/") if part not in ("", ".")]
+
+
+def _matches(names: list[str], parts: list[str]) -> bool:
+    if not parts or not names:
+        return not parts and not names
+    if parts[0] != "**":
+        return fnmatch.fnmatchcase(names[0], parts[0]) and _matches(names[1:], parts[1:])
+    return len(parts) == 1 or any(_matches(names[i:], parts[1:]) for i in range(len(names)))
+
+
+def _walk_from(
+    root: Path, start: str, wanted: _Wanted, entered: set[tuple[int, int]], links: list[str]
+) -> Iterator[FoundFile]:
+    """Walk real folders from `start`, its own link followed; other links to folders go to `links`."""
+    suffixes, depth = wanted
+    pending = [start]
+    while pending:
+        folder = pending.pop()
+        below = folder and f"{folder}/"
+        deeper = depth is None or below.count("/") + 1 < depth
+        for entry in _listed(root, folder, entered):
+            name, path = entry.name, below + entry.name
+            if name.startswith("."):
+                continue
+            if entry.is_dir():
+                if deeper:
+                    (links if entry.is_symlink() else pending).append(path)
+            elif name.rpartition(".")[2].lower() in suffixes:
+                yield path, _size(entry)
+
+
+def _listed(root: Path, folder: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    place = root / folder
+    try:
+        status = place.stat()
+        if (status.st_dev, status.st_ino) in entered:
+            return []
+        entered.add((status.st_dev, status.st_ino))
+        with os.scandir(place) as entries:
+            return list(entries)
+    except OSError as error:
+        reason = error.strerror or "cannot be listed"
+        raise SourceError(
+            f"cannot read this folder: {reason}", where=str(place), remedy="allow it, or leave it out"
+        ) from error
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """0 for a link to nothing: whoever reads it will say so."""
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return 0

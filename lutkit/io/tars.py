@@ -181,11 +181,14 @@ class _StrictTarInfo(tarfile.TarInfo):
         if len(buf) < tarfile.BLOCKSIZE:
             raise tarfile.ReadError("the tar ends early")
         try:
-            return super().frombuf(buf, encoding, errors)
+            member = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if not any(buf):
                 raise  # an empty block: the true end
             raise tarfile.ReadError(f"damaged tar header: {error}") from None
+        if not 0 <= member.size <= _MAX_MEMBER_BYTES:
+            raise tarfile.ReadError(f"damaged tar header: a member of {member.size} bytes")
+        return member
 
 
 def _read_members(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -187,6 +187,39 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
         list(read_samples(tmp_path / "a.tar"))
 
 
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE])
+@pytest.mark.parametrize("size", [2**80, 2**33, -1, -(2**80)])
+def test_absurd_sizes_are_errors(tmp_path, kind, size):
+    info = tarfile.TarInfo("k.jpg")
+    info.size, info.type = size, kind
+    header = info.tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "a.tar").write_bytes(header + bytes(20 * 512))
+    with pytest.raises(DatasetError, match=r"a\.tar") as raised:
+        list(read_samples(tmp_path / "a.tar"))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("headers", [{"size": "9" * 30}, {"GNU.sparse.map": "-"}])
+def test_absurd_extended_headers_are_errors(tmp_path, headers):
+    info = tarfile.TarInfo("k.jpg")
+    info.pax_headers = headers
+    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.PAX_FORMAT) + bytes(20 * 512))
+    with pytest.raises(DatasetError, match=r"a\.tar"):
+        list(read_samples(tmp_path / "a.tar"))
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_damaged_compression_of_a_long_run_is_an_error(tmp_path, mode):
+    text = b"".join(b"%d, " % (i * i) for i in range(60000))
+    path = foreign_tar(tmp_path / "a.tar", [("k.txt", text)], mode)
+    data = bytearray(path.read_bytes())
+    for at in range(len(data) // 4, len(data) * 3 // 4, len(data) // 40):
+        damaged = data[:at] + bytes(50) + data[at + 50 :]
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match=r"a\.tar"):
+            list(read_samples(path))
+
+
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
 def test_damaged_compression_is_an_error(tmp_path, mode):
     noise = b"".join(hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in range(9000))
@@ -209,6 +242,11 @@ def test_damage_never_raises_anything_but_a_dataset_error(folder, at, value, pac
     (folder / "d.tar").write_bytes(data)
     with suppress(DatasetError):
         list(read_samples(folder / "d.tar"))
+
+
+def test_a_missing_file_is_not_called_damaged(tmp_path):
+    with pytest.raises(DatasetError, match=r"absent\.tar: No such file or directory$"):
+        list(read_samples(tmp_path / "absent.tar"))
 
 
 def test_things_that_are_no_tar(tmp_path):

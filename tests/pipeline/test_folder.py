@@ -277,6 +277,15 @@ def test_a_record_survives_its_file(tmp_path_factory, rejects, summary):
     assert read_record(folder, "val-000001") == record
 
 
+def test_the_bytes_of_a_record_do_not_depend_on_the_order_of_its_summary(tmp_path):
+    (tmp_path / "records").mkdir()
+    written = []
+    for summary in ({"a": 1, "b": 2}, {"b": 2, "a": 1}):
+        write_record(tmp_path, Record("val-000001", 9, ShardFile(7, 10240, "ab" * 32), (), summary))
+        written.append(record_path(tmp_path, "val-000001").read_bytes())
+    assert written[0] == written[1]
+
+
 def test_a_summary_that_is_no_json_is_refused(tmp_path):
     with claim(tmp_path):
         record = make_shard(tmp_path, "train", 0, 1)
@@ -358,6 +367,14 @@ def test_the_index_survives_its_file(tmp_path):
 def test_a_damaged_index_is_named(tmp_path, damage):
     (tmp_path / "dataset.json").write_text(damage)
     with pytest.raises(DatasetError, match=r"dataset\.json: .+; "):
+        read_dataset_json(tmp_path)
+
+
+def test_an_index_of_another_format_is_named(tmp_path):
+    make_dataset(tmp_path, {"train": [1]})
+    path = tmp_path / "dataset.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(DatasetError, match=r"dataset\.json: format 2, and this lutkit reads 1; "):
         read_dataset_json(tmp_path)
 
 

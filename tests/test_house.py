@@ -1,0 +1,298 @@
+"""The house rules, as far as a machine can tell: the one arrow, purity, smallness, docstrings."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "lutkit"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PURE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in
+        ("color", "lut", "measure", "distort", "ab")]  # fmt: skip
+NO_BLAS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("color", "lut", "distort")]
+KERNELS = PACKAGE / "lut" / "kernels.py"
+
+IMPURE = {
+    "logging",
+    "random",
+    "time",
+    "datetime",
+    "pathlib",
+    "io",
+    "sys",
+    "subprocess",
+    "tempfile",
+    "secrets",
+}
+UNPICKLING = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+THREADED = {"linalg", "einsum", "dot", "vdot", "inner", "matmul", "tensordot", "matvec", "vecmat"}
+SEEDED = {"Generator", "PCG64", "SeedSequence"}
+
+MAX_MODULE_LINES = 250
+MAX_BODY_LINES = 39
+MAX_PARAMETERS = 5
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def _tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _lines(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _is_cli(path):
+    return path.relative_to(PACKAGE).parts[0] == "cli"
+
+
+every_module = pytest.mark.parametrize("path", MODULES, ids=_name)
+
+
+def _dotted(node):
+    """`a.b.c` of a name or an attribute of names, else an empty string."""
+    if isinstance(node, ast.Name):
+        return node.id
+    inner = _dotted(node.value) if isinstance(node, ast.Attribute) else ""
+    return f"{inner}.{node.attr}" if inner else ""
+
+
+def _imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _is_false(node):
+    return isinstance(node, ast.Constant) and node.value is False
+
+
+# What a rule finds in a tree: lines and reasons.
+
+
+def impurities(tree):
+    """Files, clocks, environment, terminals, logs and global randomness."""
+    for name in _imports(tree):
+        if name.split(".")[0] in IMPURE:
+            yield f"imports {name}"
+    for node in ast.walk(tree):
+        name = _dotted(node.func) if isinstance(node, ast.Call) else ""
+        if name in ("print", "open", "input", "np.save", "np.load", "np.fromfile", "os.getenv"):
+            yield f"{node.lineno}: calls {name}"
+        if isinstance(node, ast.Attribute):
+            name = _dotted(node)
+            if name.startswith("np.random.") and name.split(".")[2] not in SEEDED:
+                yield f"{node.lineno}: uses {name}"
+            if name == "os.environ":
+                yield f"{node.lineno}: uses {name}"
+
+
+def blas_calls(tree):
+    """Products whose bits change with the number of threads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
+            yield f"{node.lineno}: @"
+        if isinstance(node, ast.Attribute) and (
+            node.attr
+            in ("linalg", "einsum", "dot", "vdot", "inner", "matmul", "tensordot", "matvec", "vecmat")
+        ):
+            yield f"{node.lineno}: {node.attr}"
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg in ("fastmath", "parallel")
+            and not _is_false(node.value)
+        ):
+            yield f"{node.value.lineno}: {node.arg}"
+
+
+def pickles(tree):
+    """Whatever could run code from a file."""
+    for name in _imports(tree):
+        if name.split(".")[0] in UNPICKLING:
+            yield f"imports {name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _dotted(node.func) in ("eval", "exec"):
+            yield f"{node.lineno}: calls {_dotted(node.func)}"
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and not _is_false(node.value):
+            yield f"{node.value.lineno}: allow_pickle"
+
+
+def large_functions(tree, lines):
+    """Functions with long bodies or many parameters."""
+    for node in ast.walk(tree):
+        if not isinstance(node, Function):
+            continue
+        body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+        length = (body[-1].end_lineno or 0) - body[0].lineno + 1
+        if length > MAX_BODY_LINES:
+            yield f"{node.lineno}: the body of {node.name} has {length} lines"
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        count = len([a for a in arguments if a.arg not in ("self", "cls")])
+        head = "\n".join(lines[node.lineno - 1 : body[0].lineno])
+        if count > MAX_PARAMETERS and "noqa: PLR0913" not in head:
+            yield f"{node.lineno}: {node.name} has {count} parameters"
+        if node.args.kwarg:
+            yield f"{node.lineno}: {node.name} takes **{node.args.kwarg.arg}"
+
+
+def undocumented(tree, lines):
+    """Public modules, classes, functions and methods without a docstring; commands may waive one."""
+    if not ast.get_docstring(tree):
+        yield "the module has no docstring"
+    yield from _undocumented_in(tree, lines)
+
+
+def _undocumented_in(owner, lines):
+    for node in owner.body:
+        if isinstance(node, ast.ClassDef | Function) and not node.name.startswith("_"):
+            if not ast.get_docstring(node) and "noqa: D103" not in lines[node.lineno - 1]:
+                yield f"{node.lineno}: {node.name} has no docstring"
+            if isinstance(node, ast.ClassDef):
+                yield from _undocumented_in(node, lines)
+
+
+# The rules held against every file.
+
+
+def test_the_one_arrow():
+    run = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "0 broken" in run.stdout
+
+
+@every_module
+def test_files_say_what_they_own(path):
+    assert path.stem not in ("utils", "util", "helpers", "helper", "common", "base", "manager", "misc")
+
+
+@every_module
+def test_modules_are_small(path):
+    if path == KERNELS:
+        pytest.skip("loops may be long")
+    assert len(_lines(path)) <= MAX_MODULE_LINES
+
+
+@every_module
+def test_functions_are_small(path):
+    if path == KERNELS or _is_cli(path):
+        pytest.skip("loops and options may be many")
+    assert list(large_functions(_tree(path), _lines(path))) == []
+
+
+@pytest.mark.parametrize("path", PURE, ids=_name)
+def test_pure_rooms_are_pure(path):
+    assert list(impurities(_tree(path))) == []
+
+
+@pytest.mark.parametrize("path", NO_BLAS, ids=_name)
+def test_the_byte_path_has_no_blas(path):
+    assert list(blas_calls(_tree(path))) == []
+
+
+@every_module
+def test_nothing_unpickles(path):
+    assert list(pickles(_tree(path))) == []
+
+
+@every_module
+def test_public_names_are_documented(path):
+    assert list(undocumented(_tree(path), _lines(path))) == []
+
+
+@every_module
+def test_loops_are_compiled_in_one_way(path):
+    if path in (PACKAGE / "compiled.py", KERNELS):  # one decorates, the other adds instructions of its own
+        pytest.skip("at home with numba")
+    assert not [name for name in _imports(_tree(path)) if name.split(".")[0] == "numba"]
+
+
+# The rules themselves, shown failing.
+
+LONG = "def f():\n" + "    x = 1\n" * 40
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (impurities, "import logging"),
+        (impurities, "from time import monotonic"),
+        (impurities, "print(1)"),
+        (impurities, "with open('x') as f: pass"),
+        (impurities, "import os\nx = os.environ['A']"),
+        (impurities, "x = np.random.rand(3)"),
+        (impurities, "x = np.random.default_rng()"),
+        (blas_calls, "x = a @ b"),
+        (blas_calls, "a @= b"),
+        (blas_calls, "x = np.einsum('ij', a)"),
+        (blas_calls, "x = a.dot(b)"),
+        (blas_calls, "x = np.linalg.inv(a)"),
+        (blas_calls, "f = njit(fastmath=True)(f)"),
+        (pickles, "import pickle"),
+        (pickles, "from pickle import loads"),
+        (pickles, "x = np.load('x', allow_pickle=True)"),
+        (pickles, "eval('1')"),
+    ],
+)
+def test_each_rule_can_fail(rule, code):
+    assert list(rule(ast.parse(code)))
+
+
+NO_DOC = ["x = 1", '"""Doc."""\ndef f(): pass', '"""Doc."""\nclass A:\n    """Doc."""\n    def f(self): pass']
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        *(
+            (large_functions, code)
+            for code in (LONG, "def f(a, b, c, *, d, e, g): pass", "def f(**options): pass")
+        ),
+        *((undocumented, code) for code in NO_DOC),
+    ],
+)
+def test_each_rule_that_reads_lines_can_fail(rule, code):
+    assert list(rule(ast.parse(code), code.splitlines()))
+
+
+# Importing is quick because it loads nothing.
+
+
+@pytest.mark.parametrize(
+    ("statement", "barred"),
+    [
+        ("import lutkit", {"torch", "numba", "numpy", "colour", "webdataset", "PIL", "scipy", "skimage"}),
+        ("import lutkit; lutkit.__version__; dir(lutkit)", {"torch", "numba", "numpy", "PIL"}),
+        ("from lutkit import apply, Lut3D, LutkitError", {"torch", "colour", "webdataset", "PIL"}),
+        ("import lutkit.distort.sampling", {"torch", "colour", "webdataset", "PIL", "skimage"}),
+    ],
+)
+def test_importing_loads_nothing_heavy(statement, barred):
+    code = f"{statement}\nimport sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name.split(".")[0] for name in run.stdout.split()}
+    assert "lutkit" in loaded
+    assert sorted(loaded & barred) == []
+
+
+def test_every_public_name_can_be_had():
+    import lutkit
+
+    for name in lutkit.__all__:
+        assert getattr(lutkit, name) is not None
+    assert set(lutkit.__all__) <= set(dir(lutkit))
+    with pytest.raises(AttributeError, match="no attribute 'glow'"):
+        lutkit.glow  # noqa: B018

@@ -27,7 +27,7 @@ class Estimate:
 
     Args:
         sample_bytes: mean size of a sample in its shard.
-        sample_s: mean CPU seconds of a sample on one worker.
+        sample_s: mean seconds of a sample on one worker.
         bands: for each quarter of the severity range its bounds and the share of each family, largest first.
     """
 
@@ -42,11 +42,11 @@ def estimate(plan: SynthPlan) -> Estimate:
     sizes: list[int] = []
     spent = 0.0
     for i in range(min(_PROBES + _WARM_UP, max(plan.counts[split], 1) + _WARM_UP)):
-        start = time.process_time()
+        start = time.perf_counter()
         size = _trial(plan, split, i)
         if size and i >= _WARM_UP:
             sizes.append(size)
-            spent += time.process_time() - start
+            spent += time.perf_counter() - start
     count = max(len(sizes), 1)
     return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, _bands(plan))
 

@@ -80,9 +80,7 @@ def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
     width = 2 * _PICTURE_PX
     top += _PICTURE_PX + 4
     label = str(metadata["label"])
-    measure = (
-        f"severity {metadata['severity']:.1f}   here {metadata['delta_e_2000']:.1f}   {metadata['kind']}"
-    )
+    measure = f"severity {metadata['severity']:.1f}, here {metadata['delta_e_2000']:.1f}"
     draw.text((left, top), measure, _INK, font)
     draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else _INK, font)
     for line, text in enumerate(_described(metadata)[:2], 1):
@@ -93,17 +91,23 @@ def _described(metadata: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for number, layer in enumerate(json.loads(metadata["recipe"])):
         names = ", ".join(_family_text(family) for family in layer["families"])
-        lines.append(f"and in part {names}" if number else names)
+        lines.append(f"and over part of it {names}" if number else names)
     look = metadata["look"]
     if look["path"]:
-        lines.append(f"look {look['path']} at {look['strength']:.2f}")
+        lines.append(f"target graded: {look['path']} at {look['strength']:.2f}")
     return lines
 
 
 def _family_text(family: dict[str, Any]) -> str:
-    numbers = [f"{value:.3g}" for value in family.values() if isinstance(value, float)][:2]
     name = str(family["family"]).replace("_", " ")
-    return f"{name} {' '.join(numbers)}" if numbers else name
+    numbers = [(key, value) for key, value in family.items() if isinstance(value, float)]
+    if not numbers:
+        return name
+    key, value = numbers[0]
+    if key.endswith("_k"):
+        return f"{name} {value:.0f} K"
+    unit = " EV" if key.endswith("_ev") else "\N{DEGREE SIGN}" if key.endswith("_deg") else ""
+    return f"{name} {value:.2f}{unit}" if unit != "\N{DEGREE SIGN}" else f"{name} {value:.0f}{unit}"
 
 
 def _fitted(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:

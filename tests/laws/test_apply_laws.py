@@ -62,13 +62,15 @@ def exact(image, lut, strength, interpolation):
 
 
 @st.composite
-def luts(draw, kinds=("curves", "cube", "chain"), rough=True):
+def luts(draw, kinds=("curves", "cube", "shaped", "chain"), rough=True):
     """Random tables, smooth or rough, in range or far out of it, over any domain near 0..1.
 
     Only the first stage of a chain may be rough. Values are float32 between stages, and tables that jump from
     row to row magnify what that rounds off: 65,536 of them two hundred thousand times.
     """
     kind = draw(st.sampled_from(kinds))
+    if kind == "shaped":
+        return LutChain([draw(luts(("curves",))), draw(luts(("cube",), rough=False))])
     if kind == "chain":
         single = ("curves", "cube")
         return LutChain([draw(luts(single)), *draw(st.lists(luts(single, rough=False), max_size=2))])

@@ -8,20 +8,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lutkit.distort.bake import damage as damage
+    from lutkit.distort.recipe import Recipe as Recipe
+    from lutkit.distort.sampling import DamageSettings as DamageSettings
+    from lutkit.distort.sampling import sample_recipe as sample_recipe
     from lutkit.errors import LutkitError as LutkitError
+    from lutkit.io.luts import read_lut as read_lut
+    from lutkit.io.luts import write_lut as write_lut
     from lutkit.lut.apply import apply as apply
     from lutkit.lut.model import Lut1D as Lut1D
     from lutkit.lut.model import Lut3D as Lut3D
     from lutkit.lut.model import LutChain as LutChain
+    from lutkit.pipeline.pairs import pairs as pairs
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "LutkitError": "lutkit.errors",
+    "DamageSettings": "lutkit.distort.sampling",
     "Lut1D": "lutkit.lut.model",
     "Lut3D": "lutkit.lut.model",
     "LutChain": "lutkit.lut.model",
+    "LutkitError": "lutkit.errors",
+    "Recipe": "lutkit.distort.recipe",
     "apply": "lutkit.lut.apply",
+    "damage": "lutkit.distort.bake",
+    "pairs": "lutkit.pipeline.pairs",
+    "read_lut": "lutkit.io.luts",
+    "sample_recipe": "lutkit.distort.sampling",
+    "write_lut": "lutkit.io.luts",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

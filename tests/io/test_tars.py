@@ -213,9 +213,8 @@ def test_damaged_compression_of_a_long_run_is_an_error(tmp_path, mode):
     text = b"".join(b"%d, " % (i * i) for i in range(60000))
     path = foreign_tar(tmp_path / "a.tar", [("k.txt", text)], mode)
     data = bytearray(path.read_bytes())
-    for at in range(len(data) // 4, len(data) * 3 // 4, len(data) // 40):
-        damaged = data[:at] + bytes(50) + data[at + 50 :]
-        path.write_bytes(damaged)
+    for i, at in enumerate(range(len(data) // 4, len(data) * 3 // 4, len(data) // 80)):
+        path.write_bytes(data[:at] + b"\0\xffU"[i % 3 :][:1] * 50 + data[at + 50 :])
         with pytest.raises(DatasetError, match=r"a\.tar"):
             list(read_samples(path))
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lutkit.errors import ImageError
 from lutkit.io.atomic import whole_file
+from lutkit.io.tars import Sample, write_shard
+from lutkit.pipeline.records import Record, shard_name, shard_path, write_record
 
 if __name__ == "__mp_main__" and "SLOW_START" in os.environ:
     # A worker that is only just starting: it has loaded nothing of ours yet.
@@ -80,6 +82,14 @@ def write_slowly(job: Job, task: int):
         (job.folder / f"{task}.begun").write_text(str(os.getpid()))
         time.sleep(0 if task == 0 else 60)
     return task
+
+
+def fill(job: Job, task: int):
+    """Make a finished shard of some 100 kB in the dataset folder."""
+    name = shard_name("train", task)
+    file = write_shard(shard_path(job.folder, name), [Sample(f"{task}", (("bin", bytes(100_000)),))])
+    write_record(job.folder, Record(name, 1, file))
+    return name
 
 
 def main(folder: Path) -> int:

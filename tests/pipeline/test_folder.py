@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import engine_work
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from PIL import Image
 from lutkit.errors import DatasetError
 from lutkit.io.tars import Sample, ShardFile, write_shard
 from lutkit.pipeline.card import Card, format_card, write_card
+from lutkit.pipeline.engine import LocalEngine
 from lutkit.pipeline.folder import claim, freeze, write_rejects
 from lutkit.pipeline.index import DatasetIndex, read_dataset_json, shard_files, write_dataset_json
 from lutkit.pipeline.lock import locked
@@ -200,6 +202,38 @@ def test_a_full_disk_says_how_much_is_kept(tmp_path):
     message = r"no space left on device; free some and run the same command again; 2 shards are kept$"
     with pytest.raises(DatasetError, match=message), claim(tmp_path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of one megabyte; the test is skipped where none can be mounted."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small file system can be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_disk_that_fills_up_keeps_what_is_finished_and_the_rest_follows(small_disk):
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(500_000))
+    folder = small_disk / "data"
+    planned = {shard_name("train", i): 1 for i in range(6)}
+    filling = partial(LocalEngine(2).run, engine_work.fill, engine_work.Job(folder))
+    with claim(folder):
+        freeze(folder / "manifest.toml", "seed = 7\n", "")
+    with pytest.raises(DatasetError, match="no space left on device") as raised, claim(folder):
+        list(filling(range(6)))
+    kept = finished(folder, planned)
+    assert kept
+    assert f"again; {len(kept)} shards are kept" in str(raised.value)
+    assert {path.stem for path in (folder / "records").iterdir()} == kept.keys()
+    assert {path.suffix for path in (folder / "shards").iterdir()} == {".tar"}
+    ballast.unlink()
+    with claim(folder):
+        done = finished(folder, planned)
+        list(filling(i for i in range(6) if shard_name("train", i) not in done))
+        assert list(finished(folder, planned)) == list(planned)
 
 
 def test_other_refusals_of_the_system_are_one_line_and_a_closed_pipe_is_not_ours(tmp_path):

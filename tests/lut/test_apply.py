@@ -190,6 +190,7 @@ def test_shapes_and_dtypes_are_kept(dtype, shape):
     image = picture(dtype, shape)
     out = apply(image, Lut3D(smooth_table((3, 3, 3))))
     assert (out.shape, out.dtype) == (image.shape, image.dtype)
+    assert out is not image
     assert not np.shares_memory(out, image)
 
 

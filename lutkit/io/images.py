@@ -126,7 +126,7 @@ def decode_image(data: bytes) -> Uint8Image:
         ImageError: anything but a whole RGB image.
     """
     try:
-        pixels = _fast_jpeg(data, None) if data.startswith(b"\xff\xd8") else None
+        pixels = _fast_jpeg(data, None)[0] if data.startswith(b"\xff\xd8") else None
         if pixels is not None:
             return pixels
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
@@ -166,13 +166,17 @@ def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int) -> tuple[Uin
     """By the faster of two equal JPEG decoders where nothing but decoding is to be done."""
     if not is_jpeg(image):
         return rgb_pixels(image, lambda: opened(data), scale)
+    damage: list[str] = []
     if image.mode in ("L", "RGB"):
         profile = image.info.get("icc_profile")
         if not conversion_to_srgb(profile, "L" if image.mode == "L" else "RGB").note:
-            pixels = _fast_jpeg(data, image.size if scale > 1 else None)
+            pixels, complaint = _fast_jpeg(data, image.size if scale > 1 else None)
             if pixels is not None:
                 return pixels, ["grey"] if image.mode == "L" else []
-    return rgb_pixels(image, lambda: opened(data), 1)
+            # Pillow fills such holes with what it can and does not say so.
+            damage = ["damaged JPEG data"] if complaint.startswith("Corrupt JPEG data") else []
+    pixels, notes = rgb_pixels(image, lambda: opened(data), 1)
+    return pixels, notes + damage
 
 
 def _frames_note(image: ImageFile.ImageFile) -> str:
@@ -190,14 +194,14 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
 
 
-def _fast_jpeg(data: bytes, size: tuple[int, int] | None) -> Uint8Image | None:
+def _fast_jpeg(data: bytes, size: tuple[int, int] | None) -> tuple[Uint8Image | None, str]:
     """libjpeg-turbo without Pillow's copies; None on the least complaint: Pillow says what is broken."""
     width, height = size or (0, 0)
     try:
         pixels: Uint8Image = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width)
-    except ValueError:
-        return None
-    return pixels if size is None or pixels.shape == (height, width, 3) else None
+    except ValueError as complaint:
+        return None, str(complaint)
+    return (pixels if size is None or pixels.shape == (height, width, 3) else None), ""
 
 
 def _upright(

@@ -92,7 +92,10 @@ def test_both_jpeg_decoders_give_the_same_bits(monkeypatch, subsampling, progres
     noisy = picture(201, 307) // 2 + np.random.default_rng(1).integers(0, 99, (201, 307, 3)).astype(np.uint8)
     data = saved(noisy, "JPEG", quality=80, subsampling=subsampling, progressive=progressive)
     fast = read(data, at_least_px)
-    monkeypatch.setattr("lutkit.io.images._fast_jpeg", lambda data, size: None)
+    monkeypatch.setattr("lutkit.io.images.rgb_pixels", None)
+    assert np.array_equal(read(data, at_least_px).pixels, fast.pixels)
+    monkeypatch.undo()
+    monkeypatch.setattr("lutkit.io.images._fast_jpeg", lambda data, size: (None, ""))
     slow = read(data, at_least_px)
     assert np.array_equal(fast.pixels, slow.pixels)
     assert fast.scale == slow.scale == {200: 1, 60: 2, 30: 4, 16: 8}[at_least_px]
@@ -479,6 +482,14 @@ def test_the_first_frame_of_an_animation(file_format):
     assert farthest(photo.pixels, picture()) <= (60 if file_format == "GIF" else 0)
 
 
+def test_a_jpeg_of_several_views_is_no_animation():
+    views = [Image.fromarray(picture()), Image.fromarray(picture()[::-1])]
+    data = saved(views[0], "MPO", save_all=True, append_images=views[1:], quality=100, subsampling=0)
+    photo = read(data)
+    assert photo.notes == ""
+    assert farthest(photo.pixels, picture()) <= 3
+
+
 # --- rejects ------------------------------------------------------------------------------------------
 
 
@@ -496,6 +507,15 @@ def test_truncated_jpeg(share, progressive):
     if progressive:
         data = saved(Image.open(io.BytesIO(data)), "JPEG", progressive=True)
     assert reason(data[: int(share * len(data))], 100) == "truncated"
+
+
+def test_a_hole_in_a_jpeg_is_noted():
+    data = bytearray(saved(np.random.default_rng(0).integers(0, 99, (200, 200, 3)).astype(np.uint8), "JPEG"))
+    start = len(data) // 2
+    del data[start : start + 400]
+    photo = read(bytes(data), 200)
+    assert photo.notes == "damaged JPEG data"
+    assert np.array_equal(photo.pixels, np.asarray(Image.open(io.BytesIO(data))))
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000", "AVIF"])

@@ -89,6 +89,14 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
         read_bytes(photos.root, photos.photos[0])
 
 
+def test_a_folder_goes_under_its_own_name_rather_than_a_link(tmp_path):
+    for i in range(9):
+        (tmp_path / f"a{i}").symlink_to(tmp_path / f"m{i}")
+        put(tmp_path, f"m{i}/1.jpg")
+        (tmp_path / f"z{i}").symlink_to(tmp_path / f"m{i}")
+    assert paths(list_photos(str(tmp_path))) == [f"m{i}/1.jpg" for i in range(9)]
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -1,0 +1,62 @@
+"""Speed and memory of lutkit beside its peers, all in one run.
+
+    python scripts/bench.py PHOTOS [-o bench.json]
+
+PHOTOS is a folder of some hundred JPEGs. Peers that are not installed are left out; img2dataset lives in an
+environment of its own, named by IMG2DATASET_PYTHON. Times drift between machines: quote the ratios.
+"""
+
+import argparse
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from bench_cube import cube_rows
+from bench_images import image_rows
+from bench_kernels import kernel_rows
+from bench_synth import synth_rows
+from rich.console import Console
+from rich.table import Table
+
+
+def main() -> None:
+    """Measure, print a table a subject, and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("-o", "--out", type=Path, default=Path("bench.json"))
+    parser.add_argument("--memory-n", type=int, nargs=2, default=(2000, 20000), metavar="N")
+    options = parser.parse_args()
+    subjects = {
+        "LUT kernels": kernel_rows(),
+        "Cube files": cube_rows(),
+        "Images": image_rows(options.photos),
+        "synth": synth_rows(options.photos, tuple(options.memory_n)),
+    }
+    console = Console()
+    for title, rows in subjects.items():
+        console.print(table(title, rows))
+    machine = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}
+    versions = {name: version(name) for name in ("lutkit", "numpy", "numba", "pillow", "simplejpeg")}
+    document = {"machine": machine, "versions": versions, **subjects}
+    options.out.write_text(json.dumps(document, indent=1, default=float) + "\n")
+
+
+def table(title: str, rows: list[dict[str, object]]) -> Table:
+    """Rows as a table, a column a key."""
+    shown = Table(title=title, title_justify="left")
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    for key in keys:
+        shown.add_column(key, justify="left" if key == "name" else "right")
+    for row in rows:
+        shown.add_row(*(text(row.get(key, "")) for key in keys))
+    return shown
+
+
+def text(value: object) -> str:
+    """A cell."""
+    return f"{value:,.3g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()

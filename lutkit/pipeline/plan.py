@@ -87,12 +87,11 @@ def split_counts(n: int, splits: Shares, present: Mapping[str, object]) -> dict[
     """
     shares = {name: share for name, share in splits if name in present and share > 0}
     total = sum(shares.values())
-    counts = {name: int(n * share / total + 0.5) for name, share in shares.items()}
+    # Well below what each will get, and from there one at a time to whoever has the highest claim: ties
+    # too then fall the same way for every n.
+    counts = {name: max(int(n * share / total) - len(shares), 0) for name, share in shares.items()}
     while sum(counts.values()) < n:
         counts[max(shares, key=lambda name: shares[name] / (2 * counts[name] + 1))] += 1
-    while sum(counts.values()) > n:
-        held = [name for name in shares if counts[name]]
-        counts[min(held, key=lambda name: shares[name] / (2 * counts[name] - 1))] -= 1
     return counts
 
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from lutkit.color.srgb import FloatArray
+from lutkit.color.lab import lab_of
+from lutkit.color.srgb import FloatArray, linear_of
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
@@ -46,6 +47,31 @@ def delta_e_2000(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
     difference = np.empty(first.shape[0])
     _delta_e_2000(first, second, difference)
     return difference.reshape(lab_1.shape[:-1])
+
+
+def mean_delta_e_2000(lab: FloatArray, rgb: FloatArray, *, linear: bool) -> float:
+    """The mean CIEDE2000 difference of colours from what they become on a display.
+
+    Args:
+        lab: (n, 3) float64, C-contiguous, what the colours were.
+        rgb: (n, 3) float64, C-contiguous, what they became; clamped to 0..1.
+        linear: whether `rgb` is linear light; otherwise it is sRGB-encoded.
+    """
+    return _mean_delta_e_2000(lab, rgb, linear)
+
+
+@compiled
+def _mean_delta_e_2000(lab: FloatArray, rgb: FloatArray, linear: bool) -> float:
+    total = 0.0
+    for i in range(rgb.shape[0]):
+        red = min(max(rgb[i, 0], 0.0), 1.0)
+        green = min(max(rgb[i, 1], 0.0), 1.0)
+        blue = min(max(rgb[i, 2], 0.0), 1.0)
+        if not linear:
+            red, green, blue = linear_of(red), linear_of(green), linear_of(blue)
+        became = lab_of(red, green, blue)
+        total += _pair(lab[i, 0], lab[i, 1], lab[i, 2], became[0], became[1], became[2])
+    return total / rgb.shape[0]
 
 
 @compiled

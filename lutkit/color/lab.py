@@ -97,17 +97,19 @@ def _fold(t: float) -> float:
 
 
 @compiled
+def lab_of(red: float, green: float, blue: float) -> tuple[float, float, float]:
+    """CIELAB of one colour in linear light; for other compiled loops."""
+    red_green, blue_green = red - green, blue - green
+    x = _fold(green + X_RED * red_green + X_BLUE * blue_green)
+    y = _fold(green + Y_RED * red_green + Y_BLUE * blue_green)
+    z = _fold(green + Z_RED * red_green + Z_BLUE * blue_green)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@compiled
 def _linear_to_lab(linear: FloatArray, lab: FloatArray) -> None:
     for i in range(linear.shape[0]):
-        green = linear[i, 1]
-        red_green = linear[i, 0] - green
-        blue_green = linear[i, 2] - green
-        x = _fold(green + X_RED * red_green + X_BLUE * blue_green)
-        y = _fold(green + Y_RED * red_green + Y_BLUE * blue_green)
-        z = _fold(green + Z_RED * red_green + Z_BLUE * blue_green)
-        lab[i, 0] = 116 * y - 16
-        lab[i, 1] = 500 * (x - y)
-        lab[i, 2] = 200 * (y - z)
+        lab[i, 0], lab[i, 1], lab[i, 2] = lab_of(linear[i, 0], linear[i, 1], linear[i, 2])
 
 
 def _unfold(t: FloatArray) -> FloatArray:

@@ -8,6 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.compiled import compiled
+
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 
@@ -38,3 +40,9 @@ def linear_to_srgb(linear: FloatArray) -> FloatArray:
     size = np.abs(linear)
     encoded = np.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
     return np.copysign(encoded, linear)
+
+
+@compiled
+def linear_of(encoded: float) -> float:
+    """Linear light of one encoded value within 0..1; for other compiled loops."""
+    return encoded / 12.92 if encoded <= 0.04045 else ((encoded + 0.055) / 1.055) ** 2.4

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import numpy as np
-
+from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Rng, normal, require_in, rounded
 from lutkit.distort.family import Library, Space
@@ -48,14 +47,6 @@ class CameraMatrix:
         return type(self)(tuple(rounded(leak * amount) for leak in self.leaks))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Multiply by the matrix, written as differences so that greys stay grey exactly."""
-        red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+        """Multiply by the matrix."""
         rg, rb, gr, gb, br, bg = self.leaks
-        return np.stack(
-            [
-                red + rg * (green - red) + rb * (blue - red),
-                green + gr * (red - green) + gb * (blue - green),
-                blue + br * (red - blue) + bg * (green - blue),
-            ],
-            axis=-1,
-        )
+        return mix_channels(rgb, (rg, rb, gr, gb, br, bg))

@@ -45,7 +45,11 @@ class ColouredLight:
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Multiply by the gains of the light."""
-        # Each channel is full within 60 degrees of its own hue and gone beyond 120.
-        distance = np.abs((self.hue_deg - np.array([0.0, 120.0, 240.0]) + 180) % 360 - 180)
-        pure = np.clip(2 - distance / 60, 0, 1)
-        return rgb * (1 - self.strength * (1 - pure))
+        gains = (1 - self.strength * (1 - _share(self.hue_deg, own)) for own in (0, 120, 240))
+        return rgb * np.array(tuple(gains))
+
+
+def _share(hue_deg: float, own_deg: float) -> float:
+    # A channel is full within 60 degrees of its own hue and gone beyond 120.
+    distance = abs((hue_deg - own_deg + 180) % 360 - 180)
+    return min(max(2 - distance / 60, 0), 1)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import numpy as np
-
+from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, uniform_in
 from lutkit.distort.family import Library, Space
@@ -45,13 +44,7 @@ class GamutMismatch:
         return type(self)(towards(0, self.strength, amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Let the channels leak into each other; greys stay grey exactly."""
-        red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
-        return np.stack(
-            [
-                red + self.strength * RED_FROM_GREEN * (green - red),
-                green + self.strength * GREEN_FROM_RED * (red - green),
-                blue + self.strength * (BLUE_FROM_RED * (red - blue) + BLUE_FROM_GREEN * (green - blue)),
-            ],
-            axis=-1,
-        )
+        """Let the channels leak into each other."""
+        leaks = (RED_FROM_GREEN, 0.0, GREEN_FROM_RED, 0.0, BLUE_FROM_RED, BLUE_FROM_GREEN)
+        rg, rb, gr, gb, br, bg = (self.strength * leak for leak in leaks)
+        return mix_channels(rgb, (rg, rb, gr, gb, br, bg))

@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import numpy as np
-
+from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, uniform_in
 from lutkit.distort.family import Library, Space
@@ -14,7 +13,7 @@ ANGLE_DEG: Range = (-15.0, 15.0)
 ANGLE_DEG_LOSSY: tuple[Range, ...] = ((-60.0, -30.0), (30.0, 60.0))
 
 # ITU-R BT.601-7, section 2.5.1: Y' and the scales of the two colour differences.
-LUMA_RED, LUMA_BLUE = 0.299, 0.114
+LUMA_RED, LUMA_GREEN, LUMA_BLUE = 0.299, 0.587, 0.114
 SCALE_BLUE, SCALE_RED = 1.772, 1.402
 
 
@@ -46,11 +45,27 @@ class HueRotation:
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Turn the colour differences."""
-        red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
-        luma = green + LUMA_RED * (red - green) + LUMA_BLUE * (blue - green)
-        cb, cr = (blue - luma) / SCALE_BLUE, (red - luma) / SCALE_RED
         cos, sin = math.cos(math.radians(self.angle_deg)), math.sin(math.radians(self.angle_deg))
-        turned_red = luma + SCALE_RED * (sin * cb + cos * cr)
-        turned_blue = luma + SCALE_BLUE * (cos * cb - sin * cr)
-        rest = LUMA_RED * (turned_red - luma) + LUMA_BLUE * (turned_blue - luma)
-        return np.stack([turned_red, luma - rest / (1 - LUMA_RED - LUMA_BLUE), turned_blue], axis=-1)
+        # Red and blue above luma, (1, 0) and (0, 1), turned: what each becomes of red - luma and blue - luma.
+        red_red, red_blue = cos, sin * SCALE_RED / SCALE_BLUE
+        blue_blue, blue_red = cos, -sin * SCALE_BLUE / SCALE_RED
+        # Luma stays, so green above luma is what balances red and blue.
+        share_red, share_blue = -LUMA_RED / LUMA_GREEN, -LUMA_BLUE / LUMA_GREEN
+        green_red = share_red * red_red + share_blue * blue_red
+        green_blue = share_red * red_blue + share_blue * blue_blue
+        return mix_channels(
+            rgb,
+            (
+                *_leaks(0, red_red, red_blue),
+                *_leaks(1, green_red, green_blue),
+                *_leaks(2, blue_red, blue_blue),
+            ),
+        )
+
+
+def _leaks(channel: int, of_red: float, of_blue: float) -> tuple[float, float]:
+    """What luma + of_red (red - luma) + of_blue (blue - luma) takes from the two other channels."""
+    luma = 1 - of_red - of_blue
+    row = [LUMA_RED * luma + of_red, LUMA_GREEN * luma, LUMA_BLUE * luma + of_blue]
+    del row[channel]
+    return row[0], row[1]

@@ -9,12 +9,9 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from lutkit.color.difference import delta_e_2000
-from lutkit.color.lab import linear_to_lab
+from lutkit.color.difference import mean_delta_e_2000
 from lutkit.color.palette import PALETTE_LAB, PALETTE_LINEAR, PALETTE_SRGB
-from lutkit.distort.bake import in_space, transform_families
+from lutkit.distort.bake import transform_families
 from lutkit.distort.draws import Range, Rng, Stream, generator, rounded, uniform
 from lutkit.distort.family import Family, Library
 from lutkit.distort.mask import coverage, draw_mask
@@ -223,8 +220,7 @@ def _severity(layers: tuple[Layer, ...], shares: tuple[float, ...], library: Lib
         start = layer.families[0].space
         palette = PALETTE_LINEAR if start == "linear" else PALETTE_SRGB
         rgb, space = transform_families(layer.families, palette, start, library)
-        linear = in_space(np.minimum(np.maximum(rgb, 0), 1), space, "linear")
-        total += share * float(delta_e_2000(PALETTE_LAB, linear_to_lab(linear)).mean())
+        total += share * mean_delta_e_2000(PALETTE_LAB, rgb, linear=space == "linear")
     return total
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from lutkit.color.lab import Y_BLUE, Y_RED
+from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, uniform_in
 from lutkit.distort.family import Library, Space
@@ -40,7 +41,5 @@ class Saturation:
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Blend with luminance."""
-        green = rgb[..., 1]
-        luminance = green + Y_RED * (rgb[..., 0] - green) + Y_BLUE * (rgb[..., 2] - green)
-        grey = luminance[..., None]
-        return grey + self.factor * (rgb - grey)
+        red, green, blue = ((1 - self.factor) * weight for weight in (Y_RED, 1 - Y_RED - Y_BLUE, Y_BLUE))
+        return mix_channels(rgb, (green, blue, red, blue, red, green))

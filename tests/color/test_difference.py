@@ -7,7 +7,8 @@ import skimage.color
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutkit.color.difference import delta_e_76, delta_e_2000
+from lutkit.color.difference import delta_e_76, delta_e_2000, mean_delta_e_2000
+from lutkit.color.lab import linear_to_lab, srgb_to_lab
 from lutkit.errors import ArrayError
 
 # Sharma, Wu and Dalal 2005, table 1: L1 a1 b1 L2 a2 b2 and the difference.
@@ -130,3 +131,12 @@ def test_shape_is_kept_and_arguments_are_left_alone():
     kept = first.copy(), second.copy()
     assert delta_e_2000(first, second).shape == (2, 3, 4)
     np.testing.assert_array_equal((first, second), kept)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_the_mean_is_that_of_the_colours_on_a_display(linear):
+    lab, _ = _random_pairs(300)
+    rgb = np.random.default_rng(31).uniform(-0.3, 1.3, (300, 3))
+    became = (linear_to_lab if linear else srgb_to_lab)(np.clip(rgb, 0, 1))
+    expected = colour.difference.delta_E_CIE2000(lab, became).mean()
+    assert mean_delta_e_2000(lab, rgb, linear=linear) == pytest.approx(expected, abs=1e-9)

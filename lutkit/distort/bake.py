@@ -23,6 +23,12 @@ from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
 CURVE_SIZE = 1021
 CUBE_SIZE = 17
 
+_AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
+_AXIS_LINEAR = srgb_to_linear(_AXIS)
+
+# Every 8-bit code as a row of grey pixels, 0..1.
+_CODES = (np.arange(256, dtype=np.float32) / np.float32(255))[None, :, None].repeat(3, axis=2)
+
 _BLOCK_PIXELS = 4096
 
 FULL_SCALE = {"uint8": 255, "uint16": 65535, "float32": 1}
@@ -101,30 +107,47 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
         np.ones((height, width), np.float32) if layer.mask is None else mask_values(layer.mask, height, width)
         for layer in layers
     ]
+    ramps = [_ramp(layer.lut) if image.dtype == np.uint8 else None for layer in layers]
     result = np.empty_like(image)
     # A few rows at a time: temporaries that fit the cache cost a third of full-size ones.
     rows = max(1, _BLOCK_PIXELS // max(width, 1))
     for start in range(0, height, rows):
         part = slice(start, start + rows)
-        result[part] = _blend(image[part], layers, [mask[part] for mask in masks], threads)
+        through = [
+            _through(image[part], layer.lut, ramp, threads) for layer, ramp in zip(layers, ramps, strict=True)
+        ]
+        for over, mask in zip(through[1:], masks[1:], strict=True):
+            _lay_over(through[0].reshape(-1), over.reshape(-1), mask[part].reshape(-1))
+        if image.dtype != np.float32:
+            _round_codes(through[0].reshape(-1), FULL_SCALE[image.dtype.name])
+        result[part] = through[0]
     return result
 
 
-def _blend(
-    image: Image,
-    layers: tuple[BakedLayer, ...],
-    masks: list[npt.NDArray[np.float32]],
-    threads: int | None,
+def _ramp(lut: Lut) -> npt.NDArray[np.float32] | None:
+    """What curves make of the 256 codes; None for anything but curves."""
+    return apply(_CODES, lut, threads=1)[0] if isinstance(lut, Lut1D) else None
+
+
+def _through(
+    image: Image, lut: Lut, ramp: npt.NDArray[np.float32] | None, threads: int | None
 ) -> npt.NDArray[np.float32]:
-    full = FULL_SCALE[image.dtype.name]
-    unit = image.astype(np.float32) / np.float32(full)
-    blended = apply(unit, layers[0].lut, threads=threads)
-    for layer, mask in zip(layers[1:], masks[1:], strict=True):
-        over = apply(unit, layer.lut, threads=threads)
-        _lay_over(blended.reshape(-1), over.reshape(-1), mask.reshape(-1))
-    if full > 1:
-        _round_codes(blended.reshape(-1), full)
-    return blended
+    if ramp is None:
+        return apply(
+            image.astype(np.float32) / np.float32(FULL_SCALE[image.dtype.name]), lut, threads=threads
+        )
+    out = np.empty(image.shape, np.float32)
+    _look_up(np.ascontiguousarray(image).reshape(-1, 3), ramp, out.reshape(-1, 3))
+    return out
+
+
+@compiled
+def _look_up(
+    codes: npt.NDArray[np.generic], ramp: npt.NDArray[np.float32], out: npt.NDArray[np.float32]
+) -> None:
+    for i in range(codes.shape[0]):
+        for c in range(3):
+            out[i, c] = ramp[codes[i, c], c]
 
 
 @compiled
@@ -164,8 +187,9 @@ def in_space(rgb: FloatArray, space: Space, wanted: Space) -> FloatArray:
 
 
 def _bake_curves(families: tuple[Family, ...], library: Library) -> Lut1D:
-    axis = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
-    rgb, space = transform_families(families, axis, "encoded", library)
+    start = families[0].space
+    axis = _AXIS_LINEAR if start == "linear" else _AXIS
+    rgb, space = transform_families(families, axis, start, library)
     return Lut1D(in_space(rgb, space, "encoded").astype(np.float32))
 
 

@@ -62,10 +62,9 @@ class ChannelCurves:
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Map each channel along its curve; outside 0..1 the curve goes on in a straight line."""
-        heights = np.stack([_heights(offsets) for offsets in (self.red, self.green, self.blue)])
         points = np.ascontiguousarray(rgb).reshape(-1, 3)
         mapped = np.empty_like(points)
-        _pchip(heights, _slopes(heights), points, mapped)
+        _pchip(np.array((self.red, self.green, self.blue)), points, mapped)
         return mapped.reshape(rgb.shape)
 
 
@@ -87,34 +86,37 @@ def _least_rise(offsets: tuple[float, ...]) -> float:
     return min(step + high - low for low, high in itertools.pairwise(levels))
 
 
-def _heights(offsets: tuple[float, ...]) -> FloatArray:
-    count = len(offsets) + 1
-    return np.array([0.0, *(i / count + offset for i, offset in enumerate(offsets, 1)), 1.0])
-
-
-def _slopes(heights: FloatArray) -> FloatArray:
+@compiled
+def _curve(offsets: FloatArray, heights: FloatArray, slopes: FloatArray) -> None:
+    last = heights.size - 1
+    for i in range(last + 1):
+        heights[i] = i / last + (offsets[i - 1] if 0 < i < last else 0.0)
     # Even spacing: the harmonic mean of the two secants; at the ends the three-point formula, kept monotone.
-    rise = np.diff(heights, axis=1) * (heights.shape[1] - 1)
-    slopes = np.empty_like(heights)
-    slopes[:, 1:-1] = 2 * rise[:, :-1] * rise[:, 1:] / (rise[:, :-1] + rise[:, 1:])
-    for end, near in ((0, 1), (-1, -2)):
-        slopes[:, end] = np.clip((3 * rise[:, end] - rise[:, near]) / 2, 0, 3 * rise[:, end])
-    return slopes
+    for i in range(1, last):
+        before, after = heights[i] - heights[i - 1], heights[i + 1] - heights[i]
+        slopes[i] = 2 * before * after / (before + after)
+    first, second = heights[1] - heights[0], heights[2] - heights[1]
+    slopes[0] = min(max((3 * first - second) / 2, 0.0), 3 * first)
+    first, second = heights[last] - heights[last - 1], heights[last - 1] - heights[last - 2]
+    slopes[last] = min(max((3 * first - second) / 2, 0.0), 3 * first)
 
 
 @compiled
-def _pchip(heights: FloatArray, slopes: FloatArray, x: FloatArray, mapped: FloatArray) -> None:
-    last = heights.shape[1] - 1
+def _pchip(offsets: FloatArray, x: FloatArray, mapped: FloatArray) -> None:
+    last = offsets.shape[1] + 1
+    heights, slopes = np.empty((3, last + 1)), np.empty((3, last + 1))
+    for c in range(3):
+        _curve(offsets[c], heights[c], slopes[c])
     for n in range(x.shape[0]):
         for c in range(3):
             at = min(max(x[n, c], 0.0), 1.0) * last
             cell = min(int(at), last - 1)
             t = at - cell
             low, high = heights[c, cell], heights[c, cell + 1]
-            s_low, s_high = slopes[c, cell] / last, slopes[c, cell + 1] / last
+            s_low, s_high = slopes[c, cell], slopes[c, cell + 1]
             cubic = 2 * (low - high) + s_low + s_high
             square = 3 * (high - low) - 2 * s_low - s_high
             # Outside 0..1, which only another family can reach, the curve goes on, never flat.
             below, above = min(x[n, c], 0.0), max(x[n, c] - 1, 0.0)
-            beyond = below * max(slopes[c, 0], 0.1) + above * max(slopes[c, last], 0.1)
+            beyond = below * max(slopes[c, 0] * last, 0.1) + above * max(slopes[c, last] * last, 0.1)
             mapped[n, c] = ((cubic * t + square) * t + s_low) * t + low + beyond

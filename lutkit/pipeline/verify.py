@@ -3,19 +3,19 @@
 Reads every byte. Knows what a sample of pairs is; the folder's layout is its neighbours' matter.
 """
 
-import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast, get_args
 
 from lutkit.distort.recipe import Recipe
 from lutkit.errors import DatasetError, LutkitError
 from lutkit.io.images import CODEC_SUFFIX, decode_image
-from lutkit.io.manifest import Manifest, read_manifest
+from lutkit.io.manifest import KINDS, Manifest, read_manifest
 from lutkit.io.tars import Sample, read_samples
+from lutkit.lut.quality import Label
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.folder import MANIFEST_NAME
 from lutkit.pipeline.index import DatasetIndex, read_dataset_json
@@ -23,7 +23,8 @@ from lutkit.pipeline.plan import SHARD_SAMPLES, sample_key
 from lutkit.pipeline.records import is_intact, read_record, shard_path, split_of
 
 # The fields of a sample's JSON and the one type of each: readers infer their schema from a few samples.
-FIELDS: dict[str, type] = {
+Fields: TypeAlias = "Mapping[str, type | Fields]"
+FIELDS: Fields = {
     "key": str,
     "split": str,
     "kind": str,
@@ -31,10 +32,10 @@ FIELDS: dict[str, type] = {
     "severity": float,
     "delta_e_2000": float,
     "clipped": float,
-    "source": dict,
+    "source": {"path": str, "sha256": str, "width": int, "height": int, "notes": str},
     "crop": list,
     "recipe": str,
-    "look": dict,
+    "look": {"path": str, "sha256": str, "strength": float},
 }
 
 
@@ -127,7 +128,7 @@ def check_shard(job: _Job, shard: str) -> Checked:
 
 def _folder_faults(folder: Path, index: DatasetIndex) -> list[Fault]:
     known = {f"{shard}.tar" for shard in index.shards}
-    strangers = sorted(entry.name for entry in (folder / "shards").iterdir() if entry.name not in known)
+    strangers = sorted(entry.name for entry in (folder / "shards").glob("*") if entry.name not in known)
     faults = [Fault(f"shards/{name}", "not listed in dataset.json") for name in strangers]
     if not index.complete:
         faults.append(Fault("dataset.json", "the dataset is not finished: run the same `synth` again"))
@@ -162,8 +163,8 @@ def _image_problems(content: bytes, manifest: Manifest) -> list[str]:
 
 def _json_problems(sample: Sample, key: str, sources: set[tuple[str, str]]) -> list[str]:
     try:
-        data = cast("dict[str, Any]", json.load(io.BytesIO(sample.members[-1][1])))
-        wrong = sorted(name for name in {**data, **FIELDS} if not _has_type(data, name))
+        data = cast("dict[str, Any]", json.loads(sample.members[-1][1]))
+        wrong = _mistyped(data, FIELDS) or _unheard_of(data)
         if wrong:
             return [f"json: missing, unknown or mistyped: {', '.join(wrong)}"]
         sources.add((str(data["source"]["sha256"]), str(data["source"]["path"])))
@@ -177,5 +178,25 @@ def _json_problems(sample: Sample, key: str, sources: set[tuple[str, str]]) -> l
     )
 
 
-def _has_type(data: dict[str, Any], name: str) -> bool:
-    return name in data and name in FIELDS and type(data[name]) is FIELDS[name]
+def _mistyped(data: Mapping[str, object], fields: Fields) -> list[str]:
+    """The names of fields that are missing, unknown, or of another type, sorted."""
+    wrong: list[str] = []
+    for name in sorted({*data, *fields}):
+        value, wanted = data.get(name), fields.get(name)
+        if isinstance(wanted, Mapping) and isinstance(value, dict):
+            inner = _mistyped(cast("dict[str, object]", value), wanted)
+            wrong += [f"{name}.{part}" for part in inner]
+        elif type(value) is not wanted:
+            wrong.append(name)
+    return wrong
+
+
+def _unheard_of(data: dict[str, Any]) -> list[str]:
+    """The names of fields whose type is right and whose value cannot be, sorted."""
+    is_box = len(data["crop"]) == 4 and all(type(value) is int for value in data["crop"])
+    sound = {
+        "crop": is_box,
+        "kind": data["kind"] in KINDS,
+        "label": data["label"] in get_args(Label),
+    }
+    return [name for name, holds in sound.items() if not holds]

@@ -44,6 +44,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _say_stopped()
         sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == 130:  # Typer's silent answer to Ctrl-C
+            _say_stopped()
+        raise
     except Stopped as stopped:
         _say_stopped()
         sys.exit(128 + stopped.signal_number)

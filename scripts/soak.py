@@ -1,0 +1,163 @@
+"""Kill `lutkit synth` at random moments, resume it after each, and compare with a run left alone.
+
+    python scripts/soak.py --images PHOTOS
+
+Each round starts the same command, waits until it writes a shard, and a little longer, and then kills the
+whole run, its main process alone, or one of its workers, with SIGKILL. After every kill no final name may
+bear anything but the bytes of the undisturbed run. Exit code 0: all is well; 1: not.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"]
+VICTIMS = ("run", "parent", "worker")
+# Only a hang takes so long.
+LIMIT_S = 600
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What to do: the arguments of `lutkit synth` but --out, how many kills, and a seed for the rest."""
+
+    arguments: tuple[str, ...]
+    kills: int
+    seed: int
+    longest_wait_s: float
+
+
+def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
+    """Kill and resume, and return what was wrong; nothing was where the list is empty.
+
+    Args:
+        plan: what to do.
+        work: an empty folder: the undisturbed dataset goes to `whole`, the other to `killed`.
+        say: told of every kill.
+    """
+    whole, killed = work / "whole", work / "killed"
+    finish(plan, whole)
+    expected = contents(whole)
+    wrong: list[str] = []
+    rng = random.Random(plan.seed)
+    for number in range(1, plan.kills + 1):
+        victim = rng.choice(VICTIMS)
+        moment = rng.uniform(0, plan.longest_wait_s)
+        outcome = kill_once(plan, killed, victim, moment)
+        done = len(list(killed.glob("records/*.json")))
+        say(f"kill {number} of {plan.kills}: {victim} {outcome}; {done} shards are done")
+        wrong += half_written(killed, expected)
+        if outcome == "finished first":
+            # There is nothing left to interrupt: take some shards away.
+            for path in sorted(killed.glob("shards/*.tar"))[:: rng.choice((1, 2))]:
+                path.unlink()
+    finish(plan, killed)
+    found = contents(killed)
+    wrong += [f"{name} is missing" for name in expected.keys() - found.keys()]
+    wrong += [f"{name} should not be there" for name in found.keys() - expected.keys()]
+    wrong += [f"{name} differs" for name in expected.keys() & found.keys() if expected[name] != found[name]]
+    return wrong
+
+
+def finish(plan: Soak, out: Path) -> None:
+    """Run to the end."""
+    subprocess.run([*LUTKIT, "synth", *plan.arguments, "--quiet", "--out", str(out)], check=True)
+
+
+def kill_once(plan: Soak, out: Path, victim: str, moment_s: float) -> str:
+    """Start a run, kill `victim` some time after it began to write, and say what became of it."""
+    before = set(out.glob("shards/.*.tmp"))
+    command = [*LUTKIT, "synth", *plan.arguments, "--quiet", "--out", str(out)]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + LIMIT_S
+        while run.poll() is None and set(out.glob("shards/.*.tmp")) <= before:
+            if time.monotonic() > deadline:
+                os.killpg(run.pid, signal.SIGKILL)
+                raise TimeoutError("the run neither wrote nor ended")
+            time.sleep(0.005)
+        time.sleep(moment_s)
+        workers = children(run.pid)
+        if run.poll() is not None:
+            return "finished first"
+        if victim == "run":
+            os.killpg(run.pid, signal.SIGKILL)
+        elif victim == "parent" or not workers:
+            run.kill()
+        else:
+            os.kill(workers[0], signal.SIGKILL)
+        message = run.communicate(timeout=LIMIT_S)[1].strip()
+        while any(alive(pid) for pid in workers):
+            if time.monotonic() > deadline:
+                raise TimeoutError("a worker outlived its run")
+            time.sleep(0.005)
+        return f"killed {moment_s:.2f} s after its first write" + (f" ({message})" if message else "")
+
+
+def half_written(folder: Path, expected: dict[str, bytes]) -> list[str]:
+    """Final names in `shards/` and `records/` that bear anything but what belongs there."""
+    return [
+        f"{name} is half written"
+        for name, data in contents(folder).items()
+        if name.startswith(("shards/", "records/")) and expected.get(name) != data
+    ]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file with a final name."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def children(pid: int) -> list[int]:
+    """The worker processes of a run: those that multiprocessing spawned, not its resource tracker."""
+    try:
+        found = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; one that ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def main() -> int:
+    """Parse, soak, and say how it went."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", default="sample", help="photos, as for lutkit synth")
+    parser.add_argument("--n", type=int, default=6000, help="pairs")
+    parser.add_argument("--size", type=int, default=64, help="pixels")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and victims")
+    parser.add_argument("--wait", type=float, default=1.0, help="seconds that a run writes at most")
+    options = parser.parse_args()
+    arguments = ("--images", options.images, "--n", str(options.n), "--size", str(options.size))
+    plan = Soak((*arguments, "--workers", str(options.workers)), options.kills, options.seed, options.wait)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as work:
+        wrong = soak(plan, Path(work), lambda line: print(line, flush=True))
+    for line in wrong:
+        print(line)
+    spent = time.monotonic() - start
+    verdict = f"{len(wrong)} faults" if wrong else "byte-identical to an undisturbed run"
+    print(f"{options.kills} kills in {spent:.0f} s, seed {options.seed}: {verdict}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

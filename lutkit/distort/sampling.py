@@ -25,8 +25,11 @@ BISECTION_STEPS = 4
 # How many draws may fall short of one severity. The default manifest needs 3 on average at its hardest.
 MAX_ATTEMPTS = 1000
 
-# How many families a layer has: mostly one or two, as accidents go.
-FAMILY_COUNTS = (0.4, 0.4, 0.2)
+# How likely one, two and three families are, from no severity to a strong one: strong damage is seldom one
+# fault alone.
+FAMILY_COUNTS_MILD = (0.5, 0.35, 0.15)
+FAMILY_COUNTS_STRONG = (0.1, 0.4, 0.5)
+STRONG_SEVERITY = 20.0
 
 DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("illuminant", 3.0),
@@ -164,7 +167,7 @@ def recipe_severity(recipe: Recipe, library: Library = NO_LIBRARY) -> float:
 
 def _draw_layers(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Library) -> tuple[Layer, ...]:
     lossy = wanted.label == "lossy"
-    first = Layer(_draw_families(rng, settings, library, lossy=lossy))
+    first = Layer(_draw_families(rng, wanted, settings, library))
     if not wanted.mixed_light:
         return (first,)
     light = LIGHTS[int(rng.integers(len(LIGHTS)))].draw(rng, library, lossy=lossy)
@@ -172,15 +175,22 @@ def _draw_layers(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
 
 
 def _draw_families(
-    rng: Rng, settings: DamageSettings, library: Library, *, lossy: bool
+    rng: Rng, wanted: Wanted, settings: DamageSettings, library: Library
 ) -> tuple[Family, ...]:
     shares = {name: share for name, share in settings.families if share > 0}
-    count = min(_choose(rng, FAMILY_COUNTS) + 1, len(shares))
+    count = min(_choose(rng, _count_weights(wanted)) + 1, len(shares))
     chosen: set[str] = set()
     for _ in range(count):
         names = [name for name in shares if name not in chosen]
         chosen.add(names[_choose(rng, tuple(shares[name] for name in names))])
+    lossy = wanted.label == "lossy"
     return tuple(family.draw(rng, library, lossy=lossy) for family in FAMILIES if family.name in chosen)
+
+
+def _count_weights(wanted: Wanted) -> tuple[float, ...]:
+    strength = min(wanted.severity / STRONG_SEVERITY, 1)
+    pairs = zip(FAMILY_COUNTS_MILD, FAMILY_COUNTS_STRONG, strict=True)
+    return tuple(mild + strength * (strong - mild) for mild, strong in pairs)
 
 
 def _choose(rng: Rng, weights: tuple[float, ...]) -> int:

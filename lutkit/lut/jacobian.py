@@ -21,14 +21,13 @@ def value_and_jacobian(lut: Lut, colors: FloatArray) -> tuple[FloatArray, FloatA
         Values (n, 3), not clamped, and Jacobians (n, 3, 3) with [n, i, j] = d out_i / d in_j.
     """
     values = np.ascontiguousarray(colors, dtype=np.float64)
-    total = np.zeros((len(values), 3, 3))
-    for axis in range(3):
-        total[:, axis, axis] = 1
+    total: FloatArray | None = None
     for stage in lut_stages(lut):
-        out, slopes = np.empty_like(values), np.zeros_like(total)
+        out, slopes = np.empty_like(values), np.zeros((len(values), 3, 3))
         low, high = np.array(stage.domain_min), np.array(stage.domain_max)
         (_curves if isinstance(stage, Lut1D) else _cube)(stage.table, low, high, values, out, slopes)
-        values, total = out, _chain(slopes, total)
+        values, total = out, slopes if total is None else _chain(slopes, total)
+    assert total is not None  # a chain has at least one stage
     return values, total
 
 

@@ -77,11 +77,10 @@ def judge(colors: FloatArray, layers: Sequence[tuple[Lut, npt.NDArray[np.float32
         share = np.ones(len(colors)) if weights is None else weights.astype(np.float64)
         values += share[:, None] * (over - values)
         slopes += share[:, None, None] * (over_slopes - slopes)
-    error = _round_trip_error(colors, values, slopes)
-    before, after = np.rint(colors * 255), np.rint(np.clip(values, 0, 1) * 255)
+    error, clipped = _lost(colors, values, slopes)
     return Verdict(
         fold_share=max(fold_share(lut) for lut, _ in layers),
-        clipped_share=clipped_share(before, after),
+        clipped_share=clipped,
         round_trip_db=min(-10 * math.log10(max(error, 1e-12)), MAX_ROUND_TRIP_DB),
     )
 
@@ -98,16 +97,21 @@ def clipped_share(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic
 
 
 @compiled
-def _round_trip_error(colors: FloatArray, values: FloatArray, slopes: FloatArray) -> float:
-    """The mean squared error a channel, in units of full scale."""
+def _lost(colors: FloatArray, values: FloatArray, slopes: FloatArray) -> tuple[float, float]:
+    """The mean squared error a channel, in units of full scale, and the share of colours newly clipped."""
     rounding = 1 / (12.0 * 255 * 255)
     total = 0.0
+    clipped = 0
     inverse = np.empty((3, 3))
     lost = np.empty(3)
     for n in range(colors.shape[0]):
         _invert(slopes[n], inverse)
         spread = 0.0
+        newly = False
         for i in range(3):
+            # Below half a code value all rounds to 0, from 254.5 on to 255.
+            newly |= values[n, i] * 255 <= 0.5 < colors[n, i] * 255
+            newly |= values[n, i] * 255 >= 254.5 > colors[n, i] * 255
             lost[i] = min(max(values[n, i], 0.0), 1.0) - values[n, i]
             for j in range(3):
                 spread += inverse[i, j] * inverse[i, j]
@@ -116,7 +120,8 @@ def _round_trip_error(colors: FloatArray, values: FloatArray, slopes: FloatArray
             back = colors[n, i] + inverse[i, 0] * lost[0] + inverse[i, 1] * lost[1] + inverse[i, 2] * lost[2]
             error += (min(max(back, 0.0), 1.0) - colors[n, i]) ** 2
         total += error / 3
-    return total / colors.shape[0]
+        clipped += newly
+    return total / colors.shape[0], clipped / colors.shape[0]
 
 
 @compiled

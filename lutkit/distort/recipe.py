@@ -132,7 +132,8 @@ def _layer_to_data(layer: Layer) -> dict[str, object]:
 
 
 def _fields(item: object) -> dict[str, object]:
-    return dataclasses.asdict(cast("Any", item))
+    # Not dataclasses.asdict, which copies every number of every tuple.
+    return {field.name: getattr(item, field.name) for field in dataclasses.fields(cast("Any", item))}
 
 
 def _layer_from_data(item: object) -> Layer:

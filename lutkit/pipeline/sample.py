@@ -67,10 +67,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Pair:
-    """Input and target (size, size, 3) uint8, and the sample's JSON without its key and split."""
+    """Input and target (size, size, 3) uint8, the damage, and the sample's JSON without its key and split."""
 
     input: Pixels
     target: Pixels
+    recipe: Recipe
     metadata: dict[str, object]
 
 
@@ -137,7 +138,7 @@ def make_pair(target: Target, manifest: Manifest, libraries: Libraries, number: 
         "recipe": recipe.to_json(),
         "look": look,
     }
-    return Pair(damaged, graded, metadata)
+    return Pair(damaged, graded, recipe, metadata)
 
 
 def metadata_json(key: str, split: str, metadata: dict[str, object]) -> bytes:

@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lutkit.distort.recipe import Recipe
 from lutkit.errors import ImageError, SourceError
 from lutkit.io.images import CODEC_SUFFIX, encode_image
 from lutkit.io.manifest import Manifest
@@ -15,8 +14,8 @@ from lutkit.pipeline.plan import ShardTask, photo_candidates, sample_key, sample
 from lutkit.pipeline.records import Record, Reject, shard_path, write_record
 from lutkit.pipeline.sample import Libraries, Pair, Target, make_pair, metadata_json, prepare_target
 
-# Targets kept for the next sample of the same photo: plenty for a handful of photos, little memory for many.
-_KEPT_TARGETS = 32
+# What a worker may keep of photographs, in case they come again: at 4 bytes a pixel, encoding included.
+_KEPT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -50,44 +49,69 @@ def build_shard(job: SynthJob, task: ShardTask) -> Record:
 def _samples(
     job: SynthJob, task: ShardTask, rejects: dict[str, str], totals: Counter[str]
 ) -> Iterator[Sample]:
-    kept: dict[int, Target] = {}
-    suffix = CODEC_SUFFIX[job.manifest.codec]
+    manifest, suffix = job.manifest, CODEC_SUFFIX[job.manifest.codec]
     for i in range(task.start, task.start + task.count):
-        key, number = sample_key(task.split, i), sample_number(task.split, i)
-        target = _find_target(job, task.split, i, kept, rejects)
-        pair = make_pair(target, job.manifest, job.libraries, number)
+        key = sample_key(task.split, i)
+        photograph = _find_photograph(job, task.split, i, rejects)
+        pair = make_pair(photograph.target, manifest, job.libraries, sample_number(task.split, i))
         _count(pair, totals)
-        members = [
-            (f"target.{suffix}", encode_image(pair.target, job.manifest.codec, job.manifest.quality)),
-            ("json", metadata_json(key, task.split, pair.metadata)),
-        ]
-        if job.manifest.store == "pixels":
-            members.insert(
-                0, (f"input.{suffix}", encode_image(pair.input, job.manifest.codec, job.manifest.quality))
-            )
+        graded = pair.target is not photograph.target.pixels
+        encoded = (
+            encode_image(pair.target, manifest.codec, manifest.quality) if graded else photograph.encoded
+        )
+        members = [(f"target.{suffix}", encoded), ("json", metadata_json(key, task.split, pair.metadata))]
+        if manifest.store == "pixels":
+            damaged = encode_image(pair.input, manifest.codec, manifest.quality)
+            members.insert(0, (f"input.{suffix}", damaged))
         yield Sample(key, tuple(members))
 
 
-def _find_target(
-    job: SynthJob, split: str, i: int, kept: dict[int, Target], rejects: dict[str, str]
-) -> Target:
-    number = sample_number(split, i)
-    for photo in photo_candidates(job.manifest.seed, split, i, job.members[split]):
-        ref = job.photos.photos[photo]
+@dataclass(frozen=True)
+class _Photograph:
+    """A target and its encoding: with centre crops, the same for every draw of a photo."""
+
+    target: Target
+    encoded: bytes
+
+
+@dataclass
+class _Kept:
+    """What a worker keeps of one job from shard to shard: the photographs it used last."""
+
+    job: SynthJob | None = None
+    photographs: dict[int, _Photograph] = field(default_factory=lambda: dict[int, _Photograph]())
+
+    def of(self, job: SynthJob) -> dict[int, _Photograph]:
+        """The photographs kept of this job, oldest first; those of another are let go."""
+        if self.job is not job:
+            self.job, self.photographs = job, {}
+        return self.photographs
+
+
+_kept = _Kept()
+
+
+def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str]) -> _Photograph:
+    manifest, kept = job.manifest, _kept.of(job)
+    for number in photo_candidates(manifest.seed, split, i, job.members[split]):
+        ref = job.photos.photos[number]
+        if number in kept:
+            kept[number] = kept.pop(number)
+            return kept[number]
         if ref.path in rejects:
             continue
-        if photo in kept:
-            return kept[photo]
         try:
-            target = prepare_target(read_bytes(job.photos.root, ref), ref.path, job.manifest, number)
+            data = read_bytes(job.photos.root, ref)
+            target = prepare_target(data, ref.path, manifest, sample_number(split, i))
         except ImageError as error:
             rejects[ref.path] = error.what
             continue
-        if job.manifest.crop == "center":
-            while len(kept) >= _KEPT_TARGETS:
-                kept.pop(next(iter(kept)))
-            kept[photo] = target
-        return target
+        photograph = _Photograph(target, encode_image(target.pixels, manifest.codec, manifest.quality))
+        if manifest.crop == "center":
+            while len(kept) >= max(_KEPT_BYTES // (4 * manifest.size_px**2), 1):
+                del kept[next(iter(kept))]
+            kept[number] = photograph
+        return photograph
     reasons = Counter(rejects.values()).most_common(3)
     shown = ", ".join(f"{count} x {reason}" for reason, count in reasons)
     raise SourceError(
@@ -100,5 +124,5 @@ def _find_target(
 def _count(pair: Pair, totals: Counter[str]) -> None:
     totals[f"label {pair.metadata['label']}"] += 1
     totals[f"kind {pair.metadata['kind']}"] += 1
-    for layer in Recipe.from_json(str(pair.metadata["recipe"])).layers:
+    for layer in pair.recipe.layers:
         totals.update(f"family {family.name}" for family in layer.families)

@@ -1,0 +1,260 @@
+"""Commands as a newcomer meets them: help, output, exit codes, and what is loaded for them."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+import worker_modules
+from PIL import Image
+from small_datasets import build, contents, manifest_of, run_lutkit, samples_of
+
+from lutkit.io.manifest import format_manifest, read_manifest
+from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.synth import plan_synth
+
+HEAVY = (
+    "torch",
+    "numba",
+    "colour",
+    "webdataset",
+    "datasets",
+    "diffusers",
+    "PIL",
+    "numpy",
+    "scipy",
+    "skimage",
+)
+COMMANDS = ("synth", "verify")
+
+
+def first_split_only(*more):
+    return ("--size", 32, "--splits", "train=1", "--quiet", *more)
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command, lutkit_):
+    ended = lutkit_(command, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert "Examples:" in ended.out
+    assert ended.out.count(f"  lutkit {command} ") >= 2
+    assert "\b" not in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
+def test_the_first_help_shows_the_commands_and_what_to_type_first(lutkit_):
+    ended = lutkit_("--help")
+    assert ended.code == 0
+    for line in ("lutkit synth --n 1000", "--images PHOTOS", "lutkit verify DIR"):
+        assert line in ended.out
+    assert all(f"\n  {command}  " in ended.out for command in COMMANDS)
+    bare = lutkit_()
+    assert (bare.code, bare.err) == (2, ended.out)
+
+
+def test_the_examples_of_synth_are_options_that_there_are(lutkit_):
+    ended = lutkit_("synth", "--help")
+    head, _, options = ended.out.partition("Options:")
+    named = {word for word in head.replace("=", " ").split() if word.startswith("--")}
+    assert {"--n", "--images", "--out", "--dry-run", "--codec", "--store"} <= named
+    assert all(f"{word} " in options for word in named)
+
+
+def test_the_version(lutkit_):
+    ended = lutkit_("--version")
+    assert (ended.code, ended.out) == (0, "lutkit 0.1.0\n")
+
+
+def test_the_entry_point_is_installed():
+    [entry] = [e for e in entry_points(group="console_scripts") if e.name == "lutkit"]
+    assert entry.value == "lutkit.cli:main"
+
+
+def loaded_by(code):
+    """Which heavy modules a fresh interpreter holds after running `code`."""
+    script = f"import sys\ntry:\n {code}\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name for name in done.stderr.split() if name in HEAVY}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["synth", "--help"], ["verify", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments):
+    assert loaded_by(f"sys.argv = ['lutkit', *{arguments}]; from lutkit.cli import main; main()") == set()
+
+
+def test_importing_the_package_loads_nothing_heavy_and_the_check_can_see_it():
+    assert loaded_by("import lutkit") == set()
+    assert loaded_by("import numpy") == {"numpy"}
+
+
+def test_a_worker_of_synth_stays_lean(photos, tmp_path):
+    job = worker_modules.Job(plan_synth(manifest_of(photos, n=8)), tmp_path)
+    [modules] = LocalEngine(1).run(worker_modules.names_after_a_shard, job, [0])
+    assert (tmp_path / "shards/train-000000.tar").stat().st_size > 0
+    assert {"numba", "numpy", "PIL", "lutkit"} <= modules
+    # scipy comes with numba, wherever it is installed.
+    for heavy in (*TRAINING, "matplotlib", "skimage", "colour", "rich", "typer"):
+        assert heavy not in modules
+
+
+# What a run says
+
+
+def test_a_run_ends_with_a_summary_and_the_lines_that_load_it(lutkit_, photos):
+    ended = lutkit_("synth", "--n", 40, "--size", 32, "--images", photos, "--out", "out")
+    assert (ended.code, ended.err) == (0, "")
+    for words in ("30 photos", "Done", "40 in 3 shards", "train 36 (24 photos)", "recoverable", "illuminant",
+                  "contact-sheet.png", "wds.WebDataset(", "DataLoader("):  # fmt: skip
+        assert words in ended.out
+    with Image.open("out/contact-sheet.png") as sheet:
+        assert sheet.width > 300
+
+
+def test_a_finished_dataset_is_said_to_be_done_and_not_built_again(lutkit_, photos, tmp_path):
+    arguments = ("synth", "--n", 40, "--size", 32, "--images", photos, "--out", "out")
+    lutkit_(*arguments)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.tar")}
+    ended = lutkit_(*arguments)
+    assert ended.code == 0
+    assert "40 of 40 pairs are there already" in ended.out
+    assert "Done already" in ended.out
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.tar")} == before
+    grown = lutkit_("synth", "--n", 50, *arguments[3:])
+    assert "50 in 3 shards" in grown.out
+
+
+def test_quiet_says_nothing(lutkit_, photos):
+    ended = lutkit_("synth", "--n", 5, "--images", photos, "--out", "out", *first_split_only())
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_json_is_one_object_and_nothing_else(lutkit_, photos, tmp_path):
+    ended = lutkit_("synth", "--n", 40, "--size", 32, "--images", photos, "--out", "out", "--json")
+    found = json.loads(ended.out)
+    assert (ended.code, ended.err) == (0, "")
+    assert found["n"] == sum(found["splits"].values()) == 40
+    assert found["shards"] == found["built"] == 3
+    assert found["bytes"] == sum(p.stat().st_size for p in tmp_path.rglob("*.tar"))
+    assert found["rejects"] == []
+    assert found["totals"]["kind distort"] == 40
+    verified = lutkit_("verify", "out", "--json")
+    assert verified.code == 0
+    assert json.loads(verified.out) == {"samples": 40, "faults": []}
+    next(tmp_path.rglob("val*.tar")).unlink()
+    verified = lutkit_("verify", "out", "--json")
+    assert verified.code == 1
+    assert json.loads(verified.out)["faults"] == [{"where": "shards/val-000000.tar", "what": "missing"}]
+
+
+def test_verify_says_what_is_wrong_in_which_shard_and_exits_1(lutkit_, photos, tmp_path):
+    lutkit_("synth", "--n", 20, "--images", photos, "--out", "out", *first_split_only())
+    sound = lutkit_("verify", "out")
+    assert (sound.code, sound.out) == (0, "20 samples in out: no faults.\n")
+    shard = next(tmp_path.rglob("*.tar"))
+    shard.write_bytes(shard.read_bytes()[:1000])
+    ended = lutkit_("verify", "out")
+    assert ended.code == 1
+    assert ended.err == ""
+    assert "shards/train-000000.tar: its bytes are not those that were written" in ended.out
+    assert "faults in out" in ended.out
+
+
+def test_the_sample_photos_are_for_trying_out(lutkit_):
+    ended = lutkit_("synth", "--n", 10, "--size", 32, "--out", "out")
+    assert ended.code == 0
+    assert "5 photos, 2 draws each: for trying out, not for training" in ended.out
+    assert "Fewer than 20 photos: all go to train" in ended.out
+    assert {key.partition("-")[0] for key, _, _ in samples_of(read_back("out"))} == {"train"}
+
+
+def read_back(name):
+    from pathlib import Path
+
+    return Path(name)
+
+
+def test_rejects_are_named_in_the_summary(lutkit_, photos, tmp_path):
+    from shutil import copytree
+
+    copytree(photos, tmp_path / "some")
+    (tmp_path / "some/aa-text.jpg").write_bytes(b"text")
+    ended = lutkit_("synth", "--n", 40, "--size", 32, "--splits", "train=1", "--images", tmp_path / "some")
+    assert ended.code == 0
+    assert "1 photo" in ended.out
+    assert "aa-text.jpg: not an image" in ended.out
+    assert "data/pairs" in ended.out
+
+
+# The plan
+
+
+def test_a_dry_run_writes_nothing_and_says_what_would_come(lutkit_, photos, tmp_path):
+    ended = lutkit_("synth", "--n", 2000, "--size", 32, "--images", photos, "--dry-run")
+    assert (ended.code, ended.err) == (0, "")
+    for words in ("Plan", "2,000 of 32 px, jpeg", "train 1,800 (24 photos)", "draws a photo", "4..8",
+                  "16..20", "illuminant"):  # fmt: skip
+        assert words in ended.out
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_the_figures_of_a_dry_run_come_true(lutkit_, photos, tmp_path):
+    arguments = ("--n", 400, "--size", 32, "--images", photos, "--json")
+    plan = json.loads(lutkit_("synth", *arguments, "--dry-run").out)
+    made = json.loads(lutkit_("synth", *arguments, "--out", "out").out)
+    assert (plan["n"], plan["photos"], plan["draws_per_photo"]) == (400, 30, 13.333)
+    assert plan["splits"] == made["splits"]
+    assert plan["shards"] == made["shards"]
+    assert plan["gigabytes"] == pytest.approx(made["bytes"] / 1e9, rel=0.15)
+    assert 0 < plan["minutes"] < 10
+    assert [band["severity"] for band in plan["bands"]] == [[4, 8], [8, 12], [12, 16], [16, 20]]
+    for band in plan["bands"]:
+        assert sum(band["families"].values()) == pytest.approx(1)
+
+
+# Options and manifests
+
+
+def test_options_win_over_the_manifest(lutkit_, photos, tmp_path):
+    manifest = manifest_of(photos, n=400, seed=3, codec="png", splits=(("train", 1.0),))
+    (tmp_path / "mine.toml").write_text(format_manifest(manifest))
+    ended = lutkit_(
+        "synth", tmp_path / "mine.toml", "--n", 9, "--codec", "webp", "--seed", 4, "--crop", "random",
+        "--store", "pixels", "--quality", 80, "--splits", "a=3,b=1", "--out", "out", "-q",
+    )  # fmt: skip
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    made = read_manifest(read_back("out/manifest.toml"))
+    assert (made.n, made.codec, made.seed, made.crop, made.quality) == (9, "webp", 4, "random", 80)
+    assert made.splits == (("a", 3.0), ("b", 1.0))
+    assert made.size_px == 32
+
+
+def test_the_same_dataset_by_manifest_and_by_options(lutkit_, photos, tmp_path):
+    lutkit_("synth", "--n", 20, "--images", photos, "--out", "one", *first_split_only())
+    lutkit_("synth", "one/manifest.toml", "--out", "two", "-q")
+    assert contents(read_back("one")) == contents(read_back("two"))
+
+
+def test_a_relative_source_is_meant_from_here_or_from_the_manifest(lutkit_, photos, tmp_path):
+    (tmp_path / "here/in").symlink_to(photos)
+    assert lutkit_("synth", "--n", 5, "--images", "in", "--out", "one", *first_split_only()).code == 0
+    assert lutkit_("synth", "--n", 5, "--images", "in/b*1.jpg", "--out", "two", *first_split_only()).code == 0
+    assert len(read_back("two/sources.tsv").read_text().splitlines()) == 4
+    (tmp_path / "mine.toml").write_text('n = 5\nsize_px = 32\nimages.source = "here/in"\n')
+    assert lutkit_("synth", tmp_path / "mine.toml", "--out", "three", "-q").code == 0
+    assert read_back("three/sources.tsv").read_text() == read_back("one/sources.tsv").read_text()
+
+
+def test_a_real_run_uses_workers(photos, tmp_path):
+    manifest = manifest_of(photos, n=600, splits=(("train", 1.0),))
+    (tmp_path / "mine.toml").write_text(format_manifest(manifest))
+    done = run_lutkit("synth", "mine.toml", "--out", "out", "--workers", 2, "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["built"] == 3
+    checked = run_lutkit("verify", "out", cwd=tmp_path)
+    assert (checked.returncode, checked.stdout) == (0, "600 samples in out: no faults.\n")
+    build(manifest, tmp_path / "here")
+    assert contents(tmp_path / "out", "shards") == contents(tmp_path / "here", "shards")

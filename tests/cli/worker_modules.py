@@ -1,0 +1,25 @@
+"""What a worker process holds after it has built a shard; workers import this module by its name."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan, and where to build its first shard."""
+
+    plan: Any
+    folder: Path
+
+
+def names_after_a_shard(job, _task):
+    """The modules that are loaded, by the first part of their names."""
+    from lutkit.pipeline.shard import SynthJob, build_shard
+
+    for part in ("shards", "records"):
+        (job.folder / part).mkdir()
+    plan = job.plan
+    build_shard(SynthJob(plan.manifest, plan.photos, plan.members, plan.libraries, job.folder), plan.tasks[0])
+    return {name.partition(".")[0] for name in sys.modules}

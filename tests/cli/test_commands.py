@@ -14,18 +14,8 @@ from lutkit.io.manifest import format_manifest, read_manifest
 from lutkit.pipeline.engine import LocalEngine
 from lutkit.pipeline.synth import plan_synth
 
-HEAVY = (
-    "torch",
-    "numba",
-    "colour",
-    "webdataset",
-    "datasets",
-    "diffusers",
-    "PIL",
-    "numpy",
-    "scipy",
-    "skimage",
-)
+TRAINING = ("torch", "webdataset", "datasets", "diffusers")
+HEAVY = (*TRAINING, "numba", "colour", "PIL", "numpy", "scipy", "skimage")
 COMMANDS = ("synth", "verify")
 
 

@@ -33,7 +33,7 @@ Pixels = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 # Labels, clipping and delta E are measured on this many pixels a side, evenly spread over the crop.
-GRID = 24
+GRID = 20
 
 # How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
 LABEL_ATTEMPTS = 16
@@ -54,7 +54,8 @@ class Libraries:
 class Target:
     """A photograph, cropped and resized: `pixels` (size, size, 3), and what is recorded of its source.
 
-    `codes` (n, 3) are its pixels on the grid; `colors` the same 0..1 and `lab` in CIELAB.
+    `codes` (n, 3) are its pixels on the grid; `colors` the same 0..1 and `lab` in CIELAB. `decoded_pixels`
+    is how many pixels were decoded to get there.
     """
 
     pixels: Pixels
@@ -63,6 +64,7 @@ class Target:
     codes: Pixels
     colors: FloatArray
     lab: FloatArray
+    decoded_pixels: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def prepare_target(data: bytes, path: str, manifest: Manifest, number: int) -> T
         "height": photo.height,
         "notes": photo.notes,
     }
-    return Target(pixels, source, box, codes, colors, srgb_to_lab(colors))
+    decoded = photo.pixels.shape[0] * photo.pixels.shape[1]
+    return Target(pixels, source, box, codes, colors, srgb_to_lab(colors), decoded)
 
 
 def make_pair(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> Pair:

@@ -14,8 +14,8 @@ from lutkit.pipeline.plan import ShardTask, photo_candidates, sample_key, sample
 from lutkit.pipeline.records import Record, Reject, shard_path, write_record
 from lutkit.pipeline.sample import Libraries, Pair, Target, make_pair, metadata_json, prepare_target
 
-# What a worker may keep of photographs, in case they come again: at 4 bytes a pixel, encoding included.
-_KEPT_BYTES = 64_000_000
+# What a worker may spend on photographs: those it keeps in case they come again, and decoding the largest.
+_PHOTO_BYTES = 128_000_000
 
 
 @dataclass(frozen=True)
@@ -72,32 +72,54 @@ class _Photograph:
 
     target: Target
     encoded: bytes
+    decoding_bytes: int
+
+    @property
+    def kept_bytes(self) -> int:
+        """What keeping it takes."""
+        return self.target.pixels.nbytes + len(self.encoded) + 2 * self.target.lab.nbytes
 
 
 @dataclass
 class _Kept:
-    """What a worker keeps of one job from shard to shard: the photographs it used last."""
+    """What a worker keeps of one job from shard to shard: the photographs it used last.
+
+    No byte of a dataset depends on it: a photograph that was let go is prepared again.
+    """
 
     job: SynthJob | None = None
     photographs: dict[int, _Photograph] = field(default_factory=lambda: dict[int, _Photograph]())
+    kept_bytes: int = 0
+    decoding_bytes: int = 0
 
-    def of(self, job: SynthJob) -> dict[int, _Photograph]:
-        """The photographs kept of this job, oldest first; those of another are let go."""
+    def find(self, job: SynthJob, number: int) -> _Photograph | None:
+        """The photograph of that number, if it is kept; those of another job are let go."""
         if self.job is not job:
-            self.job, self.photographs = job, {}
-        return self.photographs
+            self.job, self.photographs, self.kept_bytes, self.decoding_bytes = job, {}, 0, 0
+        found = self.photographs.pop(number, None)
+        if found is not None:
+            self.photographs[number] = found  # the last to be let go
+        return found
+
+    def keep(self, number: int, photograph: _Photograph) -> None:
+        """Keep a photograph, and let the oldest go where memory would run out."""
+        self.decoding_bytes = max(self.decoding_bytes, photograph.decoding_bytes)
+        self.photographs[number] = photograph
+        self.kept_bytes += photograph.kept_bytes
+        while self.kept_bytes + self.decoding_bytes > _PHOTO_BYTES and self.photographs:
+            self.kept_bytes -= self.photographs.pop(next(iter(self.photographs))).kept_bytes
 
 
 _kept = _Kept()
 
 
 def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str]) -> _Photograph:
-    manifest, kept = job.manifest, _kept.of(job)
+    manifest = job.manifest
     for number in photo_candidates(manifest.seed, split, i, job.members[split]):
         ref = job.photos.photos[number]
-        if number in kept:
-            kept[number] = kept.pop(number)
-            return kept[number]
+        kept = _kept.find(job, number)
+        if kept is not None:
+            return kept
         if ref.path in rejects:
             continue
         try:
@@ -106,11 +128,10 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
         except ImageError as error:
             rejects[ref.path] = error.what
             continue
-        photograph = _Photograph(target, encode_image(target.pixels, manifest.codec, manifest.quality))
+        encoded = encode_image(target.pixels, manifest.codec, manifest.quality)
+        photograph = _Photograph(target, encoded, len(data) + 3 * target.decoded_pixels)
         if manifest.crop == "center":
-            while len(kept) >= max(_KEPT_BYTES // (4 * manifest.size_px**2), 1):
-                del kept[next(iter(kept))]
-            kept[number] = photograph
+            _kept.keep(number, photograph)
         return photograph
     reasons = Counter(rejects.values()).most_common(3)
     shown = ", ".join(f"{count} x {reason}" for reason, count in reasons)

@@ -17,7 +17,6 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from lutkit.io.images import CODEC_SUFFIX
 from lutkit.io.manifest import Manifest
 from lutkit.pipeline.engine import LocalEngine
 from lutkit.pipeline.estimate import estimate
@@ -26,6 +25,7 @@ from lutkit.pipeline.records import Record
 from lutkit.pipeline.stopping import stopping
 from lutkit.pipeline.synth import SynthPlan, SynthResult, plan_synth, synth
 from lutkit.report.contact_sheet import write_contact_sheet
+from lutkit.report.loader import loader_lines
 
 SAMPLE_NOTE = "for trying out, not for training: give --images PHOTOS"
 
@@ -95,30 +95,6 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
 def default_workers() -> int:
     """One worker a core that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def loader_lines(plan: SynthPlan, out: Path) -> str:
-    """Ten lines of PyTorch that load the dataset's first split."""
-    split, count = next(iter(plan.counts.items()))
-    shards = sum(task.split == split for task in plan.tasks)
-    name = f"{split}-000000" if shards == 1 else f"{split}-{{000000..{shards - 1:06d}}}"
-    suffix = CODEC_SUFFIX[plan.manifest.codec]
-    if plan.manifest.store == "recipe":
-        return f"""\
-import lutkit
-
-for input, target, metadata in lutkit.pairs({str(out)!r}, split={split!r}):
-    ...  # two (H, W, 3) uint8 arrays; the input is replayed from the recipe"""
-    return f"""\
-import torch, webdataset as wds  # pip install torch webdataset
-
-dataset = (
-    wds.WebDataset({f"{out}/shards/{name}.tar"!r}, shardshuffle={min(shards, 100)})
-    .shuffle(1000).decode("torchrgb").to_tuple("input.{suffix}", "target.{suffix}", "json")
-)
-loader = torch.utils.data.DataLoader(dataset.batched(32), batch_size=None, num_workers={min(shards, 2)})
-for input, target, metadata in loader:  # {count:,} samples
-    ...  # input, target: (32, 3, {plan.manifest.size_px}, {plan.manifest.size_px}) float32, 0..1"""
 
 
 def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthResult:

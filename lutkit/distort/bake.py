@@ -93,6 +93,8 @@ def damage(
     """
     if image.ndim != 3 or image.shape[2] != 3:
         raise ArrayError(f"damage takes (H, W, 3), not {image.shape}")
+    if image.dtype.name not in FULL_SCALE:
+        raise ArrayError(f"damage takes {', '.join(FULL_SCALE)}, not {image.dtype}")
     return apply_layers(image, bake(recipe, library), threads=threads)
 
 

@@ -10,6 +10,7 @@ from lutkit.io.images import encode_image
 from lutkit.io.sources import read_bytes
 from lutkit.pipeline.plan import photo_candidates, sample_number
 from lutkit.pipeline.sample import make_pair, metadata_json, prepare_target
+from lutkit.pipeline.shard import none_usable
 from lutkit.pipeline.synth import SynthPlan
 
 _PROBES = 48
@@ -37,27 +38,39 @@ class Estimate:
 
 
 def estimate(plan: SynthPlan) -> Estimate:
-    """Make a few dozen samples, keep none, and count families over some hundred draws."""
+    """Make a few dozen samples, keep none, and count families over some hundred draws.
+
+    Raises:
+        SourceError: no photograph of the first split can be used.
+    """
     split = next(iter(plan.counts))
+    failed: dict[int, str] = {}
     sizes: list[int] = []
     spent = 0.0
     for i in range(min(_PROBES + _WARM_UP, max(plan.counts[split], 1) + _WARM_UP)):
         start = time.perf_counter()
-        size = _trial(plan, split, i)
-        if size and i >= _WARM_UP:
+        size = _trial(plan, split, i, failed)
+        if i >= _WARM_UP:
             sizes.append(size)
             spent += time.perf_counter() - start
     count = max(len(sizes), 1)
     return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, _bands(plan))
 
 
-def _trial(plan: SynthPlan, split: str, i: int) -> int:
+def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> int:
     manifest, number = plan.manifest, sample_number(split, i)
-    ref = plan.photos.photos[next(photo_candidates(manifest.seed, split, i, plan.members[split]))]
-    try:
-        target = prepare_target(read_bytes(plan.photos.root, ref), ref.path, manifest, number)
-    except ImageError:
-        return 0
+    target = None
+    for photo in photo_candidates(manifest.seed, split, i, plan.members[split]):
+        ref = plan.photos.photos[photo]
+        if photo in failed:
+            continue
+        try:
+            target = prepare_target(read_bytes(plan.photos.root, ref), ref.path, manifest, number)
+            break
+        except ImageError as error:
+            failed[photo] = error.what
+    if target is None:
+        raise none_usable(plan.photos, split, failed.values())
     pair = make_pair(target, manifest, plan.libraries, number)
     pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
     size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)

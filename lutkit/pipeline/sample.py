@@ -20,10 +20,10 @@ from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
 from lutkit.distort.mask import mask_at
 from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import Draw, draw_wanted, draws
-from lutkit.io.images import decoded_box, read_photo
+from lutkit.io.images import decoded_box, join_notes, read_photo
 from lutkit.io.luts import LutFile
 from lutkit.io.manifest import Manifest
-from lutkit.io.resize import center_box, resize_crop
+from lutkit.io.resize import center_box, is_enlarged, resize_crop
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut1D
@@ -101,7 +101,7 @@ def prepare_target(data: bytes, path: str, manifest: Manifest, number: int) -> T
         "sha256": hashlib.sha256(data).hexdigest(),
         "width": photo.width,
         "height": photo.height,
-        "notes": photo.notes,
+        "notes": join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else ""),
     }
     decoded = photo.pixels.shape[0] * photo.pixels.shape[1]
     return Target(pixels, source, box, codes, colors, srgb_to_lab(colors), decoded)

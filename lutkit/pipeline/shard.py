@@ -1,7 +1,7 @@
 """One shard of pairs: photographs in, a tar and its record out, the same bytes wherever it is built."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,11 +133,16 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
         if manifest.crop == "center":
             _kept.keep(number, photograph)
         return photograph
-    reasons = Counter(rejects.values()).most_common(3)
-    shown = ", ".join(f"{count} x {reason}" for reason, count in reasons)
-    raise SourceError(
-        f"none of the {len(job.members[split])} photographs of split {split!r} can be used: {shown}",
-        where=str(job.photos.root),
+    raise none_usable(job.photos, split, rejects.values())
+
+
+def none_usable(photos: PhotoList, split: str, reasons: Iterable[str]) -> SourceError:
+    """The error of a split all of whose photographs failed, each for one of `reasons`."""
+    counts = Counter(reasons)
+    shown = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
+    return SourceError(
+        f"none of the {counts.total()} photographs of split {split!r} can be used: {shown}",
+        where=str(photos.root),
         remedy="give others",
     )
 

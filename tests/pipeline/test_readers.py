@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from small_datasets import SIZE_PX, build, contents, make_photos, manifest_of, samples_of
 
-from lutkit.cli.synth_screen import loader_lines
+from lutkit.report.loader import loader_lines
 from lutkit.pipeline.synth import plan_synth
 
 # The readers leave their files to the garbage collector.

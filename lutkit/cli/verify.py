@@ -39,7 +39,9 @@ def verify(  # noqa: D103  (its help text is set below)
         samples += checked.samples
 
     with stopping():
-        faults = verify_folder(folder, LocalEngine(workers or default_workers()), on_shard)
+        faults = verify_folder(
+            folder, LocalEngine(default_workers() if workers is None else workers), on_shard
+        )
     console = Console()
     if as_json:
         print(json.dumps({"samples": samples, "faults": [vars(fault) for fault in faults]}))

@@ -127,9 +127,9 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthRes
 
 def _say_sources(console: Console, plan: SynthPlan) -> None:
     photos, n = len(plan.photos.photos), plan.manifest.n
-    draws = f"{photos:,} photo{'s' if photos > 1 else ''}, {n / photos:,.0f} draws each"
+    draws = f"{_photos_text(photos)}, {n / photos:,.0f} draws each"
     if n < photos:
-        draws = f"{photos:,} photos, {n:,} of them used"
+        draws = f"{_photos_text(photos)}, {n:,} of them used"
     note = f": {SAMPLE_NOTE}" if plan.manifest.images.source == "sample" else ""
     console.print(f"{draws}{note}.", highlight=False)
     if photos < MIN_PHOTOS_TO_SPLIT and len(plan.manifest.splits) > 1:
@@ -154,7 +154,7 @@ def _summarize(console: Console, plan: SynthPlan, result: SynthResult, spent: fl
     table = Table(title="Done" if result.built else "Done already", show_header=False, title_justify="left")
     table.add_row("pairs", f"{n:,} in {built or len(result.records):,} shards, {_size_text(size)}")
     table.add_row("splits", _splits_text(plan))
-    table.add_row("labels", _shares_text(totals, "label ", n))
+    table.add_row("labels", _shares_text(totals, "label ", n) + _lossy_note(plan, totals))
     table.add_row("kinds", _shares_text(totals, "kind ", n))
     table.add_row("families", _shares_text(totals, "family ", n))
     if result.built:
@@ -162,6 +162,16 @@ def _summarize(console: Console, plan: SynthPlan, result: SynthResult, spent: fl
     if result.rejects:
         table.add_row("rejected", _rejects_text(result))
     console.print(table)
+
+
+def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
+    """Say so where the families that were given could not damage as badly as was wanted."""
+    damaged = totals["kind distort"] + totals["kind distort+enhance"]
+    wanted = plan.manifest.damage.lossy
+    short = damaged and totals["label lossy"] / damaged < wanted - 0.05
+    return (
+        f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)" if short else ""
+    )
 
 
 def _totals(result: SynthResult) -> Counter[str]:
@@ -176,7 +186,11 @@ def _rejects_text(result: SynthResult) -> str:
     more = len(result.rejects) - len(shown)
     if more:
         shown.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
-    return "\n".join([f"{len(result.rejects):,} photos", *shown])
+    return "\n".join([_photos_text(len(result.rejects)), *shown])
+
+
+def _photos_text(count: int) -> str:
+    return f"{count:,} photo{'' if count == 1 else 's'}"
 
 
 def _as_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
@@ -209,7 +223,7 @@ def _bands_table(bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]]
 
 def _splits_text(plan: SynthPlan) -> str:
     return ", ".join(
-        f"{name} {count:,} ({len(plan.members[name]):,} photos)" for name, count in plan.counts.items()
+        f"{name} {count:,} ({_photos_text(len(plan.members[name]))})" for name, count in plan.counts.items()
     )
 
 

@@ -21,7 +21,7 @@ _COLUMNS = 3
 _PICTURE_PX = 200
 _GAP_PX = 12
 _LINE_PX = 17
-_LINES = 3
+_LINES = 4
 
 # Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the pictures.
 _PAPER = (58, 58, 58)
@@ -60,7 +60,7 @@ def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
     """
     rows = -(-len(shown) // _COLUMNS)
     cell_width = 2 * _PICTURE_PX + 2 * _GAP_PX
-    cell_height = _PICTURE_PX + _LINES * _LINE_PX + 2 * _GAP_PX
+    cell_height = _PICTURE_PX + _LINES * _LINE_PX + _GAP_PX
     columns = min(_COLUMNS, len(shown))
     sheet = Image.new("RGB", (columns * cell_width + _GAP_PX, rows * cell_height + _GAP_PX), _PAPER)
     for number, pair in enumerate(shown):
@@ -83,7 +83,7 @@ def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
     measure = f"severity {metadata['severity']:.1f}, here {metadata['delta_e_2000']:.1f}"
     draw.text((left, top), measure, _INK, font)
     draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else _INK, font)
-    for line, text in enumerate(_described(metadata)[:2], 1):
+    for line, text in enumerate(_described(metadata)[: _LINES - 1], 1):
         draw.text((left, top + line * _LINE_PX), _fitted(text, width, font), _FAINT, font)
 
 

@@ -53,6 +53,10 @@ def main() -> None:
         sys.exit(128 + stopped.signal_number)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"lutkit: {place}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)

@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from lutkit.errors import LutkitError
 from lutkit.io.manifest import Manifest
 from lutkit.pipeline.engine import LocalEngine
 from lutkit.pipeline.estimate import estimate
@@ -92,8 +93,12 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
         console.print(loader_lines(plan, out), markup=False, highlight=False, soft_wrap=True)
 
 
-def default_workers() -> int:
-    """One worker a core that this process may use."""
+def wanted_workers(asked: int | None) -> int:
+    """As many workers as are asked for, or one a core that this process may use."""
+    if asked is not None:
+        if asked < 1:
+            raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
+        return asked
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

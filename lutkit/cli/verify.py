@@ -26,7 +26,6 @@ def verify(  # noqa: D103  (its help text is set below)
 
     from rich.console import Console
 
-    from lutkit.cli.synth_screen import default_workers
     from lutkit.pipeline.engine import LocalEngine
     from lutkit.pipeline.stopping import stopping
     from lutkit.pipeline.verify import Checked

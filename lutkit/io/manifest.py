@@ -178,7 +178,9 @@ def _require(holds: bool, name: str, expected: str, found: object) -> None:
 
 
 def _require_shares(name: str, shares: Shares) -> None:
+    names = [key for key, _ in shares]
     for key, share in shares:
+        _require(names.count(key) == 1, name, "names that come once", key)
         _require(0 <= share < 1e6, f"{name}.{key}", "a share, 0 or above", share)
     _require(sum(share for _, share in shares) > 0, name, "at least one share above 0", dict(shares))
 

@@ -9,6 +9,7 @@ from small_datasets import InProcess, make_photos
 import lutkit.cli.synth_screen
 import lutkit.pipeline.engine
 from lutkit.cli import main
+from lutkit.pipeline.engine import LocalEngine
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,16 @@ def lutkit_(monkeypatch, capsys, tmp_path):
         return Ended(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def in_process():
+    """An engine that works here and now."""
+    return InProcess()
+
+
+@pytest.fixture
+def lutkit_real_engine(lutkit_, monkeypatch):
+    """The same with the true engine, which looks at how many workers are asked for."""
+    monkeypatch.setattr(lutkit.cli.synth_screen, "LocalEngine", LocalEngine)
+    return lutkit_

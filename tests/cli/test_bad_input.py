@@ -1,0 +1,362 @@
+"""What a user may do wrong: each a message of one line that says what and where, and nothing is lost."""
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_datasets import assert_one_line, contents, run_lutkit, samples_of, textured
+
+import lutkit.pipeline.synth as synth_module
+from lutkit.pipeline.verify import verify
+
+SMALL = ("--n", 12, "--size", 32, "--splits", "train=1")
+
+
+def assert_refused(ended, *words, code=2):
+    assert ended.code == code, ended
+    assert ended.out == "", ended
+    assert_one_line(ended.err, *words)
+
+
+@pytest.fixture
+def few(photos, tmp_path):
+    """A folder of three photos."""
+    (tmp_path / "few").mkdir()
+    for name in ("beach-01.jpg", "beach-02.png", "beach-04.png"):
+        shutil.copy(photos / name, tmp_path / "few")
+    return tmp_path / "few"
+
+
+def nothing_written(tmp_path):
+    return list((tmp_path / "here").iterdir()) == []
+
+
+# Photos
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere", ["nowhere: no such file or folder", "name a folder, a glob"]),
+        ("empty", ["empty: no photos found", "looked for tars and"]),
+        ("empty/*.jpg", ["*.jpg: no photos found"]),
+        ("nowhere/*.jpg", ["nowhere: no such folder"]),
+        ("nothing.txt", ["nothing.txt: no photos found"]),
+        ("lost.txt", ["lost.txt: 2 of 2 files are missing, the first in line 1: a.jpg"]),
+        ("a.docx", ["a.docx: this file is neither a list nor a tar"]),
+        ("broken.tar", ["broken.tar"]),
+    ],
+)
+def test_sources_that_hold_no_photos(source, words, lutkit_, tmp_path):
+    (tmp_path / "here/empty").mkdir()
+    for name, text in (("nothing.txt", "# none\n"), ("lost.txt", "a.jpg\nb.jpg\n"), ("a.docx", "x")):
+        (tmp_path / "here" / name).write_text(text)
+    (tmp_path / "here/broken.tar").write_bytes(b"no tar" * 200)
+    for more in ((), ("--dry-run",)):
+        assert_refused(lutkit_("synth", "--images", source, "--out", "out", *more), *words)
+    assert not (tmp_path / "here/out").exists()
+
+
+def test_a_folder_that_cannot_be_read(lutkit_, few, tmp_path, monkeypatch):
+    (few / "locked").mkdir()
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    ended = lutkit_("synth", "--images", few, "--out", "out", *SMALL)
+    assert_refused(ended, "few/locked: cannot read this folder: Permission denied; allow it, or leave it out")
+    assert nothing_written(tmp_path)
+
+
+def png_of(width, height, depth, colour_type, rows):
+    """A PNG by hand: what Pillow would not write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
+
+
+def add_odd_photos(folder):
+    """One of each kind among the good ones: some with a reason, others usable with a note."""
+    good = next(folder.glob("*.jpg")).read_bytes()
+    (folder / "truncated.jpg").write_bytes(good[: len(good) // 2])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("not a photo at all")
+    (folder / "pixel.png").write_bytes(png_of(1, 1, 8, 2, b"\0\1\2\3"))
+    (folder / "bomb.png").write_bytes(png_of(60_000, 60_000, 8, 2, b"\0"))
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    frames = [Image.fromarray(textured(90 + i, 100, 120)) for i in range(3)]
+    frames[0].save(folder / "animated.gif", save_all=True, append_images=frames[1:])
+    frames[1].convert("CMYK").save(folder / "cmyk.jpg")
+    frames[2].convert("L").save(folder / "grey.png")
+    wide = np.repeat(textured(99, 100, 120).astype(">u2")[..., None] * 257, 1, -1).tobytes()
+    rows = b"".join(b"\0" + wide[i : i + 600] for i in range(0, len(wide), 600))
+    (folder / "sixteen.png").write_bytes(png_of(100, 120, 16, 2, rows))
+    rejects = {
+        "truncated.jpg": "truncated",
+        "empty.jpg": "empty file",
+        "text.jpg": "not an image",
+        "pixel.png": "too small: 1 x 1",
+        "bomb.png": "too large: 60000 x 60000",
+        "gone.jpg": "cannot be read",
+    }
+    notes = {"animated.gif": "first of 3 frames", "cmyk.jpg": "CMYK", "grey.png": "grey", "sixteen.png": "16"}
+    return rejects, notes
+
+
+def test_bad_photos_among_good_ones_are_named_and_exactly_n_samples_come_out(
+    lutkit_, photos, tmp_path, in_process
+):
+    folder = tmp_path / "odd"
+    shutil.copytree(photos, folder)
+    rejects, notes = add_odd_photos(folder)
+    arguments = ("synth", "--n", 300, "--size", 32, "--splits", "train=1", "--images", folder)
+    ended = lutkit_(*arguments, "--out", "out")
+    assert (ended.code, ended.err) == (0, "")
+    assert "6 photos" in ended.out
+    out = tmp_path / "here/out"
+    samples = samples_of(out)
+    assert [key for key, _, _ in samples] == [f"train-{i:09d}" for i in range(300)]
+    lines = (out / "rejects.jsonl").read_text().splitlines()
+    import json
+
+    assert {line["path"]: line["reason"] for line in map(json.loads, lines)} == rejects
+    used = {data["source"]["path"]: data["source"]["notes"] for _, _, data in samples}
+    assert len(used) == 34
+    for name, note in notes.items():
+        assert note in used[name]
+    assert verify(out, in_process, lambda _: None) == ()
+    again = lutkit_(*arguments, "--out", "again")
+    assert again.code == 0
+    kept = ("shards", "records", "rejects.jsonl", "dataset.json", "README.md")
+    assert contents(out, *kept) == contents(tmp_path / "here/again", *kept)
+
+
+def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    for i in range(4):
+        (folder / f"{i}.jpg").write_bytes(b"" if i else b"text")
+    ended = lutkit_("synth", "--images", folder, "--out", "out", "-q", *SMALL)
+    assert_refused(ended, "none of the 4 photographs", "3 x empty file", "1 x not an image")
+    assert_refused(lutkit_("synth", "--images", folder, "--dry-run", *SMALL), "none of the 4 photographs")
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--n", "0"], ["n is 1 or more, not 0"]),
+        (["--n", "-5"], ["n is 1 or more, not -5"]),
+        (["--size", "0"], ["size_px is 8..4096 pixels, not 0"]),
+        (["--size", "-1"], ["size_px is 8..4096 pixels, not -1"]),
+        (["--seed", "-1"], ["seed is 0 or above, not -1"]),
+        (["--quality", "0"], ["quality is 1..100, not 0"]),
+        (["--codec", "gif"], ["codec is jpeg or png or webp, not 'gif'"]),
+        (["--crop", "middle"], ["crop is center or random, not 'middle'"]),
+        (["--store", "input"], ["store is pixels or recipe, not 'input'"]),
+        (["--workers", "0"], ["0 workers; ask for at least 1"]),
+        (["--workers", "-2"], ["-2 workers; ask for at least 1"]),
+        (["--splits", "train"], ["--splits: 'train' is no share of a split; write train=0.9,val=0.1"]),
+        (["--splits", "train=0,val=0"], ["splits is at least one share above 0"]),
+        (["--splits", "train=-1"], ["splits.train is a share, 0 or above, not -1.0"]),
+        (["--splits", "train=nan"], ["splits.train is a share"]),
+        (["--splits", "Train=1"], ["lower-case letters, digits and _, not 'Train'"]),
+        (["--splits", "train=1,train=2"], ["splits is names that come once, not 'train'"]),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True])
+def test_options_out_of_range(arguments, words, dry, few, lutkit_real_engine, tmp_path):
+    more = ["--dry-run"] if dry else ["--out", "out"]
+    assert_refused(lutkit_real_engine("synth", "--images", few, "-q", *more, *arguments), *words)
+    assert nothing_written(tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [["--n", "ten"], ["--nn", "3"], ["a.toml", "b.toml"], ["--n"]])
+def test_what_is_no_option_is_told_without_a_traceback(arguments, lutkit_, tmp_path):
+    ended = lutkit_("synth", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Error: " in ended.err
+    assert "Traceback" not in ended.err
+    assert nothing_written(tmp_path)
+
+
+# Manifests
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sice_px = 3\n", ["mine.toml: unknown key 'sice_px'; did you mean 'size_px'?"]),
+        ("[damage]\nlosy = 0.1\n", ["mine.toml [damage]: unknown key 'losy'; did you mean 'lossy'?"]),
+        ("[damage.families]\nexposur = 1\n", ["unknown family 'exposur'; did you mean 'exposure'?"]),
+        ("[splits]\ntrain = 'all'\n", ["mine.toml: splits.train is a number, not 'all'"]),
+        ("n = 1.5\n", ["mine.toml: n is a whole number, not 1.5"]),
+        ("n = true\n", ["mine.toml: n is a whole number, not True"]),
+        ("codec = 3\n", ["mine.toml: codec is one of 'jpeg', 'png', 'webp', not 3"]),
+        ("images = 'photos'\n", ["mine.toml: images is a table, not 'photos'"]),
+        ("[damage]\nseverity = 5\n", ["mine.toml: [damage] severity is two numbers, not 5"]),
+        ("[damage]\nseverity = [9, 5]\n", ["severity is two numbers, 0 < low <= high"]),
+        ("[kinds]\ndestroy = 1.0\n", ["kinds is distort, enhance, distort+enhance, not 'destroy'"]),
+        ("[looks]\nstrength = [0.5, 2]\n", ["looks.strength is two numbers, 0 < low <= high <= 1"]),
+        ("n = \n", ["mine.toml: not TOML: ", "line 1"]),
+        ("[damage]\nseverity = [4.0, 90.0]\n", ["none of 1000 draws reached 90; the strongest came to"]),
+        ("[kinds]\nenhance = 1\n[looks]\npath = 'empty'\n", ["empty: no LUT in this folder; put LUT files"]),
+        ("[kinds]\nenhance = 1\n[looks]\npath = 'nowhere'\n", ["nowhere: cannot be listed"]),
+        (
+            "[kinds]\nenhance = 1\n[looks]\npath = 'bad'\n",
+            ["bad/bad.cube:2: "],
+        ),
+        ("damage.path = 'empty'\n[damage.families]\nlibrary_lut = 1\n", ["empty: no LUT in this folder"]),
+        ("[images]\nsource = 'gone'\n", ["gone: no such file or folder"]),
+    ],
+)
+def test_manifests_that_cannot_be_met(text, words, few, lutkit_, tmp_path):
+    work = tmp_path / "work"
+    (work / "empty").mkdir(parents=True)
+    (work / "bad").mkdir()
+    (work / "bad/bad.cube").write_text("LUT_3D_SIZE 2\n0 0 zero\n")
+    (work / "mine.toml").write_text(text)
+    images = () if "[images]" in text else ("--images", few)
+    assert_refused(lutkit_("synth", work / "mine.toml", *images, "--out", "out"), *words)
+    assert nothing_written(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, ["mine.toml", "No such file"]),
+        (lambda path: path.mkdir(), ["mine.toml", "directory"]),
+        (lambda path: path.write_bytes(b"\xff\xfe"), ["mine.toml", "cannot be read"]),
+    ],
+)
+def test_manifest_files_that_cannot_be_read(make, words, lutkit_, tmp_path):
+    make(tmp_path / "mine.toml")
+    assert_refused(lutkit_("synth", tmp_path / "mine.toml", "--out", "out"), *words)
+    assert nothing_written(tmp_path)
+
+
+@pytest.mark.parametrize("option", ["--looks", "--damage-luts"])
+def test_a_lut_folder_on_the_command_line_without_luts(option, few, lutkit_, tmp_path):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "mine.toml").write_text(
+        "[kinds]\ndistort = 1\nenhance = 1\n[damage.families]\nlibrary_lut = 1\n"
+    )
+    ended = lutkit_("synth", tmp_path / "mine.toml", option, tmp_path / "none", "--images", few)
+    assert_refused(ended, "none: no LUT in this folder")
+
+
+# The output folder
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(lutkit_, few, tmp_path):
+    thesis = tmp_path / "here/thesis.tex"
+    thesis.write_text("years of work")
+    ended = lutkit_("synth", "--images", few, "--out", ".", "-q", *SMALL)
+    assert_refused(ended, "holds something else than a dataset of lutkit: thesis.tex", "empty or new")
+    assert contents(tmp_path / "here") == {"thesis.tex": b"years of work"}
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_file_where_the_folder_should_be(out, lutkit_, few, tmp_path):
+    (tmp_path / "here/file").write_text("x")
+    assert_refused(lutkit_("synth", "--images", few, "--out", out, "-q", *SMALL), "file")
+    assert contents(tmp_path / "here") == {"file": b"x"}
+
+
+def test_a_folder_in_use_is_refused_and_its_writer_named(lutkit_, few, tmp_path):
+    lutkit_("synth", "--images", few, "--out", "out", "-q", *SMALL)
+    code = (
+        "import sys; from pathlib import Path; from lutkit.pipeline.lock import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, "out"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        ended = lutkit_("synth", "--images", few, "--out", "out", "-q", *SMALL)
+        holder.communicate()
+    assert_refused(ended, f"in use by process {holder.pid} on ")
+    assert lutkit_("synth", "--images", few, "--out", "out", "-q", *SMALL).code == 0
+
+
+def test_what_may_not_change_on_resume(lutkit_, few, tmp_path, monkeypatch):
+    arguments = ("synth", "--images", few, "--out", "out", "-q", *SMALL)
+    assert lutkit_(*arguments).code == 0
+    before = contents(tmp_path / "here")
+    refused = "ask for the same, or write into another folder"
+    assert_refused(lutkit_(*arguments, "--seed", 1), "seed was 0, is 1", refused)
+    assert_refused(lutkit_(*arguments, "--size", 64), "size_px was 32, is 64", refused)
+    assert_refused(lutkit_(*arguments, "--n", 5), "ask for at least as many samples")
+    shutil.copy(few / "beach-01.jpg", few / "z.jpg")
+    assert_refused(lutkit_(*arguments), "sources.tsv:", "give the same photographs")
+    (few / "z.jpg").unlink()
+    versions = synth_module.library_versions("simplejpeg")
+    monkeypatch.setattr(synth_module, "library_versions", lambda *_: versions | {"numba": "1.2.3"})
+    assert_refused(lutkit_(*arguments), f"numba {versions['numba']} then, 1.2.3 now", "versions of then")
+    assert contents(tmp_path / "here") == before
+
+
+# verify
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty", "file", "broken"])
+def test_verify_of_what_is_no_dataset(name, lutkit_, tmp_path):
+    here = tmp_path / "here"
+    (here / "empty").mkdir()
+    (here / "file").write_text("x")
+    (here / "broken").mkdir()
+    (here / "broken/dataset.json").write_text("{")
+    assert_refused(lutkit_("verify", name), name)
+
+
+def test_verify_of_a_dataset_that_lost_its_manifest(lutkit_, few, tmp_path):
+    lutkit_("synth", "--images", few, "--out", "out", "-q", *SMALL)
+    (tmp_path / "here/out/manifest.toml").unlink()
+    assert_refused(lutkit_("verify", "out"), "manifest.toml")
+
+
+# As a process of its own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["synth", "--images", "nowhere"], "nowhere"),
+        (["synth", "--n", "0"], "n is 1 or more"),
+        (["verify", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_ends_a_real_process_with_one_line_and_2(arguments, word, tmp_path):
+    done = run_lutkit(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert_one_line(done.stderr, word)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_nobody_reads_is_no_error(tmp_path):
+    from small_datasets import LUTKIT
+
+    with subprocess.Popen(
+        [*LUTKIT, "synth", "--dry-run", "--size", "32"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.close()
+        assert b"Traceback" not in run.stderr.read()

@@ -34,7 +34,7 @@ SAMPLE_NOTE = "for trying out, not for training: give --images PHOTOS"
 def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None:
     """Print what a run will come to."""
     plan = plan_synth(manifest)
-    workers = default_workers() if workers is None else workers
+    workers = wanted_workers(workers)
     guess = estimate(plan)
     gigabytes = guess.sample_bytes * manifest.n / 1e9
     minutes = guess.sample_s * manifest.n / min(workers, len(plan.tasks)) / 60
@@ -77,7 +77,7 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
     console = Console(quiet=quiet)
     with stopping():
         plan = plan_synth(manifest)
-        workers = default_workers() if workers is None else workers
+        workers = wanted_workers(workers)
         _say_sources(console, plan)
         _warn_few_shards(console, plan, workers)
         start = time.monotonic()

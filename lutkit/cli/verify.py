@@ -26,6 +26,7 @@ def verify(  # noqa: D103  (its help text is set below)
 
     from rich.console import Console
 
+    from lutkit.cli.synth_screen import wanted_workers
     from lutkit.pipeline.engine import LocalEngine
     from lutkit.pipeline.stopping import stopping
     from lutkit.pipeline.verify import Checked
@@ -38,9 +39,7 @@ def verify(  # noqa: D103  (its help text is set below)
         samples += checked.samples
 
     with stopping():
-        faults = verify_folder(
-            folder, LocalEngine(default_workers() if workers is None else workers), on_shard
-        )
+        faults = verify_folder(folder, LocalEngine(wanted_workers(workers)), on_shard)
     console = Console()
     if as_json:
         print(json.dumps({"samples": samples, "faults": [vars(fault) for fault in faults]}))

@@ -1,6 +1,6 @@
 """Decoding, resizing and encoding photos, beside Pillow, OpenCV and simplejpeg in the same run.
 
-`image_rows()` gives one row a measurement; run as a script it prints them. One core; the best of several
+`image_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_images.py PHOTOS` prints them. One core; the best of several
 rounds. OpenCV is left out where it is not installed.
 """
 
@@ -18,7 +18,6 @@ from lutkit.errors import ImageError
 from lutkit.io.images import encode_image, read_photo
 from lutkit.io.resize import center_box, resize_crop
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos" / "imagenet"
 SIZE_PX = 256
 ROUNDS = 3
 
@@ -45,9 +44,9 @@ def pillow_encode(pixels: np.ndarray, file_format: str, **options: object) -> by
     return out.getvalue()
 
 
-def image_rows(limit: int = 200) -> list[dict]:
+def image_rows(photos: Path, limit: int = 200) -> list[dict]:
     """One dictionary a measurement: what, who, ms, and how many of which photos."""
-    files = [path.read_bytes() for path in sorted(PHOTOS.iterdir())[:limit]]
+    files = [path.read_bytes() for path in sorted(photos.iterdir())[:limit]]
     files = [data for data in files if is_usable(data)]
     full = [pillow_decode(data) for data in files]
     boxes = [center_box(pixels.shape[1], pixels.shape[0]) for pixels in full]
@@ -109,9 +108,8 @@ def opencv_works(files: list, full: list, boxes: list, crops: list) -> list:
 
 
 def main() -> None:
-    if not PHOTOS.is_dir():
-        sys.exit(f"{PHOTOS}: no photos to measure on")
-    for row in image_rows():
+    """Print the rows for the folder of photos that is named."""
+    for row in image_rows(Path(sys.argv[1])):
         print(f"{row['what']:12} {row['who']:26} {row['ms']:7.3f} ms")
 
 

@@ -95,11 +95,10 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
 
 def wanted_workers(asked: int | None) -> int:
     """As many workers as are asked for, or one a core that this process may use."""
-    if asked is not None:
-        if asked < 1:
-            raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
-        return asked
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if asked is not None and asked < 1:
+        raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return asked or cores or 1
 
 
 def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthResult:
@@ -155,9 +154,8 @@ def _warn_few_shards(console: Console, plan: SynthPlan, workers: int) -> None:
 def _summarize(console: Console, plan: SynthPlan, result: SynthResult, spent: float) -> None:
     n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
     totals = _totals(result)
-    built = sum(1 for _ in result.records) if result.built else 0
     table = Table(title="Done" if result.built else "Done already", show_header=False, title_justify="left")
-    table.add_row("pairs", f"{n:,} in {built or len(result.records):,} shards, {_size_text(size)}")
+    table.add_row("pairs", f"{n:,} in {len(result.records):,} shards, {_size_text(size)}")
     table.add_row("splits", _splits_text(plan))
     table.add_row("labels", _shares_text(totals, "label ", n) + _lossy_note(plan, totals))
     table.add_row("kinds", _shares_text(totals, "kind ", n))

@@ -1,7 +1,7 @@
 """Decoding, resizing and encoding photos, beside Pillow, OpenCV and simplejpeg in the same run.
 
-`image_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_images.py PHOTOS` prints them. One core;
-the best of several rounds. OpenCV is left out where it is not installed.
+`image_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_images.py PHOTOS` prints them. One
+core; the best of several rounds. OpenCV is left out where it is not installed.
 """
 
 import io

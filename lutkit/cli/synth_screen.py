@@ -28,6 +28,7 @@ from lutkit.pipeline.synth import SynthPlan, SynthResult, plan_synth, synth
 from lutkit.report.contact_sheet import write_contact_sheet
 from lutkit.report.loader import loader_lines
 
+_FIRST_RUN = "starting (compiling, the first time)"
 SAMPLE_NOTE = "for trying out, not for training: give --images PHOTOS"
 
 
@@ -111,7 +112,7 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthRes
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=console.quiet, transient=True) as progress:
-        bar = progress.add_task("pairs", total=plan.manifest.n, rate="")
+        bar = progress.add_task(_FIRST_RUN, total=plan.manifest.n, rate="")
         started = time.monotonic()
         made = 0
 
@@ -124,7 +125,8 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthRes
             nonlocal made
             made += record.file.samples
             rate = made / max(time.monotonic() - started, 1e-3)
-            progress.update(bar, advance=record.file.samples, rate=f"{rate:,.0f} pairs/s")
+            rate_text = f"{rate:,.0f} pairs/s"
+            progress.update(bar, description="pairs", advance=record.file.samples, rate=rate_text)
 
         return synth(plan, out, LocalEngine(workers), on_start, on_shard)
 

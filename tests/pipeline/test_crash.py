@@ -115,7 +115,9 @@ def test_a_stop_says_so_in_one_line_and_the_same_command_goes_on(
 
 def test_a_second_run_is_refused_while_the_first_one_works(start, manifest, jpeg_700, tmp_path):
     run = start(tmp_path / "out")
+    os.killpg(run.pid, signal.SIGSTOP)  # or it might be done before the second one asks
     second = run_lutkit("synth", manifest, "--out", tmp_path / "out", cwd=tmp_path)
+    os.killpg(run.pid, signal.SIGCONT)
     assert second.returncode == 2
     assert_one_line(second.stderr, f"in use by process {run.pid} on ", "wait until it is done")
     _, stderr = run.communicate(timeout=LIMIT_S)

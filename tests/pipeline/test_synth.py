@@ -30,6 +30,14 @@ def test_any_number_of_workers_gives_the_same_bytes(workers, photos, jpeg_700, t
     assert contents(tmp_path / "out") == contents(jpeg_700)
 
 
+def test_workers_draw_crops_and_kinds_as_one_process_does(photos, tmp_path):
+    kinds = (("distort", 1.0), ("enhance", 1.0), ("distort+enhance", 1.0))
+    manifest = manifest_of(photos, crop="random", codec="png", kinds=kinds)
+    build(manifest, tmp_path / "workers", LocalEngine(2))
+    build(manifest, tmp_path / "here")
+    assert contents(tmp_path / "workers") == contents(tmp_path / "here")
+
+
 def test_shards_built_in_any_order_are_the_same(photos, jpeg_700, tmp_path):
     class Backwards:
         def run(self, work, job, tasks):

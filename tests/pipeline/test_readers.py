@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from small_datasets import SIZE_PX, build, contents, make_photos, manifest_of, samples_of
 
-from lutkit.report.loader import loader_lines
 from lutkit.pipeline.synth import plan_synth
+from lutkit.report.loader import loader_lines
 
 # The readers leave their files to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")

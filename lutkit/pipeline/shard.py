@@ -138,7 +138,7 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
 
 def none_usable(photos: PhotoList, split: str, reasons: Iterable[str]) -> SourceError:
     """The error of a split all of whose photographs failed, each for one of `reasons`."""
-    counts = Counter(reasons)
+    counts = Counter(reason.partition(":")[0] for reason in reasons)
     shown = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
     return SourceError(
         f"none of the {counts.total()} photographs of split {split!r} can be used: {shown}",

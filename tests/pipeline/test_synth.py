@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+from PIL import Image
 from small_datasets import InProcess, build, contents, manifest_of, samples_of
 
 import lutkit.pipeline.synth as synth_module
@@ -232,7 +233,9 @@ def test_only_unusable_photos_stop_the_run(tmp_path):
     (tmp_path / "in").mkdir()
     for i in range(3):
         (tmp_path / f"in/{i}.jpg").write_bytes(b"" if i else b"text")
-    with pytest.raises(SourceError, match=r"none of the 3 photographs .*2 x empty file, 1 x not an image"):
+        Image.new("RGB", (i + 1, 3)).save(tmp_path / f"in/{i}.png")
+    reasons = "none of the 6 photographs .*: 3 x too small, 2 x empty file, 1 x not an image; "
+    with pytest.raises(SourceError, match=reasons):
         build(manifest_of(tmp_path / "in"), tmp_path / "out")
     assert list((tmp_path / "out/shards").iterdir()) == []
 

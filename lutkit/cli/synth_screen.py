@@ -27,6 +27,7 @@ from lutkit.pipeline.stopping import stopping
 from lutkit.pipeline.synth import SynthPlan, SynthResult, plan_synth, synth
 from lutkit.report.contact_sheet import write_contact_sheet
 from lutkit.report.loader import loader_lines
+from lutkit.report.wording import photos_text, size_text, time_text
 
 _FIRST_RUN = "starting (compiling, the first time)"
 SAMPLE_NOTE = "for trying out, not for training: give --images PHOTOS"
@@ -65,8 +66,8 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
     table.add_row("splits", _splits_text(plan))
     table.add_row("shards", f"{len(plan.tasks):,}")
     table.add_row("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}")
-    table.add_row("size", f"about {_size_text(gigabytes * 1e9)}")
-    table.add_row("time", f"about {_time_text(minutes * 60)} on {workers} workers")
+    table.add_row("size", f"about {size_text(gigabytes * 1e9)}")
+    table.add_row("time", f"about {time_text(minutes * 60)} on {workers} workers")
     console.print(table)
     if guess.bands:
         console.print(_bands_table(guess.bands))
@@ -133,9 +134,9 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthRes
 
 def _say_sources(console: Console, plan: SynthPlan) -> None:
     photos, n = len(plan.photos.photos), plan.manifest.n
-    draws = f"{_photos_text(photos)}, {n / photos:,.0f} draws each"
+    draws = f"{photos_text(photos)}, {n / photos:,.0f} draws each"
     if n < photos:
-        draws = f"{_photos_text(photos)}, {n:,} of them used"
+        draws = f"{photos_text(photos)}, {n:,} of them used"
     note = f": {SAMPLE_NOTE}" if plan.manifest.images.source == "sample" else ""
     console.print(f"{draws}{note}.", highlight=False)
     if photos < MIN_PHOTOS_TO_SPLIT and len(plan.manifest.splits) > 1:
@@ -157,13 +158,13 @@ def _summarize(console: Console, plan: SynthPlan, result: SynthResult, spent: fl
     n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
     totals = _totals(result)
     table = Table(title="Done" if result.built else "Done already", show_header=False, title_justify="left")
-    table.add_row("pairs", f"{n:,} in {len(result.records):,} shards, {_size_text(size)}")
+    table.add_row("pairs", f"{n:,} in {len(result.records):,} shards, {size_text(size)}")
     table.add_row("splits", _splits_text(plan))
     table.add_row("labels", _shares_text(totals, "label ", n) + _lossy_note(plan, totals))
     table.add_row("kinds", _shares_text(totals, "kind ", n))
     table.add_row("families", _shares_text(totals, "family ", n))
     if result.built:
-        table.add_row("time", _time_text(spent))
+        table.add_row("time", time_text(spent))
     if result.rejects:
         table.add_row("rejected", _rejects_text(result))
     console.print(table)
@@ -191,11 +192,7 @@ def _rejects_text(result: SynthResult) -> str:
     more = len(result.rejects) - len(shown)
     if more:
         shown.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
-    return "\n".join([_photos_text(len(result.rejects)), *shown])
-
-
-def _photos_text(count: int) -> str:
-    return f"{count:,} photo{'' if count == 1 else 's'}"
+    return "\n".join([photos_text(len(result.rejects)), *shown])
 
 
 def _as_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
@@ -228,7 +225,7 @@ def _bands_table(bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]]
 
 def _splits_text(plan: SynthPlan) -> str:
     return ", ".join(
-        f"{name} {count:,} ({_photos_text(len(plan.members[name]))})" for name, count in plan.counts.items()
+        f"{name} {count:,} ({photos_text(len(plan.members[name]))})" for name, count in plan.counts.items()
     )
 
 
@@ -237,16 +234,3 @@ def _shares_text(totals: Counter[str], prefix: str, n: int) -> str:
         name.removeprefix(prefix): count for name, count in totals.most_common() if name.startswith(prefix)
     }
     return ", ".join(f"{name} {count / n:.0%}" for name, count in found.items()) or "none"
-
-
-def _size_text(size: float) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.3g} {unit}"
-    return f"{size:.0f} bytes"
-
-
-def _time_text(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,21 @@
+"""Sizes, times and counts in words."""
+
+
+def size_text(size: float) -> str:
+    """Bytes as people say them: `172 MB`."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def time_text(seconds: float) -> str:
+    """Seconds as people say them: `32 s`, `4 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def photos_text(count: int) -> str:
+    """`1 photo`, `2 photos`."""
+    return f"{count:,} photo{'' if count == 1 else 's'}"

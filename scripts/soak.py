@@ -27,12 +27,12 @@ LIMIT_S = 600
 
 @dataclass(frozen=True)
 class Soak:
-    """What to do: the arguments of `lutkit synth` but --out, how many kills, and a seed for the rest."""
+    """What to do: the arguments of `lutkit synth` but --out and --workers; how many kills; their seed."""
 
     arguments: tuple[str, ...]
     kills: int
     seed: int
-    longest_wait_s: float
+    workers: int
 
 
 def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
@@ -44,13 +44,17 @@ def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
         say: told of every kill.
     """
     whole, killed = work / "whole", work / "killed"
+    start = time.monotonic()
     finish(plan, whole)
     expected = contents(whole)
+    # About as long as a shard takes: some runs are killed before their first is done, some after several.
+    rounds = -(-len(list(whole.glob("shards/*.tar"))) // plan.workers)
+    longest_wait_s = 1.5 * (time.monotonic() - start) / rounds
     wrong: list[str] = []
     rng = random.Random(plan.seed)
     for number in range(1, plan.kills + 1):
         victim = rng.choice(VICTIMS)
-        moment = rng.uniform(0, plan.longest_wait_s)
+        moment = rng.uniform(0, longest_wait_s)
         outcome = kill_once(plan, killed, victim, moment)
         done = len(list(killed.glob("records/*.json")))
         say(f"kill {number} of {plan.kills}: {victim} {outcome}; {done} shards are done")
@@ -69,14 +73,20 @@ def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
 
 def finish(plan: Soak, out: Path) -> None:
     """Run to the end."""
-    subprocess.run([*LUTKIT, "synth", *plan.arguments, "--quiet", "--out", str(out)], check=True)
+    subprocess.run(command_of(plan, out), check=True)
+
+
+def command_of(plan: Soak, out: Path) -> list[str]:
+    """The one command that is run, killed and run again."""
+    return [*LUTKIT, "synth", *plan.arguments, "--workers", str(plan.workers), "-q", "--out", str(out)]
 
 
 def kill_once(plan: Soak, out: Path, victim: str, moment_s: float) -> str:
     """Start a run, kill `victim` some time after it began to write, and say what became of it."""
     before = set(out.glob("shards/.*.tmp"))
-    command = [*LUTKIT, "synth", *plan.arguments, "--quiet", "--out", str(out)]
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        command_of(plan, out), start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as run:
         deadline = time.monotonic() + LIMIT_S
         while run.poll() is None and set(out.glob("shards/.*.tmp")) <= before:
             if time.monotonic() > deadline:
@@ -144,10 +154,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and victims")
-    parser.add_argument("--wait", type=float, default=1.0, help="seconds that a run writes at most")
     options = parser.parse_args()
     arguments = ("--images", options.images, "--n", str(options.n), "--size", str(options.size))
-    plan = Soak((*arguments, "--workers", str(options.workers)), options.kills, options.seed, options.wait)
+    plan = Soak(arguments, options.kills, options.seed, options.workers)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as work:
         wrong = soak(plan, Path(work), lambda line: print(line, flush=True))

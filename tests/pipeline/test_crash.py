@@ -77,9 +77,9 @@ def assert_as_undisturbed(folder, undisturbed):
 
 
 def test_five_kills_at_random_moments_change_nothing(soaking, photos, tmp_path):
-    arguments = ("--images", str(photos), "--n", "700", "--size", "32", "--workers", "2")
+    arguments = ("--images", str(photos), "--n", "700", "--size", "32")
     heard = []
-    wrong = soaking.soak(soaking.Soak(arguments, 5, 20, 0.7), tmp_path, heard.append)
+    wrong = soaking.soak(soaking.Soak(arguments, 5, 20, 2), tmp_path, heard.append)
     assert wrong == []
     assert sum("killed" in line for line in heard) >= 3, heard
     index = json.loads((tmp_path / "killed/dataset.json").read_bytes())

@@ -21,7 +21,7 @@ from lutkit.errors import LutkitError
 from lutkit.io.manifest import Manifest
 from lutkit.pipeline.engine import LocalEngine
 from lutkit.pipeline.estimate import estimate
-from lutkit.pipeline.plan import MIN_PHOTOS_TO_SPLIT
+from lutkit.pipeline.plan import MIN_PHOTOS_TO_SPLIT, SHARD_SAMPLES
 from lutkit.pipeline.records import Record
 from lutkit.pipeline.stopping import stopping
 from lutkit.pipeline.synth import SynthPlan, SynthResult, plan_synth, synth
@@ -150,7 +150,8 @@ def _say_sources(console: Console, plan: SynthPlan) -> None:
 def _warn_few_shards(console: Console, plan: SynthPlan, workers: int) -> None:
     if len(plan.tasks) < workers:
         console.print(
-            f"{len(plan.tasks)} shards for {workers} workers: some will stand idle.", highlight=False
+            f"{len(plan.tasks)} of {workers} workers have work: a shard holds {SHARD_SAMPLES} pairs.",
+            highlight=False,
         )
 
 

@@ -12,6 +12,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from bench_bake import bake_rows
 from bench_cube import cube_rows
 from bench_images import image_rows
 from bench_kernels import kernel_rows
@@ -29,6 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     subjects = {
         "LUT kernels": kernel_rows(),
+        "Baking": bake_rows(),
         "Cube files": cube_rows(),
         "Images": image_rows(options.photos),
         "synth": synth_rows(options.photos, tuple(options.memory_n)),

@@ -1,0 +1,94 @@
+"""What baking a drawn recipe costs, and what it errs by, beside a plain 33^3 cube of the same recipe.
+
+`bake_rows()` gives the table's rows; run by itself, it prints them. Errors are in 8-bit code values against
+the families' own float64 arithmetic, at 4,096 natural colours: the palette, each with 63 neighbours.
+"""
+
+import time
+from collections import defaultdict
+
+import numpy as np
+
+from lutkit.color.palette import PALETTE_SRGB
+from lutkit.distort.bake import bake_layer, in_space, transform_families
+from lutkit.distort.recipe import NO_LIBRARY, Layer
+from lutkit.distort.sampling import DamageSettings, sample_recipe
+from lutkit.lut.apply import apply
+from lutkit.lut.model import Lut, Lut3D
+
+RECIPES = 300
+ROUNDS = 5
+
+
+def bake_rows() -> list[dict[str, object]]:
+    """A row a kind of layer: how many of the recipes, milliseconds to bake, errors."""
+    rng = np.random.default_rng(0)
+    colors = PALETTE_SRGB.repeat(64, axis=0) + rng.normal(0, 0.02, (64 * 64, 3))
+    colors = np.clip(colors, 0, 1)
+    settings = DamageSettings(mixed_light=0)
+    found: dict[str, list[tuple[float, np.ndarray, float, np.ndarray]]] = defaultdict(list)
+    for index in range(RECIPES):
+        layer = sample_recipe(7, index, settings=settings).layers[0]
+        exact = direct(layer, colors)
+        lut, plain = bake_layer(layer), plain_cube(layer)
+        found[type(lut).__name__].append((
+            milliseconds(lambda layer=layer: bake_layer(layer)), errors(lut, colors, exact),
+            milliseconds(lambda layer=layer: plain_cube(layer)), errors(plain, colors, exact),
+        ))  # fmt: skip
+    names = {"Lut1D": "1D curves", "LutChain": "shaper + 17^3", "Lut3D": "17^3"}
+    return [_row(names[kind], results) for kind, results in sorted(found.items())]
+
+
+def _row(name: str, results: list[tuple[float, np.ndarray, float, np.ndarray]]) -> dict[str, object]:
+    ours, plain = np.concatenate([r[1] for r in results]), np.concatenate([r[3] for r in results])
+    return {
+        "name": name,
+        "recipes": len(results),
+        "bake ms": float(np.mean([r[0] for r in results])),
+        "33^3 ms": float(np.mean([r[2] for r in results])),
+        "mean error": float(ours.mean()),
+        "33^3 mean": float(plain.mean()),
+        "p99 error": float(np.percentile(ours, 99)),
+        "33^3 p99": float(np.percentile(plain, 99)),
+        "max error": float(ours.max()),
+        "33^3 max": float(plain.max()),
+    }
+
+
+def direct(layer: Layer, colors: np.ndarray) -> np.ndarray:
+    """What the families make of the colours, without any table."""
+    rgb, space = transform_families(layer.families, colors, "encoded", NO_LIBRARY)
+    return np.clip(in_space(rgb, space, "encoded"), 0, 1)
+
+
+def plain_cube(layer: Layer) -> Lut3D:
+    """The layer as one 33^3 cube over 0..1."""
+    lattice = Lut3D.identity(33).table.astype(np.float64)
+    rgb, space = transform_families(layer.families, lattice, "encoded", NO_LIBRARY)
+    return Lut3D(in_space(rgb, space, "encoded").astype(np.float32))
+
+
+def errors(lut: Lut, colors: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """The largest error of each colour's channels, in code values."""
+    got = np.clip(apply(colors.astype(np.float32), lut, threads=1), 0, 1)
+    return np.abs(got - exact).max(axis=1) * 255
+
+
+def milliseconds(work) -> float:
+    """The best of some rounds."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best * 1e3
+
+
+def main() -> None:
+    """Print the rows."""
+    for row in bake_rows():
+        print({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()})
+
+
+if __name__ == "__main__":
+    main()

@@ -35,7 +35,7 @@ def bake_rows() -> list[dict[str, object]]:
             milliseconds(lambda layer=layer: bake_layer(layer)), errors(lut, colors, exact),
             milliseconds(lambda layer=layer: plain_cube(layer)), errors(plain, colors, exact),
         ))  # fmt: skip
-    names = {"Lut1D": "1D curves", "LutChain": "shaper + 17^3", "Lut3D": "17^3"}
+    names = {"Lut1D": "1D curves", "LutChain": "curves and cubes", "Lut3D": "a cube"}
     return [_row(names[kind], results) for kind, results in sorted(found.items())]
 
 

@@ -1,9 +1,12 @@
 """A recipe becomes LUTs, and the LUTs a damaged picture.
 
-A layer of per-channel families bakes to a `Lut1D`. Any other bakes to a small cube, behind a shaper that
-holds the per-channel families it starts with: so the cube need only follow what is smooth.
+Families bake to what holds them exactly: per-channel ones, and ways from one space to another, to curves;
+matrices to a cube of 2^3 in their own space; only what bends the whole colour space needs a larger cube. A
+layer is the chain of these.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,11 +20,14 @@ from lutkit.distort.mask import Mask, mask_values
 from lutkit.distort.recipe import NO_LIBRARY, Layer, Recipe
 from lutkit.errors import ArrayError
 from lutkit.lut.apply import apply
-from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb
 
 # 4 x 255 + 1: every 8-bit code lies on a row, so curves cost 8-bit images nothing.
 CURVE_SIZE = 1021
-CUBE_SIZE = 17
+# Between two stages values are no codes any more, and in linear light curves are steep near black.
+BETWEEN_SIZE = 2041
+# What bends the whole colour space does so smoothly: 13 points an axis err by less than 33 of a plain cube.
+CUBE_SIZE = 13
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _AXIS_LINEAR = srgb_to_linear(_AXIS)
@@ -52,7 +58,7 @@ def bake(recipe: Recipe, library: Library = NO_LIBRARY) -> tuple[BakedLayer, ...
         library: the LUT files that the recipe may name, by sha256.
     Returns:
         A `BakedLayer` a layer: a `Lut1D` where every family is per-channel, otherwise a `Lut3D` or a
-        `LutChain` of a shaper and a `Lut3D`. Tables are not clamped.
+        `LutChain` of curves and cubes. Tables are not clamped.
     Raises:
         RecipeError: the recipe names a LUT that the library does not hold.
     """
@@ -61,18 +67,22 @@ def bake(recipe: Recipe, library: Library = NO_LIBRARY) -> tuple[BakedLayer, ...
 
 def bake_layer(layer: Layer, library: Library = NO_LIBRARY) -> Lut:
     """Turn one layer into a LUT; see `bake`."""
-    split = 0
-    while split < len(layer.families) and layer.families[split].per_channel:
-        split += 1
-    curves, rest = layer.families[:split], layer.families[split:]
-    if not rest:
-        return _bake_curves(curves, library)
-    if not curves:
-        return _bake_cube(rest, np.zeros(3), np.ones(3), library)
-    shaper = _bake_curves(curves, library)
-    low, high = shaper.table.min(axis=0).astype(float), shaper.table.max(axis=0).astype(float)
-    # A curve that is flat (a lamp without blue) still needs a domain of some width.
-    return LutChain((shaper, _bake_cube(rest, low, np.maximum(high, low + 1e-3), library)))
+    baked: list[Lut1D | Lut3D] = []
+    curves: list[Family] = []
+    flow = Flow()
+    for family in layer.families:
+        if family.per_channel:
+            curves.append(family)
+            continue
+        if curves or flow.space != family.space:
+            lut, flow = _bake_curves(tuple(curves), flow, family.space, library)
+            baked.append(lut)
+            curves = []
+        lut, flow = _bake_cube(family, flow, library)
+        baked.append(lut)
+    if curves or flow.space != "encoded":
+        baked.append(_bake_curves(tuple(curves), flow, "encoded", library)[0])
+    return baked[0] if len(baked) == 1 else LutChain(baked)
 
 
 def damage(
@@ -188,19 +198,55 @@ def in_space(rgb: FloatArray, space: Space, wanted: Space) -> FloatArray:
     return srgb_to_linear(rgb) if wanted == "linear" else linear_to_srgb(rgb)
 
 
-def _bake_curves(families: tuple[Family, ...], library: Library) -> Lut1D:
-    start = families[0].space
-    axis = _AXIS_LINEAR if start == "linear" else _AXIS
-    rgb, space = transform_families(families, axis, start, library)
-    return Lut1D(in_space(rgb, space, "encoded").astype(np.float32))
+@dataclass(frozen=True)
+class Flow:
+    """What runs from one stage of a layer to the next: values in a space, between bounds a channel each."""
+
+    space: Space = "encoded"
+    low: Rgb = (0.0, 0.0, 0.0)
+    high: Rgb = (1.0, 1.0, 1.0)
 
 
-def _bake_cube(families: tuple[Family, ...], low: FloatArray, high: FloatArray, library: Library) -> Lut3D:
-    axes = low + np.linspace(0, 1, CUBE_SIZE)[:, None] * (high - low)
-    # Going to linear light costs a power a number: on three axes, not on the whole lattice.
-    space = families[0].space
-    axes = in_space(axes, "encoded", space)
+def _after(table: npt.NDArray[np.float32], space: Space) -> Flow:
+    flat = table.reshape(-1, 3)
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    # A channel that is flat (a lamp without blue) still needs a domain of some width.
+    return Flow(space, _rgb(low), _rgb(np.maximum(high, low + 1e-3)))
+
+
+def _bake_curves(
+    families: tuple[Family, ...], flow: Flow, wanted: Space, library: Library
+) -> tuple[Lut1D, Flow]:
+    low, high = flow.low, flow.high
+    if flow == Flow():
+        linear = bool(families) and families[0].space == "linear"
+        axis, space = (_AXIS_LINEAR, "linear") if linear else (_AXIS, "encoded")
+    else:
+        spans = [_span_with_zero(*bounds) for bounds in zip(low, high, strict=True)]
+        (low, high), space = (_rgb(bounds) for bounds in zip(*spans, strict=True)), flow.space
+        axis = np.linspace(low, high, BETWEEN_SIZE)
+    rgb, space = transform_families(families, axis, space, library)
+    table = in_space(rgb, space, wanted).astype(np.float32)
+    return Lut1D(table, low, high), _after(table, wanted)
+
+
+def _span_with_zero(low: float, high: float) -> tuple[float, float]:
+    """Bounds a little wider, so that one row lies on 0: black, about which curves are steepest."""
+    if not low < 0 < high:
+        return low, high
+    step = (high - low) / (BETWEEN_SIZE - 2)
+    start = -step * math.ceil(-low / step)
+    return start, start + step * (BETWEEN_SIZE - 1)
+
+
+def _rgb(values: Sequence[float]) -> Rgb:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _bake_cube(family: Family, flow: Flow, library: Library) -> tuple[Lut3D, Flow]:
+    low, high = (flow.low, flow.high) if family.affine else (Flow.low, Flow.high)
+    axes = np.linspace(low, high, 2 if family.affine else CUBE_SIZE)
     lattice = np.stack(np.meshgrid(axes[:, 0], axes[:, 1], axes[:, 2], indexing="ij"), axis=-1)
-    rgb, space = transform_families(families, lattice, space, library)
-    table = in_space(rgb, space, "encoded").astype(np.float32)
-    return Lut3D(table, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
+    table = family.transform(lattice, library).astype(np.float32)
+    return Lut3D(table, low, high), _after(table, family.space)

@@ -24,6 +24,7 @@ class CameraMatrix:
     name: ClassVar[str] = "camera_matrix"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = False
+    affine: ClassVar[bool] = True
 
     leaks: tuple[float, ...]
 

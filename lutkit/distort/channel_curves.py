@@ -34,6 +34,7 @@ class ChannelCurves:
     name: ClassVar[str] = "channel_curves"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     red: tuple[float, ...]
     green: tuple[float, ...]

@@ -25,6 +25,7 @@ class ChannelGamma:
     name: ClassVar[str] = "channel_gamma"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     gammas: tuple[float, ...]
 

@@ -26,6 +26,7 @@ class ColouredLight:
     name: ClassVar[str] = "coloured_light"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     hue_deg: float
     strength: float

@@ -22,6 +22,7 @@ class Exposure:
     name: ClassVar[str] = "exposure"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     exposure_ev: float
 

@@ -20,8 +20,10 @@ class Family(Protocol):
 
     name: ClassVar[str]
     space: ClassVar[Space]
-    # Whether each output channel depends on its own input channel alone; such layers bake to curves.
+    # Whether each output channel depends on its own input channel alone: it bakes to curves.
     per_channel: ClassVar[bool]
+    # Whether channels mix by a matrix and an offset: it bakes to a cube of 2^3, exactly.
+    affine: ClassVar[bool]
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
@@ -33,5 +35,9 @@ class Family(Protocol):
         ...
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Map (..., 3) colours in `space`, 0..1 nominal and not clamped, to new ones."""
+        """Map (..., 3) colours in `space`, 0..1 nominal and not clamped, to new ones.
+
+        A family that is neither per-channel nor affine clamps its input to 0..1, which is where its cube
+        ends.
+        """
         ...

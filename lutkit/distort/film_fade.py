@@ -29,6 +29,7 @@ class FilmFade:
     name: ClassVar[str] = "film_fade"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     dye_gains: tuple[float, ...]
     fogs: tuple[float, ...]

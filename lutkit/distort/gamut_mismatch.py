@@ -28,6 +28,7 @@ class GamutMismatch:
     name: ClassVar[str] = "gamut_mismatch"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = False
+    affine: ClassVar[bool] = True
 
     strength: float
 

@@ -28,6 +28,7 @@ class HueRotation:
     name: ClassVar[str] = "hue_rotation"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = False
+    affine: ClassVar[bool] = True
 
     angle_deg: float
 

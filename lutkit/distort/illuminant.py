@@ -28,6 +28,7 @@ class Illuminant:
     name: ClassVar[str] = "illuminant"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     temperature_k: float
     duv: float

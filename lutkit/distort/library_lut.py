@@ -28,6 +28,7 @@ class LibraryLut:
     name: ClassVar[str] = "library_lut"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = False
+    affine: ClassVar[bool] = False
 
     sha256: str
     strength: float
@@ -54,9 +55,10 @@ class LibraryLut:
         return type(self)(self.sha256, towards(0, self.strength, amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Blend the colours with what the LUT makes of them."""
-        mapped = apply(rgb.astype(np.float32), _found(self.sha256, library), threads=1)
-        return rgb + self.strength * (mapped - rgb)
+        """Clamp to 0..1, as a display does, and blend with what the LUT makes of it."""
+        shown = np.minimum(np.maximum(rgb, 0), 1)
+        mapped = apply(shown.astype(np.float32), _found(self.sha256, library), threads=1)
+        return shown + self.strength * (mapped - shown)
 
 
 def _found(sha256: str, library: Library) -> Lut:

@@ -26,6 +26,7 @@ class LogEncoding:
     name: ClassVar[str] = "log_encoding"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     strength: float
 

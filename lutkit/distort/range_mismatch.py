@@ -25,6 +25,7 @@ class RangeMismatch:
     name: ClassVar[str] = "range_mismatch"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     strength: float
 

@@ -24,6 +24,7 @@ class Saturation:
     name: ClassVar[str] = "saturation"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = False
+    affine: ClassVar[bool] = True
 
     factor: float
 

@@ -29,6 +29,7 @@ class SmoothField:
     name: ClassVar[str] = "smooth_field"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = False
+    affine: ClassVar[bool] = False
 
     displacements: tuple[float, ...]
     strength: float
@@ -54,7 +55,7 @@ class SmoothField:
         return type(self)(self.displacements, rounded(self.strength * amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Add the displacement at each colour; outside 0..1 that of the nearest face."""
+        """Clamp to 0..1, as a display does, and add the displacement at each colour."""
         points = np.ascontiguousarray(rgb).reshape(-1, 3)
         moved = np.empty_like(points)
         field = self.strength * np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3)
@@ -80,6 +81,6 @@ def _displace(points: FloatArray, field: FloatArray, moved: FloatArray) -> None:
                     red += w * field[i, j, k, 0]
                     green += w * field[i, j, k, 1]
                     blue += w * field[i, j, k, 2]
-        moved[n, 0] = points[n, 0] + red
-        moved[n, 1] = points[n, 1] + green
-        moved[n, 2] = points[n, 2] + blue
+        moved[n, 0] = min(max(points[n, 0], 0.0), 1.0) + red
+        moved[n, 1] = min(max(points[n, 1], 0.0), 1.0) + green
+        moved[n, 2] = min(max(points[n, 2], 0.0), 1.0) + blue

@@ -28,6 +28,7 @@ class TonalTint:
     name: ClassVar[str] = "tonal_tint"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     centre: float
     width: float

@@ -33,6 +33,7 @@ class ToneCurve:
     name: ClassVar[str] = "tone_curve"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
+    affine: ClassVar[bool] = False
 
     gamma: float
     contrast: float

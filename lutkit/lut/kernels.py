@@ -34,6 +34,7 @@ Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Llvm: TypeAlias = Any  # what numba and llvmlite pass about has no static types
 
 BLOCK = 2048
+MAX_BEND_ROWS = 4096
 
 F = np.float32
 ZERO = np.float32(0)
@@ -147,6 +148,8 @@ def cube_codes(
     table: Floats,
     axes: Floats,
     shaper: Floats,
+    bend: Floats,
+    bend_axes: Floats,
     strength: float,
     white: float,
     tetrahedral: bool,
@@ -154,7 +157,8 @@ def cube_codes(
     """Integer codes through a lattice, blended over the source by `strength`, rounded once, clamped.
 
     `axes` are for codes, not for 0..1; `white` is the code that 1 is written as. `shaper` is empty, or holds
-    the `places` that the 256 codes of 8 bits have, in place of those that `axes` would give.
+    the `places` that the 256 codes of 8 bits have, in place of those that `axes` would give. `bend` is empty,
+    or holds the rows of curves that the lattice's values go through, flat, with axes of their own.
     """
     planes = np.empty(4 * BLOCK, np.float32)
     corners = np.empty(4 * BLOCK, np.int32)
@@ -166,7 +170,25 @@ def cube_codes(
         else:
             places(block, axes, planes)
         _interpolate(block.size // 3, table, axes, tetrahedral, planes, corners, values)
+        if bend.size > 0:
+            _bend(block.size // 3, bend, bend_axes, values)
         _round(block, values, F(strength), F(white), target[start : start + block.size])
+
+
+@compiled
+def _bend(count: int, table: Floats, axes: Floats, values: Floats) -> None:
+    """Values through three curves, in place; up to MAX_BEND_ROWS rows, whose fractions float32 can tell."""
+    for c in range(3):
+        low, scale, top = axes[c], axes[3 + c], axes[6 + c]
+        last = top - ONE
+        for i in range(count):
+            place = (values[3 * i + c] - low) * scale
+            place = place if place > ZERO else ZERO
+            place = place if place < top else top
+            row = np.floor(place if place < last else last)
+            weight = place - row
+            at = np.intp(np.int32(row)) * 3 + c
+            values[3 * i + c] = table[at] * (ONE - weight) + table[at + 3] * weight
 
 
 @compiled

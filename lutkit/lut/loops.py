@@ -1,11 +1,13 @@
 """Which compiled loop takes pixels of a given depth through given LUTs, with all that it needs to know.
 
 On 8-bit images curves become one table of 256 codes a channel, and curves before a cube fold into the places
-on its axes; a lone cube takes the codes of either depth; every other chain runs through floats, some pixels
-at a time. Owns blending by strength and the rounding of floats to codes. Knows no shapes and no threads.
+on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; every other
+chain runs through floats, some pixels at a time. Owns blending by strength and the rounding of floats to
+codes. Knows no shapes and no threads.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, TypeAlias, cast
 
@@ -25,7 +27,7 @@ WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float3
 
 _FLOAT_PIXELS = 1 << 14  # what goes through floats at a time, to stay in the second-level cache
 _LARGEST = float(np.finfo(np.float32).max)
-_NO_SHAPER = np.empty(0, np.float32)
+_NO_CURVES = np.empty(0, np.float32)
 
 
 def read_only(array: Flat) -> Flat:
@@ -58,8 +60,8 @@ def plan(stages: _Stages, dtype: np.dtype[Any], strength: float, tetrahedral: bo
     if dtype == np.uint8 and not rest:
         return _by_codes(stages, strength)
     direct = dtype == np.uint8 or (dtype == np.uint16 and not curves)
-    if direct and len(rest) == 1 and isinstance(rest[0], Lut3D):
-        return _by_cube(curves, rest[0], WHITE[dtype], strength, tetrahedral)
+    if direct and isinstance(rest[0], Lut3D) and _is_bend(rest[1:]):
+        return _by_cube(_CubeStages(curves, rest[0], rest[1:]), WHITE[dtype], strength, tetrahedral)
     return _by_floats(stages, WHITE[dtype], strength, tetrahedral)
 
 
@@ -74,16 +76,34 @@ def _by_codes(curves: _Stages, strength: float) -> Run:
     return lambda source, target: kernels.lookup_codes(source, target, table)
 
 
-def _by_cube(curves: _Stages, cube: Lut3D, white: int, strength: float, tetrahedral: bool) -> Run:
-    axes = _axes(cube, white).astype(np.float32)
-    table = kernels.padded(cube.table.reshape(-1))
-    shaper = _NO_SHAPER
-    if curves:
+@dataclass(frozen=True)
+class _CubeStages:
+    """Curves, a cube, and at most one set of curves behind it."""
+
+    curves: _Stages
+    cube: Lut3D
+    bend: _Stages
+
+
+def _is_bend(stages: _Stages) -> bool:
+    return not stages or (
+        len(stages) == 1 and isinstance(stages[0], Lut1D) and stages[0].size <= kernels.MAX_BEND_ROWS
+    )
+
+
+def _by_cube(stages: _CubeStages, white: int, strength: float, tetrahedral: bool) -> Run:
+    axes = _axes(stages.cube, white).astype(np.float32)
+    table = kernels.padded(stages.cube.table.reshape(-1))
+    shaper = _NO_CURVES
+    if stages.curves:
         shaper = np.empty(3 * kernels.BLOCK, np.float32)
-        shaped = _through(_EVERY_CODE, _loops(curves, white, True))
-        kernels.places(shaped, _axes(cube, 1).astype(np.float32), shaper)
+        shaped = _through(_EVERY_CODE, _loops(stages.curves, white, True))
+        kernels.places(shaped, _axes(stages.cube, 1).astype(np.float32), shaper)
+    bend, bend_axes = read_only(_NO_CURVES), _NO_CURVES
+    if stages.bend:
+        bend, bend_axes = stages.bend[0].table.reshape(-1), _axes(stages.bend[0], 1).astype(np.float32)
     return lambda source, target: kernels.cube_codes(
-        source, target, table, axes, shaper, strength, float(white), tetrahedral
+        source, target, table, axes, shaper, bend, bend_axes, strength, float(white), tetrahedral
     )
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lutkit.distort.bake import damage as damage
     from lutkit.distort.recipe import Recipe as Recipe
-    from lutkit.distort.sampling import DamageSettings as DamageSettings
     from lutkit.distort.sampling import sample_recipe as sample_recipe
+    from lutkit.distort.settings import DamageSettings as DamageSettings
     from lutkit.errors import LutkitError as LutkitError
     from lutkit.io.luts import read_lut as read_lut
     from lutkit.io.luts import write_lut as write_lut
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DamageSettings": "lutkit.distort.sampling",
+    "DamageSettings": "lutkit.distort.settings",
     "Lut1D": "lutkit.lut.model",
     "Lut3D": "lutkit.lut.model",
     "LutChain": "lutkit.lut.model",

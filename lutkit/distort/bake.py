@@ -13,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
+from lutkit.color.srgb import srgb_to_linear
 from lutkit.compiled import compiled
-from lutkit.distort.family import Family, Library, Space
+from lutkit.distort.family import Family, Library, Space, in_space, transform_families
 from lutkit.distort.mask import Mask, mask_values
 from lutkit.distort.recipe import NO_LIBRARY, Layer, Recipe
 from lutkit.errors import ArrayError
@@ -174,28 +174,7 @@ def _lay_over(
 @compiled
 def _round_codes(values: npt.NDArray[np.float32], full: int) -> None:
     for i in range(values.size):
-        values[i] = np.float32(int(min(max(values[i], 0), 1) * np.float32(full) + np.float32(0.5)))
-
-
-def transform_families(
-    families: tuple[Family, ...], rgb: FloatArray, space: Space, library: Library
-) -> tuple[FloatArray, Space]:
-    """Run colours through families, going over to the other space only where the next family needs it.
-
-    Returns:
-        The colours, not clamped, and the space they are in.
-    """
-    for family in families:
-        rgb, space = in_space(rgb, space, family.space), family.space
-        rgb = family.transform(rgb, library)
-    return rgb, space
-
-
-def in_space(rgb: FloatArray, space: Space, wanted: Space) -> FloatArray:
-    """Colours in `space`, brought to the wanted one."""
-    if space == wanted:
-        return rgb
-    return srgb_to_linear(rgb) if wanted == "linear" else linear_to_srgb(rgb)
+        values[i] = np.rint(min(max(values[i], np.float32(0)), np.float32(1)) * np.float32(full))
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import ClassVar, Self
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform_in
+from lutkit.distort.draws import Range, Rng, log_uniform_in, require_in, rounded
 from lutkit.distort.family import Library, Space
 
 # Exponents whose curve keeps at least the 35 dB of the gate on most photos, and those that do not.
-GAMMA: Range = (0.4, 2.2)
+GAMMA: tuple[Range, ...] = ((0.4, 2.2),)
 GAMMA_LOSSY: tuple[Range, ...] = ((0.2, 0.4), (2.2, 4.0))
 
 
@@ -37,10 +37,8 @@ class ChannelGamma:
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
         """Draw an exponent a channel, uniform in its logarithm."""
-        if lossy:
-            return cls(tuple(uniform_in(rng, GAMMA_LOSSY) for _ in range(3)))
-        low, high = GAMMA
-        return cls(tuple(rounded(low * (high / low) ** rng.random()) for _ in range(3)))
+        ranges = GAMMA_LOSSY if lossy else GAMMA
+        return cls(tuple(log_uniform_in(rng, ranges) for _ in range(3)))
 
     def scaled(self, amount: float) -> Self:
         """Bring the exponents nearer to 1."""

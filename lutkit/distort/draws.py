@@ -4,6 +4,7 @@ Every draw comes from `SeedSequence(seed, spawn_key=(stream, index, attempt))`: 
 what is asked, never on who asked first. Adding a stream changes no other; a stream's number never changes.
 """
 
+import math
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -62,6 +63,12 @@ def uniform_in(rng: Rng, ranges: tuple[Range, ...]) -> float:
             return rounded(low + at)
         at -= width
     return rounded(ranges[-1][1])
+
+
+def log_uniform_in(rng: Rng, ranges: tuple[Range, ...]) -> float:
+    """A positive number from several ranges, uniform in its logarithm, at 6 significant digits."""
+    logarithms = tuple((math.log(low), math.log(high)) for low, high in ranges)
+    return rounded(math.exp(uniform_in(rng, logarithms)))
 
 
 def normal(rng: Rng, sigma: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Protocol, Self, TypeAlias
 
-from lutkit.color.srgb import FloatArray
+from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.distort.draws import Rng
 from lutkit.lut.model import Lut
 
@@ -41,3 +41,29 @@ class Family(Protocol):
         ends.
         """
         ...
+
+
+def transform_families(
+    families: tuple[Family, ...], rgb: FloatArray, space: Space, library: Library
+) -> tuple[FloatArray, Space]:
+    """Run colours through families, going over to the other space only where the next family needs it.
+
+    Args:
+        families: in order.
+        rgb: (..., 3) float64, 0..1 nominal.
+        space: what `rgb` is in.
+        library: the LUT files that families may name.
+    Returns:
+        New colours of the same shape, not clamped, and the space they are in.
+    """
+    for family in families:
+        rgb, space = in_space(rgb, space, family.space), family.space
+        rgb = family.transform(rgb, library)
+    return rgb, space
+
+
+def in_space(rgb: FloatArray, space: Space, wanted: Space) -> FloatArray:
+    """Colours (..., 3) float64 in `space`, brought to the wanted one; the same array where that is it."""
+    if space == wanted:
+        return rgb
+    return srgb_to_linear(rgb) if wanted == "linear" else linear_to_srgb(rgb)

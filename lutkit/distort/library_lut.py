@@ -58,7 +58,8 @@ class LibraryLut:
         """Clamp to 0..1, as a display does, and blend with what the LUT makes of it."""
         shown = np.minimum(np.maximum(rgb, 0), 1)
         mapped = apply(shown.astype(np.float32), _found(self.sha256, library), threads=1)
-        return shown + self.strength * (mapped - shown)
+        blended: FloatArray = shown + self.strength * (mapped.astype(np.float64) - shown)
+        return blended
 
 
 def _found(sha256: str, library: Library) -> Lut:

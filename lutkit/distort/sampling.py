@@ -5,87 +5,34 @@ after attempt, until they can reach the severity, and scaled down to it. Whoever
 attempt on the picture and asks for the next.
 """
 
-import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lutkit.color.difference import mean_delta_e_2000
 from lutkit.color.palette import PALETTE_LAB, PALETTE_LINEAR, PALETTE_SRGB
-from lutkit.distort.bake import transform_families
-from lutkit.distort.draws import Range, Rng, Stream, generator, rounded, uniform
-from lutkit.distort.family import Family, Library
+from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
+from lutkit.distort.family import Family, Library, transform_families
 from lutkit.distort.mask import coverage, draw_mask
 from lutkit.distort.recipe import FAMILIES, LIGHTS, NO_LIBRARY, Layer, Recipe
+from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
 # Each step halves the interval of amounts; severity is near enough to a straight line over a sixteenth.
 BISECTION_STEPS = 4
 
-# How many draws may fall short of one severity. The default manifest needs 3 on average at its hardest.
+# How many draws may fall short of one severity, half of them from the wanted label's ranges and half from
+# the other's. Settings are sound where one in `1 / MIN_REACH` draws reaches the upper end: then the chance
+# that all of a half fall short is 1e-11.
 MAX_ATTEMPTS = 1000
+MIN_REACH = 0.05
+_PROBES = 200
 
 # How likely one, two and three families are, from no severity to a strong one: strong damage is seldom one
 # fault alone.
 FAMILY_COUNTS_MILD = (0.5, 0.35, 0.15)
 FAMILY_COUNTS_STRONG = (0.1, 0.4, 0.5)
 STRONG_SEVERITY = 20.0
-
-DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
-    ("illuminant", 3.0),
-    ("coloured_light", 1.0),
-    ("exposure", 1.5),
-    ("camera_matrix", 1.0),
-    ("film_fade", 1.0),
-    ("tone_curve", 1.5),
-    ("channel_gamma", 2.0),
-    ("channel_curves", 3.0),
-    ("tonal_tint", 1.5),
-    ("saturation", 1.5),
-    ("hue_rotation", 0.5),
-    ("smooth_field", 1.0),
-    ("library_lut", 0.0),
-    ("log_encoding", 0.5),
-    ("gamut_mismatch", 0.5),
-    ("range_mismatch", 0.5),
-)
-
-
-@dataclass(frozen=True)
-class DamageSettings:
-    """What damage a dataset holds.
-
-    Args:
-        severity: target delta E 2000 on the palette, drawn uniformly between the two.
-        lossy: the share of samples whose label is wanted to be `lossy`, 0..1.
-        mixed_light: the share of recipes with a second, masked layer, 0..1.
-        families: how often each family is drawn, relative to the others; a family not named is never drawn.
-    Raises:
-        ManifestError: a range or share that means nothing, or an unknown family.
-    """
-
-    severity: Range = (4.0, 20.0)
-    lossy: float = 0.2
-    mixed_light: float = 0.15
-    families: tuple[tuple[str, float], ...] = DEFAULT_SHARES
-
-    def __post_init__(self) -> None:
-        low, high = self.severity
-        if not 0 < low <= high <= 100:
-            raise ManifestError(f"severity is two numbers, 0 < low <= high <= 100, not {self.severity}")
-        for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
-            if not 0 <= share <= 1:
-                raise ManifestError(f"{name} is a share, 0..1, not {share}")
-        known = [family.name for family in FAMILIES]
-        for name, share in self.families:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise ManifestError(f"unknown family {name!r}", where="[damage.families]", remedy=remedy)
-            if not 0 <= share < 1e6:
-                raise ManifestError(f"the share of family {name!r} is 0 or above, not {share}")
-        if not any(share for _, share in self.families):
-            raise ManifestError("no family has a share above 0: there is no damage to draw")
 
 
 @dataclass(frozen=True)
@@ -124,7 +71,10 @@ def draws(
         ManifestError: no attempt reached the severity.
     """
     reached, best = False, 0.0
+    other: Label = "recoverable" if wanted.label == "lossy" else "lossy"
     for attempt in range(MAX_ATTEMPTS):
+        if attempt == MAX_ATTEMPTS // 2 and not reached:
+            wanted = replace(wanted, label=other)
         rng = generator(seed, Stream.DAMAGE, index, attempt)
         full = _draw_layers(rng, wanted, settings, library)
         shares = _cover_shares(full)
@@ -134,11 +84,36 @@ def draws(
             reached = True
             yield _scale_to(full, shares, most, wanted.severity, library)
     if not reached:
-        raise ManifestError(
-            f"none of {MAX_ATTEMPTS} draws reached {wanted.severity:g}; the strongest came to {best:.1f}",
-            where="[damage] severity",
-            remedy="lower its upper end or give stronger families a share",
-        )
+        raise _out_of_reach(f"none of {MAX_ATTEMPTS} draws", wanted.severity, best)
+
+
+def require_reachable(seed: int, settings: DamageSettings, library: Library = NO_LIBRARY) -> None:
+    """Raise ManifestError where the upper end of the severity is reached by too few draws to rely on.
+
+    Args:
+        seed: of the dataset.
+        settings: what damage is to be drawn.
+        library: the LUT files that may be drawn from, by sha256.
+    """
+    hardest = settings.severity[1]
+    for mixed in {settings.mixed_light > 0, settings.mixed_light == 1}:
+        found, best = 0, 0.0
+        for probe in range(_PROBES):
+            label: Label = "lossy" if probe % 2 else "recoverable"
+            rng = generator(seed, Stream.DAMAGE, probe)
+            layers = _draw_layers(rng, Wanted(hardest, label, mixed), settings, library)
+            most = _severity(layers, _cover_shares(layers), library)
+            found, best = found + (most >= hardest), max(best, most)
+        if found < MIN_REACH * _PROBES:
+            raise _out_of_reach(f"{found} of {_PROBES} draws", hardest, best)
+
+
+def _out_of_reach(found: str, severity: float, best: float) -> ManifestError:
+    return ManifestError(
+        f"{found} reached {severity:g}; the strongest came to {best:.1f}",
+        where="[damage] severity",
+        remedy="lower its upper end or give stronger families a share",
+    )
 
 
 def sample_recipe(

@@ -7,11 +7,11 @@ from typing import ClassVar, Self
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.distort.draws import Range, Rng, require_in, rounded, towards, uniform, uniform_in
+from lutkit.distort.draws import Range, Rng, log_uniform_in, require_in, rounded, towards, uniform
 from lutkit.distort.family import Library, Space
 
 # Uniform in log gamma, so that darker and lighter are as likely.
-GAMMA: Range = (0.5, 2.0)
+GAMMA: tuple[Range, ...] = ((0.5, 2.0),)
 GAMMA_LOSSY: tuple[Range, ...] = ((0.2, 0.4), (2.2, 4.0))
 CONTRAST: Range = (0.0, 4.0)
 CONTRAST_LOSSY: Range = (6.0, 12.0)
@@ -26,7 +26,7 @@ class ToneCurve:
     Args:
         gamma: above 1 darkens; 0.1..10.
         contrast: k of S(x) = 1/2 + tanh(k (x - 1/2) / 2) / (2 tanh(k / 4)); 0 is a straight line; 0..20.
-        black: what black becomes, 0..0.5.
+        black: what black becomes, 0..0.45.
         white: what white becomes, 0.5..1.
     """
 
@@ -49,8 +49,7 @@ class ToneCurve:
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
         """Draw a curve: half of them are plain gammas."""
-        low, high = GAMMA
-        gamma = uniform_in(rng, GAMMA_LOSSY) if lossy else rounded(low * (high / low) ** rng.random())
+        gamma = log_uniform_in(rng, GAMMA_LOSSY if lossy else GAMMA)
         if rng.random() < 0.5:
             return cls(gamma, 0.0, 0.0, 1.0)
         contrast = uniform(rng, CONTRAST_LOSSY if lossy else CONTRAST)

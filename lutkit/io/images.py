@@ -7,6 +7,7 @@ dataset.
 
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -64,7 +65,13 @@ def join_notes(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def read_photo(data: bytes, *, at_least_px: int) -> Photo:
+def read_photo(
+    data: bytes,
+    *,
+    at_least_px: int,
+    smallest_px: int | None = None,
+    reserve: Callable[[int], None] | None = None,
+) -> Photo:
     """Decode a photo of any common format to upright 8-bit sRGB.
 
     Args:
@@ -72,11 +79,13 @@ def read_photo(data: bytes, *, at_least_px: int) -> Photo:
         at_least_px: the size that will be asked of its short side. JPEGs are decoded at 1/2, 1/4 or 1/8
             where that leaves the short side at least so long; other photos are averaged down by 2, 4 or 8
             where that leaves twice as much.
+        smallest_px: a photo whose short side is shorter is refused; half of `at_least_px` where None.
+        reserve: called before any pixel is decoded, with the bytes that decoding is reckoned to take.
     Returns:
         The photo; `pixels` is new.
     Raises:
         ImageError: its `what` is a stable reason: "empty file", "not an image", "truncated",
-            "too small: W x H" (short side under half of `at_least_px`), "too large: W x H" (decoding
+            "too small: W x H" (short side under `smallest_px`), "too large: W x H" (decoding
             would take more than 160 MB; checked before any pixel is decoded), "unsupported pixels: ...",
             "cannot be decoded". Sizes are as stored, before orientation.
     """
@@ -85,7 +94,10 @@ def read_photo(data: bytes, *, at_least_px: int) -> Photo:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decoded(data, at_least_px)
+            image = opened(data)
+            if min(image.size) < (at_least_px / 2 if smallest_px is None else smallest_px):
+                raise ImageError(f"too small: {image.width} x {image.height}")
+            return _decoded(image, data, at_least_px, reserve)
     except (ImageError, MemoryError):
         raise
     except Exception as error:
@@ -140,13 +152,14 @@ def decode_image(data: bytes) -> Uint8Image:
     raise ImageError(f"unsupported pixels: mode {image.mode}")
 
 
-def _decoded(data: bytes, at_least_px: int) -> Photo:
-    image = opened(data)
+def _decoded(
+    image: ImageFile.ImageFile, data: bytes, at_least_px: int, reserve: Callable[[int], None] | None
+) -> Photo:
     width, height = image.size
-    if 2 * min(width, height) < at_least_px:
-        raise ImageError(f"too small: {width} x {height}")
     scale = choose_scale(image, at_least_px)
-    require_affordable(image, (width, height), scale, len(data))
+    cost = require_affordable(image, (width, height), scale, len(data))
+    if reserve is not None:
+        reserve(cost)
     frames = _frames_note(image)
     # Pillow turns a TIFF upright while loading it; a PNG may state its orientation after the pixels.
     turned = _orientation(image) if image.format == "TIFF" else 1

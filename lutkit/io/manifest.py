@@ -1,14 +1,13 @@
 """Dataset manifests: what a dataset is to be, as TOML, read strictly and written back whole.
 
-Owns the nouns `Manifest` and its parts. An unknown key or a wrong type is an error that names the key and
-the nearest known one: a misspelled option must never be ignored.
+Owns the noun `Manifest`. An unknown key is an error that names the nearest known one, never ignored.
 """
 
 import dataclasses
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type_hints
@@ -16,13 +15,14 @@ from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type
 import tomli_w
 
 from lutkit.distort.draws import Range
-from lutkit.distort.sampling import DamageSettings
+from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
 
 Shares: TypeAlias = tuple[tuple[str, float], ...]
 
 KINDS = ("distort", "enhance", "distort+enhance")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_IS_TOML = "a manifest is a TOML file; photos are named with --images"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Manifest:
         crop: `center`, or `random` (where a sample's square lies is drawn).
         codec: `jpeg` (4:4:4), `png` or `webp` (both lossless).
         quality: of JPEG, 1..100.
-        store: `pixels`, or `recipe`, which leaves the input to be replayed.
+        store: `pixels`, or `recipe`, which leaves the input to be replayed; needs a lossless codec.
         images: where photographs come from.
         splits: shares of samples and of photographs, by name; scaled to sum 1.
         kinds: shares of `distort`, `enhance` and `distort+enhance` pairs; scaled to sum 1.
@@ -93,6 +93,7 @@ class Manifest:
     looks: Looks = field(default_factory=Looks)
 
     def __post_init__(self) -> None:
+        _require(self.images.source != "", "images.source", "a folder, a glob, a list, tars or 'sample'", "")
         _require(self.n >= 1, "n", "1 or more", self.n)
         _require(0 <= self.seed < 2**63, "seed", "0 or above", self.seed)
         _require(8 <= self.size_px <= 4096, "size_px", "8..4096 pixels", self.size_px)
@@ -105,19 +106,19 @@ class Manifest:
             _require(bool(_NAME.fullmatch(name)), "splits", "lower-case letters, digits and _", name)
         _require_shares("kinds", self.kinds)
         for name, _ in self.kinds:
-            _require(name in KINDS, "kinds", ", ".join(KINDS), name)
+            if name not in KINDS:
+                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=_nearest(name, KINDS))
+        if self.store == "recipe" and self.codec == "jpeg":
+            what = "a recipe replayed on a JPEG target is not the input that was judged"
+            raise ManifestError(what, remedy="use png or webp")
         graded = any(share > 0 and name != "distort" for name, share in self.kinds)
         if self.store == "recipe" and graded:
-            raise ManifestError(
-                "store = 'recipe' leaves out the input, which cannot be replayed from a graded target",
-                remedy="store pixels, or make distort pairs only",
-            )
+            what = "store = 'recipe' leaves out the input, which cannot be replayed from a graded target"
+            raise ManifestError(what, remedy="store pixels, or make distort pairs only")
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest file.
-
-    Paths in it are relative to the file's folder.
+    """Read a manifest file; paths in it are relative to the file's folder.
 
     Raises:
         ManifestError: no such file, not TOML, an unknown key, a wrong type, or a value out of its range.
@@ -125,7 +126,8 @@ def read_manifest(path: Path) -> Manifest:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"cannot be read: {error}", where=str(path)) from None
+        reason = (error.strerror or error) if isinstance(error, OSError) else "not text"
+        raise ManifestError(f"cannot be read: {reason}", where=str(path), remedy=_IS_TOML) from None
     manifest = parse_manifest(text, str(path))
     folder = path.resolve().parent
     return dataclasses.replace(
@@ -143,12 +145,14 @@ def parse_manifest(text: str, where: str) -> Manifest:
     except tomllib.TOMLDecodeError as error:
         raise ManifestError(f"not TOML: {error}", where=where) from None
     data.pop("recorded", None)
+    if "damage_luts" in data:
+        raise ManifestError("unknown key 'damage_luts'", where=where, remedy="write path under [damage]")
+    if data.get("store") == "recipe":
+        data.setdefault("codec", "png")
+    # [damage] path reads better in a file than a key of its own beside the table.
     damage = data.get("damage")
-    if isinstance(damage, dict):
-        # [damage] path reads better in a file than a key of its own beside the table.
-        table = cast("dict[str, object]", damage)
-        if "path" in table:
-            data["damage_luts"] = table.pop("path")
+    if isinstance(damage, dict) and "path" in damage:
+        data["damage_luts"] = cast("dict[str, object]", damage).pop("path")
     try:
         return cast("Manifest", _build(Manifest, data, ""))
     except ManifestError as error:
@@ -185,6 +189,11 @@ def _require_shares(name: str, shares: Shares) -> None:
     _require(sum(share for _, share in shares) > 0, name, "at least one share above 0", dict(shares))
 
 
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
 def _anchored(path: str, folder: Path) -> str:
     return path if path in ("", "sample") else str(folder / path)
 
@@ -207,9 +216,8 @@ def _build(kind: type[Any], data: Mapping[str, object], where: str) -> object:
     known = [part.name for part in dataclasses.fields(kind)]
     for key in data:
         if key not in known:
-            near = difflib.get_close_matches(key, [*known, "path"] if kind is DamageSettings else known, 1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ManifestError(f"unknown key {key!r}", where=where, remedy=remedy)
+            names = [*known, "path"] if kind is DamageSettings else known
+            raise ManifestError(f"unknown key {key!r}", where=where, remedy=_nearest(key, names))
     values = {key: _typed(hints[key], value, f"{where}{key}") for key, value in data.items()}
     try:
         return kind(**values)

@@ -74,16 +74,16 @@ def choose_scale(image: ImageFile.ImageFile, at_least_px: int) -> int:
     return scale
 
 
-def require_affordable(
-    image: ImageFile.ImageFile, size: tuple[int, int], scale: int, file_bytes: int
-) -> None:
-    """Refuse what would take too much memory or time to decode.
+def require_affordable(image: ImageFile.ImageFile, size: tuple[int, int], scale: int, file_bytes: int) -> int:
+    """Estimate the bytes that decoding takes, and refuse what would take too much memory or time.
 
     Args:
         image: opened, a JPEG already told its scale.
         size: width and height as stored, which the reason names.
         scale: as `choose_scale` gave it.
         file_bytes: what the file itself takes.
+    Returns:
+        The estimate, the file included.
     Raises:
         ImageError: "too large: W x H".
     """
@@ -98,3 +98,4 @@ def require_affordable(
         cost += 2 * area * len(image.getbands())  # every coefficient is kept until the last scan
     if cost > _MOST_BYTES or area > _MOST_PX:
         raise ImageError(f"too large: {size[0]} x {size[1]}")
+    return cost

@@ -16,7 +16,7 @@ def value_and_jacobian(lut: Lut, colors: FloatArray) -> tuple[FloatArray, FloatA
 
     Args:
         lut: a LUT or a chain.
-        colors: (n, 3) float64; clamped to the domain, where the slope is that of the cell inside.
+        colors: (n, 3) float64; clamped to the domain, beyond which the slope is 0.
     Returns:
         Values (n, 3), not clamped, and Jacobians (n, 3, 3) with [n, i, j] = d out_i / d in_j.
     """
@@ -53,10 +53,15 @@ def _stage_fold_share(stage: Lut1D | Lut3D) -> float:
 
 @compiled
 def _place(value: float, low: float, high: float, size: int) -> tuple[int, float, float]:
+    """The cell, the fraction within it, and the slope of the place: none where the value was clamped."""
     scale = (size - 1) / (high - low)
-    at = min(max((value - low) * scale, 0.0), size - 1.0)
+    at = (value - low) * scale
+    # Tables are float32: what one stage gives lies within its rounding of the next one's domain.
+    beyond = 1e-6 * size
+    slope = scale if -beyond <= at <= size - 1 + beyond else 0.0
+    at = min(max(at, 0.0), size - 1.0)
     cell = min(int(at), size - 2)
-    return cell, at - cell, scale
+    return cell, at - cell, slope
 
 
 @compiled

@@ -109,9 +109,9 @@ def _lost(colors: FloatArray, values: FloatArray, slopes: FloatArray) -> tuple[f
         spread = 0.0
         newly = False
         for i in range(3):
-            # Below half a code value all rounds to 0, from 254.5 on to 255.
+            # Up to half a code value all rounds to 0, beyond 254.5 to 255: halves go to the even code.
             newly |= values[n, i] * 255 <= 0.5 < colors[n, i] * 255
-            newly |= values[n, i] * 255 >= 254.5 > colors[n, i] * 255
+            newly |= values[n, i] * 255 > 254.5 > colors[n, i] * 255
             lost[i] = min(max(values[n, i], 0.0), 1.0) - values[n, i]
             for j in range(3):
                 spread += inverse[i, j] * inverse[i, j]

@@ -10,8 +10,8 @@ from lutkit.io.images import encode_image
 from lutkit.io.sources import read_bytes
 from lutkit.pipeline.plan import photo_candidates, sample_number
 from lutkit.pipeline.sample import make_pair, metadata_json, prepare_target
-from lutkit.pipeline.shard import none_usable
 from lutkit.pipeline.synth import SynthPlan
+from lutkit.pipeline.usable import none_usable
 
 _PROBES = 48
 _WARM_UP = 8
@@ -70,7 +70,7 @@ def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> int:
         except ImageError as error:
             failed[photo] = error.what
     if target is None:
-        raise none_usable(plan.photos, split, failed.values())
+        raise none_usable(plan.photos, failed.values())
     pair = make_pair(target, manifest, plan.libraries, number)
     pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
     size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)

@@ -7,9 +7,8 @@ time, a host or an absolute path. Must not know what samples are made of.
 
 import errno
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
 
 from lutkit.errors import DatasetError
@@ -74,30 +73,26 @@ def require_ours(folder: Path) -> None:
 
 
 def freeze(path: Path, text: str, remedy: str) -> None:
-    """Write `text` to `path` for good: the first run writes it, later ones must come with the same.
+    """Write a list of sources to `path` for good: the first run writes it, later ones come with the same.
 
     Args:
         path: where it stands, `sources.tsv` say.
-        text: what this run has; lines end with a newline.
+        text: what this run has: lines that end with a newline, each source's name before its first tab.
         remedy: what to do where the two differ.
     Raises:
-        DatasetError: the file is there and differs; the first line that does is named.
+        DatasetError: the file is there and differs; how many sources do, and one of each, are named.
         OSError: from the system.
     """
     if not path.exists():
         write_whole(path, text.encode())
         return
-    then = path.read_bytes().decode(errors="replace").splitlines()
-    now = text.splitlines()
-    pairs = enumerate(zip_longest(then, now, fillvalue="nothing"), start=1)
-    differing = [(number, old, new) for number, (old, new) in pairs if old != new]
-    if differing:
-        number, old, new = differing[0]
-        more = f" ({len(differing) - 1} more lines differ)" if len(differing) > 1 else ""
-        raise DatasetError(f"was {old!r}, is {new!r} now{more}", where=f"{path}:{number}", remedy=remedy)
+    then = path.read_bytes().decode(errors="replace")
+    if then != text:
+        what = f"other sources than before: {_changes(_lines_by_name(then), _lines_by_name(text))}"
+        raise DatasetError(what, where=str(path), remedy=remedy)
 
 
-def write_rejects(folder: Path, records: Iterable[Record]) -> tuple[Reject, ...]:
+def write_rejects(folder: Path, records: Iterable[Record], more: Iterable[Reject] = ()) -> tuple[Reject, ...]:
     """Write `rejects.jsonl`: every source that some shard could not use, and why, one line a source.
 
     Where there is none, there is no file.
@@ -105,13 +100,15 @@ def write_rejects(folder: Path, records: Iterable[Record]) -> tuple[Reject, ...]
     Args:
         folder: the dataset folder.
         records: of all shards; a source that several rejected counts once, with its first reason.
+        more: rejects from before there were shards.
     Returns:
         What was written, sorted by the path's bytes.
     Raises:
         OSError: from the system.
     """
     reasons: dict[str, str] = {}
-    for reject in sorted((r for record in records for r in record.rejects), key=_reject_order):
+    met = [reject for record in records for reject in record.rejects]
+    for reject in sorted([*met, *more], key=_reject_order):
         reasons.setdefault(reject.path, reject.reason)
     path = folder / REJECTS_NAME
     if reasons:
@@ -120,6 +117,23 @@ def write_rejects(folder: Path, records: Iterable[Record]) -> tuple[Reject, ...]
     else:
         path.unlink(missing_ok=True)
     return tuple(Reject(p, r) for p, r in reasons.items())
+
+
+def _lines_by_name(text: str) -> dict[str, str]:
+    return {line.partition("\t")[0]: line for line in text.splitlines()}
+
+
+def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    kinds = {
+        "added": [name for name in now if name not in then],
+        "removed": [name for name in then if name not in now],
+        "changed": [name for name in then if name in now and now[name] != then[name]],
+    }
+    return ", ".join(f"{len(names)} {kind}{_first_of(names)}" for kind, names in kinds.items())
+
+
+def _first_of(names: list[str]) -> str:
+    return f" ({names[0]}{', ...' if len(names) > 1 else ''})" if names else ""
 
 
 def _reject_order(reject: Reject) -> tuple[bytes, str]:

@@ -5,13 +5,14 @@ Everything here is a pure function of the bytes, the manifest, the LUT libraries
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.difference import delta_e_2000
+from lutkit.color.difference import delta_e_2000, mean_delta_e_2000
 from lutkit.color.lab import srgb_to_lab
 from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
 from lutkit.color.srgb import FloatArray
@@ -24,9 +25,10 @@ from lutkit.io.images import decoded_box, join_notes, read_photo
 from lutkit.io.luts import LutFile
 from lutkit.io.manifest import Manifest
 from lutkit.io.resize import center_box, is_enlarged, resize_crop
+from lutkit.lut.algebra import blend
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.model import Lut, Lut1D
+from lutkit.lut.model import Lut
 from lutkit.lut.quality import Verdict, clipped_share, judge
 
 Pixels = npt.NDArray[np.uint8]
@@ -54,8 +56,7 @@ class Libraries:
 class Target:
     """A photograph, cropped and resized: `pixels` (size, size, 3), and what is recorded of its source.
 
-    `codes` (n, 3) are its pixels on the grid; `colors` the same 0..1 and `lab` in CIELAB. `decoded_pixels`
-    is how many pixels were decoded to get there.
+    `codes` (n, 3) are its pixels on the grid; `colors` the same 0..1 and `lab` in CIELAB.
     """
 
     pixels: Pixels
@@ -64,7 +65,6 @@ class Target:
     codes: Pixels
     colors: FloatArray
     lab: FloatArray
-    decoded_pixels: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class Pair:
     metadata: dict[str, object]
 
 
-def prepare_target(data: bytes, path: str, manifest: Manifest, number: int) -> Target:
+def prepare_target(
+    data: bytes, path: str, manifest: Manifest, number: int, reserve: Callable[[int], None] | None = None
+) -> Target:
     """Decode a photograph and cut the sample's square out of it.
 
     Args:
@@ -85,10 +87,18 @@ def prepare_target(data: bytes, path: str, manifest: Manifest, number: int) -> T
         path: what the sample records as `source.path`.
         manifest: size and crop.
         number: the sample's number, which a random crop is drawn from.
+        reserve: called before decoding, with the bytes that it is reckoned to take.
     Raises:
         ImageError: the photograph cannot be used.
     """
-    photo = read_photo(data, at_least_px=manifest.size_px)
+    # A random crop is a part of the photo, and that part has to be sharp.
+    share = 1.0 if manifest.crop == "center" else MIN_CROP_SHARE
+    photo = read_photo(
+        data,
+        at_least_px=math.ceil(manifest.size_px / share),
+        smallest_px=-(-manifest.size_px // 2),
+        reserve=reserve,
+    )
     if manifest.crop == "center":
         box = center_box(photo.width, photo.height)
     else:
@@ -103,8 +113,7 @@ def prepare_target(data: bytes, path: str, manifest: Manifest, number: int) -> T
         "height": photo.height,
         "notes": join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else ""),
     }
-    decoded = photo.pixels.shape[0] * photo.pixels.shape[1]
-    return Target(pixels, source, box, codes, colors, srgb_to_lab(colors), decoded)
+    return Target(pixels, source, box, codes, colors, srgb_to_lab(colors))
 
 
 def make_pair(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> Pair:
@@ -184,11 +193,10 @@ def _grid_mask(layer: BakedLayer) -> npt.NDArray[np.float32]:
 
 
 def _judge_look(lut: Lut, strength: float, target: Target) -> tuple[float, Verdict]:
-    values, _ = value_and_jacobian(lut, PALETTE_SRGB)
-    blended = np.clip(PALETTE_SRGB + strength * (values - PALETTE_SRGB), 0, 1)
-    severity = float(delta_e_2000(PALETTE_LAB, srgb_to_lab(blended)).mean())
-    weights = np.full(len(target.colors), strength, np.float32)
-    return rounded(severity), judge(target.colors, [(Lut1D.identity(2), None), (lut, weights)])
+    graded = blend(lut, strength)
+    values, _ = value_and_jacobian(graded, PALETTE_SRGB)
+    severity = mean_delta_e_2000(PALETTE_LAB, values, linear=False)
+    return rounded(severity), judge(target.colors, [(graded, None)])
 
 
 def _compare(damaged: Pixels, graded: Pixels, target: Target, kind: str) -> dict[str, object]:

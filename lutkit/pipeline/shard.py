@@ -1,11 +1,11 @@
 """One shard of pairs: photographs in, a tar and its record out, the same bytes wherever it is built."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lutkit.errors import ImageError, SourceError
+from lutkit.errors import ImageError
 from lutkit.io.images import CODEC_SUFFIX, encode_image
 from lutkit.io.manifest import Manifest
 from lutkit.io.sources import PhotoList, read_bytes
@@ -13,9 +13,12 @@ from lutkit.io.tars import Sample, write_shard
 from lutkit.pipeline.plan import ShardTask, photo_candidates, sample_key, sample_number
 from lutkit.pipeline.records import Record, Reject, shard_path, write_record
 from lutkit.pipeline.sample import Libraries, Pair, Target, make_pair, metadata_json, prepare_target
+from lutkit.pipeline.usable import none_usable
 
-# What a worker may spend on photographs: those it keeps in case they come again, and decoding the largest.
-_PHOTO_BYTES = 128_000_000
+# What a worker may spend on photographs: those it keeps in case they come again, and decoding the next. With
+# some 170 MB for the interpreter and compiled code it stays within 350.
+_PHOTO_BYTES = 160_000_000
+_KEPT_BYTES = 128_000_000
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,6 @@ class _Photograph:
 
     target: Target
     encoded: bytes
-    decoding_bytes: int
 
     @property
     def kept_bytes(self) -> int:
@@ -90,23 +92,28 @@ class _Kept:
     job: SynthJob | None = None
     photographs: dict[int, _Photograph] = field(default_factory=lambda: dict[int, _Photograph]())
     kept_bytes: int = 0
-    decoding_bytes: int = 0
 
     def find(self, job: SynthJob, number: int) -> _Photograph | None:
         """The photograph of that number, if it is kept; those of another job are let go."""
         if self.job is not job:
-            self.job, self.photographs, self.kept_bytes, self.decoding_bytes = job, {}, 0, 0
+            self.job, self.photographs, self.kept_bytes = job, {}, 0
         found = self.photographs.pop(number, None)
         if found is not None:
             self.photographs[number] = found  # the last to be let go
         return found
 
     def keep(self, number: int, photograph: _Photograph) -> None:
-        """Keep a photograph, and let the oldest go where memory would run out."""
-        self.decoding_bytes = max(self.decoding_bytes, photograph.decoding_bytes)
+        """Keep a photograph, in place of the oldest where there are too many."""
         self.photographs[number] = photograph
         self.kept_bytes += photograph.kept_bytes
-        while self.kept_bytes + self.decoding_bytes > _PHOTO_BYTES and self.photographs:
+        self._shrink_to(_KEPT_BYTES)
+
+    def make_room(self, decoding_bytes: int) -> None:
+        """Let the oldest go until decoding has the memory that it is reckoned to take."""
+        self._shrink_to(_PHOTO_BYTES - decoding_bytes)
+
+    def _shrink_to(self, most: int) -> None:
+        while self.kept_bytes > most and self.photographs:
             self.kept_bytes -= self.photographs.pop(next(iter(self.photographs))).kept_bytes
 
 
@@ -124,27 +131,16 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
             continue
         try:
             data = read_bytes(job.photos.root, ref)
-            target = prepare_target(data, ref.path, manifest, sample_number(split, i))
+            target = prepare_target(data, ref.path, manifest, sample_number(split, i), _kept.make_room)
         except ImageError as error:
             rejects[ref.path] = error.what
             continue
         encoded = encode_image(target.pixels, manifest.codec, manifest.quality)
-        photograph = _Photograph(target, encoded, len(data) + 3 * target.decoded_pixels)
+        photograph = _Photograph(target, encoded)
         if manifest.crop == "center":
             _kept.keep(number, photograph)
         return photograph
-    raise none_usable(job.photos, split, rejects.values())
-
-
-def none_usable(photos: PhotoList, split: str, reasons: Iterable[str]) -> SourceError:
-    """The error of a split all of whose photographs failed, each for one of `reasons`."""
-    counts = Counter(reason.partition(":")[0] for reason in reasons)
-    shown = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
-    return SourceError(
-        f"none of the {counts.total()} photographs of split {split!r} can be used: {shown}",
-        where=str(photos.root),
-        remedy="give others",
-    )
+    raise none_usable(job.photos, rejects.values())
 
 
 def _count(pair: Pair, totals: Counter[str]) -> None:

@@ -1,12 +1,23 @@
 """Baking and damaging against direct evaluation in float64."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
-from lutkit.distort.bake import apply_layers, bake, bake_layer, damage
+from lutkit.distort.bake import (
+    BETWEEN_SIZE,
+    CUBE_SIZE,
+    CURVE_SIZE,
+    apply_layers,
+    bake,
+    bake_layer,
+    damage,
+)
 from lutkit.distort.camera_matrix import CameraMatrix
+from lutkit.distort.channel_gamma import ChannelGamma
 from lutkit.distort.coloured_light import ColouredLight
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.film_fade import FilmFade
@@ -14,9 +25,12 @@ from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.illuminant import Illuminant
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.mask import Mask, mask_values
+from lutkit.distort.range_mismatch import RangeMismatch
 from lutkit.distort.recipe import Layer, Recipe
-from lutkit.distort.sampling import DamageSettings, sample_recipe
+from lutkit.distort.sampling import sample_recipe
 from lutkit.distort.saturation import Saturation
+from lutkit.distort.settings import DamageSettings
+from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError, RecipeError
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
@@ -65,12 +79,22 @@ def _baked(layer, colours):
     return value_and_jacobian(bake_layer(layer), colours)[0]
 
 
-def test_a_layer_bakes_to_as_little_as_it_needs():
-    kinds = [type(layer.lut) for recipe in RECIPES[:3] for layer in bake(recipe)]
-    assert kinds == [Lut1D, LutChain, Lut3D]
-    shaper, cube = bake(RECIPES[1])[0].lut.stages
-    assert isinstance(shaper, Lut1D)
-    assert isinstance(cube, Lut3D)
+def _stages(layer):
+    lut = bake_layer(layer)
+    stages = lut.stages if isinstance(lut, LutChain) else (lut,)
+    return [stage.size if isinstance(stage, Lut1D) else stage.sizes for stage in stages]
+
+
+def test_a_layer_bakes_to_what_holds_it_exactly():
+    matrix, curve = Saturation(0.5), ChannelGamma((0.5, 1.1, 1.7))
+    field = SmoothField((0.01,) * 192, 1.0)
+    assert _stages(Layer((curve,))) == [CURVE_SIZE]
+    # To linear light, the matrix, back again; what is per-channel goes into the curves on the way.
+    assert _stages(Layer((matrix,))) == [CURVE_SIZE, (2, 2, 2), BETWEEN_SIZE]
+    assert _stages(Layer((curve, matrix, RangeMismatch(0.5)))) == [CURVE_SIZE, (2, 2, 2), BETWEEN_SIZE]
+    assert _stages(Layer((HueRotation(9.0),))) == [(2, 2, 2)]
+    assert _stages(Layer((field,))) == [(CUBE_SIZE,) * 3]
+    assert _stages(Layer((curve, field))) == [CURVE_SIZE, (CUBE_SIZE,) * 3]
     assert bake(Recipe()) == ()
     assert [layer.mask for layer in bake(RECIPES[5])] == [None, LAMP.mask, NEON.mask]
 
@@ -80,10 +104,18 @@ def test_curves_cost_8_bit_images_nothing():
     np.testing.assert_allclose(_baked(CURVES, codes), _direct(CURVES, codes), rtol=0, atol=1e-6)
 
 
-def test_a_shaper_reaches_black_and_white_of_its_cube():
-    shaper, cube = bake_layer(SHAPED).stages
-    np.testing.assert_allclose(cube.domain_min, shaper.table.min(axis=0), atol=1e-7)
-    np.testing.assert_allclose(cube.domain_max, shaper.table.max(axis=0), atol=1e-7)
+def test_each_stage_reaches_as_far_as_the_one_before():
+    stages = bake_layer(Layer((ChannelGamma((0.5, 1.1, 1.7)), Saturation(1.8), RangeMismatch(-0.5)))).stages
+    for before, after in itertools.pairwise(stages):
+        flat = before.table.reshape(-1, 3)
+        assert (np.array(after.domain_min) <= flat.min(axis=0) + 1e-7).all()
+        assert (np.array(after.domain_max) >= flat.max(axis=0) - 1e-7).all()
+
+
+def test_black_lies_on_a_row_of_the_curves_behind_a_matrix():
+    # Gammas below 1 are steepest there: between two rows black would come out grey.
+    layer = Layer((CameraMatrix((-0.3, 0.1, 0.2, -0.2, 0.1, -0.3)), ChannelGamma((0.4, 0.5, 0.6))))
+    np.testing.assert_allclose(_baked(layer, np.zeros((1, 3))), 0, atol=2e-3)
 
 
 def test_a_lamp_without_any_blue_still_bakes():

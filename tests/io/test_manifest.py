@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit.distort.recipe import FAMILIES
-from lutkit.distort.sampling import DEFAULT_SHARES, DamageSettings
+from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.io.manifest import (
     KINDS,
@@ -47,7 +47,7 @@ manifests = st.builds(
     crop=st.sampled_from(["center", "random"]),
     codec=st.sampled_from(["jpeg", "png", "webp"]),
     quality=st.integers(1, 100),
-    images=st.builds(Images, texts, texts),
+    images=st.builds(Images, texts.filter(bool), texts),
     splits=tables(st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)),
     kinds=tables(st.sampled_from(KINDS)),
     damage=st.builds(
@@ -145,6 +145,9 @@ def test_every_setting_of_the_default_manifest_is_explained():
         ("[splits]\n", "splits is at least one share above 0"),
         ("[splits]\n'a b' = 1", "lower-case letters, digits and _, not 'a b'"),
         ("n = 1\nn = 2", "x.toml: not TOML: "),
+        ("damage_luts = 'x'", "x.toml: unknown key 'damage_luts'; write path under [damage]"),
+        ("[kinds]\nenhnce = 1", "x.toml [kinds]: unknown kind 'enhnce'; did you mean 'enhance'?"),
+        ("[images]\nsource = ''", "x.toml: images.source is a folder, a glob, a list, tars"),
     ],
 )
 def test_what_is_wrong_is_named(text, message):
@@ -165,12 +168,13 @@ def test_whole_numbers_will_do_for_shares():
         {"codec": "gif"}, {"crop": "left"}, {"store": "both"}, {"splits": ()}, {"kinds": ()},
         {"splits": (("a", 1.0), ("a", 2.0))}, {"splits": (("a.b", 1.0),)}, {"splits": (("a-b", 1.0),)},
         {"kinds": (("undo", 1.0),)}, {"splits": (("a", float("inf")),)},
-        {"store": "recipe", "kinds": (("distort+enhance", 1.0),)},
+        {"store": "recipe", "codec": "jpeg"}, {"images": {"source": ""}},
+        {"store": "recipe", "codec": "png", "kinds": (("distort+enhance", 1.0),)},
     ],
 )  # fmt: skip
 def test_values_that_mean_nothing_are_refused(changes):
     with pytest.raises(ManifestError):
-        Manifest(**changes)
+        Manifest(**{name: Images(**v) if name == "images" else v for name, v in changes.items()})
 
 
 def test_paths_are_relative_to_the_manifest_s_folder(tmp_path):

@@ -16,8 +16,9 @@ from lutkit.distort.exposure import Exposure
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import Layer, Recipe
-from lutkit.distort.sampling import DamageSettings, draw_wanted, draws
+from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.distort.saturation import Saturation
+from lutkit.distort.settings import DamageSettings
 from lutkit.lut.apply import apply
 from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge
 

@@ -118,9 +118,17 @@ def test_lattice_points_and_what_lies_outside(lut):
     values, slopes = value_and_jacobian(lut, np.stack([low, low - 3, high, high + 3]))
     np.testing.assert_array_equal(values[0], values[1])
     np.testing.assert_array_equal(values[2], values[3])
-    np.testing.assert_array_equal(slopes[0], slopes[1])
-    np.testing.assert_array_equal(slopes[2], slopes[3])
+    # What was clamped is lost: it moves nothing. On the bounds themselves the cell inside speaks.
+    np.testing.assert_array_equal(slopes[[1, 3]], 0)
     assert np.isfinite(slopes).all()
+    assert (np.abs(slopes[[0, 2]]).sum(axis=(1, 2)) > 0).all()
+
+
+def test_a_hair_beyond_the_domain_is_rounding_and_no_loss():
+    cube = Lut3D(Lut3D.identity(5).table, (0.1, 0.1, 0.1), (0.9, 0.9, 0.9))
+    for distance, kept in ((1e-8, True), (1e-3, False)):
+        _, slopes = value_and_jacobian(cube, np.array([[0.1 - distance] * 3, [0.9 + distance] * 3]))
+        assert (np.abs(slopes).sum(axis=(1, 2)) > 0).all() == kept
 
 
 def test_arguments_are_left_alone():

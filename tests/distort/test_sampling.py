@@ -20,6 +20,7 @@ from lutkit.distort.sampling import (
     draw_wanted,
     draws,
     recipe_severity,
+    require_reachable,
     sample_recipe,
 )
 from lutkit.distort.settings import DEFAULT_SHARES
@@ -289,3 +290,28 @@ def test_an_unknown_family_is_refused():
         DamageSettings(families=(("glow", 1.0),))
     with pytest.raises(ManifestError, match="did you mean 'exposure'"):
         DamageSettings(families=(("exposures", 1.0),))
+
+
+def _alone(family, severity, **changes):
+    return DamageSettings(severity=severity, families=((family, 1.0),), **{"mixed_light": 0.0, **changes})
+
+
+def test_what_too_few_draws_reach_is_refused_beforehand():
+    with pytest.raises(ManifestError, match=r"1 of 200 draws reached 4; the strongest came to"):
+        require_reachable(0, _alone("range_mismatch", (2.0, 4.0)))
+
+
+def test_what_only_the_lossy_ranges_reach_is_reached_through_them():
+    settings = _alone("hue_rotation", (9.0, 12.0), lossy=0.0)
+    require_reachable(0, settings)
+    drawn = next(draws(0, 1, draw_wanted(0, 1, settings), settings))
+    assert 8.5 < drawn.severity < 12.5
+
+
+def test_the_order_in_which_shares_are_given_changes_nothing():
+    shares = (("exposure", 1.0), ("illuminant", 2.0), ("saturation", 0.0), ("tonal_tint", 1.0))
+    given, turned = DamageSettings(families=shares), DamageSettings(families=shares[::-1])
+    assert given == turned == DamageSettings(families=tuple(share for share in shares if share[1]))
+    assert [sample_recipe(5, i, settings=given) for i in range(9)] == [
+        sample_recipe(5, i, settings=turned) for i in range(9)
+    ]

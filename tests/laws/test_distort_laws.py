@@ -4,10 +4,9 @@ The damaged picture is saved, and the recipe inverted numerically from what was 
 Gauss-Newton search from several starting colours. Neither the verdict's slopes nor its error model are used.
 """
 
-import functools
-
 import numpy as np
 import pytest
+from inverting import best_inverse
 from PIL import Image
 
 from lutkit.color.palette import PALETTE_SRGB
@@ -19,12 +18,9 @@ from lutkit.distort.recipe import Layer, Recipe
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.distort.saturation import Saturation
 from lutkit.distort.settings import DamageSettings
-from lutkit.lut.apply import apply
 from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge
 
 SIDE = 16
-STEP = 2e-4
-STARTS = (None, 0.15, 0.5, 0.85)
 
 
 def _picture(index):
@@ -33,48 +29,6 @@ def _picture(index):
     moved = PALETTE_SRGB * 255 + rng.normal(0, 8, (3, 64, 3))
     codes = np.concatenate([PALETTE_SRGB * 255, moved.reshape(-1, 3)])
     return np.rint(np.clip(rng.permutation(codes), 0, 255)).astype(np.uint8).reshape(SIDE, SIDE, 3)
-
-
-def _forward(layers, weights, colours):
-    """The baked damage of colours (n, 3) as floats, each with its own weights."""
-    result = None
-    for layer, weight in zip(layers, weights, strict=True):
-        over = apply(colours.astype(np.float32), layer.lut, threads=1).astype(np.float64)
-        result = over if result is None else result + weight[:, None] * (over - result)
-    return result
-
-
-def _slopes(forward, colours, values):
-    slopes = np.empty((*colours.shape, 3))
-    for axis in range(3):
-        offset = STEP * np.eye(3)[axis] * np.where(colours[:, [axis]] > 0.5, -1, 1)
-        slopes[:, :, axis] = (forward(colours + offset) - values) / offset[:, [axis]]
-    return slopes
-
-
-def _search(forward, wanted, colours):
-    """Colours in the gamut whose damage is nearest to `wanted`, and how far it is off."""
-    damping = np.full(len(wanted), 1e-3)
-    off = wanted - forward(colours)
-    for _ in range(40):
-        slopes = _slopes(forward, colours, wanted - off)
-        normal = np.einsum("nki,nkj->nij", slopes, slopes) + damping[:, None, None] * np.eye(3)
-        steps = np.linalg.solve(normal, np.einsum("nki,nk->ni", slopes, off)[..., None])[..., 0]
-        tried = np.clip(colours + steps, 0, 1)
-        off_tried = wanted - forward(tried)
-        better = (off_tried**2).sum(axis=1) < (off**2).sum(axis=1)
-        colours, off = np.where(better[:, None], tried, colours), np.where(better[:, None], off_tried, off)
-        damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-8, 1e3)
-    return colours, (off**2).sum(axis=1)
-
-
-def _best_inverse(forward, wanted):
-    best, least = wanted, np.full(len(wanted), np.inf)
-    for start in STARTS:
-        colours, off = _search(forward, wanted, wanted if start is None else np.full_like(wanted, start))
-        nearer = off < least - 1e-9
-        best, least = np.where(nearer[:, None], colours, best), np.where(nearer, off, least)
-    return best
 
 
 def _round_trip(picture, recipe):
@@ -90,7 +44,7 @@ def _round_trip(picture, recipe):
         [(layer.lut, weight.astype(np.float32)) for layer, weight in zip(layers, weights, strict=True)],
     )
     saved = damage(picture, recipe).reshape(-1, 3) / 255.0
-    back = _best_inverse(functools.partial(_forward, layers, weights), saved)
+    back = best_inverse(layers, weights, saved)
     return verdict, -10 * np.log10(((back - colours) ** 2).mean())
 
 

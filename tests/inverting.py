@@ -1,0 +1,54 @@
+"""Damage undone without any knowledge of how it is judged: a damped Gauss-Newton search."""
+
+import functools
+
+import numpy as np
+
+from lutkit.lut.apply import apply
+
+STEP = 2e-4
+STARTS = (None, 0.15, 0.5, 0.85)
+
+
+def forward(layers, weights, colours):
+    """The baked damage of colours (n, 3) as floats, each with its own weights."""
+    result = None
+    for layer, weight in zip(layers, weights, strict=True):
+        over = apply(colours.astype(np.float32), layer.lut, threads=1).astype(np.float64)
+        result = over if result is None else result + weight[:, None] * (over - result)
+    return result
+
+
+def _slopes(forward, colours, values):
+    slopes = np.empty((*colours.shape, 3))
+    for axis in range(3):
+        offset = STEP * np.eye(3)[axis] * np.where(colours[:, [axis]] > 0.5, -1, 1)
+        slopes[:, :, axis] = (forward(colours + offset) - values) / offset[:, [axis]]
+    return slopes
+
+
+def _search(forward, wanted, colours):
+    """Colours in the gamut whose damage is nearest to `wanted`, and how far it is off."""
+    damping = np.full(len(wanted), 1e-3)
+    off = wanted - forward(colours)
+    for _ in range(40):
+        slopes = _slopes(forward, colours, wanted - off)
+        normal = np.einsum("nki,nkj->nij", slopes, slopes) + damping[:, None, None] * np.eye(3)
+        steps = np.linalg.solve(normal, np.einsum("nki,nk->ni", slopes, off)[..., None])[..., 0]
+        tried = np.clip(colours + steps, 0, 1)
+        off_tried = wanted - forward(tried)
+        better = (off_tried**2).sum(axis=1) < (off**2).sum(axis=1)
+        colours, off = np.where(better[:, None], tried, colours), np.where(better[:, None], off_tried, off)
+        damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-8, 1e3)
+    return colours, (off**2).sum(axis=1)
+
+
+def best_inverse(layers, weights, wanted):
+    """The colours (n, 3) that damage turns into `wanted`, searched for from several starts."""
+    damage = functools.partial(forward, layers, weights)
+    best, least = wanted, np.full(len(wanted), np.inf)
+    for start in STARTS:
+        colours, off = _search(damage, wanted, wanted if start is None else np.full_like(wanted, start))
+        nearer = off < least - 1e-9
+        best, least = np.where(nearer[:, None], colours, best), np.where(nearer, off, least)
+    return best

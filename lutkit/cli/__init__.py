@@ -4,15 +4,24 @@ Owns the entry point and exit codes. Commands load what they need when they run:
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from lutkit import __version__
 from lutkit.cli.synth import synth
 from lutkit.cli.verify import verify
 from lutkit.errors import LutkitError
 from lutkit.pipeline.stopping import Stopped
+
+
+class _Command(TyperCommand):
+    """A command whose usage line names DIR as DIR, where Typer may write {DIR}."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,20 +39,19 @@ app = typer.Typer(
       check every byte of it
 """,
 )
-app.command()(synth)
-app.command()(verify)
+# Extra names are let through, for the command to say what is wrong with them in one line.
+_EXTRA = {"allow_extra_args": True}
+app.command(cls=_Command, context_settings=_EXTRA)(synth)
+app.command(cls=_Command, context_settings=_EXTRA)(verify)
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="lutkit")
     except LutkitError as error:
         print(f"lutkit: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        _say_stopped()
-        sys.exit(130)
     except SystemExit as ended:
         if ended.code == 130:  # Typer's silent answer to Ctrl-C
             _say_stopped()
@@ -51,12 +59,12 @@ def main() -> None:
     except Stopped as stopped:
         _say_stopped()
         sys.exit(128 + stopped.signal_number)
-    except BrokenPipeError:
-        sys.exit(0)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(f"lutkit: {place}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)
+    finally:
+        _flush()
 
 
 @app.callback(invoke_without_command=True)
@@ -69,4 +77,15 @@ def _root(
 
 
 def _say_stopped() -> None:
-    print("lutkit: stopped; nothing is lost: the same command goes on where this one ended", file=sys.stderr)
+    goes_on = "the same command goes on with a dataset where this one ended; verify and --dry-run begin anew"
+    print(f"lutkit: stopped; {goes_on}", file=sys.stderr)
+
+
+def _flush() -> None:
+    """Now rather than at the interpreter's end, where a reader that has gone would change the exit code."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from lutkit.cli.console import close_stdout
+
+        close_stdout()

@@ -1,19 +1,20 @@
 """`lutkit synth`: photographs become a dataset of (input, target) pairs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from lutkit.errors import ManifestError
     from lutkit.io.manifest import Manifest
 
 HELP = """Turn photographs into a dataset of (input, target) pairs.
 
 Without MANIFEST, the default one that ships with lutkit is built; options
 given here win over it. SOURCE is a folder (searched recursively), a glob in
-quotes, a text list (a path a line), WebDataset tars, or `sample`: five photos
-that ship with scikit-image. A run that was stopped goes on with the same
+quotes, a text list (a path a line, and every one must be there), WebDataset
+tars, or `sample`: five photos that ship with scikit-image. A run that was stopped goes on with the same
 command; a larger --n on a finished dataset adds to it.
 
 \b
@@ -29,18 +30,37 @@ Examples:
   lutkit synth --n 50000 --images "in/*.tar" --field jpg
       photos from WebDataset tars
   lutkit synth --n 50000 --images PHOTOS --store recipe
-      targets and recipes only: half the bytes
+      lossless targets and recipes only: half the bytes of --codec png
+  lutkit synth --images PHOTOS --kinds distort=0.5,enhance=0.5 --looks LOOKS
+      half of the pairs graded with .cube files of your own
 """
 
-_STORE = "pixels, or recipe: the input is left out, for lutkit.pairs to replay.  [default: pixels]"
+_STORE = "pixels, or recipe: lossless, without the input, which lutkit.pairs replays.  [default: pixels]"
+_IMAGES = "Where the photos are.  [default: sample]"
+_KINDS = "Shares of distort, enhance, distort+enhance pairs.  [default: distort=1]"
+
+# How a key of the manifest is called on the command line.
+_OPTIONS = {
+    "n": "--n",
+    "seed": "--seed",
+    "size_px": "--size",
+    "codec": "--codec",
+    "quality": "--quality",
+    "store": "--store",
+    "crop": "--crop",
+    "splits": "--splits",
+    "kinds": "--kinds",
+    "images.source": "--images",
+}
 
 
 def synth(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
     manifest: Annotated[
-        Path | None, typer.Argument(metavar="[MANIFEST]", help="A TOML manifest.", show_default=False)
+        Path | None, typer.Argument(metavar="MANIFEST", help="A TOML manifest.", show_default=False)
     ] = None,
     n: Annotated[int | None, typer.Option("--n", "-n", help="How many pairs.  [default: 1000]")] = None,
-    images: Annotated[str | None, typer.Option(metavar="SOURCE", help="Where the photos are.")] = None,
+    images: Annotated[str | None, typer.Option(metavar="SOURCE", help=_IMAGES)] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The dataset folder.")] = Path("data/pairs"),
     seed: Annotated[int | None, typer.Option(help="Of every draw.  [default: 0]")] = None,
     size: Annotated[
@@ -56,6 +76,7 @@ def synth(  # noqa: D103  (its help text is set below)
     splits: Annotated[
         str | None, typer.Option(help="Shares of photos.  [default: train=0.9,val=0.05,test=0.05]")
     ] = None,
+    kinds: Annotated[str | None, typer.Option(help=_KINDS)] = None,
     field: Annotated[str | None, typer.Option(help="Of tars: the member to read, `jpg` say.")] = None,
     looks: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own enhancement LUTs.")] = None,
     damage_luts: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own damaging LUTs.")] = None,
@@ -67,6 +88,7 @@ def synth(  # noqa: D103  (its help text is set below)
     from lutkit.io.manifest import read_manifest
     from lutkit.io.shipped import shipped_folder
 
+    require_no_more(context.args, 1, "one manifest")
     path = manifest or shipped_folder("manifests") / "default.toml"
     options: dict[str, object] = {
         "n": n,
@@ -76,8 +98,9 @@ def synth(  # noqa: D103  (its help text is set below)
         "quality": quality,
         "store": store,
         "crop": crop,
-        "splits": None if splits is None else parse_splits(splits),
-        "images.source": images if images in (None, "sample") else str(Path.cwd() / images),
+        "splits": None if splits is None else parse_shares(splits, "--splits", "train=0.9,val=0.1"),
+        "kinds": None if kinds is None else parse_shares(kinds, "--kinds", "distort=0.5,enhance=0.5"),
+        "images.source": images if images in (None, "", "sample") else str(Path.cwd() / images),
         "images.field": field,
         "looks.path": None if looks is None else str(looks.absolute()),
         "damage_luts": None if damage_luts is None else str(damage_luts.absolute()),
@@ -93,24 +116,29 @@ synth.__doc__ = HELP
 
 
 def with_options(manifest: "Manifest", options: dict[str, object]) -> "Manifest":
-    """The manifest with options of the command line put in; they win."""
+    """The manifest with options of the command line put in; they win, and none may be without effect."""
     from dataclasses import replace
 
     from lutkit.errors import ManifestError
 
+    changes: dict[str, Any] = {}
     for name, value in options.items():
         table, _, key = name.rpartition(".")
-        try:
-            if table:
-                value = replace(getattr(manifest, table), **{key: value})
-            manifest = replace(manifest, **{table or key: value})
-        except ManifestError as error:
-            raise ManifestError(error.what, where="option", remedy=error.remedy) from None
-    return manifest
+        if table:
+            value = replace(changes.get(table) or getattr(manifest, table), **{key: value})
+        changes[table or key] = value
+    if changes.get("store", manifest.store) == "recipe" and manifest.codec == "jpeg":
+        changes.setdefault("codec", "png")
+    try:
+        asked = replace(manifest, **changes)
+    except ManifestError as error:
+        raise _as_option(error, options) from None
+    _require_effects(asked, options)
+    return asked
 
 
-def parse_splits(text: str) -> tuple[tuple[str, float], ...]:
-    """`train=0.9,val=0.1` as names and shares."""
+def parse_shares(text: str, option: str, example: str) -> tuple[tuple[str, float], ...]:
+    """`train=0.9,val=0.1` as names and shares; `option` is a plural, as in `--splits`."""
     from lutkit.errors import ManifestError
 
     shares: list[tuple[str, float]] = []
@@ -119,7 +147,43 @@ def parse_splits(text: str) -> tuple[tuple[str, float], ...]:
         try:
             shares.append((name.strip(), float(share)))
         except ValueError:
-            raise ManifestError(
-                f"{part!r} is no share of a split", where="--splits", remedy="write train=0.9,val=0.1"
-            ) from None
+            what = f"{part!r} is no share of a {option[2:-1]}"
+            raise ManifestError(what, where=option, remedy=f"write {example}") from None
     return tuple(shares)
+
+
+def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
+    """Refuse more names than a command takes: most often a pattern that the shell has filled in."""
+    from lutkit.errors import LutkitError
+
+    if extra:
+        found = f"{len(extra) + allowed} names where {expected} is expected"
+        raise LutkitError(found, remedy="put a pattern in quotes")
+
+
+def _as_option(error: "ManifestError", options: dict[str, object]) -> "ManifestError":
+    """Name the option rather than the manifest's key."""
+    kind = type(error)
+    for key, option in _OPTIONS.items():
+        if key in options and error.where == f"[{key}]":
+            return kind(error.what, where=option, remedy=error.remedy)
+        if key in options and error.what.startswith(f"{key} is "):
+            return kind(option + error.what.removeprefix(key), remedy=error.remedy)
+        if key in options and error.what.startswith(f"{key}."):
+            return kind(error.what.removeprefix(f"{key}."), where=option, remedy=error.remedy)
+    return kind(error.what, where=error.where or "options", remedy=error.remedy)
+
+
+def _require_effects(asked: "Manifest", options: dict[str, object]) -> None:
+    from lutkit.errors import ManifestError
+
+    kinds = {name for name, share in asked.kinds if share > 0}
+    damages = kinds != {"enhance"} and dict(asked.damage.families).get("library_lut", 0) > 0
+    if "looks.path" in options and kinds == {"distort"}:
+        remedy = "add --kinds distort=0.5,enhance=0.5"
+        raise ManifestError("no kind of pair uses looks", where="--looks", remedy=remedy)
+    if "damage_luts" in options and not damages:
+        remedy = "give it a share under [damage.families], and --kinds one of distort"
+        raise ManifestError("the family library_lut is never drawn", where="--damage-luts", remedy=remedy)
+    if "quality" in options and asked.codec != "jpeg":
+        raise ManifestError(f"the codec {asked.codec} has none", where="--quality", remedy="leave it out")

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from lutkit.cli.console import PlainConsole
 from lutkit.errors import LutkitError
 from lutkit.io.manifest import Manifest
 from lutkit.pipeline.engine import LocalEngine
@@ -25,7 +25,7 @@ from lutkit.pipeline.plan import MIN_PHOTOS_TO_SPLIT, SHARD_SAMPLES
 from lutkit.pipeline.records import Record
 from lutkit.pipeline.stopping import stopping
 from lutkit.pipeline.synth import SynthPlan, SynthResult, plan_synth, synth
-from lutkit.report.contact_sheet import write_contact_sheet
+from lutkit.report.contact_sheet import SHEET_NAME, write_contact_sheet
 from lutkit.report.loader import loader_lines
 from lutkit.report.wording import photos_text, size_text, time_text
 
@@ -40,8 +40,9 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
     guess = estimate(plan)
     gigabytes = guess.sample_bytes * manifest.n / 1e9
     minutes = guess.sample_s * manifest.n / min(workers, len(plan.tasks)) / 60
+    console = PlainConsole()
     if as_json:
-        print(
+        console.out(
             json.dumps(
                 {
                     "n": manifest.n,
@@ -59,7 +60,6 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
             )
         )
         return
-    console = Console()
     _say_sources(console, plan)
     table = Table(title="Plan", show_header=False, title_justify="left")
     table.add_row("pairs", f"{manifest.n:,} of {manifest.size_px} px, {manifest.codec}")
@@ -71,12 +71,13 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
     console.print(table)
     if guess.bands:
         console.print(_bands_table(guess.bands))
+        console.print("Of each sample the families first drawn; labels may have some drawn again.")
     _warn_few_shards(console, plan, workers)
 
 
 def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as_json: bool) -> None:
     """Build the dataset, showing how it goes."""
-    console = Console(quiet=quiet)
+    console = PlainConsole(quiet=quiet)
     with stopping():
         plan = plan_synth(manifest)
         workers = wanted_workers(workers)
@@ -85,14 +86,16 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
         start = time.monotonic()
         result = _run(plan, out, workers, console)
         spent = time.monotonic() - start
-        sheet = write_contact_sheet(out)
+        sheet = out / SHEET_NAME
+        if result.built or not sheet.exists():
+            write_contact_sheet(out)
     if as_json:
-        print(json.dumps(_as_json(plan, result, sheet)))
+        PlainConsole().out(json.dumps(_as_json(plan, result, sheet)))
     elif not quiet:
         _summarize(console, plan, result, spent)
-        console.print(f"Contact sheet: {sheet}", highlight=False, soft_wrap=True)
-        console.print("\nTo train on it:\n", highlight=False)
-        console.print(loader_lines(plan, out), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Contact sheet: {sheet}", soft_wrap=True)
+        console.print("\nTo train on it:\n")
+        console.print(loader_lines(plan, out), soft_wrap=True)
 
 
 def wanted_workers(asked: int | None) -> int:
@@ -103,7 +106,7 @@ def wanted_workers(asked: int | None) -> int:
     return asked or cores or 1
 
 
-def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthResult:
+def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> SynthResult:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -112,14 +115,14 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthRes
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=console.quiet, transient=True) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task(_FIRST_RUN, total=plan.manifest.n, rate="")
         started = time.monotonic()
         made = 0
 
         def on_start(there: int) -> None:
             if there:
-                console.print(f"{there:,} of {plan.manifest.n:,} pairs are there already.", highlight=False)
+                console.print(f"{there:,} of {plan.manifest.n:,} pairs are there already.")
             progress.update(bar, completed=there)
 
         def on_shard(record: Record) -> None:
@@ -132,30 +135,33 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: Console) -> SynthRes
         return synth(plan, out, LocalEngine(workers), on_start, on_shard)
 
 
-def _say_sources(console: Console, plan: SynthPlan) -> None:
+def _say_sources(console: PlainConsole, plan: SynthPlan) -> None:
     photos, n = len(plan.photos.photos), plan.manifest.n
     draws = f"{photos_text(photos)}, {n / photos:,.0f} draws each"
     if n < photos:
         draws = f"{photos_text(photos)}, {n:,} of them used"
     note = f": {SAMPLE_NOTE}" if plan.manifest.images.source == "sample" else ""
-    console.print(f"{draws}{note}.", highlight=False)
+    console.print(f"{draws}{note}.")
+    if plan.manifest.store == "recipe":
+        console.print(f"So that recipes replay to the bit: pictures are stored as {plan.manifest.codec}.")
     if photos < MIN_PHOTOS_TO_SPLIT and len(plan.manifest.splits) > 1:
         split = next(iter(plan.counts))
         console.print(
-            f"Fewer than {MIN_PHOTOS_TO_SPLIT} photos: all go to {split}; no photo may be in two splits.",
-            highlight=False,
+            f"Fewer than {MIN_PHOTOS_TO_SPLIT} photos: all go to {split}; no photo may be in two splits."
         )
+        return
+    for name in (name for name, share in plan.manifest.splits if share > 0 and name not in plan.members):
+        console.print(f"{name} has no photo: its share goes to the others.")
 
 
-def _warn_few_shards(console: Console, plan: SynthPlan, workers: int) -> None:
+def _warn_few_shards(console: PlainConsole, plan: SynthPlan, workers: int) -> None:
     if len(plan.tasks) < workers:
         console.print(
-            f"{len(plan.tasks)} of {workers} workers have work: a shard holds {SHARD_SAMPLES} pairs.",
-            highlight=False,
+            f"{len(plan.tasks)} of {workers} workers have work: a shard holds {SHARD_SAMPLES} pairs."
         )
 
 
-def _summarize(console: Console, plan: SynthPlan, result: SynthResult, spent: float) -> None:
+def _summarize(console: PlainConsole, plan: SynthPlan, result: SynthResult, spent: float) -> None:
     n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
     totals = _totals(result)
     table = Table(title="Done" if result.built else "Done already", show_header=False, title_justify="left")

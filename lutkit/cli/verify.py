@@ -18,20 +18,22 @@ Examples:
 
 
 def verify(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset folder.")],
     workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
 ) -> None:
     import json
 
-    from rich.console import Console
-
+    from lutkit.cli.console import PlainConsole
+    from lutkit.cli.synth import require_no_more
     from lutkit.cli.synth_screen import wanted_workers
     from lutkit.pipeline.engine import LocalEngine
     from lutkit.pipeline.stopping import stopping
     from lutkit.pipeline.verify import Checked
     from lutkit.pipeline.verify import verify as verify_folder
 
+    require_no_more(context.args, 1, "one folder")
     samples = 0
 
     def on_shard(checked: Checked) -> None:
@@ -40,19 +42,18 @@ def verify(  # noqa: D103  (its help text is set below)
 
     with stopping():
         faults = verify_folder(folder, LocalEngine(wanted_workers(workers)), on_shard)
-    console = Console()
+    console = PlainConsole()
     if as_json:
-        print(json.dumps({"samples": samples, "faults": [vars(fault) for fault in faults]}))
+        console.out(json.dumps({"samples": samples, "faults": [vars(fault) for fault in faults]}))
     elif faults:
         for fault in faults:
-            console.print(f"{fault.where}: {fault.what}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{fault.where}: {fault.what}", soft_wrap=True)
         console.print(
             f"{len(faults)} faults in {folder}; run the same `lutkit synth` again to rebuild the bad shards.",
-            highlight=False,
             soft_wrap=True,
         )
     else:
-        console.print(f"{samples:,} samples in {folder}: no faults.", highlight=False, soft_wrap=True)
+        console.print(f"{samples:,} samples in {folder}: no faults.", soft_wrap=True)
     if faults:
         raise typer.Exit(1)
 

@@ -56,15 +56,18 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
         The list. The root is the folder, the pattern's leading folders without wildcards, the list's or
         the tar's folder. Absolute paths in a text list stay absolute.
     Raises:
-        SourceError: nothing there, nothing found, something unreadable or damaged, a path twice.
+        SourceError: nothing there, nothing found, something unreadable or damaged, a path twice, a field
+            where there are no tars.
     """
     if source == "sample":
+        _require_no_field(field, source)
         return _sample()
     path = Path(source)
     if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for names that are too long or not allowed)
         return _folder(path, source, field)
     if os.path.isfile(path):  # noqa: PTH113
         if path.suffix.lower() == ".txt":
+            _require_no_field(field, source)
             return _text_list(path)
         if path.suffix.lower() == ".tar":
             return _tars(path.parent, [path.name], source, field)
@@ -74,6 +77,11 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
     if has_wildcards(source):
         return _pattern(source, field)
     raise SourceError("no such file or folder", where=source, remedy=_KINDS)
+
+
+def _require_no_field(field: str, source: str) -> None:
+    if field:
+        raise SourceError(f"no tars here, so no member {field!r}", where=source, remedy="leave out --field")
 
 
 def _listed(root: Path, refs: list[PhotoRef], where: str) -> PhotoList:
@@ -109,7 +117,7 @@ def _pattern(source: str, field: str) -> PhotoList:
     root = Path(start)
     if not root.is_dir():
         raise SourceError("no such folder", where=str(root), remedy=f"correct the pattern {source}")
-    found = walk(root, IMAGE_SUFFIXES | _TAR, pattern_depth(rest))
+    found = walk(root, IMAGE_SUFFIXES | _TAR, pattern_depth(rest), datasets=rest.lower().endswith(".tar"))
     return _files_or_tars(root, [(path, size) for path, size in found if matches(path, rest)], source, field)
 
 
@@ -117,6 +125,7 @@ def _files_or_tars(root: Path, found: list[tuple[str, int]], source: str, field:
     """Photos where there are any; otherwise what lies in the tars."""
     photos = [PhotoRef(shown_path(path), size) for path, size in found if not path.lower().endswith(".tar")]
     if photos or not found:
+        _require_no_field(field if photos else "", source)
         return _listed(root, photos, source)
     return _tars(root, [path for path, _ in found], source, field)
 

@@ -13,12 +13,17 @@ from typing import TypeAlias
 from lutkit.errors import SourceError
 
 FoundFile: TypeAlias = tuple[str, int]  # path below the root, POSIX; size in bytes
-_Wanted: TypeAlias = tuple[frozenset[str], int | None]  # suffixes, depth
+_Wanted: TypeAlias = tuple[frozenset[str], int | None, bool]  # suffixes, depth, datasets
+
+# What tells a dataset of ours: its contact sheet, say, is no photo.
+_DATASET = frozenset(("manifest.toml", "records"))
 
 _MAGIC = re.compile(r"[*?\[]")
 
 
-def walk(root: Path, suffixes: frozenset[str], depth: int | None = None) -> Iterator[FoundFile]:
+def walk(
+    root: Path, suffixes: frozenset[str], depth: int | None = None, *, datasets: bool = False
+) -> Iterator[FoundFile]:
     """The files below `root` whose suffix is one of `suffixes`.
 
     Names that begin with a dot are passed over. Links are followed, but no folder is entered twice, and
@@ -28,6 +33,7 @@ def walk(root: Path, suffixes: frozenset[str], depth: int | None = None) -> Iter
         root: where to start; it is entered even where its own name begins with a dot.
         suffixes: lower-case, without the dot; a name's case does not matter.
         depth: how many levels of names to go down; None for all.
+        datasets: whether to look into datasets of ours, too, that lie below the root.
     Yields:
         (path, size) in no order to rely on; the size of a link to nothing is 0.
     Raises:
@@ -35,11 +41,11 @@ def walk(root: Path, suffixes: frozenset[str], depth: int | None = None) -> Iter
     """
     entered: set[tuple[int, int]] = set()
     links: list[str] = []
-    yield from _walk_from(root, "", (suffixes, depth), entered, links)
+    yield from _walk_from(root, "", (suffixes, depth, datasets), entered, links)
     while links:
         # Real folders are all entered by now; the first name of any other wins.
         links.sort(reverse=True)
-        yield from _walk_from(root, links.pop(), (suffixes, depth), entered, links)
+        yield from _walk_from(root, links.pop(), (suffixes, depth, datasets), entered, links)
 
 
 def fixed_part(pattern: str) -> tuple[str, str]:
@@ -81,13 +87,16 @@ def _walk_from(
     root: Path, start: str, wanted: _Wanted, entered: set[tuple[int, int]], links: list[str]
 ) -> Iterator[FoundFile]:
     """Walk real folders from `start`, its own link followed; other links to folders go to `links`."""
-    suffixes, depth = wanted
+    suffixes, depth, datasets = wanted
     pending = [start]
     while pending:
         folder = pending.pop()
         below = folder and f"{folder}/"
         deeper = depth is None or below.count("/") + 1 < depth
-        for entry in _listed(root, folder, entered):
+        entries = _listed(root, folder, entered)
+        if folder and not datasets and {entry.name for entry in entries} >= _DATASET:
+            continue
+        for entry in entries:
             name, path = entry.name, below + entry.name
             if name.startswith("."):
                 continue

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lutkit.io.atomic import write_whole
 from lutkit.io.images import encode_image
+from lutkit.pipeline.index import read_dataset_json
 from lutkit.pipeline.pairs import pairs
 
 SHEET_NAME = "contact-sheet.png"
@@ -43,9 +44,12 @@ def write_contact_sheet(folder: Path) -> Path:
     """
     found = pairs(folder)
     first = type(found)(found.folder, found.shards[:1], found.library)
-    count = sum(1 for _ in first)
+    index = read_dataset_json(folder)
+    count = index.shards[first.shards[0]].samples if index else 0
     step = max(count // PAIRS, 1)
-    sheet = draw_contact_sheet(list(islice(first, 0, step * PAIRS, step)))
+    # To the last one that is shown, and no further.
+    last = step * (PAIRS - 1) + 1
+    sheet = draw_contact_sheet(list(islice(first, 0, last, step)))
     write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))
     return folder / SHEET_NAME
 

@@ -7,8 +7,8 @@ from lutkit.pipeline.synth import SynthPlan
 
 
 def loader_lines(plan: SynthPlan, out: Path) -> str:
-    """Ten lines of PyTorch that load the dataset's first split."""
-    split, count = next(iter(plan.counts.items()))
+    """Ten lines of PyTorch that load the split with the most samples."""
+    split, count = max(plan.counts.items(), key=lambda item: item[1])
     shards = sum(task.split == split for task in plan.tasks)
     name = f"{split}-000000" if shards == 1 else f"{split}-{{000000..{shards - 1:06d}}}"
     suffix = CODEC_SUFFIX[plan.manifest.codec]

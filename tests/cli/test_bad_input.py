@@ -11,9 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_datasets import assert_one_line, contents, run_lutkit, samples_of, textured
+from small_datasets import (
+    LUTKIT,
+    assert_one_line,
+    build,
+    contents,
+    manifest_of,
+    run_lutkit,
+    samples_of,
+    textured,
+)
 
+import lutkit.cli.synth_screen
 import lutkit.pipeline.synth as synth_module
+import lutkit.pipeline.verify
+from lutkit.pipeline.stopping import Stopped
 from lutkit.pipeline.verify import verify
 
 SMALL = ("--n", 12, "--size", 32, "--splits", "train=1")
@@ -164,8 +176,8 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
     [
         (["--n", "0"], ["n is 1 or more, not 0"]),
         (["--n", "-5"], ["n is 1 or more, not -5"]),
-        (["--size", "0"], ["size_px is 8..4096 pixels, not 0"]),
-        (["--size", "-1"], ["size_px is 8..4096 pixels, not -1"]),
+        (["--size", "0"], ["lutkit: --size is 8..4096 pixels, not 0"]),
+        (["--size", "-1"], ["--size is 8..4096 pixels, not -1"]),
         (["--seed", "-1"], ["seed is 0 or above, not -1"]),
         (["--quality", "0"], ["quality is 1..100, not 0"]),
         (["--codec", "gif"], ["codec is jpeg or png or webp, not 'gif'"]),
@@ -175,10 +187,19 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--workers", "-2"], ["-2 workers; ask for at least 1"]),
         (["--splits", "train"], ["--splits: 'train' is no share of a split; write train=0.9,val=0.1"]),
         (["--splits", "train=0,val=0"], ["splits is at least one share above 0"]),
-        (["--splits", "train=-1"], ["splits.train is a share, 0 or above, not -1.0"]),
-        (["--splits", "train=nan"], ["splits.train is a share"]),
+        (["--splits", "train=-1"], ["--splits: train is a share, 0 or above, not -1.0"]),
+        (["--splits", "train=nan"], ["--splits: train is a share"]),
         (["--splits", "Train=1"], ["lower-case letters, digits and _, not 'Train'"]),
         (["--splits", "train=1,train=2"], ["splits is names that come once, not 'train'"]),
+        (["--kinds", "enhance"], ["--kinds: 'enhance' is no share of a kind; write distort=0.5,enhance=0.5"]),
+        (["--kinds", "enhanse=1"], ["--kinds: unknown kind 'enhanse'; did you mean 'enhance'?"]),
+        (["--images", ""], ["--images is a folder, a glob, a list, tars or 'sample', not ''"]),
+        (["--looks", "."], ["--looks: no kind of pair uses looks; add --kinds distort=0.5,enhance=0.5"]),
+        (["--damage-luts", ".", "--kinds", "enhance=1"], ["--damage-luts: the family library_lut is never"]),
+        (["--quality", "90", "--codec", "png"], ["--quality: the codec png has none"]),
+        (["--quality", "90", "--store", "recipe"], ["--quality: the codec png has none"]),
+        (["--codec", "jpeg", "--store", "recipe"], ["is not the input that was judged; use png or webp"]),
+        (["--field", "jpg"], ["few: no tars here, so no member 'jpg'; leave out --field"]),
     ],
 )
 @pytest.mark.parametrize("dry", [False, True])
@@ -188,12 +209,21 @@ def test_options_out_of_range(arguments, words, dry, few, lutkit_real_engine, tm
     assert nothing_written(tmp_path)
 
 
-@pytest.mark.parametrize("arguments", [["--n", "ten"], ["--nn", "3"], ["a.toml", "b.toml"], ["--n"]])
+@pytest.mark.parametrize("arguments", [["--n", "ten"], ["--nn", "3"], ["--n"]])
 def test_what_is_no_option_is_told_without_a_traceback(arguments, lutkit_, tmp_path):
     ended = lutkit_("synth", *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert "Error: " in ended.err
     assert "Traceback" not in ended.err
+    assert nothing_written(tmp_path)
+
+
+def test_an_unquoted_pattern_is_told_to_be_quoted(lutkit_, tmp_path):
+    names = [f"p{i}.jpg" for i in range(300)]
+    ended = lutkit_("synth", "--images", *names)
+    assert_refused(ended, "299 names where one manifest is expected; put a pattern in quotes")
+    assert len(ended.err) < 200
+    assert_refused(lutkit_("verify", "a", "b"), "2 names where one folder is expected")
     assert nothing_written(tmp_path)
 
 
@@ -213,10 +243,16 @@ def test_what_is_no_option_is_told_without_a_traceback(arguments, lutkit_, tmp_p
         ("images = 'photos'\n", ["mine.toml: images is a table, not 'photos'"]),
         ("[damage]\nseverity = 5\n", ["mine.toml: [damage] severity is two numbers, not 5"]),
         ("[damage]\nseverity = [9, 5]\n", ["severity is two numbers, 0 < low <= high"]),
-        ("[kinds]\ndestroy = 1.0\n", ["kinds is distort, enhance, distort+enhance, not 'destroy'"]),
+        (
+            "[kinds]\ndestroy = 1.0\n",
+            ["mine.toml [kinds]: unknown kind 'destroy'", "known are distort, enhance,"],
+        ),
+        ("damage_luts = 'luts'\n", ["mine.toml: unknown key 'damage_luts'; write path under [damage]"]),
+        ("[images]\nsource = ''\n", ["mine.toml: images.source is a folder, a glob", "not ''"]),
+        ("store = 'recipe'\ncodec = 'jpeg'\n", ["mine.toml: a recipe replayed on a JPEG target is not"]),
         ("[looks]\nstrength = [0.5, 2]\n", ["looks.strength is two numbers, 0 < low <= high <= 1"]),
         ("n = \n", ["mine.toml: not TOML: ", "line 1"]),
-        ("[damage]\nseverity = [4.0, 90.0]\n", ["none of 1000 draws reached 90; the strongest came to"]),
+        ("[damage]\nseverity = [4.0, 90.0]\n", ["draws reached 90; the strongest came to"]),
         ("[kinds]\nenhance = 1\n[looks]\npath = 'empty'\n", ["empty: no LUT in this folder; put LUT files"]),
         ("[kinds]\nenhance = 1\n[looks]\npath = 'nowhere'\n", ["nowhere: cannot be listed"]),
         (
@@ -242,8 +278,11 @@ def test_manifests_that_cannot_be_met(text, words, few, lutkit_, tmp_path):
     ("make", "words"),
     [
         (lambda path: None, ["mine.toml", "No such file"]),
-        (lambda path: path.mkdir(), ["mine.toml", "directory"]),
-        (lambda path: path.write_bytes(b"\xff\xfe"), ["mine.toml", "cannot be read"]),
+        (lambda path: path.mkdir(), ["mine.toml: cannot be read: Is a directory; a manifest is a TOML file"]),
+        (
+            lambda path: path.write_bytes(b"\xff\xd8"),
+            ["mine.toml: cannot be read: not text; a manifest is a"],
+        ),
     ],
 )
 def test_manifest_files_that_cannot_be_read(make, words, lutkit_, tmp_path):
@@ -303,7 +342,7 @@ def test_what_may_not_change_on_resume(lutkit_, few, tmp_path, monkeypatch):
     refused = "ask for the same, or write into another folder"
     assert_refused(lutkit_(*arguments, "--seed", 1), "seed was 0, is 1", refused)
     assert_refused(lutkit_(*arguments, "--size", 64), "size_px was 32, is 64", refused)
-    assert_refused(lutkit_(*arguments, "--n", 5), "ask for at least as many samples")
+    assert_refused(lutkit_(*arguments, "--n", 5), "ask for at least")
     shutil.copy(few / "beach-01.jpg", few / "z.jpg")
     assert_refused(lutkit_(*arguments), "sources.tsv:", "give the same photographs")
     (few / "z.jpg").unlink()
@@ -350,13 +389,35 @@ def test_a_mistake_ends_a_real_process_with_one_line_and_2(arguments, word, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_that_nobody_reads_is_no_error(tmp_path):
-    from small_datasets import LUTKIT
-
-    with subprocess.Popen(
-        [*LUTKIT, "synth", "--dry-run", "--size", "32"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as run:
+@pytest.mark.parametrize("more", [["--dry-run"], ["--dry-run", "--json"], ["--out", "out"]])
+def test_an_output_that_nobody_reads_is_no_error(more, few, tmp_path):
+    command = [*LUTKIT, "synth", "--images", str(few), *map(str, SMALL), "--workers", "1", *more]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         run.stdout.close()
-        assert b"Traceback" not in run.stderr.read()
+        assert run.stderr.read() == b""
+        assert run.wait() == 0
+    assert (tmp_path / "out/contact-sheet.png").exists() == ("--out" in more)
+
+
+def test_faults_that_nobody_reads_are_faults(few, tmp_path):
+    build(manifest_of(few, n=12), tmp_path / "out")
+    next(tmp_path.rglob("*.tar")).unlink()
+    with subprocess.Popen([*LUTKIT, "verify", "out"], cwd=tmp_path, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        run.stdout.close()
+        assert run.wait() == 1
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Stopped(15), 143)])
+@pytest.mark.parametrize("arguments", [["synth"], ["synth", "--dry-run"], ["verify", "out"]])
+def test_stopped_by_a_signal(arguments, error, code, lutkit_, monkeypatch):
+    def stop(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr(lutkit.cli.synth_screen, "build", stop)
+    monkeypatch.setattr(lutkit.cli.synth_screen, "show_plan", stop)
+    monkeypatch.setattr(lutkit.pipeline.verify, "verify", stop)
+    ended = lutkit_(*arguments)
+    assert_refused(ended, "stopped; the same command goes on with a dataset", "begin anew", code=code)

@@ -186,7 +186,7 @@ def test_a_dry_run_writes_nothing_and_says_what_would_come(lutkit_, photos, tmp_
     ended = lutkit_("synth", "--n", 2000, "--size", 32, "--images", photos, "--dry-run")
     assert (ended.code, ended.err) == (0, "")
     for words in ("Plan", "2,000 of 32 px, jpeg", "train 1,800 (24 photos)", "draws a photo", "4..8",
-                  "16..20", "illuminant"):  # fmt: skip
+                  "16..20", "illuminant", "first drawn; labels may have some drawn again"):  # fmt: skip
         assert words in ended.out
     assert list((tmp_path / "here").iterdir()) == []
 
@@ -205,6 +205,88 @@ def test_the_figures_of_a_dry_run_come_true(lutkit_, photos, tmp_path):
         assert sum(band["families"].values()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])
+def test_a_split_without_a_photo_is_told(more, lutkit_, photos):
+    arguments = ("synth", "--n", 9, "--size", 32, "--images", photos, *more)
+    told = "rare has no photo: its share goes to the others."
+    assert told in lutkit_(*arguments, "--splits", "train=0.9999,rare=0.0001,none=0").out
+    assert "has no photo" not in lutkit_(*arguments, "--splits", "train=0.9,val=0.1").out
+
+
+def test_the_loader_reads_a_split_that_has_samples(lutkit_, photos):
+    arguments = ("synth", "--n", 5, "--size", 32, "--images", photos, "--splits", "val=0.05,train=0.95")
+    ended = lutkit_(*arguments, "--out", "out")
+    assert "shards/train-000000.tar" in ended.out
+    assert "# 5 samples" in ended.out
+
+
+def test_names_with_brackets_and_colons_are_shown_as_they_are(lutkit_, photos, tmp_path):
+    folder = tmp_path / "few"
+    folder.mkdir()
+    (folder / "[red]:smile:[b].jpg").write_bytes(b"text")
+    for name in ("beach-01.jpg", "beach-02.png"):
+        (folder / name).symlink_to(photos / name)
+    out = "w[/b]:x:[red]y"
+    ended = lutkit_("synth", "--n", 6, "--size", 32, "--images", folder, "--out", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert f"Contact sheet: {out}/contact-sheet.png" in ended.out
+    assert "[red]:smile:[b].jpg: not an image" in ended.out
+    assert f"in {out}: no faults" in lutkit_("verify", out).out
+    next(tmp_path.rglob("*.tar")).unlink()
+    assert f"faults in {out};" in lutkit_("verify", out).out
+
+
+def test_a_dataset_within_the_source_is_no_source(lutkit_, photos, tmp_path, monkeypatch):
+    import shutil
+
+    home = shutil.copytree(photos, tmp_path / "home")
+    monkeypatch.chdir(home)
+    for n in (10, 10, 20):
+        ended = lutkit_("synth", "--n", n, "--size", 32, "--images", ".")
+        assert (ended.code, ended.err) == (0, "")
+        assert "30 photos" in ended.out
+    assert lutkit_("synth", "--n", 30, "--size", 32, "--images", "**/*.*").code == 0
+
+
+def test_what_is_no_terminal_gets_no_progress_and_no_stray_line(lutkit_, photos, tmp_path):
+    ended = lutkit_(
+        "synth", "--n", 5, "--size", 32, "--splits", "train=1", "--images", photos, "--out", "out"
+    )
+    assert ended.out.index("Done") == ended.out.index("\nDone") + 1
+    assert "\n\n" not in ended.out.partition("Done")[0]
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/a.jpg").write_bytes(b"text")
+    ended = lutkit_("synth", "--n", 5, "--images", tmp_path / "bad", "--out", "bad")
+    assert ended.code == 2
+    assert "" not in ended.out.splitlines()
+
+
+def test_a_finished_dataset_keeps_its_contact_sheet(lutkit_, photos):
+    arguments = ("synth", "--n", 5, "--size", 32, "--images", photos, "--out", "out")
+    lutkit_(*arguments)
+    sheet = read_back("out/contact-sheet.png")
+    whole = sheet.read_bytes()
+    sheet.write_bytes(b"kept")
+    assert "contact-sheet.png" in lutkit_(*arguments).out
+    assert sheet.read_bytes() == b"kept"
+    sheet.unlink()
+    lutkit_(*arguments)
+    assert sheet.read_bytes() == whole
+    sheet.write_bytes(b"old")
+    lutkit_("synth", "--n", 9, *arguments[3:])
+    assert sheet.read_bytes() != b"old"
+
+
+def test_as_a_module_and_what_the_usage_says(lutkit_, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "lutkit", "synth", "-h"], capture_output=True, text=True, check=False
+    )
+    assert "Usage: lutkit synth" in done.stderr
+    assert "Usage: lutkit synth [OPTIONS] [MANIFEST]\n" in lutkit_("synth", "--help").out
+    assert "[default: sample]" in lutkit_("synth", "--help").out
+    assert "Usage: lutkit verify [OPTIONS] DIR\n" in lutkit_("verify", "--help").out
+
+
 # Options and manifests
 
 
@@ -213,11 +295,11 @@ def test_options_win_over_the_manifest(lutkit_, photos, tmp_path):
     (tmp_path / "mine.toml").write_text(format_manifest(manifest))
     ended = lutkit_(
         "synth", tmp_path / "mine.toml", "--n", 9, "--codec", "webp", "--seed", 4, "--crop", "random",
-        "--store", "pixels", "--quality", 80, "--splits", "a=3,b=1", "--out", "out", "-q",
+        "--store", "pixels", "--splits", "a=3,b=1", "--out", "out", "-q",
     )  # fmt: skip
     assert (ended.code, ended.out, ended.err) == (0, "", "")
     made = read_manifest(read_back("out/manifest.toml"))
-    assert (made.n, made.codec, made.seed, made.crop, made.quality) == (9, "webp", 4, "random", 80)
+    assert (made.n, made.codec, made.seed, made.crop) == (9, "webp", 4, "random")
     assert made.splits == (("a", 3.0), ("b", 1.0))
     assert made.size_px == 32
 
@@ -248,3 +330,31 @@ def test_a_real_run_uses_workers(photos, tmp_path):
     assert (checked.returncode, checked.stdout) == (0, "600 samples in out: no faults.\n")
     build(manifest, tmp_path / "here")
     assert contents(tmp_path / "out", "shards") == contents(tmp_path / "here", "shards")
+
+
+def test_looks_of_one_s_own_are_used_where_a_kind_is_asked_for(lutkit_, photos, tmp_path):
+    (tmp_path / "looks").mkdir()
+    warm = "LUT_3D_SIZE 2\n" + "".join(f"{r} {g} {0.7 * b}\n" for b in (0, 1) for g in (0, 1) for r in (0, 1))
+    (tmp_path / "looks/warm.cube").write_text(warm)
+    ended = lutkit_(
+        "synth", "--n", 12, "--images", photos, "--looks", tmp_path / "looks",
+        "--kinds", "distort=1,enhance=1,distort+enhance=2", "--out", "out", *first_split_only(),
+    )  # fmt: skip
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    made = [data for _, _, data in samples_of(read_back("out"))]
+    assert {data["look"]["path"] for data in made if data["kind"] != "distort"} == {"warm.cube"}
+    assert len({data["kind"] for data in made}) == 3
+    kinds = (("distort", 1.0), ("enhance", 1.0), ("distort+enhance", 2.0))
+    assert read_manifest(read_back("out/manifest.toml")).kinds == kinds
+
+
+@pytest.mark.parametrize("text", ["", 'store = "recipe"\n'])
+def test_recipes_are_kept_with_lossless_targets(text, lutkit_, photos, tmp_path):
+    (tmp_path / "mine.toml").write_text(text)
+    more = () if text else ("--store", "recipe")
+    arguments = ("synth", tmp_path / "mine.toml", *more, "--n", 5, "--size", 32, "--images", photos)
+    assert "replay to the bit: pictures are stored as png" in lutkit_(*arguments, "--dry-run").out
+    assert lutkit_(*arguments, "--out", "out", "-q").code == 0
+    made = read_manifest(read_back("out/manifest.toml"))
+    assert (made.store, made.codec) == ("recipe", "png")
+    assert [list(members) for _, members, _ in samples_of(read_back("out"))] == [["target.png", "json"]] * 5

@@ -9,6 +9,8 @@ from PIL import Image
 from small_datasets import build, make_photos, manifest_of, textured
 
 import lutkit
+import lutkit.pipeline.pairs
+from lutkit.io.images import decode_image
 from lutkit.report import contact_sheet
 from lutkit.report.contact_sheet import PAIRS, draw_contact_sheet, write_contact_sheet
 
@@ -120,7 +122,7 @@ def test_long_captions_stay_within_their_pair():
     assert (between == PAPER).all()
 
 
-def test_a_dataset_s_sheet_shows_its_first_shard_evenly(tmp_path):
+def test_a_dataset_s_sheet_shows_its_first_shard_evenly(tmp_path, monkeypatch):
     photos = make_photos(tmp_path / "in", 8)
     build(manifest_of(photos, n=60, codec="png"), tmp_path / "out")
     path = write_contact_sheet(tmp_path / "out")
@@ -134,14 +136,18 @@ def test_a_dataset_s_sheet_shows_its_first_shard_evenly(tmp_path):
         (top, bottom), (left, _) = rows[number // 3], columns[number % 3]
         side = bottom - top
         assert np.array_equal(sheet[top:bottom, left : left + side], resized(inputs, side))
+    read = []
+    decode = decode_image
+    monkeypatch.setattr(lutkit.pipeline.pairs, "decode_image", lambda data: read.append(1) or decode(data))
     before = path.read_bytes()
     shutil.move(path, tmp_path / "kept.png")
     assert write_contact_sheet(tmp_path / "out").read_bytes() == before
+    assert len(read) <= 2 * 60
 
 
 def test_a_recipe_dataset_and_a_tiny_one_have_sheets_too(tmp_path):
     photos = make_photos(tmp_path / "in", 4)
-    build(manifest_of(photos, n=5, store="recipe"), tmp_path / "out")
+    build(manifest_of(photos, n=5, codec="png", store="recipe"), tmp_path / "out")
     with Image.open(write_contact_sheet(tmp_path / "out")) as image:
         rows, columns = pictures_of(np.asarray(image))
     assert (len(rows), len(columns)) == (2, 3)

@@ -1,0 +1,25 @@
+"""The console that commands print to: what users named comes out as it is, and nobody need read it."""
+
+import os
+import sys
+
+from rich.console import Console
+
+
+class PlainConsole(Console):
+    """A console that takes `[b]` and `:smile:` in a path for what they are, and outlives its reader."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet, markup=False, emoji=False, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Whoever goes away, as `| head` does, wants no more text; the work goes on."""
+        self.quiet = True
+        close_stdout()
+
+
+def close_stdout() -> None:
+    """Let what is printed from now on go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

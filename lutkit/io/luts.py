@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lutkit.errors import LutFormatError, SourceError
 from lutkit.io.cube import parse_cube, read_cube, write_cube
+from lutkit.io.shipped import shipped_folder
 from lutkit.lut.model import Lut
 
 SUFFIXES = (".cube",)
@@ -81,6 +82,11 @@ def read_library(folder: Path | str) -> tuple[LutFile, ...]:
         remedy = f"put LUT files there ({', '.join(SUFFIXES)}), or name another folder"
         raise SourceError("no LUT in this folder", where=str(folder), remedy=remedy)
     return tuple(_read_lut_file(folder, name) for name in names)
+
+
+def library_folder(path: str) -> Path:
+    """The folder of LUT files that a manifest names; an empty path is the library that ships."""
+    return Path(path) if path else shipped_folder("luts")
 
 
 def luts_by_sha256(files: Iterable[LutFile]) -> Mapping[str, Lut]:

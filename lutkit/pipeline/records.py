@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -123,26 +123,25 @@ def read_record(folder: Path, shard: str) -> Record | None:
         return None
 
 
-def finished(folder: Path, planned: Mapping[str, int]) -> dict[str, Record]:
-    """The shards that are done: each one's record matches its tar, byte for byte, and what is planned.
+def intact(folder: Path, shards: Iterable[str]) -> dict[str, Record]:
+    """The records of the shards that are whole: each one's record matches its tar, byte for byte.
 
-    A tar without a record, a record without a tar, a tar that changed and a shard that was made for
-    another number of samples all count as not done. Every tar is read to the end, several at a time.
+    A tar without a record, a record without a tar and a tar that changed do not count. Every tar is read to
+    the end, several at a time. Whether a shard holds what is asked of it now is for the caller to say.
 
     Args:
         folder: the dataset folder.
-        planned: the number of samples asked of each shard, by name.
+        shards: names, whether there is such a shard or not.
     Returns:
-        Records by name, in the order of `planned`.
+        Records by name, in the order of `shards`.
     Raises:
         OSError: from the system.
     """
-    records = [read_record(folder, shard) for shard in planned]
-    hoped = [record for record in records if record and record.planned == planned[record.shard]]
+    records = [record for shard in shards if (record := read_record(folder, shard))]
     # Hashing lets go of the GIL, so threads are enough.
     with ThreadPoolExecutor(min(_HASHING_THREADS, os.cpu_count() or 1)) as threads:
-        intact = threads.map(partial(is_intact, folder), hoped)
-        return {record.shard: record for record, whole in zip(hoped, intact, strict=True) if whole}
+        sound = threads.map(partial(is_intact, folder), records)
+        return {record.shard: record for record, whole in zip(records, sound, strict=True) if whole}
 
 
 def is_intact(folder: Path, record: Record) -> bool:
@@ -161,21 +160,19 @@ def is_intact(folder: Path, record: Record) -> bool:
         return False
 
 
-def require_growing(folder: Path, planned: Mapping[str, int]) -> None:
-    """Raise DatasetError where the folder has more than is planned: nothing finished is ever removed.
+def outgrown(folder: Path, planned: Mapping[str, int]) -> bool:
+    """Whether the folder has more than is planned: nothing finished is ever removed.
 
     Args:
         folder: the dataset folder.
         planned: the number of samples asked of each shard, by name.
+    Raises:
+        DatasetError: a tar or a record that is not planned and that no sound record speaks for.
     """
-    present = {path.stem for path in folder.glob("shards/*.tar")}
-    present |= {path.stem for path in folder.glob("records/*.json")}
-    for shard in sorted(present):
-        record = read_record(folder, shard)
-        if shard not in planned or (record and record.planned > planned[shard]):
-            held = f"{record.planned} samples" if record else "another number of samples"
-            raise DatasetError(
-                f"made for {held}, and {planned.get(shard, 0)} are asked of it now",
-                where=str(shard_path(folder, shard)),
-                remedy="ask for at least as many samples as before, or write into another folder",
-            )
+    more = False
+    for path in sorted([*folder.glob("shards/*.tar"), *folder.glob("records/*.json")]):
+        record = read_record(folder, path.stem)
+        if record is None and path.stem not in planned:
+            raise DatasetError("not of this dataset", where=str(path), remedy="remove it")
+        more = more or bool(record and record.planned > planned.get(path.stem, 0))
+    return more

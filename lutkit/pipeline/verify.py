@@ -80,7 +80,7 @@ def verify(folder: Path, engine: Engine, on_shard: Callable[[Checked], None]) ->
     if index is None:
         raise DatasetError("no dataset.json here", where=str(folder), remedy="name a dataset folder")
     job = _Job(folder, read_manifest(folder / MANIFEST_NAME), index)
-    faults = _folder_faults(folder, index)
+    faults = _folder_faults(job)
     owners: dict[str, tuple[str, str]] = {}
     checked: list[Checked] = []
     with closing(engine.run(check_shard, job, tuple(index.shards))) as results:
@@ -126,12 +126,16 @@ def check_shard(job: _Job, shard: str) -> Checked:
     return Checked(shard, count, tuple(faults), frozenset(sources))
 
 
-def _folder_faults(folder: Path, index: DatasetIndex) -> list[Fault]:
-    known = {f"{shard}.tar" for shard in index.shards}
-    strangers = sorted(entry.name for entry in (folder / "shards").glob("*") if entry.name not in known)
+def _folder_faults(job: _Job) -> list[Fault]:
+    known = {f"{shard}.tar" for shard in job.index.shards}
+    strangers = sorted(entry.name for entry in (job.folder / "shards").glob("*") if entry.name not in known)
     faults = [Fault(f"shards/{name}", "not listed in dataset.json") for name in strangers]
-    if not index.complete:
+    listed = sum(file.samples for file in job.index.shards.values())
+    if not job.index.complete:
         faults.append(Fault("dataset.json", "the dataset is not finished: run the same `synth` again"))
+    elif listed != job.manifest.n:
+        what = f"says n = {job.manifest.n}, and dataset.json lists {listed} samples"
+        faults.append(Fault(MANIFEST_NAME, what))
     return faults
 
 

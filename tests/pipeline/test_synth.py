@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 
 import pytest
 from PIL import Image
@@ -14,7 +15,8 @@ from lutkit.errors import DatasetError, ManifestError, SourceError
 from lutkit.io.manifest import Images, Looks, Manifest, read_manifest
 from lutkit.pipeline.engine import LocalEngine
 from lutkit.pipeline.records import read_record
-from lutkit.pipeline.synth import manifest_differences, plan_synth, synth
+from lutkit.pipeline.resume import manifest_differences
+from lutkit.pipeline.synth import plan_synth, synth
 
 # What must be the same to the byte: everything but the manifest, which names the photos' place, and the
 # contact sheet, which is no part of `synth`.
@@ -84,7 +86,7 @@ def test_the_first_samples_of_a_split_do_not_depend_on_n(photos, jpeg_700, tmp_p
 
 def test_fewer_samples_than_before_are_refused_and_nothing_is_lost(photos, jpeg_700):
     before = contents(jpeg_700)
-    with pytest.raises(DatasetError, match="ask for at least as many samples"):
+    with pytest.raises(DatasetError, match="ask for at least 700"):
         build(manifest_of(photos, n=600), jpeg_700)
     assert contents(jpeg_700) == before
 
@@ -176,10 +178,11 @@ def test_every_field_of_a_manifest_but_n_and_places_must_match():
 
 def test_photos_in_another_place_are_the_same_photos(photos, jpeg_700, tmp_path):
     (tmp_path / "moved").symlink_to(photos)
-    shards = contents(jpeg_700, *KEPT)
-    result = build(manifest_of(tmp_path / "moved", n=700), jpeg_700)
+    out = shutil.copytree(jpeg_700, tmp_path / "out")
+    result = build(manifest_of(tmp_path / "moved", n=700), out)
     assert result.built == 0
-    assert contents(jpeg_700, *KEPT) == shards
+    assert contents(out, *KEPT) == contents(jpeg_700, *KEPT)
+    assert read_manifest(out / "manifest.toml").images.source == str(tmp_path / "moved")
 
 
 def test_other_photos_are_refused(photos, tmp_path):
@@ -190,7 +193,9 @@ def test_other_photos_are_refused(photos, tmp_path):
     build(manifest_of(few, n=10), tmp_path / "out")
     before = contents(tmp_path / "out")
     (few / "another.jpg").write_bytes((few / path.name).read_bytes())
-    with pytest.raises(DatasetError, match=r"sources\.tsv:2: .*give the same photographs"):
+    with pytest.raises(
+        DatasetError, match=r"sources\.tsv: .*1 added \(another\.jpg\).*give the same photographs"
+    ):
         build(manifest_of(few, n=10), tmp_path / "out")
     assert contents(tmp_path / "out") == before
 

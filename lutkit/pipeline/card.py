@@ -15,15 +15,15 @@ from lutkit.pipeline.index import DatasetIndex
 CARD_NAME = "README.md"
 
 _LOADING = """\
-With Hugging Face `datasets`, from the folder that holds this file:
+With Hugging Face `datasets`:
 
 ```python
 from datasets import load_dataset
 
-dataset = load_dataset(".", split="{split}")
+dataset = load_dataset("path/to/this/folder", split="{split}")
 ```
 
-With `webdataset`, as a stream, here of the first {shards} of the split:
+With `webdataset`, as a stream, from the folder that holds this file; here of the first {shards} of the split:
 
 ```python
 import webdataset

@@ -15,13 +15,12 @@ from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.recipe import NO_LIBRARY, Recipe
 from lutkit.errors import DatasetError
 from lutkit.io.images import decode_image
-from lutkit.io.luts import luts_by_sha256, read_library
+from lutkit.io.luts import library_folder, luts_by_sha256, read_library
 from lutkit.io.manifest import read_manifest
 from lutkit.io.tars import Sample, read_samples
 from lutkit.pipeline.folder import MANIFEST_NAME
 from lutkit.pipeline.index import read_dataset_json
 from lutkit.pipeline.records import shard_path, split_of
-from lutkit.pipeline.synth import damage_folder
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -59,12 +58,14 @@ def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pair
         split: `train`, `val`, ...; empty takes all splits.
         luts: the folder of LUT files that recipes name, where it is not the one the dataset was made with.
     Raises:
-        DatasetError: not a dataset folder, or no such split.
+        DatasetError: not a dataset folder, one that is not finished, or no such split.
     """
     folder = Path(folder)
     index = read_dataset_json(folder)
     if index is None:
         raise DatasetError("no dataset.json here", where=str(folder), remedy="name a dataset folder")
+    if not index.complete:
+        raise DatasetError("not finished", where=str(folder), remedy="run the same `lutkit synth` again")
     shards = tuple(shard for shard in index.shards if not split or split_of(shard) == split)
     if not shards:
         known = ", ".join(sorted({split_of(shard) for shard in index.shards})) or "none"
@@ -77,7 +78,7 @@ def _library(folder: Path, luts: Path | str) -> Library:
     if luts:
         return luts_by_sha256(read_library(luts))
     replays = manifest.store == "recipe" and dict(manifest.damage.families).get(LibraryLut.name, 0) > 0
-    return luts_by_sha256(read_library(damage_folder(manifest))) if replays else NO_LIBRARY
+    return luts_by_sha256(read_library(library_folder(manifest.damage_luts))) if replays else NO_LIBRARY
 
 
 def _pair(sample: Sample, path: Path, library: Library) -> tuple[Pixels, Pixels, dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""The libraries that the bytes of a dataset depend on: recorded when it is made, compared on resume.
+"""What the bytes of a dataset depend on beside its manifest: recorded when it is made, compared on resume.
 
-Owns that list. Loads none of them.
+Owns that list. Importing it loads none of the libraries.
 """
 
 import platform
@@ -12,41 +12,64 @@ from lutkit.errors import DatasetError
 
 # Decoding, resizing and encoding; drawing; and the compiled loops with their compiler.
 _ALWAYS = ("numpy", "numba", "llvmlite", "pillow")
+# What Pillow brings in its wheel or finds on the system: the same Pillow may decode with another.
+_WITHIN_PILLOW = {
+    "libjpeg-turbo": "libjpeg_turbo",
+    "zlib": "zlib",
+    "zlib-ng": "zlib_ng",
+    "littlecms2": "littlecms2",
+}
+_CPU = ("machine", "cpu")
 
 
 def library_versions(*also: str) -> dict[str, str]:
-    """The versions of lutkit, Python and the libraries whose code shapes the bytes of a dataset.
+    """The versions of the libraries whose code shapes the bytes of a dataset, and the kind of CPU.
 
     Args:
         also: further installed distributions, by the name pip knows them under.
     Returns:
-        Version by name, in a fixed order.
+        By name, in a fixed order: versions of lutkit, Python, distributions, what Pillow was built with and
+        the C library, whose `pow` draws use; then `machine` and `cpu`, for which loops are compiled.
     Raises:
         importlib.metadata.PackageNotFoundError: one is not installed.
     """
+    import llvmlite.binding
+    from PIL import features
+
     return {
         "lutkit": lutkit.__version__,
         "python": platform.python_version(),
         **{name: version(name) for name in (*_ALWAYS, *also)},
+        **{name: str(features.version(feature) or "none") for name, feature in _WITHIN_PILLOW.items()},
+        "libc": " ".join(platform.libc_ver()).strip() or platform.system(),
+        "machine": platform.machine() or "unknown",
+        "cpu": str(llvmlite.binding.get_host_cpu_name()),
     }
 
 
 def require_same_libraries(recorded: Mapping[str, str], now: Mapping[str, str], where: str) -> None:
-    """Raise DatasetError naming every library of another version than recorded.
+    """Raise DatasetError naming every library of another version than recorded, or another kind of CPU.
 
     Args:
-        recorded: versions that the dataset in `where` was begun with.
-        now: versions that would carry on with it.
+        recorded: what the dataset in `where` was begun with.
+        now: what would carry on with it.
         where: the dataset folder, for the message.
     """
     differences = [
         f"{name} {recorded.get(name, 'absent')} then, {now.get(name, 'absent')} now"
         for name in {**recorded, **now}
-        if recorded.get(name) != now.get(name)
+        if recorded.get(name) != now.get(name) and name not in _CPU
     ]
     if differences:
         raise DatasetError(
             f"begun with other versions: {', '.join(differences)}",
             where=where,
             remedy="install the versions of then, or write into another folder",
+        )
+    before, after = (" ".join(found.get(name, "unknown") for name in _CPU) for found in (recorded, now))
+    if before != after:
+        raise DatasetError(
+            f"begun on another kind of CPU: {before} then, {after} now",
+            where=where,
+            remedy="go on with it on a machine of that kind, or write into another folder",
         )

@@ -7,12 +7,14 @@ does. Imports little, for every worker process imports it first.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from lutkit.errors import LutkitError
 from lutkit.pipeline.stopping import Stopped, raise_stopped
@@ -47,11 +49,21 @@ def serve(pipe: "Connection[Any, Any]") -> None:
         pipe: the worker's end; SIGINT and SIGTERM are blocked until this function has set its handlers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, raise_stopped)
+    signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(Stopped, EOFError, BrokenPipeError, ConnectionResetError):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        _answer_all(pipe)
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+            _answer_all(pipe)
+        finally:
+            # From here on the process only ends: no exception may come into that.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> NoReturn:
+    # In a finalizer Python prints what is raised and goes on; the closed pipe then ends this process.
+    sys.unraisablehook = lambda _: None
+    raise_stopped(signal_number, frame)
 
 
 def _end_with_parent() -> None:

@@ -235,6 +235,31 @@ def test_a_killed_worker_ends_the_program_with_its_name(program):
     assert not alive(pids[0])
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "import atexit; atexit.register(stop); tasks = []",
+        "class Dies: __del__ = lambda self: stop()\ntasks = [Dies]",
+    ],
+    ids=["at exit", "in a finalizer"],
+)
+def test_a_worker_stopped_at_an_awkward_moment_prints_nothing(moment):
+    code = (
+        "import multiprocessing, os, signal; from lutkit.pipeline.worker import serve\n"
+        "def stop(): os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"{moment}\n"
+        "def work(job, task): task(); return 1\n"
+        "ours, theirs = multiprocessing.Pipe()\n"
+        "for message in ((work, None), *tasks): ours.send(message)\n"
+        "ours.close()\n"
+        "serve(theirs)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
 def test_sigterm_becomes_an_exception_once_and_the_handler_is_restored():
     before = signal.getsignal(signal.SIGTERM)
     cleared_up = False

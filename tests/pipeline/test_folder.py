@@ -26,10 +26,10 @@ from lutkit.pipeline.lock import locked
 from lutkit.pipeline.records import (
     Record,
     Reject,
-    finished,
+    intact,
+    outgrown,
     read_record,
     record_path,
-    require_growing,
     shard_name,
     shard_path,
     split_of,
@@ -224,16 +224,16 @@ def test_a_disk_that_fills_up_keeps_what_is_finished_and_the_rest_follows(small_
         freeze(folder / "manifest.toml", "seed = 7\n", "")
     with pytest.raises(DatasetError, match="no space left on device") as raised, claim(folder):
         list(filling(range(6)))
-    kept = finished(folder, planned)
+    kept = intact(folder, planned)
     assert kept
     assert f"again; {len(kept)} shards are kept" in str(raised.value)
     assert {path.stem for path in (folder / "records").iterdir()} == kept.keys()
     assert {path.suffix for path in (folder / "shards").iterdir()} == {".tar"}
     ballast.unlink()
     with claim(folder):
-        done = finished(folder, planned)
+        done = intact(folder, planned)
         list(filling(i for i in range(6) if shard_name("train", i) not in done))
-        assert list(finished(folder, planned)) == list(planned)
+        assert list(intact(folder, planned)) == list(planned)
 
 
 def test_other_refusals_of_the_system_are_one_line_and_a_closed_pipe_is_not_ours(tmp_path):
@@ -259,14 +259,7 @@ def test_only_what_its_record_matches_is_finished(tmp_path):
     record_path(tmp_path, "train-000006").write_text("[]")
     record_path(tmp_path, "train-000007").write_text('{"planned": 4}')
     planned = {shard_name("train", i): 4 for i in range(10)} | {"val-000000": 2}
-    assert list(finished(tmp_path, planned)) == ["train-000000", "train-000008", "val-000000"]
-
-
-def test_a_short_last_shard_is_not_finished_when_more_is_asked_of_it(tmp_path):
-    records = make_dataset(tmp_path, {"train": [4, 2]})
-    planned = {"train-000000": 4, "train-000001": 4, "train-000002": 1}
-    require_growing(tmp_path, planned)
-    assert finished(tmp_path, planned) == {"train-000000": records[0]}
+    assert list(intact(tmp_path, planned)) == ["train-000000", "train-000008", "val-000000"]
 
 
 def test_a_shard_with_fewer_samples_than_planned_may_be_finished(tmp_path):
@@ -274,25 +267,26 @@ def test_a_shard_with_fewer_samples_than_planned_may_be_finished(tmp_path):
         file = write_shard(shard_path(tmp_path, "train-000000"), [Sample("a", (("x", b""),))])
         record = Record("train-000000", 3, file, (Reject("train-000000002", "NaN"),))
         write_record(tmp_path, record)
-        assert finished(tmp_path, {"train-000000": 3}) == {"train-000000": record}
+        assert intact(tmp_path, ["train-000000"]) == {"train-000000": record}
 
 
 @pytest.mark.parametrize(
-    ("planned", "message"),
+    ("planned", "more"),
     [
-        ({"train-000000": 4}, r"train-000001\.tar: made for 2 samples, and 0 are asked of it now; "),
-        ({"train-000000": 4, "train-000001": 1}, r"train-000001\.tar: made for 2 samples, and 1 are asked"),
+        ({"train-000000": 4}, True),
+        ({"train-000000": 4, "train-000001": 1}, True),
+        ({"train-000000": 4, "train-000001": 2}, False),
+        ({"train-000000": 4, "train-000001": 4, "train-000002": 1}, False),
     ],
 )
-def test_a_smaller_dataset_is_refused_and_nothing_removed(tmp_path, planned, message):
+def test_a_folder_that_holds_more_than_is_planned_is_told_and_nothing_removed(tmp_path, planned, more):
     make_dataset(tmp_path, {"train": [4, 2]})
     before = contents(tmp_path)
-    with pytest.raises(DatasetError, match=message):
-        require_growing(tmp_path, planned)
+    assert outgrown(tmp_path, planned) == more
     record_path(tmp_path, "train-000001").unlink()
     if "train-000001" not in planned:
-        with pytest.raises(DatasetError, match="made for another number of samples, and 0 are asked"):
-            require_growing(tmp_path, planned)
+        with pytest.raises(DatasetError, match=r"train-000001\.tar: not of this dataset; remove it"):
+            outgrown(tmp_path, planned)
     assert contents(tmp_path).keys() == before.keys() - {"records/train-000001.json"}
 
 
@@ -350,12 +344,16 @@ def test_what_is_frozen_must_come_back_the_same(tmp_path):
     path = tmp_path / "sources.tsv"
     freeze(path, "a\t1\nb\t2\n", "choose another folder")
     freeze(path, "a\t1\nb\t2\n", "choose another folder")
-    with pytest.raises(DatasetError, match=r"sources\.tsv:2: was 'b\\t2', is 'b\\t3' now; choose another"):
-        freeze(path, "a\t1\nb\t3\n", "choose another folder")
-    with pytest.raises(DatasetError, match=r"sources\.tsv:1: was .* is 'c\\t0' now \(2 more lines differ\)"):
-        freeze(path, "c\t0\na\t1\nb\t2\n", "choose another folder")
-    with pytest.raises(DatasetError, match=r"sources\.tsv:2: was 'b\\t2', is 'nothing' now; "):
-        freeze(path, "a\t1\n", "choose another folder")
+    for text, what in {
+        "a\t1\nb\t3\n": "0 added, 0 removed, 1 changed (b)",
+        "c\t0\na\t1\nb\t2\n": "1 added (c), 0 removed, 0 changed",
+        "a\t1\n": "0 added, 1 removed (b), 0 changed",
+        "b\t2\na\t1\n": "0 added, 0 removed, 0 changed",
+        "": "0 added, 2 removed (a, ...), 0 changed",
+    }.items():
+        message = f"sources.tsv: other sources than before: {what}; choose another folder"
+        with pytest.raises(DatasetError, match=re.escape(message)):
+            freeze(path, text, "choose another folder")
     assert path.read_text() == "a\t1\nb\t2\n"
 
 
@@ -385,6 +383,27 @@ def test_library_versions_are_named_and_compared():
     with pytest.raises(DatasetError) as raised:
         require_same_libraries(then, now, "data")
     assert f"numpy 1.0 then, {now['numpy']} now, gone 2 then, absent now" in str(raised.value)
+
+
+def test_what_the_system_and_the_wheels_bring_is_recorded_too():
+    now = library_versions()
+    assert {"libjpeg-turbo", "zlib-ng", "zlib", "littlecms2", "libc", "machine", "cpu"} <= set(now)
+    assert all(isinstance(found, str) and found for found in now.values())
+    from PIL import features
+
+    assert now["libjpeg-turbo"] == features.version("libjpeg_turbo")
+
+
+def test_another_kind_of_cpu_is_refused_as_that():
+    now = library_versions()
+    with pytest.raises(DatasetError) as raised:
+        require_same_libraries({**now, "cpu": "other-cpu", "machine": "vax"}, now, "data")
+    assert str(raised.value) == (
+        f"data: begun on another kind of CPU: vax other-cpu then, {now['machine']} {now['cpu']} now; "
+        "go on with it on a machine of that kind, or write into another folder"
+    )
+    with pytest.raises(DatasetError, match=r"other versions: numpy 1 then.*install the versions of then"):
+        require_same_libraries({**now, "numpy": "1"}, now, "data")
 
 
 def test_the_index_survives_its_file(tmp_path):
@@ -436,7 +455,7 @@ def test_the_card_reads_well(tmp_path):
         '# Pairs: "damaged" photographs',
         "| train | 2 | 6 |",
         "| `input.jpg` | the picture before \\| after |",
-        'dataset = load_dataset(".", split="train")',
+        'dataset = load_dataset("path/to/this/folder", split="train")',
         "Seed 7; lutkit 0.1.0, numpy 2.4.6.",
     ):
         assert line in card.splitlines()

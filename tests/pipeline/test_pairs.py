@@ -48,7 +48,7 @@ def test_a_recipe_dataset_holds_target_and_json_only(both):
         assert lean == {name: whole[name] for name in lean}
 
 
-@pytest.mark.parametrize("codec", ["png", "jpeg"])
+@pytest.mark.parametrize("codec", ["png", "webp"])
 def test_a_recipe_dataset_takes_about_half_the_bytes(codec, photos, tmp_path):
     """At a size where pictures, not headers and JSON, make the bytes."""
     sizes = {}
@@ -82,6 +82,14 @@ def test_what_cannot_be_read_is_named(both, tmp_path):
         lutkit.pairs(tmp_path)
 
 
+def test_an_unfinished_dataset_is_not_taken_for_a_whole_one(both, tmp_path):
+    copy = shutil.copytree(both / "pixels", tmp_path / "copy")
+    index = copy / "dataset.json"
+    index.write_text(index.read_text().replace('"complete": true', '"complete": false'))
+    with pytest.raises(DatasetError, match="copy: not finished; run the same `lutkit synth` again"):
+        lutkit.pairs(copy)
+
+
 def test_a_missing_lut_is_an_error_and_another_folder_may_be_named(both, photos, cube_folder, tmp_path):
     settings = lutkit.DamageSettings(severity=(1.0, 3.0), families=(("library_lut", 1.0),))
     manifest = manifest_of(
@@ -111,4 +119,4 @@ def test_a_sample_without_its_target_is_named(both, tmp_path):
 
 def test_graded_pairs_cannot_be_stored_as_recipes():
     with pytest.raises(LutkitError, match="store pixels, or make distort pairs only"):
-        Manifest(store="recipe", kinds=(("enhance", 1.0),))
+        Manifest(store="recipe", codec="png", kinds=(("enhance", 1.0),))

@@ -6,6 +6,7 @@ A path is relative to the list's root and POSIX. A backslash, a control characte
 UTF-8 is written in it as \xNN, so that every path is plain text on one line, and no two paths look alike.
 """
 
+import errno
 import itertools
 import os
 import re
@@ -19,6 +20,9 @@ from lutkit.io.tar_index import HEADER_BYTES, member_size
 _ODD = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]")
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _HEADER = "path\tsize\toffset"
+# Refusals that were there when the photo was listed, and will be there again.
+_LASTING = (errno.EACCES, errno.EPERM, errno.ELOOP)
+_AGAIN = "put it back as it was, and run the same command again"
 _LINE = re.compile(r"([^\t]+)\t(\d+)\t(-1|\d+)")
 
 
@@ -69,16 +73,23 @@ def read_bytes(root: Path, ref: PhotoRef) -> bytes:
     """Read one photo as it was when it was listed.
 
     Raises:
-        ImageError: "cannot be read" where the file is gone or unreadable, "changed since it was listed"
-            where its size, or the header of its member, is another.
+        ImageError: "cannot be read": it could not be when it was listed either, a link to nothing say, or
+            may not be read by us.
+        SourceError: it is gone, cannot be read for a reason that may pass, or its size or the header of its
+            member is another. To pass over it would make a dataset depend on when that happened.
     """
     path = real_path(ref.path)
     try:
         data = (root / path).read_bytes() if ref.offset < 0 else _read_member(_tar_of(root, path), ref)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        if error.errno in _LASTING or ref.size == 0:
+            raise ImageError("cannot be read") from error
+        reason = error.strerror or os.strerror(errno.ENOENT)
+        raise SourceError(f"cannot be read any more ({reason})", where=ref.path, remedy=_AGAIN) from error
+    except ValueError as error:
         raise ImageError("cannot be read") from error
     if len(data) != ref.size:
-        raise ImageError("changed since it was listed")
+        raise _changed(ref)
     return data
 
 
@@ -135,5 +146,9 @@ def _read_member(tar: Path, ref: PhotoRef) -> bytes:
     with tar.open("rb") as file:
         file.seek(ref.offset - HEADER_BYTES)
         if member_size(file.read(HEADER_BYTES)) != ref.size:
-            raise ImageError("changed since it was listed")
+            raise _changed(ref)
         return file.read(ref.size)
+
+
+def _changed(ref: PhotoRef) -> SourceError:
+    return SourceError("changed since it was listed", where=ref.path, remedy=_AGAIN)

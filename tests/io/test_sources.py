@@ -281,6 +281,24 @@ def test_several_tars(tmp_path):
     assert paths(list_photos(str(tmp_path / "shards"))) == ["photo.jpg"]
 
 
+def test_a_dataset_of_ours_below_the_root_is_passed_over(tmp_path):
+    put(tmp_path, "a.jpg", "out/manifest.toml", "out/records/r.json", "out/contact-sheet.png")
+    put(tmp_path, "other/manifest.toml", "other/b.png", "more/records/c.png")
+    put_tar(tmp_path / "out/shards/train-000000.tar", "k.target.jpg")
+    (tmp_path / "more/link").symlink_to(tmp_path / "out")
+    assert paths(list_photos(str(tmp_path))) == ["a.jpg", "more/records/c.png", "other/b.png"]
+    assert paths(list_photos(f"{tmp_path}/**/*.png")) == ["more/records/c.png", "other/b.png"]
+    assert paths(list_photos(f"{tmp_path}/*/*/*.tar")) == ["out/shards/train-000000.tar/k.target.jpg"]
+    assert paths(list_photos(str(tmp_path / "out"))) == ["contact-sheet.png"]
+
+
+def test_a_field_where_there_are_no_tars(tmp_path):
+    put(tmp_path, "in/a.jpg")
+    (tmp_path / "list.txt").write_text("in/a.jpg\n")
+    for source in (tmp_path, tmp_path / "in", f"{tmp_path}/in/*.jpg", tmp_path / "list.txt", "sample"):
+        assert "no tars here, so no member 'jpg'; leave out --field" in complaint(source, field="jpg")
+
+
 def test_a_dataset_folder_of_ours_means_its_targets(tmp_path):
     members = ["train-000000000.input.jpg", "train-000000000.target.jpg", "train-000000000.json"]
     put_tar(tmp_path / "shards" / "train-000000.tar", *members)
@@ -393,28 +411,55 @@ def test_texts_that_are_no_list(text, what):
         parse_sources(text)
 
 
-def test_photos_that_changed_since(tmp_path):
+def test_photos_that_changed_since_stop_the_run(tmp_path):
     put(tmp_path, "1.jpg", "2.jpg")
     photos = list_photos(str(tmp_path))
     (tmp_path / "1.jpg").unlink()
     (tmp_path / "2.jpg").write_bytes(b"longer than before")
-    with pytest.raises(ImageError, match="cannot be read"):
+    again = "; put it back as it was, and run the same command again"
+    with pytest.raises(SourceError, match=rf"1\.jpg: cannot be read any more \(No such file.*\){again}"):
         read_bytes(photos.root, photos.photos[0])
-    with pytest.raises(ImageError, match="changed since it was listed"):
+    with pytest.raises(SourceError, match=rf"2\.jpg: changed since it was listed{again}"):
         read_bytes(photos.root, photos.photos[1])
 
 
-def test_members_that_changed_since(tmp_path):
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_an_error_that_may_pass_stops_the_run(number, tmp_path, monkeypatch):
+    put(tmp_path, "1.jpg")
+    photos = list_photos(str(tmp_path))
+
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(SourceError, match=r"1\.jpg: cannot be read any more"):
+        read_bytes(photos.root, photos.photos[0])
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ELOOP])
+def test_a_photo_that_may_not_be_read_is_a_reject(number, tmp_path, monkeypatch):
+    put(tmp_path, "1.jpg")
+    photos = list_photos(str(tmp_path))
+
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(ImageError, match=r"^cannot be read$"):
+        read_bytes(photos.root, photos.photos[0])
+
+
+def test_members_that_changed_since_stop_the_run(tmp_path):
     put_tar(tmp_path / "t.tar", "a.jpg", "b.jpg")
     photos = list_photos(str(tmp_path / "t.tar"))
     put_tar(tmp_path / "t.tar", "longer-than-it-was.jpg", "a.jpg")
-    with pytest.raises(ImageError, match="changed since it was listed"):
+    with pytest.raises(SourceError, match=r"t\.tar/a\.jpg: changed since it was listed"):
         read_bytes(photos.root, photos.photos[0])
     (tmp_path / "t.tar").write_bytes(b"short")
-    with pytest.raises(ImageError, match="changed since it was listed"):
+    with pytest.raises(SourceError, match="changed since it was listed"):
         read_bytes(photos.root, photos.photos[1])
     (tmp_path / "t.tar").unlink()
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(SourceError, match="cannot be read any more"):
         read_bytes(photos.root, photos.photos[1])
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lutkit.distort.sampling import sample_recipe as sample_recipe
     from lutkit.distort.settings import DamageSettings as DamageSettings
     from lutkit.errors import LutkitError as LutkitError
+    from lutkit.io.luts import lut_library as lut_library
     from lutkit.io.luts import read_lut as read_lut
     from lutkit.io.luts import write_lut as write_lut
     from lutkit.lut.apply import apply as apply
@@ -32,6 +33,7 @@ _HOMES = {
     "Recipe": "lutkit.distort.recipe",
     "apply": "lutkit.lut.apply",
     "damage": "lutkit.distort.bake",
+    "lut_library": "lutkit.io.luts",
     "pairs": "lutkit.pipeline.pairs",
     "read_lut": "lutkit.io.luts",
     "sample_recipe": "lutkit.distort.sampling",

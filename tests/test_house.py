@@ -12,7 +12,8 @@ PACKAGE = ROOT / "lutkit"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in
         ("color", "lut", "measure", "distort", "ab")]  # fmt: skip
-NO_BLAS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("color", "lut", "distort")]
+NO_BLAS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in
+           ("color", "lut", "distort", "io", "pipeline")]  # fmt: skip
 KERNELS = PACKAGE / "lut" / "kernels.py"
 
 IMPURE = {
@@ -103,10 +104,7 @@ def blas_calls(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
             yield f"{node.lineno}: @"
-        if isinstance(node, ast.Attribute) and (
-            node.attr
-            in ("linalg", "einsum", "dot", "vdot", "inner", "matmul", "tensordot", "matvec", "vecmat")
-        ):
+        if isinstance(node, ast.Attribute) and (node.attr in THREADED):
             yield f"{node.lineno}: {node.attr}"
         if (
             isinstance(node, ast.keyword)

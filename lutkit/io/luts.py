@@ -89,6 +89,20 @@ def library_folder(path: str) -> Path:
     return Path(path) if path else shipped_folder("luts")
 
 
+def lut_library(folder: Path | str | None = None) -> Mapping[str, Lut]:
+    """Read a folder of LUT files for recipes to look their LUTs up in.
+
+    Args:
+        folder: the folder; None is the looks that ship with lutkit, which the default manifest draws from.
+    Returns:
+        Each LUT by the sha256 of its file in hex, as `damage` and `sample_recipe` take them.
+    Raises:
+        SourceError: as `read_library` raises it.
+        LutFormatError: a LUT file whose content its format does not allow.
+    """
+    return luts_by_sha256(read_library(shipped_folder("luts") if folder is None else folder))
+
+
 def luts_by_sha256(files: Iterable[LutFile]) -> Mapping[str, Lut]:
     """The library that recipes look their LUTs up in: sha256 in hex -> LUT."""
     return {file.sha256: file.lut for file in files}

@@ -6,8 +6,9 @@ import os
 import numpy as np
 import pytest
 
+import lutkit
 from lutkit.errors import LutFormatError, SourceError
-from lutkit.io.luts import luts_by_sha256, read_library, read_lut, write_lut
+from lutkit.io.luts import lut_library, luts_by_sha256, read_library, read_lut, write_lut
 from lutkit.lut.model import Lut1D, Lut3D
 
 CURVE = Lut1D(np.array([[0, 0.1, 0.2], [1, 0.9, 0.8]]), title="Curve")
@@ -89,3 +90,17 @@ def test_the_wild_folder_is_a_library(shared):
     files = read_library(shared / "luts" / "wild")
     assert len(files) == 25
     assert len(luts_by_sha256(files)) == 25
+
+
+def test_a_library_for_recipes_is_a_folder_s_or_the_shipped_one(tmp_path):
+    files = read_library(_library(tmp_path))
+    assert lut_library(tmp_path) == lut_library(str(tmp_path)) == luts_by_sha256(files)
+    shipped = lut_library()
+    assert len(shipped) == 10
+    settings = lutkit.DamageSettings(severity=(1.0, 3.0), families=(("library_lut", 1.0),))
+    recipe = lutkit.sample_recipe(1, 2, settings=settings, library=lutkit.lut_library())
+    assert '"library_lut"' in recipe.to_json()
+    photo = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    assert not np.array_equal(lutkit.damage(photo, recipe, lutkit.lut_library()), photo)
+    with pytest.raises(SourceError, match="no-such"):
+        lut_library(tmp_path / "no-such")

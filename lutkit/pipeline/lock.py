@@ -39,6 +39,29 @@ def locked(folder: Path) -> Generator[None]:
         os.close(handle)
 
 
+def holder_of(folder: Path) -> str:
+    """Who holds the lock of `folder` now, as `.lock` says it; empty where nobody does.
+
+    Raises:
+        OSError: from the system, other than that there is no such file.
+    """
+    try:
+        handle = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return ""
+    except BlockingIOError:
+        return _named(handle)
+    finally:
+        os.close(handle)
+
+
+def _named(handle: int) -> str:
+    return os.pread(handle, 300, 0).decode(errors="replace").strip() or "another process"
+
+
 def _acquire(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -47,7 +70,7 @@ def _acquire(path: Path) -> int:
             if _is_still(path, handle):
                 return handle
         except BlockingIOError:
-            holder = os.pread(handle, 300, 0).decode(errors="replace").strip() or "another process"
+            holder = _named(handle)
             os.close(handle)
             raise DatasetError(
                 f"in use by {holder}",

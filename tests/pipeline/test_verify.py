@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 
@@ -14,7 +15,9 @@ from lutkit.io.images import encode_image
 from lutkit.io.manifest import format_manifest, read_manifest
 from lutkit.io.tars import Sample, read_samples, write_shard
 from lutkit.pipeline.engine import LocalEngine
-from lutkit.pipeline.verify import FIELDS, Fault, verify
+from lutkit.pipeline.lock import locked
+from lutkit.pipeline.sample_faults import FIELDS
+from lutkit.pipeline.verify import AGAIN, DELETE, Fault, verify
 
 SHARD = "train-000001"
 WHERE = f"shards/{SHARD}.tar"
@@ -28,6 +31,10 @@ def copy(jpeg_700, tmp_path):
 
 def faults_of(folder):
     return verify(folder, InProcess(), lambda _: None)
+
+
+def at(key, shard=SHARD):
+    return f"shards/{shard}.tar, sample {key}"
 
 
 def tar_of(folder, shard=SHARD):
@@ -90,7 +97,9 @@ def test_a_flipped_bit(place, copy, photos, jpeg_700):
     data = bytearray(tar_of(copy).read_bytes())
     data[place] ^= 0x10
     tar_of(copy).write_bytes(data)
-    assert Fault(WHERE, "its bytes are not those that were written: size or sha256 differ") in faults_of(copy)
+    assert Fault(
+        WHERE, "its bytes are not those that were written: size or sha256 differ", AGAIN
+    ) in faults_of(copy)
     assert_mended(copy, photos, jpeg_700, [SHARD])
 
 
@@ -104,7 +113,7 @@ def test_a_shard_that_was_cut_off(kept, copy, photos, jpeg_700):
 
 def test_a_shard_that_is_missing(copy, photos, jpeg_700):
     tar_of(copy).unlink()
-    assert faults_of(copy) == (Fault(WHERE, "missing"),)
+    assert faults_of(copy) == (Fault(WHERE, "missing", AGAIN),)
     assert_mended(copy, photos, jpeg_700, [SHARD])
 
 
@@ -125,7 +134,7 @@ def test_a_record_that_is_missing_or_damaged(damage, copy, photos, jpeg_700):
         path.unlink()
     else:
         path.write_bytes(damage)
-    assert faults_of(copy) == (Fault(WHERE, f"its record records/{SHARD}.json is missing or damaged"),)
+    assert faults_of(copy) == (Fault(WHERE, f"its record records/{SHARD}.json is missing or damaged", AGAIN),)
     assert_mended(copy, photos, jpeg_700, [SHARD])
 
 
@@ -133,13 +142,13 @@ def test_a_record_that_contradicts_the_index(copy):
     record = json.loads((copy / f"records/{SHARD}.json").read_bytes())
     record["file"]["samples"] = 255
     (copy / f"records/{SHARD}.json").write_text(json.dumps(record))
-    assert faults_of(copy) == (Fault(WHERE, "its record and dataset.json disagree"),)
+    assert faults_of(copy) == (Fault(WHERE, "its record and dataset.json disagree", AGAIN),)
 
 
 @pytest.mark.parametrize("name", ["train-000009.tar", "notes.txt", ".train-000000.tar.77.tmp"])
 def test_a_stranger_among_the_shards(name, copy):
     (copy / "shards" / name).write_bytes(b"x")
-    assert faults_of(copy) == (Fault(f"shards/{name}", "not listed in dataset.json"),)
+    assert faults_of(copy) == (Fault(f"shards/{name}", "not listed in dataset.json", "remove it"),)
 
 
 def test_shards_that_are_all_gone(copy):
@@ -155,9 +164,7 @@ def test_a_dataset_that_is_not_finished(photos, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         build(manifest_of(photos), tmp_path / "out", Stops())
-    assert Fault("dataset.json", "the dataset is not finished: run the same `synth` again") in faults_of(
-        tmp_path / "out"
-    )
+    assert Fault("dataset.json", "the dataset is not finished", AGAIN) in faults_of(tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "manifest.toml"])
@@ -179,7 +186,7 @@ def test_a_sample_that_is_missing(copy):
     samples = list(read_samples(tar_of(copy)))
     rewrite(copy, samples[:-1])
     admit(copy, 256)
-    assert faults_of(copy) == (Fault(WHERE, "holds 255 samples, dataset.json says 256"),)
+    assert faults_of(copy) == (Fault(WHERE, "holds 255 samples, dataset.json says 256", DELETE),)
 
 
 def test_samples_that_changed_places(copy):
@@ -187,8 +194,11 @@ def test_samples_that_changed_places(copy):
     samples[3], samples[9] = samples[9], samples[3]
     rewrite(copy, samples)
     assert faults_of(copy) == (
-        Fault("sample train-000000265", "out of order: train-000000259 should stand here"),
-        Fault("sample train-000000259", "out of order: train-000000265 should stand here"),
+        Fault(
+            at("train-000000265"),
+            "out of order: train-000000259 should stand here; 1 more of this shard out of order",
+            DELETE,
+        ),
     )
 
 
@@ -202,7 +212,7 @@ def test_a_key_that_comes_twice(copy):
                 tar.addfile(info, io.BytesIO(data))
     admit(copy, 256)
     assert faults_of(copy) == (
-        Fault("sample train-000000258", "out of order: train-000000261 should stand here"),
+        Fault(at("train-000000258"), "out of order: train-000000261 should stand here", DELETE),
     )
 
 
@@ -212,8 +222,9 @@ def test_members_that_are_not_adjacent_or_in_another_order(copy):
     rewrite(copy, samples)
     assert faults_of(copy) == (
         Fault(
-            "sample train-000000256",
+            at("train-000000256"),
             "its members are json, target.jpg, input.jpg, not input.jpg, target.jpg, json",
+            DELETE,
         ),
     )
 
@@ -223,7 +234,7 @@ def test_an_image_that_does_not_decode(copy):
     (name, picture), *rest = samples[7].members
     samples[7] = Sample(samples[7].key, ((name, picture[: len(picture) // 2]), *rest))
     rewrite(copy, samples)
-    assert faults_of(copy) == (Fault("sample train-000000263", "input.jpg: does not decode: truncated"),)
+    assert faults_of(copy) == (Fault(at("train-000000263"), "input.jpg: does not decode: truncated", DELETE),)
 
 
 def test_an_image_of_another_size(copy, photos):
@@ -235,7 +246,7 @@ def test_an_image_of_another_size(copy, photos):
     samples[7] = Sample(samples[7].key, (first, (name, picture), last))
     rewrite(copy, samples)
     assert faults_of(copy) == (
-        Fault("sample train-000000263", "target.jpg: has shape (16, 32, 3), not (32, 32, 3)"),
+        Fault(at("train-000000263"), "target.jpg: has shape (16, 32, 3), not (32, 32, 3)", DELETE),
     )
 
 
@@ -256,7 +267,7 @@ def test_a_json_that_breaks_the_contract(changes, problem, copy):
     samples = list(read_samples(tar_of(copy)))
     samples[1] = with_json(samples[1], **changes)
     rewrite(copy, samples)
-    assert faults_of(copy) == (Fault("sample train-000000257", problem),)
+    assert faults_of(copy) == (Fault(at("train-000000257"), problem, DELETE),)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +289,7 @@ def test_a_json_whose_inner_fields_break_the_contract(changes, copy):
     samples[1] = with_json(samples[1], **changes)
     rewrite(copy, samples)
     faults = faults_of(copy)
-    assert [fault.where for fault in faults] == ["sample train-000000257"], faults
+    assert [fault.where for fault in faults] == [at("train-000000257")], faults
     assert faults[0].what.startswith("json: ")
     assert next(iter(changes)) in faults[0].what
 
@@ -302,9 +313,63 @@ def test_the_same_photo_in_two_splits_is_named_with_both_its_paths(tmp_path):
         members[name] = json.loads(key.members[-1][1])["source"]["path"]
     (photos / members["val"]).write_bytes((photos / members["train"]).read_bytes())
     build(manifest_of(photos), tmp_path / "out")
-    assert faults_of(tmp_path / "out") == (
-        Fault(members["val"], f"the same photo as {members['train']}, but in val, not train"),
+    faults = faults_of(tmp_path / "out")
+    assert [fault.what for fault in faults] == [
+        f"its photo {members['val']} is the same as {members['train']}, which is in train"
+    ]
+    assert faults[0].where == at(key_of(tmp_path / "out", "val-000000", members["val"]), "val-000000")
+
+
+def key_of(folder, shard, path):
+    """The first sample of a shard that uses this photo."""
+    for sample in read_samples(tar_of(folder, shard)):
+        if json.loads(sample.members[-1][1])["source"]["path"] == path:
+            return sample.key
+    raise AssertionError(path)
+
+
+def test_a_photo_that_was_replaced_in_the_middle_is_named_once(copy):
+    samples = list(read_samples(tar_of(copy)))
+    first = json.loads(samples[1].members[-1][1])["source"]
+    for i, sample in enumerate(samples):
+        source = json.loads(sample.members[-1][1])["source"]
+        if source["path"] == first["path"]:
+            samples[i] = with_json(sample, source=source | {"sha256": "0" * 64})
+    rewrite(copy, samples)
+    (fault,) = faults_of(copy)
+    assert fault.where == at("train-000000257")
+    was = at(key_of(copy, "train-000000", first["path"]), "train-000000")
+    assert fault.what == f"its photo {first['path']} has another sha256 than in {was}"
+    assert "another folder" in fault.remedy
+
+
+def test_all_that_come_after_a_missing_sample_are_one_fault(copy):
+    samples = list(read_samples(tar_of(copy)))
+    del samples[3]
+    rewrite(copy, samples)
+    assert faults_of(copy)[-1] == Fault(
+        at("train-000000260"),
+        "out of order: train-000000259 should stand here; 251 more of this shard out of order",
+        DELETE,
     )
+
+
+def test_a_dataset_that_is_being_written_is_said_to_be(copy):
+    with locked(copy):
+        (fault,) = faults_of(copy)
+    assert fault.where == ".lock"
+    assert fault.what.startswith(f"being written by process {os.getpid()} on ")
+    assert faults_of(copy) == ()
+    assert not (copy / ".lock").exists()
+
+
+def test_the_remedy_of_faults_under_sound_checksums_mends_them(copy, photos, jpeg_700):
+    samples = list(read_samples(tar_of(copy)))
+    samples[1] = with_json(samples[1], severity=None)
+    rewrite(copy, samples)
+    assert faults_of(copy)[0].remedy == DELETE
+    tar_of(copy).unlink()
+    assert_mended(copy, photos, jpeg_700, [SHARD])
 
 
 def test_a_manifest_that_was_edited_is_seen_in_the_samples(copy):

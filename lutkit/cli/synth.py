@@ -85,6 +85,7 @@ def synth(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the summary as JSON.")] = False,
 ) -> None:
     from lutkit.cli import synth_screen
+    from lutkit.cli.arguments import require_no_more
     from lutkit.io.manifest import read_manifest
     from lutkit.io.shipped import shipped_folder
 
@@ -150,15 +151,6 @@ def parse_shares(text: str, option: str, example: str) -> tuple[tuple[str, float
             what = f"{part!r} is no share of a {option[2:-1]}"
             raise ManifestError(what, where=option, remedy=f"write {example}") from None
     return tuple(shares)
-
-
-def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
-    """Refuse more names than a command takes: most often a pattern that the shell has filled in."""
-    from lutkit.errors import LutkitError
-
-    if extra:
-        found = f"{len(extra) + allowed} names where {expected} is expected"
-        raise LutkitError(found, remedy="put a pattern in quotes")
 
 
 def _as_option(error: "ManifestError", options: dict[str, object]) -> "ManifestError":

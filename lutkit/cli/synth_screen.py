@@ -1,7 +1,6 @@
 """What `lutkit synth` shows: the plan, the progress, the summary."""
 
 import json
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,9 +16,8 @@ from rich.progress import (
 from rich.table import Table
 
 from lutkit.cli.console import PlainConsole
-from lutkit.errors import LutkitError
 from lutkit.io.manifest import Manifest
-from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.engine import LocalEngine, wanted_workers
 from lutkit.pipeline.estimate import estimate
 from lutkit.pipeline.plan import MIN_PHOTOS_TO_SPLIT, SHARD_SAMPLES
 from lutkit.pipeline.records import Record
@@ -96,14 +94,6 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
         console.print(f"Contact sheet: {sheet}", soft_wrap=True)
         console.print("\nTo train on it:\n")
         console.print(loader_lines(plan, out), soft_wrap=True)
-
-
-def wanted_workers(asked: int | None) -> int:
-    """As many workers as are asked for, or one a core that this process may use."""
-    if asked is not None and asked < 1:
-        raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return asked or cores or 1
 
 
 def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> SynthResult:

@@ -25,10 +25,9 @@ def verify(  # noqa: D103  (its help text is set below)
 ) -> None:
     import json
 
+    from lutkit.cli.arguments import require_no_more
     from lutkit.cli.console import PlainConsole
-    from lutkit.cli.synth import require_no_more
-    from lutkit.cli.synth_screen import wanted_workers
-    from lutkit.pipeline.engine import LocalEngine
+    from lutkit.pipeline.engine import LocalEngine, wanted_workers
     from lutkit.pipeline.stopping import stopping
     from lutkit.pipeline.verify import Checked
     from lutkit.pipeline.verify import verify as verify_folder
@@ -47,10 +46,10 @@ def verify(  # noqa: D103  (its help text is set below)
         console.out(json.dumps({"samples": samples, "faults": [vars(fault) for fault in faults]}))
     elif faults:
         for fault in faults:
-            console.print(f"{fault.where}: {fault.what}", soft_wrap=True)
+            remedy = f"; {fault.remedy}" if fault.remedy else ""
+            console.print(f"{fault.where}: {fault.what}{remedy}", soft_wrap=True)
         console.print(
-            f"{len(faults)} faults in {folder}; run the same `lutkit synth` again to rebuild the bad shards.",
-            soft_wrap=True,
+            f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in {folder}.", soft_wrap=True
         )
     else:
         console.print(f"{samples:,} samples in {folder}: no faults.", soft_wrap=True)

@@ -104,6 +104,18 @@ class LocalEngine:
             _end(pool, at_once=not finished)
 
 
+def wanted_workers(asked: int | None) -> int:
+    """As many workers as are asked for, or one a core that this process may use.
+
+    Raises:
+        LutkitError: fewer than one is asked for.
+    """
+    if asked is not None and asked < 1:
+        raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return asked or cores or 1
+
+
 class _Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")

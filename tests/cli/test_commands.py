@@ -137,7 +137,13 @@ def test_json_is_one_object_and_nothing_else(lutkit_, photos, tmp_path):
     next(tmp_path.rglob("val*.tar")).unlink()
     verified = lutkit_("verify", "out", "--json")
     assert verified.code == 1
-    assert json.loads(verified.out)["faults"] == [{"where": "shards/val-000000.tar", "what": "missing"}]
+    assert json.loads(verified.out)["faults"] == [
+        {
+            "where": "shards/val-000000.tar",
+            "what": "missing",
+            "remedy": "run the same `lutkit synth` again",
+        }
+    ]
 
 
 def test_verify_says_what_is_wrong_in_which_shard_and_exits_1(lutkit_, photos, tmp_path):
@@ -150,7 +156,11 @@ def test_verify_says_what_is_wrong_in_which_shard_and_exits_1(lutkit_, photos, t
     assert ended.code == 1
     assert ended.err == ""
     assert "shards/train-000000.tar: its bytes are not those that were written" in ended.out
-    assert "faults in out" in ended.out
+    assert ended.out.splitlines()[-1] == "3 faults in out."
+    shard.unlink()
+    assert lutkit_("verify", "out").out == (
+        "shards/train-000000.tar: missing; run the same `lutkit synth` again\n1 fault in out.\n"
+    )
 
 
 def test_the_sample_photos_are_for_trying_out(lutkit_):

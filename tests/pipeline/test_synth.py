@@ -143,7 +143,7 @@ def test_what_was_recorded_of_each_shard_adds_up(jpeg_700):
         ({"codec": "png"}, "codec was 'jpeg', is 'png'"),
         ({"quality": 90}, "quality was 95, is 90"),
         ({"crop": "random"}, "crop was 'center', is 'random'"),
-        ({"store": "recipe"}, "store was 'pixels', is 'recipe'"),
+        ({"codec": "png", "store": "recipe"}, "store was 'pixels', is 'recipe'"),
         ({"splits": (("train", 1.0),)}, "splits was"),
         ({"kinds": (("distort", 1.0), ("enhance", 1.0))}, "kinds was"),
         ({"looks": Looks(strength=(0.5, 1.0))}, "looks.strength was (0.6, 1.0), is (0.5, 1.0)"),
@@ -229,7 +229,7 @@ def test_a_lut_that_changed_is_another_dataset(photos, tmp_path, cube_folder):
 
 def test_a_severity_out_of_reach_is_found_before_anything_is_written(photos, tmp_path):
     damage = dataclasses.replace(Manifest().damage, severity=(4.0, 60.0), families=(("saturation", 1.0),))
-    with pytest.raises(ManifestError, match=r"none of 1000 draws reached 60; the strongest"):
+    with pytest.raises(ManifestError, match=r"draws reached 60; the strongest"):
         build(manifest_of(photos, damage=damage), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -243,7 +243,7 @@ def test_names_with_brackets_and_colons_are_shown_as_they_are(lutkit_, photos, t
     assert "[red]:smile:[b].jpg: not an image" in ended.out
     assert f"in {out}: no faults" in lutkit_("verify", out).out
     next(tmp_path.rglob("*.tar")).unlink()
-    assert f"faults in {out};" in lutkit_("verify", out).out
+    assert f"1 fault in {out}." in lutkit_("verify", out).out
 
 
 def test_a_dataset_within_the_source_is_no_source(lutkit_, photos, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from small_datasets import InProcess, build, contents, manifest_of
 
-from lutkit.errors import DatasetError
+from lutkit.errors import DatasetError, SourceError
 from lutkit.io.manifest import read_manifest
 from lutkit.pipeline.index import read_dataset_json
 from lutkit.pipeline.synth import plan_synth, synth
@@ -143,3 +143,23 @@ def test_other_photos_are_counted_and_named(photos, tmp_path):
         f"sources.tsv: other sources than before: 1 added (a.jpg), 1 removed ({names[1]}), "
         f"2 changed ({names[2]}, ...); give the same photographs" in str(caught.value)
     )
+
+
+def test_a_photo_that_is_lost_in_the_middle_stops_the_run_and_the_same_command_goes_on(photos, tmp_path):
+    mine = shutil.copytree(photos, tmp_path / "photos")
+    lost = mine / "beach-03.jpg"
+
+    class Loses:
+        def run(self, work, job, tasks):
+            lost.rename(tmp_path / "elsewhere")
+            for task in tasks:
+                yield work(job, task)
+
+    with pytest.raises(SourceError, match=r"beach-03\.jpg: cannot be read any more .*; put it back"):
+        build(manifest_of(mine), tmp_path / "out", Loses())
+    assert not [path.name for path in (tmp_path / "out").rglob("*.tmp")]
+    (tmp_path / "elsewhere").rename(lost)
+    assert build(manifest_of(mine), tmp_path / "out").rejects == ()
+    build(manifest_of(photos), tmp_path / "undisturbed")
+    kept = ("shards", "records", "dataset.json", "sources.tsv")
+    assert contents(tmp_path / "out", *kept) == contents(tmp_path / "undisturbed", *kept)

@@ -106,14 +106,16 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> Syn
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task(_FIRST_RUN, total=plan.manifest.n, rate="")
+        there_already = len(list(out.glob("records/*.json")))
+        checking = f"checking {there_already:,} shards" if there_already else _FIRST_RUN
+        bar = progress.add_task(checking, total=plan.manifest.n, rate="")
         started = time.monotonic()
         made = 0
 
         def on_start(there: int) -> None:
             if there:
                 console.print(f"{there:,} of {plan.manifest.n:,} pairs are there already.")
-            progress.update(bar, completed=there)
+            progress.update(bar, description=_FIRST_RUN, completed=there)
 
         def on_shard(record: Record) -> None:
             nonlocal made

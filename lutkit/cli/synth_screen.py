@@ -149,7 +149,7 @@ def _say_sources(console: PlainConsole, plan: SynthPlan) -> None:
 def _warn_few_shards(console: PlainConsole, plan: SynthPlan, workers: int) -> None:
     if len(plan.tasks) < workers:
         console.print(
-            f"{len(plan.tasks)} of {workers} workers have work: a shard holds {SHARD_SAMPLES} pairs."
+            f"Work for {len(plan.tasks)} of {workers} workers: a shard holds {SHARD_SAMPLES} pairs."
         )
 
 

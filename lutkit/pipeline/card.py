@@ -3,6 +3,7 @@
 Owns the card's layout. Must not know what samples are made of: that is text which it is given.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def format_card(card: Card, index: DatasetIndex) -> str:
     seed = f"Seed {index.seed}; {', '.join(f'{name} {number}' for name, number in index.libraries.items())}."
     return "\n".join(
         [
-            *_front_matter(card, list(splits)),
+            *_front_matter(card, index),
             f"# {card.title}\n",
             f"{card.about.strip()}\n",
             *table,
@@ -103,13 +104,24 @@ def format_card(card: Card, index: DatasetIndex) -> str:
     )
 
 
-def _front_matter(card: Card, splits: list[str]) -> list[str]:
+def _front_matter(card: Card, index: DatasetIndex) -> list[str]:
+    splits = list(index.splits())
     files = [line for name in splits for line in (f"  - split: {name}", f"    path: shards/{name}-*.tar")]
     # A JSON string is a YAML string, whatever it holds.
     lines = [f"pretty_name: {json.dumps(card.title)}", "tags:", "- webdataset"]
     if files:
-        lines += ["configs:", "- config_name: default", "  data_files:", *files]
+        lines += ["configs:", f"- config_name: {_content_name(index)}", "  data_files:", *files]
     return ["---", *lines, "---\n"]
+
+
+def _content_name(index: DatasetIndex) -> str:
+    """A name that changes with the shards: `datasets` caches by folder name and configuration alone.
+
+    Under one name for all, a dataset that grew, or another one in a folder of that name, would be answered
+    from the cache with the old samples.
+    """
+    digest = hashlib.sha256("".join(file.sha256 for file in index.shards.values()).encode())
+    return f"shards-{digest.hexdigest()[:12]}"
 
 
 def _loading(splits: Mapping[str, tuple[int, int]]) -> str:

@@ -238,3 +238,16 @@ def test_reading_changes_nothing(one_shard):
         "README.md", "dataset.json", "manifest.toml", "records/train-000000.json", "shards/train-000000.tar",
         "sources.tsv",
     }  # fmt: skip
+
+
+def test_datasets_does_not_answer_from_the_cache_of_another_dataset(photos, hugging_face, tmp_path):
+    """Two folders of one name, and one that grew: `datasets` caches by names; ours must tell them apart."""
+    found = []
+    for place, seed, n in (("one", 1, 30), ("two", 2, 30), ("two", 2, 40)):
+        folder = tmp_path / place / "pairs"
+        build(manifest_of(photos, seed=seed, n=n, splits=(("train", 1.0),)), folder)
+        loaded = hugging_face(str(folder), split="train")
+        found.append([sample["json"]["recipe"] for sample in loaded])
+    assert [len(recipes) for recipes in found] == [30, 30, 40]
+    assert found[0] != found[1]
+    assert found[2][:30] == found[1]

@@ -32,6 +32,9 @@ CUBE_SIZE = 13
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _AXIS_LINEAR = srgb_to_linear(_AXIS)
 
+# The way to linear light, for layers that begin with a matrix there.
+_TO_LINEAR = Lut1D(_AXIS_LINEAR.astype(np.float32))
+
 # Every 8-bit code as a row of grey pixels, 0..1.
 _CODES = (np.arange(256, dtype=np.float32) / np.float32(255))[None, :, None].repeat(3, axis=2)
 
@@ -197,6 +200,8 @@ def _bake_curves(
     families: tuple[Family, ...], flow: Flow, wanted: Space, library: Library
 ) -> tuple[Lut1D, Flow]:
     low, high = flow.low, flow.high
+    if not families and flow == Flow():
+        return _TO_LINEAR, _after(_TO_LINEAR.table, wanted)
     if flow == Flow():
         linear = bool(families) and families[0].space == "linear"
         axis, space = (_AXIS_LINEAR, "linear") if linear else (_AXIS, "encoded")

@@ -49,7 +49,7 @@ def sample_number(split: str, i: int) -> int:
     return (_name_number(split) << 48) | i
 
 
-def split_of(seed: int, path: str, splits: Shares) -> str:
+def split_of_photo(seed: int, path: str, splits: Shares) -> str:
     """The split that a photograph belongs to, from the seed and its relative path alone.
 
     Args:
@@ -75,7 +75,7 @@ def split_photos(seed: int, paths: tuple[str, ...], splits: Shares) -> dict[str,
     if len(paths) < MIN_PHOTOS_TO_SPLIT:
         return {next(iter(members)): tuple(range(len(paths)))}
     for number, path in enumerate(paths):
-        members[split_of(seed, path, splits)].append(number)
+        members[split_of_photo(seed, path, splits)].append(number)
     return {name: tuple(numbers) for name, numbers in members.items() if numbers}
 
 

@@ -15,7 +15,7 @@ from lutkit.pipeline.plan import (
     sample_key,
     sample_number,
     split_counts,
-    split_of,
+    split_of_photo,
     split_photos,
 )
 
@@ -31,13 +31,15 @@ shares = st.lists(
 
 @given(st.integers(0, 2**62), st.text(min_size=1))
 def test_a_photo_s_split_is_a_function_of_seed_and_path(seed, path):
-    assert split_of(seed, path, DEFAULT) == split_of(seed, path, DEFAULT)
+    assert split_of_photo(seed, path, DEFAULT) == split_of_photo(seed, path, DEFAULT)
     # Shares count relative to their sum.
-    assert split_of(seed, path, DEFAULT) == split_of(seed, path, tuple((n, 20 * s) for n, s in DEFAULT))
+    assert split_of_photo(seed, path, DEFAULT) == split_of_photo(
+        seed, path, tuple((n, 20 * s) for n, s in DEFAULT)
+    )
 
 
 def test_a_path_that_is_not_utf8_has_a_split_too():
-    assert split_of(0, "caf\udce9.jpg", DEFAULT) in ("train", "val", "test")
+    assert split_of_photo(0, "caf\udce9.jpg", DEFAULT) in ("train", "val", "test")
 
 
 def test_splits_are_disjoint_whole_and_about_their_shares():
@@ -55,12 +57,12 @@ def test_a_photo_keeps_its_split_whatever_else_is_listed():
     paths = tuple(f"{i}.jpg" for i in range(200))
     few = split_photos(0, paths[100:], DEFAULT)
     for name, numbers in few.items():
-        assert all(split_of(0, paths[100 + n], DEFAULT) == name for n in numbers)
+        assert all(split_of_photo(0, paths[100 + n], DEFAULT) == name for n in numbers)
 
 
 def test_another_seed_splits_otherwise():
     paths = [f"{i}.jpg" for i in range(200)]
-    assert [split_of(0, p, DEFAULT) for p in paths] != [split_of(1, p, DEFAULT) for p in paths]
+    assert [split_of_photo(0, p, DEFAULT) for p in paths] != [split_of_photo(1, p, DEFAULT) for p in paths]
 
 
 def test_few_photos_all_go_to_the_first_split_with_a_share():

@@ -1,4 +1,4 @@
-r"""The frozen list of photos: how a photo is named, kept in a text file, and read again.
+r"""The frozen list of photos: how a photo is named, and kept in a text file.
 
 Owns the names. Knows nothing of where a list came from, and decodes nothing.
 
@@ -23,7 +23,6 @@ _HEADER = "path\tsize\toffset"
 # Refusals that were there when the photo was listed, and will be there again.
 _LASTING = (errno.EACCES, errno.EPERM, errno.ELOOP)
 _AGAIN = "put it back as it was, and run the same command again"
-_LINE = re.compile(r"([^\t]+)\t(\d+)\t(-1|\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,12 @@ def frozen_list(root: Path, refs: Iterable[PhotoRef], where: str) -> PhotoList:
     """Sort photos by their paths' bytes.
 
     Raises:
-        SourceError: none, or a path twice.
+        SourceError: a path twice.
     """
     photos = sorted(refs, key=lambda ref: ref.path.encode())
     for before, ref in itertools.pairwise(photos):
         if before.path == ref.path:
             raise SourceError(f"this photo comes twice: {ref.path}", where=where, remedy="name it once")
-    if not photos:
-        raise SourceError("a list without photos", where=where)
     return PhotoList(root, tuple(photos))
 
 
@@ -97,27 +94,6 @@ def format_sources(photos: PhotoList) -> str:
     """The list as tab-separated text with a heading: path, size, offset; its root is not in it."""
     lines = [f"{ref.path}\t{ref.size}\t{ref.offset}" for ref in photos.photos]
     return "\n".join([_HEADER, *lines, ""])
-
-
-def parse_sources(text: str, *, root: Path = Path(), where: str = "sources.tsv") -> PhotoList:
-    """Read what `format_sources` wrote; paths are relative to `root`.
-
-    Raises:
-        SourceError: another heading, a line that is not three fields, or lines out of order.
-    """
-    lines = text.split("\n")
-    if lines[0] != _HEADER or lines[-1] != "":
-        raise SourceError("not a whole list of sources", where=where, remedy="restore the file")
-    refs: list[PhotoRef] = []
-    for number, line in enumerate(lines[1:-1], start=2):
-        fields = _LINE.fullmatch(line)
-        if fields is None:
-            raise SourceError("expected path, size and offset", where=f"{where}:{number}")
-        refs.append(PhotoRef(fields[1], int(fields[2]), int(fields[3])))
-    photos = frozen_list(root, refs, where)
-    if list(photos.photos) != refs:
-        raise SourceError("the lines are not in the order of their paths", where=where, remedy="restore it")
-    return photos
 
 
 def shown_path(path: str) -> str:

@@ -15,7 +15,6 @@ from lutkit.io.photo_list import (
     PhotoRef,
     format_sources,
     frozen_list,
-    parse_sources,
     read_bytes,
     shown_path,
 )
@@ -29,7 +28,6 @@ __all__ = [
     "PhotoRef",
     "format_sources",
     "list_photos",
-    "parse_sources",
     "read_bytes",
 ]
 

@@ -17,11 +17,8 @@ from lutkit.errors import ImageError, SourceError
 from lutkit.io.braces import expand_braces
 from lutkit.io.photo_list import real_path, shown_path
 from lutkit.io.sources import (
-    PhotoList,
-    PhotoRef,
     format_sources,
     list_photos,
-    parse_sources,
     read_bytes,
 )
 
@@ -115,7 +112,7 @@ def test_odd_names_are_plain_text_and_can_be_read(tmp_path, name, shown):
     assert paths(photos) == [shown]
     assert contents(photos) == [b"content"]
     assert json.dumps(paths(photos), ensure_ascii=False).encode()
-    assert parse_sources(format_sources(photos), root=tmp_path) == photos
+    assert format_sources(photos) == f"path\tsize\toffset\n{shown}\t7\t-1\n"
 
 
 @given(st.binary(min_size=1, max_size=20).filter(lambda b: b"/" not in b and b"\0" not in b))
@@ -377,38 +374,6 @@ def test_without_scikit_image(monkeypatch):
 
 
 # --- the frozen list ----------------------------------------------------------------------------------
-
-REFS = st.builds(
-    PhotoRef,
-    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\"), min_size=1),
-    st.integers(0, 2**40),
-    st.integers(-1, 2**40),
-)
-
-
-@given(st.lists(REFS, min_size=1, unique_by=lambda ref: ref.path))
-def test_a_list_survives_its_text(refs):
-    photos = PhotoList(Path("r"), tuple(sorted(refs, key=lambda ref: ref.path.encode())))
-    text = format_sources(photos)
-    assert parse_sources(text, root=Path("r")) == photos
-    assert text.count("\n") == len(refs) + 1
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("", "not a whole list"),
-        ("path\tsize\toffset\na.jpg\t3\t-1", "not a whole list"),
-        ("path\tsize\toffset\n", "a list without photos"),
-        ("path\tsize\toffset\na.jpg\t3\n", "sources.tsv:2: expected path"),
-        ("path\tsize\toffset\na.jpg\t3\t-1\nb.jpg\t-3\t-1\n", "sources.tsv:3: expected path"),
-        ("path\tsize\toffset\nb.jpg\t3\t-1\na.jpg\t3\t-1\n", "not in the order"),
-        ("path\tsize\toffset\na.jpg\t3\t-1\na.jpg\t3\t-1\n", "comes twice"),
-    ],
-)
-def test_texts_that_are_no_list(text, what):
-    with pytest.raises(SourceError, match=what):
-        parse_sources(text)
 
 
 def test_photos_that_changed_since_stop_the_run(tmp_path):

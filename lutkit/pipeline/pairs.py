@@ -44,7 +44,7 @@ class Pairs:
         for shard in self.shards:
             path = shard_path(self.folder, shard)
             for sample in read_samples(path):
-                yield _pair(sample, path, self.library)
+                yield read_pair(sample, path, self.library)
 
 
 def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pairs:
@@ -73,15 +73,16 @@ def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pair
     return Pairs(folder, shards, _library(folder, luts))
 
 
-def _library(folder: Path, luts: Path | str) -> Library:
-    manifest = read_manifest(folder / MANIFEST_NAME)
-    if luts:
-        return luts_by_sha256(read_library(luts))
-    replays = manifest.store == "recipe" and dict(manifest.damage.families).get(LibraryLut.name, 0) > 0
-    return luts_by_sha256(read_library(library_folder(manifest.damage_luts))) if replays else NO_LIBRARY
+def read_pair(sample: Sample, path: Path, library: Library) -> tuple[Pixels, Pixels, dict[str, Any]]:
+    """The (input, target, metadata) of one sample, as iterating over `Pairs` gives them.
 
-
-def _pair(sample: Sample, path: Path, library: Library) -> tuple[Pixels, Pixels, dict[str, Any]]:
+    Args:
+        sample: as it lies in its shard.
+        path: the shard, for the message.
+        library: the LUT files that its recipe may name, by sha256.
+    Raises:
+        DatasetError: no target or no JSON.
+    """
     members = {suffix.partition(".")[0]: content for suffix, content in sample.members}
     if not {"target", "json"} <= set(members):
         raise DatasetError(f"sample {sample.key} has no target or no json", where=str(path))
@@ -90,3 +91,11 @@ def _pair(sample: Sample, path: Path, library: Library) -> tuple[Pixels, Pixels,
     if "input" in members:
         return decode_image(members["input"]), target, metadata
     return damage(target, Recipe.from_json(metadata["recipe"]), library, threads=1), target, metadata
+
+
+def _library(folder: Path, luts: Path | str) -> Library:
+    manifest = read_manifest(folder / MANIFEST_NAME)
+    if luts:
+        return luts_by_sha256(read_library(luts))
+    replays = manifest.store == "recipe" and dict(manifest.damage.families).get(LibraryLut.name, 0) > 0
+    return luts_by_sha256(read_library(library_folder(manifest.damage_luts))) if replays else NO_LIBRARY

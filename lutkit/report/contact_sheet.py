@@ -12,8 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lutkit.io.atomic import write_whole
 from lutkit.io.images import encode_image
+from lutkit.io.tars import read_samples
 from lutkit.pipeline.index import read_dataset_json
-from lutkit.pipeline.pairs import pairs
+from lutkit.pipeline.pairs import pairs, read_pair
+from lutkit.pipeline.records import shard_path
 
 SHEET_NAME = "contact-sheet.png"
 PAIRS = 24
@@ -43,13 +45,14 @@ def write_contact_sheet(folder: Path) -> Path:
         The picture's path.
     """
     found = pairs(folder)
-    first = type(found)(found.folder, found.shards[:1], found.library)
     index = read_dataset_json(folder)
-    count = index.shards[first.shards[0]].samples if index else 0
+    count = index.shards[found.shards[0]].samples if index else 0
     step = max(count // PAIRS, 1)
     # To the last one that is shown, and no further.
     last = step * (PAIRS - 1) + 1
-    sheet = draw_contact_sheet(list(islice(first, 0, last, step)))
+    path = shard_path(folder, found.shards[0])
+    shown = [read_pair(sample, path, found.library) for sample in islice(read_samples(path), 0, last, step)]
+    sheet = draw_contact_sheet(shown)
     write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))
     return folder / SHEET_NAME
 

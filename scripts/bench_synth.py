@@ -74,19 +74,7 @@ def synth_ms(photos: Path) -> float:
     """CPU milliseconds a pair of `lutkit synth`, both workers busy, start-up taken off."""
 
     def run(n: int, out: Path) -> None:
-        command = [
-            *LUTKIT,
-            "synth",
-            "--n",
-            str(n),
-            "--images",
-            str(photos),
-            "--out",
-            str(out),
-            "--workers",
-            "2",
-        ]
-        subprocess.run([*command, "--quiet"], check=True)
+        subprocess.run(_synth_command(photos, n, out), check=True)
 
     with tempfile.TemporaryDirectory() as folder:
         run(8, Path(folder) / "warm")
@@ -122,18 +110,7 @@ def img2dataset_ms(photos: Path, python: str) -> float:
 def worker_peak_mb(photos: Path, n: int) -> float:
     """The largest peak of resident memory among the workers of one run, in megabytes (Linux)."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *LUTKIT,
-            "synth",
-            "--n",
-            str(n),
-            "--images",
-            str(photos),
-            "--out",
-            f"{folder}/d",
-            "--quiet",
-        ]
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(_synth_command(photos, n, Path(folder) / "d"))
         peak = 0.0
         while process.poll() is None:
             for child in _children(process.pid):
@@ -142,6 +119,11 @@ def worker_peak_mb(photos: Path, n: int) -> float:
         if process.returncode:
             raise RuntimeError(f"lutkit synth ended with {process.returncode}")
     return peak
+
+
+def _synth_command(photos: Path, n: int, out: Path) -> list[str]:
+    paths = ["--images", str(photos), "--out", str(out)]
+    return [*LUTKIT, "synth", "--n", str(n), *paths, "--workers", "2", "--quiet"]
 
 
 def _cpu_seconds(work) -> float:

@@ -37,7 +37,7 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
     workers = wanted_workers(workers)
     guess = estimate(plan)
     gigabytes = guess.sample_bytes * manifest.n / 1e9
-    minutes = guess.sample_s * manifest.n / min(workers, len(plan.tasks)) / 60
+    minutes = guess.sample_s * manifest.n / min(workers, plan.shards) / 60
     console = PlainConsole()
     if as_json:
         console.out(
@@ -45,7 +45,7 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
                 {
                     "n": manifest.n,
                     "photos": len(plan.photos.photos),
-                    "shards": len(plan.tasks),
+                    "shards": plan.shards,
                     "splits": dict(plan.counts),
                     "gigabytes": round(gigabytes, 4),
                     "minutes": round(minutes, 3),
@@ -62,7 +62,7 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
     table = Table(title="Plan", show_header=False, title_justify="left")
     table.add_row("pairs", f"{manifest.n:,} of {manifest.size_px} px, {manifest.codec}")
     table.add_row("splits", _splits_text(plan))
-    table.add_row("shards", f"{len(plan.tasks):,}")
+    table.add_row("shards", f"{plan.shards:,}")
     table.add_row("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}")
     table.add_row("size", f"about {size_text(gigabytes * 1e9)}")
     table.add_row("time", f"about {time_text(minutes * 60)} on {workers} workers")
@@ -147,10 +147,8 @@ def _say_sources(console: PlainConsole, plan: SynthPlan) -> None:
 
 
 def _warn_few_shards(console: PlainConsole, plan: SynthPlan, workers: int) -> None:
-    if len(plan.tasks) < workers:
-        console.print(
-            f"Work for {len(plan.tasks)} of {workers} workers: a shard holds {SHARD_SAMPLES} pairs."
-        )
+    if plan.shards < workers:
+        console.print(f"Work for {plan.shards} of {workers} workers: a shard holds {SHARD_SAMPLES} pairs.")
 
 
 def _summarize(console: PlainConsole, plan: SynthPlan, result: SynthResult, spent: float) -> None:

@@ -95,13 +95,20 @@ def split_counts(n: int, splits: Shares, present: Mapping[str, object]) -> dict[
     return counts
 
 
-def plan_shards(counts: Mapping[str, int]) -> tuple[ShardTask, ...]:
-    """Cut every split into shards of `SHARD_SAMPLES`, the last one shorter."""
-    return tuple(
-        ShardTask(split, start // SHARD_SAMPLES, start, min(SHARD_SAMPLES, count - start))
-        for split, count in counts.items()
-        for start in range(0, count, SHARD_SAMPLES)
-    )
+def plan_shards(counts: Mapping[str, int]) -> Iterator[ShardTask]:
+    """Cut every split into shards of `SHARD_SAMPLES`, the last one shorter.
+
+    Yields:
+        One shard after the other: a billion samples are four million.
+    """
+    for split, count in counts.items():
+        for start in range(0, count, SHARD_SAMPLES):
+            yield ShardTask(split, start // SHARD_SAMPLES, start, min(SHARD_SAMPLES, count - start))
+
+
+def shard_count(samples: int) -> int:
+    """How many shards `plan_shards` cuts so many samples of a split into."""
+    return -(-samples // SHARD_SAMPLES)
 
 
 def photo_candidates(seed: int, split: str, i: int, photos: tuple[int, ...]) -> Iterator[int]:

@@ -20,7 +20,7 @@ from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, write_rejects
 from lutkit.pipeline.index import DatasetIndex, shard_files, write_dataset_json
 from lutkit.pipeline.pair_card import pair_card
-from lutkit.pipeline.plan import ShardTask, plan_shards, split_counts, split_photos
+from lutkit.pipeline.plan import plan_shards, shard_count, split_counts, split_photos
 from lutkit.pipeline.records import Record, Reject, intact
 from lutkit.pipeline.resume import require_same_run
 from lutkit.pipeline.sample import Libraries
@@ -38,7 +38,6 @@ class SynthPlan:
         photos: the photographs found.
         members: the numbers of each split's photographs.
         counts: how many samples each split gets.
-        tasks: the shards.
         libraries: the LUT files to draw from.
         recorded: what a resuming run must find unchanged: library versions, and the sha256 of LUT files.
         rejects: the photographs of splits without a single usable one, whose samples went to the others.
@@ -48,10 +47,14 @@ class SynthPlan:
     photos: PhotoList
     members: Mapping[str, tuple[int, ...]]
     counts: Mapping[str, int]
-    tasks: tuple[ShardTask, ...]
     libraries: Libraries
     recorded: Mapping[str, Mapping[str, str]]
     rejects: tuple[Reject, ...]
+
+    @property
+    def shards(self) -> int:
+        """How many shards that is; `plan_shards(counts)` gives them."""
+        return sum(shard_count(count) for count in self.counts.values())
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class SynthResult:
 
 
 def plan_synth(manifest: Manifest) -> SynthPlan:
-    """List the photographs and LUTs, check that what is wanted can be drawn, and cut the run into shards.
+    """List the photographs and LUTs, check that what is wanted can be drawn, and share out the samples.
 
     Raises:
         SourceError: no photographs, or no LUTs where some are needed.
@@ -84,7 +87,7 @@ def plan_synth(manifest: Manifest) -> SynthPlan:
     }
     if any(share > 0 and kind != "enhance" for kind, share in manifest.kinds):
         require_reachable(manifest.seed, manifest.damage, libraries.damage)
-    return SynthPlan(manifest, photos, members, counts, plan_shards(counts), libraries, recorded, rejects)
+    return SynthPlan(manifest, photos, members, counts, libraries, recorded, rejects)
 
 
 def synth(
@@ -107,7 +110,7 @@ def synth(
             photographs or library versions; or the disk is full.
         SourceError: no photograph can be used.
     """
-    planned = {task.name: task.count for task in plan.tasks}
+    planned = {task.name: task.count for task in plan_shards(plan.counts)}
     with claim(folder):
         require_same_run(folder, plan.manifest, plan.recorded, planned)
         freeze(
@@ -122,7 +125,7 @@ def synth(
             _write_index(plan, folder, tuple(held.values()), complete=False)
         on_start(sum(planned[name] for name in done))
         job = SynthJob(plan.manifest, plan.photos, plan.members, plan.libraries, folder)
-        missing = [task for task in plan.tasks if task.name not in done]
+        missing = (task for task in plan_shards(plan.counts) if task.name not in done)
         with closing(engine.run(build_shard, job, missing)) as results:
             for record in results:
                 was_listed = record.shard in held
@@ -133,7 +136,9 @@ def synth(
         records = _in_order(held, planned)
         index = _write_index(plan, folder, records, complete=True)
         write_card(folder, pair_card(plan.manifest, len(plan.photos.photos)), index)
-        return SynthResult(folder, records, len(missing), write_rejects(folder, records, plan.rejects))
+        return SynthResult(
+            folder, records, len(planned) - len(done), write_rejects(folder, records, plan.rejects)
+        )
 
 
 def _read_looks(manifest: Manifest) -> tuple[LutFile, ...]:

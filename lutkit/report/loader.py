@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from lutkit.io.images import CODEC_SUFFIX
+from lutkit.pipeline.plan import shard_count
 from lutkit.pipeline.synth import SynthPlan
 
 
 def loader_lines(plan: SynthPlan, out: Path) -> str:
     """Ten lines of PyTorch that load the split with the most samples."""
     split, count = max(plan.counts.items(), key=lambda item: item[1])
-    shards = sum(task.split == split for task in plan.tasks)
+    shards = shard_count(count)
     name = f"{split}-000000" if shards == 1 else f"{split}-{{000000..{shards - 1:06d}}}"
     suffix = CODEC_SUFFIX[plan.manifest.codec]
     if plan.manifest.store == "recipe":

@@ -16,10 +16,12 @@ class Job:
 
 def names_after_a_shard(job, _task):
     """The modules that are loaded, by the first part of their names."""
+    from lutkit.pipeline.plan import plan_shards
     from lutkit.pipeline.shard import SynthJob, build_shard
 
     for part in ("shards", "records"):
         (job.folder / part).mkdir()
     plan = job.plan
-    build_shard(SynthJob(plan.manifest, plan.photos, plan.members, plan.libraries, job.folder), plan.tasks[0])
+    synth_job = SynthJob(plan.manifest, plan.photos, plan.members, plan.libraries, job.folder)
+    build_shard(synth_job, next(plan_shards(plan.counts)))
     return {name.partition(".")[0] for name in sys.modules}

@@ -1,5 +1,6 @@
 """The plan: pure functions of seed, numbers and paths, which never depend on n beyond how far it counts."""
 
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -14,6 +15,7 @@ from lutkit.pipeline.plan import (
     plan_shards,
     sample_key,
     sample_number,
+    shard_count,
     split_counts,
     split_of_photo,
     split_photos,
@@ -126,13 +128,22 @@ def test_splits_without_photos_get_no_samples():
 
 @given(st.dictionaries(st.sampled_from(["train", "val", "test"]), st.integers(0, 3000)))
 def test_shards_cover_every_sample_once(counts):
-    tasks = plan_shards(counts)
+    tasks = list(plan_shards(counts))
     for split, count in counts.items():
         own = [task for task in tasks if task.split == split]
         assert [i for task in own for i in range(task.start, task.start + task.count)] == list(range(count))
         assert [task.index for task in own] == list(range(len(own)))
         assert all(task.count == SHARD_SAMPLES for task in own[:-1])
         assert all(1 <= task.count <= SHARD_SAMPLES for task in own)
+        assert shard_count(count) == len(own)
+
+
+def test_a_billion_samples_are_planned_one_shard_at_a_time():
+    tracemalloc.start()
+    tasks = plan_shards({"train": 10**9})
+    assert [next(tasks).index for _ in range(100)] == list(range(100))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_names_and_keys_are_the_contract_s():

@@ -159,7 +159,7 @@ def test_shards_that_are_all_gone(copy):
 def test_a_dataset_that_is_not_finished(photos, tmp_path):
     class Stops:
         def run(self, work, job, tasks):
-            yield work(job, tasks[0])
+            yield work(job, next(iter(tasks)))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -59,10 +59,12 @@ def synth(  # noqa: D103  (its help text is set below)
     manifest: Annotated[
         Path | None, typer.Argument(metavar="MANIFEST", help="A TOML manifest.", show_default=False)
     ] = None,
-    n: Annotated[int | None, typer.Option("--n", "-n", help="How many pairs.  [default: 1000]")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", "-n", help="How many pairs, up to 999,999,999.  [default: 1000]")
+    ] = None,
     images: Annotated[str | None, typer.Option(metavar="SOURCE", help=_IMAGES)] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The dataset folder.")] = Path("data/pairs"),
-    seed: Annotated[int | None, typer.Option(help="Of every draw.  [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every draw, up to 2^63 - 1.  [default: 0]")] = None,
     size: Annotated[
         int | None, typer.Option(metavar="PX", help="Side of the squares.  [default: 256]")
     ] = None,

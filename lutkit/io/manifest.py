@@ -21,6 +21,7 @@ from lutkit.errors import ManifestError
 Shares: TypeAlias = tuple[tuple[str, float], ...]
 
 KINDS = ("distort", "enhance", "distort+enhance")
+_MOST_N = 999_999_999
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _IS_TOML = "a manifest is a TOML file; photos are named with --images"
 
@@ -61,8 +62,8 @@ class Manifest:
     """What a dataset is to be: everything that decides its bytes, and nothing else.
 
     Args:
-        n: how many samples in all splits together, at least 1.
-        seed: of every draw, 0 or above.
+        n: how many samples in all splits together, 1..999,999,999.
+        seed: of every draw, 0..2^63 - 1.
         size_px: side of the square pictures, 8..4096.
         crop: `center`, or `random` (where a sample's square lies is drawn).
         codec: `jpeg` (4:4:4), `png` or `webp` (both lossless).
@@ -94,8 +95,8 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _require(self.images.source != "", "images.source", "a folder, a glob, a list, tars or 'sample'", "")
-        _require(self.n >= 1, "n", "1 or more", self.n)
-        _require(0 <= self.seed < 2**63, "seed", "0 or above", self.seed)
+        _require(1 <= self.n <= _MOST_N, "n", f"1 to {_MOST_N:,} (keys have nine digits)", self.n)
+        _require(0 <= self.seed < 2**63, "seed", f"0 to {2**63 - 1:,}", self.seed)
         _require(8 <= self.size_px <= 4096, "size_px", "8..4096 pixels", self.size_px)
         _require(1 <= self.quality <= 100, "quality", "1..100", self.quality)
         for name in ("crop", "codec", "store"):
@@ -169,8 +170,7 @@ def read_recorded(path: Path) -> dict[str, dict[str, str]]:
 def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = None) -> str:
     """Write a manifest as TOML, every key of it, with what else a dataset records under `[recorded]`."""
     data = _plain(manifest)
-    damage = cast("dict[str, object]", data["damage"])
-    damage["path"] = data.pop("damage_luts")
+    data["damage"]["path"] = data.pop("damage_luts")
     if recorded:
         data["recorded"] = dict(recorded)
     return tomli_w.dumps(data)

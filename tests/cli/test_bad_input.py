@@ -174,11 +174,13 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--n", "0"], ["n is 1 or more, not 0"]),
-        (["--n", "-5"], ["n is 1 or more, not -5"]),
+        (["--n", "0"], ["--n is 1 to 999,999,999 (keys have nine digits), not 0"]),
+        (["--n", "-5"], ["--n is 1 to 999,999,999 (keys have nine digits), not -5"]),
+        (["--n", "100000000000"], ["--n is 1 to 999,999,999 (keys have nine digits), not 100000000000"]),
         (["--size", "0"], ["lutkit: --size is 8..4096 pixels, not 0"]),
         (["--size", "-1"], ["--size is 8..4096 pixels, not -1"]),
-        (["--seed", "-1"], ["seed is 0 or above, not -1"]),
+        (["--seed", "-1"], ["--seed is 0 to 9,223,372,036,854,775,807, not -1"]),
+        (["--seed", str(2**63)], ["--seed is 0 to 9,223,372,036,854,775,807, not 9223372036854775808"]),
         (["--quality", "0"], ["quality is 1..100, not 0"]),
         (["--codec", "gif"], ["codec is jpeg or png or webp, not 'gif'"]),
         (["--crop", "middle"], ["crop is center or random, not 'middle'"]),
@@ -378,7 +380,7 @@ def test_verify_of_a_dataset_that_lost_its_manifest(lutkit_, few, tmp_path):
     ("arguments", "word"),
     [
         (["synth", "--images", "nowhere"], "nowhere"),
-        (["synth", "--n", "0"], "n is 1 or more"),
+        (["synth", "--n", "0"], "n is 1 to 999,999,999"),
         (["verify", "nowhere"], "nowhere"),
     ],
 )

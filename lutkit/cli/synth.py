@@ -37,6 +37,7 @@ Examples:
 
 _STORE = "pixels, or recipe: lossless, without the input, which lutkit.pairs replays.  [default: pixels]"
 _IMAGES = "Where the photos are.  [default: sample]"
+_SPLITS = "Shares of photos, by path; verify finds copies.  [default: train=0.9,val=0.05,test=0.05]"
 _KINDS = "Shares of distort, enhance, distort+enhance pairs.  [default: distort=1]"
 
 # How a key of the manifest is called on the command line.
@@ -75,9 +76,7 @@ def synth(  # noqa: D103  (its help text is set below)
     quality: Annotated[int | None, typer.Option(help="Of JPEG.  [default: 95]")] = None,
     store: Annotated[str | None, typer.Option(help=_STORE)] = None,
     crop: Annotated[str | None, typer.Option(help="center or random.  [default: center]")] = None,
-    splits: Annotated[
-        str | None, typer.Option(help="Shares of photos.  [default: train=0.9,val=0.05,test=0.05]")
-    ] = None,
+    splits: Annotated[str | None, typer.Option(help=_SPLITS)] = None,
     kinds: Annotated[str | None, typer.Option(help=_KINDS)] = None,
     field: Annotated[str | None, typer.Option(help="Of tars: the member to read, `jpg` say.")] = None,
     looks: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own enhancement LUTs.")] = None,

@@ -24,6 +24,7 @@ AGAIN = "run the same `lutkit synth` again"
 # What is wrong under a checksum that is right was written so: synth takes it for done.
 DELETE = f"delete the shard and {AGAIN}"
 _ANEW = "keep one of the two and build the dataset anew, in another folder"
+_COPIES = "remove one of the copies from the photos and build into another folder"
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _source_faults(checked: Iterable[Checked]) -> list[Fault]:
             owner, its_split = owners.setdefault(sha256, (path, split))
             if its_split != split:
                 what = f"its photo {path} is the same as {owner}, which is in {its_split}"
-                found.setdefault(what, Fault(where, what, _ANEW))
+                found.setdefault(what, Fault(where, what, _COPIES))
             before, there = seen.setdefault(path, (sha256, where))
             if before != sha256:
                 what = f"its photo {path} has another sha256 than in {there}"

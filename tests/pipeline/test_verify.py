@@ -318,6 +318,7 @@ def test_the_same_photo_in_two_splits_is_named_with_both_its_paths(tmp_path):
         f"its photo {members['val']} is the same as {members['train']}, which is in train"
     ]
     assert faults[0].where == at(key_of(tmp_path / "out", "val-000000", members["val"]), "val-000000")
+    assert faults[0].remedy == "remove one of the copies from the photos and build into another folder"
 
 
 def key_of(folder, shard, path):

@@ -61,8 +61,7 @@ def require_ours(folder: Path) -> None:
         raise DatasetError("not a folder", where=str(folder), remedy="name a folder that is empty or new")
     names = {entry.name for entry in folder.iterdir() if not is_temporary(entry.name)} - {LOCK_NAME}
     ours = {"records", MANIFEST_NAME} <= names
-    empty = not any(_holds(folder / part) for part in ("records", "shards"))
-    begun = "records" in names and names <= _BEGINNINGS and empty
+    begun = "records" in names and names <= _BEGINNINGS and is_bare(folder)
     if names and not ours and not begun:
         shown = ", ".join(sorted(names)[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
         raise DatasetError(
@@ -70,6 +69,15 @@ def require_ours(folder: Path) -> None:
             where=str(folder),
             remedy="name a folder that is empty or new",
         )
+
+
+def is_bare(folder: Path) -> bool:
+    """Whether nothing is built in `folder` yet: neither a shard nor a record.
+
+    Raises:
+        OSError: from the system.
+    """
+    return not any(_holds(folder / part) for part in ("records", "shards"))
 
 
 def freeze(path: Path, text: str, remedy: str) -> None:

@@ -17,7 +17,7 @@ from lutkit.io.manifest import Manifest, format_manifest
 from lutkit.io.sources import PhotoList, format_sources, list_photos
 from lutkit.pipeline.card import write_card
 from lutkit.pipeline.engine import Engine
-from lutkit.pipeline.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, write_rejects
+from lutkit.pipeline.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is_bare, write_rejects
 from lutkit.pipeline.index import DatasetIndex, shard_files, write_dataset_json
 from lutkit.pipeline.pair_card import pair_card
 from lutkit.pipeline.plan import plan_shards, shard_count, split_counts, split_photos
@@ -101,7 +101,7 @@ def synth(
 
     Args:
         plan: what to build.
-        folder: the dataset folder: new, empty, or one that an earlier run of the same plan began.
+        folder: the dataset folder: new, without a shard yet, or one that a run of the same plan began.
         engine: where the shards are built.
         on_start: called once with the number of samples that are there already.
         on_shard: called after each shard that is done, with its record.
@@ -112,7 +112,11 @@ def synth(
     """
     planned = {task.name: task.count for task in plan_shards(plan.counts)}
     with claim(folder):
-        require_same_run(folder, plan.manifest, plan.recorded, planned)
+        if is_bare(folder):
+            # A run that built nothing binds none that comes after it.
+            (folder / SOURCES_NAME).unlink(missing_ok=True)
+        else:
+            require_same_run(folder, plan.manifest, plan.recorded, planned)
         freeze(
             folder / SOURCES_NAME,
             format_sources(plan.photos),

@@ -101,6 +101,18 @@ def test_a_record_that_gives_a_wrong_number_of_samples_is_mended(copy, photos, j
     assert contents(copy) == contents(jpeg_700)
 
 
+def test_a_run_that_built_nothing_binds_none_after_it(photos, tmp_path):
+    stopped(manifest_of(photos, n=900), tmp_path / "out")
+    fewer = shutil.copytree(photos, tmp_path / "photos")
+    (fewer / "beach-01.jpg").unlink()
+    other = manifest_of(fewer, n=60, size_px=48, seed=1)
+    build(other, tmp_path / "out")
+    build(other, tmp_path / "undisturbed")
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+    with pytest.raises(DatasetError, match="begun with another manifest"):
+        build(manifest_of(photos, n=900), tmp_path / "out")
+
+
 # What is refused, and how it is said
 
 

@@ -47,10 +47,12 @@ class PhotoList:
     Args:
         root: the folder that paths are relative to.
         photos: at least one.
+        unread: beside them, the suffixes of photos of kinds that are not read, and how many there are.
     """
 
     root: Path
     photos: tuple[PhotoRef, ...]
+    unread: tuple[tuple[str, int], ...] = ()
 
 
 def frozen_list(root: Path, refs: Iterable[PhotoRef], where: str) -> PhotoList:
@@ -64,6 +66,13 @@ def frozen_list(root: Path, refs: Iterable[PhotoRef], where: str) -> PhotoList:
         if before.path == ref.path:
             raise SourceError(f"this photo comes twice: {ref.path}", where=where, remedy="name it once")
     return PhotoList(root, tuple(photos))
+
+
+def unread_text(unread: Iterable[tuple[str, int]]) -> str:
+    """`3 files of kinds that are not read (.heic, .nef)`; empty where there are none."""
+    counts = dict(unread)
+    files = "1 file" if sum(counts.values()) == 1 else f"{sum(counts.values()):,} files"
+    return f"{files} of kinds that are not read ({', '.join(f'.{s}' for s in counts)})" if counts else ""
 
 
 def read_bytes(root: Path, ref: PhotoRef) -> bytes:

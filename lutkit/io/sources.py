@@ -6,6 +6,8 @@ Owns what is meant by a source, and what in it counts as a photo. Decodes nothin
 import importlib.util
 import os
 import posixpath
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from lutkit.errors import SourceError
@@ -17,6 +19,7 @@ from lutkit.io.photo_list import (
     frozen_list,
     read_bytes,
     shown_path,
+    unread_text,
 )
 from lutkit.io.tar_index import index_tar
 from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, walk
@@ -34,10 +37,17 @@ __all__ = [
 IMAGE_SUFFIXES = frozenset(
     "apng avif bmp dib gif j2k jfif jp2 jpe jpeg jpg mpo pbm pgm png pnm ppm tif tiff webp".split()  # noqa: SIM905
 )
+# What cameras and telephones write beside them: counted, so that nothing is passed over in silence.
+UNREAD_SUFFIXES = frozenset(
+    "3fr arw cr2 cr3 crw dng erf heic heif hif iiq jxl kdc mrw nef nrw orf pef raf rw2 srw x3f".split()  # noqa: SIM905
+)
 SAMPLE_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 
 _TAR = frozenset(("tar",))
-_KINDS = 'name a folder, a glob, a .txt list, a .tar or "sample"'
+_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+_SEARCHED = IMAGE_SUFFIXES | UNREAD_SUFFIXES | _TAR
+_KINDS = 'name a folder, a glob, a photo, a .txt list, a .tar or "sample"'
+_CONVERT = "convert to JPEG or PNG"
 _LOOKED_FOR = f"looked for tars and {', '.join(sorted(IMAGE_SUFFIXES))}"
 
 
@@ -48,11 +58,12 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
         source: a folder (searched through, hidden names left out), a glob pattern (`**` for any folders),
             a `.txt` list (a path a line, relative to the list's folder or absolute; `#` begins a comment),
             tars (one `.tar`, a pattern of them, a folder that holds no photos but tars, a dataset folder
-            of ours, or `shard-{000000..000009}.tar`), or "sample", the photos shipped in scikit-image.
+            of ours, or `shard-{000000..000009}.tar`), one photo, or "sample", the photos shipped in
+            scikit-image.
         field: in tars, the suffix that is meant ("jpg", "target.jpg"); in a dataset folder "target".
     Returns:
-        The list. The root is the folder, the pattern's leading folders without wildcards, the list's or
-        the tar's folder. Absolute paths in a text list stay absolute.
+        The list. The root is the folder, the pattern's leading folders without wildcards, the list's, the
+        tar's or the photo's folder. Absolute paths in a text list stay absolute.
     Raises:
         SourceError: nothing there, nothing found, something unreadable or damaged, a path twice, a field
             where there are no tars.
@@ -64,12 +75,7 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
     if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for names that are too long or not allowed)
         return _folder(path, source, field)
     if os.path.isfile(path):  # noqa: PTH113
-        if path.suffix.lower() == ".txt":
-            _require_no_field(field, source)
-            return _text_list(path)
-        if path.suffix.lower() == ".tar":
-            return _tars(path.parent, [path.name], source, field)
-        raise SourceError("this file is neither a list nor a tar", where=source, remedy=_KINDS)
+        return _file(path, source, field)
     if "{" in source:
         return _braces(source, field)
     if has_wildcards(source):
@@ -80,6 +86,24 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
 def _require_no_field(field: str, source: str) -> None:
     if field:
         raise SourceError(f"no tars here, so no member {field!r}", where=source, remedy="leave out --field")
+
+
+def _file(path: Path, source: str, field: str) -> PhotoList:
+    if path.name.lower().endswith((".tar", *_COMPRESSED)):
+        return _tars(path.parent, [path.name], source, field)
+    suffix = _suffix(path.name)
+    if suffix in UNREAD_SUFFIXES:
+        raise SourceError("photos of this kind are not read", where=source, remedy=_CONVERT)
+    if suffix not in IMAGE_SUFFIXES | {"txt"}:
+        raise SourceError("this file is no photo, list or tar", where=source, remedy=_KINDS)
+    _require_no_field(field, source)
+    if suffix == "txt":
+        return _text_list(path)
+    return _listed(path.parent, [PhotoRef(shown_path(path.name), path.stat().st_size)], source)
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2].lower()
 
 
 def _listed(root: Path, refs: list[PhotoRef], where: str) -> PhotoList:
@@ -106,7 +130,7 @@ def _folder(root: Path, source: str, field: str) -> PhotoList:
     if (root / "dataset.json").is_file() and shards.is_dir():
         names = [path for path, _ in walk(shards, _TAR, 1)]
         return _tars(shards, names, source, field or "target")
-    found = list(walk(root, IMAGE_SUFFIXES | _TAR))
+    found = list(walk(root, _SEARCHED))
     return _files_or_tars(root, found, source, field)
 
 
@@ -115,17 +139,23 @@ def _pattern(source: str, field: str) -> PhotoList:
     root = Path(start)
     if not root.is_dir():
         raise SourceError("no such folder", where=str(root), remedy=f"correct the pattern {source}")
-    found = walk(root, IMAGE_SUFFIXES | _TAR, pattern_depth(rest), datasets=rest.lower().endswith(".tar"))
+    found = walk(root, _SEARCHED, pattern_depth(rest), datasets=rest.lower().endswith(".tar"))
     return _files_or_tars(root, [(path, size) for path, size in found if matches(path, rest)], source, field)
 
 
 def _files_or_tars(root: Path, found: list[tuple[str, int]], source: str, field: str) -> PhotoList:
     """Photos where there are any; otherwise what lies in the tars."""
-    photos = [PhotoRef(shown_path(path), size) for path, size in found if not path.lower().endswith(".tar")]
-    if photos or not found:
-        _require_no_field(field if photos else "", source)
-        return _listed(root, photos, source)
-    return _tars(root, [path for path, _ in found], source, field)
+    counts = Counter(_suffix(path) for path, _ in found)
+    unread = tuple(sorted((suffix, counts[suffix]) for suffix in counts if suffix in UNREAD_SUFFIXES))
+    tars = [path for path, _ in found if _suffix(path) == "tar"]
+    left_out = UNREAD_SUFFIXES | _TAR
+    photos = [PhotoRef(shown_path(path), size) for path, size in found if _suffix(path) not in left_out]
+    if photos:
+        _require_no_field(field, source)
+    elif unread and not tars:
+        raise SourceError(f"no photos but {unread_text(unread)}", where=source, remedy=_CONVERT)
+    listed = _tars(root, tars, source, field) if tars and not photos else _listed(root, photos, source)
+    return replace(listed, unread=unread)
 
 
 def _braces(source: str, field: str) -> PhotoList:

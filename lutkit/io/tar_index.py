@@ -41,7 +41,8 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Memb
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
             _require_end(file, tar.offset)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise SourceError(_complaint(path), where=str(path), remedy="make it again") from error
+        what, remedy = _complaint(path)
+        raise SourceError(what, where=str(path), remedy=remedy) from error
     except OSError as error:
         raise SourceError(f"cannot read this tar: {error.strerror}", where=str(path)) from error
 
@@ -72,9 +73,9 @@ def _require_end(file: BinaryIO, offset: int) -> None:
         raise tarfile.ReadError("not a header")
 
 
-def _complaint(path: Path) -> str:
+def _complaint(path: Path) -> tuple[str, str]:
     with path.open("rb") as file:
         start = file.read(6)
-    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
-        return "a compressed tar cannot be read at any place; decompress it first"
-    return "this tar is damaged or was cut off"
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        return "a compressed tar cannot be read at any place", "decompress it first"
+    return "this tar is damaged or was cut off", "make it again"

@@ -69,6 +69,31 @@ def test_a_folder_is_searched_through_and_sorted_by_bytes(tmp_path):
     assert contents(photos)[4] == b"b/2.JPG"
 
 
+def test_photos_of_kinds_that_are_not_read_are_counted(tmp_path):
+    put(tmp_path, "a.jpg", "b.HEIC", "c/d.heic", "c/e.CR2", "notes.txt", ".f.heic")
+    photos = list_photos(str(tmp_path))
+    assert (paths(photos), photos.unread) == (["a.jpg"], (("cr2", 1), ("heic", 2)))
+    assert list_photos(f"{tmp_path}/*.jpg").unread == ()
+    assert list_photos(f"{tmp_path}/*").unread == (("heic", 1),)
+    assert "unread" not in format_sources(photos)
+    (tmp_path / "a.jpg").unlink()
+    what = "no photos but 3 files of kinds that are not read (.cr2, .heic); convert to JPEG or PNG"
+    assert complaint(tmp_path) == f"{tmp_path}: {what}"
+    put_tar(tmp_path / "t.tar", "in.jpg")
+    photos = list_photos(str(tmp_path))
+    assert (paths(photos), photos.unread) == (["t.tar/in.jpg"], (("cr2", 1), ("heic", 2)))
+
+
+def test_a_photo_by_itself(tmp_path):
+    put(tmp_path, "in/a.JPG", "in/b.jpg", "in/c.heic")
+    photos = list_photos(str(tmp_path / "in/a.JPG"))
+    assert (photos.root, paths(photos)) == (tmp_path / "in", ["a.JPG"])
+    assert contents(photos) == [b"in/a.JPG"]
+    assert "no tars here" in complaint(tmp_path / "in/a.JPG", field="jpg")
+    what = "photos of this kind are not read; convert to JPEG or PNG"
+    assert complaint(tmp_path / "in/c.heic") == f"{tmp_path}/in/c.heic: {what}"
+
+
 def test_links_are_followed_once_and_loops_end(tmp_path):
     put(tmp_path / "root", "real/1.jpg")
     put(tmp_path / "elsewhere", "2.jpg", "deep/3.jpg")
@@ -130,7 +155,7 @@ def test_what_is_wrong_with_a_folder(tmp_path, monkeypatch):
     assert "jpg" in complaint(tmp_path / "empty")
     assert "no such file or folder" in complaint("x" * 5000)
     put(tmp_path, "odd.dat", "locked/1.jpg")
-    assert "neither a list nor a tar" in complaint(tmp_path / "odd.dat")
+    assert "this file is no photo, list or tar; name a folder" in complaint(tmp_path / "odd.dat")
     scandir = os.scandir
 
     def refuse(path):
@@ -318,8 +343,11 @@ def test_broken_tars(tmp_path):
     ):
         tar.write_bytes(damaged)
         assert complaint(tar) == f"{tar}: this tar is damaged or was cut off; make it again", len(damaged)
-    put_tar(tmp_path / "z.tar", "a.jpg", mode="w:gz")
-    assert "decompress it first" in complaint(tmp_path / "z.tar")
+    for name, mode in (("z.tar", "w:gz"), ("z.tar.gz", "w:gz"), ("Z.TGZ", "w:gz"), ("z.tar.xz", "w:xz")):
+        packed = tmp_path / name
+        put_tar(packed, "a.jpg", mode=mode)
+        what = "a compressed tar cannot be read at any place; decompress it first"
+        assert complaint(packed) == f"{packed}: {what}"
     put_tar(tar, "a.jpg", "a.jpg")
     assert "this photo comes twice: t.tar/a.jpg" in complaint(tar)
     put_tar(tar, "a.txt")

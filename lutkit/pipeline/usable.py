@@ -47,7 +47,7 @@ def none_usable(photos: PhotoList, reasons: Iterable[str]) -> SourceError:
     return SourceError(
         f"none of the {counts.total():,} photographs can be used: {shown}",
         where=str(photos.root),
-        remedy="give others",
+        remedy="lower --size, or give others" if "too small" in counts else "give others",
     )
 
 

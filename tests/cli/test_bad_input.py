@@ -62,7 +62,7 @@ def nothing_written(tmp_path):
         ("nowhere/*.jpg", ["nowhere: no such folder"]),
         ("nothing.txt", ["nothing.txt: no photos found"]),
         ("lost.txt", ["lost.txt: 2 of 2 files are missing, the first in line 1: a.jpg"]),
-        ("a.docx", ["a.docx: this file is neither a list nor a tar"]),
+        ("a.docx", ["a.docx: this file is no photo, list or tar; name a folder"]),
         ("broken.tar", ["broken.tar"]),
     ],
 )
@@ -156,6 +156,15 @@ def test_bad_photos_among_good_ones_are_named_and_exactly_n_samples_come_out(
     assert again.code == 0
     kept = ("shards", "records", "rejects.jsonl", "dataset.json", "README.md")
     assert contents(out, *kept) == contents(tmp_path / "here/again", *kept)
+
+
+def test_photos_that_are_all_too_small_for_the_size_that_is_asked(lutkit_, few, tmp_path):
+    for more in (["--dry-run"], ["--out", "out"]):
+        ended = lutkit_("synth", "--images", few, "--size", 1024, *more)
+        assert_refused(ended, "none of the 3 photographs can be used: 3 x too small; lower --size, or give")
+    for path in few.iterdir():
+        path.write_bytes(b"text")
+    assert_refused(lutkit_("synth", "--images", few, "--dry-run"), "3 x not an image; give others")
 
 
 def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):

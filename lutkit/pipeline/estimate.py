@@ -29,11 +29,13 @@ class Estimate:
     Args:
         sample_bytes: mean size of a sample in its shard.
         sample_s: mean seconds of a sample on one worker.
+        enlarged: the share of samples whose photograph is smaller than the square.
         bands: for each quarter of the severity range its bounds and the share of each family, largest first.
     """
 
     sample_bytes: float
     sample_s: float
+    enlarged: float
     bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]
 
 
@@ -46,18 +48,20 @@ def estimate(plan: SynthPlan) -> Estimate:
     split = next(iter(plan.counts))
     failed: dict[int, str] = {}
     sizes: list[int] = []
+    enlarged = 0
     spent = 0.0
     for i in range(min(_PROBES + _WARM_UP, max(plan.counts[split], 1) + _WARM_UP)):
         start = time.perf_counter()
-        size = _trial(plan, split, i, failed)
+        size, is_enlarged = _trial(plan, split, i, failed)
         if i >= _WARM_UP:
             sizes.append(size)
+            enlarged += is_enlarged
             spent += time.perf_counter() - start
-    count = max(len(sizes), 1)
-    return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, _bands(plan))
+    count = len(sizes)
+    return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, enlarged / count, _bands(plan))
 
 
-def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> int:
+def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple[int, bool]:
     manifest, number = plan.manifest, sample_number(split, i)
     target = None
     for photo in photo_candidates(manifest.seed, split, i, plan.members[split]):
@@ -74,7 +78,8 @@ def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> int:
     pair = make_pair(target, manifest, plan.libraries, number)
     pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
     size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)
-    return size + len(metadata_json("", split, pair.metadata))
+    is_enlarged = "enlarged" in str(target.source["notes"])
+    return size + len(metadata_json("", split, pair.metadata)), is_enlarged
 
 
 def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]:

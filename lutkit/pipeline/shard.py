@@ -146,5 +146,10 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
 def _count(pair: Pair, totals: Counter[str]) -> None:
     totals[f"label {pair.metadata['label']}"] += 1
     totals[f"kind {pair.metadata['kind']}"] += 1
+    match pair.metadata["source"]:
+        case {"notes": str(notes)} if "enlarged" in notes:
+            totals["note enlarged"] += 1
+        case _:
+            pass
     for layer in pair.recipe.layers:
         totals.update(f"family {family.name}" for family in layer.families)

@@ -163,6 +163,66 @@ def test_verify_says_what_is_wrong_in_which_shard_and_exits_1(lutkit_, photos, t
     )
 
 
+def flat(text):
+    """A table's text without its borders and line ends."""
+    return " ".join(text.replace("\u2502", " ").split())
+
+
+def test_shares_say_what_they_are_of(lutkit_, photos):
+    arguments = ("synth", "--n", 40, "--size", 32, "--images", photos)
+    done = flat(lutkit_(*arguments, "--out", "out").out)
+    assert "distort 100% (of all pairs)" in done
+    assert "% (of all pairs; one may hold several)" in done
+    plan = lutkit_(*arguments, "--dry-run").out
+    assert "Share of the families drawn, by severity" in plan
+    assert "Each column comes to 100%. A run's summary counts pairs that hold a family." in plan
+
+
+def test_pairs_from_enlarged_photos_are_counted(lutkit_, photos, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    for name, side in (("a.png", 40), ("b.png", 80)):
+        Image.new("RGB", (side, side), (90, 120, 60)).save(small / name)
+    arguments = ("synth", "--n", 20, "--size", 64, "--splits", "train=1", "--images", small)
+    cut = "their squares are cut smaller than 64 px; a lower --size spares that"
+    assert f"about 50% of pairs: {cut}" in flat(lutkit_(*arguments, "--dry-run").out)
+    assert json.loads(lutkit_(*arguments, "--dry-run", "--json").out)["enlarged"] == 0.5
+    ended = lutkit_(*arguments, "--out", "out")
+    assert f"10 pairs (50.0%): {cut}" in flat(ended.out)
+    assert json.loads(lutkit_(*arguments, "--out", "out", "--json").out)["totals"]["note enlarged"] == 10
+    arguments = ("synth", "--n", 20, "--size", 32, "--splits", "train=1", "--images", small)
+    for more in (("--dry-run",), ("--out", "sharp")):
+        assert "enlarged" not in lutkit_(*arguments, *more).out
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])
+def test_splits_that_are_asked_of_too_few_photos_are_said_not_to_be_used(more, lutkit_):
+    arguments = ("synth", "--n", 10, "--size", 32)
+    ended = lutkit_(*arguments, *more, "--splits", "train=0.8,val=0.2")
+    assert "The splits that were asked for are not used: train=0.8, val=0.2." in ended.out
+    assert "(not train=0.8, val=0.2: fewer than 20 photos)" in ended.out
+    for splits in ([], ["--splits", "train=1,val=0"]):
+        usual = lutkit_(*arguments, "--dry-run", *splits)
+        assert usual.code == 0
+        assert "asked for" not in usual.out
+        assert "(not " not in usual.out
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])
+def test_photos_of_kinds_that_are_not_read_are_counted(more, lutkit_, photos, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(photos, tmp_path / "some")
+    for name in ("a.HEIC", "trip/b.heic", "c.nef", "notes.doc"):
+        (folder / name).write_bytes(b"x")
+    arguments = ("synth", "--n", 40, "--size", 32, "--images", folder, *more)
+    ended = lutkit_(*arguments)
+    assert "3 files of kinds that are not read (.heic, .nef); convert to JPEG or PNG" in flat(ended.out)
+    assert "30 photos" in ended.out
+    assert json.loads(lutkit_(*arguments, "--json").out)["unread"] == {"heic": 2, "nef": 1}
+    assert "not read" not in lutkit_(*arguments[:6], photos, "--dry-run").out
+
+
 def test_the_sample_photos_are_for_trying_out(lutkit_):
     ended = lutkit_("synth", "--n", 10, "--size", 32, "--out", "out")
     assert ended.code == 0

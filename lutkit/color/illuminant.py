@@ -61,8 +61,7 @@ def illuminant_gains(kelvin: float, duv: float) -> tuple[float, float, float]:
         (red, green, blue), the largest exactly 1; all 1 at D65's own temperature and Duv.
     """
     light = _light_rgb(kelvin, duv)
-    neutral = _light_rgb(1e6 / D65_MIRED, D65_DUV)
-    red, green, blue = (channel / white for channel, white in zip(light, neutral, strict=True))
+    red, green, blue = (channel / white for channel, white in zip(light, _NEUTRAL, strict=True))
     # Deep candle light lies outside sRGB: a sensor still sees a little of the missing channel.
     red, green, blue = max(red, 0.005), max(green, 0.005), max(blue, 0.005)
     most = max(red, green, blue)
@@ -85,3 +84,6 @@ def _xy_to_uv(xy: tuple[float, float]) -> tuple[float, float]:
 def _uv_to_xy(uv: tuple[float, float]) -> tuple[float, float]:
     scale = 2 * uv[0] - 8 * uv[1] + 4
     return 3 * uv[0] / scale, 2 * uv[1] / scale
+
+
+_NEUTRAL = _light_rgb(1e6 / D65_MIRED, D65_DUV)

@@ -7,6 +7,7 @@ X/Xn = Y/Yn = Z/Zn to the last bit, and a = b = 0 exactly.
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.compiled import compiled
@@ -18,6 +19,8 @@ Value = TypeVar("Value", float, FloatArray)
 X_RED, X_BLUE = 0.43388734557, 0.18988864530
 Y_RED, Y_BLUE = 0.21263900587, 0.07219231537
 Z_RED, Z_BLUE = 0.01775004012, 0.87280233905
+
+_LINEAR_OF_CODE = srgb_to_linear(np.arange(256) / 255)
 
 # CIE 15:2018, 8.2.1: the cube root above (6/29)^3, a line below it.
 _EDGE = (6 / 29) ** 3
@@ -49,6 +52,20 @@ def srgb_to_lab(encoded: FloatArray) -> FloatArray:
         A new array of the same shape, as `linear_to_lab` gives it.
     """
     return linear_to_lab(srgb_to_linear(encoded))
+
+
+def codes_to_lab(codes: npt.NDArray[np.uint8]) -> FloatArray:
+    """Convert 8-bit sRGB to CIELAB: the bits of `srgb_to_lab(codes / 255)`, from a table of 256 codes.
+
+    Args:
+        codes: (..., 3) uint8.
+    Returns:
+        A new float64 array of the same shape, as `linear_to_lab` gives it.
+    """
+    points = np.ascontiguousarray(codes).reshape(-1, 3)
+    lab = np.empty(points.shape)
+    _codes_to_lab(points, _LINEAR_OF_CODE, lab)
+    return lab.reshape(codes.shape)
 
 
 def lab_to_linear(lab: FloatArray) -> FloatArray:
@@ -110,6 +127,13 @@ def lab_of(red: float, green: float, blue: float) -> tuple[float, float, float]:
 def _linear_to_lab(linear: FloatArray, lab: FloatArray) -> None:
     for i in range(linear.shape[0]):
         lab[i, 0], lab[i, 1], lab[i, 2] = lab_of(linear[i, 0], linear[i, 1], linear[i, 2])
+
+
+@compiled
+def _codes_to_lab(codes: npt.NDArray[np.uint8], linear: FloatArray, lab: FloatArray) -> None:
+    for i in range(codes.shape[0]):
+        red, green, blue = int(codes[i, 0]), int(codes[i, 1]), int(codes[i, 2])
+        lab[i, 0], lab[i, 1], lab[i, 2] = lab_of(linear[red], linear[green], linear[blue])
 
 
 def _unfold(t: FloatArray) -> FloatArray:

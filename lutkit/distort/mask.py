@@ -2,12 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.compiled import compiled
 from lutkit.distort.draws import Rng, require_in, rounded, uniform
 from lutkit.errors import RecipeError
+
+_Floats: TypeAlias = npt.NDArray[np.float32]
 
 WAVES = 3
 CYCLES = (-0.8, 0.8)  # per picture: low enough for window light and lamps, never a pattern
@@ -80,13 +84,28 @@ def mask_at(mask: Mask, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) 
     Returns:
         (height, width) float32, 0..1.
     """
-    u = np.zeros((len(y), len(x)), np.float32)
-    for start in range(0, len(mask.waves), 3):
-        across, down, phase = mask.waves[start : start + 3]
-        along_x = 2 * math.pi * across * x + phase
-        along_y = 2 * math.pi * down * y
-        # cos(p + q) from sines and cosines of each axis: products in place of a cosine a pixel.
-        u += np.cos(along_y).astype(np.float32)[:, None] * np.cos(along_x).astype(np.float32)
-        u -= np.sin(along_y).astype(np.float32)[:, None] * np.sin(along_x).astype(np.float32)
-    u *= np.float32(mask.sharpness)
-    return ((u / np.sqrt(u * u + 1) + 1) * 0.5).astype(np.float32, copy=False)
+    waves = np.array(mask.waves).reshape(-1, 3)
+    along_x = 2 * math.pi * waves[:, 0, None] * x + waves[:, 2, None]
+    along_y = 2 * math.pi * waves[:, 1, None] * y
+    values = np.empty((len(y), len(x)), np.float32)
+    # cos(p + q) from sines and cosines of each axis: products in place of a cosine a pixel.
+    across = np.stack((np.cos(along_x), np.sin(along_x))).astype(np.float32)
+    down = np.stack((np.cos(along_y), np.sin(along_y))).astype(np.float32)
+    _fill(across, down, np.float32(mask.sharpness), values)
+    return values
+
+
+@compiled
+def _fill(across: _Floats, down: _Floats, sharpness: np.float32, values: _Floats) -> None:
+    one, half = np.float32(1), np.float32(0.5)
+    for row in range(values.shape[0]):
+        line = values[row]
+        line[:] = 0
+        for wave in range(across.shape[1]):
+            cos, sin = down[0, wave, row], down[1, wave, row]
+            cosines, sines = across[0, wave], across[1, wave]
+            for i in range(line.size):
+                line[i] += cos * cosines[i] - sin * sines[i]
+        for i in range(line.size):
+            u = sharpness * line[i]
+            line[i] = (u / np.sqrt(u * u + one) + one) * half

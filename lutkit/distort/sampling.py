@@ -18,8 +18,9 @@ from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
-# Each step halves the interval of amounts; severity is near enough to a straight line over a sixteenth.
-BISECTION_STEPS = 4
+# How near the wanted severity a draw comes, and after how many steps the search for its amount ends anyway.
+SEVERITY_TOLERANCE = 0.05
+MAX_STEPS = 8
 
 # How many draws may fall short of one severity, half of them from the wanted label's ranges and half from
 # the other's. Settings are sound where one in `1 / MIN_REACH` draws reaches the upper end: then the chance
@@ -180,17 +181,33 @@ def _choose(rng: Rng, weights: tuple[float, ...]) -> int:
 def _scale_to(
     full: tuple[Layer, ...], shares: tuple[float, ...], most: float, target: float, library: Library
 ) -> Draw:
-    low, high = (0.0, 0.0), (1.0, most)
-    for _ in range(BISECTION_STEPS):
-        middle = (low[0] + high[0]) / 2
-        reached = _severity(_scaled(full, middle), shares, library)
-        if reached < target:
-            low = (middle, reached)
+    """Find the amount, 0..1, that reaches the target, by the regula falsi of Anderson and Bjorck.
+
+    Source: Anderson and Bjorck, "A new high order method of regula falsi type for computing a root of an
+        equation", BIT 13 (1973) 253-264.
+    """
+    (low, below), (high, above) = (0.0, -target), (1.0, most - target)  # amounts, and how far they are off
+    layers, off, last = full, above, 0.0
+    for _ in range(MAX_STEPS):
+        if abs(off) <= SEVERITY_TOLERANCE:
+            break
+        amount = low + (high - low) * -below / (above - below)
+        layers = _scaled(full, amount)
+        off = _severity(layers, shares, library) - target
+        # An end that stays in place twice running counts for less: the line would hang on to it.
+        if off < 0:
+            above *= _less(off, below) if last < 0 else 1
+            low, below = amount, off
         else:
-            high = (middle, reached)
-    rise = max(high[1] - low[1], 1e-9)
-    layers = _scaled(full, low[0] + (high[0] - low[0]) * (target - low[1]) / rise)
-    return Draw(Recipe(layers), rounded(_severity(layers, shares, library)))
+            below *= _less(off, above) if last > 0 else 1
+            high, above = amount, off
+        last = off
+    return Draw(Recipe(layers), rounded(target + off))
+
+
+def _less(off: float, before: float) -> float:
+    weight = 1 - off / before
+    return weight if weight > 0 else 0.5
 
 
 def _scaled(layers: tuple[Layer, ...], amount: float) -> tuple[Layer, ...]:

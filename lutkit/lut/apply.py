@@ -5,6 +5,7 @@ to the pixels is `loops`' and `kernels`' matter.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -12,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut.loops import WHITE, Flat, Run, plan, read_only
-from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, lut_stages
+from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, read_only
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 
 RgbImage = TypeVar("RgbImage", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
 Interpolation: TypeAlias = Literal["tetrahedral", "trilinear"]
@@ -60,7 +61,7 @@ def apply(
         return cast("RgbImage", image.copy())
     source = _flat_colour(image)
     target = np.empty_like(source)
-    run = plan(lut_stages(lut), source.dtype, float(strength), interpolation == "tetrahedral")
+    run = plan(lut_stages(lut), source.dtype, Output(float(strength)), interpolation == "tetrahedral")
     _run_in_slices(run, source, target, threads)
     if image.shape[-1] == 3:
         return cast("RgbImage", target.reshape(image.shape))
@@ -69,6 +70,26 @@ def apply(
         result[..., channel] = target[channel::3].reshape(image.shape[:-1])
     result[..., 3] = image[..., 3]
     return result
+
+
+def values_through(lut: Lut, dtype: npt.DTypeLike) -> Callable[[npt.NDArray[Any]], Float32Array]:
+    """Prepare `lut` for a picture that comes in parts, and whose values are wanted before they are rounded.
+
+    Args:
+        lut: what to apply; cubes tetrahedrally.
+        dtype: of the picture: uint8, uint16 or float32.
+    Returns:
+        A function from (..., 3) of that dtype to new float32 values of the same shape, 0..1 nominal, neither
+        clamped nor rounded; it raises ArrayError for NaN.
+    """
+    run = plan(lut_stages(lut), np.dtype(dtype), Output(rounds=False), True)
+
+    def values(pixels: npt.NDArray[Any]) -> Float32Array:
+        target = np.empty(pixels.shape, np.float32)
+        run(_flat_colour(pixels), target.reshape(-1))
+        return target
+
+    return values
 
 
 def _require_image(image: object) -> None:

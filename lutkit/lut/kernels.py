@@ -35,6 +35,7 @@ Llvm: TypeAlias = Any  # what numba and llvmlite pass about has no static types
 
 BLOCK = 2048
 MAX_BEND_ROWS = 4096
+MATRIX_TOLERANCE = 1e-6  # of the largest corner: what float32 rounds off, and the sums of corners once more
 
 F = np.float32
 ZERO = np.float32(0)
@@ -78,6 +79,27 @@ _Weigh: TypeAlias = Callable[[Floats, tuple[np.intp, ...], tuple[np.float32, ...
 _weigh = cast("_Weigh", intrinsic(_emit_weigh))
 
 
+def _emit_copy_pair(
+    typing: Llvm, table: Llvm, start: Llvm, target: Llvm, at: Llvm
+) -> tuple[Llvm, Callable[..., Llvm]]:
+    """target[at : at + 2] = table[start : start + 2], in one move."""
+
+    def emit(context: Llvm, builder: Llvm, signature: Llvm, arguments: Llvm) -> Llvm:
+        def address(which: int, index: Llvm) -> Llvm:
+            data = context.make_array(signature.args[which])(context, builder, arguments[which]).data
+            return builder.bitcast(builder.gep(data, [index]), ir.IntType(64).as_pointer())
+
+        pair = builder.load(address(0, arguments[1]), align=4)
+        builder.store(pair, address(2, arguments[3]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(table, start, target, at), emit
+
+
+_CopyPair: TypeAlias = Callable[[Floats, np.signedinteger[Any], Floats, int], None]
+_copy_pair = cast("_CopyPair", intrinsic(_emit_copy_pair))
+
+
 @compiled
 def padded(table: Floats) -> Floats:
     """The rows of a flat RGB table, each followed by a zero, so that a row is one vector of four."""
@@ -92,6 +114,25 @@ def padded(table: Floats) -> Floats:
 
 
 @compiled
+def matrix_of(table: Floats) -> Floats:
+    """The matrix that a flat table of 2^3 amounts to, three rows of 4, the last an offset; empty if none."""
+    matrix = np.empty(12, np.float32)
+    largest = 0.0
+    for i in range(24):
+        largest = max(largest, abs(float(table[i])))
+    for c in range(3):
+        black = float(table[c])
+        # Blue runs fastest: the corners beside black lie 12, 6 and 3 numbers on.
+        red, green, blue = table[12 + c] - black, table[6 + c] - black, table[3 + c] - black
+        for k in range(8):
+            reached = black + (k >> 2) * red + ((k >> 1) & 1) * green + (k & 1) * blue
+            if abs(reached - table[3 * k + c]) > MATRIX_TOLERANCE * largest:
+                return np.empty(0, np.float32)
+        matrix[4 * c], matrix[4 * c + 1], matrix[4 * c + 2], matrix[4 * c + 3] = red, green, blue, black
+    return matrix
+
+
+@compiled
 def holds_nan(source: Floats) -> bool:
     """Whether any value is NaN."""
     found = np.int32(0)
@@ -101,8 +142,8 @@ def holds_nan(source: Floats) -> bool:
 
 
 @compiled
-def lookup_codes(source: Codes, target: Codes, table: Codes) -> None:
-    """8-bit codes through a table of 256 rows of RGB, flat."""
+def lookup_codes(source: Codes, target: Codes | Floats, table: Codes | Floats) -> None:
+    """8-bit codes through a table of 256 rows of RGB, flat, of the target's dtype."""
     for i in range(source.size // 3):
         target[3 * i] = table[np.intp(source[3 * i]) * 3]
         target[3 * i + 1] = table[np.intp(source[3 * i + 1]) * 3 + 1]
@@ -144,8 +185,9 @@ def cube_floats(source: Floats, target: Floats, table: Floats, axes: Floats, tet
 @compiled
 def cube_codes(
     source: Codes,
-    target: Codes,
+    target: Codes | Floats,
     table: Floats,
+    matrix: Floats,
     axes: Floats,
     shaper: Floats,
     bend: Floats,
@@ -156,28 +198,54 @@ def cube_codes(
 ) -> None:
     """Integer codes through a lattice, blended over the source by `strength`, rounded once, clamped.
 
-    `axes` are for codes, not for 0..1; `white` is the code that 1 is written as. `shaper` is empty, or holds
-    the `places` that the 256 codes of 8 bits have, in place of those that `axes` would give. `bend` is empty,
-    or holds the rows of curves that the lattice's values go through, flat, with axes of their own.
+    `axes` are for codes, not for 0..1; `white` is the code that 1 is written as, or 0 where `target` takes
+    the values as they are. `matrix` is empty, or stands for a lattice that is one (`_mix`). `shaper` is
+    empty, or holds the `places` that the 256 codes of 8 bits have, in place of those that `axes` would give.
+    `bend` is empty, or holds the curves that the lattice's values go through, one channel after the other,
+    with axes of their own.
     """
     planes = np.empty(4 * BLOCK, np.float32)
     corners = np.empty(4 * BLOCK, np.int32)
     values = np.empty(3 * BLOCK + 1, np.float32)
     for start in range(0, source.size, 3 * BLOCK):
         block = source[start : start + 3 * BLOCK]
+        count = block.size // 3
         if shaper.size > 0:
             _places_of_codes(block, shaper, planes)
         else:
             places(block, axes, planes)
-        _interpolate(block.size // 3, table, axes, tetrahedral, planes, corners, values)
+        if matrix.size > 0:
+            _mix(count, matrix, planes, values)
+        else:
+            _interpolate(count, table, axes, tetrahedral, planes, corners, values)
         if bend.size > 0:
-            _bend(block.size // 3, bend, bend_axes, values)
-        _round(block, values, F(strength), F(white), target[start : start + block.size])
+            _bend(count, bend, bend_axes, planes, corners, values)
+        if white > 0:
+            _round(block, values, F(strength), F(white), target[start : start + block.size])
+        else:
+            _copy(values, target[start : start + block.size])
 
 
 @compiled
-def _bend(count: int, table: Floats, axes: Floats, values: Floats) -> None:
-    """Values through three curves, in place; up to MAX_BEND_ROWS rows, whose fractions float32 can tell."""
+def _mix(count: int, matrix: Floats, planes: Floats, values: Floats) -> None:
+    """Places become values: three rows of what red, green and blue give and an offset."""
+    for i in range(count):
+        r, g, b = planes[i], planes[BLOCK + i], planes[2 * BLOCK + i]
+        values[3 * i] = matrix[3] + matrix[0] * r + matrix[1] * g + matrix[2] * b
+        values[3 * i + 1] = matrix[7] + matrix[4] * r + matrix[5] * g + matrix[6] * b
+        values[3 * i + 2] = matrix[11] + matrix[8] * r + matrix[9] * g + matrix[10] * b
+
+
+@compiled
+def _bend(
+    count: int, table: Floats, axes: Floats, planes: Floats, rows: npt.NDArray[np.int32], values: Floats
+) -> None:
+    """Values through three curves, in place; up to MAX_BEND_ROWS rows, whose fractions float32 can tell.
+
+    `table` holds red's curve, then green's, then blue's. The reads, which no vector unit does faster than
+    one by one, have a loop of their own, so that LLVM vectorizes what comes before and after.
+    """
+    size = table.size // 3
     for c in range(3):
         low, scale, top = axes[c], axes[3 + c], axes[6 + c]
         last = top - ONE
@@ -185,20 +253,26 @@ def _bend(count: int, table: Floats, axes: Floats, values: Floats) -> None:
             place = (values[3 * i + c] - low) * scale
             place = place if place > ZERO else ZERO
             place = place if place < top else top
-            row = np.floor(place if place < last else last)
-            weight = place - row
-            at = np.intp(np.int32(row)) * 3 + c
-            values[3 * i + c] = table[at] * (ONE - weight) + table[at + 3] * weight
+            row = np.int32(place if place < last else last)
+            rows[i] = row
+            planes[i] = place - F(row)
+        for i in range(count):
+            _copy_pair(table, rows[i] + c * size, planes, BLOCK + 2 * i)
+        for i in range(count):
+            start, end = planes[BLOCK + 2 * i], planes[BLOCK + 2 * i + 1]
+            values[3 * i + c] = start + (end - start) * planes[i]
 
 
 @compiled
-def _copy(values: Floats, target: Floats) -> None:
+def _copy(values: Floats, target: Codes | Floats) -> None:
     for i in range(target.size):
         target[i] = values[i]
 
 
 @compiled
-def _round(source: Codes, values: Floats, strength: np.float32, white: np.float32, target: Codes) -> None:
+def _round(
+    source: Codes, values: Floats, strength: np.float32, white: np.float32, target: Codes | Floats
+) -> None:
     gain = strength * white
     keep = ONE - strength
     snap = SNAP if white < F(256) else ZERO

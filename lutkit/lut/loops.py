@@ -40,29 +40,38 @@ def read_only(array: Flat) -> Flat:
 _EVERY_CODE = read_only(np.repeat(np.arange(256, dtype=np.float32), 3))
 
 
-def plan(stages: _Stages, dtype: np.dtype[Any], strength: float, tetrahedral: bool) -> Run:
-    """The loop from flat RGB to flat RGB of the same dtype, with what all pixels share prepared once.
+@dataclass(frozen=True)
+class Output:
+    """What becomes of values: blended over the source by `strength`, 0..1; rounded, or left as they are."""
+
+    strength: float = 1.0
+    rounds: bool = True
+
+
+def plan(stages: _Stages, dtype: np.dtype[Any], output: Output, tetrahedral: bool) -> Run:
+    """The loop from flat RGB to flat RGB, with what all pixels share prepared once.
 
     Args:
         stages: at least one; the first is applied first.
-        dtype: uint8, uint16 or float32, of source and target alike; the source comes in `read_only`.
-        strength: 0..1, how much of the result is blended over the source.
+        dtype: of the source: uint8, uint16 or float32. It comes in `read_only`.
+        output: the target has the dtype of the source where it is rounded, else it is float32. What is left
+            alone has strength 1.
         tetrahedral: how cubes are interpolated; trilinearly if not.
     Returns:
         A function of (source, target) that fills `target`, and raises ArrayError where `source` holds NaN.
     Raises:
         LutError: a domain that float32 cannot hold.
     """
-    if strength == 0:
+    if output.strength == 0:
         return _keep
     curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages))
     rest = stages[len(curves) :]
     if dtype == np.uint8 and not rest:
-        return _by_codes(stages, strength)
+        return _by_codes(stages, output)
     direct = dtype == np.uint8 or (dtype == np.uint16 and not curves)
     if direct and isinstance(rest[0], Lut3D) and _is_bend(rest[1:]):
-        return _by_cube(_CubeStages(curves, rest[0], rest[1:]), WHITE[dtype], strength, tetrahedral)
-    return _by_floats(stages, WHITE[dtype], strength, tetrahedral)
+        return _by_cube(_CubeStages(curves, rest[0], rest[1:]), WHITE[dtype], output, tetrahedral)
+    return _by_floats(_loops(stages, WHITE[dtype], tetrahedral), WHITE[dtype], output)
 
 
 def _keep(source: Flat, target: Flat) -> None:
@@ -70,9 +79,10 @@ def _keep(source: Flat, target: Flat) -> None:
     target[:] = source
 
 
-def _by_codes(curves: _Stages, strength: float) -> Run:
-    after = _through(_EVERY_CODE, _loops(curves, 255, True))
-    table = _to_codes(_blended(_EVERY_CODE, after, strength, 255), np.dtype(np.uint8))
+def _by_codes(curves: _Stages, output: Output) -> Run:
+    table = _through(_EVERY_CODE, _loops(curves, 255, True))
+    if output.rounds:
+        table = _to_codes(_blended(_EVERY_CODE, table, output.strength, 255), np.dtype(np.uint8))
     return lambda source, target: kernels.lookup_codes(source, target, table)
 
 
@@ -91,9 +101,11 @@ def _is_bend(stages: _Stages) -> bool:
     )
 
 
-def _by_cube(stages: _CubeStages, white: int, strength: float, tetrahedral: bool) -> Run:
+def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool) -> Run:
     axes = _axes(stages.cube, white).astype(np.float32)
-    table = kernels.padded(stages.cube.table.reshape(-1))
+    is_small = stages.cube.sizes == (2, 2, 2)
+    matrix = kernels.matrix_of(stages.cube.table.reshape(-1)) if is_small else _NO_CURVES
+    table = _NO_CURVES if matrix.size else kernels.padded(stages.cube.table.reshape(-1))
     shaper = _NO_CURVES
     if stages.curves:
         shaper = np.empty(3 * kernels.BLOCK, np.float32)
@@ -101,14 +113,15 @@ def _by_cube(stages: _CubeStages, white: int, strength: float, tetrahedral: bool
         kernels.places(shaped, _axes(stages.cube, 1).astype(np.float32), shaper)
     bend, bend_axes = read_only(_NO_CURVES), _NO_CURVES
     if stages.bend:
-        bend, bend_axes = stages.bend[0].table.reshape(-1), _axes(stages.bend[0], 1).astype(np.float32)
+        bend, bend_axes = stages.bend[0].table.T.reshape(-1), _axes(stages.bend[0], 1).astype(np.float32)
+    strength, full = output.strength, float(white) if output.rounds else 0.0
     return lambda source, target: kernels.cube_codes(
-        source, target, table, axes, shaper, bend, bend_axes, strength, float(white), tetrahedral
+        source, target, table, matrix, axes, shaper, bend, bend_axes, strength, full, tetrahedral
     )
 
 
-def _by_floats(stages: _Stages, white: int, strength: float, tetrahedral: bool) -> Run:
-    loops = _loops(stages, white, tetrahedral)
+def _by_floats(loops: list[Run], white: int, output: Output) -> Run:
+    strength = output.strength
 
     def run(source: Flat, target: Flat) -> None:
         for start in range(0, source.size, 3 * _FLOAT_PIXELS):

@@ -9,6 +9,7 @@ Domain: lattice point i of an axis of n lies at domain_min + i / (n - 1) * (doma
 channel each. Input outside the domain is clamped to it. Table values are never clamped.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -167,7 +168,7 @@ def _settle(lut: Lut1D | Lut3D) -> None:
         raise LutError("a table holds NaN or infinity")
     for name in ("domain_min", "domain_max"):
         low_or_high = tuple(float(v) for v in getattr(lut, name))
-        if len(low_or_high) != 3 or not np.isfinite(low_or_high).all():
+        if len(low_or_high) != 3 or not all(map(math.isfinite, low_or_high)):
             raise LutError(f"{name} is three finite numbers, not {getattr(lut, name)!r}")
         object.__setattr__(lut, name, low_or_high)
     if not all(low < high for low, high in zip(lut.domain_min, lut.domain_max, strict=True)):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.color.difference import delta_e_2000, mean_delta_e_2000
-from lutkit.color.lab import srgb_to_lab
+from lutkit.color.lab import codes_to_lab
 from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.bake import BakedLayer, apply_layers, bake
@@ -113,7 +113,7 @@ def prepare_target(
         "height": photo.height,
         "notes": join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else ""),
     }
-    return Target(pixels, source, box, codes, colors, srgb_to_lab(colors))
+    return Target(pixels, source, box, codes, colors, codes_to_lab(codes))
 
 
 def make_pair(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> Pair:
@@ -202,8 +202,8 @@ def _judge_look(lut: Lut, strength: float, target: Target) -> tuple[float, Verdi
 def _compare(damaged: Pixels, graded: Pixels, target: Target, kind: str) -> dict[str, object]:
     after = _on_grid(damaged) if kind != "enhance" else _on_grid(graded)
     before = target.codes if kind != "distort+enhance" else _on_grid(graded)
-    before_lab = target.lab if before is target.codes else srgb_to_lab(before / 255.0)
-    difference = delta_e_2000(before_lab, srgb_to_lab(after / 255.0))
+    before_lab = target.lab if before is target.codes else codes_to_lab(before)
+    difference = delta_e_2000(before_lab, codes_to_lab(after))
     return {
         "delta_e_2000": rounded(float(difference.mean())),
         "clipped": rounded(clipped_share(before, after)),
@@ -212,7 +212,7 @@ def _compare(damaged: Pixels, graded: Pixels, target: Target, kind: str) -> dict
 
 def _on_grid(pixels: Pixels) -> Pixels:
     places = ((np.arange(GRID) + 0.5) * pixels.shape[0] / GRID).astype(np.intp)
-    return pixels[places[:, None], places].reshape(-1, 3)
+    return np.take(pixels[places], places, axis=1).reshape(-1, 3)
 
 
 def _random_box(rng: Rng, width: int, height: int) -> Box:

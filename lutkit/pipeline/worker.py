@@ -4,6 +4,7 @@ Owns what a worker does with signals, with errors and when its parent is gone. M
 does. Imports little, for every worker process imports it first.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,9 @@ from typing import Any, NoReturn
 
 from lutkit.errors import LutkitError
 from lutkit.pipeline.stopping import Stopped, raise_stopped
+
+# So many new objects before garbage is looked for: a few hundred samples' worth, a megabyte or so.
+_GARBAGE = 20_000
 
 
 class WorkError(RuntimeError):
@@ -80,6 +84,9 @@ def _answer_all(pipe: "Connection[Any, Any]") -> None:
         # Whatever unpickling raises: a module that cannot be imported, a name that is not in it.
         pipe.send(_failure(error, "starting a worker"))
         return
+    # Modules and the job live as long as the process: collecting garbage need not walk them again and again.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
     while True:
         task = pipe.recv()
         try:

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit.color import lab as lab_module
-from lutkit.color.lab import lab_to_linear, lab_to_srgb, linear_to_lab, relative_xyz_to_linear, srgb_to_lab
+from lutkit.color.lab import (
+    codes_to_lab,
+    lab_to_linear,
+    lab_to_srgb,
+    linear_to_lab,
+    relative_xyz_to_linear,
+    srgb_to_lab,
+)
 from lutkit.color.srgb import srgb_to_linear
 
 RANDOM = np.random.default_rng(20).random((4096, 3))
@@ -32,6 +39,12 @@ def test_lab_is_that_of_colour_science():
 def test_lab_is_that_of_scikit_image():
     # Its matrix and its white are rounded to 6 digits, independently of each other.
     np.testing.assert_allclose(srgb_to_lab(COLOURS), skimage.color.rgb2lab(COLOURS), rtol=0, atol=0.02)
+
+
+def test_codes_give_the_bits_of_what_they_stand_for():
+    codes = np.random.default_rng(2).integers(0, 256, (40, 25, 3), np.uint8)
+    np.testing.assert_array_equal(codes_to_lab(codes), srgb_to_lab(codes / 255))
+    np.testing.assert_array_equal(codes_to_lab(codes[::2, ::-3]), srgb_to_lab(codes[::2, ::-3] / 255))
 
 
 def test_red_and_blue_are_told_apart():

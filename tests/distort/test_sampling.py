@@ -16,6 +16,7 @@ from lutkit.distort.bake import bake_layer
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import FAMILIES, LIGHTS, Recipe
 from lutkit.distort.sampling import (
+    SEVERITY_TOLERANCE,
     DamageSettings,
     draw_wanted,
     draws,
@@ -36,9 +37,9 @@ PINNED = {
     6: [
         {
             "families": [
-                {"family": "channel_gamma", "gammas": [0.749987, 0.998038, 1.64814]},
-                {"family": "hue_rotation", "angle_deg": -9.61077},
-                {"family": "log_encoding", "strength": 0.873037},
+                {"family": "channel_gamma", "gammas": [0.749144, 0.998031, 1.65136]},
+                {"family": "hue_rotation", "angle_deg": -9.64834},
+                {"family": "log_encoding", "strength": 0.87645},
             ]
         }
     ],
@@ -47,14 +48,14 @@ PINNED = {
             "families": [
                 {
                     "family": "camera_matrix",
-                    "leaks": [-0.0159996, 0.00831367, 0.0126408, 0.0161096, 0.00963968, -0.0220082],
+                    "leaks": [-0.0159762, 0.00830149, 0.0126223, 0.016086, 0.00962556, -0.021976],
                 },
-                {"family": "channel_gamma", "gammas": [0.816817, 0.767334, 1.12775]},
-                {"family": "range_mismatch", "strength": 0.313017},
+                {"family": "channel_gamma", "gammas": [0.817059, 0.767631, 1.12755]},
+                {"family": "range_mismatch", "strength": 0.312559},
             ]
         },
         {
-            "families": [{"family": "coloured_light", "hue_deg": 16.7671, "strength": 0.141569}],
+            "families": [{"family": "coloured_light", "hue_deg": 16.7671, "strength": 0.141361}],
             "mask": {
                 "waves": [
                     -0.0365423,
@@ -168,8 +169,8 @@ def test_the_flatness_test_sees_a_slope():
 
 def test_each_draw_reaches_what_was_wanted_of_it(thousands):
     off = np.array([draw.severity - wanted.severity for wanted, draw in thousands])
-    assert np.abs(off).max() < 0.5
-    assert np.abs(off).mean() < 0.1
+    assert np.abs(off).max() <= SEVERITY_TOLERANCE + 1e-4  # six digits of 20 are recorded
+    assert abs(off.mean()) < 0.01
 
 
 def test_the_recorded_severity_is_that_of_the_recipe_read_back(thousands):

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from lutkit.errors import ArrayError, LutError
 from lutkit.lut import kernels
-from lutkit.lut.apply import apply
+from lutkit.lut.apply import apply, values_through
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 
 WHITE = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
@@ -105,6 +105,51 @@ def test_a_chain_is_its_stages_one_after_the_other(tmp_path, dtype):
     got = apply(image, LutChain(stages)).astype(np.float64) / WHITE[dtype]
     half_a_code = 0 if dtype is np.float32 else 0.5 / WHITE[dtype]
     np.testing.assert_allclose(got, expected, atol=half_a_code + 1e-5)
+
+
+MATRIX = np.array([[0.7, 0.4, -0.2], [0.1, 0.6, 0.25], [-0.3, 0.2, 1.05]])
+
+
+def matrix_cube(low, high):
+    """A 2^3 cube that is a matrix and an offset, over a domain of its own."""
+    corners = np.stack(np.meshgrid(*zip(low, high, strict=True), indexing="ij"), axis=-1)
+    return Lut3D((corners @ MATRIX.T + [0.05, 0.0, -0.02]).astype(np.float32), low, high)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("curves", [(), (33,), (33, 4097)])
+def test_a_cube_that_is_a_matrix_agrees_with_opencolorio(tmp_path, dtype, curves):
+    before = [Lut1D(smooth_curves(n, n)) for n in curves[:1]]
+    behind = [Lut1D(smooth_curves(n, n), (-0.5, -0.25, -0.75), (1.25, 1.5, 1.0)) for n in curves]
+    for cube in (
+        matrix_cube((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        matrix_cube((-0.25, 0.125, 0.0), (1.0, 0.5, 2.0)),
+    ):
+        image, stages = picture(dtype), [*before, cube, *behind]
+        expected = image.astype(np.float32) / np.float32(WHITE[dtype])
+        for stage in stages:
+            expected = through_opencolorio(stage, expected, tmp_path)
+        got = apply(image, LutChain(stages)).astype(np.float64)
+        assert np.abs(got - np.clip(expected, 0, 1) * WHITE[dtype]).max() < 0.5 + 1e-5 * WHITE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values_before_rounding_are_those_of_the_float_image(dtype):
+    image = picture(dtype)
+    as_float = (image / np.array(WHITE[dtype], np.float32)).astype(np.float32)
+    curves, cube = Lut1D(smooth_curves(64) * 1.5 - 0.2), Lut3D(smooth_table((9, 8, 7), 4, -0.3, 1.4))
+    matrix = matrix_cube((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    for lut in (curves, cube, matrix, LutChain([curves, cube]), LutChain([matrix, curves, cube, curves])):
+        before, values = image.copy(), values_through(lut, dtype)(image)
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, apply(as_float, lut), atol=1e-5)
+        assert values.min() < 0 or lut is matrix  # nothing was clamped
+        np.testing.assert_array_equal(image, before)
+
+
+def test_values_of_nan_are_refused():
+    with pytest.raises(ArrayError, match="NaN"):
+        values_through(Lut3D.identity(2), np.float32)(np.full((2, 2, 3), np.nan, np.float32))
 
 
 def test_8_bit_trilinear_agrees_with_pillow():

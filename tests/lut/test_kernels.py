@@ -65,6 +65,18 @@ def test_the_last_lattice_point_of_the_largest_cube_is_reached(tetrahedral):
         assert corners[2 * kernels.BLOCK + 1] == expected + 65536 + 256
 
 
+def test_a_table_of_2_cubed_is_a_matrix_or_is_none():
+    rows = np.array([[0.7, 0.4, -0.2, 0.05], [0.1, 0.6, 0.25, 0.0], [-0.3, 0.2, 1.05, -0.02]])
+    corners = np.stack([*np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), np.ones((2, 2, 2))], axis=-1)
+    table = (corners @ rows.T).astype(np.float32)
+    np.testing.assert_allclose(kernels.matrix_of(read_only(table)), rows.reshape(-1), atol=1e-6)
+    for place in np.ndindex(table.shape):
+        bent = table.copy()
+        bent[place] += 1e-4
+        # Moving the corner beside black moves an axis, which leaves other corners behind.
+        assert kernels.matrix_of(read_only(bent)).size == 0, place
+
+
 def test_padding_keeps_rows():
     table = np.arange(30, dtype=np.float32).reshape(10, 3)
     wide = kernels.padded(read_only(table)).reshape(10, 4)

@@ -4,9 +4,7 @@ Importing it is quick: names are loaded when first used, so that neither numba n
 before it is needed.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # not typing's: a Ctrl-C while that loads would find nobody who answers it
 if TYPE_CHECKING:
     from lutkit.distort.bake import damage as damage
     from lutkit.distort.recipe import Recipe as Recipe
@@ -47,6 +45,8 @@ def __getattr__(name: str) -> object:
     """Load a public name on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'lutkit' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

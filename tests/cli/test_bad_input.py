@@ -421,6 +421,20 @@ def test_faults_that_nobody_reads_are_faults(few, tmp_path):
         assert run.wait() == 1
 
 
+@pytest.mark.parametrize("name", ["lutkit.errors", "typer", "lutkit.cli.app"])
+def test_stopped_by_ctrl_c_while_the_command_line_is_loading(name):
+    code = (
+        "import sys, lutkit.cli\n"
+        "class Stops:\n"
+        "    def find_spec(self, name, *rest):\n"
+        f"        if name == {name!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stops())\n"
+        "lutkit.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Stopped(15), 143)])
 @pytest.mark.parametrize("arguments", [["synth"], ["synth", "--dry-run"], ["verify", "out"]])
 def test_stopped_by_a_signal(arguments, error, code, lutkit_, monkeypatch):

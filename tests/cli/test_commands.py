@@ -46,6 +46,11 @@ def test_the_first_help_shows_the_commands_and_what_to_type_first(lutkit_):
     assert (bare.code, bare.err) == (2, ended.out)
 
 
+@pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
+def test_help_has_a_short_name(command, lutkit_):
+    assert lutkit_(*command, "-h") == lutkit_(*command, "--help")
+
+
 def test_the_examples_of_synth_are_options_that_there_are(lutkit_):
     ended = lutkit_("synth", "--help")
     head, _, options = ended.out.partition("Options:")
@@ -74,6 +79,12 @@ def loaded_by(code):
 @pytest.mark.parametrize("arguments", [["--help"], ["synth", "--help"], ["verify", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments):
     assert loaded_by(f"sys.argv = ['lutkit', *{arguments}]; from lutkit.cli import main; main()") == set()
+
+
+def test_the_entry_point_itself_loads_next_to_nothing():
+    code = "import sys; had = set(sys.modules); import lutkit.cli; print(*sys.modules.keys() - had)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"lutkit", "lutkit.cli"}
 
 
 def test_importing_the_package_loads_nothing_heavy_and_the_check_can_see_it():
@@ -351,7 +362,7 @@ def test_as_a_module_and_what_the_usage_says(lutkit_, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "lutkit", "synth", "-h"], capture_output=True, text=True, check=False
     )
-    assert "Usage: lutkit synth" in done.stderr
+    assert "Usage: lutkit synth" in done.stdout
     assert "Usage: lutkit synth [OPTIONS] [MANIFEST]\n" in lutkit_("synth", "--help").out
     assert "[default: sample]" in lutkit_("synth", "--help").out
     assert "Usage: lutkit verify [OPTIONS] DIR\n" in lutkit_("verify", "--help").out

@@ -103,12 +103,13 @@ class Recipe:
         """Read what `to_json` wrote.
 
         Raises:
-            RecipeError: not JSON, an unknown family, a missing or unknown parameter, a value out of range.
+            RecipeError: no text, not JSON, an unknown family, a missing or unknown parameter, a value out of
+                range.
         """
         try:
             data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            # Beside what is not JSON: numbers of thousands of digits, lists nested without end.
+        except (TypeError, ValueError, RecursionError) as error:
+            # Beside what is not JSON: no text at all, numbers of thousands of digits, lists without end.
             raise RecipeError(f"not JSON: {error}", where="recipe") from None
         if not isinstance(data, list):
             raise RecipeError("a recipe is a list of layers", where="recipe")

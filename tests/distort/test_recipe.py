@@ -74,6 +74,7 @@ def assert_refused(text, found):
     [
         ("", "recipe: not JSON"),
         ("[", "recipe: not JSON"),
+        (None, "recipe: not JSON"),
         ("{}", "a recipe is a list of layers"),
         ("null", "a recipe is a list of layers"),
         ('"[]"', "a recipe is a list of layers"),

@@ -1,0 +1,1 @@
+"""`lutkit lut`: one small file a command."""

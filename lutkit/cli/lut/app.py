@@ -1,0 +1,16 @@
+"""`lutkit lut`: the commands on LUT files."""
+
+import typer
+
+lut_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Read, check and make LUT files: .cube, Hald images, and what OpenColorIO reads.
+
+\b
+  lutkit lut info look.cube
+      what a file holds
+  lutkit lut check look.cube
+      what it does to colours, and whether it can be undone
+""",
+)

@@ -64,8 +64,10 @@ def run() -> None:
         _say_stopped()
         sys.exit(128 + stopped.signal_number)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"lutkit: {place}{error.strerror or error}", file=sys.stderr)
+        from lutkit.io.refusals import refusal
+
+        what, remedy = refusal(error)
+        print(f"lutkit: {LutkitError(what, where=str(error.filename or ''), remedy=remedy)}", file=sys.stderr)
         sys.exit(2)
     finally:
         _flush()

@@ -128,7 +128,8 @@ def read_manifest(path: Path) -> Manifest:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or error) if isinstance(error, OSError) else "not text"
-        raise ManifestError(f"cannot be read: {reason}", where=str(path), remedy=_IS_TOML) from None
+        remedy = "allow it" if isinstance(error, PermissionError) else _IS_TOML
+        raise ManifestError(f"cannot be read: {reason}", where=str(path), remedy=remedy) from None
     manifest = parse_manifest(text, str(path))
     folder = path.resolve().parent
     return dataclasses.replace(
@@ -163,8 +164,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
 def read_recorded(path: Path) -> dict[str, dict[str, str]]:
     """What a dataset recorded beside its manifest, table by table; empty where it recorded nothing."""
-    recorded = tomllib.loads(path.read_text("utf-8")).get("recorded", {})
-    return cast("dict[str, dict[str, str]]", recorded)
+    return cast("dict[str, dict[str, str]]", tomllib.loads(path.read_text("utf-8")).get("recorded", {}))
 
 
 def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = None) -> str:

@@ -72,7 +72,7 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
         _require_no_field(field, source)
         return _sample()
     path = Path(source)
-    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for names that are too long or not allowed)
+    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises where a name is too long or a folder locked)
         return _folder(path, source, field)
     if os.path.isfile(path):  # noqa: PTH113
         return _file(path, source, field)
@@ -127,7 +127,7 @@ def _sample() -> PhotoList:
 
 def _folder(root: Path, source: str, field: str) -> PhotoList:
     shards = root / "shards"
-    if (root / "dataset.json").is_file() and shards.is_dir():
+    if os.path.isfile(root / "dataset.json") and os.path.isdir(shards):  # noqa: PTH112, PTH113 (as above)
         names = [path for path, _ in walk(shards, _TAR, 1)]
         return _tars(shards, names, source, field or "target")
     found = list(walk(root, _SEARCHED))
@@ -178,7 +178,8 @@ def _text_list(path: Path) -> PhotoList:
     try:
         text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
-        raise SourceError(f"cannot read this list: {error.strerror}", where=str(path)) from error
+        what = f"cannot read this list: {error.strerror}"
+        raise SourceError(what, where=str(path), remedy="allow it, or name another") from error
     refs: list[PhotoRef] = []
     missing: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):

@@ -44,7 +44,8 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Memb
         what, remedy = _complaint(path)
         raise SourceError(what, where=str(path), remedy=remedy) from error
     except OSError as error:
-        raise SourceError(f"cannot read this tar: {error.strerror}", where=str(path)) from error
+        what = f"cannot read this tar: {error.strerror}"
+        raise SourceError(what, where=str(path), remedy="allow it, or name another") from error
 
 
 def member_size(header: bytes) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lutkit.errors import DatasetError
 from lutkit.io.atomic import clear_temporaries, is_temporary, write_whole
+from lutkit.io.refusals import refusal
 from lutkit.pipeline.lock import LOCK_NAME, locked
 from lutkit.pipeline.records import Record, Reject
 
@@ -162,11 +163,8 @@ def _plain_errors(folder: Path) -> Generator[None]:
         # Whoever read our output went away: no matter of the folder's.
         raise
     except OSError as error:
+        what, remedy = refusal(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             kept = len(list(folder.glob("records/*.json")))
-            raise DatasetError(
-                "no space left on device",
-                where=str(folder),
-                remedy=f"free some and run the same command again; {kept} shards are kept",
-            ) from error
-        raise DatasetError(error.strerror or str(error), where=str(error.filename or folder)) from error
+            raise DatasetError(what, where=str(folder), remedy=f"{remedy}; {kept} shards are kept") from error
+        raise DatasetError(what, where=str(error.filename or folder), remedy=remedy) from error

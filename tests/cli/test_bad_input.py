@@ -1,5 +1,6 @@
 """What a user may do wrong: each a message of one line that says what and where, and nothing is lost."""
 
+import errno
 import os
 import shutil
 import struct
@@ -89,6 +90,49 @@ def test_a_folder_that_cannot_be_read(lutkit_, few, tmp_path, monkeypatch):
     ended = lutkit_("synth", "--images", few, "--out", "out", *SMALL)
     assert_refused(ended, "few/locked: cannot read this folder: Permission denied; allow it, or leave it out")
     assert nothing_written(tmp_path)
+
+
+def test_places_that_the_system_refuses_are_told_with_a_remedy(lutkit_, few, tmp_path, monkeypatch):
+    def refuse(number):
+        def mkdir(path, **_):
+            raise OSError(number, os.strerror(number), str(path))
+
+        return mkdir
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/contact-sheet.png")
+
+    arguments = ("synth", "--images", few, "--out", "out", "-q", *SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse(errno.EACCES))
+        allow = "allow reading and writing there, or name another place"
+        assert_refused(lutkit_(*arguments), f"out: cannot be read or written: Permission denied; {allow}")
+    monkeypatch.setattr(lutkit.cli.synth_screen, "write_contact_sheet", full)
+    words = "out/contact-sheet.png: no space left on device; free some and run the same command again"
+    assert_refused(lutkit_(*arguments), words)
+
+
+def test_sources_that_may_not_be_read_are_told_with_a_remedy(lutkit_, few, tmp_path, monkeypatch):
+    real_open, real_bytes = Path.open, Path.read_bytes
+
+    def refuse(real):
+        def maybe(path, *rest, **more):
+            if path.name.startswith("locked"):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *rest, **more)
+
+        return maybe
+
+    for name in ("locked.txt", "locked.tar", "locked.toml"):
+        (tmp_path / name).touch()
+    for name, real in (("open", real_open), ("read_bytes", real_bytes)):
+        monkeypatch.setattr(Path, name, refuse(real))
+    remedy = "Permission denied; allow it, or name another"
+    for name, what in (("locked.txt", "list"), ("locked.tar", "tar")):
+        ended = lutkit_("synth", "--images", tmp_path / name, "--dry-run")
+        assert_refused(ended, f"{name}: cannot read this {what}: {remedy}")
+    ended = lutkit_("synth", tmp_path / "locked.toml", "--dry-run")
+    assert_refused(ended, "locked.toml: cannot be read: Permission denied; allow it")
 
 
 def png_of(width, height, depth, colour_type, rows):

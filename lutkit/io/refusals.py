@@ -1,0 +1,31 @@
+"""What the system refuses, in words: the reason as it gives it, and what a user can do about it."""
+
+import errno
+import os
+
+_ALLOW = "allow reading and writing there, or name another place"
+_ELSEWHERE = "name another place"
+_REMEDIES = {
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOENT: _ELSEWHERE,
+    errno.ENOTDIR: _ELSEWHERE,
+    errno.EISDIR: _ELSEWHERE,
+    errno.ENAMETOOLONG: _ELSEWHERE,
+    errno.EMFILE: "allow more with `ulimit -n`, or ask for fewer workers",
+    errno.EIO: "check the disk, and run the same command again",
+}
+
+
+def refusal(error: OSError) -> tuple[str, str]:
+    """The reason, as in `cannot be read or written: Permission denied`, and the remedy.
+
+    Args:
+        error: from the system; its path is for the caller to name.
+    """
+    number = error.errno or 0
+    reason = error.strerror or (os.strerror(number) if number else str(error))
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "no space left on device", "free some and run the same command again"
+    return f"cannot be read or written: {reason}", _REMEDIES.get(number, "run the same command again")

@@ -1,0 +1,31 @@
+"""What the system refuses is told in words, with what to do about it."""
+
+import errno
+import os
+
+import pytest
+
+from lutkit.io.refusals import refusal
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "remedy"),
+    [
+        (errno.EACCES, "cannot be read or written: Permission denied", "allow reading and writing there"),
+        (errno.EROFS, "cannot be read or written: Read-only file system", "name another place"),
+        (errno.ENOTDIR, "cannot be read or written: Not a directory", "name another place"),
+        (errno.ENOSPC, "no space left on device", "free some and run the same command again"),
+        (errno.EDQUOT, "no space left on device", "free some and run the same command again"),
+        (errno.EMFILE, "cannot be read or written: Too many open files", "ulimit -n"),
+        (errno.EINTR, "cannot be read or written: Interrupted system call", "run the same command again"),
+    ],
+)
+def test_a_refusal_has_a_reason_and_a_remedy(number, what, remedy):
+    found = refusal(OSError(number, os.strerror(number), "x"))
+    assert found[0] == what
+    assert remedy in found[1]
+
+
+def test_an_error_without_a_number():
+    assert refusal(OSError("all is lost"))[0] == "cannot be read or written: all is lost"
+    assert refusal(OSError(errno.EIO, None))[0] == "cannot be read or written: Input/output error"

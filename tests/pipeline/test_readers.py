@@ -4,6 +4,7 @@ import gc
 import re
 from collections import Counter
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,6 +222,16 @@ def test_the_printed_lines_feed_a_torch_loader(name, photos, request):
     if name == "jpeg_700":
         order = [data["key"] for _, _, metadata in kept for data in metadata]
         assert order != sorted(order)
+
+
+@pytest.mark.parametrize("name", ["a{b}c", "{0..3}", "x:y", "s3://bucket", "plain"])
+def test_the_printed_lines_read_from_an_oddly_named_folder(name, photos, tmp_path, monkeypatch):
+    manifest = manifest_of(photos, n=12, splits=(("train", 1.0),))
+    monkeypatch.chdir(tmp_path)
+    build(manifest, Path(name))
+    lines = loader_lines(plan_synth(manifest), Path(name))
+    assert ("pathlib" in lines) == (name != "plain")
+    assert sum(len(metadata) for _, _, metadata in run_lines(lines)) == 12
 
 
 def test_the_printed_lines_read_a_recipe_dataset(photos, tmp_path):

@@ -13,9 +13,10 @@ HELP = """Turn photographs into a dataset of (input, target) pairs.
 
 Without MANIFEST, the default one that ships with lutkit is built; options
 given here win over it. SOURCE is a folder (searched recursively), a glob in
-quotes, a text list (a path a line, and every one must be there), WebDataset
-tars, or `sample`: five photos that ship with scikit-image. A run that was stopped goes on with the same
-command; a larger --n on a finished dataset adds to it.
+quotes, a photo, a .txt list (a path a line, from the list's folder on; blank
+lines and # lines are skipped; every file must be there), WebDataset tars, or
+`sample`: five photos that ship with scikit-image. A run that was stopped goes
+on with the same command; a larger --n on a finished dataset adds to it.
 
 \b
 Examples:

@@ -11,6 +11,12 @@ _KINDS = {
 }
 
 
+_JPEG = """
+Labels are judged before encoding. JPEG loses a little on top, so that some `recoverable` pairs come back at
+less than 35 dB from what is stored; a dataset of PNG or WebP has none of this.
+"""
+
+
 def pair_card(manifest: Manifest, photos: int) -> Card:
     """The card of a dataset of pairs.
 
@@ -23,6 +29,7 @@ def pair_card(manifest: Manifest, photos: int) -> Card:
         f"- *{kind}* ({share / total:.0%}): {_KINDS[kind]}" for kind, share in manifest.kinds if share > 0
     ]
     low, high = manifest.damage.severity
+    damages = any(share > 0 and kind != "enhance" for kind, share in manifest.kinds)
     square = f"{manifest.size_px} x {manifest.size_px} px"
     about = f"""\
 Pairs of photographs, {square}, drawn from {photos:,} photographs by lutkit for training networks that fix
@@ -31,9 +38,12 @@ colour:
 {chr(10).join(kinds)}
 
 Damage is drawn at random to a severity of {low:g} to {high:g} (delta E 2000, mean over a palette of natural
-colours), {manifest.damage.lossy:.0%} of it wanted past undoing and {manifest.damage.mixed_light:.0%} under
-mixed light. Every sample records its recipe, from which `lutkit` replays the damage.
+colours; what is recorded may pass these ends by about 0.1), {manifest.damage.lossy:.0%} of it wanted past
+undoing and {manifest.damage.mixed_light:.0%} under mixed light. Every sample records its recipe, from
+which `lutkit` replays the damage.
 """
+    if damages and manifest.codec == "jpeg":
+        about += _JPEG
     return Card("Pairs of damaged and sound photographs", about, _fields(manifest))
 
 
@@ -52,6 +62,9 @@ def _fields(manifest: Manifest) -> dict[str, str]:
         "json: recipe": "the damage, as JSON in a string; `[]` where there is none",
         "json: look": "path, sha256 and strength of the look; empty where there is none",
     }
+    if dict(manifest.kinds).get("enhance"):
+        for name in ("label", "severity"):
+            fields[f"json: {name}"] += "; of an *enhance* pair, said of the look"
     if manifest.store == "recipe":
         del fields[f"input.{suffix}"]
         fields["json: recipe"] += "; the input is not stored: `lutkit.pairs(...)` replays it from this"

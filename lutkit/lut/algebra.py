@@ -1,39 +1,190 @@
-"""LUTs made from LUTs. Knows no files and no images."""
+"""LUTs made from LUTs, with what that costs. Knows no files and no images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from itertools import takewhile
 
 import numpy as np
 
+from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutError
-from lutkit.lut.apply import apply
-from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D
+from lutkit.lut.baking import (
+    CUBE_SIZE,
+    SHAPER_P99,
+    Baked,
+    bake,
+    bake_function,
+    lattice,
+    measured,
+    require_size,
+    table_of,
+    through,
+)
+from lutkit.lut.merging import merged
+from lutkit.lut.model import (
+    MAX_SIZE_1D,
+    MAX_SIZE_3D,
+    Float32Array,
+    Lut,
+    Lut1D,
+    Lut3D,
+    LutChain,
+    lut_stages,
+)
 
-# What a chain is sampled at to become one table.
-CHAIN_SIZE = 33
+__all__ = ["Baked", "bake_blend", "bake_function", "blend", "compose", "resize", "to_single"]
+
+# The rows of the one table that curves become.
+CURVE_SIZE = 4097
 
 
-def blend(lut: Lut, strength: float) -> Lut1D | Lut3D:
+def blend(lut: Lut, strength: float) -> Lut:
+    """A LUT at part of its strength: `bake_blend` for who needs no word on the error."""
+    return bake_blend(lut, strength).lut
+
+
+def bake_blend(lut: Lut, strength: float, size: int = CUBE_SIZE) -> Baked:
     """A LUT at part of its strength: the identity and the LUT, mixed.
 
     Args:
-        lut: what to weaken. Curves and cubes keep their size and domain, exactly; a chain becomes a cube of
-            33^3 over 0..1 and errs as such a cube does.
+        lut: what to weaken. Curves and cubes keep their size and domain, exactly, and so does a chain that
+            is one table at heart; any other chain is baked, with a shaper where it needs one.
         strength: 0 is the identity (over the LUT's domain), 1 the LUT itself.
+        size: of the cube that such a chain becomes.
     Returns:
-        A new LUT; table values are not clamped.
+        A new LUT, whose table values are not clamped, and its error.
     Raises:
-        LutError: a strength outside 0..1.
+        LutError: a strength outside 0..1, or no such size.
     """
     if not 0 <= strength <= 1:
         raise LutError(f"strength is 0..1, not {strength!r}")
-    if isinstance(lut, Lut1D):
-        axis = np.linspace(lut.domain_min, lut.domain_max, lut.size)
-        return Lut1D(_mixed(axis, lut.table, strength), lut.domain_min, lut.domain_max)
-    if isinstance(lut, Lut3D):
-        axes = [np.linspace(*ends) for ends in zip(lut.domain_min, lut.domain_max, lut.sizes, strict=True)]
-        lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        return Lut3D(_mixed(lattice, lut.table, strength), lut.domain_min, lut.domain_max)
-    lattice = Lut3D.identity(CHAIN_SIZE).table
-    return Lut3D(_mixed(lattice.astype(np.float64), apply(lattice, lut, threads=1), strength))
+    whole = _simplified(lut)
+    if isinstance(whole, Lut1D):
+        axis = np.linspace(whole.domain_min, whole.domain_max, whole.size)
+        return Baked(replace(whole, table=_mixed(axis, whole.table, strength)))
+    if isinstance(whole, Lut3D):
+        identity = lattice(whole.sizes, whole.domain_min, whole.domain_max)
+        return Baked(replace(whole, table=_mixed(identity, whole.table, strength)))
+    if strength == 1:
+        return Baked(whole)
+    low, high = whole.stages[0].domain_min, whole.stages[0].domain_max
+
+    def weakened(colors: FloatArray) -> FloatArray:
+        return colors + strength * (through(whole, colors) - colors)
+
+    return bake(weakened, size, (low, high))
 
 
-def _mixed(identity: np.ndarray, table: Float32Array, strength: float) -> Float32Array:
+def compose(first: Lut, then: Lut) -> Lut:
+    """One LUT after another, exactly.
+
+    Args:
+        first: what is applied first.
+        then: what is applied to its result, which is clamped to `then`'s domain.
+    Returns:
+        Neighbours merged into one table where that is exact (`merging` says where), else a chain.
+    """
+    return _simplified(LutChain((first, then)))
+
+
+def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
+    """Any LUT as what one `.cube` file holds: curves, a cube with equal axes, or a shaper and such a cube.
+
+    Args:
+        lut: what is wanted.
+        size: lattice points an axis of the cube, where one has to be baked.
+    Returns:
+        The LUT itself, with error 0, where it is such a thing or merges into one exactly. Else the curves
+        become one table of 4,097 rows, anything with a cube a plain cube; where its 99th percentile error
+        exceeds 1/255, the best of it, the curves that stand first before a cube, and another shaper.
+    Raises:
+        LutError: no such size.
+    """
+    whole = _simplified(lut)
+    stages = lut_stages(whole)
+    curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages))
+    rest = stages[len(curves) :]
+    if len(curves) <= 1 and len(rest) <= 1 and all(_is_even(stage) for stage in rest):
+        return Baked(whole)
+    if not rest:
+        return _bake_curves(whole, CURVE_SIZE)
+    ends = stages[0].domain_min, stages[0].domain_max
+    best = bake(lambda colors: through(whole, colors), size, ends)
+    if best.p99_error <= SHAPER_P99 or not curves:
+        return best
+    one = curves[0] if len(curves) == 1 else _bake_curves(LutChain(curves), CURVE_SIZE).lut
+    cube = Lut3D(_sampled(LutChain(rest), size), rest[0].domain_min, rest[0].domain_max)
+    kept = measured(LutChain((one, cube)), lambda colors: through(whole, colors))
+    return min(best, kept, key=lambda baked: baked.p99_error)
+
+
+def resize(lut: Lut, size: int) -> Baked:
+    """A LUT with other numbers of rows or lattice points.
+
+    Args:
+        lut: what to resize. In a chain every cube gets the size and the curves stay as they are; a chain of
+            curves alone becomes one table.
+        size: rows, 2..65536, or lattice points an axis, 2..256.
+    Returns:
+        The LUT over the same domain, and its error: none where every old lattice point is among the new.
+    Raises:
+        LutError: no such size.
+    """
+    whole = _simplified(lut)
+    stages = lut_stages(whole)
+    if all(isinstance(stage, Lut1D) for stage in stages):
+        return _bake_curves(whole, size)
+    require_size(size, MAX_SIZE_3D)
+    resized = _unchained([
+        replace(stage, table=_sampled(stage, size)) if isinstance(stage, Lut3D) else stage for stage in stages
+    ])  # fmt: skip
+    # Tetrahedra nest where all three axes are cut finer alike.
+    cubes = [stage for stage in stages if isinstance(stage, Lut3D)]
+    if all(_is_even(cube) and (size - 1) % (cube.sizes[0] - 1) == 0 for cube in cubes):
+        return Baked(resized)
+    return measured(resized, lambda colors: through(whole, colors))
+
+
+def _simplified(lut: Lut) -> Lut:
+    """The same map in as few stages as are exact."""
+
+    def add(done: list[Lut1D | Lut3D], stage: Lut1D | Lut3D) -> list[Lut1D | Lut3D]:
+        while done and (one := merged(done[-1], stage)) is not None:
+            stage = one
+            done = done[:-1]
+        return [*done, stage]
+
+    empty: list[Lut1D | Lut3D] = []
+    return _unchained(reduce(add, lut_stages(lut), empty))
+
+
+def _unchained(stages: Sequence[Lut1D | Lut3D]) -> Lut:
+    return stages[0] if len(stages) == 1 else LutChain(stages)
+
+
+def _bake_curves(lut: Lut, size: int) -> Baked:
+    require_size(size, MAX_SIZE_1D)
+    first = lut_stages(lut)[0]
+    axis = np.linspace(first.domain_min, first.domain_max, size)
+    last = lut_stages(lut)[-1]
+    table = through(lut, axis).astype(np.float32)
+    curves = Lut1D(table, first.domain_min, first.domain_max, last.title, last.comments)
+    if isinstance(lut, Lut1D) and (size - 1) % (lut.size - 1) == 0:
+        return Baked(curves)
+    return measured(curves, lambda colors: through(lut, colors))
+
+
+def _sampled(lut: Lut, size: int) -> Float32Array:
+    first = lut_stages(lut)[0]
+    places = lattice((size,) * 3, first.domain_min, first.domain_max)
+    return table_of(lambda colors: through(lut, colors), places)
+
+
+def _is_even(stage: Lut1D | Lut3D) -> bool:
+    """Whether the axes of a cube have as many lattice points each, as a `.cube` file's have."""
+    return isinstance(stage, Lut3D) and len(set(stage.sizes)) == 1
+
+
+def _mixed(identity: FloatArray, table: Float32Array, strength: float) -> Float32Array:
     return (identity + strength * (table.astype(np.float64) - identity)).astype(np.float32)

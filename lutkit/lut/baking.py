@@ -1,0 +1,122 @@
+"""Functions of colours baked into tables, and by how much a table errs between its lattice points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.errors import LutError
+from lutkit.lut.jacobian import value_and_jacobian
+from lutkit.lut.model import MAX_SIZE_3D, MIN_SIZE, Float32Array, Lut, Lut3D, LutChain, Rgb, lut_stages
+from lutkit.lut.shaper import Function, shaper_for, unshaped
+
+# What a map is sampled at to become one cube.
+CUBE_SIZE = 33
+
+# Above this, a cube gets a shaper: one code value of 8 bits.
+SHAPER_P99 = 1 / 255
+
+# How many colours an error is measured on: all over the domain, and along its greys.
+_SCATTERED, _GREYS = 30_000, 2_000
+
+
+@dataclass(frozen=True)
+class Baked:
+    """A LUT that stands for a map, and by how much it errs off its lattice points.
+
+    A colour's error is the largest of its three channels', in units of 0..1; it is measured on 32,000
+    colours all over the domain and along its greys. All three are 0 where the LUT is the map.
+
+    Args:
+        lut: what was baked.
+        mean_error: over the colours.
+        p99_error: what one colour in a hundred exceeds.
+        max_error: the largest found.
+    """
+
+    lut: Lut
+    mean_error: float = 0.0
+    p99_error: float = 0.0
+    max_error: float = 0.0
+
+
+def bake_function(function: Function, size: int = CUBE_SIZE, *, shaper: bool | None = None) -> Baked:
+    """A function of colours as a cube, or as a shaper and a cube.
+
+    Args:
+        function: (n, 3) float64, 0..1, to (n, 3) float64; finite, deterministic.
+        size: lattice points an axis, 2..256.
+        shaper: whether curves stand before the cube that put its lattice points where the function bends
+            most; None adds them where the plain cube's 99th percentile error exceeds 1/255 and theirs is
+            less.
+    Returns:
+        A `Lut3D` over 0..1, or a chain of a `Lut1D` and a `Lut3D`, and its error.
+    Raises:
+        LutError: no such size, or a function that gives another shape or values that are not finite.
+    """
+    return bake(function, size, ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), shaper=shaper)
+
+
+def bake(function: Function, size: int, ends: tuple[Rgb, Rgb], *, shaper: bool | None = None) -> Baked:
+    """As `bake_function`, over the domain between `ends`."""
+    require_size(size, MAX_SIZE_3D)
+    if shaper:
+        return _bake_shaped(function, size, ends)
+    table = table_of(function, lattice((size,) * 3, *ends))
+    plain = measured(Lut3D(table, *ends), function)
+    if shaper is False or plain.p99_error <= SHAPER_P99:
+        return plain
+    return min(plain, _bake_shaped(function, size, ends), key=lambda baked: baked.p99_error)
+
+
+def measured(lut: Lut, function: Function) -> Baked:
+    """A LUT with its error against the function that it stands for, over the domain of its first stage."""
+    first = lut_stages(lut)[0]
+    colors = _test_colors(np.array(first.domain_min), np.array(first.domain_max))
+    errors = np.abs(through(lut, colors) - function(colors)).max(axis=1)
+    return Baked(lut, float(errors.mean()), float(np.quantile(errors, 0.99)), float(errors.max()))
+
+
+def through(lut: Lut, colors: FloatArray) -> FloatArray:
+    """What a LUT makes of colours (n, 3), in float64 and not clamped."""
+    return value_and_jacobian(lut, colors)[0]
+
+
+def table_of(function: Function, places: FloatArray) -> Float32Array:
+    """A function's values at places (..., 3); LutError where they are not finite or of another shape."""
+    values = function(places.reshape(-1, 3))
+    if values.shape != (places.size // 3, 3) or not np.isfinite(values).all():
+        what = "the function does not give finite values (n, 3) for colours (n, 3)"
+        raise LutError(what, where="bake", remedy="mend the function")
+    return values.reshape(places.shape).astype(np.float32)
+
+
+def lattice(sizes: tuple[int, ...], low: Rgb, high: Rgb) -> FloatArray:
+    """The inputs (r, g, b, 3) at which a cube's lattice points lie."""
+    axes = [np.linspace(*ends) for ends in zip(low, high, sizes, strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+def require_size(size: int, largest: int) -> None:
+    """Refuse a number of rows or lattice points outside 2..`largest`."""
+    if not MIN_SIZE <= size <= largest:
+        raise LutError(f"a table of size {size}", remedy=f"choose from {MIN_SIZE} to {largest}")
+
+
+def _bake_shaped(function: Function, size: int, ends: tuple[Rgb, Rgb]) -> Baked:
+    curves = shaper_for(function, *ends)
+    places = np.stack(np.meshgrid(*unshaped(curves, size).T, indexing="ij"), axis=-1)
+    return measured(LutChain((curves, Lut3D(table_of(function, places)))), function)
+
+
+def _test_colors(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Colours that fill the domain evenly.
+
+    Source: Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018): steps by powers of the
+        root of x^4 = x + 1.
+    """
+    root = 1.2207440846057596
+    steps = np.array([root**-1, root**-2, root**-3])
+    scattered = (0.5 + np.arange(_SCATTERED)[:, None] * steps) % 1
+    greys = ((np.arange(_GREYS) + 0.5) / _GREYS)[:, None].repeat(3, axis=1)
+    return low + np.concatenate([scattered, greys]) * (high - low)

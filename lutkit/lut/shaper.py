@@ -1,0 +1,71 @@
+"""Curves before a cube that put its lattice points where a map bends most."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.lut.model import Lut1D, Rgb
+
+Function: TypeAlias = Callable[[FloatArray], FloatArray]
+
+# Rows of a shaper: its own steps must be finer than a cube's, where it is steep.
+SHAPER_SIZE = 4097
+# Where the other two channels stand while one is followed.
+_STATIONS = (0.0, 0.25, 0.5, 1.0)
+# The share of the lattice that is spread evenly, so that no stretch is left without points.
+_EVEN = 0.3
+
+
+def shaper_for(function: Function, low: Rgb, high: Rgb) -> Lut1D:
+    """Rising curves onto 0..1 after which a function is nearest to straight between lattice points.
+
+    Linear interpolation over a step h errs by h^2 |f''| / 8, so that steps in proportion to |f''|^-1/2 err
+    alike everywhere: a curve's slope is |f''|^1/2, the most that any channel of the result shows along a few
+    lines in its direction and along the greys.
+
+    Args:
+        function: (n, 3) float64 to (n, 3) float64.
+        low: where the domain begins, a channel each.
+        high: where it ends.
+    Returns:
+        Curves over low..high that rise strictly from 0 to 1.
+    """
+    axis = np.linspace(0, 1, SHAPER_SIZE)
+    start, span = np.array(low), np.subtract(high, low)
+    curves = np.empty((SHAPER_SIZE, 3))
+    greys = _bend(function(start + axis[:, None] * span))
+    for channel in range(3):
+        bend = greys
+        for one in _STATIONS:
+            for other in _STATIONS:
+                line = np.empty((SHAPER_SIZE, 3))
+                line[:, channel] = axis
+                line[:, (channel + 1) % 3], line[:, (channel + 2) % 3] = one, other
+                bend = np.maximum(bend, _bend(function(start + line * span)))
+        curves[:, channel] = _rising(np.sqrt(bend))
+    return Lut1D(curves.astype(np.float32), low, high)
+
+
+def unshaped(shaper: Lut1D, size: int) -> FloatArray:
+    """The inputs (size, 3) that a shaper from `shaper_for` puts onto the lattice points of 0..1."""
+    axis = np.linspace(shaper.domain_min, shaper.domain_max, shaper.size)
+    places = np.linspace(0, 1, size)
+    return np.stack([np.interp(places, shaper.table[:, c], axis[:, c]) for c in range(3)], axis=1)
+
+
+def _bend(values: FloatArray) -> FloatArray:
+    """How much a line of values bends about the middle of each of its steps, the most of three channels."""
+    second = np.abs(np.diff(values, n=2, axis=0)).max(axis=1)
+    inner = np.maximum(second[:-1], second[1:])
+    return np.concatenate([inner[:1], inner, inner[-1:]])
+
+
+def _rising(density: FloatArray) -> FloatArray:
+    total = density.sum()
+    share = np.full_like(density, 1 / len(density))
+    if total > 0:
+        share = _EVEN * share + (1 - _EVEN) * density / total
+    curve = np.concatenate([[0.0], np.cumsum(share)])
+    return curve / curve[-1]

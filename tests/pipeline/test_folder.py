@@ -237,7 +237,8 @@ def test_a_disk_that_fills_up_keeps_what_is_finished_and_the_rest_follows(small_
 
 
 def test_other_refusals_of_the_system_are_one_line_and_a_closed_pipe_is_not_ours(tmp_path):
-    with pytest.raises(DatasetError, match=r"^x/y: cannot be .*: Permission denied; allow reading"), claim(tmp_path):
+    denied = r"^x/y: cannot be .*: Permission denied; allow reading"
+    with pytest.raises(DatasetError, match=denied), claim(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied", "x/y")
     with pytest.raises(BrokenPipeError), claim(tmp_path):
         raise BrokenPipeError

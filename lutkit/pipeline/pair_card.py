@@ -38,7 +38,7 @@ colour:
 {chr(10).join(kinds)}
 
 Damage is drawn at random to a severity of {low:g} to {high:g} (delta E 2000, mean over a palette of natural
-colours; what is recorded may pass these ends by about 0.1), {manifest.damage.lossy:.0%} of it wanted past
+colours; what is recorded may pass these ends by at most 0.05), {manifest.damage.lossy:.0%} of it wanted past
 undoing and {manifest.damage.mixed_light:.0%} under mixed light. Every sample records its recipe, from
 which `lutkit` replays the damage.
 """

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from lutkit import __version__
+from lutkit.cli.apply import apply
 from lutkit.cli.lut.app import lut_app
 from lutkit.cli.synth import synth
 from lutkit.cli.verify import verify
@@ -46,6 +47,7 @@ app = typer.Typer(
 _EXTRA = {"allow_extra_args": True}
 app.command(cls=_Command, context_settings=_EXTRA)(synth)
 app.command(cls=_Command, context_settings=_EXTRA)(verify)
+app.command(cls=_Command)(apply)
 app.add_typer(lut_app, name="lut")
 
 

@@ -1,0 +1,155 @@
+"""TIFF, EXR and 16-bit PNG by OpenImageIO: samples as they are stored, and back.
+
+Owns what OpenImageIO is told, so that it converts, multiplies and turns nothing. It works on files, and is
+loaded when first asked for.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.errors import ImageError
+
+Samples: TypeAlias = npt.NDArray[Any]
+
+_READ = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float32, "float": np.float32}
+# Attributes that describe how samples lie in one file, and not the photo.
+_OF_PIXELS = ("oiio:", "tiff:", "openexr:", "compression", "planarconfig", "ICCProfile", "chromaticities")
+_KEPT_COMPRESSION = {"none", "lzw", "zip", "packbits", "ccittrle"}
+
+
+@dataclass(frozen=True)
+class DeepImage:
+    """What a file holds.
+
+    Args:
+        pixels: (H, W, C), every channel, as stored: uint8, uint16 or float32.
+        channels: their names.
+        premultiplied: whether the colours are already multiplied by alpha.
+        spec: OpenImageIO's own description, for `encode_deep` to write the like of it.
+    """
+
+    pixels: Samples
+    channels: tuple[str, ...]
+    premultiplied: bool
+    spec: Any
+
+
+def deep_size(path: Path) -> tuple[int, int, int]:
+    """Width, height and bytes of a pixel, without decoding any.
+
+    Raises:
+        ImageError: it cannot be opened, or holds what is not kept: several pictures, deep samples.
+    """
+    file = _opened(path)
+    try:
+        spec = file.spec()
+        _require_plain(file, spec)
+        each = np.dtype(_READ[str(spec.format)]).itemsize if str(spec.format) in _READ else 8
+        return spec.width, spec.height, spec.nchannels * each
+    finally:
+        file.close()
+
+
+def read_deep(path: Path) -> DeepImage:
+    """Read a TIFF, an EXR or a PNG, as stored: not turned, not multiplied by alpha, not converted.
+
+    Raises:
+        ImageError: broken, or samples of a kind that is not kept.
+    """
+    file = _opened(path)
+    try:
+        spec = file.spec()
+        _require_plain(file, spec)
+        kinds = {str(kind) for kind in (spec.channelformats or [spec.format])}
+        if not kinds <= set(_READ):
+            raise ImageError(f"samples of {', '.join(sorted(kinds - set(_READ)))} are not kept")
+        pixels = file.read_image(0, 0, 0, spec.nchannels, "float" if len(kinds) > 1 else spec.format)
+        if pixels is None:
+            raise ImageError(_complaint(file))
+        if pixels.dtype == np.float16:
+            pixels = pixels.astype(np.float32)
+        multiplied = spec.get_int_attribute("oiio:UnassociatedAlpha", 0) == 0 and spec.alpha_channel >= 0
+        return DeepImage(pixels, tuple(spec.channelnames), multiplied, spec)
+    finally:
+        file.close()
+
+
+def encode_deep(pixels: Samples, kind: str, like: DeepImage | None, *, premultiplied: bool = False) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        pixels: (H, W, C); for EXR float32, for the others uint8, uint16 or float32.
+        kind: "tiff", "png" or "exr".
+        like: of which compression, resolution and, in an EXR, everything but the pixels is kept.
+        premultiplied: as in `DeepImage`.
+    Raises:
+        ImageError: OpenImageIO's own words.
+    """
+    import OpenImageIO
+
+    spec = _spec(pixels, kind, like)
+    if kind != "exr" and not premultiplied:
+        spec.attribute("oiio:UnassociatedAlpha", 1)
+    out = cast("Any", OpenImageIO.ImageOutput.create(kind))
+    with tempfile.TemporaryDirectory(prefix="lutkit-") as folder:
+        path = Path(folder) / f"photo.{kind}"
+        if not out.open(str(path), spec) or not out.write_image(np.ascontiguousarray(pixels)):
+            raise ImageError(f"cannot be written: {_complaint(out)}")
+        if not out.close():
+            raise ImageError(f"cannot be written: {_complaint(out)}")
+        return path.read_bytes()
+
+
+def _opened(path: Path) -> Any:  # noqa: ANN401
+    import OpenImageIO
+
+    wanted = OpenImageIO.ImageSpec()
+    wanted.attribute("oiio:UnassociatedAlpha", 1)
+    wanted.attribute("oiio:RawColor", 1)
+    file = OpenImageIO.ImageInput.open(str(path), wanted)
+    if file is None:
+        words = OpenImageIO.geterror()
+        raise ImageError("truncated" if "EOF" in words or "end of file" in words else "cannot be decoded")
+    return file
+
+
+def _require_plain(file: Any, spec: Any) -> None:  # noqa: ANN401
+    if spec.deep:
+        raise ImageError("deep samples are not kept")
+    if spec.depth > 1:
+        raise ImageError("a volume is no photo")
+    if file.format_name() == "openexr" and file.seek_subimage(1, 0):
+        raise ImageError("several parts in one EXR are not kept")
+    file.seek_subimage(0, 0)
+
+
+def _spec(pixels: Samples, kind: str, like: DeepImage | None) -> Any:  # noqa: ANN401
+    import OpenImageIO
+
+    height, width, count = pixels.shape
+    names = {np.dtype(np.uint8): "uint8", np.dtype(np.uint16): "uint16", np.dtype(np.float32): "float"}
+    spec = OpenImageIO.ImageSpec(width, height, count, names[pixels.dtype])
+    if count in (2, 4):
+        spec.alpha_channel = count - 1
+    if kind == "exr" and like is not None and like.spec.nchannels == count:
+        return like.spec
+    for attribute in like.spec.extra_attribs if like is not None else ():
+        if not attribute.name.startswith(_OF_PIXELS):
+            spec.attribute(attribute.name, attribute.type, attribute.value)
+    if kind == "exr" and like is not None and str(like.spec.format) in ("half", "float"):
+        spec.set_format(like.spec.format)
+    if kind == "tiff":
+        known = like.spec.get_string_attribute("compression") if like is not None else ""
+        spec.attribute("compression", known if known in _KEPT_COMPRESSION else "zip")
+    return spec
+
+
+def _complaint(file: Any) -> str:  # noqa: ANN401
+    """The library's words as one line."""
+    words = " ".join(str(file.geterror()).split()) or "OpenImageIO does not say why"
+    return "truncated" if "short" in words.lower() or "eof" in words.lower() else words

@@ -1,0 +1,1 @@
+"""The quantized ab plane: bins, histograms over them, rebalancing weights."""

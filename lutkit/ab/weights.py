@@ -1,0 +1,132 @@
+"""From how often colours occur to how much each should weigh in a colorization loss.
+
+prior -> smoothed over the ab plane -> weights; Zhang, Isola and Efros, "Colorful image colorization", ECCV
+2016, section 2.2. Smoothing goes by distance in ab, never by a bin's number: neighbours in the list are not
+neighbours in the plane.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.ab.grid import Grid, fold, keep_bins
+from lutkit.color.srgb import FloatArray
+from lutkit.errors import ArrayError
+
+SIGMA = 5.0
+MIX = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class AbWeights:
+    """What a trainer needs of a dataset's colours.
+
+    Args:
+        grid: the bins.
+        counts: (Q,) int64, pixels of each.
+        prior: (Q,) float64, their shares, sum 1.
+        smoothed: (Q,), the prior smoothed, sum 1.
+        weights: (Q,), the expectation of which under `smoothed` is 1.
+        sigma: of the smoothing, in units of ab.
+        mix: the share of the uniform distribution.
+    """
+
+    grid: Grid
+    counts: npt.NDArray[np.int64]
+    prior: FloatArray
+    smoothed: FloatArray
+    weights: FloatArray
+    sigma: float
+    mix: float
+
+
+def ab_weights(
+    fine: npt.NDArray[np.int64], grid: Grid, sigma: float = SIGMA, mix: float = MIX, *, observed: bool = False
+) -> AbWeights:
+    """Fold a histogram into bins and weigh them.
+
+    Args:
+        fine: (256, 256) int64, pixels of each fine cell.
+        grid: the bins.
+        sigma: of the Gaussian that smooths the prior, in units of ab; 0 does not smooth.
+        mix: how much of the uniform distribution is mixed in, 0..1.
+        observed: drop bins that never occur, before smoothing.
+    Raises:
+        ArrayError: an empty histogram, options out of range, or a weight that would be infinite.
+    """
+    if fine.sum() == 0:
+        raise ArrayError("no pixels were counted: nothing to weigh", where="counts")
+    if observed:
+        grid = keep_bins(grid, fold(fine, grid) > 0)
+    counts = fold(fine, grid)
+    prior = counts / counts.sum()
+    smoothed = smooth_prior(prior, grid.bins, sigma)
+    return AbWeights(grid, counts, prior, smoothed, _weigh(smoothed, mix), sigma, mix)
+
+
+def rebalancing_weights(
+    prior: npt.ArrayLike, bins: npt.ArrayLike, sigma: float = SIGMA, mix: float = MIX
+) -> FloatArray:
+    """The weights of bins that occur with given shares: the rarer a colour, the more it weighs.
+
+    w = 1 / ((1 - mix) smoothed + mix / Q), scaled so that its expectation under `smoothed` is 1.
+
+    Args:
+        prior: (Q,), 0 or above; scaled to sum 1.
+        bins: (Q, 2), a and b of each.
+        sigma: of the smoothing; 0 does not smooth.
+        mix: the share of the uniform distribution, 0..1.
+    Returns:
+        (Q,) float64, finite and above 0. A bin that no mass reaches, even smoothed, weighs Q / mix before
+        scaling, the most of all; with mix 0 it would weigh without end, which is an error.
+    Raises:
+        ArrayError: shapes that do not fit, a prior without mass or below 0, options out of range, or an
+            infinite weight.
+    Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, equation 4 (sigma 5, mix 0.5).
+    """
+    return _weigh(smooth_prior(prior, bins, sigma), mix)
+
+
+def smooth_prior(prior: npt.ArrayLike, bins: npt.ArrayLike, sigma: float = SIGMA) -> FloatArray:
+    """A prior spread over neighbouring bins: each one's mass by a Gaussian of distance; none is lost.
+
+    smoothed = K prior with K_ij = exp(-|c_i - c_j|^2 / (2 sigma^2)), each column scaled to sum 1.
+
+    Args:
+        prior: (Q,), 0 or above; scaled to sum 1.
+        bins: (Q, 2).
+        sigma: in units of ab, 0 or above; 0 leaves the prior as it is.
+    Returns:
+        (Q,) float64, sum 1.
+    Raises:
+        ArrayError: as `rebalancing_weights`.
+    """
+    shares, centres = np.asarray(prior, np.float64), np.asarray(bins, np.float64)
+    if shares.ndim != 1 or centres.shape != (len(shares), 2):
+        raise ArrayError(f"a prior is (Q,) and its bins are (Q, 2), not {shares.shape} and {centres.shape}")
+    if not np.isfinite(shares).all() or shares.min() < 0 or not shares.sum() > 0:
+        raise ArrayError("a prior holds shares, 0 or above, some of them above 0", where="prior")
+    if not (np.isfinite(sigma) and sigma >= 0):
+        raise ArrayError(f"sigma is 0 or above, not {sigma}")
+    shares = shares / shares.sum()
+    if sigma == 0:
+        return shares
+    distance = ((centres[:, None] - centres) ** 2).sum(axis=-1)
+    kernel = np.exp(-distance / (2 * sigma * sigma))
+    return (kernel / kernel.sum(axis=0) * shares).sum(axis=1)
+
+
+def _weigh(smoothed: FloatArray, mix: float) -> FloatArray:
+    if not 0 <= mix <= 1:
+        raise ArrayError(f"mix is a share, 0..1, not {mix}")
+    mixed = (1 - mix) * smoothed + mix / len(smoothed)
+    without = int((mixed <= 0).sum())
+    if without:
+        raise ArrayError(
+            f"{without} of {len(smoothed)} bins have no mass: their weight would be infinite",
+            where=f"mix {mix:g}",
+            remedy="give sigma, a mix above 0, or drop bins that never occur (observed)",
+        )
+    weights = 1 / mixed
+    return weights / (smoothed * weights).sum()

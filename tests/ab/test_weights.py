@@ -1,0 +1,108 @@
+"""Rebalancing weights: the formula, and what must hold of them whatever the prior."""
+
+import numpy as np
+import pytest
+import scipy.spatial
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lutkit.ab.grid import ab_grid
+from lutkit.ab.weights import ab_weights, rebalancing_weights, smooth_prior
+from lutkit.errors import ArrayError
+
+ZHANG = ab_grid("zhang313").bins
+
+
+def prior_like_photos():
+    """Much grey, less colour, none at all in a sixth of the bins."""
+    prior = scipy.stats.multivariate_normal([2, 8], [[90, 20], [20, 200]]).pdf(ZHANG)
+    prior[prior < np.quantile(prior, 0.16)] = 0
+    return prior / prior.sum()
+
+
+def test_weights_are_those_of_the_formula():
+    prior = prior_like_photos()
+    kernel = np.exp(-scipy.spatial.distance.cdist(ZHANG, ZHANG, "sqeuclidean") / (2 * 7.0**2))
+    smoothed = (kernel / kernel.sum(axis=0)) @ prior
+    wanted = 1 / (0.7 * smoothed + 0.3 / 313)
+    wanted /= smoothed @ wanted
+    np.testing.assert_allclose(smooth_prior(prior, ZHANG, 7.0), smoothed, rtol=1e-12)
+    np.testing.assert_allclose(rebalancing_weights(prior, ZHANG, 7.0, 0.3), wanted, rtol=1e-12)
+
+
+def test_mass_spreads_by_distance_and_not_by_number():
+    prior = np.zeros(313)
+    prior[156] = 1
+    smoothed = smooth_prior(prior, ZHANG, 5)
+    distance = np.linalg.norm(ZHANG - ZHANG[156], axis=1)
+    assert (np.diff(smoothed[np.argsort(distance, kind="stable")]) <= 1e-15).all()
+    assert smoothed[distance == 10].min() > 100 * smoothed[157 + 5]
+
+
+@given(
+    hnp.arrays(np.float64, 40, elements=st.floats(0, 1e6)).filter(lambda p: p.sum() > 1e-3),
+    st.floats(0.5, 50),
+    st.floats(0.01, 1),
+)
+@settings(deadline=None)
+def test_the_expectation_is_1_and_rarer_never_weighs_less(prior, sigma, mix):
+    bins = ZHANG[::8]
+    weights, smoothed = rebalancing_weights(prior, bins, sigma, mix), smooth_prior(prior, bins, sigma)
+    assert np.isfinite(weights).all()
+    assert weights.min() > 0
+    assert smoothed.sum() == pytest.approx(1)
+    assert (smoothed * weights).sum() == pytest.approx(1)
+    assert (np.diff(weights[np.argsort(smoothed, kind="stable")]) <= 1e-9 * weights.max()).all()
+
+
+def test_a_prior_may_be_counts():
+    prior = prior_like_photos()
+    np.testing.assert_allclose(rebalancing_weights(prior * 1e9, ZHANG), rebalancing_weights(prior, ZHANG))
+
+
+def test_empty_bins_weigh_most_and_without_smoothing_or_mix_are_an_error():
+    prior = prior_like_photos()
+    weights = rebalancing_weights(prior, ZHANG, 0, 0.5)
+    assert (weights[prior == 0] == weights.max()).all()
+    with pytest.raises(ArrayError, match=r"50 of 313 bins have no mass: .* infinite; give sigma"):
+        rebalancing_weights(prior, ZHANG, 0, 0)
+
+
+def test_observed_bins_alone():
+    fine = np.zeros((256, 256), np.int64)
+    fine[128:160, 120:170] = np.arange(32 * 50).reshape(32, 50)
+    every, observed = (ab_weights(fine, ab_grid("10"), observed=flag) for flag in (False, True))
+    assert len(every.counts) == 261
+    assert 10 < len(observed.counts) < 30
+    assert observed.counts.min() > 0
+    assert observed.counts.sum() == every.counts.sum() == fine.sum()
+    assert observed.prior.sum() == pytest.approx(1)
+    np.testing.assert_allclose(
+        observed.weights, rebalancing_weights(observed.counts, observed.grid.bins, 5, 0.5)
+    )
+    unsmoothed = ab_weights(fine, ab_grid("10"), 0, 0, observed=True)
+    np.testing.assert_allclose(unsmoothed.weights * unsmoothed.prior, 1 / len(unsmoothed.counts))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((np.zeros(313), ZHANG), "some of them above 0"),
+        ((-np.ones(313), ZHANG), "0 or above"),
+        ((np.full(313, np.nan), ZHANG), "0 or above"),
+        ((np.ones(312), ZHANG), "a prior is"),
+        ((np.ones(313), ZHANG, -1), "sigma is 0 or above, not -1"),
+        ((np.ones(313), ZHANG, np.nan), "sigma is 0 or above, not nan"),
+        ((np.ones(313), ZHANG, 5, 1.5), "mix is a share, 0..1, not 1.5"),
+    ],
+)
+def test_mistakes_are_told(arguments, said):
+    with pytest.raises(ArrayError, match=said):
+        rebalancing_weights(*arguments)
+
+
+def test_weights_of_nothing_are_refused():
+    with pytest.raises(ArrayError, match="no pixels were counted"):
+        ab_weights(np.zeros((256, 256), np.int64), ab_grid("10"))

@@ -1,0 +1,145 @@
+"""Counting colours: exact, additive, and everything that follows from it against outside oracles."""
+
+import colorsys
+
+import colour
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lutkit.errors import ArrayError
+from lutkit.measure.counts import COLORS, count_colors, empty_counts, summarize
+
+
+def picture(seed=0, shape=(60, 70, 3)):
+    """Many colours, more red than blue, some of them often."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, shape, np.uint8)
+    image[..., 0] |= 32
+    image[:10, :10] = (200, 30, 90)
+    image[-5:, :] = image[-5:, :, :1]
+    image[0, :5] = (0, 255, 7)
+    return image
+
+
+def counted(*images):
+    counts = empty_counts()
+    for image in images:
+        count_colors(image, counts)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def summary():
+    return summarize(counted(picture()))
+
+
+# The published primaries and white, but the matrix that colour-science derives from them in full.
+SRGB = colour.RGB_COLOURSPACES["sRGB"].copy()
+SRGB.use_derived_matrix_RGB_to_XYZ = SRGB.use_derived_matrix_XYZ_to_RGB = True
+
+
+def lab_of(image):
+    xyz = colour.RGB_to_XYZ(image.reshape(-1, 3) / 255, SRGB, apply_cctf_decoding=True)
+    return colour.XYZ_to_Lab(xyz, SRGB.whitepoint)
+
+
+def test_counts_are_those_of_numpy():
+    packed = picture().astype(np.int64) @ np.array([65536, 256, 1])
+    colors, times = np.unique(packed, return_counts=True)
+    counts = counted(picture())
+    np.testing.assert_array_equal(np.flatnonzero(counts), colors)
+    np.testing.assert_array_equal(counts[colors], times)
+
+
+def test_counts_add_in_any_order_and_any_cut():
+    one, other = picture(1), picture(2)
+    whole = counted(one, other)
+    np.testing.assert_array_equal(counted(other, one[::2], one[1::2]), whole)
+    np.testing.assert_array_equal(counted(one) + counted(other), whole)
+
+
+def test_the_ab_histogram_is_that_of_colour_science(summary):
+    image = picture()
+    lab = lab_of(image)
+    grey = (image.reshape(-1, 3) == image.reshape(-1, 3)[:, :1]).all(axis=1)
+    lab[grey, 1:] = 0  # exactly neutral here
+    clear = (np.abs(lab[:, 1:] - np.rint(lab[:, 1:])) > 1e-6).all(axis=1) | grey
+    expected = np.zeros((256, 256), np.int64)
+    np.add.at(expected, tuple((np.floor(lab[clear, 1:]).astype(int) + 128).T), 1)
+    assert clear.mean() > 0.99
+    assert np.abs(summary.ab - expected).sum() == (~clear).sum()
+    assert summary.ab.sum() == summary.pixels == image.size // 3
+    assert summary.mean_lab == pytest.approx(lab.mean(axis=0), abs=1e-5)
+
+
+def test_greys_are_counted_in_one_cell():
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    found = summarize(counted(greys))
+    assert found.ab[128, 128] == 256
+    assert found.chroma[0] == found.saturation[0] == 256
+    assert found.mean_lab[1:] == (0.0, 0.0)
+
+
+def test_the_other_histograms(summary):
+    image = picture().reshape(-1, 3)
+    lab = lab_of(image)
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    assert np.abs(summary.lightness - np.histogram(lab[:, 0], np.arange(102))[0]).sum() <= 2
+    assert np.abs(summary.chroma - np.histogram(chroma, np.arange(136))[0]).sum() <= 2
+    saturation = [int(np.floor(255 * colorsys.rgb_to_hsv(*(p / 255))[1] + 0.5 + 1e-9)) for p in image]
+    np.testing.assert_array_equal(summary.saturation, np.bincount(saturation, minlength=256))
+    for c in range(3):
+        np.testing.assert_array_equal(summary.channels[c], np.bincount(image[:, c], minlength=256))
+    assert summary.clipped.tolist() == [(image == 0).any(axis=1).sum(), (image == 255).any(axis=1).sum()]
+    assert summary.distinct == len(np.unique(image, axis=0))
+
+
+def test_all_colours_have_a_cell_of_their_own_and_fall_into_what_srgb_reaches():
+    found = summarize(np.ones(COLORS, np.int64))
+    a, b = (np.nonzero(found.ab)[axis] - 128 for axis in (0, 1))
+    assert found.pixels == found.distinct == COLORS
+    assert (a.min(), a.max(), b.min(), b.max()) == (-87, 98, -108, 94)
+    assert len({((x + 5) // 10, (y + 5) // 10) for x, y in zip(a, b, strict=True)}) == 261
+
+
+def test_nothing_counted_is_zeros():
+    found = summarize(empty_counts())
+    assert (found.pixels, found.distinct, found.mean_lab) == (0, 0, (0.0, 0.0, 0.0))
+    assert not found.ab.any()
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=20),
+    st.integers(1, 2**40),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_few_colours_any_number_of_times(colors, times):
+    image = np.array(colors, np.uint8)
+    counts = counted(image) * times
+    found, lab = summarize(counts), lab_of(image)
+    assert found.pixels == len(colors) * times
+    assert found.distinct == len(set(colors))
+    assert found.mean_lab == pytest.approx(lab.mean(axis=0), abs=1e-5)
+    assert found.ab.sum() == found.lightness.sum() == found.chroma.sum() == found.saturation.sum()
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)]
+)
+def test_other_images_are_refused(image):
+    with pytest.raises(ArrayError, match="uint8"):
+        count_colors(image, empty_counts())
+
+
+def test_counts_of_another_kind_are_refused():
+    with pytest.raises(ArrayError, match="int64"):
+        count_colors(picture(), np.zeros(COLORS, np.int32))
+
+
+def test_arguments_are_left_alone_and_strides_are_read_right():
+    image = picture()
+    before = image.copy()
+    np.testing.assert_array_equal(counted(image[::2, ::-1]), counted(image[::2]))
+    np.testing.assert_array_equal(image, before)

@@ -1,0 +1,144 @@
+"""What an inspection of a LUT says: as rows of a table, as one row among many, as a headline, as JSON."""
+
+from typing import Any
+
+from lutkit.lut.collapse import COLLAPSED_SLOPE
+from lutkit.lut.inspection import Inspection
+from lutkit.lut.model import Rgb
+from lutkit.lut.quality import MAX_CLIPPED_SHARE, MAX_FOLD_SHARE, MIN_ROUND_TRIP_DB
+
+# A drift below this is rounding.
+_SEEN_DRIFT = 0.05
+
+OVERVIEW_TITLES = (
+    *("file", "verdict", "fold", "new clip", "round trip", "collapse", "delta E", "95%"),
+    *("bend", "levels", "gap", "drift", "black", "white"),
+)
+
+
+def headline(inspection: Inspection) -> list[tuple[str, bool]]:
+    """The measures that matter most, as short texts, each with whether the verdict's gate lets it pass."""
+    fold, clip, back = _gates(inspection)
+    judged = inspection.judged
+    return [
+        (f"folded {_percent(judged.fold_share)}", fold),
+        (f"newly clipped {_percent(judged.clipped_share)}", clip),
+        (f"round trip {judged.round_trip_db:.1f} dB", back),
+        (f"collapsed {_percent(inspection.collapse_share)}", True),
+        (f"delta E 2000 {inspection.mean_delta_e_2000:.1f}", True),
+        (f"neutral drift {inspection.neutral_drift.chroma:.1f}", True),
+    ]
+
+
+def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, str, str]]:
+    """The measures of one file: what, how much, and what that means.
+
+    Args:
+        inspection: the measures.
+        judged_on: whose colours clipping, round trip and delta E are of, as in `the palette`.
+    """
+    judged, drift, banding = inspection.judged, inspection.neutral_drift, inspection.banding
+    fold, clip, back = map(_passes, _gates(inspection))
+    at = f" at {drift.grey}" if drift.chroma >= _SEEN_DRIFT else ""
+    red, green, blue = banding.levels
+    folds = f"{fold}, under {MAX_FOLD_SHARE:.1%}: of the lattice, turned over or flat"
+    clips = f"{clip}, under {MAX_CLIPPED_SHARE:.0%}: of {judged_on}, newly at 0 or 255"
+    backs = f"{back}, {MIN_ROUND_TRIP_DB:.0f} dB or more: saved at 8 bits, inverted"
+    tail = f"mean of {judged_on}; {inspection.p95_delta_e_2000:.1f} at the 95th percentile"
+    return [
+        ("fold", _percent(judged.fold_share), folds),
+        ("new clip", _percent(judged.clipped_share), clips),
+        ("round trip", f"{judged.round_trip_db:.1f} dB", backs),
+        ("collapse", _percent(inspection.collapse_share), f"of the domain: slope below {COLLAPSED_SLOPE}"),
+        ("delta E 2000", f"{inspection.mean_delta_e_2000:.1f}", tail),
+        (
+            "2nd difference",
+            f"{inspection.max_second_difference:.1f}",
+            "the sharpest bend, in code values of 255",
+        ),
+        ("rising", _rising(inspection), "channels that never fall as their input rises"),
+        ("grey levels", f"{red} {green} {blue}", "of 256: what 8 bits keep of a grey ramp"),
+        ("largest gap", f"{banding.largest_gap}", "code values between neighbouring greys"),
+        ("neutral drift", f"{drift.chroma:.1f}{at}", "CIELAB chroma of the most coloured grey"),
+        ("black", _triple(inspection.black), "what 0 0 0 becomes"),
+        ("white", _triple(inspection.white), "what 1 1 1 becomes"),
+    ]
+
+
+def overview_row(file: str, inspection: Inspection) -> tuple[str, ...]:
+    """One file among many, under `OVERVIEW_TITLES`; of levels the fewest of the three channels."""
+    judged = inspection.judged
+    return (
+        file,
+        inspection.verdict,
+        _percent(judged.fold_share),
+        _percent(judged.clipped_share),
+        f"{judged.round_trip_db:.1f}",
+        _percent(inspection.collapse_share),
+        f"{inspection.mean_delta_e_2000:.1f}",
+        f"{inspection.p95_delta_e_2000:.1f}",
+        f"{inspection.max_second_difference:.1f}",
+        f"{min(inspection.banding.levels)}",
+        f"{inspection.banding.largest_gap}",
+        f"{inspection.neutral_drift.chroma:.1f}",
+        _hex(inspection.black),
+        _hex(inspection.white),
+    )
+
+
+def inspection_json(file: str, inspection: Inspection, judged_on: str) -> dict[str, Any]:
+    """One file's measures under stable names: shares and colours 0..1, code values where `_255` says so."""
+    judged = inspection.judged
+    return {
+        "file": file,
+        "verdict": inspection.verdict,
+        "judged_on": judged_on,
+        "fold_share": _short(judged.fold_share),
+        "clipped_share": _short(judged.clipped_share),
+        "round_trip_db": _short(judged.round_trip_db),
+        "collapse_share": _short(inspection.collapse_share),
+        "mean_delta_e_2000": _short(inspection.mean_delta_e_2000),
+        "p95_delta_e_2000": _short(inspection.p95_delta_e_2000),
+        "max_second_difference_255": _short(inspection.max_second_difference),
+        "rising": list(inspection.rising),
+        "grey_levels": list(inspection.banding.levels),
+        "largest_gap_255": inspection.banding.largest_gap,
+        "neutral_drift": _short(inspection.neutral_drift.chroma),
+        "neutral_drift_grey_255": inspection.neutral_drift.grey,
+        "black": [_short(value) for value in inspection.black],
+        "white": [_short(value) for value in inspection.white],
+    }
+
+
+def _gates(inspection: Inspection) -> tuple[bool, bool, bool]:
+    judged = inspection.judged
+    return (
+        judged.fold_share < MAX_FOLD_SHARE,
+        judged.clipped_share < MAX_CLIPPED_SHARE,
+        judged.round_trip_db >= MIN_ROUND_TRIP_DB,
+    )
+
+
+def _passes(passed: bool) -> str:
+    return "passes" if passed else "FAILS"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"
+
+
+def _rising(inspection: Inspection) -> str:
+    rising = [name for name, rises in zip(("red", "green", "blue"), inspection.rising, strict=True) if rises]
+    return "all" if len(rising) == 3 else ", ".join(rising) or "none"
+
+
+def _triple(color: Rgb) -> str:
+    return " ".join(f"{value:.3f}" for value in color)
+
+
+def _hex(color: Rgb) -> str:
+    return "".join(f"{round(255 * min(max(value, 0.0), 1.0)):02x}" for value in color)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -1,0 +1,142 @@
+"""A picture of what a LUT does: curves, neutral axis, lattice, gradients, natural colours, verdict."""
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from lutkit.errors import LutkitError
+from lutkit.io.atomic import write_whole
+from lutkit.lut.inspection import Inspection
+from lutkit.lut.model import Lut
+from lutkit.lut.quality import Label
+from lutkit.report.inspection_text import headline
+from lutkit.report.lut_panels import (
+    BAD,
+    FAINT,
+    GOOD,
+    INK,
+    PAPER,
+    draw_curves,
+    draw_gradients,
+    draw_lattice,
+    draw_natural_colors,
+    draw_neutral_axis,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_Box: TypeAlias = tuple[float, float, float, float]
+
+# Left, bottom, width and height, in shares of the page.
+_PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, _Box], ...] = (
+    (draw_curves, "What becomes of greys, channel by channel", (0.045, 0.40, 0.27, 0.42)),
+    (draw_neutral_axis, "Where greys drift to", (0.375, 0.40, 0.28, 0.42)),
+    (draw_lattice, "Where all colours go: the RGB cube; dotted, as it was", (0.68, 0.36, 0.31, 0.46)),
+    (draw_gradients, "Gradients: before above, after below", (0.02, 0.03, 0.42, 0.24)),
+    (draw_natural_colors, "Natural colours: left before, right after", (0.46, 0.03, 0.52, 0.24)),
+)
+_SIZE_INCHES = (14.0, 9.2)
+_DPI = 100
+_IN_WORDS: dict[Label, str] = {"recoverable": "can be undone", "lossy": "cannot be fully undone"}
+
+
+def draw_lut(lut: Lut, inspection: Inspection, title: str) -> Image.Image:
+    """Draw a LUT.
+
+    Args:
+        lut: what to draw.
+        inspection: its measures, for the headline.
+        title: what stands above, shortened to fit: the file's name, say.
+    Returns:
+        An RGB image of 1400 x 920 pixels.
+    """
+    # The object API alone: nothing of a caller's pyplot is touched.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, facecolor=PAPER)
+    canvas = FigureCanvasAgg(figure)
+    _write_head(figure, inspection, title)
+    for draw, heading, box in _PANELS:
+        draw(_panel(figure, heading, box), lut)
+    with warnings.catch_warnings():
+        # A name may hold letters that the font has not; a box stands for them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def write_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture as PNG, whole or not at all; its folder is made where there is none.
+
+    Raises:
+        OSError: from the system.
+    """
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data.getvalue())
+
+
+def picture_paths(files: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
+    """Where the pictures of LUT files go, refused before anything is drawn.
+
+    Args:
+        files: the LUT files.
+        out: for one LUT a file that ends in `.png`, or a folder that exists; for several a folder.
+        overwrite: whether pictures that are there are replaced.
+    Returns:
+        A path a file: `out`, or in the folder each file's name with the suffix `.png`, numbered from its
+        second bearer on.
+    Raises:
+        LutkitError: such a picture is there already, or is one of the files; or `out` is no such thing.
+    """
+    is_png = out.suffix.lower() == ".png"
+    if len(files) == 1 and not out.is_dir() and not is_png:
+        raise LutkitError("no PNG file", where=f"--plot {out}", remedy="name one that ends in .png")
+    if len(files) > 1 and not out.is_dir() and (is_png or out.exists()):
+        raise LutkitError("no folder", where=f"--plot {out}", remedy="name a folder for several pictures")
+    paths: list[Path] = []
+    for file in files:
+        path = out / f"{file.stem}.png" if len(files) > 1 or out.is_dir() else out
+        number = 1
+        while path in paths:
+            number += 1
+            path = out / f"{file.stem}-{number}.png"
+        paths.append(path)
+    inputs = {file.resolve() for file in files}
+    for path in paths:
+        if path.resolve() in inputs:
+            raise LutkitError("is the LUT itself", where=str(path), remedy="name another --plot")
+        if path.exists() and not overwrite:
+            raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another --plot")
+    return paths
+
+
+def _panel(figure: "Figure", heading: str, box: _Box) -> "Axes":
+    axes: Any = figure.add_axes(box, facecolor=PAPER)
+    axes.set_title(heading, color=INK, fontsize=11, loc="left", pad=9)
+    axes.tick_params(colors=FAINT, labelsize=8)
+    for spine in axes.spines.values():
+        spine.set_color("#555555")
+    return axes
+
+
+def _write_head(figure: "Figure", inspection: Inspection, title: str) -> None:
+    name = title if len(title) <= 70 else f"{title[:66]}..."
+    # A dollar sign in a name is no mathematics.
+    figure.text(0.02, 0.945, name, color=INK, fontsize=18, weight="bold", parse_math=False)
+    label = inspection.verdict
+    color = GOOD if label == "recoverable" else BAD
+    figure.text(0.98, 0.945, label, color=color, fontsize=18, weight="bold", ha="right")
+    figure.text(0.98, 0.90, _IN_WORDS[label], color=color, fontsize=11, ha="right")
+    for place, (text, passes) in enumerate(headline(inspection)):
+        x = 0.02 + place * 0.138
+        figure.text(x, 0.90, text, color=FAINT if passes else BAD, fontsize=11)

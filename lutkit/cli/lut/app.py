@@ -2,6 +2,8 @@
 
 import typer
 
+from lutkit.cli.lut.check import check
+
 lut_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -14,3 +16,4 @@ lut_app = typer.Typer(
       what it does to colours, and whether it can be undone
 """,
 )
+lut_app.command("check")(check)

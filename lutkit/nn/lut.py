@@ -1,0 +1,233 @@
+"""LUTs on image tensors: `apply_lut`, `apply_curves`, and `LutModule`, a `Lut` as a layer.
+
+The same interpolation as `lutkit.lut.apply`, on any device, differentiable in the image and in the LUT. Owns
+shapes, options and their limits; the arithmetic is `interpolation`'s.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from lutkit.errors import ArrayError, LutError
+from lutkit.lut.model import (
+    MAX_SIZE_1D,
+    MAX_SIZE_3D,
+    MIN_SIZE,
+    Lut,
+    Lut1D,
+    Lut3D,
+    LutChain,
+    Rgb,
+    lut_stages,
+)
+from lutkit.nn.interpolation import Grid, Reading, interpolate
+
+Interpolation: TypeAlias = Literal["tetrahedral", "trilinear"]
+
+_BLACK: Rgb = (0.0, 0.0, 0.0)
+_WHITE: Rgb = (1.0, 1.0, 1.0)
+_CUBE = (3, MAX_SIZE_3D, "(nr, ng, nb, 3)")
+_DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def apply_lut(
+    images: Tensor,
+    table: Tensor,
+    *,
+    domain_min: Rgb = _BLACK,
+    domain_max: Rgb = _WHITE,
+    interpolation: Interpolation = "tetrahedral",
+) -> Tensor:
+    """Map every pixel of `images` through a cube, or through a cube of its image's own.
+
+    Input is clamped to the domain; table values are not clamped. Integer results are clamped to the range of
+    codes and rounded to nearest; float results are not clamped. A pixel with a NaN becomes NaN in all three
+    channels, and so does its gradient; infinities are clamped like any value outside the domain. On the
+    edge between two tetrahedra or cells the gradient is that of one side.
+
+    On CUDA the table's gradient is summed in no fixed order, unless
+    `torch.use_deterministic_algorithms(True)` asks for one. There is no second derivative, but under
+    `torch.compile`.
+
+    Args:
+        images: (B, 3, H, W), sRGB-encoded, uint8 or floating with 0..1 nominal; of any memory format.
+            float16 and bfloat16 are computed in float32.
+        table: (nr, ng, nb, 3), each n in 2..256, or (B, nr, ng, nb, 3); floating, on the images' device;
+            `table[r, g, b]` -> RGB, as in `Lut3D`.
+        domain_min: input of the first lattice point, a channel each.
+        domain_max: input of the last lattice point, a channel each; above `domain_min`.
+        interpolation: `tetrahedral` or `trilinear`, as in `lutkit.apply`.
+    Returns:
+        New images of the same shape and dtype, with gradients for images and table unless they are uint8.
+    Raises:
+        ArrayError: images of another shape or dtype.
+        LutError: a table of another shape, dtype or device, or an option out of its range.
+    Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional
+        linear interpolation", Journal of Electronic Imaging 4(3), 1995.
+    """
+    _require_interpolation(interpolation, "apply_lut")
+    return _through(images, table, _Stage("apply_lut", interpolation, domain_min, domain_max))
+
+
+def apply_curves(
+    images: Tensor, table: Tensor, *, domain_min: Rgb = _BLACK, domain_max: Rgb = _WHITE
+) -> Tensor:
+    """Map every pixel of `images` through three curves, or through curves of its image's own, linearly.
+
+    A NaN stays one, in its own channel; all else is as `apply_lut` says.
+
+    Args:
+        images: (B, 3, H, W), as `apply_lut` takes them.
+        table: (n, 3), n in 2..65536, or (B, n, 3); floating, on the images' device; `table[i, channel]`.
+        domain_min: input of the first row, a channel each.
+        domain_max: input of the last row, a channel each; above `domain_min`.
+    Returns:
+        New images of the same shape and dtype, with gradients for images and table unless they are uint8.
+    Raises:
+        ArrayError: images of another shape or dtype.
+        LutError: a table of another shape, dtype or device, or an empty domain.
+    """
+    return _through(images, table, _Stage("apply_curves", "curves", domain_min, domain_max))
+
+
+class LutModule(nn.Module):
+    """A LUT as a layer: (B, 3, H, W) in and out, as `lutkit.apply` would map them.
+
+    Its tables are `table_0`, `table_1`, ..., one a stage, float32: buffers, or parameters where they are to
+    be learned. Domains and interpolation are no part of the state dict. Between the stages of a chain values
+    are float32, or float64 for float64 images; uint8 images are rounded once, after the last.
+
+    Args:
+        lut: what to apply; the stages of a chain one after the other.
+        interpolation: how cubes are read, as `apply_lut` has it.
+        learnable: whether the tables are parameters.
+    Raises:
+        LutError: not a LUT, or no such interpolation.
+    """
+
+    def __init__(
+        self, lut: Lut, *, interpolation: Interpolation = "tetrahedral", learnable: bool = False
+    ) -> None:
+        super().__init__()
+        if not isinstance(cast("object", lut), Lut1D | Lut3D | LutChain):
+            raise LutError(
+                f"expected a Lut1D, Lut3D or LutChain, not {type(lut).__name__}", where="LutModule"
+            )
+        _require_interpolation(interpolation, "LutModule")
+        self._stages: list[_Stage] = []
+        for index, stage in enumerate(lut_stages(lut)):
+            table = torch.from_numpy(stage.table.copy())
+            if learnable:
+                self.register_parameter(f"table_{index}", nn.Parameter(table))
+            else:
+                self.register_buffer(f"table_{index}", table)
+            reading = "curves" if isinstance(stage, Lut1D) else interpolation
+            self._stages.append(_Stage("LutModule", reading, stage.domain_min, stage.domain_max))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The images through the LUT.
+
+        Args:
+            images: (B, 3, H, W), as `apply_lut` takes them, on the module's device.
+        Returns:
+            New images of the same shape and dtype.
+        Raises:
+            ArrayError: images of another shape or dtype.
+            LutError: images on another device.
+        """
+        values, last = images, len(self._stages) - 1
+        for index, stage in enumerate(self._stages):
+            between = torch.promote_types(values.dtype, torch.float32)
+            values = _through(values, self._table(index), stage, images.dtype if index == last else between)
+        return values
+
+    def lut(self) -> Lut:
+        """The LUT as it stands now, after learning say, to be written or applied without torch.
+
+        Returns:
+            A new `Lut1D`, `Lut3D`, or `LutChain` of them, without title and comments.
+        Raises:
+            LutError: a table holds NaN or infinity.
+        """
+        stages: list[Lut1D | Lut3D] = []
+        for index, stage in enumerate(self._stages):
+            table = self._table(index).detach().float().cpu().numpy()
+            kind = Lut1D if stage.reading == "curves" else Lut3D
+            stages.append(kind(table, stage.domain_min, stage.domain_max))
+        return stages[0] if len(stages) == 1 else LutChain(stages)
+
+    def _table(self, index: int) -> Tensor:
+        return cast("Tensor", getattr(self, f"table_{index}"))
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What a table does not say itself; `where` is the caller that an error names."""
+
+    where: str
+    reading: Reading
+    domain_min: Rgb
+    domain_max: Rgb
+
+    def __post_init__(self) -> None:
+        bounds = (self.domain_min, self.domain_max)
+        if any(len(bound) != 3 or not all(map(math.isfinite, bound)) for bound in bounds):
+            raise LutError(f"the domain {bounds} is not two times three finite numbers", where=self.where)
+        if not all(low < high for low, high in zip(*bounds, strict=True)):
+            raise LutError(f"domain_min {bounds[0]} is not below domain_max {bounds[1]}", where=self.where)
+
+    def grid(self, sizes: tuple[int, int, int], white: int) -> Grid:
+        """Where the points of a table lie for images that write 1 as `white`."""
+        low_r, low_g, low_b = (white * low for low in self.domain_min)
+        scale_r, scale_g, scale_b = (
+            (size - 1) / (white * (high - low))
+            for size, low, high in zip(sizes, self.domain_min, self.domain_max, strict=True)
+        )
+        return Grid(sizes, (low_r, low_g, low_b), (scale_r, scale_g, scale_b), self.reading)
+
+
+def _through(images: Tensor, table: Tensor, stage: _Stage, output: torch.dtype | None = None) -> Tensor:
+    _require_images(images, stage)
+    _require_table(table, images, stage)
+    points = 1 if stage.reading == "curves" else 3
+    axes = table.shape[-1 - points : -1]
+    rows = table.reshape(-1, axes.numel(), 3)
+    grid = stage.grid((axes[0], axes[points // 2], axes[-1]), 255 if images.dtype == torch.uint8 else 1)
+    return interpolate(images.flatten(2), rows, grid, output or images.dtype).reshape(images.shape)
+
+
+def _require_interpolation(interpolation: str, where: str) -> None:
+    if interpolation not in ("tetrahedral", "trilinear"):
+        remedy = "choose 'tetrahedral' or 'trilinear'"
+        raise LutError(f"no interpolation {interpolation!r}", where=where, remedy=remedy)
+
+
+def _require_images(images: object, stage: _Stage) -> None:
+    if not isinstance(images, Tensor):
+        raise ArrayError(f"images are a tensor, not {type(images).__name__}", where=stage.where)
+    if images.dtype not in _DTYPES:
+        remedy = "convert them to uint8 or a floating dtype"
+        raise ArrayError(f"images have dtype {images.dtype}", where=stage.where, remedy=remedy)
+    if images.ndim != 4 or images.shape[1] != 3:
+        shape = tuple(images.shape)
+        raise ArrayError(f"images have shape {shape}", where=stage.where, remedy="use (B, 3, H, W)")
+
+
+def _require_table(table: object, images: Tensor, stage: _Stage) -> None:
+    if not isinstance(table, Tensor) or table.dtype not in _DTYPES[1:]:
+        kind = table.dtype if isinstance(table, Tensor) else type(table).__name__
+        raise LutError(f"a table is a tensor of floats, not {kind}", where=stage.where)
+    if table.device != images.device:
+        what = f"the table is on {table.device}, the images are on {images.device}"
+        raise LutError(what, where=stage.where, remedy="move one to the other")
+    points, most, form = (1, MAX_SIZE_1D, "(n, 3)") if stage.reading == "curves" else _CUBE
+    shape = tuple(table.shape)
+    each = len(shape) == points + 2
+    fits = each or len(shape) == points + 1
+    if not fits or shape[-1] != 3 or not all(MIN_SIZE <= n <= most for n in shape[-1 - points : -1]):
+        raise LutError(f"a table is {form}, each n in {MIN_SIZE}..{most}, not {shape}", where=stage.where)
+    if each and shape[0] != len(images):
+        raise LutError(f"there are {shape[0]} tables for {len(images)} images", where=stage.where)

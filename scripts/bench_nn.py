@@ -1,0 +1,139 @@
+"""How fast LUTs are applied to tensors: on the CPU beside `grid_sample`, on a card beside copying.
+
+`nn_rows()` gives the table's rows; run by itself, it prints them. Ours and a peer take turns in one run. On
+the CPU that is one thread, and `grid_sample` is trilinear. On a card, where there is one, the peer copies
+the same images, so that `ratio` is the share of the card's copy bandwidth that a LUT reaches; both read and
+write every byte once.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from skimage import data
+from torch import Tensor
+from torch.nn import functional
+
+from lutkit.nn.lut import apply_curves, apply_lut
+
+TURNS = 15
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    name: str
+    pixels: int
+    ours: Work
+    peer: str
+    theirs: Work
+    asked: float | None = None
+
+
+def nn_rows(turns: int = TURNS) -> list[dict[str, object]]:
+    """Rows of name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the ratio asked for, or None."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows = [_row(pair, turns, _seconds) for pair in _cpu_pairs()]
+    finally:
+        torch.set_num_threads(threads)
+    if torch.cuda.is_available():
+        rows += [_row(pair, turns, _card_seconds) for pair in _card_pairs()]
+    return rows
+
+
+def _row(pair: _Pair, turns: int, seconds: Callable[[Work], float]) -> dict[str, object]:
+    for work in (pair.ours, pair.theirs):
+        work()
+    times = [(seconds(pair.ours), seconds(pair.theirs)) for _ in range(turns)]
+    return {
+        "name": pair.name,
+        "ours_mp_s": round(pair.pixels / 1e6 / min(mine for mine, _ in times), 1),
+        "peer": pair.peer,
+        "peer_mp_s": round(pair.pixels / 1e6 / min(theirs for _, theirs in times), 1),
+        "ratio": round(statistics.median(theirs / mine for mine, theirs in times), 2),
+        "asked": pair.asked,
+    }
+
+
+def _seconds(work: Work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _card_seconds(work: Work) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    work()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+def _cpu_pairs() -> Iterator[_Pair]:
+    codes = _photos(2)
+    floats, table = codes / 255, _look(33)
+    pixels = floats[:, 0].numel()
+    peer = partial(_grid_sample, floats, table)
+    trilinear = partial(apply_lut, floats, table, interpolation="trilinear")
+    _require_close(trilinear(), peer(), 1e-5)
+    yield _Pair("33^3 trilinear float32", pixels, trilinear, "grid_sample", peer)
+    yield _Pair("33^3 tetrahedral float32", pixels, partial(apply_lut, floats, table), "grid_sample", peer)
+    yield _Pair("33^3 tetrahedral uint8", pixels, partial(apply_lut, codes, table), "grid_sample", peer)
+    curves = torch.linspace(0, 1, 1024)[:, None] ** torch.tensor([0.8, 1.3, 2.0])
+    yield _Pair("1D float32", pixels, partial(apply_curves, floats, curves), "grid_sample 3D", peer)
+    asked, learned = floats.clone().requires_grad_(), table.clone().requires_grad_()
+    ours = partial(_with_gradients, apply_lut, asked, learned)
+    peer = partial(_with_gradients, _grid_sample, asked, learned)
+    yield _Pair("33^3 tetrahedral, gradients", pixels, ours, "grid_sample", peer)
+
+
+def _card_pairs() -> Iterator[_Pair]:
+    codes, table = _photos(512).cuda(), _look(33).cuda()
+    floats = (codes[:128] / 255).contiguous()
+    for images, asked in ((codes, 0.6), (floats, None)):
+        theirs = partial(torch.empty_like(images).copy_, images)
+        _require_close(apply_lut(images[:2], table).cpu(), apply_lut(images[:2].cpu(), table.cpu()), 1)
+        name = f"33^3 tetrahedral {str(images.dtype).removeprefix('torch.')}, CUDA"
+        yield _Pair(name, images[:, 0].numel(), partial(apply_lut, images, table), "copy", theirs, asked)
+    noise = torch.randint(0, 256, codes.shape, dtype=torch.uint8, device="cuda")
+    theirs = partial(torch.empty_like(noise).copy_, noise)
+    yield _Pair("the same on noise", noise[:, 0].numel(), partial(apply_lut, noise, table), "copy", theirs)
+
+
+def _photos(count: int) -> Tensor:
+    photo = torch.from_numpy(np.ascontiguousarray(data.astronaut().transpose(2, 0, 1)))
+    return photo.repeat(count, 1, 1, 2)
+
+
+def _look(size: int) -> Tensor:
+    r, g, b = torch.meshgrid(*[torch.linspace(0, 1, size)] * 3, indexing="ij")
+    red = 0.9 * r**0.8 + 0.1 * g * b
+    return torch.stack([red, 0.8 * g**1.2 + 0.15 * r, 0.7 * b + 0.2 * (1 - r) * g + 0.05], -1)
+
+
+def _grid_sample(images: Tensor, table: Tensor) -> Tensor:
+    places = (images.permute(0, 2, 3, 1)[:, None] * 2 - 1).flip(-1)  # it takes the last axis first
+    volume = table.permute(3, 0, 1, 2).expand(len(images), -1, -1, -1, -1)
+    return functional.grid_sample(volume, places, padding_mode="border", align_corners=True)[:, :, 0]
+
+
+def _with_gradients(function: Callable[[Tensor, Tensor], Tensor], images: Tensor, table: Tensor) -> object:
+    return torch.autograd.grad(function(images, table).sum(), (images, table))
+
+
+def _require_close(theirs: Tensor, ours: Tensor, tolerance: float) -> None:
+    worst = (theirs.double() - ours.double()).abs().max().item()
+    if worst > tolerance:
+        raise SystemExit(f"the peer computes something else: off by {worst}")
+
+
+if __name__ == "__main__":
+    for row in nn_rows():
+        print("{name:34} {ours_mp_s:8} {peer:16} {peer_mp_s:8} {ratio:6}  asked {asked}".format(**row))

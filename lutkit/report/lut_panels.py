@@ -23,6 +23,8 @@ PAPER, INK, FAINT = "#2e2e2e", "#e6e6e6", "#a0a0a0"
 GOOD, BAD = "#8fd694", "#f0965a"
 _CHANNELS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
 
+# Beyond this values are far off the picture, and would make everything else small.
+_SHOWN = (-0.5, 1.5)
 _LATTICE_LINES = 6
 _PATCH_PX = 30
 _GREYS = np.repeat(np.linspace(0, 1, 256)[:, None], 3, axis=1)
@@ -51,7 +53,8 @@ def draw_curves(axes: "Axes", lut: Lut) -> None:
     for end in (0, 255):
         axes.axhline(end, color=FAINT, linewidth=0.8)
     axes.set_xlim(0, 255)
-    axes.set_ylim(min(-8, 255 * values.min() - 8), max(263, 255 * values.max() + 8))
+    shown = 255 * np.clip(values, *_SHOWN)
+    axes.set_ylim(min(-8, shown.min() - 8), max(263, shown.max() + 8))
     axes.set_xticks([0, 64, 128, 192, 255])
     axes.set_yticks([0, 64, 128, 192, 255])
     axes.set_xlabel("grey in", color=FAINT)
@@ -83,7 +86,7 @@ def draw_lattice(axes: "Axes", lut: Lut) -> None:
 
     before = _lattice_lines(2, 2)
     axes.add_collection(LineCollection(list(_projected(before)), colors=FAINT, linewidths=1, linestyles=":"))
-    after = through(lut, _lattice_lines(_LATTICE_LINES, 41))
+    after = np.clip(through(lut, _lattice_lines(_LATTICE_LINES, 41)), *_SHOWN)
     segments = np.stack([after[:, :-1], after[:, 1:]], axis=2).reshape(-1, 2, 3)
     middle = segments.mean(axis=1)
     # The farthest first, so that what is near lies over it.

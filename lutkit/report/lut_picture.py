@@ -38,7 +38,7 @@ _Box: TypeAlias = tuple[float, float, float, float]
 _PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, _Box], ...] = (
     (draw_curves, "What becomes of greys, channel by channel", (0.045, 0.40, 0.27, 0.42)),
     (draw_neutral_axis, "Where greys drift to", (0.375, 0.40, 0.28, 0.42)),
-    (draw_lattice, "Where all colours go: the RGB cube; dotted, as it was", (0.68, 0.36, 0.31, 0.46)),
+    (draw_lattice, "Where all colours go: the RGB cube; dotted, as it was", (0.695, 0.37, 0.29, 0.45)),
     (draw_gradients, "Gradients: before above, after below", (0.02, 0.03, 0.42, 0.24)),
     (draw_natural_colors, "Natural colours: left before, right after", (0.46, 0.03, 0.52, 0.24)),
 )
@@ -122,7 +122,8 @@ def picture_paths(files: Sequence[Path], out: Path, *, overwrite: bool) -> list[
 
 def _panel(figure: "Figure", heading: str, box: _Box) -> "Axes":
     axes: Any = figure.add_axes(box, facecolor=PAPER)
-    axes.set_title(heading, color=INK, fontsize=11, loc="left", pad=9)
+    # Not the axes' own title: that moves with what keeps its shape.
+    figure.text(box[0], box[1] + box[3] + 0.013, heading, color=INK, fontsize=11)
     axes.tick_params(colors=FAINT, labelsize=8)
     for spine in axes.spines.values():
         spine.set_color("#555555")

@@ -58,6 +58,13 @@ def test_curves_that_are_one_are_one_line_and_none_leaves_the_frame():
     assert high > 1.4 * 255
 
 
+@pytest.mark.parametrize("draw", [draw_curves, draw_lattice])
+def test_values_far_off_leave_the_rest_in_sight(draw):
+    axes = drawn(draw, Lut3D(1e6 * Lut3D.identity(3).table - 1e5))
+    seen = 400 if draw is draw_curves else 3
+    assert max(map(abs, (*axes.get_xlim(), *axes.get_ylim()))) < seen
+
+
 def test_the_neutral_axis_stays_at_the_centre_or_goes_to_the_cast():
     still = drawn(draw_neutral_axis, Lut3D.identity(3)).collections[0].get_offsets()
     assert np.abs(still).max() < 1e-4

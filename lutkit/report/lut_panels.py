@@ -49,7 +49,7 @@ def draw_curves(axes: "Axes", lut: Lut) -> None:
     else:
         for channel, (name, color) in enumerate(_CHANNELS):
             # Ever thinner, so that one beneath another is still seen.
-            axes.plot(x, 255 * values[:, channel], color=color, linewidth=4.2 - 1.3 * channel, label=name)
+            axes.plot(x, 255 * values[:, channel], color=color, linewidth=3.4 - 0.9 * channel, label=name)
     for end in (0, 255):
         axes.axhline(end, color=FAINT, linewidth=0.8)
     axes.set_xlim(0, 255)

@@ -1,0 +1,173 @@
+"""Displacements of a lattice fitted to pairs of colours: regularised least squares.
+
+Owns the equations and their solver. Which pairs count how much, how smooth is smooth enough, and on which
+sizes to solve is `fit`'s matter.
+
+What is made small is a sum of squares: how far tetrahedral interpolation misses each pair; second differences
+along the three axes; and, faintly, the displacements themselves. A point meets only points of its own
+tetrahedra, and two steps along each axis: the normal equations are a stencil of 21 points, and 11 numbers a
+point, as they are symmetric.
+"""
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
+from lutkit.lut.displacements import (
+    ColorPairs,
+    Displacements,
+    IntArray,
+    corner_places,
+    inner,
+    margin,
+    tetrahedron,
+)
+
+# Over this distance, of the cube's edge, what no pixel speaks of goes back to the identity.
+_REACH = 0.5
+
+# A cell's corners, then two steps along blue, green and red.
+_STENCIL_POINTS = 11
+_BLOCK = 1024  # lattice points that a product takes at a time, to stay in the first-level cache
+
+# Steps of conjugate gradients: small lattices are solved, large ones improved from a smaller one's solution.
+_SMALL_SIZE, _STEPS_SMALL, _STEPS_LARGE = 10, 60, 30
+_NOTHING_LEFT = 1e-24  # of a squared residual: what is below is rounding
+
+
+def improved(start: Displacements, pairs: ColorPairs, weights: FloatArray, strength: float) -> Displacements:
+    """Displacements that fit pairs better than `start` does: conjugate gradients from there.
+
+    On large lattices the steps are too few for what one end says to reach the other: `start` must know it.
+
+    Args:
+        start: on the lattice that is wanted.
+        pairs: what to fit.
+        weights: (n, 3), 0 or more: of each pair in each channel.
+        strength: of the smoothness, against one pair of weight 1; it means the same on every size.
+    Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems", Journal of
+        Research of the National Bureau of Standards 49 (1952), with the diagonal as preconditioner; coarse to
+        fine as Bornemann and Deuflhard, "The cascadic multigrid method for elliptic problems", Numerische
+        Mathematik 75 (1996).
+    """
+    size = start.size
+    corners = corner_places(size)
+    places = np.concatenate([corners, 2 * corners[[1, 2, 4]]])
+    stencil = np.zeros((3, _STENCIL_POINTS, start.values.shape[1]))
+    right = np.zeros_like(start.values)
+    _add_pairs(pairs.colors, pairs.goals, weights, places, size, stencil, right)
+    # An integral of squared second derivatives over the cube, whatever the size; then one of squares.
+    _add_smoothness(strength * (size - 1), places, size, stencil)
+    stencil[:, 0, inner(size)] += strength / _REACH**4 / (size - 1) ** 3
+    values = start.values.copy()
+    steps = _STEPS_SMALL if size <= _SMALL_SIZE else _STEPS_LARGE
+    for channel in range(3):
+        _conjugate_gradients(stencil[channel], right[channel], places, margin(size), steps, values[channel])
+    return Displacements(size, values)
+
+
+@compiled
+def _add_pairs(  # noqa: PLR0913
+    colors: FloatArray,
+    goals: FloatArray,
+    weights: FloatArray,
+    places: IntArray,
+    size: int,
+    stencil: FloatArray,
+    right: FloatArray,
+) -> None:
+    corner = np.array([0, 0, 0, 7])
+    share = np.empty(4)
+    for n in range(colors.shape[0]):
+        point, one, two, first, second, third = tetrahedron(colors[n, 0], colors[n, 1], colors[n, 2], size)
+        point += 2 * size * size
+        corner[1], corner[2] = one, two
+        share[0], share[1], share[2], share[3] = 1 - first, first - second, second - third, third
+        for p in range(4):
+            at = point + places[corner[p]]
+            for c in range(3):
+                weighed = share[p] * weights[n, c]
+                right[c, at] += weighed * (goals[n, c] - colors[n, c])
+                for q in range(p, 4):
+                    stencil[c, corner[p] ^ corner[q], at] += weighed * share[q]
+
+
+@compiled
+def _add_smoothness(weight: float, places: IntArray, size: int, stencil: FloatArray) -> None:
+    start = 2 * size * size
+    for axis in range(3):
+        step, near, far = places[1 << axis], 1 << axis, 8 + axis
+        for n in range(size**3):
+            if (n // step) % size + 2 < size:
+                for c in range(3):
+                    row = stencil[c]
+                    at = start + n
+                    row[0, at] += weight
+                    row[0, at + step] += 4 * weight
+                    row[0, at + 2 * step] += weight
+                    row[near, at] -= 2 * weight
+                    row[near, at + step] -= 2 * weight
+                    row[far, at] += weight
+
+
+@compiled
+def _conjugate_gradients(  # noqa: PLR0913
+    stencil: FloatArray, right: FloatArray, places: IntArray, start: int, steps: int, solution: FloatArray
+) -> None:
+    end = right.shape[0] - start
+    residual, around = right[start:end].copy(), np.zeros_like(right)
+    direction, diagonal = around[start:end], stencil[0, start:end]
+    product = np.empty_like(residual)
+    _multiply(stencil, places, start, solution, product)
+    for n in range(residual.size):
+        residual[n] -= product[n]
+        direction[n] = residual[n] / diagonal[n]
+    left = _inner_product(residual, direction)
+    values = solution[start:end]
+    for _ in range(steps):
+        if left <= _NOTHING_LEFT:
+            return
+        _multiply(stencil, places, start, around, product)
+        length = left / _inner_product(direction, product)
+        for n in range(residual.size):
+            values[n] += length * direction[n]
+            residual[n] -= length * product[n]
+            product[n] = residual[n] / diagonal[n]
+        was, left = left, _inner_product(residual, product)
+        turn = left / was
+        for n in range(residual.size):
+            direction[n] = product[n] + turn * direction[n]
+
+
+@compiled
+def _multiply(
+    stencil: FloatArray, places: IntArray, start: int, values: FloatArray, product: FloatArray
+) -> None:
+    """The stencil's product with values, which have margins, into `product`, which has none."""
+    for low in range(start, values.shape[0] - start, _BLOCK):
+        high = min(low + _BLOCK, values.shape[0] - start)
+        # Slices, whose loops run from 0 and become vector instructions: an index like n - step does not.
+        part, row, middle = product[low - start : high - start], stencil[0, low:high], values[low:high]
+        for n in range(part.size):
+            part[n] = row[n] * middle[n]
+        for k in range(1, _STENCIL_POINTS):
+            step = places[k]
+            row, ahead = stencil[k, low:high], values[low + step : high + step]
+            row_back, back = stencil[k, low - step : high - step], values[low - step : high - step]
+            for n in range(part.size):
+                part[n] += row[n] * ahead[n] + row_back[n] * back[n]
+
+
+@compiled
+def _inner_product(one: FloatArray, other: FloatArray) -> float:
+    """In four sums side by side, so that no addition waits for the one before."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = one.size - one.size % 4
+    for n in range(0, whole, 4):
+        a += one[n] * other[n]
+        b += one[n + 1] * other[n + 1]
+        c += one[n + 2] * other[n + 2]
+        d += one[n + 3] * other[n + 3]
+    for n in range(whole, one.size):
+        a += one[n] * other[n]
+    return (a + b) + (c + d)

@@ -17,6 +17,8 @@ from lutkit.io.cube_lines import require_rows, take_apart
 from lutkit.io.decimals import printed_rows
 from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
+_CONVERT = "with `lutkit lut convert --size`, or lutkit.lut.algebra.to_single"
+
 # Video range in 10 bits: black at 64, white at 940, of 1023.
 # Source: ITU-R BT.709-6, item 5.3; Blackmagic Design's note on LUTs, shipped with DaVinci Resolve.
 VIDEO_BLACK, VIDEO_SPAN, VIDEO_CODES = 64, 876, 1023
@@ -88,14 +90,14 @@ def format_cube(lut: Lut) -> bytes:
         _require_printable(stage)
         if isinstance(stage, Lut3D) and len(set(stage.sizes)) > 1:
             what = f"a .cube has as many points on each axis, not {' x '.join(map(str, stage.sizes))}"
-            raise LutFormatError(what, remedy="resize the LUT to one size first")
+            raise LutFormatError(what, remedy=f"resize the LUT to one size first: {_CONVERT}")
     if len(stages) == 1:
         header = _adobe_header(stages[0])
     elif len(stages) == 2 and isinstance(stages[0], Lut1D) and isinstance(stages[1], Lut3D):
         header = _resolve_header(stages[0], stages[1])
     else:
         kinds = " + ".join("1D" if isinstance(stage, Lut1D) else "3D" for stage in stages)
-        remedy = "compose the stages into one LUT first"
+        remedy = f"compose the stages into one LUT first: {_CONVERT}"
         raise LutFormatError(f"a .cube holds one table, or 1D + 3D, not {kinds}", remedy=remedy)
     text = "".join(f"{line}\n" for line in header).encode("utf-8")
     return b"".join(itertools.chain([text], *(printed_rows(_rows(stage)) for stage in stages)))
@@ -176,7 +178,7 @@ def _resolve_header(shaper: Lut1D, cube: Lut3D) -> Iterator[str]:
         low, high = stage.domain_min, stage.domain_max
         if len({*low}) > 1 or len({*high}) > 1:
             what = f"a .cube with a shaper has one input range for all channels, not {low} to {high}"
-            raise LutFormatError(what, remedy="resample the LUT to a common domain first")
+            raise LutFormatError(what, remedy=f"resample the LUT to a common domain first: {_CONVERT}")
         if (low, high) != UNIT:
             yield f"LUT_{kind}_INPUT_RANGE {low[0]!r} {high[0]!r}"
 

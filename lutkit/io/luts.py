@@ -8,13 +8,22 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lutkit.errors import LutFormatError, SourceError
 from lutkit.io.cube import parse_cube, read_cube, write_cube
+from lutkit.io.hald import HALD_SUFFIXES, read_hald, write_hald
+from lutkit.io.ocio import OCIO_NAMES, read_ocio_baked
+from lutkit.io.ocio_write import OCIO_WRITES, write_ocio
 from lutkit.io.shipped import shipped_folder
+from lutkit.lut.algebra import Baked
 from lutkit.lut.model import Lut
 
-SUFFIXES = (".cube",)
+SUFFIXES = (".cube", *HALD_SUFFIXES, *OCIO_NAMES)
+WRITTEN_SUFFIXES = (".cube", *HALD_SUFFIXES, *OCIO_WRITES)
+# What a library is made of: a picture beside the looks is no look, and a recipe must bake alike everywhere.
+LIBRARY_SUFFIXES = (".cube",)
+_PROFILES = (".icc", ".icm", ".pf")
 
 
 @dataclass(frozen=True)
@@ -36,33 +45,77 @@ def read_lut(path: Path | str) -> Lut:
     """Read a LUT file of any known format.
 
     Args:
-        path: the file; its suffix, in upper or lower case, says the format.
+        path: the file; its suffix, in upper or lower case, says the format: `.cube`, a Hald image in `.png`,
+            `.tif` or `.tiff`, or what OpenColorIO reads (`.3dl`, `.clf`, `.csp`, `.spi3d` ...).
     Returns:
-        The LUT, with title and comments.
+        The LUT, with title and comments. A file of formulas is baked; `read_baked` says by how much that
+        errs.
     Raises:
         SourceError: the file cannot be read.
         LutFormatError: an unknown suffix, or content that its format does not allow.
     """
-    _require_known(path)
-    return read_cube(path)
+    return read_baked(path).lut
 
 
-def write_lut(lut: Lut, path: Path | str) -> None:
+def read_baked(path: Path | str) -> Baked:
+    """Read a LUT file as `read_lut` does, and say how far the LUT is from what the file asks for.
+
+    Returns:
+        The LUT and its error: 0 but for files of formulas.
+    Raises:
+        SourceError: the file cannot be read.
+        LutFormatError: an unknown suffix, or content that its format does not allow.
+    """
+    suffix = require_suffix(path, SUFFIXES)
+    if suffix in HALD_SUFFIXES:
+        return Baked(read_hald(path))
+    return read_ocio_baked(path) if suffix in OCIO_NAMES else Baked(read_cube(path))
+
+
+def write_lut(lut: Lut, path: Path | str, *, bits: Literal[8, 16] = 16) -> None:
     """Write a LUT file, whole or not at all.
 
     Args:
-        lut: what to write.
+        lut: what to write. `.cube`, `.clf` and `.ctf` hold its numbers exactly, a Hald image to `bits`, the
+            others to six decimals or less: their modules say.
         path: where to; its suffix says the format, and an existing file is replaced.
+        bits: a channel, of a Hald image; other formats have none.
     Raises:
-        LutFormatError: an unknown suffix, or a LUT that its format cannot hold.
+        LutFormatError: an unknown suffix, or a LUT that its format cannot hold: nothing is resampled here.
+            `lutkit.io.convert.convert_lut` does that, and `lutkit.lut.algebra.to_single`.
         LutkitError: the file cannot be written.
     """
-    _require_known(path)
-    write_cube(lut, path)
+    suffix = require_suffix(path, WRITTEN_SUFFIXES)
+    if suffix in HALD_SUFFIXES:
+        write_hald(lut, path, bits=bits)
+    elif suffix in OCIO_WRITES:
+        write_ocio(lut, path)
+    else:
+        write_cube(lut, path)
+
+
+def require_suffix(path: Path | str, known: tuple[str, ...]) -> str:
+    """The suffix of a LUT file in lower case; LutFormatError where it is none of `known`."""
+    suffix = Path(path).suffix
+    if suffix.lower() in known:
+        return suffix.lower()
+    if suffix.lower() in _PROFILES:
+        what = "an ICC profile maps a device's colours to CIE XYZ and is no LUT here"
+    elif suffix.lower() in SUFFIXES:
+        what = f"no {suffix} file can be written"
+    else:
+        what = f"unknown LUT suffix {suffix!r}" if suffix else "no suffix that says the LUT format"
+    raise LutFormatError(what, where=str(path), remedy=f"known are {', '.join(known)}")
+
+
+def format_name(path: Path | str) -> str:
+    """What a LUT file of a known suffix is called."""
+    suffix = require_suffix(path, SUFFIXES)
+    return "Hald image" if suffix in HALD_SUFFIXES else OCIO_NAMES.get(suffix, "cube")
 
 
 def read_library(folder: Path | str) -> tuple[LutFile, ...]:
-    """Read every LUT file in a folder and below it.
+    """Read every `.cube` file in a folder and below it.
 
     Files with other suffixes are passed over, and so are names that begin with a dot: macOS leaves a binary
     `._look.cube` beside each `look.cube` on foreign disks. Links to folders are not followed.
@@ -79,7 +132,7 @@ def read_library(folder: Path | str) -> tuple[LutFile, ...]:
     folder = Path(folder)
     names = sorted(_lut_names(folder), key=os.fsencode)
     if not names:
-        remedy = f"put LUT files there ({', '.join(SUFFIXES)}), or name another folder"
+        remedy = f"put LUT files there ({', '.join(LIBRARY_SUFFIXES)}), or name another folder"
         raise SourceError("no LUT in this folder", where=str(folder), remedy=remedy)
     return tuple(_read_lut_file(folder, name) for name in names)
 
@@ -122,7 +175,7 @@ def _lut_names(folder: Path) -> list[str]:
 
 
 def _is_lut_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+    return not name.startswith(".") and Path(name).suffix.lower() in LIBRARY_SUFFIXES
 
 
 def _read_lut_file(folder: Path, name: str) -> LutFile:
@@ -136,10 +189,3 @@ def _read_lut_file(folder: Path, name: str) -> LutFile:
         what = f"cannot be read ({error.strerror or error})"
         raise SourceError(what, where=str(path), remedy="check its permissions, or remove it") from None
     return LutFile(name, hashlib.sha256(data).hexdigest(), parse_cube(data, str(path)))
-
-
-def _require_known(path: Path | str) -> None:
-    if Path(path).suffix.lower() not in SUFFIXES:
-        found = Path(path).suffix
-        what = f"unknown LUT suffix {found!r}" if found else "no suffix that says the LUT format"
-        raise LutFormatError(what, where=str(path), remedy=f"known are {', '.join(SUFFIXES)}")

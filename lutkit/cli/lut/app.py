@@ -3,6 +3,9 @@
 import typer
 
 from lutkit.cli.lut.check import check
+from lutkit.cli.lut.convert import convert
+from lutkit.cli.lut.identity import identity
+from lutkit.cli.lut.info import info
 
 lut_app = typer.Typer(
     no_args_is_help=True,
@@ -17,3 +20,6 @@ lut_app = typer.Typer(
 """,
 )
 lut_app.command("check")(check)
+lut_app.command("convert", context_settings={"allow_extra_args": True})(convert)
+lut_app.command("identity")(identity)
+lut_app.command("info")(info)

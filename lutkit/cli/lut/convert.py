@@ -1,0 +1,67 @@
+"""`lutkit lut convert`: a LUT file from one format into another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = """Write a LUT file in another format; the suffixes say which.
+
+Reads .cube, Hald images (.png .tif .tiff), and through OpenColorIO .3dl .cc
+.ccc .cdl .clf .csp .ctf .cub .itx .look .lut .m3d .mga .spi1d .spi3d .spimtx
+.vf. Writes .cube, Hald images, .3dl .clf .csp .ctf .cub .itx .lut .spi1d .spi3d.
+
+.cube, .clf and .ctf keep every number. Whatever is lost elsewhere is measured
+by reading the new file back: the largest error of any channel is printed, or
+the word exact. A Hald image holds 0..1 and a square number of lattice points:
+other sizes become 64, level 8, unless --size says otherwise.
+
+\b
+Examples:
+  lutkit lut convert graded-hald.png look.cube
+      what `lutkit lut identity` wrote, once it is graded
+  lutkit lut convert look.cube look.png --size 36 --bits 8
+      a Hald image of level 6
+  lutkit lut convert look.clf look.cube --size 65
+      formulas baked, with their error
+"""
+
+
+def convert(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="The LUT file to read.")],
+    target: Annotated[Path | None, typer.Argument(metavar="TO", help="The LUT file to write.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="TO", help="The same as TO.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Lattice points an axis, or rows of curves.  [default: as they are]")
+    ] = None,
+    bits: Annotated[int | None, typer.Option(help="Of a Hald image: 8 or 16.  [default: 16]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.cli.console import PlainConsole
+    from lutkit.cli.lut.targets import require_bits, require_free
+    from lutkit.errors import LutkitError
+    from lutkit.io.convert import convert_lut
+    from lutkit.io.luts import WRITTEN_SUFFIXES, require_suffix
+    from lutkit.report.lut_summary import error_words, sizes_words
+
+    require_no_more(context.args, 2, "one file to read and one to write")
+    to = target if out is None else out
+    if to is None or (target is not None and out is not None):
+        found = "no file to write" if to is None else "two files to write"
+        raise LutkitError(found, remedy="name one, as in `lutkit lut convert look.clf look.cube`")
+    depth = require_bits(bits, require_suffix(to, WRITTEN_SUFFIXES))
+    require_free(to, overwrite=overwrite)
+    converted = convert_lut(source, to, size=size, bits=depth)
+    console = PlainConsole()
+    words = error_words(converted.max_error)
+    console.print(f"{to}: {sizes_words(converted.written.lut)}, {words}.", soft_wrap=True)
+    if converted.source.max_error > 0:
+        baked = f"formulas, baked; {error_words(converted.source.max_error)} of that"
+        console.print(f"{source} holds {baked}.", soft_wrap=True)
+    if converted.is_cut:
+        console.print(f"{source} reacts to colours beyond 0..1, which {to.suffix} clamps.", soft_wrap=True)
+
+
+convert.__doc__ = HELP

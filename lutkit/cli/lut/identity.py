@@ -1,0 +1,74 @@
+"""`lutkit lut identity`: a neutral LUT, to be graded by hand."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = """Write a LUT that changes nothing, to be graded in an image editor.
+
+This is how to author a look, or damage, of your own:
+
+\b
+  1. lutkit lut identity -o neutral.png
+  2. Open neutral.png in GIMP, Photoshop or darktable together with a photo.
+     Grade the photo with curves, levels, colour balance, hue, saturation:
+     whatever looks at one pixel at a time. No sharpening, blur, grain, local
+     masks, lens corrections or resizing.
+  3. Do exactly the same to neutral.png: copy the adjustment layers onto it,
+     or in darktable the history stack. Keep it 512 x 512, RGB, sRGB and 16
+     bits, and export it at that size as PNG or TIFF: graded.png, say.
+  4. lutkit lut convert graded.png look.cube
+  5. lutkit lut check look.cube
+     It says whether the look can be undone, and shows folds and clipping that
+     an editor hides.
+
+A Hald image of level 8 holds 64^3 colours in 512 x 512 pixels; level 6, 36^3
+in 216 x 216, does for most looks. 8 bits cost up to half a code value.
+
+\b
+Examples:
+  lutkit lut identity -o neutral.png
+      a Hald image of level 8, 16 bits
+  lutkit lut identity -o neutral.tif --level 12 --bits 16
+  lutkit lut identity -o neutral.cube --size 33
+      for DaVinci Resolve and others that grade a cube
+"""
+
+
+def identity(  # noqa: D103  (its help text is set below)
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Its suffix says the format.")],
+    level: Annotated[int | None, typer.Option(metavar="2..16", help="Of a Hald image.  [default: 8]")] = None,
+    bits: Annotated[int | None, typer.Option(help="Of a Hald image: 8 or 16.  [default: 16]")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Of other files: lattice points an axis.  [default: 33]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    from lutkit.cli.console import PlainConsole
+    from lutkit.cli.lut.targets import require_bits, require_free
+    from lutkit.errors import LutkitError
+    from lutkit.io.convert import error_against, identity_for
+    from lutkit.io.hald import HALD_SUFFIXES, LEVELS
+    from lutkit.io.luts import WRITTEN_SUFFIXES, read_lut, require_suffix, write_lut
+    from lutkit.report.lut_summary import error_words, sizes_words
+
+    suffix = require_suffix(out, WRITTEN_SUFFIXES)
+    is_hald = suffix in HALD_SUFFIXES
+    if is_hald and size is not None:
+        raise LutkitError("a Hald image has a level", where="--size", remedy="give --level, 2 to 16")
+    if not is_hald and level is not None:
+        raise LutkitError(f"{suffix} is no Hald image", where="--level", remedy="name it .png or .tif")
+    if level is not None and level not in LEVELS:
+        raise LutkitError(f"level {level}", where="--level", remedy="choose from 2 to 16")
+    depth = require_bits(bits, suffix)
+    require_free(out, overwrite=overwrite)
+    neutral = identity_for(suffix, (level or 8) ** 2 if is_hald else size)
+    write_lut(neutral, out, bits=depth)
+    written = read_lut(out)
+    about = f"a Hald image of level {level or 8}, {depth} bits" if is_hald else "neutral"
+    error = error_words(error_against(written, neutral).max_error)
+    PlainConsole().print(f"{out}: {about}, {sizes_words(written)}, {error}.", soft_wrap=True)
+
+
+identity.__doc__ = HELP

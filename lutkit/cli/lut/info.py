@@ -1,0 +1,68 @@
+"""`lutkit lut info`: what LUT files hold."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.lut.algebra import Baked
+
+HELP = """Say what LUT files hold: format, kind, sizes, domain, values, title.
+
+Reads what `lutkit lut convert` reads. Exit code 0: all were read. 1: some of
+several could not be. 2: none was.
+
+\b
+Examples:
+  lutkit lut info look.cube
+  lutkit lut info luts/*.cube
+  lutkit lut info look.clf --json
+      an object; with several files a list with an object a file
+"""
+
+
+def info(  # noqa: D103  (its help text is set below)
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="LUT files.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    import json
+    import sys
+
+    from lutkit.cli.console import PlainConsole
+    from lutkit.errors import LutkitError
+    from lutkit.io.luts import format_name, read_baked
+    from lutkit.report.lut_summary import summary_json
+
+    found: list[dict[str, Any]] = []
+    console = PlainConsole()
+    failed = 0
+    for file in files:
+        try:
+            baked = read_baked(file)
+        except LutkitError as error:
+            if len(files) == 1:
+                raise
+            failed += 1
+            found.append({"file": str(file), "error": str(error)})
+            print(f"lutkit: {error}", file=sys.stderr)
+            continue
+        if as_json:
+            found.append(summary_json(str(file), format_name(file), baked))
+        else:
+            _show(console, file, format_name(file), baked)
+    if as_json:
+        console.out(json.dumps(found if len(files) > 1 else found[0]))
+    if failed:
+        raise typer.Exit(2 if failed == len(files) else 1)
+
+
+info.__doc__ = HELP
+
+
+def _show(console: Any, file: Path, name: str, baked: "Baked") -> None:  # noqa: ANN401
+    from lutkit.report.lut_summary import summary_rows
+
+    console.print(str(file), soft_wrap=True)
+    for what, value in summary_rows(name, baked):
+        console.print(f"  {what:<9} {value}", soft_wrap=True)

@@ -1,0 +1,91 @@
+"""What a LUT file holds, in words and as JSON."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lutkit.lut.algebra import Baked
+from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
+
+
+def kind_words(lut: Lut) -> str:
+    """`1D`, `3D`, or the stages of a chain: `1D + 3D`."""
+    return " + ".join(_kind(stage) for stage in lut_stages(lut))
+
+
+def sizes_words(lut: Lut) -> str:
+    """Kinds with sizes: `3D 33 x 33 x 33`, `1D 1,024 + 3D 17 x 17 x 17`."""
+    return " + ".join(f"{_kind(stage)} {_size(stage)}" for stage in lut_stages(lut))
+
+
+def error_words(error: float) -> str:
+    """`exact`, or how large an error of 0..1 is in code values too."""
+    return "exact" if error == 0 else f"largest error {error:.2g} ({255 * error:.2g} of 255)"
+
+
+def summary_rows(file_format: str, baked: Baked) -> Iterator[tuple[str, str]]:
+    """What a file holds: names and values, in the order in which they are shown.
+
+    Args:
+        file_format: its name.
+        baked: what was read.
+    """
+    lut = baked.lut
+    last = lut_stages(lut)[-1]
+    yield "format", file_format
+    yield "kind", sizes_words(lut)
+    for number, stage in enumerate(lut_stages(lut), 1):
+        of = f" {number}" if len(lut_stages(lut)) > 1 else ""
+        values = stage.table.reshape(-1, 3)
+        yield f"domain{of}", _range(stage.domain_min, stage.domain_max)
+        yield f"values{of}", _range(values.min(axis=0).tolist(), values.max(axis=0).tolist())
+    yield "title", last.title or "none"
+    for comment in last.comments:
+        yield "comment", comment
+    if baked.max_error > 0:
+        yield "baked", f"the file holds formulas; {error_words(baked.max_error)}"
+
+
+def summary_json(file: str, file_format: str, baked: Baked) -> dict[str, Any]:
+    """The same as one object; every field has one type in every object.
+
+    Args:
+        file: its path.
+        file_format: its name.
+        baked: what was read.
+    """
+    stages = lut_stages(baked.lut)
+    return {
+        "file": file,
+        "format": file_format,
+        "kind": kind_words(baked.lut),
+        "title": stages[-1].title,
+        "comments": list(stages[-1].comments),
+        "max_error": baked.max_error,
+        "stages": [_stage_json(stage) for stage in stages],
+    }
+
+
+def _stage_json(stage: Lut1D | Lut3D) -> dict[str, Any]:
+    values = stage.table.reshape(-1, 3)
+    return {
+        "kind": _kind(stage),
+        "sizes": [stage.size] if isinstance(stage, Lut1D) else list(stage.sizes),
+        "domain_min": list(stage.domain_min),
+        "domain_max": list(stage.domain_max),
+        "values_min": [float(str(v)) for v in values.min(axis=0)],
+        "values_max": [float(str(v)) for v in values.max(axis=0)],
+    }
+
+
+def _kind(stage: Lut1D | Lut3D) -> str:
+    return "3D" if isinstance(stage, Lut3D) else "1D"
+
+
+def _size(stage: Lut1D | Lut3D) -> str:
+    return f"{stage.size:,}" if isinstance(stage, Lut1D) else " x ".join(map(str, stage.sizes))
+
+
+def _range(low: Rgb | list[float], high: Rgb | list[float]) -> str:
+    """`0..1`, or a channel each where they differ."""
+    ends = [f"{a:.6g}..{b:.6g}" for a, b in zip(low, high, strict=True)]
+    return ends[0] if len(set(ends)) == 1 else ", ".join(f"{c} {e}" for c, e in zip("RGB", ends, strict=True))

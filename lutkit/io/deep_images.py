@@ -19,6 +19,7 @@ Samples: TypeAlias = npt.NDArray[Any]
 _READ = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float32, "float": np.float32}
 # Attributes that describe how samples lie in one file, and not the photo.
 _OF_PIXELS = ("oiio:", "tiff:", "openexr:", "compression", "planarconfig", "ICCProfile", "chromaticities")
+_CUT_SHORT = ("missing", "eof", "end of file", "read error")
 _KEPT_COMPRESSION = {"none", "lzw", "zip", "packbits", "ccittrle"}
 
 
@@ -114,7 +115,8 @@ def _opened(path: Path) -> Any:  # noqa: ANN401
     file = OpenImageIO.ImageInput.open(str(path), wanted)
     if file is None:
         words = OpenImageIO.geterror()
-        raise ImageError("truncated" if "EOF" in words or "end of file" in words else "cannot be decoded")
+        cut = any(sign in words.lower() for sign in _CUT_SHORT)
+        raise ImageError("truncated" if cut else "cannot be decoded")
     return file
 
 
@@ -152,4 +154,4 @@ def _spec(pixels: Samples, kind: str, like: DeepImage | None) -> Any:  # noqa: A
 def _complaint(file: Any) -> str:  # noqa: ANN401
     """The library's words as one line."""
     words = " ".join(str(file.geterror()).split()) or "OpenImageIO does not say why"
-    return "truncated" if "short" in words.lower() or "eof" in words.lower() else words
+    return "truncated" if any(sign in words.lower() for sign in _CUT_SHORT) else words

@@ -111,6 +111,7 @@ def _read_png(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
         raise ImageError("animated", remedy="take its pictures apart first")
     foreign = png_chunks.foreign_colours(data)
     if png_chunks.png_bits(data) == 16:
+        png_chunks.require_whole(data)  # libpng would print what is broken
         photo = _read_deep(path, data, "png", reserve)
         return replace(photo, icc=_icc(opened(data)), foreign=foreign)
     image = opened(data)
@@ -121,6 +122,8 @@ def _read_png(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
 
 
 def _read_webp(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
+    if len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise ImageError("truncated")
     image = opened(data)
     if getattr(image, "is_animated", False):
         raise ImageError("animated", remedy="take its pictures apart first")
@@ -143,7 +146,7 @@ def _read_tiff(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
     notes = ("a palette becomes RGB",) if photometric == 3 else ()
     bits = tags[_BITS].number() if _BITS in tags else 1
     if bits != 8 * photo.pixels.dtype.itemsize:
-        notes += (f"{bits} bits become {8 * photo.pixels.dtype.itemsize}",)
+        notes += (f"widened to {8 * photo.pixels.dtype.itemsize} bits",)
     return replace(photo, icc=icc, linear=is_float and not icc, notes=notes)
 
 

@@ -35,6 +35,21 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         position += 12 + length
 
 
+def require_whole(data: bytes) -> None:
+    """Refuse a PNG that ends early, or whose bytes are not those that were written.
+
+    Raises:
+        ImageError: "truncated" or "cannot be decoded".
+    """
+    position, kind = len(PNG_SIGNATURE), b""
+    for kind, body in chunks(data):
+        position += 12 + len(body)
+        if zlib.crc32(kind + body) != int.from_bytes(data[position - 4 : position], "big"):
+            raise ImageError("cannot be decoded")
+    if kind != b"IEND":
+        raise ImageError("truncated")
+
+
 def png_bits(data: bytes) -> int:
     """How many bits a sample has."""
     return data[24] if len(data) > 24 else 0

@@ -103,7 +103,7 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
     if needs_floats or decodes:
         work = _by_floats(photo, conversion, grading)
     else:
-        work = _by_codes(conversion, grading, is_grey=is_grey)
+        work = _by_codes(conversion, grading, by_grey=_is_by_grey(photo))
     pixels = _in_strips(photo.pixels, work)
     now_srgb = conversion.transform is not None
     if is_grey and not now_srgb and _stayed_grey(pixels):
@@ -125,16 +125,21 @@ def _conversion(photo: StoredPhoto, profile: Profile) -> Conversion:
     if photo.foreign:
         raise ImageError(f"not sRGB: {photo.foreign}", remedy=_KEEP)
     with _converting:
-        conversion = conversion_to_srgb(photo.icc, "L" if photo.pixels.shape[2] < 3 else "RGB")
+        conversion = conversion_to_srgb(photo.icc, "L" if _is_by_grey(photo) else "RGB")
     if conversion.note and conversion.transform is None:
         raise ImageError(conversion.note.removesuffix(" ignored"), remedy=_KEEP)
     return conversion
 
 
-def _by_codes(conversion: Conversion, grading: Grading, *, is_grey: bool) -> _Grade:
+def _is_by_grey(photo: StoredPhoto) -> bool:
+    """Whether its profile is one for grey; a grey photo may have one for RGB."""
+    return photo.pixels.shape[2] < 3 and photo.icc[16:20] != b"RGB "
+
+
+def _by_codes(conversion: Conversion, grading: Grading, *, by_grey: bool) -> _Grade:
     def work(colour: Samples, _alpha: Samples | None) -> Samples:
         if conversion.transform is not None:
-            row = Image.fromarray((colour[:, 0] if is_grey else colour)[None].copy())
+            row = Image.fromarray((colour[:, 0] if by_grey else colour)[None].copy())
             colour = np.asarray(apply_conversion(row, conversion))[0]
         return apply(colour, grading.lut, strength=grading.strength, threads=1)
 

@@ -118,6 +118,13 @@ def test_a_chain_is_taken_as_a_whole():
     assert collapse_share(LutChain((small, Lut3D.identity(4)))) == 1
 
 
+def test_a_chain_is_looked_at_over_its_own_domain():
+    # Flat beyond 1, which is the upper half of each of three axes.
+    curves = Lut1D(np.repeat(np.array([[0.0], [0.5], [1], [1], [1]]), 3, axis=1), domain_max=(2.0, 2.0, 2.0))
+    assert collapse_share(curves) == 1 - 1 / 8
+    assert collapse_share(LutChain((curves, Lut3D.identity(2)))) == 1 - 1 / 8
+
+
 def test_a_chain_has_the_share_of_its_cube_where_curves_do_nothing():
     rng = np.random.default_rng(123)
     cube = Lut3D((0.3 * rng.random((25, 25, 25, 3))).astype(np.float32))

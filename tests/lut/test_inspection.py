@@ -165,7 +165,8 @@ def test_delta_e_is_of_the_palette_where_nothing_else_is_given():
 
 def test_rising_is_of_each_channel_along_its_own_axis():
     table = np.array(Lut3D.identity(5).table)
-    table[..., 0] -= 0.9 * table[..., 2]  # red falls with blue, which is no matter
+    # Red falls with blue, and green and blue with red, which is no matter.
+    table[..., 0], table[..., 1:] = table[..., 0] - 0.9 * table[..., 2], table[..., 1:] - 0.9 * table[..., :1]
     assert rising_channels(Lut3D(table)) == (True, True, True)
     table[2, 3, 1, 1] = table[2, 2, 1, 1] - 1e-4  # green falls once
     assert rising_channels(Lut3D(table)) == (True, False, True)

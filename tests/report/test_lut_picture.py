@@ -156,7 +156,7 @@ def test_the_verdict_and_what_fails_stand_out_in_colour():
         assert holds(picture, BAD, measures) != good
 
 
-@pytest.mark.parametrize("title", ["", "$x_1$ $\\frac", "\u8272\u8abf.cube", "a\nb", "x" * 300, "%s {0}"])
+@pytest.mark.parametrize("title", ["", "$\\frac$", "\u8272\u8abf.cube", "a\nb", "x" * 300, "%s {0}"])
 def test_any_name_can_stand_above(title):
     picture = draw_lut(CAST, inspect(CAST), title)
     # Long names end before the verdict.

@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand
 
 from lutkit import __version__
+from lutkit.cli.ab_hist import ab_hist
+from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.lut.app import lut_app
 from lutkit.cli.synth import synth
@@ -48,6 +50,8 @@ _EXTRA = {"allow_extra_args": True}
 app.command(cls=_Command, context_settings=_EXTRA)(synth)
 app.command(cls=_Command, context_settings=_EXTRA)(verify)
 app.command(cls=_Command)(apply)
+app.command(cls=_Command, context_settings=_EXTRA)(ab_hist)
+app.command(cls=_Command, context_settings=_EXTRA)(ab_weights)
 app.add_typer(lut_app, name="lut")
 
 

@@ -1,6 +1,8 @@
 """What every command checks of its arguments. Imports little: `--help` loads it."""
 
-from lutkit.errors import LutkitError
+from pathlib import Path
+
+from lutkit.errors import LutkitError, ManifestError
 
 
 def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
@@ -8,3 +10,22 @@ def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
     if extra:
         found = f"{len(extra) + allowed} names where {expected} is expected"
         raise LutkitError(found, remedy="put a pattern in quotes")
+
+
+def parse_shares(text: str, option: str, of: str, example: str) -> tuple[tuple[str, float], ...]:
+    """`train=0.9,val=0.1` as names and shares; `option` gave it, of splits say."""
+    shares: list[tuple[str, float]] = []
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            shares.append((name.strip(), float(share)))
+        except ValueError:
+            what = f"{part!r} is no share of a {of}"
+            raise ManifestError(what, where=option, remedy=f"write {example}") from None
+    return tuple(shares)
+
+
+def require_vacant(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write over a file unless that was asked for."""
+    if path.exists() and not overwrite:
+        raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another name")

@@ -87,7 +87,7 @@ def synth(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the summary as JSON.")] = False,
 ) -> None:
     from lutkit.cli import synth_screen
-    from lutkit.cli.arguments import require_no_more
+    from lutkit.cli.arguments import parse_shares, require_no_more
     from lutkit.io.manifest import read_manifest
     from lutkit.io.shipped import shipped_folder
 
@@ -101,8 +101,8 @@ def synth(  # noqa: D103  (its help text is set below)
         "quality": quality,
         "store": store,
         "crop": crop,
-        "splits": None if splits is None else parse_shares(splits, "--splits", "train=0.9,val=0.1"),
-        "kinds": None if kinds is None else parse_shares(kinds, "--kinds", "distort=0.5,enhance=0.5"),
+        "splits": None if splits is None else parse_shares(splits, "--splits", "split", "train=0.9,val=0.1"),
+        "kinds": None if kinds is None else parse_shares(kinds, "--kinds", "kind", "distort=0.5,enhance=0.5"),
         "images.source": images if images in (None, "", "sample") else str(Path.cwd() / images),
         "images.field": field,
         "looks.path": None if looks is None else str(looks.absolute()),
@@ -138,21 +138,6 @@ def with_options(manifest: "Manifest", options: dict[str, object]) -> "Manifest"
         raise _as_option(error, options) from None
     _require_effects(asked, options)
     return asked
-
-
-def parse_shares(text: str, option: str, example: str) -> tuple[tuple[str, float], ...]:
-    """`train=0.9,val=0.1` as names and shares; `option` is a plural, as in `--splits`."""
-    from lutkit.errors import ManifestError
-
-    shares: list[tuple[str, float]] = []
-    for part in text.split(","):
-        name, _, share = part.partition("=")
-        try:
-            shares.append((name.strip(), float(share)))
-        except ValueError:
-            what = f"{part!r} is no share of a {option[2:-1]}"
-            raise ManifestError(what, where=option, remedy=f"write {example}") from None
-    return tuple(shares)
 
 
 def _as_option(error: "ManifestError", options: dict[str, object]) -> "ManifestError":

@@ -1,0 +1,105 @@
+"""`lutkit ab-weights`: from an ab histogram to class-rebalancing weights."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.ab.weights import AbWeights
+
+HELP = """Turn an ab histogram into the class-rebalancing weights of colorization.
+
+The histogram is folded into the bins of a grid, smoothed over the plane, and
+weighed: w = 1 / ((1 - mix) smoothed + mix / Q), scaled so that its expectation
+under the smoothed prior is 1. Rare colours weigh more. FILE holds bins,
+counts, prior, smoothed, weights and how they were made; numpy.load and
+lutkit.nn.ab read it.
+
+\b
+Grids:
+  10         rounded to the nearest 10: the 261 bins that sRGB reaches
+  zhang313   the 313 published ones, 52 of which no sRGB colour falls into
+  16         224 cells of 16 units in the disc of radius 128
+
+\b
+Examples:
+  lutkit ab-weights
+      data/ab/counts.npz to data/ab/weights.npz
+  lutkit ab-weights counts.npz -o weights.npz --plot weights.png
+      with a picture of the histogram and the weights
+  lutkit ab-weights counts.npz --grid zhang313 -o weights.npz --npy DIR
+      with pts_in_hull.npy and prior_probs.npy for existing trainers
+"""
+
+
+def ab_weights(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
+    counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="What ab-hist wrote.")] = Path(
+        "data/ab/counts.npz"
+    ),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The weights.")] = Path(
+        "data/ab/weights.npz"
+    ),
+    grid: Annotated[str, typer.Option(help="10, zhang313 or 16.")] = "10",
+    sigma: Annotated[float, typer.Option(help="Of the smoothing, in units of ab.")] = 5.0,
+    mix: Annotated[float, typer.Option(help="Share of the uniform distribution, 0..1.")] = 0.5,
+    observed: Annotated[bool, typer.Option("--observed", help="Drop bins that never occur.")] = False,
+    npy: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also pts_in_hull.npy and prior_probs.npy.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also a picture.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    from lutkit.ab.grid import ab_grid
+    from lutkit.ab.weights import ab_weights as weigh
+    from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.io.ab_files import read_counts, write_npy, write_weights
+
+    require_no_more(context.args, 1, "one file of counts")
+    extra = [] if npy is None else [npy / "pts_in_hull.npy", npy / "prior_probs.npy"]
+    for path in (out, *extra, *([] if plot is None else [plot])):
+        require_vacant(path, overwrite=overwrite)
+    weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_weights(out, weights)
+    if npy is not None:
+        write_npy(npy, weights)
+    if plot is not None:
+        from lutkit.report.ab_picture import write_ab_picture
+
+        write_ab_picture(plot, weights)
+    _show(weights, out, as_json=as_json)
+
+
+ab_weights.__doc__ = HELP
+
+
+def _show(weights: "AbWeights", out: Path, *, as_json: bool) -> None:
+    import json
+
+    from lutkit.cli.console import PlainConsole
+
+    least, most = int(weights.weights.argmin()), int(weights.weights.argmax())
+    summary = {
+        "file": str(out),
+        "grid": weights.grid.name,
+        "bins": len(weights.weights),
+        "without_pixels": int((weights.counts == 0).sum()),
+        "pixels": int(weights.counts.sum()),
+        "least": {"weight": float(weights.weights[least]), "ab": weights.grid.bins[least].tolist()},
+        "most": {"weight": float(weights.weights[most]), "ab": weights.grid.bins[most].tolist()},
+    }
+    console = PlainConsole()
+    if as_json:
+        console.out(json.dumps(summary))
+        return
+    console.print(
+        f"{out}: {summary['bins']} bins of grid {weights.grid.name}, {summary['without_pixels']} of them"
+        f" without a pixel, from {summary['pixels']:,} pixels.",
+        soft_wrap=True,
+    )
+    for name, number in (("least", least), ("most", most)):
+        a, b = weights.grid.bins[number]
+        console.print(f"{name:>5}: {weights.weights[number]:.4g} at a {a:.0f}, b {b:.0f}")

@@ -1,0 +1,113 @@
+"""The colours of many photographs, counted by many workers.
+
+A worker adds to counts of its own, which lie in a file of a scratch folder; at the end they are summed. Sums
+of integers do not depend on who counted what.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.errors import ImageError
+from lutkit.io.images import decoded_box, read_photo
+from lutkit.io.photo_list import PhotoList, read_bytes
+from lutkit.io.resize import center_box, resize_crop
+from lutkit.measure.counts import COLORS, Counts, count_colors, empty_counts
+from lutkit.pipeline.engine import Engine
+from lutkit.pipeline.records import Reject
+from lutkit.pipeline.usable import none_usable
+
+_PHOTOS_A_TASK = 64
+_WHOLE = 1 << 30  # larger than any photo's side: it is decoded at its full size
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What came of some photographs: how many there were, and which could not be used."""
+
+    photos: int
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    photos: PhotoList
+    size_px: int | None
+    scratch: Path
+
+
+@dataclass(frozen=True)
+class _Task:
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"photos {self.start}..{self.stop - 1}"
+
+
+def count_photos(
+    photos: PhotoList, size_px: int | None, engine: Engine, on_counted: Callable[[Counted], None]
+) -> tuple[Counts, tuple[Reject, ...]]:
+    """Count the colours of every pixel.
+
+    Args:
+        photos: what to count.
+        size_px: count squares of this side, cut from the centre and resized as `lutkit synth` does; every
+            pixel of the photographs where None.
+        engine: what runs the work.
+        on_counted: called as photographs are done, in any order.
+    Returns:
+        (2^24,) int64 counts, the same for any number of workers; and what could not be used, by path.
+    Raises:
+        SourceError: not one photograph can be used.
+    """
+    rejects: list[Reject] = []
+    with tempfile.TemporaryDirectory(prefix="lutkit-") as scratch:
+        job = _Job(photos, size_px, Path(scratch))
+        tasks = _tasks(len(photos.photos))
+        with closing(engine.run(_count, job, tasks)) as results:
+            for counted in results:
+                rejects += counted.rejects
+                on_counted(counted)
+        if len(rejects) == len(photos.photos):
+            raise none_usable(photos, (reject.reason for reject in rejects))
+        counts = empty_counts()
+        for path in Path(scratch).iterdir():
+            counts += np.memmap(path, np.int64, "r", shape=(COLORS,))
+    return counts, tuple(sorted(rejects, key=lambda reject: reject.path))
+
+
+def _tasks(photos: int) -> Iterator[_Task]:
+    for start in range(0, photos, _PHOTOS_A_TASK):
+        yield _Task(start, min(start + _PHOTOS_A_TASK, photos))
+
+
+def _count(job: _Job, task: _Task) -> Counted:
+    path = job.scratch / f"{os.getpid()}.counts"
+    # A file of zeros takes no room until something is written; pages come and go as memory allows.
+    counts = np.memmap(path, np.int64, "r+" if path.exists() else "w+", shape=(COLORS,)).view(np.ndarray)
+    rejects: list[Reject] = []
+    for ref in job.photos.photos[task.start : task.stop]:
+        try:
+            data = read_bytes(job.photos.root, ref)
+            if job.size_px is None:
+                pixels = read_photo(data, at_least_px=_WHOLE, smallest_px=1).pixels
+            else:
+                pixels = _square(data, job.size_px)
+        except ImageError as error:
+            rejects.append(Reject(ref.path, error.what))
+            continue
+        count_colors(pixels, counts)
+    return Counted(task.stop - task.start, tuple(rejects))
+
+
+def _square(data: bytes, size_px: int) -> npt.NDArray[np.uint8]:
+    """The same pixels that `lutkit synth` makes its targets of."""
+    photo = read_photo(data, at_least_px=size_px, smallest_px=-(-size_px // 2))
+    return resize_crop(photo.pixels, decoded_box(photo, center_box(photo.width, photo.height)), size_px)

@@ -1,0 +1,94 @@
+"""A picture of an ab histogram and the weights made of it: which colours are common, and which count."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lutkit.ab.weights import AbWeights
+from lutkit.color.lab import lab_to_srgb
+from lutkit.io.atomic import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LIGHTNESS = 60.0  # at which most bins lie nearest to sRGB's gamut
+_FLOOR = 1e-7  # shares below it are drawn as the least
+
+
+def write_ab_picture(path: Path, weights: AbWeights) -> None:
+    """Draw the histogram in the bins' own colours, then prior, smoothed prior and weights, as one PNG.
+
+    Raises:
+        OSError: from the system.
+    """
+    figure = Figure(figsize=(12, 10.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    pixels = int(weights.counts.sum())
+    figure.suptitle(f"{pixels:,} pixels in the {len(weights.weights)} bins of grid {weights.grid.name}")
+    axes = figure.subplots(2, 2)
+    _draw_colours(axes[0, 0], weights)
+    shares = LogNorm(_FLOOR, max(float(weights.prior.max()), 10 * _FLOOR))
+    _draw_values(axes[0, 1], weights, weights.prior, shares, "prior (share of pixels)")
+    title = f"smoothed (sigma {weights.sigma:g})"
+    _draw_values(axes[1, 0], weights, weights.smoothed, shares, title)
+    span = Normalize(0, float(weights.weights.max()))
+    _draw_values(axes[1, 1], weights, weights.weights, span, f"weight (mix {weights.mix:g})")
+    with whole_file(path) as file:
+        figure.savefig(file, format="png")
+
+
+def _draw_colours(axes: "Axes", weights: AbWeights) -> None:
+    """A square a bin, in its own colour, whose side grows with the logarithm of its pixels."""
+    bins, side = weights.grid.bins, _side(weights)
+    most = np.log1p(weights.counts.max())
+    sides = side * np.log1p(weights.counts) / most
+    lab = np.column_stack([np.full(len(bins), _LIGHTNESS), bins.astype(np.float64)])
+    colors = np.clip(lab_to_srgb(lab), 0, 1)
+    _add_squares(axes, bins, np.full(len(bins), side), np.full((len(bins), 3), 0.93))
+    _add_squares(axes, bins, sides, colors)
+    _finish(axes, "histogram (a larger square: more pixels, logarithmic)")
+
+
+def _draw_values(
+    axes: "Axes", weights: AbWeights, values: npt.NDArray[np.float64], norm: Normalize, title: str
+) -> None:
+    scale = ScalarMappable(norm, "viridis")
+    shown = np.maximum(values, norm.vmin or 0)
+    bins = weights.grid.bins
+    _add_squares(axes, bins, np.full(len(bins), _side(weights)), scale.to_rgba(shown)[:, :3])
+    assert axes.figure is not None
+    axes.figure.colorbar(scale, ax=axes, shrink=0.8)
+    _finish(axes, title)
+
+
+def _add_squares(
+    axes: "Axes",
+    bins: npt.NDArray[np.float32],
+    sides: npt.NDArray[np.float64],
+    colors: npt.NDArray[np.float64],
+) -> None:
+    # b to the right and a upwards would hide that a is green to red: a runs right, b up, as in CIELAB.
+    squares = [
+        Rectangle((float(a) - side / 2, float(b) - side / 2), side, side)
+        for (a, b), side in zip(bins, sides.tolist(), strict=True)
+    ]
+    axes.add_collection(PatchCollection(squares, facecolors=colors.tolist(), edgecolors="none"))
+
+
+def _finish(axes: "Axes", title: str) -> None:
+    axes.set(title=title, xlabel="a  (green to red)", ylabel="b  (blue to yellow)", aspect="equal")
+    axes.autoscale_view()
+    axes.axhline(0, color="0.6", linewidth=0.6)
+    axes.axvline(0, color="0.6", linewidth=0.6)
+
+
+def _side(weights: AbWeights) -> float:
+    return 15.0 if weights.grid.name == "16" else 9.4

@@ -1,0 +1,102 @@
+"""`lutkit ab-hist` and `lutkit ab-weights`: files, sums, pictures, and mistakes in one line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lutkit
+from lutkit.ab.grid import ab_grid
+from lutkit.io.ab_files import read_counts, read_weights
+from lutkit.measure.counts import count_colors, empty_counts, summarize
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def counts(lutkit_, photos, tmp_path):
+    assert lutkit_("ab-hist", photos, "-o", tmp_path / "counts.npz").code == 0
+    return tmp_path / "counts.npz"
+
+
+def fine(path):
+    with np.load(path) as file:
+        return file["counts"]
+
+
+def test_a_folder_is_counted_and_kept(lutkit_, photos, counts):
+    pixels = 0
+    for path in files(photos):
+        with Image.open(path) as image:
+            pixels += image.width * image.height
+    assert fine(counts).sum() == pixels
+    before = counts.read_bytes()
+    again = lutkit_("ab-hist", photos, "-o", counts)
+    assert (again.code, again.err) == (
+        2,
+        f"lutkit: {counts}: exists already; give --overwrite or another name\n",
+    )
+    shown = lutkit_("ab-hist", photos, "-o", counts, "--overwrite", "--json")
+    assert json.loads(shown.out)["pixels"] == pixels
+    assert counts.read_bytes() == before
+
+
+def test_counts_add(lutkit_, photos, counts, tmp_path):
+    one = files(photos)[0]
+    assert lutkit_("ab-hist", one, "-o", tmp_path / "one.npz").code == 0
+    both = lutkit_("ab-hist", "--merge", counts, "--merge", tmp_path / "one.npz", "-o", tmp_path / "both.npz")
+    assert both.code == 0
+    np.testing.assert_array_equal(fine(tmp_path / "both.npz"), fine(counts) + fine(tmp_path / "one.npz"))
+
+
+def test_of_a_dataset_the_targets_are_counted_and_bare_commands_chain(lutkit_, photos):
+    assert lutkit_("synth", "--n", 20, "--images", photos, "--size", 16, "--codec", "png", "-q").code == 0
+    assert lutkit_("ab-hist").code == 0
+    assert lutkit_("ab-weights").code == 0
+    expected = empty_counts()
+    for _, target, _ in lutkit.pairs("data/pairs"):
+        count_colors(target, expected)
+    np.testing.assert_array_equal(read_counts(Path("data/ab/counts.npz")), summarize(expected).ab)
+    weights = read_weights(Path("data/ab/weights.npz"))
+    np.testing.assert_array_equal(weights.grid.bins, ab_grid("10").bins)
+
+
+def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
+    places = ["-o", tmp_path / "w.npz", "--plot", tmp_path / "w.png", "--npy", tmp_path / "npy"]
+    done = lutkit_("ab-weights", counts, "--grid", "zhang313", *places, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["bins"] == 313
+    assert np.load(tmp_path / "npy/prior_probs.npy").sum() == pytest.approx(1)
+    picture = np.asarray(Image.open(tmp_path / "w.png").convert("RGB"))
+    assert picture.shape[0] > 800
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ab-hist", "absent"], "absent: no such file or folder; name a folder"),
+        (["ab-hist", "a", "--merge", "b"], "a source and --merge; give one of them"),
+        (["ab-hist", "--merge", "absent.npz"], "absent.npz: no such file; name a counts file"),
+        (["ab-weights", "absent.npz"], "absent.npz: no such file; name a counts file"),
+        (["ab-weights", "{counts}", "--grid", "313"], "no ab grid '313'; choose 10, zhang313, 16"),
+        (["ab-weights", "{counts}", "--mix", "2"], "mix is a share, 0..1, not 2"),
+        (
+            ["ab-weights", "{counts}", "--sigma", "0", "--mix", "0"],
+            "have no mass: their weight would be infinite",
+        ),
+        (["ab-weights", "{zero}"], "counts: no pixels were counted: nothing to weigh"),
+    ],
+)
+def test_mistakes_are_one_line(lutkit_, counts, tmp_path, arguments, said):
+    np.savez(tmp_path / "zero.npz", counts=np.zeros((256, 256), np.int64), pixels=np.array(0))
+    places = {"counts": counts, "zero": tmp_path / "zero.npz"}
+    done = lutkit_(*(argument.format(**places) for argument in arguments), "-o", tmp_path / "o" / "x.npz")
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "o").exists()

@@ -1,0 +1,103 @@
+"""`counts.npz` and `weights.npz`: what numpy alone reads out of them, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lutkit.ab.grid import GRID_NAMES, ab_grid
+from lutkit.ab.weights import ab_weights
+from lutkit.errors import SourceError
+from lutkit.io.ab_files import read_counts, read_weights, write_counts, write_npy, write_weights
+
+
+def fine():
+    counts = np.zeros((256, 256), np.int64)
+    counts[100:170, 110:200] = np.random.default_rng(0).integers(0, 2**40, (70, 90))
+    return counts
+
+
+def test_counts_come_back_and_are_plain_numpy(tmp_path):
+    write_counts(tmp_path / "c.npz", fine())
+    np.testing.assert_array_equal(read_counts(tmp_path / "c.npz"), fine())
+    with np.load(tmp_path / "c.npz", allow_pickle=False) as file:
+        assert sorted(file.files) == ["counts", "pixels"]
+        assert file["counts"].dtype == np.int64
+        assert file["pixels"] == fine().sum()
+
+
+@pytest.mark.parametrize("name", GRID_NAMES)
+@pytest.mark.parametrize("observed", [False, True])
+def test_weights_come_back_and_are_plain_numpy(tmp_path, name, observed):
+    made = ab_weights(fine(), ab_grid(name), 4.0, 0.25, observed=observed)
+    write_weights(tmp_path / "w.npz", made)
+    back = read_weights(tmp_path / "w.npz")
+    assert (back.grid.name, back.sigma, back.mix) == (name, 4.0, 0.25)
+    for one, other in ((back.grid.bins, made.grid.bins), (back.grid.fine, made.grid.fine),
+                       (back.weights, made.weights), (back.counts, made.counts)):  # fmt: skip
+        np.testing.assert_array_equal(one, other)
+    with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
+        assert file["bins"].dtype == np.float32
+        assert file["bins"].shape == (len(made.weights), 2)
+        assert (file["smoothed"] * file["weights"]).sum() == pytest.approx(1)
+        assert file["prior"].sum() == pytest.approx(1)
+        meta = json.loads(str(file["meta"]))
+    assert {"grid": name, "sigma": 4.0, "mix": 0.25, "observed": observed}.items() <= meta.items()
+    assert "D65" in meta["lab"]
+
+
+def test_the_same_contents_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_counts(tmp_path / name, fine())
+        write_weights(tmp_path / f"{name}w", ab_weights(fine(), ab_grid("10")))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "aw").read_bytes() == (tmp_path / "bw").read_bytes()
+
+
+def test_the_files_of_other_trainers(tmp_path):
+    made = ab_weights(fine(), ab_grid("zhang313"))
+    write_npy(tmp_path / "npy", made)
+    centres, prior = (np.load(tmp_path / "npy" / name) for name in ("pts_in_hull.npy", "prior_probs.npy"))
+    assert centres.shape == (313, 2)
+    assert centres.dtype == np.int64
+    assert centres[0].tolist() == [-90, 50]
+    np.testing.assert_array_equal(prior, made.prior)
+
+
+def other_files(tmp_path):
+    write_weights(tmp_path / "weights", ab_weights(fine(), ab_grid("10")))
+    (tmp_path / "text").write_text("counts")
+    (tmp_path / "empty").write_bytes(b"")
+    np.save(tmp_path / "array.npy", fine())
+    np.savez(tmp_path / "sum.npz", counts=fine(), pixels=np.array(7))
+    np.savez(tmp_path / "shape.npz", counts=fine()[:9], pixels=fine()[:9].sum())
+    whole = (tmp_path / "weights").read_bytes()
+    (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
+    np.savez(tmp_path / "pickled.npz", counts=np.array([{}], object), pixels=np.array(0))
+    return ["weights", "text", "empty", "array.npy", "sum.npz", "shape.npz", "half", "pickled.npz", "absent"]
+
+
+def test_other_files_are_refused_in_one_line(tmp_path):
+    for name in other_files(tmp_path):
+        with pytest.raises(SourceError) as refused:
+            read_counts(tmp_path / name)
+        assert str(refused.value).startswith(str(tmp_path / name))
+        assert "\n" not in str(refused.value)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    write_weights(tmp_path / "w.npz", ab_weights(fine(), ab_grid("10")))
+    with np.load(tmp_path / "w.npz") as file:
+        whole = dict(file)
+    broken = [
+        {"weights": whole["weights"][:-1]},
+        {"bins": whole["bins"][::-1]},
+        {"bins": whole["bins"] + 1},
+        {"meta": np.array("not JSON")},
+        {"meta": np.array('{"grid": "11"}')},
+        {"meta": np.array('["grid"]')},
+    ]
+    for number, change in enumerate(broken):
+        np.savez(tmp_path / f"{number}.npz", **{**whole, **change})
+        with pytest.raises(SourceError, match=r"do not fit each other|not a weights file"):
+            read_weights(tmp_path / f"{number}.npz")

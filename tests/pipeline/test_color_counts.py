@@ -1,0 +1,69 @@
+"""Counting photographs: the same for any number of workers, and what trainers see where a size is given."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from small_datasets import InProcess, make_photos, manifest_of
+
+from lutkit.errors import SourceError
+from lutkit.io.sources import list_photos
+from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.pipeline.color_counts import count_photos
+from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.sample import prepare_target
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = make_photos(tmp_path_factory.mktemp("counted") / "in")
+    (folder / "bad.jpg").write_bytes(b"text")
+    return folder
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def counted(source, size_px=None, engine=None):
+    done = []
+    counts, rejects = count_photos(list_photos(str(source)), size_px, engine or InProcess(), done.append)
+    return counts, rejects, sum(part.photos for part in done)
+
+
+def test_every_pixel_is_counted_as_pillow_decodes_it(photos):
+    expected = empty_counts()
+    for path in files(photos):
+        if path.name != "bad.jpg":
+            count_colors(np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB")), expected)
+    counts, rejects, done = counted(photos)
+    np.testing.assert_array_equal(counts, expected)
+    assert [(reject.path, reject.reason) for reject in rejects] == [("bad.jpg", "not an image")]
+    assert done == len(files(photos))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_gives_the_same(photos, workers, monkeypatch):
+    monkeypatch.setattr("lutkit.pipeline.color_counts._PHOTOS_A_TASK", 4)
+    there = counted(photos)[0]
+    np.testing.assert_array_equal(counted(photos, engine=LocalEngine(workers))[0], there)
+
+
+def test_a_size_counts_what_synth_makes_targets_of(photos):
+    expected = empty_counts()
+    manifest = manifest_of(photos, size_px=48)
+    for path in files(photos):
+        if path.name != "bad.jpg":
+            count_colors(prepare_target(path.read_bytes(), path.name, manifest, 0).pixels, expected)
+    np.testing.assert_array_equal(counted(photos, 48)[0], expected)
+
+
+def test_no_scratch_is_left(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    counted(photos)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    with pytest.raises(SourceError, match="none of the 1 photographs can be used: 1 x not an image"):
+        counted(tmp_path)

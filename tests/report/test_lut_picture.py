@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from lutkit.color.lab import srgb_to_lab
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.errors import LutkitError
 from lutkit.lut.apply import apply
@@ -133,6 +134,8 @@ def test_every_natural_colour_stands_left_of_what_it_becomes():
     np.testing.assert_allclose(np.sort(shown, axis=0), np.sort(PALETTE_SRGB, axis=0))
     rows = np.reshape(shown, (4, 16, 3)).mean(axis=(1, 2))
     assert (np.diff(rows) > 0).all()
+    lab = srgb_to_lab(np.reshape(shown, (4, 16, 3)))
+    assert (np.diff(np.arctan2(lab[..., 2], lab[..., 1]), axis=1) >= 0).all()
 
 
 @pytest.mark.parametrize("lut", [CAST, TURNED, LutChain((CAST, TURNED)), Lut3D.identity(2)])

@@ -128,7 +128,8 @@ def _write(path: Path, members: dict[str, npt.NDArray[Any]]) -> None:
 
 def _read(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArray[Any]]:
     try:
-        file = np.load(path, allow_pickle=False)
+        # Of a file that it cannot read, numpy leaves open what it opened itself.
+        file = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
         if isinstance(file, np.lib.npyio.NpzFile):
             with file:
                 if set(names) <= set(file.files):

@@ -135,16 +135,15 @@ def _range_stage(operator: Ocio, reach: Ends) -> Lut1D | None:
         return None
     low, high = np.array(reach)
     gain, offset = 1.0, 0.0
-    if operator.hasMinInValue() and operator.hasMaxInValue():
+    if operator.hasMinInValue() and operator.hasMaxInValue():  # else it only clamps
         span = operator.getMaxInValue() - operator.getMinInValue()
         gain = (operator.getMaxOutValue() - operator.getMinOutValue()) / span
+        offset = operator.getMinOutValue() - gain * operator.getMinInValue()
     if operator.hasMinInValue():
         low = np.full(3, operator.getMinInValue())
         high = np.maximum(high, low + 1)
-        offset = operator.getMinOutValue() - gain * operator.getMinInValue()
     if operator.hasMaxInValue():
         high = np.full(3, operator.getMaxInValue())
-        offset = operator.getMaxOutValue() - gain * operator.getMaxInValue()
     low = np.where(low < high, low, high - 1)
     table = np.stack([gain * low + offset, gain * high + offset])
     return Lut1D(table.astype(np.float32), _rgb(low), _rgb(high))

@@ -5,11 +5,20 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import lutkit
 from lutkit.errors import LutFormatError, SourceError
-from lutkit.io.luts import lut_library, luts_by_sha256, read_library, read_lut, write_lut
-from lutkit.lut.model import Lut1D, Lut3D
+from lutkit.io.luts import (
+    SUFFIXES,
+    WRITTEN_SUFFIXES,
+    lut_library,
+    luts_by_sha256,
+    read_library,
+    read_lut,
+    write_lut,
+)
+from lutkit.lut.model import Lut1D, Lut3D, lut_stages
 
 CURVE = Lut1D(np.array([[0, 0.1, 0.2], [1, 0.9, 0.8]]), title="Curve")
 CUBE = Lut3D(np.arange(24).reshape(2, 2, 2, 3) / 24)
@@ -22,15 +31,45 @@ def test_the_suffix_says_the_format_in_any_case(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("look.cub", "'.cub'"), ("look", "no suffix"), (".cube", "no suffix")]
+    ("name", "found"),
+    [
+        ("look.cubes", "'.cubes'"),
+        ("look", "no suffix"),
+        (".cube", "no suffix"),
+        ("screen.icc", "an ICC profile maps a device's colours to CIE XYZ"),
+    ],
 )
 def test_an_unknown_suffix_is_refused_with_the_known_ones(name, found, tmp_path):
-    for attempt in (lambda path: read_lut(path), lambda path: write_lut(CURVE, path)):
+    for attempt, known in (
+        (lambda path: read_lut(path), SUFFIXES),
+        (lambda path: write_lut(CURVE, path), WRITTEN_SUFFIXES),
+    ):
         with pytest.raises(LutFormatError) as caught:
             attempt(tmp_path / name)
         assert found in str(caught.value)
-        assert str(caught.value).endswith("; known are .cube")
+        assert str(caught.value).endswith(f"; known are {', '.join(known)}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_only_read_is_not_written(tmp_path):
+    with pytest.raises(LutFormatError, match=r"look.cdl: no .cdl file can be written; known are .cube, .png"):
+        write_lut(CURVE, tmp_path / "look.cdl")
+
+
+def test_every_suffix_reaches_its_format(tmp_path):
+    cube = Lut3D.identity(4)
+    for suffix in WRITTEN_SUFFIXES:
+        lut = Lut1D.identity(5) if suffix == ".spi1d" else cube
+        path = tmp_path / f"look{suffix.upper()}"
+        write_lut(lut, path)
+        last = lut_stages(read_lut(path))[-1]
+        assert last.table.shape == lut.table.shape
+        assert np.abs(last.table - lut.table).max() < 2e-4
+    assert set(WRITTEN_SUFFIXES) < set(SUFFIXES)
+    write_lut(cube, tmp_path / "deep.png")
+    write_lut(cube, tmp_path / "flat.png", bits=8)
+    depths = [(tmp_path / name).read_bytes()[24] for name in ("deep.png", "flat.png")]
+    assert depths == [16, 8]
 
 
 def _library(folder):
@@ -41,6 +80,9 @@ def _library(folder):
     write_lut(CUBE, folder / "a b.cube")
     (folder / "._b.cube").write_bytes(b"\0\5\26\7binary")
     (folder / "SOURCES.md").write_text("words")
+    # Neither the picture of a look nor what other programs make of it is a look of the library.
+    Image.new("RGB", (9, 7)).save(folder / "before-and-after.png")
+    (folder / "b.clf").write_text("no XML")
     return folder
 
 

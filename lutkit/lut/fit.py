@@ -38,7 +38,7 @@ _COARSEST = 5
 # A pixel that misses by this many times the usual, and this many 8-bit codes, counts for a quarter; beyond,
 # soon for nothing. Coarse lattices miss more all over. 1.4826: from the median of normal errors to their
 # deviation.
-_UNUSUAL = 4.0 * 1.4826
+_UNUSUAL = 3.0 * 1.4826
 _UNUSUAL_CODES, _UNUSUAL_CODES_COARSE = 5.0, 64.0
 _ROUNDS = 2
 

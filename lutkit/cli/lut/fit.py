@@ -1,0 +1,91 @@
+"""`lutkit lut fit`: a LUT learned from two photos."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.lut.fit import Fit
+
+HELP = """Learn the LUT that makes one photo of another.
+
+BEFORE and AFTER show the same scene pixel by pixel: a photo, and what an app, a
+preset or a colourist made of it. They may be small: what is learned is a smooth
+LUT for photos of any size. What is not sRGB is converted first, and pixels that
+are not opaque are left out.
+
+An eighth of the pixels, in blocks, is held out to measure by; then the LUT is
+learned from all. A few percent of pixels may be misaligned or retouched. Where
+the photo has no colours, the LUT goes on smoothly and ends in the identity: a
+photo with many colours gives a better LUT.
+
+\b
+Examples:
+  lutkit lut fit before.jpg after.jpg -o look.cube
+  lutkit lut fit before.tif after.tif -o look.cube --size 65 --monotone
+  lutkit apply holiday/ --lut look.cube -o graded/
+      then, the look on other photos
+"""
+
+# Beyond this no single LUT made one of the other: a local change, or photos that are not aligned.
+_MANY_MISFITS = 0.1
+
+
+def fit(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The photo as it was.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="What became of it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
+    size: Annotated[int, typer.Option(help="Lattice points an axis, 2 to 65.")] = 33,
+    monotone: Annotated[
+        bool, typer.Option("--monotone", help="No channel may fall while the same channel of a colour rises.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+) -> None:
+    from dataclasses import replace
+
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.cli.lut.targets import require_free
+    from lutkit.io.luts import WRITTEN_SUFFIXES, require_suffix, write_lut
+    from lutkit.lut.fit import fit as fit_pixels
+    from lutkit.pipeline.photo_pair import read_pair
+
+    require_no_more(context.args, 2, "BEFORE and AFTER")
+    require_suffix(out, WRITTEN_SUFFIXES)
+    require_free(out, overwrite=overwrite)
+    found = fit_pixels(*read_pair(before, after), size, monotone=monotone)
+    remark = f"learned from two photos; delta E 2000 on held-out pixels: {found.mean_delta_e:.2f} on average"
+    write_lut(replace(found.lut, comments=(remark,)), out)
+    _show(out, found, as_json=as_json)
+
+
+fit.__doc__ = HELP
+
+
+def _show(out: Path, found: "Fit", *, as_json: bool) -> None:
+    import json
+
+    from lutkit.cli.console import PlainConsole
+
+    console = PlainConsole()
+    measures = {name: value for name, value in vars(found).items() if name != "lut"}
+    if as_json:
+        console.out(json.dumps({"file": str(out), "size": found.lut.sizes[0], **measures}))
+        return
+    size = found.lut.sizes[0]
+    console.print(f"{out}: {size}^3, learned from {found.pixels:,} pixels.", soft_wrap=True)
+    console.print(
+        f"On {found.held_out:,} held-out pixels: delta E 2000 {found.mean_delta_e:.2f} on average, "
+        f"{found.p95_delta_e:.2f} or less on 95%.",
+        soft_wrap=True,
+    )
+    console.print(
+        f"The photo's colours reach {found.reached_share:.1%} of the lattice; "
+        f"{found.misfit_share:.1%} of its pixels do not fit and hardly counted.",
+        soft_wrap=True,
+    )
+    if found.misfit_share > _MANY_MISFITS:
+        why = "The photos are not aligned, or more than one LUT made AFTER of BEFORE."
+        console.print(why, soft_wrap=True)

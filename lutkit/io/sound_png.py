@@ -8,14 +8,14 @@ import zlib
 from typing import BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PART_BYTES = 1 << 20
+_PART_BYTES = 1 << 16
 
 
 def png_fault(file: BinaryIO) -> str:
     """What is wrong with a PNG file on the level of chunks.
 
     Args:
-        file: open at its beginning; at most a megabyte of it is held at a time.
+        file: open at its beginning; at most 64 KiB of it are held at a time.
     Returns:
         "truncated", "damaged: ...", or an empty string for a sound file.
     """

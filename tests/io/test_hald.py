@@ -173,7 +173,7 @@ def test_other_sizes_are_refused_on_the_word_of_the_header(width, height, suffix
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert str(caught.value).startswith(f"{path}: no Hald image is {width} x {height} pixels; it has 8, 27")
-    assert peak < 1_200_000  # a file of any size goes through a buffer of a megabyte
+    assert peak < 300_000
 
 
 def test_reading_takes_at_most_32_bytes_a_pixel(tmp_path):
@@ -183,7 +183,7 @@ def test_reading_takes_at_most_32_bytes_a_pixel(tmp_path):
     read_hald(tmp_path / "hald.png")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 32 * 512 * 512 + 1_200_000
+    assert peak < 32 * 512 * 512 + 300_000
 
 
 def _rgb(side=8, dtype=np.uint8):

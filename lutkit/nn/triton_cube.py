@@ -2,10 +2,9 @@
 
 Loaded when first used, and only where Triton is installed. Forward alone: gradients are `interpolation`'s.
 
-What bounds it is reading the table, so for uint8 results a point is read as one word of four half floats,
-less 0.5 to make the most of their digits: from 0 to 1 that is within 0.03 of a code. A table with values
-beyond -0.5..1.5, where half floats are too coarse, is read as float32; the card decides by itself, so that
-nothing waits for it.
+For uint8 results a point is read as one word of four half floats, less 0.5 to make the most of their digits:
+from 0 to 1 that is within 0.03 of a code. A table with values beyond -0.5..1.5, where half floats are too
+coarse, is read as float32; the card decides that by itself, so that nothing waits for it.
 """
 
 from collections.abc import Callable

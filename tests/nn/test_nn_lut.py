@@ -133,6 +133,13 @@ def test_the_identity_returns_codes_exactly(size):
     assert torch.equal(apply_curves(codes, table_of(Lut1D.identity(size))), codes)
 
 
+def test_values_halfway_between_codes_go_to_even():
+    codes = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, -1)
+    halved = torch.round(codes.double() / 2).byte()
+    for size in (2, 17, 33):
+        assert torch.equal(apply_lut(codes, table_of(Lut3D.identity(size)) / 2), halved)
+
+
 def test_greys_stay_grey():
     lut = random_cube((33, 33, 33))
     table = lut.table.copy()
@@ -405,32 +412,40 @@ check_kernel()
 """
 
 
-def check_kernel():
-    """The kernel by itself, on whatever device Triton runs; called in a process of its own."""
+def through_kernel(images, *luts):
     from lutkit.nn.lut import _Stage
     from lutkit.nn.triton_cube import tetrahedral
 
-    def run(images, lut):
-        pixels = to_tensor(images).flatten(2)
-        white = 255 if images.dtype == np.uint8 else 1
-        grid = _Stage("test", "tetrahedral", lut.domain_min, lut.domain_max).grid(lut.sizes, white)
-        target = torch.empty_like(pixels)
-        tetrahedral(pixels, table_of(lut).reshape(1, -1, 3), target, grid)
-        return np.moveaxis(target.numpy().reshape(len(images), 3, *images.shape[1:3]), 1, -1)
+    pixels = to_tensor(images).flatten(2)
+    low, high = luts[0].domain_min, luts[0].domain_max
+    white = 255 if images.dtype == np.uint8 else 1
+    grid = _Stage("test", "tetrahedral", low, high).grid(luts[0].sizes, white)
+    rows = torch.stack([table_of(lut).reshape(-1, 3) for lut in luts])
+    guarded = torch.full((rows.numel() + 400,), np.nan)  # whoever reads beside the table finds NaN
+    guarded[200:-200] = rows.flatten()
+    target = torch.empty_like(pixels)
+    tetrahedral(pixels, guarded[200:-200].reshape(rows.shape), target, grid)
+    return np.moveaxis(target.numpy().reshape(len(images), 3, *images.shape[1:3]), 1, -1)
 
+
+def check_kernel():
+    """The kernel by itself, on whatever device Triton runs; called in a process of its own."""
     floats, codes = pictures(shape=(2, 31, 29)), pictures(np.uint8, (2, 31, 29))
     for domain in DOMAINS:
-        lut = random_cube((9, 7, 5), domain)
-        assert off(run(floats, lut), apply(floats, lut)) < 1e-5
-        for scale in (1, 20):  # as half floats; as float32
-            scaled = Lut3D(lut.table * scale, lut.domain_min, lut.domain_max)
-            differences = run(codes, scaled).astype(int) - apply(codes, scaled)
-            assert np.abs(differences).max() <= 1
-            assert (differences != 0).mean() < 0.02
+        luts = [random_cube((9, 7, 5), domain, seed) for seed in range(2)]
+        for images in (floats, codes):
+            ours = through_kernel(images, *luts)
+            both = np.stack([apply(image, lut) for image, lut in zip(images, luts, strict=True)])
+            assert off(ours, both) <= (1 if images is codes else 1e-5)
+            assert np.array_equal(through_kernel(images, luts[0])[0], ours[0])
+        assert (ours != both).mean() < 0.02
     for size in (2, 17, 25, 33, 64, 65):
-        assert np.array_equal(run(codes, Lut3D.identity(size)), codes)
-    floats[1, 2, 3, 1] = np.nan
-    assert np.isnan(run(floats, lut)).sum() == 3
+        assert np.array_equal(through_kernel(codes, Lut3D.identity(size)), codes)
+    steep, middle = Lut3D(Lut3D.identity(2).table * 40 - 19.9923), codes // 25 + 122
+    # Read as half floats this would be off by two codes.
+    assert off(through_kernel(middle, steep), apply(middle, steep)) <= 1
+    floats[0, 0, 0], floats[1, 2, 3, 1] = 9, np.nan
+    assert np.isnan(through_kernel(floats, luts[0])).sum() == 3
 
 
 def test_the_kernel_in_the_interpreter():

@@ -5,28 +5,20 @@ quick.
 """
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from lutkit import __version__
 from lutkit.cli.ab_hist import ab_hist
 from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
+from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.lut.app import lut_app
 from lutkit.cli.synth import synth
 from lutkit.cli.verify import verify
 from lutkit.errors import LutkitError
 from lutkit.pipeline.stopping import Stopped
-
-
-class _Command(TyperCommand):
-    """A command whose usage line names DIR as DIR, where Typer may write {DIR}."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
-
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Colour training data: random, recorded colour damage on photographs.
+    help="""Colour training data, and LUTs.
 
 \b
   lutkit synth --n 1000
@@ -43,15 +35,16 @@ app = typer.Typer(
       make a dataset of your own photos: WebDataset shards of pairs
   lutkit verify DIR
       check every byte of it
+  lutkit ab-hist, lutkit ab-weights
+      count its colours, and weigh them for colorization
+  lutkit apply PHOTOS --lut look.cube --out DIR
+      grade photos of any depth
+  lutkit lut check look.cube
+      what a LUT does, and whether it can be undone
 """,
 )
-# Extra names are let through, for the command to say what is wrong with them in one line.
-_EXTRA = {"allow_extra_args": True}
-app.command(cls=_Command, context_settings=_EXTRA)(synth)
-app.command(cls=_Command, context_settings=_EXTRA)(verify)
-app.command(cls=_Command)(apply)
-app.command(cls=_Command, context_settings=_EXTRA)(ab_hist)
-app.command(cls=_Command, context_settings=_EXTRA)(ab_weights)
+for command in (synth, verify, apply, ab_hist, ab_weights):
+    app.command(cls=Command, context_settings=EXTRA)(command)
 app.add_typer(lut_app, name="lut")
 
 

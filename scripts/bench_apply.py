@@ -5,8 +5,8 @@ folder of photos, which are enlarged. Every tool is measured as a user starts it
 the tools alternate, and each one's best round counts. Tools that are not installed are left out.
 
 The floor, "decode and encode", is the same files with nothing between, three times: as Pillow opens and saves
-them; by the codecs that lutkit uses (simplejpeg decodes, Pillow encodes); and by simplejpeg alone, whose encoder
-takes a quicker, coarser cosine transform below quality 96.
+them; by the codecs that lutkit uses (simplejpeg decodes, Pillow encodes); and by simplejpeg alone, whose
+encoder takes a quicker, coarser cosine transform below quality 96.
 """
 
 import os

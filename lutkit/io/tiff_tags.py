@@ -171,7 +171,7 @@ def _ifd(data: bytes, start: int, layout: _Layout, depth: int) -> tuple[Tags, in
                 tags[tag] = field
             place += each
         return tags, struct.unpack_from(layout.order + wide, data, place)[0]
-    except struct.error:
+    except (struct.error, OverflowError):
         return tags, 0
 
 

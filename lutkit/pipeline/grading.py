@@ -109,7 +109,7 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
     if is_grey and not now_srgb and _stayed_grey(pixels):
         pixels = pixels[..., [0, 3]] if pixels.shape[2] == 4 else pixels[..., :1]
     icc = srgb_profile() if now_srgb else photo.icc
-    if photo.icc[16:20] == b"GRAY" and pixels.shape[2] >= 3 and not now_srgb:
+    if is_grey and photo.icc[16:20] == b"GRAY" and pixels.shape[2] >= 3 and not now_srgb:
         if grading.profile == "keep" and conversion_to_srgb(photo.icc, "L").note:
             raise ImageError(
                 "the LUT colours a photo whose ICC profile is grey", remedy="leave out --profile keep"

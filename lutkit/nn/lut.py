@@ -45,13 +45,13 @@ def apply_lut(
 
     Input is clamped to the domain; table values are not clamped. Integer results are clamped to the range of
     codes and rounded to nearest; float results are not clamped. A pixel with a NaN becomes NaN in all three
-    channels, and so does its gradient; infinities are clamped like any value outside the domain. On the
-    edge between two tetrahedra or cells the gradient is that of one side.
+    channels, and a gradient that comes through it makes NaN of some of the table's; infinities are clamped
+    like any value outside the domain. On the edge between two tetrahedra or cells the gradient is that of
+    one side. There is no second derivative.
 
-    On CUDA tetrahedra are read by a Triton kernel where Triton is installed; there uint8 results may differ
-    from the CPU's by 1, in about 1% of values. The identity is exact everywhere. On CUDA, too, the table's gradient is summed in no fixed order, unless
-    `torch.use_deterministic_algorithms(True)` asks for one. There is no second derivative, but under
-    `torch.compile`.
+    On CUDA, where Triton is installed, a kernel reads tetrahedra; there uint8 results may differ from the
+    CPU's by 1, in about 1% of values, the identity's excepted. The table's gradient is summed in no fixed
+    order there, unless `torch.use_deterministic_algorithms(True)` asks for one.
 
     Args:
         images: (B, 3, H, W), sRGB-encoded, uint8 or floating with 0..1 nominal; of any memory format.

@@ -279,6 +279,14 @@ def test_nan_makes_its_pixel_nan_and_no_other(reading):
     np.testing.assert_allclose(to_array(through(to_tensor(images), lut, reading)), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("reading", READINGS)
+def test_nan_shows_in_the_gradient_of_the_table(reading):
+    images, table = to_tensor(pictures()), table_of(random_cube((5, 4, 3))).requires_grad_()
+    images[1, 1, 2, 3] = np.nan
+    apply_lut(images, table, interpolation=reading).sum().backward()
+    assert table.grad.isnan().any()
+
+
 def test_nan_stays_in_its_channel_of_curves():
     values = apply_curves(torch.tensor([0.3, np.nan, 0.6]).reshape(1, 3, 1, 1), table_of(Lut1D.identity(9)))
     np.testing.assert_allclose(values.flatten(), [0.3, np.nan, 0.6], atol=1e-6)

@@ -76,8 +76,8 @@ def _curves(  # noqa: PLR0913
     for n in range(colors.shape[0]):
         for c in range(3):
             cell, t, scale = _place(colors[n, c], low[c], high[c], table.shape[0])
-            start = float(table[cell, c])
-            rise = float(table[cell + 1, c]) - start
+            start = np.float64(table[cell, c])
+            rise = np.float64(table[cell + 1, c]) - start
             values[n, c] = start + t * rise
             slopes[n, c, c] = rise * scale
 
@@ -111,7 +111,7 @@ def _cube(  # noqa: PLR0913
             r, g, b = at[0], at[1], at[2]
             at[axis] += 1
             for c in range(3):
-                rise = float(table[at[0], at[1], at[2], c]) - float(table[r, g, b, c])
+                rise = np.float64(table[at[0], at[1], at[2], c]) - np.float64(table[r, g, b, c])
                 values[n, c] += t[axis] * rise
                 slopes[n, c, axis] = rise * scale[axis]
 

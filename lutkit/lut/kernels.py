@@ -119,9 +119,9 @@ def matrix_of(table: Floats) -> Floats:
     matrix = np.empty(12, np.float32)
     largest = 0.0
     for i in range(24):
-        largest = max(largest, abs(float(table[i])))
+        largest = max(largest, abs(np.float64(table[i])))
     for c in range(3):
-        black = float(table[c])
+        black = np.float64(table[c])
         # Blue runs fastest: the corners beside black lie 12, 6 and 3 numbers on.
         red, green, blue = table[12 + c] - black, table[6 + c] - black, table[3 + c] - black
         for k in range(8):

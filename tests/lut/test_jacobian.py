@@ -192,3 +192,13 @@ def test_a_chain_has_the_share_of_its_worst_stage():
     assert fold_share(LutChain((Lut1D.identity(3), bad))) == 1
     assert fold_share(LutChain((bad, Lut1D.identity(3)))) == 1
     assert fold_share(LutChain((Lut3D.identity(3), Lut1D.identity(3)))) == 0
+
+
+def test_slopes_are_taken_in_float64():
+    # The difference of these is beyond float32, though each of them is not.
+    table = Lut3D.identity(2).table.copy()
+    table[0], table[1] = -3e38, 3e38
+    for lut in (Lut3D(table), Lut1D(table[:, 0, 0])):
+        values, slopes = value_and_jacobian(lut, np.array([[0.5, 0.25, 0.75]]))
+        assert np.isfinite(values).all()
+        assert np.abs(slopes).max() == pytest.approx(6e38)

@@ -1,8 +1,6 @@
 """LUTs made from LUTs, with what that costs. Knows no files and no images."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 from itertools import takewhile
 
 import numpy as np
@@ -21,7 +19,7 @@ from lutkit.lut.baking import (
     table_of,
     through,
 )
-from lutkit.lut.merging import merged
+from lutkit.lut.merging import simplified, unchained
 from lutkit.lut.model import (
     MAX_SIZE_1D,
     MAX_SIZE_3D,
@@ -59,7 +57,7 @@ def bake_blend(lut: Lut, strength: float, size: int = CUBE_SIZE) -> Baked:
     """
     if not 0 <= strength <= 1:
         raise LutError(f"strength is 0..1, not {strength!r}")
-    whole = _simplified(lut)
+    whole = simplified(lut)
     if isinstance(whole, Lut1D):
         axis = np.linspace(whole.domain_min, whole.domain_max, whole.size)
         return Baked(replace(whole, table=_mixed(axis, whole.table, strength)))
@@ -85,7 +83,7 @@ def compose(first: Lut, then: Lut) -> Lut:
     Returns:
         Neighbours merged into one table where that is exact (`merging` says where), else a chain.
     """
-    return _simplified(LutChain((first, then)))
+    return simplified(LutChain((first, then)))
 
 
 def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
@@ -101,7 +99,7 @@ def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
     Raises:
         LutError: no such size.
     """
-    whole = _simplified(lut)
+    whole = simplified(lut)
     stages = lut_stages(whole)
     curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages))
     rest = stages[len(curves) :]
@@ -131,12 +129,12 @@ def resize(lut: Lut, size: int) -> Baked:
     Raises:
         LutError: no such size.
     """
-    whole = _simplified(lut)
+    whole = simplified(lut)
     stages = lut_stages(whole)
     if all(isinstance(stage, Lut1D) for stage in stages):
         return _bake_curves(whole, size)
     require_size(size, MAX_SIZE_3D)
-    resized = _unchained([
+    resized = unchained([
         replace(stage, table=_sampled(stage, size)) if isinstance(stage, Lut3D) else stage for stage in stages
     ])  # fmt: skip
     # Tetrahedra nest where all three axes are cut finer alike.
@@ -144,23 +142,6 @@ def resize(lut: Lut, size: int) -> Baked:
     if all(_is_even(cube) and (size - 1) % (cube.sizes[0] - 1) == 0 for cube in cubes):
         return Baked(resized)
     return measured(resized, lambda colors: through(whole, colors))
-
-
-def _simplified(lut: Lut) -> Lut:
-    """The same map in as few stages as are exact."""
-
-    def add(done: list[Lut1D | Lut3D], stage: Lut1D | Lut3D) -> list[Lut1D | Lut3D]:
-        while done and (one := merged(done[-1], stage)) is not None:
-            stage = one
-            done = done[:-1]
-        return [*done, stage]
-
-    empty: list[Lut1D | Lut3D] = []
-    return _unchained(reduce(add, lut_stages(lut), empty))
-
-
-def _unchained(stages: Sequence[Lut1D | Lut3D]) -> Lut:
-    return stages[0] if len(stages) == 1 else LutChain(stages)
 
 
 def _bake_curves(lut: Lut, size: int) -> Baked:

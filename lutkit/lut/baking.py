@@ -72,9 +72,22 @@ def bake(function: Function, size: int, ends: tuple[Rgb, Rgb], *, shaper: bool |
 def measured(lut: Lut, function: Function) -> Baked:
     """A LUT with its error against the function that it stands for, over the domain of its first stage."""
     first = lut_stages(lut)[0]
-    colors = _test_colors(np.array(first.domain_min), np.array(first.domain_max))
+    colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))
     errors = np.abs(through(lut, colors) - function(colors)).max(axis=1)
     return Baked(lut, float(errors.mean()), float(np.quantile(errors, 0.99)), float(errors.max()))
+
+
+def spread_colors(low: FloatArray, high: FloatArray) -> FloatArray:
+    """The colours (n, 3) that errors are measured on: they fill a domain evenly, and its greys.
+
+    Source: Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018): steps by powers of the
+        root of x^4 = x + 1.
+    """
+    root = 1.2207440846057596
+    steps = np.array([root**-1, root**-2, root**-3])
+    scattered = (0.5 + np.arange(_SCATTERED)[:, None] * steps) % 1
+    greys = ((np.arange(_GREYS) + 0.5) / _GREYS)[:, None].repeat(3, axis=1)
+    return low + np.concatenate([scattered, greys]) * (high - low)
 
 
 def through(lut: Lut, colors: FloatArray) -> FloatArray:
@@ -107,16 +120,3 @@ def _bake_shaped(function: Function, size: int, ends: tuple[Rgb, Rgb]) -> Baked:
     curves = shaper_for(function, *ends)
     places = np.stack(np.meshgrid(*unshaped(curves, size).T, indexing="ij"), axis=-1)
     return measured(LutChain((curves, Lut3D(table_of(function, places)))), function)
-
-
-def _test_colors(low: FloatArray, high: FloatArray) -> FloatArray:
-    """Colours that fill the domain evenly.
-
-    Source: Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018): steps by powers of the
-        root of x^4 = x + 1.
-    """
-    root = 1.2207440846057596
-    steps = np.array([root**-1, root**-2, root**-3])
-    scattered = (0.5 + np.arange(_SCATTERED)[:, None] * steps) % 1
-    greys = ((np.arange(_GREYS) + 0.5) / _GREYS)[:, None].repeat(3, axis=1)
-    return low + np.concatenate([scattered, greys]) * (high - low)

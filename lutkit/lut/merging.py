@@ -3,16 +3,36 @@
 Knows nothing of baking: what would only come near is left as it is.
 """
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import cast
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.model import Lut1D, Lut3D, LutChain, Rgb
+from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
 # What counts as the same value, of the largest in the table: a few of float32's roundings.
 _SAME = 1e-6
+
+
+def simplified(lut: Lut) -> Lut:
+    """The same map in as few stages as are exact."""
+
+    def add(done: list[Lut1D | Lut3D], stage: Lut1D | Lut3D) -> list[Lut1D | Lut3D]:
+        while done and (one := merged(done[-1], stage)) is not None:
+            stage = one
+            done = done[:-1]
+        return [*done, stage]
+
+    empty: list[Lut1D | Lut3D] = []
+    return unchained(reduce(add, lut_stages(lut), empty))
+
+
+def unchained(stages: Sequence[Lut1D | Lut3D]) -> Lut:
+    """A chain of stages, or the one stage that there is."""
+    return stages[0] if len(stages) == 1 else LutChain(stages)
 
 
 def merged(first: Lut1D | Lut3D, then: Lut1D | Lut3D) -> Lut1D | Lut3D | None:
@@ -30,7 +50,7 @@ def merged(first: Lut1D | Lut3D, then: Lut1D | Lut3D) -> Lut1D | Lut3D | None:
         return _merged_curves(first, then)
     if isinstance(first, Lut1D):
         return _merged_into_domain(first, cast("Lut3D", then))
-    if not _is_straight(then) or not _lies_within(first, then):
+    if not is_straight(then) or not _lies_within(first, then):
         return None
     values = value_and_jacobian(then, first.table.reshape(-1, 3).astype(np.float64))[0]
     table = values.reshape(first.table.shape).astype(np.float32)
@@ -45,7 +65,7 @@ def _merged_curves(first: Lut1D, then: Lut1D) -> Lut1D | None:
         axis = np.linspace(first.domain_min, first.domain_max, size)
         table = value_and_jacobian(both, axis)[0].astype(np.float32)
         curves = Lut1D(table, first.domain_min, first.domain_max, then.title, then.comments)
-        if _are_same(value_and_jacobian(curves, bends)[0], wanted):
+        if is_same(value_and_jacobian(curves, bends)[0], wanted):
             return curves
     return None
 
@@ -78,7 +98,7 @@ def _crossings(axis: FloatArray, curve: FloatArray, levels: FloatArray) -> Float
 
 def _merged_into_domain(curves: Lut1D, cube: Lut3D) -> Lut3D | None:
     """A cube whose domain takes up straight curves before it."""
-    if not _is_straight(curves) or not (curves.table[0] < curves.table[-1]).all():
+    if not is_straight(curves) or not (curves.table[0] < curves.table[-1]).all():
         return None
     low, high = np.array(curves.domain_min), np.array(curves.domain_max)
     start, end = (curves.table[i].astype(np.float64) for i in (0, -1))
@@ -91,18 +111,18 @@ def _merged_into_domain(curves: Lut1D, cube: Lut3D) -> Lut3D | None:
     return Lut3D(cube.table, _rgb(ends[0]), _rgb(ends[1]), cube.title, cube.comments)
 
 
-def _is_straight(lut: Lut1D | Lut3D) -> bool:
+def is_straight(lut: Lut1D | Lut3D) -> bool:
     """Whether a table is what its corners say, all over."""
     if isinstance(lut, Lut1D):
         straight = np.linspace(lut.table[0], lut.table[-1], lut.size, dtype=np.float64)
-        return _are_same(lut.table, straight)
+        return is_same(lut.table, straight)
     shares = np.meshgrid(*(np.linspace(0, 1, size) for size in lut.sizes), indexing="ij")
     black = lut.table[0, 0, 0].astype(np.float64)
     straight = np.broadcast_to(black, lut.table.shape).copy()
     corners = lut.table[-1, 0, 0], lut.table[0, -1, 0], lut.table[0, 0, -1]
     for share, corner in zip(shares, corners, strict=True):
         straight += share[..., None] * (corner.astype(np.float64) - black)
-    return _are_same(lut.table, straight)
+    return is_same(lut.table, straight)
 
 
 def _lies_within(first: Lut3D, then: Lut1D | Lut3D) -> bool:
@@ -112,7 +132,8 @@ def _lies_within(first: Lut3D, then: Lut1D | Lut3D) -> bool:
     return bool((values.min(axis=0) >= low - room).all() and (values.max(axis=0) <= high + room).all())
 
 
-def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
+def is_same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two tables are one but for rounding."""
     largest = max(float(np.abs(other).max()), 1e-30)
     return bool(np.abs(one - other).max() <= _SAME * largest)
 

@@ -44,7 +44,7 @@ def shaper_for(function: Function, low: Rgb, high: Rgb) -> Lut1D:
                 line[:, channel] = axis
                 line[:, (channel + 1) % 3], line[:, (channel + 2) % 3] = one, other
                 bend = np.maximum(bend, _bend(function(start + line * span)))
-        curves[:, channel] = _rising(np.sqrt(bend))
+        curves[:, channel] = rising(np.sqrt(bend))
     return Lut1D(curves.astype(np.float32), low, high)
 
 
@@ -62,7 +62,8 @@ def _bend(values: FloatArray) -> FloatArray:
     return np.concatenate([inner[:1], inner, inner[-1:]])
 
 
-def _rising(density: FloatArray) -> FloatArray:
+def rising(density: FloatArray) -> FloatArray:
+    """A curve (rows + 1,) from 0 to 1 whose steps are in proportion to `density`, mixed with even ones."""
     total = density.sum()
     share = np.full_like(density, 1 / len(density))
     if total > 0:

@@ -1,0 +1,145 @@
+"""Cubes turned round: at every colour exactly, and as cubes again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.lut.baking import SHAPER_P99, spread_colors, through
+from lutkit.lut.curve_inverse import bounds_of, curve_preimages
+from lutkit.lut.gamut import Gamut, gamut_of
+from lutkit.lut.gamut_search import find
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb
+from lutkit.lut.shaper import SHAPER_SIZE, rising, unshaped
+from lutkit.lut.tetrahedra import orientations
+
+# How much of the identity is added to a cube, as a share of its range, so that what it merges is told apart:
+# the least that unfolds what rounding has folded. What that costs is taken off again, a pass at a time.
+_ADDED = (1e-4, 1e-3, 1e-2)
+_PASSES = 3
+# More folds than the best of them leaves, and this share, are rounding's.
+_ROUNDING_FOLDS = 1e-3
+
+# Of the colours that errors are measured on, how many are left out for each that is searched for.
+_EVERY = 5
+
+# Rows of the greys' response, from which inputs are expected.
+_RESPONSE_SIZE = 1025
+
+
+@dataclass(frozen=True, eq=False)
+class CubeSearch:
+    """A cube prepared for the search for inputs.
+
+    Args:
+        cube: whose inputs are sought.
+        added: how much of the identity `gamut` has more than the cube.
+        gamut: of the cube and that.
+        response: what the cube makes of greys, as curves.
+    """
+
+    cube: Lut3D
+    added: float
+    gamut: Gamut
+    response: Lut1D
+
+
+def search_of(cube: Lut3D) -> CubeSearch:
+    """Prepare a cube for `cube_preimages`."""
+    table = cube.table.astype(np.float64)
+    places = np.stack(np.meshgrid(*(np.linspace(0, 1, size) for size in cube.sizes), indexing="ij"), axis=-1)
+    ends = bounds_of(cube.table)
+    span = float(np.subtract(ends[1], ends[0]).max())
+    shares = [float((orientations(table + added * span * places) <= 0).mean()) for added in _ADDED]
+    added = _ADDED[next(i for i, share in enumerate(shares) if share <= 1.5 * min(shares) + _ROUNDING_FOLDS)]
+    greys = np.linspace(cube.domain_min, cube.domain_max, _RESPONSE_SIZE)
+    response = Lut1D(through(cube, greys).astype(np.float32), cube.domain_min, cube.domain_max)
+    return CubeSearch(cube, added * span, gamut_of(table + added * span * places), response)
+
+
+def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | None = None) -> FloatArray:
+    """The inputs that a cube turns into given colours.
+
+    A colour outside the gamut is taken to the nearest of the gamut first. Where the cube merges colours, the
+    input is the one nearest to what greys tell.
+
+    Args:
+        search: from `search_of`.
+        colors: (n, 3) float64.
+        reach: (n,) how far beyond the gamut the inverse is continued straight on instead; None is nowhere.
+    Returns:
+        A new array (n, 3); within the domain but where continued.
+    """
+    cube = search.cube
+    tops = np.array(cube.sizes) - 1.0
+    low, high = np.array(cube.domain_min), np.array(cube.domain_max)
+    expected = _expected(search, colors)
+    nowhere = np.zeros(len(colors))
+    found = find(
+        search.gamut, colors + search.added * expected, expected * tops, nowhere if reach is None else reach
+    )
+    inputs = low + found.places / tops * (high - low)
+    outside = np.flatnonzero(found.distances > 0)
+    clamped = colors.copy()
+    clamped[outside] = through(cube, inputs[outside])
+    expected[outside] = _expected(search, clamped[outside])
+    pending = np.arange(len(colors))
+    for _ in range(_PASSES):
+        # Expecting what was found, the identity that was added moves it less and less.
+        wanted = clamped[pending] + search.added * expected[pending]
+        again = find(search.gamut, wanted, expected[pending] * tops, nowhere[pending])
+        kept = again.distances <= search.added
+        pending = pending[kept]
+        expected[pending] = again.places[kept] / tops
+        inputs[pending] = low + expected[pending] * (high - low)
+    return inputs + found.beyond / tops * (high - low)
+
+
+def _expected(search: CubeSearch, colors: FloatArray) -> FloatArray:
+    """The inputs, in shares of the domain, at which greys have a colour's channels."""
+    low, high = np.array(search.cube.domain_min), np.array(search.cube.domain_max)
+    return (curve_preimages(search.response, colors) - low) / (high - low)
+
+
+def invert_cube(search: CubeSearch, size: int) -> Lut:
+    """A cube that undoes a cube, or curves and a cube where a cube alone errs at one colour in a hundred.
+
+    Args:
+        search: from `search_of`.
+        size: lattice points an axis.
+    Returns:
+        A LUT from the range of the cube's table to its domain, and a little beyond where lattice points lie
+        outside the gamut, so that the inverse is right up to the gamut's edge.
+    """
+    ends = bounds_of(search.cube.table)
+    plain = Lut3D(_table(search, np.linspace(*ends, size)), *ends)
+    low, high = np.array(search.cube.domain_min), np.array(search.cube.domain_max)
+    colors = through(search.cube, spread_colors(low, high)[::_EVERY])
+    inputs = cube_preimages(search, colors)
+    error = _p99(plain, colors, inputs)
+    if error <= SHAPER_P99:
+        return plain
+    shaper = _response_shaper(search.response, *ends)
+    shaped = LutChain((shaper, Lut3D(_table(search, unshaped(shaper, size)))))
+    return shaped if _p99(shaped, colors, inputs) < error else plain
+
+
+def _p99(inverse: Lut, colors: FloatArray, inputs: FloatArray) -> float:
+    return float(np.quantile(np.abs(through(inverse, colors) - inputs).max(axis=1), 0.99))
+
+
+def _table(search: CubeSearch, axes: FloatArray) -> Float32Array:
+    """The inverse on a lattice whose points along each axis are the columns of `axes` (size, 3)."""
+    gaps = np.diff(axes, axis=0)
+    widths = np.maximum(np.concatenate([gaps[:1], gaps]), np.concatenate([gaps, gaps[-1:]]))
+    places, around = (np.stack(np.meshgrid(*rows.T, indexing="ij"), axis=-1) for rows in (axes, widths))
+    reach = np.sqrt((around * around).sum(axis=-1)).reshape(-1)
+    inputs = cube_preimages(search, places.reshape(-1, 3), reach)
+    return inputs.reshape(places.shape).astype(np.float32)
+
+
+def _response_shaper(response: Lut1D, low: Rgb, high: Rgb) -> Lut1D:
+    """Curves over low..high that are steep where the inverse of the response is."""
+    inputs = curve_preimages(response, np.linspace(low, high, SHAPER_SIZE))
+    curves = [rising(np.abs(np.diff(inputs[:, c]))) for c in range(3)]
+    return Lut1D(np.stack(curves, axis=1).astype(np.float32), low, high)

@@ -1,0 +1,149 @@
+"""A LUT that undoes a LUT: `invert`.
+
+A chain is undone stage by stage, the last first, so that curves stay curves and matrices matrices. Owns which
+stage is inverted how, and what is said of the result.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.errors import LutError
+from lutkit.lut.affine import AffineInverse, affine_inverse, affine_preimages
+from lutkit.lut.baking import CUBE_SIZE, lattice, require_size, spread_colors, through
+from lutkit.lut.cube_inverse import CubeSearch, cube_preimages, invert_cube, search_of
+from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves, level_share
+from lutkit.lut.merging import is_same, simplified
+from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
+from lutkit.lut.tetrahedra import orientations
+
+# What a colour may be off and still be there at 8 bits: half a code value.
+_TOLERANCE = 0.5 / 255
+# Lattice points an axis of the cube of colours that are asked for.
+_ASKED = 17
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """What undoes a LUT, and how well.
+
+    The round trip is through the LUT, unrounded, and back: 32,000 colours all over the domain and along its
+    greys; the error of one is the largest of its three channels', in units of 0..1.
+
+    Args:
+        lut: the inverse. Its domain is the range of the LUT, beyond which it clamps; what the LUT cannot give
+            is taken to about the nearest colour that it can.
+        unreachable_share: of the colours of the whole output cube, 0..1 a channel, the share that the LUT
+            cannot give within half a code value of 8 bits.
+        folded_share: the share of the LUT's steps or tetrahedra (of its worst stage) that turn colours over
+            or merge them, so that what went in cannot be told.
+        mean_error: of the round trip.
+        p99_error: what one colour in a hundred exceeds.
+        max_error: the largest found.
+    """
+
+    lut: Lut
+    unreachable_share: float
+    folded_share: float
+    mean_error: float
+    p99_error: float
+    max_error: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """A stage and what finds its inputs: nothing for curves."""
+
+    lut: Lut1D | Lut3D
+    found_by: AffineInverse | CubeSearch | None
+
+
+def invert(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
+    """Undo a LUT.
+
+    Curves are undone by curves, matrices by matrices (and so are cubes that are either), each exactly but for
+    rounding; any other cube by the exact inverse of its tetrahedra on a lattice over its range, behind curves
+    where it is steep. Values that several inputs give become the middle of them on curves; on cubes, the
+    input nearest to what the greys tell.
+
+    Args:
+        lut: what to undo.
+        size: lattice points an axis, 2..256, of the cubes that undo cubes.
+    Returns:
+        The inverse (for a chain one stage for each of its own, last first) and what is known of it.
+    Raises:
+        LutError: a LUT that gives only one colour, or no such size.
+    """
+    require_size(size, MAX_SIZE_3D)
+    whole = simplified(LutChain([_as_curves(stage) for stage in lut_stages(lut)]))
+    first = lut_stages(whole)[0]
+    colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))
+    values = through(whole, colors)
+    if np.ptp(values, axis=0).max() < LEVEL_WIDTH:
+        raise LutError("this LUT gives one colour for all: no inverse tells them apart", where="invert")
+    stages = [_prepared(stage) for stage in reversed(lut_stages(whole))]
+    inverse = simplified(LutChain([_inverted(stage, size) for stage in stages]))
+    errors = np.abs(through(inverse, values) - colors).max(axis=1)
+    return Inverse(
+        lut=inverse,
+        unreachable_share=_unreachable_share(whole, stages),
+        folded_share=max(_folded_share(stage.lut) for stage in stages),
+        mean_error=float(errors.mean()),
+        p99_error=float(np.quantile(errors, 0.99)),
+        max_error=float(errors.max()),
+    )
+
+
+def _as_curves(stage: Lut1D | Lut3D) -> Lut1D | Lut3D:
+    """A cube whose channels do not mix as the curves that it is."""
+    if isinstance(stage, Lut1D) or len(set(stage.sizes)) > 1:
+        return stage
+    table = stage.table
+    rows = np.stack([table[:, 0, 0, 0], table[0, :, 0, 1], table[0, 0, :, 2]], axis=1)
+    alone = np.stack(np.meshgrid(*rows.T, indexing="ij"), axis=-1)
+    if not is_same(table, alone):
+        return stage
+    return Lut1D(rows, stage.domain_min, stage.domain_max, stage.title, stage.comments)
+
+
+def _prepared(stage: Lut1D | Lut3D) -> _Stage:
+    if isinstance(stage, Lut1D):
+        return _Stage(stage, None)
+    return _Stage(stage, affine_inverse(stage) or search_of(stage))
+
+
+def _inverted(stage: _Stage, size: int) -> Lut:
+    if isinstance(stage.found_by, CubeSearch):
+        return invert_cube(stage.found_by, size)
+    if isinstance(stage.lut, Lut1D):
+        return invert_curves(stage.lut)
+    ends = bounds_of(stage.lut.table)
+    corners = np.stack(np.meshgrid(*np.array(ends).T, indexing="ij"), axis=-1)
+    inputs = _inputs(stage, corners.reshape(-1, 3)).reshape(2, 2, 2, 3)
+    return Lut3D(inputs.astype(np.float32), *ends)
+
+
+def _inputs(stage: _Stage, colors: FloatArray) -> FloatArray:
+    """The inputs of colours, each exact."""
+    if isinstance(stage.found_by, CubeSearch):
+        return cube_preimages(stage.found_by, colors)
+    if isinstance(stage.found_by, AffineInverse):
+        return affine_preimages(stage.found_by, colors)
+    assert isinstance(stage.lut, Lut1D)
+    return curve_preimages(stage.lut, colors)
+
+
+def _unreachable_share(lut: Lut, stages: list[_Stage]) -> float:
+    wanted = lattice((_ASKED,) * 3, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).reshape(-1, 3)
+    inputs = wanted
+    for stage in stages:
+        inputs = _inputs(stage, inputs)
+    off = np.abs(through(lut, inputs) - wanted).max(axis=1)
+    return float((off > _TOLERANCE).mean())
+
+
+def _folded_share(stage: Lut1D | Lut3D) -> float:
+    if isinstance(stage, Lut1D):
+        return level_share(stage)
+    return float((orientations(stage.table.astype(np.float64)) <= 0).mean())

@@ -92,6 +92,18 @@ VF = (
     "#Inventor V2.1 ascii\ngrid_size 2 2 2\nglobal_transform 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\ndata\n"
     + "".join(f"{i / 10} {0.5 + i / 20} {1 - i / 8}\n" for i in range(8))
 )
+MGA = "channel 3d\nin 8\nout 65536\nformat lut\nvalues red green blue\n" + "".join(
+    f"{i} {i * 1000} {i * 300} {65535 - i * 100}\n" for i in range(8)
+)
+LOOK = (
+    '<?xml version="1.0" ?><look><shaders><base><visible>"1"</visible></base></shaders><LUT><size>"2"</size>'
+    f"""<data>"{np.arange(24, dtype="<f4").tobytes().hex().upper()}"</data></LUT></look>"""
+)
+DISCREET = "LUT: 3 256\n" + "".join(f"{(i % 256) ** 2 // (256 + i // 9)}\n" for i in range(768))
+CUB = (
+    "# Truelight Cube v2.0\n# lutLength 3\n# iDims     3\n# oDims     3\n# width     2 2 2\n\n# InputLUT\n"
+    "0 0 0\n0.3 0.4 0.5\n1 1 1\n\n# Cube\n0 0 0\n1 0 .1\n0 .9 0\n1 1 0\n0 0 1\n.8 0 1\n0 1 1\n0.9 1 1\n"
+)
 CDL = (
     '<ColorDecisionList xmlns="urn:ASC:CDL:v1.01"><ColorDecision><MediaRef ref="a.dpx"/>'
     '<ColorCorrection id="x"><SOPNode><Slope>1 1.1 0.9</Slope><Offset>0 0.1 -0.1</Offset>'
@@ -127,6 +139,11 @@ UNCLAMPED = RANGE % (
         ("a.csp", CSP, [(65536, 3), (2, 2, 2, 3)]),
         ("a.itx", ITX, [(2, 2, 2, 3)]),
         ("a.vf", VF, [(2, 2, 2, 3)]),
+        ("a.mga", MGA, [(2, 2, 2, 3)]),
+        ("a.m3d", MGA, [(2, 2, 2, 3)]),
+        ("a.look", LOOK, [(2, 2, 2, 3)]),
+        ("a.lut", DISCREET, [(256, 3)]),
+        ("a.cub", CUB, [(3, 3), (2, 2, 2, 3)]),
         ("a.clf", CLF % BOTH, [(2, 3)]),
         ("a.clf", CLF % LOW, [(2, 3)]),
         ("a.clf", CLF % HIGH, [(2, 3)]),

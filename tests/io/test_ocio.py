@@ -154,13 +154,10 @@ UNCLAMPED = RANGE % (
 def test_tables_matrices_and_ranges_are_exact(name, text, shapes, tmp_path):
     path = tmp_path / name
     path.write_bytes(text.encode())
-    # OpenColorIO goes by a suffix in lower case.
-    (tmp_path / f"theirs{path.suffix.lower()}").write_bytes(text.encode())
     baked = read_ocio_baked(path)
     assert [stage.table.shape for stage in lut_stages(baked.lut)] == shapes
     assert (baked.mean_error, baked.p99_error, baked.max_error) == (0, 0, 0)
-    theirs = _by_opencolorio(tmp_path / f"theirs{path.suffix.lower()}")
-    np.testing.assert_allclose(apply(POINTS, baked.lut), theirs, atol=1e-6)
+    np.testing.assert_allclose(apply(POINTS, baked.lut), _by_opencolorio(path), atol=1e-6)
 
 
 def test_domains_are_read_as_they_were_written(tmp_path):

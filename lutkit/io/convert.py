@@ -68,15 +68,35 @@ def convert_lut(
             with a cube for a format of curves.
         LutkitError: the target cannot be written.
     """
-    suffix = require_suffix(target, WRITTEN_SUFFIXES)
+    require_suffix(target, WRITTEN_SUFFIXES)
     read = read_baked(source)
+    written = write_fitted(read.lut, target, size=size, bits=bits)
+    return Converted(read, written, _is_cut(read.lut, written.lut))
+
+
+def write_fitted(
+    lut: Lut, target: Path | str, *, size: int | None = None, bits: Literal[8, 16] = 16
+) -> Baked:
+    """Write a LUT in the format that the target's suffix says, resampled where that format needs it.
+
+    Args:
+        lut: any LUT; what the target can hold passes as it is.
+        target: as for `convert_lut`; an existing file is replaced.
+        size: as for `convert_lut`.
+        bits: of a Hald image.
+    Returns:
+        The LUT as the new file gives it back, and its error against `lut`.
+    Raises:
+        LutFormatError: a format or size that cannot be, or a LUT with a cube for a format of curves.
+        LutkitError: the target cannot be written.
+    """
+    suffix = require_suffix(target, WRITTEN_SUFFIXES)
     try:
-        fitted = _fitted(read.lut, suffix, size)
+        fitted = _fitted(lut, suffix, size)
     except LutFormatError as error:
         raise LutFormatError(error.what, where=str(target), remedy=error.remedy) from None
     write_lut(fitted, target, bits=bits)
-    written = read_lut(target)
-    return Converted(read, error_against(written, read.lut), _is_cut(read.lut, written))
+    return error_against(read_lut(target), lut)
 
 
 def identity_for(suffix: str, size: int | None = None) -> Lut:
@@ -131,7 +151,7 @@ def _fitted(lut: Lut, suffix: str, size: int | None) -> Lut:
     if size is not None:
         _require_size(size, sizes if _has_cube(lut) else _CURVE_SIZES)
         lut = resize(lut, size).lut
-    return _chain(lut) if holds == "chain" else _table(lut, size or CUBE_SIZE)
+    return _chain(lut) if holds == "chain" else _titled(to_single(lut, size or CUBE_SIZE).lut, lut)
 
 
 def _cube_sizes(suffix: str) -> Sizes:
@@ -149,15 +169,6 @@ def _chain(lut: Lut) -> Lut:
     if most > OCIO_MOST_POINTS:
         return resize(lut, OCIO_MOST_POINTS).lut
     return lut if even else resize(lut, most).lut
-
-
-def _table(lut: Lut, size: int) -> Lut:
-    """What a `.cube` holds: one table, or a shaper and a cube with one domain for all channels each."""
-    one = to_single(lut, size).lut
-    ends = [end for stage in lut_stages(one) for end in (stage.domain_min, stage.domain_max)]
-    if isinstance(one, LutChain) and any(len(set(end)) > 1 for end in ends):
-        return _titled(bake_function(_map_of(lut), size).lut, lut)
-    return _titled(one, lut)
 
 
 def _cube(lut: Lut, sizes: Sizes, size: int | None) -> Lut:

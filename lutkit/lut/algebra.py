@@ -1,5 +1,6 @@
 """LUTs made from LUTs, with what that costs. Knows no files and no images."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
@@ -31,7 +32,17 @@ from lutkit.lut.model import (
     lut_stages,
 )
 
-__all__ = ["Baked", "bake_blend", "bake_function", "blend", "compose", "resize", "to_single"]
+__all__ = [
+    "Baked",
+    "bake_blend",
+    "bake_function",
+    "blend",
+    "compose",
+    "is_single",
+    "resize",
+    "to_single",
+    "with_even_domains",
+]
 
 # The rows of the one table that curves become.
 CURVE_SIZE = 4097
@@ -99,22 +110,58 @@ def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
     Raises:
         LutError: no such size.
     """
-    whole = simplified(lut)
+    whole = lut if is_single(lut) else simplified(lut)
+    if is_single(whole):
+        return Baked(whole)
     stages = lut_stages(whole)
     curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages))
     rest = stages[len(curves) :]
-    if len(curves) <= 1 and len(rest) <= 1 and all(_is_even(stage) for stage in rest):
-        return Baked(whole)
     if not rest:
         return _bake_curves(whole, CURVE_SIZE)
-    ends = stages[0].domain_min, stages[0].domain_max
-    best = bake(lambda colors: through(whole, colors), size, ends)
-    if best.p99_error <= SHAPER_P99 or not curves:
-        return best
-    one = curves[0] if len(curves) == 1 else _bake_curves(LutChain(curves), CURVE_SIZE).lut
-    cube = Lut3D(_sampled(LutChain(rest), size), rest[0].domain_min, rest[0].domain_max)
-    kept = measured(LutChain((one, cube)), lambda colors: through(whole, colors))
-    return min(best, kept, key=lambda baked: baked.p99_error)
+
+    def function(colors: FloatArray) -> FloatArray:
+        return through(whole, colors)
+
+    best = bake(function, size, (stages[0].domain_min, stages[0].domain_max))
+    if best.p99_error > SHAPER_P99:
+        best = measured(with_even_domains(best.lut), function)
+        if curves:
+            one = curves[0] if len(curves) == 1 else _bake_curves(LutChain(curves), CURVE_SIZE).lut
+            cube = Lut3D(_sampled(LutChain(rest), size), rest[0].domain_min, rest[0].domain_max)
+            kept = measured(with_even_domains(LutChain((one, cube))), function)
+            best = min(best, kept, key=lambda baked: baked.p99_error)
+    return replace(best, lut=_named_after(best.lut, stages[-1]))
+
+
+def is_single(lut: Lut) -> bool:
+    """Whether one `.cube` file holds a LUT: curves, a cube with equal axes, or both in this order.
+
+    Both have one domain for all three channels then, as the file has one input range for each table.
+    """
+    stages = lut_stages(lut)
+    rest = stages[1:] if isinstance(stages[0], Lut1D) else stages
+    even = all(isinstance(stage, Lut3D) and len(set(stage.sizes)) == 1 for stage in rest)
+    return len(rest) <= 1 and even and (len(stages) == 1 or _has_even_domains(stages))
+
+
+def with_even_domains(lut: Lut) -> Lut:
+    """A shaper and a cube with one domain for all three channels each; any other LUT as it is.
+
+    The cube's domain becomes 0..1, exactly. The shaper's becomes the widest of its channels', with 4,097
+    rows or as many as it has: where they differed, that is not exact.
+    """
+    stages = lut_stages(lut)
+    if len(stages) != 2 or _has_even_domains(stages):
+        return lut
+    shaper, cube = stages
+    least, most = min(shaper.domain_min), max(shaper.domain_max)
+    low, high = (least, least, least), (most, most, most)
+    is_even = (low, high) == (shaper.domain_min, shaper.domain_max)
+    rows = len(shaper.table) if is_even else max(CURVE_SIZE, len(shaper.table))
+    start, span = np.array(cube.domain_min), np.subtract(cube.domain_max, cube.domain_min)
+    table = (through(shaper, np.linspace(low, high, rows)) - start) / span
+    unit = replace(cube, domain_min=(0.0, 0.0, 0.0), domain_max=(1.0, 1.0, 1.0))
+    return LutChain((Lut1D(table.astype(np.float32), low, high), unit))
 
 
 def resize(lut: Lut, size: int) -> Baked:
@@ -139,7 +186,7 @@ def resize(lut: Lut, size: int) -> Baked:
     ])  # fmt: skip
     # Tetrahedra nest where all three axes are cut finer alike.
     cubes = [stage for stage in stages if isinstance(stage, Lut3D)]
-    if all(_is_even(cube) and (size - 1) % (cube.sizes[0] - 1) == 0 for cube in cubes):
+    if all(len(set(cube.sizes)) == 1 and (size - 1) % (cube.sizes[0] - 1) == 0 for cube in cubes):
         return Baked(resized)
     return measured(resized, lambda colors: through(whole, colors))
 
@@ -162,9 +209,13 @@ def _sampled(lut: Lut, size: int) -> Float32Array:
     return table_of(lambda colors: through(lut, colors), places)
 
 
-def _is_even(stage: Lut1D | Lut3D) -> bool:
-    """Whether the axes of a cube have as many lattice points each, as a `.cube` file's have."""
-    return isinstance(stage, Lut3D) and len(set(stage.sizes)) == 1
+def _has_even_domains(stages: Sequence[Lut1D | Lut3D]) -> bool:
+    return all(len(set(end)) == 1 for stage in stages for end in (stage.domain_min, stage.domain_max))
+
+
+def _named_after(lut: Lut, last: Lut1D | Lut3D) -> Lut:
+    stages = lut_stages(lut)
+    return unchained([*stages[:-1], replace(stages[-1], title=last.title, comments=last.comments)])
 
 
 def _mixed(identity: FloatArray, table: Float32Array, strength: float) -> Float32Array:

@@ -73,7 +73,12 @@ def measured(lut: Lut, function: Function) -> Baked:
     """A LUT with its error against the function that it stands for, over the domain of its first stage."""
     first = lut_stages(lut)[0]
     colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))
-    errors = np.abs(through(lut, colors) - function(colors)).max(axis=1)
+    return errors_of(lut, through(lut, colors), function(colors))
+
+
+def errors_of(lut: Lut, values: FloatArray, wanted: FloatArray) -> Baked:
+    """A LUT with the error of values (n, 3) against those that were wanted."""
+    errors = np.abs(values - wanted).max(axis=1)
     return Baked(lut, float(errors.mean()), float(np.quantile(errors, 0.99)), float(errors.max()))
 
 

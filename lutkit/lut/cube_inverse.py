@@ -9,7 +9,7 @@ from lutkit.lut.baking import SHAPER_P99, spread_colors, through
 from lutkit.lut.curve_inverse import bounds_of, curve_preimages
 from lutkit.lut.gamut import Gamut, gamut_of
 from lutkit.lut.gamut_search import find
-from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 from lutkit.lut.shaper import SHAPER_SIZE, rising, unshaped
 from lutkit.lut.tetrahedra import orientations
 
@@ -52,9 +52,14 @@ def search_of(cube: Lut3D) -> CubeSearch:
     span = float(np.subtract(ends[1], ends[0]).max())
     shares = [float((orientations(table + added * span * places) <= 0).mean()) for added in _ADDED]
     added = _ADDED[next(i for i, share in enumerate(shares) if share <= 1.5 * min(shares) + _ROUNDING_FOLDS)]
-    greys = np.linspace(cube.domain_min, cube.domain_max, _RESPONSE_SIZE)
-    response = Lut1D(through(cube, greys).astype(np.float32), cube.domain_min, cube.domain_max)
-    return CubeSearch(cube, added * span, gamut_of(table + added * span * places), response)
+    return CubeSearch(cube, added * span, gamut_of(table + added * span * places), response_of(cube))
+
+
+def response_of(lut: Lut) -> Lut1D:
+    """What a LUT makes of the greys of its domain, as curves."""
+    first = lut_stages(lut)[0]
+    greys = np.linspace(first.domain_min, first.domain_max, _RESPONSE_SIZE)
+    return Lut1D(through(lut, greys).astype(np.float32), first.domain_min, first.domain_max)
 
 
 def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | None = None) -> FloatArray:
@@ -119,7 +124,7 @@ def invert_cube(search: CubeSearch, size: int) -> Lut:
     error = _p99(plain, colors, inputs)
     if error <= SHAPER_P99:
         return plain
-    shaper = _response_shaper(search.response, *ends)
+    shaper = response_shaper(search.response, *ends)
     shaped = LutChain((shaper, Lut3D(_table(search, unshaped(shaper, size)))))
     return shaped if _p99(shaped, colors, inputs) < error else plain
 
@@ -138,8 +143,8 @@ def _table(search: CubeSearch, axes: FloatArray) -> Float32Array:
     return inputs.reshape(places.shape).astype(np.float32)
 
 
-def _response_shaper(response: Lut1D, low: Rgb, high: Rgb) -> Lut1D:
-    """Curves over low..high that are steep where the inverse of the response is."""
+def response_shaper(response: Lut1D, low: Rgb, high: Rgb) -> Lut1D:
+    """Curves over low..high onto 0..1 that are steep where the inverse of a response to greys is."""
     inputs = curve_preimages(response, np.linspace(low, high, SHAPER_SIZE))
     curves = [rising(np.abs(np.diff(inputs[:, c]))) for c in range(3)]
     return Lut1D(np.stack(curves, axis=1).astype(np.float32), low, high)

@@ -4,18 +4,36 @@ A chain is undone stage by stage, the last first, so that curves stay curves and
 stage is inverted how, and what is said of the result.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutError
 from lutkit.lut.affine import AffineInverse, affine_inverse, affine_preimages
-from lutkit.lut.baking import CUBE_SIZE, lattice, require_size, spread_colors, through
-from lutkit.lut.cube_inverse import CubeSearch, cube_preimages, invert_cube, search_of
+from lutkit.lut.algebra import is_single, to_single, with_even_domains
+from lutkit.lut.baking import (
+    CUBE_SIZE,
+    Baked,
+    errors_of,
+    lattice,
+    require_size,
+    spread_colors,
+    table_of,
+    through,
+)
+from lutkit.lut.cube_inverse import (
+    CubeSearch,
+    cube_preimages,
+    invert_cube,
+    response_of,
+    response_shaper,
+    search_of,
+)
 from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves, level_share
 from lutkit.lut.merging import is_same, simplified
 from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
+from lutkit.lut.shaper import unshaped
 from lutkit.lut.tetrahedra import orientations
 
 # What a colour may be off and still be there at 8 bits: half a code value.
@@ -77,21 +95,63 @@ def invert(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
     """
     require_size(size, MAX_SIZE_3D)
     whole = simplified(LutChain([_as_curves(stage) for stage in lut_stages(lut)]))
-    first = lut_stages(whole)[0]
-    colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))
-    values = through(whole, colors)
-    if np.ptp(values, axis=0).max() < LEVEL_WIDTH:
+    ends = np.array([lut_stages(whole)[0].domain_min, lut_stages(whole)[0].domain_max])
+    if np.ptp(through(whole, spread_colors(*ends)), axis=0).max() < LEVEL_WIDTH:
         raise LutError("this LUT gives one colour for all: no inverse tells them apart", where="invert")
     stages = [_prepared(stage) for stage in reversed(lut_stages(whole))]
-    inverse = simplified(LutChain([_inverted(stage, size) for stage in stages]))
-    errors = np.abs(through(inverse, values) - colors).max(axis=1)
+    back = simplified(LutChain([_inverted(stage, size) for stage in stages]))
+    measured = round_trip(whole, back)
     return Inverse(
-        lut=inverse,
+        lut=back,
         unreachable_share=_unreachable_share(whole, stages),
         folded_share=max(_folded_share(stage.lut) for stage in stages),
-        mean_error=float(errors.mean()),
-        p99_error=float(np.quantile(errors, 0.99)),
-        max_error=float(errors.max()),
+        mean_error=measured.mean_error,
+        p99_error=measured.p99_error,
+        max_error=measured.max_error,
+    )
+
+
+def invert_to_single(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
+    """Undo a LUT by what one `.cube` file holds: curves, a cube, or a shaper and a cube.
+
+    Args:
+        lut: what to undo.
+        size: lattice points an axis, 2..256, of the cube.
+    Returns:
+        As `invert`, where that is such a thing. Else what of it comes nearest in the round trip: the inverse
+        as `to_single` bakes it, or behind curves that are steep where the way back from greys is.
+    Raises:
+        LutError: as `invert`.
+    """
+    inverse = invert(lut, size)
+    if is_single(inverse.lut):
+        return inverse
+    made = [with_even_domains(inverse.lut)]
+    if not is_single(made[0]):
+        back = lut_stages(inverse.lut)[0]
+        shaper = response_shaper(response_of(lut), back.domain_min, back.domain_max)
+        places = np.stack(np.meshgrid(*unshaped(shaper, size).T, indexing="ij"), axis=-1)
+        cube = Lut3D(table_of(lambda wanted: through(inverse.lut, wanted), places))
+        made = [to_single(inverse.lut, size).lut, with_even_domains(LutChain((shaper, cube)))]
+    best = min((round_trip(lut, single) for single in made), key=lambda each: each.p99_error)
+    return with_round_trip(inverse, best)
+
+
+def round_trip(lut: Lut, inverse: Lut) -> Baked:
+    """What undoes a LUT, with the error of the way through both: as `Inverse` says."""
+    first = lut_stages(lut)[0]
+    colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))
+    return errors_of(inverse, through(inverse, through(lut, colors)), colors)
+
+
+def with_round_trip(inverse: Inverse, measured: Baked) -> Inverse:
+    """The same with another LUT, as `round_trip` measured it."""
+    return replace(
+        inverse,
+        lut=measured.lut,
+        mean_error=measured.mean_error,
+        p99_error=measured.p99_error,
+        max_error=measured.max_error,
     )
 
 

@@ -1,0 +1,77 @@
+"""`lutkit lut invert`: a LUT that undoes a LUT."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.lut.inverse import Inverse
+
+HELP = """Write the LUT that undoes a LUT.
+
+Curves and matrices are undone exactly; cubes by the exact inverse of each of
+their tetrahedra, on a lattice over the colours that can come out of them. What
+cannot come out is taken to the nearest colour that can. Where a LUT merges
+colours nothing can tell them apart: the middle of them is taken. It prints how
+far colours are off after the LUT and back, before any rounding to 8 bits; a
+larger --size brings that down where the LUT can be undone.
+
+.clf and .ctf hold every stage of the inverse as it is and are most exact;
+a .cube holds curves, a cube, or a shaper and a cube.
+
+\b
+Examples:
+  lutkit lut invert look.cube -o unlook.cube
+  lutkit lut invert look.cube -o unlook.cube --size 65
+  lutkit apply graded.png --lut unlook.cube -o restored/
+      then, photos as they were before the look
+"""
+
+
+def invert(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The LUT file to undo.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
+    size: Annotated[int, typer.Option(help="Lattice points an axis, where it takes a cube.")] = 33,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+) -> None:
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.cli.lut.targets import require_free
+    from lutkit.errors import LutError
+    from lutkit.io.convert import write_fitted
+    from lutkit.io.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
+    from lutkit.lut.inverse import invert as invert_lut
+    from lutkit.lut.inverse import invert_to_single, round_trip, with_round_trip
+
+    require_no_more(context.args, 1, "one file")
+    suffix = require_suffix(out, WRITTEN_SUFFIXES)
+    require_free(out, overwrite=overwrite)
+    lut = read_lut(file)
+    try:
+        inverse = invert_to_single(lut, size) if suffix == ".cube" else invert_lut(lut, size)
+    except LutError as error:
+        raise LutError(error.what, where=str(file), remedy=error.remedy) from None
+    written = write_fitted(inverse.lut, out).lut
+    _show(file, out, with_round_trip(inverse, round_trip(lut, written)), as_json=as_json)
+
+
+invert.__doc__ = HELP
+
+
+def _show(file: Path, out: Path, inverse: "Inverse", *, as_json: bool) -> None:
+    import json
+
+    from lutkit.cli.console import PlainConsole
+    from lutkit.report.lut_errors import inverse_sentences
+    from lutkit.report.lut_summary import sizes_words
+
+    console = PlainConsole()
+    if as_json:
+        measures = {name: value for name, value in vars(inverse).items() if name != "lut"}
+        console.out(json.dumps({"file": str(out), "undoes": str(file), **measures}))
+        return
+    console.print(f"{out}: {sizes_words(inverse.lut)}.", soft_wrap=True)
+    for line in inverse_sentences(inverse, file.name):
+        console.print(line, soft_wrap=True)

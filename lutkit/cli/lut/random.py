@@ -1,0 +1,109 @@
+"""`lutkit lut random`: random gamma curves and 3D distortions as .cube files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lutkit.pipeline.random_luts import RandomLut
+
+HELP = """Write random gamma curves and 3D distortions as .cube files.
+
+Each is a draw of the damage that `lutkit synth` does to photographs. Beside
+NAME.cube lies its recipe, NAME.json: the drawn families and their parameters,
+which lutkit.Recipe.from_json reads. The same seed gives the same files.
+
+\b
+Examples:
+  lutkit lut random --n 20 --out DIR
+      twenty of any family, severity 4 to 20
+  lutkit lut random --n 100 --out DIR --kind curves --seed 7
+      one-dimensional ones only
+  lutkit lut random --n 50 --out DIR --severity 10,30 --lossy 0
+      stronger ones, all of which can be undone
+  lutkit lut random --n 50 --out DIR --families illuminant=1,channel_gamma=2
+      two families, the second twice as often
+"""
+
+_KIND = "any, curves (1D), or cubes (those that mix channels)."
+
+
+def random_luts(  # noqa: D103  (its help text is set below)
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, max=9999, help="How many.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    kind: Annotated[str, typer.Option(help=_KIND)] = "any",
+    severity: Annotated[
+        str, typer.Option(metavar="LOW,HIGH", help="Delta E 2000 on natural colours.")
+    ] = "4,20",
+    lossy: Annotated[float, typer.Option(help="Share of those past undoing, 0..1.")] = 0.2,
+    families: Annotated[
+        str | None, typer.Option(help="Shares, as in `illuminant=1,exposure=2`.  [default: as in synth]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
+) -> None:
+    from lutkit.cli.arguments import parse_shares
+    from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
+    from lutkit.errors import LutkitError
+    from lutkit.pipeline.random_luts import KINDS, random_lut, write_random_luts
+
+    if kind not in KINDS:
+        raise LutkitError(f"no kind {kind!r}", where="--kind", remedy=f"choose {', '.join(KINDS)}")
+    shares = DEFAULT_SHARES
+    if families is not None:
+        shares = parse_shares(families, "--families", "family", "illuminant=1,exposure=2")
+    settings = DamageSettings(_severity(severity), lossy, 0.0, shares)
+    drawn = (random_lut(seed, index, settings, KINDS[KINDS.index(kind)]) for index in range(n))
+    written = write_random_luts(out, drawn, overwrite=overwrite)
+    _show(written, n, out, as_json=as_json)
+
+
+random_luts.__doc__ = HELP
+
+
+def _severity(text: str) -> tuple[float, float]:
+    from lutkit.errors import LutkitError
+
+    low, _, high = text.partition(",")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        remedy = "give the least and the largest, as in 4,20"
+        raise LutkitError(f"{text!r} is no range", where="--severity", remedy=remedy) from None
+
+
+def _show(written: "Iterator[RandomLut]", n: int, out: Path, *, as_json: bool) -> None:
+    import json
+
+    from rich.table import Table
+
+    from lutkit.cli.console import PlainConsole
+    from lutkit.pipeline.random_luts import table_kind
+
+    rows: list[dict[str, Any]] = [
+        {
+            "file": f"{lut.name}.cube",
+            "table": table_kind(lut),
+            "severity": lut.severity,
+            "label": lut.label,
+            "max_error_255": round(255 * lut.baked.max_error, 3),
+        }
+        for lut in written
+    ]
+    console = PlainConsole()
+    if as_json:
+        console.out(json.dumps(rows))
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("file", "table", "severity", "label"):
+        table.add_column(title, no_wrap=True, justify="right" if title == "severity" else "left")
+    for row in rows:
+        table.add_row(row["file"], row["table"], f"{row['severity']:.1f}", row["label"])
+    console.print(table)
+    worst = max(row["max_error_255"] for row in rows)
+    error = f"; off by up to {worst:.2g} of 255 from it" if worst else ""
+    console.print(f"{n} LUTs in {out}, each with its recipe (.json) beside it{error}.", soft_wrap=True)

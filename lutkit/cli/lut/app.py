@@ -3,9 +3,12 @@
 import typer
 
 from lutkit.cli.lut.check import check
+from lutkit.cli.lut.compose import compose
 from lutkit.cli.lut.convert import convert
 from lutkit.cli.lut.identity import identity
 from lutkit.cli.lut.info import info
+from lutkit.cli.lut.invert import invert
+from lutkit.cli.lut.resize import resize
 
 lut_app = typer.Typer(
     no_args_is_help=True,
@@ -23,3 +26,6 @@ lut_app.command("check")(check)
 lut_app.command("convert", context_settings={"allow_extra_args": True})(convert)
 lut_app.command("identity")(identity)
 lut_app.command("info")(info)
+lut_app.command("compose")(compose)
+lut_app.command("invert", context_settings={"allow_extra_args": True})(invert)
+lut_app.command("resize", context_settings={"allow_extra_args": True})(resize)

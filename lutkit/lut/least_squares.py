@@ -44,7 +44,7 @@ def improved(start: Displacements, pairs: ColorPairs, weights: FloatArray, stren
         start: on the lattice that is wanted.
         pairs: what to fit.
         weights: (n, 3), 0 or more: of each pair in each channel.
-        strength: of the smoothness, against one pair of weight 1; it means the same on every size.
+        strength: of the smoothness, against one pair of weight 1; it means about the same on every size.
     Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems", Journal of
         Research of the National Bureau of Standards 49 (1952), with the diagonal as preconditioner; coarse to
         fine as Bornemann and Deuflhard, "The cascadic multigrid method for elliptic problems", Numerische

@@ -77,11 +77,12 @@ def _second_differences(size):
                 for step, factor in enumerate((1, -2, 1)):
                     row[tuple(p + step * (a == axis) for a, p in enumerate(point))] = factor
                 rows.append(row.reshape(-1))
-    return np.array(rows)
+    return np.array(rows).reshape(-1, size**3)
 
 
-def test_the_solution_is_that_of_the_dense_equations():
-    size, strength = 4, 0.03
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_the_solution_is_that_of_the_dense_equations(size):
+    strength = 0.03
     rng = np.random.default_rng(8)
     colors = rng.integers(0, 4097, (150, 3)) / 4096
     goals, weights = rng.random((150, 3)), rng.random((150, 3))
@@ -102,20 +103,6 @@ def test_the_solution_is_that_of_the_dense_equations():
     became = rows @ moved.table().reshape(-1, 3)
     np.testing.assert_allclose(look_up(moved, colors), became, atol=1e-6)
     np.testing.assert_allclose(support(colors, size).reshape(-1), rows.sum(axis=0), atol=1e-4)
-
-
-def test_strength_means_the_same_on_every_size():
-    picture = _picture()
-    noisy = np.random.default_rng(2).normal(0, 0.05, (picture.size // 3, 3))
-    pairs = ColorPairs(picture.reshape(-1, 3) / 255, _look(picture.reshape(-1, 3) / 255) + noisy)
-    solved = []
-    for size in (9, 17):
-        moved = Displacements.none(size)
-        for _ in range(20):
-            moved = improved(moved, pairs, np.ones_like(pairs.goals), 30.0)
-        solved.append(moved.table())
-    assert np.abs(solved[0] - Displacements.none(9).table()).max() > 0.1
-    np.testing.assert_allclose(solved[1][::2, ::2, ::2], solved[0], atol=0.03)
 
 
 def test_a_finer_lattice_says_the_same():
@@ -286,9 +273,9 @@ def test_tiny_pictures_have_held_out_pixels_and_others(shape):
 
 def test_errors_are_measured_on_held_out_pixels_only():
     before = _picture(224, 224)
-    after, held = _graded(before), held_out(before.shape)
+    after, held = np.maximum(_graded(before), 6), held_out(before.shape)
     spoiled = after.copy()
-    spoiled[held] = 255 - after[held]
+    spoiled[held] -= 6  # too little for a bad pixel
     found = fit(before, spoiled)
     wanted = _error(fit(before, after).lut, before[held], spoiled[held])
     assert found.held_out == held.sum()

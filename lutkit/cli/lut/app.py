@@ -5,9 +5,11 @@ import typer
 from lutkit.cli.lut.check import check
 from lutkit.cli.lut.compose import compose
 from lutkit.cli.lut.convert import convert
+from lutkit.cli.lut.fit import fit
 from lutkit.cli.lut.identity import identity
 from lutkit.cli.lut.info import info
 from lutkit.cli.lut.invert import invert
+from lutkit.cli.lut.random import random_luts
 from lutkit.cli.lut.resize import resize
 
 lut_app = typer.Typer(
@@ -23,9 +25,11 @@ lut_app = typer.Typer(
 """,
 )
 lut_app.command("check")(check)
+lut_app.command("random")(random_luts)
 lut_app.command("convert", context_settings={"allow_extra_args": True})(convert)
 lut_app.command("identity")(identity)
 lut_app.command("info")(info)
+lut_app.command("fit", context_settings={"allow_extra_args": True})(fit)
 lut_app.command("compose")(compose)
 lut_app.command("invert", context_settings={"allow_extra_args": True})(invert)
 lut_app.command("resize", context_settings={"allow_extra_args": True})(resize)

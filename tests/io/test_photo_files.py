@@ -47,6 +47,7 @@ def test_deep_samples_are_read_and_written_as_they_are(tmp_path, suffix, kind, c
     made.write_deep(tmp_path / f"in.{suffix}", pixels, kind)
     photo = read_stored(tmp_path / f"in.{suffix}")
     assert np.array_equal(photo.pixels, pixels)
+    assert photo.linear == (kind in ("half", "float"))
     back, spec = made.read_deep(again(photo, photo.pixels[::-1], tmp_path / f"out.{suffix}"))
     assert np.array_equal(back, pixels[::-1])
     assert str(spec.format) == kind
@@ -56,6 +57,7 @@ def test_deep_samples_are_read_and_written_as_they_are(tmp_path, suffix, kind, c
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_8_bit_samples_are_read_and_written_as_they_are(tmp_path, name, mode):
     pixels = samples(np.uint8, len(mode))
+    pixels[0, :, 3:] = 0  # the colours below are kept, too
     Image.fromarray(pixels).save(
         tmp_path / name, **({"lossless": True, "exact": True} if "webp" in name else {})
     )
@@ -64,6 +66,18 @@ def test_8_bit_samples_are_read_and_written_as_they_are(tmp_path, name, mode):
     with Image.open(again(photo, photo.pixels[::-1], tmp_path / f"out-{name}")) as back:
         assert back.mode == mode
         assert np.array_equal(np.asarray(back), pixels[::-1])
+
+
+def test_a_lossy_webp_stays_lossy_and_keeps_its_alpha_bit_exactly(tmp_path):
+    pixels = samples(np.uint8, 4, 60, 60)
+    Image.fromarray(pixels).save(tmp_path / "a.webp", quality=80)
+    photo = read_stored(tmp_path / "a.webp")
+    assert np.array_equal(photo.pixels[..., 3], pixels[..., 3])
+    path = again(photo, photo.pixels, tmp_path / "b.webp")
+    assert b"VP8L" not in path.read_bytes()
+    with Image.open(path) as back:
+        assert np.array_equal(np.asarray(back)[..., 3], pixels[..., 3])
+        assert 0 < np.abs(np.asarray(back).astype(int) - photo.pixels).mean() < 15
 
 
 def test_grey_stays_grey_and_a_palette_becomes_rgb_with_its_transparency(tmp_path):
@@ -176,7 +190,7 @@ def test_deep_photos_keep_their_metadata_too(tmp_path, suffix, kind):
     deep = read_stored(tmp_path / f"bare.{suffix}").pixels
     path = again(shallow, deep, tmp_path / f"in.{suffix}")
     photo = read_stored(path)
-    assert (photo.icc, photo.pixels.dtype) == (made.adobe_rgb(), NUMPY[kind])
+    assert (photo.icc, photo.pixels.dtype, photo.linear) == (made.adobe_rgb(), NUMPY[kind], False)
     again(photo, deep[::-1], tmp_path / f"out.{suffix}", icc=srgb_profile())
     back, spec = made.read_deep(tmp_path / f"out.{suffix}")
     assert np.array_equal(back, deep[::-1])

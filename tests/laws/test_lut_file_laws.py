@@ -198,6 +198,8 @@ def test_broken_hald_images_give_a_lut_or_one_clear_error(data, mended):
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(OCIO_FILES).flatmap(lambda file: st.tuples(st.just(file[0]), _mutated(file[1]))))
 @example((".csp", _CSP.replace(b"END META", b"END MATE")))
+@example((".csp", _CSP.replace(b"END META", b"END MATE").replace(b"BEGIN", b"\x06begin")))
+@example((".csp", _CSP.replace(b"BEGIN METADATA\na\nEND METADATA", b"END METADATA\nBEGIN METADATA")))
 def test_broken_files_of_opencolorio_give_a_lut_or_one_clear_error(file):
     suffix, data = file
     with np.errstate(all="ignore"):

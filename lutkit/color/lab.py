@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.compiled import compiled
+from lutkit.errors import ArrayError
 
 Value = TypeVar("Value", float, FloatArray)
 
@@ -20,7 +21,8 @@ X_RED, X_BLUE = 0.43388734557, 0.18988864530
 Y_RED, Y_BLUE = 0.21263900587, 0.07219231537
 Z_RED, Z_BLUE = 0.01775004012, 0.87280233905
 
-_LINEAR_OF_CODE = srgb_to_linear(np.arange(256) / 255)
+# Linear light of the 256 codes of 8 bits, float64.
+LINEAR_OF_CODE = srgb_to_linear(np.arange(256) / 255)
 
 # CIE 15:2018, 8.2.1: the cube root above (6/29)^3, a line below it.
 _EDGE = (6 / 29) ** 3
@@ -61,10 +63,14 @@ def codes_to_lab(codes: npt.NDArray[np.uint8]) -> FloatArray:
         codes: (..., 3) uint8.
     Returns:
         A new float64 array of the same shape, as `linear_to_lab` gives it.
+    Raises:
+        ArrayError: another shape or dtype.
     """
+    if codes.dtype != np.uint8 or codes.shape[-1:] != (3,):
+        raise ArrayError(f"codes are (..., 3) uint8, not {codes.shape} {codes.dtype}")
     points = np.ascontiguousarray(codes).reshape(-1, 3)
     lab = np.empty(points.shape)
-    _codes_to_lab(points, _LINEAR_OF_CODE, lab)
+    _codes_to_lab(points, LINEAR_OF_CODE, lab)
     return lab.reshape(codes.shape)
 
 

@@ -18,9 +18,11 @@ from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
-# How near the wanted severity a draw comes, and after how many steps the search for its amount ends anyway.
+# How near the wanted severity a draw comes. The straight way gets there in three steps on average; where it
+# is not there in six, halving finds any severity that rises with the amount.
 SEVERITY_TOLERANCE = 0.05
-MAX_STEPS = 8
+STRAIGHT_STEPS = 6
+MAX_STEPS = 24
 
 # How many draws may fall short of one severity, half of them from the wanted label's ranges and half from
 # the other's. Settings are sound where one in `1 / MIN_REACH` draws reaches the upper end: then the chance
@@ -188,10 +190,11 @@ def _scale_to(
     """
     (low, below), (high, above) = (0.0, -target), (1.0, most - target)  # amounts, and how far they are off
     layers, off, last = full, above, 0.0
-    for _ in range(MAX_STEPS):
+    for step in range(MAX_STEPS):
         if abs(off) <= SEVERITY_TOLERANCE:
             break
-        amount = low + (high - low) * -below / (above - below)
+        share = -below / (above - below) if step < STRAIGHT_STEPS else 0.5
+        amount = low + (high - low) * share
         layers = _scaled(full, amount)
         off = _severity(layers, shares, library) - target
         # An end that stays in place twice running counts for less: the line would hang on to it.

@@ -80,11 +80,20 @@ def values_through(lut: Lut, dtype: npt.DTypeLike) -> Callable[[npt.NDArray[Any]
         dtype: of the picture: uint8, uint16 or float32.
     Returns:
         A function from (..., 3) of that dtype to new float32 values of the same shape, 0..1 nominal, neither
-        clamped nor rounded; it raises ArrayError for NaN.
+        clamped nor rounded; it raises ArrayError for another shape or dtype, and for NaN.
+    Raises:
+        ArrayError: another dtype.
+        LutError: not a LUT, or a domain that float32 cannot hold.
     """
-    run = plan(lut_stages(lut), np.dtype(dtype), Output(rounds=False), True)
+    kind = np.dtype(dtype)
+    if kind not in WHITE:
+        raise ArrayError(f"pictures are uint8, uint16 or float32, not {kind}", where="values_through")
+    _require_options(lut, 1, "tetrahedral", None)
+    run = plan(lut_stages(lut), kind, Output(rounds=False), True)
 
     def values(pixels: npt.NDArray[Any]) -> Float32Array:
+        if pixels.dtype != kind or pixels.shape[-1:] != (3,):
+            raise ArrayError(f"expected (..., 3) {kind}, not {pixels.shape} {pixels.dtype}")
         target = np.empty(pixels.shape, np.float32)
         run(_flat_colour(pixels), target.reshape(-1))
         return target

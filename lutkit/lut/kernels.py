@@ -35,7 +35,8 @@ Llvm: TypeAlias = Any  # what numba and llvmlite pass about has no static types
 
 BLOCK = 2048
 MAX_BEND_ROWS = 4096
-MATRIX_TOLERANCE = 1e-6  # of the largest corner: what float32 rounds off, and the sums of corners once more
+# What float32 rounds off a table that a matrix filled: of a channel's largest value, and of 1 at most.
+MATRIX_TOLERANCE = 1e-6
 
 F = np.float32
 ZERO = np.float32(0)
@@ -115,21 +116,25 @@ def padded(table: Floats) -> Floats:
 
 @compiled
 def matrix_of(table: Floats) -> Floats:
-    """The matrix that a flat table of 2^3 amounts to, three rows of 4, the last an offset; empty if none."""
-    matrix = np.empty(12, np.float32)
-    largest = 0.0
-    for i in range(24):
-        largest = max(largest, abs(np.float64(table[i])))
+    """What `_mix` takes in place of a flat table of 2^3 that is a matrix and an offset; empty if it is none.
+
+    A row a channel: what it gains from red above green, from a grey, and from blue above green, and black.
+    """
+    rows = np.empty(12, np.float32)
     for c in range(3):
         black = np.float64(table[c])
         # Blue runs fastest: the corners beside black lie 12, 6 and 3 numbers on.
         red, green, blue = table[12 + c] - black, table[6 + c] - black, table[3 + c] - black
+        largest = 0.0
+        for k in range(8):
+            largest = max(largest, abs(np.float64(table[3 * k + c])))
         for k in range(8):
             reached = black + (k >> 2) * red + ((k >> 1) & 1) * green + (k & 1) * blue
-            if abs(reached - table[3 * k + c]) > MATRIX_TOLERANCE * largest:
+            if abs(reached - table[3 * k + c]) > MATRIX_TOLERANCE * min(largest, 1.0):
                 return np.empty(0, np.float32)
-        matrix[4 * c], matrix[4 * c + 1], matrix[4 * c + 2], matrix[4 * c + 3] = red, green, blue, black
-    return matrix
+        rows[4 * c], rows[4 * c + 1], rows[4 * c + 2] = red, table[21 + c] - black, blue
+        rows[4 * c + 3] = black
+    return rows
 
 
 @compiled
@@ -194,12 +199,13 @@ def cube_codes(
     bend_axes: Floats,
     strength: float,
     white: float,
+    rounds: bool,
     tetrahedral: bool,
 ) -> None:
     """Integer codes through a lattice, blended over the source by `strength`, rounded once, clamped.
 
-    `axes` are for codes, not for 0..1; `white` is the code that 1 is written as, or 0 where `target` takes
-    the values as they are. `matrix` is empty, or stands for a lattice that is one (`_mix`). `shaper` is
+    `axes` are for codes, not for 0..1; `white` is the code that 1 is written as. Unless it `rounds`,
+    `target` takes the values as they are. `matrix` is empty, or stands for the lattice (`_mix`). `shaper` is
     empty, or holds the `places` that the 256 codes of 8 bits have, in place of those that `axes` would give.
     `bend` is empty, or holds the curves that the lattice's values go through, one channel after the other,
     with axes of their own.
@@ -220,7 +226,7 @@ def cube_codes(
             _interpolate(count, table, axes, tetrahedral, planes, corners, values)
         if bend.size > 0:
             _bend(count, bend, bend_axes, planes, corners, values)
-        if white > 0:
+        if rounds:
             _round(block, values, F(strength), F(white), target[start : start + block.size])
         else:
             _copy(values, target[start : start + block.size])
@@ -228,12 +234,13 @@ def cube_codes(
 
 @compiled
 def _mix(count: int, matrix: Floats, planes: Floats, values: Floats) -> None:
-    """Places become values: three rows of what red, green and blue give and an offset."""
+    """Places become values. By differences from green: greys give all channels the same sum, to the bit."""
     for i in range(count):
-        r, g, b = planes[i], planes[BLOCK + i], planes[2 * BLOCK + i]
-        values[3 * i] = matrix[3] + matrix[0] * r + matrix[1] * g + matrix[2] * b
-        values[3 * i + 1] = matrix[7] + matrix[4] * r + matrix[5] * g + matrix[6] * b
-        values[3 * i + 2] = matrix[11] + matrix[8] * r + matrix[9] * g + matrix[10] * b
+        green = planes[BLOCK + i]
+        r, b = planes[i] - green, planes[2 * BLOCK + i] - green
+        values[3 * i] = matrix[3] + matrix[1] * green + matrix[0] * r + matrix[2] * b
+        values[3 * i + 1] = matrix[7] + matrix[5] * green + matrix[4] * r + matrix[6] * b
+        values[3 * i + 2] = matrix[11] + matrix[9] * green + matrix[8] * r + matrix[10] * b
 
 
 @compiled

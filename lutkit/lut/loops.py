@@ -27,7 +27,7 @@ WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float3
 
 _FLOAT_PIXELS = 1 << 14  # what goes through floats at a time, to stay in the second-level cache
 _LARGEST = float(np.finfo(np.float32).max)
-_NO_CURVES = np.empty(0, np.float32)
+_NOTHING = np.empty(0, np.float32)
 
 
 def read_only(array: Flat) -> Flat:
@@ -46,6 +46,10 @@ class Output:
 
     strength: float = 1.0
     rounds: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.rounds and self.strength != 1:
+            raise LutError("what is not rounded is not blended either", where="apply")
 
 
 def plan(stages: _Stages, dtype: np.dtype[Any], output: Output, tetrahedral: bool) -> Run:
@@ -104,19 +108,22 @@ def _is_bend(stages: _Stages) -> bool:
 def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool) -> Run:
     axes = _axes(stages.cube, white).astype(np.float32)
     is_small = stages.cube.sizes == (2, 2, 2)
-    matrix = kernels.matrix_of(stages.cube.table.reshape(-1)) if is_small else _NO_CURVES
-    table = _NO_CURVES if matrix.size else kernels.padded(stages.cube.table.reshape(-1))
-    shaper = _NO_CURVES
+    matrix = kernels.matrix_of(stages.cube.table.reshape(-1)) if is_small else _NOTHING
+    table = _NOTHING if matrix.size else kernels.padded(stages.cube.table.reshape(-1))
+    shaper, bend, bend_axes = _NOTHING, _NOTHING, _NOTHING
     if stages.curves:
         shaper = np.empty(3 * kernels.BLOCK, np.float32)
         shaped = _through(_EVERY_CODE, _loops(stages.curves, white, True))
         kernels.places(shaped, _axes(stages.cube, 1).astype(np.float32), shaper)
-    bend, bend_axes = read_only(_NO_CURVES), _NO_CURVES
     if stages.bend:
-        bend, bend_axes = stages.bend[0].table.T.reshape(-1), _axes(stages.bend[0], 1).astype(np.float32)
-    strength, full = output.strength, float(white) if output.rounds else 0.0
+        bend = stages.bend[0].table.T.reshape(-1)
+        bend_axes = _axes(stages.bend[0], 1).astype(np.float32)
+    # All of one type, read-only, for which the loop is compiled once.
+    table, matrix, axes = read_only(table), read_only(matrix), read_only(axes)
+    shaper, bend, bend_axes = read_only(shaper), read_only(bend), read_only(bend_axes)
+    strength, rounds, full = output.strength, output.rounds, float(white)
     return lambda source, target: kernels.cube_codes(
-        source, target, table, matrix, axes, shaper, bend, bend_axes, strength, full, tetrahedral
+        source, target, table, matrix, axes, shaper, bend, bend_axes, strength, full, rounds, tetrahedral
     )
 
 

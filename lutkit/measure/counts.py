@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.lab import lab_of
-from lutkit.color.srgb import FloatArray, srgb_to_linear
+from lutkit.color.lab import LINEAR_OF_CODE, lab_of
+from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
@@ -23,8 +23,6 @@ AB_SIZE = (
 )
 LIGHTNESS_BINS = 101
 CHROMA_BINS = 135  # sRGB reaches 133.8, at pure blue
-
-_LINEAR_OF_CODE = srgb_to_linear(np.arange(256) / 255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +68,7 @@ def count_colors(pixels: npt.NDArray[np.uint8], counts: Counts) -> None:
     """
     if pixels.dtype != np.uint8 or pixels.shape[-1:] != (3,):
         raise ArrayError(f"colours are counted in (..., 3) uint8, not {pixels.shape} {pixels.dtype}")
-    if counts.shape != (COLORS,) or counts.dtype != np.int64:
-        raise ArrayError(f"counts are ({COLORS},) int64, not {counts.shape} {counts.dtype}")
+    _require_counts(counts)
     flat = np.ascontiguousarray(pixels).reshape(-1)
     _count(flat, counts)
 
@@ -83,18 +80,28 @@ def summarize(counts: Counts) -> ColorSummary:
         counts: (2^24,) int64, as `count_colors` filled them; sums of such are such.
     Returns:
         The summary; of no pixels, zeros.
+    Raises:
+        ArrayError: another shape or dtype, or counts below 0.
     """
+    _require_counts(counts)
+    if counts.min() < 0:
+        raise ArrayError("counts are 0 or above")
     ab = np.zeros((AB_SIZE, AB_SIZE), np.int64)
     lightness, chroma = np.zeros(LIGHTNESS_BINS, np.int64), np.zeros(CHROMA_BINS, np.int64)
     saturation, channels = np.zeros(256, np.int64), np.zeros((3, 256), np.int64)
     clipped, sums = np.zeros(2, np.int64), np.zeros(3)
-    distinct = _summarize(counts, _LINEAR_OF_CODE, ab, lightness, chroma, saturation, channels, clipped, sums)
+    distinct = _summarize(counts, LINEAR_OF_CODE, ab, lightness, chroma, saturation, channels, clipped, sums)
     pixels = int(channels[0].sum())
     lightness_mean, a_mean, b_mean = (float(total) / max(pixels, 1) for total in sums)
     arrays = (ab, lightness, chroma, saturation, channels, clipped)
     for array in arrays:
         array.setflags(write=False)
     return ColorSummary(pixels, distinct, *arrays, (lightness_mean, a_mean, b_mean))
+
+
+def _require_counts(counts: Counts) -> None:
+    if counts.shape != (COLORS,) or counts.dtype != np.int64:
+        raise ArrayError(f"counts are ({COLORS},) int64, not {counts.shape} {counts.dtype}")
 
 
 @compiled

@@ -17,6 +17,7 @@ from lutkit.color.lab import (
     srgb_to_lab,
 )
 from lutkit.color.srgb import srgb_to_linear
+from lutkit.errors import ArrayError
 
 RANDOM = np.random.default_rng(20).random((4096, 3))
 CORNERS = np.array([[r, g, b] for r in (0, 1) for g in (0, 1) for b in (0, 1)], float)
@@ -45,6 +46,12 @@ def test_codes_give_the_bits_of_what_they_stand_for():
     codes = np.random.default_rng(2).integers(0, 256, (40, 25, 3), np.uint8)
     np.testing.assert_array_equal(codes_to_lab(codes), srgb_to_lab(codes / 255))
     np.testing.assert_array_equal(codes_to_lab(codes[::2, ::-3]), srgb_to_lab(codes[::2, ::-3] / 255))
+
+
+@pytest.mark.parametrize("codes", [np.zeros((2, 3)), np.zeros((2, 3), np.int32), np.zeros((3, 2), np.uint8)])
+def test_what_is_no_8_bit_code_is_refused(codes):
+    with pytest.raises(ArrayError, match="uint8"):
+        codes_to_lab(codes)
 
 
 def test_red_and_blue_are_told_apart():

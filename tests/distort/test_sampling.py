@@ -173,6 +173,14 @@ def test_each_draw_reaches_what_was_wanted_of_it(thousands):
     assert abs(off.mean()) < 0.01
 
 
+def test_a_severity_that_hardly_moves_with_the_amount_is_reached_too():
+    # Where the straight way circles about the target.
+    wanted = draw_wanted(5, 1556, SETTINGS)
+    assert next(draws(5, 1556, wanted, SETTINGS)).severity == pytest.approx(
+        wanted.severity, abs=SEVERITY_TOLERANCE + 1e-4
+    )
+
+
 def test_the_recorded_severity_is_that_of_the_recipe_read_back(thousands):
     for _, draw in thousands[::20]:
         assert recipe_severity(Recipe.from_json(draw.recipe.to_json())) == pytest.approx(

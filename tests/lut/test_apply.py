@@ -133,6 +133,46 @@ def test_a_cube_that_is_a_matrix_agrees_with_opencolorio(tmp_path, dtype, curves
         assert np.abs(got - np.clip(expected, 0, 1) * WHITE[dtype]).max() < 0.5 + 1e-5 * WHITE[dtype]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_greys_stay_grey_through_every_matrix_that_keeps_them(dtype):
+    greys = np.arange(WHITE[dtype] + 1, dtype=dtype).repeat(3).reshape(-1, 3)
+    rng = np.random.default_rng(8)
+    for _ in range(30):
+        # What each channel takes of the two others it gives up of its own; black and white stay grey.
+        leaks, black, gain = rng.uniform(-0.4, 0.4, (3, 3)), rng.uniform(-0.1, 0.2), rng.uniform(0.4, 1.2)
+        corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).astype(float)
+        table = np.empty((2, 2, 2, 3), np.float32)
+        for c in range(3):
+            mixed = corners[..., c] + sum(leaks[c, k] * (corners[..., k] - corners[..., c]) for k in range(3))
+            table[..., c] = black + gain * mixed
+        table[0, 0, 0], table[1, 1, 1] = table[0, 0, 0, 0], table[1, 1, 1, 0]
+        for lut in (
+            Lut3D(table),
+            LutChain([Lut3D(table), Lut1D(np.sqrt(np.linspace(0, 1, 99)).repeat(3).reshape(-1, 3))]),
+        ):
+            mapped = apply(greys, lut)
+            np.testing.assert_array_equal(mapped, mapped[:, :1].repeat(3, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("lut", "dtype", "image", "what"),
+    [
+        (Lut1D.identity(256), np.uint8, np.zeros((2, 3), np.uint16), "uint16"),
+        (Lut3D.identity(2), np.uint8, np.zeros((2, 2, 4), np.uint8), r"\(2, 2, 4\)"),
+    ],
+)
+def test_parts_of_another_kind_are_refused(lut, dtype, image, what):
+    with pytest.raises(ArrayError, match=what):
+        values_through(lut, dtype)(image)
+
+
+def test_values_of_another_kind_cannot_be_prepared():
+    with pytest.raises(ArrayError, match="float64"):
+        values_through(Lut3D.identity(2), np.float64)
+    with pytest.raises(LutError, match="not str"):
+        values_through("look.cube", np.uint8)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_values_before_rounding_are_those_of_the_float_image(dtype):
     image = picture(dtype)

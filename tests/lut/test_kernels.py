@@ -65,16 +65,62 @@ def test_the_last_lattice_point_of_the_largest_cube_is_reached(tetrahedral):
         assert corners[2 * kernels.BLOCK + 1] == expected + 65536 + 256
 
 
-def test_a_table_of_2_cubed_is_a_matrix_or_is_none():
-    rows = np.array([[0.7, 0.4, -0.2, 0.05], [0.1, 0.6, 0.25, 0.0], [-0.3, 0.2, 1.05, -0.02]])
+ROWS = np.array([[0.7, 0.4, -0.2, 0.05], [0.1, 0.6, 0.25, 0.0], [-0.3, 0.2, 1.05, -0.02]])
+
+
+def matrix_table(rows=ROWS):
+    """The corners of 2^3, and what a matrix with an offset makes of them."""
     corners = np.stack([*np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), np.ones((2, 2, 2))], axis=-1)
-    table = (corners @ rows.T).astype(np.float32)
-    np.testing.assert_allclose(kernels.matrix_of(read_only(table)), rows.reshape(-1), atol=1e-6)
-    for place in np.ndindex(table.shape):
-        bent = table.copy()
-        bent[place] += 1e-4
+    return (corners @ rows.T).astype(np.float32)
+
+
+def test_a_table_of_2_cubed_is_a_matrix_or_is_none():
+    # Of each channel: red above green, grey, blue above green, black.
+    wanted = np.stack([ROWS[:, 0], ROWS[:, :3].sum(axis=1), ROWS[:, 2], ROWS[:, 3]], axis=1)
+    np.testing.assert_allclose(kernels.matrix_of(read_only(matrix_table())), wanted.reshape(-1), atol=1e-6)
+    for place in np.ndindex(2, 2, 2, 3):
+        bent = matrix_table()
+        bent[place] += 1e-5
         # Moving the corner beside black moves an axis, which leaves other corners behind.
         assert kernels.matrix_of(read_only(bent)).size == 0, place
+
+
+def test_one_large_channel_hides_no_bend_of_another():
+    bent = matrix_table(ROWS * [[1000], [1], [1]])
+    assert kernels.matrix_of(read_only(bent)).size == 12
+    bent[1, 1, 1, 2] += 1e-4
+    assert kernels.matrix_of(read_only(bent)).size == 0
+
+
+@pytest.mark.parametrize("count", [1, 2047, 2048, 2049, 5000])
+@pytest.mark.parametrize("rows", [2, 4096])
+@pytest.mark.parametrize("mixes", [True, False])
+def test_codes_stay_within_tables_and_target_whatever_the_values_between(count, rows, mixes):
+    # Cubes that reach far beyond the domain of the curves behind them, on both sides.
+    far = np.float32(3e38)
+    cube = np.where(np.indices((2, 2, 2)).sum(axis=0)[..., None] % 2, far, -far) * np.ones(3, np.float32)
+    table = matrix_table(np.rint(ROWS * 8) * 64) if mixes else cube.astype(np.float32)
+    matrix = kernels.matrix_of(read_only(table))
+    assert matrix.size == (12 if mixes else 0)
+    source = read_only(np.random.default_rng(5).integers(0, 256, 3 * count, dtype=np.uint8))
+    target = np.full(3 * count + 64, 77, np.uint8)
+    bend = np.ones(3 * rows, np.float32)  # a value from outside would not be one
+    bend_axes = np.array([0, 0, 0, *[rows - 1] * 6, rows, rows, 1], np.float32)
+    code_axes = axes((2, 2, 2)) / np.array([1, 1, 1, 255, 255, 255, 1, 1, 1, 1, 1, 1], np.float32)
+    arrays = (kernels.padded(read_only(table)), matrix, code_axes, np.empty(0, np.float32), bend, bend_axes)
+    kernels.cube_codes(source, target[32:-32], *map(read_only, arrays), 1.0, 255.0, True, True)
+    np.testing.assert_array_equal(target[32:-32], 255)
+    assert (target[:32] == 77).all()
+    assert (target[-32:] == 77).all()
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_curves_behind_a_cube_take_any_value(value):
+    values = np.full(3 * 7 + 1, value, np.float32)
+    planes, rows = np.zeros(4 * kernels.BLOCK, np.float32), np.zeros(4 * kernels.BLOCK, np.int32)
+    bend_axes = np.array([0, 0, 0, 4, 4, 4, 4, 4, 4, 5, 5, 1], np.float32)
+    kernels._bend(7, read_only(np.ones(15, np.float32)), bend_axes, planes, rows, values)
+    np.testing.assert_array_equal(values[:-1], 1)
 
 
 def test_padding_keeps_rows():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lutkit.ab.grid import ab_grid
 from lutkit.errors import ArrayError
 from lutkit.measure.counts import COLORS, count_colors, empty_counts, summarize
 
@@ -101,7 +102,8 @@ def test_all_colours_have_a_cell_of_their_own_and_fall_into_what_srgb_reaches():
     a, b = (np.nonzero(found.ab)[axis] - 128 for axis in (0, 1))
     assert found.pixels == found.distinct == COLORS
     assert (a.min(), a.max(), b.min(), b.max()) == (-87, 98, -108, 94)
-    assert len({((x + 5) // 10, (y + 5) // 10) for x, y in zip(a, b, strict=True)}) == 261
+    tens = {((x + 5) // 10 * 10, (y + 5) // 10 * 10) for x, y in zip(a, b, strict=True)}
+    assert tens == {tuple(bin_) for bin_ in ab_grid("10").bins.astype(int).tolist()}
 
 
 def test_nothing_counted_is_zeros():
@@ -136,6 +138,14 @@ def test_other_images_are_refused(image):
 def test_counts_of_another_kind_are_refused():
     with pytest.raises(ArrayError, match="int64"):
         count_colors(picture(), np.zeros(COLORS, np.int32))
+
+
+@pytest.mark.parametrize(
+    "counts", [np.zeros(COLORS - 1, np.int64), np.zeros(COLORS + 1, np.int64), np.full(COLORS, -1, np.int64)]
+)
+def test_what_cannot_be_counts_is_not_summarized(counts):
+    with pytest.raises(ArrayError, match="counts are"):
+        summarize(counts)
 
 
 def test_arguments_are_left_alone_and_strides_are_read_right():

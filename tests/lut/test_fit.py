@@ -283,6 +283,16 @@ def test_errors_are_measured_on_held_out_pixels_only():
     np.testing.assert_allclose(found.p95_delta_e, np.quantile(wanted, 0.95), rtol=0.05)
 
 
+def test_the_lut_is_learned_from_all_pixels():
+    before = _picture(low=0, high=120)
+    held = held_out(before.shape)
+    before[held] += np.uint8(120)  # colours that only held-out pixels have
+    after = 255 - before
+    found = fit(before, after)
+    assert found.mean_delta_e > 5
+    assert _error(found.lut, before, after)[held].mean() < 0.5
+
+
 def test_large_pictures_are_thinned():
     before = np.tile(_picture(128, 128), (8, 9, 1))
     found = fit(before, _graded(before), 9)
@@ -332,6 +342,14 @@ def test_a_monotone_lut_of_a_rising_look_is_as_good():
     free, risen = (fit(before, _graded(before), monotone=monotone) for monotone in (False, True))
     assert _falls(risen.lut) >= 0
     assert risen.mean_delta_e < free.mean_delta_e + 0.01
+
+
+def test_errors_are_those_of_the_monotone_lut():
+    before = _picture()
+    free, risen = (fit(before, 255 - before, monotone=monotone) for monotone in (False, True))
+    assert free.mean_delta_e < 0.1
+    assert risen.mean_delta_e > 10
+    np.testing.assert_allclose(risen.mean_delta_e, _error(risen.lut, before, 255 - before).mean(), rtol=0.2)
 
 
 # What is refused.

@@ -17,6 +17,8 @@ from lutkit.lut.tetrahedra import orientations
 # the least that unfolds what rounding has folded. What that costs is taken off again, a pass at a time.
 _ADDED = (1e-4, 1e-3, 1e-2)
 _PASSES = 3
+# A colour that the input found gives no better than this is not one that the cube gives.
+_MISSED = 1e-4
 # More folds than the best of them leaves, and this share, are rounding's.
 _ROUNDING_FOLDS = 1e-3
 
@@ -79,25 +81,37 @@ def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | N
     tops = np.array(cube.sizes) - 1.0
     low, high = np.array(cube.domain_min), np.array(cube.domain_max)
     expected = _expected(search, colors)
-    nowhere = np.zeros(len(colors))
-    found = find(
-        search.gamut, colors + search.added * expected, expected * tops, nowhere if reach is None else reach
-    )
+    reach = np.zeros(len(colors)) if reach is None else reach
+    found = find(search.gamut, colors + search.added * expected, expected * tops, reach)
     inputs = low + found.places / tops * (high - low)
     outside = np.flatnonzero(found.distances > 0)
-    clamped = colors.copy()
-    clamped[outside] = through(cube, inputs[outside])
-    expected[outside] = _expected(search, clamped[outside])
+    given = colors.copy()
+    given[outside] = through(cube, inputs[outside])
+    inputs = _settle(search, given, inputs)
+    # Where the gamut is flat, what was added has made room for colours that the cube does not give.
+    values = through(cube, inputs)
+    missed = np.flatnonzero(np.abs(values - given).max(axis=1) > _MISSED)
+    inputs[missed] = _settle(search, values[missed], inputs[missed])
+    return inputs + found.beyond / tops * (high - low)
+
+
+def _settle(search: CubeSearch, colors: FloatArray, inputs: FloatArray) -> FloatArray:
+    """Of the inputs that give colours, those nearest to what greys tell; `inputs` stay where none is found.
+
+    Expecting what was found, the identity that was added moves it less from pass to pass.
+    """
+    tops = np.array(search.cube.sizes) - 1.0
+    low, high = np.array(search.cube.domain_min), np.array(search.cube.domain_max)
+    expected, inputs = _expected(search, colors), inputs.copy()
     pending = np.arange(len(colors))
     for _ in range(_PASSES):
-        # Expecting what was found, the identity that was added moves it less and less.
-        wanted = clamped[pending] + search.added * expected[pending]
-        again = find(search.gamut, wanted, expected[pending] * tops, nowhere[pending])
+        wanted = colors[pending] + search.added * expected[pending]
+        again = find(search.gamut, wanted, expected[pending] * tops, np.zeros(len(pending)))
         kept = again.distances <= search.added
         pending = pending[kept]
         expected[pending] = again.places[kept] / tops
         inputs[pending] = low + expected[pending] * (high - low)
-    return inputs + found.beyond / tops * (high - low)
+    return inputs
 
 
 def _expected(search: CubeSearch, colors: FloatArray) -> FloatArray:

@@ -49,7 +49,7 @@ _CURVE_ERROR = 1e-5
 _COMMA = re.compile(rb"^[ \t]*[-+.\d][-+.\deE \t]*,[-+.,\deE \t]*$", re.MULTILINE)
 _CORRECTION = re.compile(rb"<ColorCorrection[\s>]")
 _METADATA = re.compile(rb"BEGIN METADATA", re.IGNORECASE)
-_METADATA_END = re.compile(rb"^[ \t]*END METADATA", re.MULTILINE | re.IGNORECASE)
+_METADATA_END = re.compile(rb"^[ \t]*END METADATA[^\n]*\n", re.MULTILINE | re.IGNORECASE)
 _CUBE_KEYWORD = re.compile(rb"^[ \t]*LUT_[13]D_SIZE\b", re.MULTILINE | re.IGNORECASE)
 # The parts of OpenColorIO's messages: a place, the file's name, and what the next reader says.
 _LINE = re.compile(r"\bat line \(?(\d+)\)?", re.IGNORECASE)
@@ -121,8 +121,8 @@ def _require_plausible(data: bytes, path: Path) -> None:
         line = 1 + lines.count(b"\n", 0, comma.start())
         what = f"a comma in {comma.group().strip()[:40].decode('ascii')!r}"
         raise LutFormatError(what, where=f"{path}:{line}", remedy="write decimal points, and blanks between")
-    begun = list(_METADATA.finditer(lines))
-    if begun and not _METADATA_END.search(lines, begun[-1].end()):
+    begun = list(_METADATA.finditer(data))
+    if begun and not _METADATA_END.search(data, begun[-1].end()):
         what = "BEGIN METADATA without END METADATA"  # at which OpenColorIO takes all memory there is
         raise LutFormatError(what, where=str(path), remedy="export it again")
     if suffix != ".itx" and _CUBE_KEYWORD.search(lines, 0, 1 << 16):

@@ -199,6 +199,8 @@ def test_broken_hald_images_give_a_lut_or_one_clear_error(data, mended):
 @given(st.sampled_from(OCIO_FILES).flatmap(lambda file: st.tuples(st.just(file[0]), _mutated(file[1]))))
 @example((".csp", _CSP.replace(b"END META", b"END MATE")))
 @example((".csp", _CSP.replace(b"END META", b"END MATE").replace(b"BEGIN", b"\x06begin")))
+@example((".csp", _CSP.replace(b"\nEND META", b"\rEND META")))
+@example((".csp", _CSP[: _CSP.index(b"END METADATA") + len(b"END METADATA")]))
 @example((".csp", _CSP.replace(b"BEGIN METADATA\na\nEND METADATA", b"END METADATA\nBEGIN METADATA")))
 def test_broken_files_of_opencolorio_give_a_lut_or_one_clear_error(file):
     suffix, data = file

@@ -122,6 +122,9 @@ def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
     def function(colors: FloatArray) -> FloatArray:
         return through(whole, colors)
 
+    even = measured(with_even_domains(whole), function)
+    if is_single(even.lut) and even.p99_error <= SHAPER_P99:
+        return even
     best = bake(function, size, (stages[0].domain_min, stages[0].domain_max))
     if best.p99_error > SHAPER_P99:
         best = measured(with_even_domains(best.lut), function)
@@ -151,9 +154,10 @@ def with_even_domains(lut: Lut) -> Lut:
     rows or as many as it has: where they differed, that is not exact.
     """
     stages = lut_stages(lut)
-    if len(stages) != 2 or _has_even_domains(stages):
+    shaper, cube = stages[0], stages[-1]
+    is_shaped = len(stages) == 2 and isinstance(shaper, Lut1D) and isinstance(cube, Lut3D)
+    if not is_shaped or _has_even_domains(stages):
         return lut
-    shaper, cube = stages
     least, most = min(shaper.domain_min), max(shaper.domain_max)
     low, high = (least, least, least), (most, most, most)
     is_even = (low, high) == (shaper.domain_min, shaper.domain_max)

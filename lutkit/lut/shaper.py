@@ -16,6 +16,8 @@ SHAPER_SIZE = 4097
 _STATIONS = (0.0, 0.25, 0.5, 1.0)
 # The share of the lattice that is spread evenly, so that no stretch is left without points.
 _EVEN = 0.3
+# What float64 makes of a straight line's second differences.
+_ROUNDING = 1e-12
 
 
 def shaper_for(function: Function, low: Rgb, high: Rgb) -> Lut1D:
@@ -58,7 +60,7 @@ def unshaped(shaper: Lut1D, size: int) -> FloatArray:
 def _bend(values: FloatArray) -> FloatArray:
     """How much a line of values bends about the middle of each of its steps, the most of three channels."""
     second = np.abs(np.diff(values, n=2, axis=0)).max(axis=1)
-    inner = np.maximum(second[:-1], second[1:])
+    inner = np.maximum(np.maximum(second[:-1], second[1:]) - _ROUNDING, 0)
     return np.concatenate([inner[:1], inner, inner[-1:]])
 
 

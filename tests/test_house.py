@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in
         ("color", "lut", "measure", "distort", "ab")]  # fmt: skip
 NO_BLAS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in
-           ("color", "lut", "distort", "io", "pipeline")]  # fmt: skip
+           ("color", "lut", "measure", "distort", "ab", "io", "pipeline")]  # fmt: skip
 KERNELS = PACKAGE / "lut" / "kernels.py"
 
 IMPURE = {

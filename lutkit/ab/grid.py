@@ -66,9 +66,10 @@ def ab_grid(name: str) -> Grid:
 
     Args:
         name: `10`: floor((x + 5) / 10) on both axes, the 261 bins that sRGB reaches, in order of a, then b.
-            `zhang313`: the published bins, in their published order; a colour belongs to the nearest.
+            `zhang313`: the published bins, in their published order, which are squares of 10 units too.
             `16`: the 224 cells of 16 units that touch the disc of radius 128, in order of a, then b; each
-            stands for the mean of its points in the disc.
+            stands for the mean of its points in the disc. A fine cell in no bin belongs to the one nearest
+            to its middle.
     Raises:
         ArrayError: another name.
     """
@@ -82,7 +83,16 @@ def ab_grid(name: str) -> Grid:
 
 
 def fold(fine: npt.NDArray[np.int64], grid: Grid) -> npt.NDArray[np.int64]:
-    """The pixels of each bin (Q,), from a histogram of fine cells (256, 256)."""
+    """Fold a histogram of fine cells into bins.
+
+    Args:
+        fine: (256, 256) int64.
+        grid: the bins.
+    Returns:
+        (Q,) int64, the pixels of each.
+    Raises:
+        ArrayError: another shape.
+    """
     if fine.shape != (FINE, FINE):
         raise ArrayError(f"a fine histogram is ({FINE}, {FINE}), not {fine.shape}")
     counts = np.zeros(len(grid.bins), np.int64)
@@ -95,12 +105,14 @@ def keep_bins(grid: Grid, kept: npt.NDArray[np.bool_]) -> Grid:
 
     Args:
         grid: what to thin out.
-        kept: (Q,), at least one of them true.
+        kept: (Q,) bool, at least one of them true.
     Raises:
         ArrayError: another shape, or no bin is kept.
     """
-    if kept.shape != (len(grid.bins),) or not kept.any():
-        raise ArrayError(f"{int(kept.sum())} of {len(grid.bins)} bins are kept", remedy="keep at least one")
+    if kept.shape != (len(grid.bins),):
+        raise ArrayError(f"of {len(grid.bins)} bins {kept.shape} are said to be kept or not")
+    if not kept.any():
+        raise ArrayError(f"none of {len(grid.bins)} bins is kept", remedy="keep at least one")
     bins = grid.bins[kept]
     renumbered = np.cumsum(kept) - 1
     fine = np.where(kept[grid.fine], renumbered[grid.fine], _nearest(bins))

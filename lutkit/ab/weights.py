@@ -16,6 +16,7 @@ from lutkit.errors import ArrayError
 
 SIGMA = 5.0
 MIX = 0.5
+_LEAST_MASS = 1e-290
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,10 @@ class AbWeights:
         prior: (Q,) float64, their shares, sum 1.
         smoothed: (Q,), the prior smoothed, sum 1.
         weights: (Q,), the expectation of which under `smoothed` is 1.
-        sigma: of the smoothing, in units of ab.
-        mix: the share of the uniform distribution.
+        sigma: of the smoothing, in units of ab, 0 or above.
+        mix: the share of the uniform distribution, 0..1.
+    Raises:
+        ArrayError: arrays that do not fit the grid or are not finite, or options out of range.
     """
 
     grid: Grid
@@ -39,6 +42,19 @@ class AbWeights:
     weights: FloatArray
     sigma: float
     mix: float
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("counts", np.int64), ("prior", np.float64), ("smoothed", np.float64),
+                            ("weights", np.float64)):  # fmt: skip
+            kept = np.array(getattr(self, name))
+            if kept.dtype != dtype or kept.shape != (len(self.grid.bins),) or not np.isfinite(kept).all():
+                raise ArrayError(f"{name} are ({len(self.grid.bins)},) finite {dtype.__name__}")
+            kept.setflags(write=False)
+            object.__setattr__(self, name, kept)
+        if not (self.counts.min() >= 0 and self.weights.min() > 0):
+            raise ArrayError("counts are 0 or above, and weights above 0")
+        if not (0 <= self.sigma < np.inf and 0 <= self.mix <= 1):
+            raise ArrayError(f"sigma is 0 or above and mix 0..1, not {self.sigma} and {self.mix}")
 
 
 def ab_weights(
@@ -113,7 +129,9 @@ def smooth_prior(prior: npt.ArrayLike, bins: npt.ArrayLike, sigma: float = SIGMA
     if sigma == 0:
         return shares
     distance = ((centres[:, None] - centres) ** 2).sum(axis=-1)
-    kernel = np.exp(-distance / (2 * sigma * sigma))
+    # Twice divided: the square of a small sigma would be 0.
+    with np.errstate(over="ignore"):
+        kernel = np.exp(-distance / sigma / sigma / 2)
     return (kernel / kernel.sum(axis=0) * shares).sum(axis=1)
 
 
@@ -121,7 +139,8 @@ def _weigh(smoothed: FloatArray, mix: float) -> FloatArray:
     if not 0 <= mix <= 1:
         raise ArrayError(f"mix is a share, 0..1, not {mix}")
     mixed = (1 - mix) * smoothed + mix / len(smoothed)
-    without = int((mixed <= 0).sum())
+    # Below this the weight of a bin, and the sum that all are scaled by, pass beyond float64.
+    without = int((mixed < _LEAST_MASS).sum())
     if without:
         raise ArrayError(
             f"{without} of {len(smoothed)} bins have no mass: their weight would be infinite",

@@ -57,14 +57,16 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     require_no_more(context.args, 1, "one source")
     if merge and source:
         raise LutkitError("a source and --merge", remedy="give one of them")
+    if merge and (size or field or workers):
+        raise LutkitError("--merge counts nothing", remedy="leave out --size, --field and --workers")
     require_vacant(out, overwrite=overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)  # before hours of counting, not after
     with stopping():
         rejects: tuple[Reject, ...] = ()
         if merge:
             counts = _merged(merge)
         else:
             counts, rejects = _counted(source or "data/pairs", field, size, workers, quiet=quiet or as_json)
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_counts(out, counts)
     if as_json or not quiet:
         _show(counts, rejects, out, as_json=as_json)

@@ -13,8 +13,8 @@ HELP = """Turn an ab histogram into the class-rebalancing weights of colorizatio
 The histogram is folded into the bins of a grid, smoothed over the plane, and
 weighed: w = 1 / ((1 - mix) smoothed + mix / Q), scaled so that its expectation
 under the smoothed prior is 1. Rare colours weigh more. FILE holds bins,
-counts, prior, smoothed, weights and how they were made; numpy.load and
-lutkit.nn.ab read it.
+counts, prior, smoothed, weights and how they were made, as numpy.load reads
+them.
 
 \b
 Grids:
@@ -55,14 +55,19 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     from lutkit.ab.grid import ab_grid
     from lutkit.ab.weights import ab_weights as weigh
     from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.errors import LutkitError
     from lutkit.io.ab_files import read_counts, write_npy, write_weights
 
     require_no_more(context.args, 1, "one file of counts")
     extra = [] if npy is None else [npy / "pts_in_hull.npy", npy / "prior_probs.npy"]
-    for path in (out, *extra, *([] if plot is None else [plot])):
+    outputs = [out, *extra, *([] if plot is None else [plot])]
+    if len(set(outputs)) < len(outputs):
+        raise LutkitError("two outputs of one name", where=str(out), remedy="give each its own")
+    for path in outputs:
         require_vacant(path, overwrite=overwrite)
     weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    for path in outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_weights(out, weights)
     if npy is not None:
         write_npy(npy, weights)

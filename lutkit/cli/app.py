@@ -82,7 +82,8 @@ def _root(
 
 
 def _say_stopped() -> None:
-    goes_on = "the same command goes on with a dataset where this one ended; verify and --dry-run begin anew"
+    # synth takes up its shards, and apply passes over photos that are written.
+    goes_on = "the same command goes on with what is not done, or begins anew where nothing is kept"
     print(f"lutkit: stopped; {goes_on}", file=sys.stderr)
 
 

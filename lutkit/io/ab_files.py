@@ -6,7 +6,6 @@ same bytes.
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,7 +44,8 @@ def read_counts(path: Path) -> FineCounts:
     """
     members = _read(path, ("counts", "pixels"), "a counts file, as `lutkit ab-hist` writes it")
     counts, pixels = members["counts"], members["pixels"]
-    if counts.shape != _FINE or counts.dtype != np.int64 or counts.min() < 0 or pixels != counts.sum():
+    sound = counts.shape == _FINE and counts.dtype == np.int64 and counts.min() >= 0
+    if not sound or pixels.shape != () or pixels != counts.sum():
         raise SourceError(
             "its counts do not add up", where=str(path), remedy="count again with `lutkit ab-hist`"
         )
@@ -90,16 +90,12 @@ def read_weights(path: Path) -> AbWeights:
         # Which of the grid's bins were kept; a bin's place is its name.
         kept = (whole.bins[:, None] == members["bins"]).all(axis=-1).any(axis=1)
         grid = keep_bins(whole, kept)
-        sigma, mix = float(meta["sigma"]), float(meta["mix"])
-        fits = np.array_equal(grid.bins, members["bins"])
-    except (ValueError, KeyError, TypeError, IndexError):
-        fits = False
-        grid, sigma, mix = ab_grid("10"), 0.0, 0.0
-    arrays = [members[name] for name in names[1:-1]]
-    if not fits or any(array.shape != (len(grid.bins),) for array in arrays):
-        raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")
-    counts, prior, smoothed, weights = arrays
-    return AbWeights(grid, counts, prior, smoothed, weights, sigma, mix)
+        if np.array_equal(grid.bins, members["bins"]):
+            arrays = (members[name] for name in names[1:-1])
+            return AbWeights(grid, *arrays, sigma=float(meta["sigma"]), mix=float(meta["mix"]))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, LutkitError):
+        pass  # all of them say that this is no such file
+    raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")
 
 
 def write_npy(folder: Path, weights: AbWeights) -> None:
@@ -128,17 +124,18 @@ def _write(path: Path, members: dict[str, npt.NDArray[Any]]) -> None:
 
 def _read(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArray[Any]]:
     try:
-        # Of a file that it cannot read, numpy leaves open what it opened itself.
-        file = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        if isinstance(file, np.lib.npyio.NpzFile):
-            with file:
-                if set(names) <= set(file.files):
-                    return {name: file[name] for name in names}
+        data = path.read_bytes()
     except FileNotFoundError:
         raise SourceError("no such file", where=str(path), remedy=f"name {kind}") from None
     except OSError as error:
         what, remedy = refusal(error)
         raise SourceError(what, where=str(path), remedy=remedy) from None
-    except (ValueError, EOFError, zipfile.BadZipFile, LutkitError):
-        pass
+    try:
+        file = np.load(io.BytesIO(data), allow_pickle=False)
+        if isinstance(file, np.lib.npyio.NpzFile):
+            with file:
+                if set(names) <= set(file.files):
+                    return {name: file[name] for name in names}
+    except Exception:
+        pass  # a damaged archive raises whatever zipfile, zlib and numpy's parser of headers do
     raise SourceError(f"not {kind}", where=str(path))

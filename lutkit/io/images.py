@@ -18,7 +18,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lutkit.errors import ArrayError, ImageError
 from lutkit.io.icc import conversion_to_srgb
-from lutkit.io.opening import choose_scale, is_jpeg, opened, require_affordable
+from lutkit.io.opening import MOST_BYTES, choose_scale, is_jpeg, opened, require_affordable
 from lutkit.io.pixels import rgb_pixels
 
 Uint8Image: TypeAlias = npt.NDArray[np.uint8]
@@ -71,6 +71,7 @@ def read_photo(
     at_least_px: int,
     smallest_px: int | None = None,
     reserve: Callable[[int], None] | None = None,
+    most_bytes: int = MOST_BYTES,
 ) -> Photo:
     """Decode a photo of any common format to upright 8-bit sRGB.
 
@@ -81,12 +82,13 @@ def read_photo(
             where that leaves twice as much.
         smallest_px: a photo whose short side is shorter is refused; half of `at_least_px` where None.
         reserve: called before any pixel is decoded, with the bytes that decoding is reckoned to take.
+        most_bytes: a photo whose decoding would take more is refused.
     Returns:
         The photo; `pixels` is new.
     Raises:
         ImageError: its `what` is a stable reason: "empty file", "not an image", "truncated",
-            "too small: W x H" (short side under `smallest_px`), "too large: W x H" (decoding
-            would take more than 160 MB; checked before any pixel is decoded), "unsupported pixels: ...",
+            "too small: W x H" (short side under `smallest_px`), "too large: W x H" (decoding would take
+            more than `most_bytes`; checked before any pixel is decoded), "unsupported pixels: ...",
             "cannot be decoded". Sizes are as stored, before orientation.
     """
     if not data:
@@ -97,7 +99,7 @@ def read_photo(
             image = opened(data)
             if min(image.size) < (at_least_px / 2 if smallest_px is None else smallest_px):
                 raise ImageError(f"too small: {image.width} x {image.height}")
-            return _decoded(image, data, at_least_px, reserve)
+            return _decoded(image, data, at_least_px, reserve, most_bytes)
     except (ImageError, MemoryError):
         raise
     except Exception as error:
@@ -153,11 +155,15 @@ def decode_image(data: bytes) -> Uint8Image:
 
 
 def _decoded(
-    image: ImageFile.ImageFile, data: bytes, at_least_px: int, reserve: Callable[[int], None] | None
+    image: ImageFile.ImageFile,
+    data: bytes,
+    at_least_px: int,
+    reserve: Callable[[int], None] | None,
+    most_bytes: int,
 ) -> Photo:
     width, height = image.size
     scale = choose_scale(image, at_least_px)
-    cost = require_affordable(image, (width, height), scale, len(data))
+    cost = require_affordable(image, (width, height), scale, len(data), most_bytes)
     if reserve is not None:
         reserve(cost)
     frames = _frames_note(image)

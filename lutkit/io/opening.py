@@ -31,7 +31,7 @@ _PLUGINS = (
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _SCALES = (8, 4, 2)
 # A worker idles at about 170 MB and may take 350: this is for the file and everything decoded from it.
-_MOST_BYTES = 160_000_000
+MOST_BYTES = 160_000_000
 _MOST_PX = 600_000_000  # bounds time, not memory: beyond it even a scaled decode takes seconds
 # What decoding holds a pixel beside the result, whose 3 bytes come on top; Pillow keeps RGB in 4.
 _BYTES_PER_PX = {"JPEG": 4, "MPO": 4, "PNG": 4, "BMP": 4, "PPM": 4, "TIFF": 4, "GIF": 6}
@@ -74,7 +74,9 @@ def choose_scale(image: ImageFile.ImageFile, at_least_px: int) -> int:
     return scale
 
 
-def require_affordable(image: ImageFile.ImageFile, size: tuple[int, int], scale: int, file_bytes: int) -> int:
+def require_affordable(
+    image: ImageFile.ImageFile, size: tuple[int, int], scale: int, file_bytes: int, most_bytes: int
+) -> int:
     """Estimate the bytes that decoding takes, and refuse what would take too much memory or time.
 
     Args:
@@ -82,6 +84,7 @@ def require_affordable(image: ImageFile.ImageFile, size: tuple[int, int], scale:
         size: width and height as stored, which the reason names.
         scale: as `choose_scale` gave it.
         file_bytes: what the file itself takes.
+        most_bytes: what it may all take.
     Returns:
         The estimate, the file included.
     Raises:
@@ -96,6 +99,6 @@ def require_affordable(image: ImageFile.ImageFile, size: tuple[int, int], scale:
         cost += file_bytes  # libtiff is handed a copy
     if image.info.get("progressive"):
         cost += 2 * area * len(image.getbands())  # every coefficient is kept until the last scan
-    if cost > _MOST_BYTES or area > _MOST_PX:
+    if cost > most_bytes or area > _MOST_PX:
         raise ImageError(f"too large: {size[0]} x {size[1]}")
     return cost

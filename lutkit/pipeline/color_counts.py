@@ -23,7 +23,9 @@ from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.records import Reject
 from lutkit.pipeline.usable import none_usable
 
-_PHOTOS_A_TASK = 64
+_PHOTOS_A_TASK = 16
+# Of one photo at its full size: some 140 megapixels of JPEG.
+_MOST_BYTES = 1_000_000_000
 _WHOLE = 1 << 30  # larger than any photo's side: it is decoded at its full size
 
 
@@ -89,15 +91,13 @@ def _tasks(photos: int) -> Iterator[_Task]:
 
 
 def _count(job: _Job, task: _Task) -> Counted:
-    path = job.scratch / f"{os.getpid()}.counts"
-    # A file of zeros takes no room until something is written; pages come and go as memory allows.
-    counts = np.memmap(path, np.int64, "r+" if path.exists() else "w+", shape=(COLORS,)).view(np.ndarray)
+    counts = _own_counts(job.scratch / f"{os.getpid()}.counts")
     rejects: list[Reject] = []
     for ref in job.photos.photos[task.start : task.stop]:
         try:
             data = read_bytes(job.photos.root, ref)
             if job.size_px is None:
-                pixels = read_photo(data, at_least_px=_WHOLE, smallest_px=1).pixels
+                pixels = read_photo(data, at_least_px=_WHOLE, smallest_px=1, most_bytes=_MOST_BYTES).pixels
             else:
                 pixels = _square(data, job.size_px)
         except ImageError as error:
@@ -105,6 +105,15 @@ def _count(job: _Job, task: _Task) -> Counted:
             continue
         count_colors(pixels, counts)
     return Counted(task.stop - task.start, tuple(rejects))
+
+
+def _own_counts(path: Path) -> Counts:
+    """A worker's counts, kept in a file from task to task."""
+    if not path.exists():
+        # Its room is claimed beforehand: on a full disk a write to mapped pages would kill the process.
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 8 * COLORS)
+    return np.memmap(path, np.int64, "r+", shape=(COLORS,)).view(np.ndarray)
 
 
 def _square(data: bytes, size_px: int) -> npt.NDArray[np.uint8]:

@@ -93,7 +93,8 @@ def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: boo
         cube, recipe = folder / f"{lut.name}.cube", folder / f"{lut.name}.json"
         for path in (cube, recipe):
             if path.exists() and not overwrite:
-                raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another --out")
+                remedy = "give --overwrite or another --out"
+                raise LutkitError("exists already", where=str(path), remedy=remedy)
         write_cube(lut.baked.lut, cube)
         write_whole(recipe, (lut.recipe.to_json() + "\n").encode())
         yield lut

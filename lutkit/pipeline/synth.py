@@ -18,7 +18,7 @@ from lutkit.io.sources import PhotoList, format_sources, list_photos
 from lutkit.pipeline.card import write_card
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is_bare, write_rejects
-from lutkit.pipeline.index import DatasetIndex, shard_files, write_dataset_json
+from lutkit.pipeline.index import DatasetIndex, read_dataset_json, shard_files, write_dataset_json
 from lutkit.pipeline.pair_card import pair_card
 from lutkit.pipeline.plan import plan_shards, shard_count, split_counts, split_photos
 from lutkit.pipeline.records import Record, Reject, intact
@@ -112,7 +112,7 @@ def synth(
     """
     planned = {task.name: task.count for task in plan_shards(plan.counts)}
     with claim(folder):
-        if is_bare(folder):
+        if is_bare(folder) and not _lists_shards(folder):
             # A run that built nothing binds none that comes after it.
             (folder / SOURCES_NAME).unlink(missing_ok=True)
         else:
@@ -143,6 +143,12 @@ def synth(
         return SynthResult(
             folder, records, len(planned) - len(done), write_rejects(folder, records, plan.rejects)
         )
+
+
+def _lists_shards(folder: Path) -> bool:
+    """Whether shards were built here, though they may be gone."""
+    index = read_dataset_json(folder)
+    return index is not None and bool(index.shards)
 
 
 def _read_looks(manifest: Manifest) -> tuple[LutFile, ...]:

@@ -75,7 +75,6 @@ def _add_squares(
     sides: npt.NDArray[np.float64],
     colors: npt.NDArray[np.float64],
 ) -> None:
-    # b to the right and a upwards would hide that a is green to red: a runs right, b up, as in CIELAB.
     squares = [
         Rectangle((float(a) - side / 2, float(b) - side / 2), side, side)
         for (a, b), side in zip(bins, sides.tolist(), strict=True)

@@ -6,8 +6,8 @@ from lutkit.io.images import CODEC_SUFFIX
 from lutkit.pipeline.plan import shard_count
 from lutkit.pipeline.synth import SynthPlan
 
-# What webdataset takes for a range, for a scheme or for two lists where it stands in a path.
-_MEANT_OTHERWISE = frozenset("{}:")
+# What webdataset takes for a range, for a scheme, for two lists or for an escape where it stands in a path.
+_MEANT_OTHERWISE = frozenset("{}:\\")
 
 
 def loader_lines(plan: SynthPlan, out: Path) -> str:

@@ -1,5 +1,8 @@
 """Rebalancing weights: the formula, and what must hold of them whatever the prior."""
 
+import contextlib
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.spatial
@@ -68,6 +71,35 @@ def test_empty_bins_weigh_most_and_without_smoothing_or_mix_are_an_error():
     assert (weights[prior == 0] == weights.max()).all()
     with pytest.raises(ArrayError, match=r"50 of 313 bins have no mass: .* infinite; give sigma"):
         rebalancing_weights(prior, ZHANG, 0, 0)
+
+
+@pytest.mark.parametrize("sigma", [1e-200, 1e-162, 1e-3])
+def test_a_tiny_sigma_smooths_nothing(sigma):
+    prior = prior_like_photos()
+    np.testing.assert_array_equal(smooth_prior(prior, ZHANG, sigma), prior)
+    with pytest.raises(ArrayError, match="50 of 313 bins have no mass"):
+        rebalancing_weights(prior, ZHANG, sigma, 0)
+
+
+@given(st.floats(1e-300, 60), st.floats(0, 1))
+@settings(deadline=None, max_examples=200)
+def test_weights_are_finite_or_an_error(sigma, mix):
+    prior = np.zeros(313)
+    prior[[0, 40]] = 1
+    with contextlib.suppress(ArrayError):
+        weights = rebalancing_weights(prior, ZHANG, sigma, mix)
+        assert np.isfinite(weights).all()
+        assert weights.min() > 0
+
+
+def test_weights_are_a_noun_that_holds_together():
+    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    with pytest.raises(ValueError, match="read-only"):
+        made.weights[0] = 0
+    for change in ({"weights": made.weights[1:]}, {"prior": made.prior * np.nan}, {"sigma": np.nan},
+                   {"counts": made.prior}, {"mix": 7.0}, {"weights": -made.weights}):  # fmt: skip
+        with pytest.raises(ArrayError):
+            dataclasses.replace(made, **change)
 
 
 def test_observed_bins_alone():

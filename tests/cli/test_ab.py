@@ -81,6 +81,8 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
     [
         (["ab-hist", "absent"], "absent: no such file or folder; name a folder"),
         (["ab-hist", "a", "--merge", "b"], "a source and --merge; give one of them"),
+        (["ab-hist", "--merge", "b", "--size", "9"], "--merge counts nothing; leave out --size"),
+        (["ab-weights", "{counts}", "--plot", "{out}"], "two outputs of one name; give each its own"),
         (["ab-hist", "--merge", "absent.npz"], "absent.npz: no such file; name a counts file"),
         (["ab-weights", "absent.npz"], "absent.npz: no such file; name a counts file"),
         (["ab-weights", "{counts}", "--grid", "313"], "no ab grid '313'; choose 10, zhang313, 16"),
@@ -94,9 +96,10 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
 )
 def test_mistakes_are_one_line(lutkit_, counts, tmp_path, arguments, said):
     np.savez(tmp_path / "zero.npz", counts=np.zeros((256, 256), np.int64), pixels=np.array(0))
-    places = {"counts": counts, "zero": tmp_path / "zero.npz"}
-    done = lutkit_(*(argument.format(**places) for argument in arguments), "-o", tmp_path / "o" / "x.npz")
+    out = tmp_path / "o" / "x.npz"
+    places = {"counts": counts, "zero": tmp_path / "zero.npz", "out": out}
+    done = lutkit_(*(argument.format(**places) for argument in arguments), "-o", out)
     assert done.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
-    assert not (tmp_path / "o").exists()
+    assert not out.exists()

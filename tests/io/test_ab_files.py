@@ -1,6 +1,8 @@
 """`counts.npz` and `weights.npz`: what numpy alone reads out of them, and what is refused."""
 
+import contextlib
 import json
+import time
 
 import numpy as np
 import pytest
@@ -46,10 +48,12 @@ def test_weights_come_back_and_are_plain_numpy(tmp_path, name, observed):
     assert "D65" in meta["lab"]
 
 
-def test_the_same_contents_give_the_same_bytes(tmp_path):
+def test_the_same_contents_give_the_same_bytes(tmp_path, monkeypatch):
     for name in ("a", "b"):
         write_counts(tmp_path / name, fine())
         write_weights(tmp_path / f"{name}w", ab_weights(fine(), ab_grid("10")))
+        monkeypatch.setattr(time, "time", lambda: 2e9)
+        monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(2e9))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert (tmp_path / "aw").read_bytes() == (tmp_path / "bw").read_bytes()
 
@@ -96,8 +100,33 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
         {"meta": np.array("not JSON")},
         {"meta": np.array('{"grid": "11"}')},
         {"meta": np.array('["grid"]')},
+        {"meta": np.array("[" * 100_000)},
+        {"weights": whole["weights"] * np.nan},
+        {"weights": whole["weights"].astype(str)},
+        {"counts": whole["counts"] - 1.5},
     ]
     for number, change in enumerate(broken):
         np.savez(tmp_path / f"{number}.npz", **{**whole, **change})
         with pytest.raises(SourceError, match=r"do not fit each other|not a weights file"):
             read_weights(tmp_path / f"{number}.npz")
+
+
+@pytest.mark.parametrize("kind", ["counts", "weights"])
+def test_damaged_files_are_refused_in_one_line_or_read_as_they_were(tmp_path, kind):
+    path, rng = tmp_path / "file.npz", np.random.default_rng(6)
+    if kind == "counts":
+        write_counts(path, fine())
+    else:
+        write_weights(path, ab_weights(fine(), ab_grid("10")))
+    whole, read = path.read_bytes(), read_counts if kind == "counts" else read_weights
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(whole), size=2):
+            damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with contextlib.suppress(SourceError):
+            read(path)
+            refused -= 1
+        refused += 1
+    assert refused > 100

@@ -67,3 +67,11 @@ def test_nothing_usable_is_an_error(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"text")
     with pytest.raises(SourceError, match="none of the 1 photographs can be used: 1 x not an image"):
         counted(tmp_path)
+
+
+def test_photos_of_24_megapixels_are_counted(tmp_path):
+    large = np.broadcast_to(np.uint8([10, 200, 90]), (4000, 6000, 3))
+    Image.fromarray(large).save(tmp_path / "large.jpg", quality=50)
+    counts, rejects, _ = counted(tmp_path)
+    assert not rejects
+    assert counts.sum() == 24_000_000

@@ -113,6 +113,14 @@ def test_a_run_that_built_nothing_binds_none_after_it(photos, tmp_path):
         build(manifest_of(photos, n=900), tmp_path / "out")
 
 
+def test_shards_that_are_gone_still_bind(copy, photos):
+    for part in ("shards", "records"):
+        shutil.rmtree(copy / part)
+        (copy / part).mkdir()
+    with pytest.raises(DatasetError, match="begun with another manifest"):
+        build(manifest_of(photos, n=700, seed=3), copy)
+
+
 # What is refused, and how it is said
 
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.lut.check import check
 from lutkit.cli.lut.compose import compose
 from lutkit.cli.lut.convert import convert
@@ -22,14 +23,12 @@ lut_app = typer.Typer(
       what a file holds
   lutkit lut check look.cube
       what it does to colours, and whether it can be undone
+  lutkit lut identity -o neutral.png
+      the way to author a look of your own
 """,
 )
-lut_app.command("check")(check)
-lut_app.command("random")(random_luts)
-lut_app.command("convert", context_settings={"allow_extra_args": True})(convert)
-lut_app.command("identity")(identity)
-lut_app.command("info")(info)
-lut_app.command("fit", context_settings={"allow_extra_args": True})(fit)
-lut_app.command("compose")(compose)
-lut_app.command("invert", context_settings={"allow_extra_args": True})(invert)
-lut_app.command("resize", context_settings={"allow_extra_args": True})(resize)
+for command in (info, check, compose, identity):
+    lut_app.command(cls=Command)(command)
+for command in (convert, invert, resize, fit):
+    lut_app.command(cls=Command, context_settings=EXTRA)(command)
+lut_app.command("random", cls=Command)(random_luts)

@@ -15,7 +15,7 @@ any chain as it is.
 \b
 Examples:
   lutkit lut compose first.cube then.cube -o both.cube
-  lutkit lut compose log-to-rec709.cube look.cube warm.cube -o all.cube --size 65
+  lutkit lut compose log.cube look.cube warm.cube -o all.cube --size 65
 """
 
 

@@ -25,6 +25,9 @@ _ROUNDING_FOLDS = 1e-3
 # Of the colours that errors are measured on, how many are left out for each that is searched for.
 _EVERY = 5
 
+# Of a shaper: how many rows tell how steep an end is, and the share that may lie beyond the greys.
+_END, _MOST_BEYOND = 32, 0.3
+
 # Rows of the greys' response, from which inputs are expected.
 _RESPONSE_SIZE = 1025
 
@@ -160,5 +163,16 @@ def _table(search: CubeSearch, axes: FloatArray) -> Float32Array:
 def response_shaper(response: Lut1D, low: Rgb, high: Rgb) -> Lut1D:
     """Curves over low..high onto 0..1 that are steep where the inverse of a response to greys is."""
     inputs = curve_preimages(response, np.linspace(low, high, SHAPER_SIZE))
-    curves = [rising(np.abs(np.diff(inputs[:, c]))) for c in range(3)]
+    curves = [rising(_filled(np.abs(np.diff(inputs[:, c])))) for c in range(3)]
     return Lut1D(np.stack(curves, axis=1).astype(np.float32), low, high)
+
+
+def _filled(steps: FloatArray) -> FloatArray:
+    """Steps of an inverse response, those beyond the range of greys as steep as those at its ends."""
+    filled = steps.copy()
+    known = np.flatnonzero(steps > 0)
+    if len(known):
+        for rows, end in ((slice(0, known[0]), known[:_END]), (slice(known[-1] + 1, None), known[-_END:])):
+            count = len(filled[rows])
+            filled[rows] = min(float(np.median(steps[end])), _MOST_BEYOND * steps.sum() / max(count, 1))
+    return filled

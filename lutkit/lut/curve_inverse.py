@@ -10,6 +10,9 @@ from lutkit.lut.model import MAX_SIZE_1D, Lut1D, Rgb
 _ROWS = (1025, 4097, 16385, MAX_SIZE_1D)
 _FINE = 1 / 65535
 
+# What float32 rounds off a value, as a share of it, and once more.
+_ROUNDING = 2.4e-7
+
 # The width of the domain of a curve that is level all over, which has none of its own.
 LEVEL_WIDTH = 1e-3
 
@@ -72,9 +75,10 @@ def _preimages(axis: FloatArray, curve: FloatArray, values: FloatArray) -> Float
     if curve[-1] < curve[0]:
         curve, values = -curve, -values
     values = np.clip(values, curve.min(), curve.max())
-    first = _first_reaching(axis, curve, values)
+    # A value that rounding has moved off a level is still on it.
+    first = _first_reaching(axis, curve, values - _ROUNDING * np.abs(values))
     # Turned about both axes, the last input that has a value is the first.
-    last = -_first_reaching(-axis[::-1], -curve[::-1], -values)
+    last = -_first_reaching(-axis[::-1], -curve[::-1], -values - _ROUNDING * np.abs(values))
     return (first + last) / 2
 
 

@@ -23,7 +23,7 @@ _AS_NEAR = 1e-4
 _THIN, _CRUMPLED = 3e-4, 0.1
 # Beyond the gamut the inverse goes straight on where it is no steeper than this, and flattens out the
 # more the steeper it is: where a gamut is thin, straight on would be noise.
-_STEEPEST = 16.0
+_STEEPEST = 32.0
 
 
 class Found(NamedTuple):  # as BoxTree

@@ -53,8 +53,9 @@ def done_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     """What was built, a row a line; percentages are of all pairs of the dataset."""
     n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
     totals = _totals(result)
+    shards = "1 shard" if len(result.records) == 1 else f"{len(result.records):,} shards"
     rows = [
-        ("pairs", f"{n:,} in {len(result.records):,} shards, {size_text(size)}"),
+        ("pairs", f"{n:,} in {shards}, {size_text(size)}"),
         ("splits", _splits_text(plan)),
         ("labels", _shares_text(totals, "label ", n) + _lossy_note(plan, totals)),
         ("kinds", _shares_text(totals, "kind ", n)),

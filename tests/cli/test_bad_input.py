@@ -489,4 +489,4 @@ def test_stopped_by_a_signal(arguments, error, code, lutkit_, monkeypatch):
     monkeypatch.setattr(lutkit.cli.synth_screen, "show_plan", stop)
     monkeypatch.setattr(lutkit.pipeline.verify, "verify", stop)
     ended = lutkit_(*arguments)
-    assert_refused(ended, "stopped; the same command goes on with what is not done", "begin anew", code=code)
+    assert_refused(ended, "stopped; the same command goes on with what is not done", "begins anew", code=code)

@@ -12,10 +12,14 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from bench_apply import apply_rows
 from bench_bake import bake_rows
 from bench_cube import cube_rows
+from bench_fit import fit_rows
 from bench_images import image_rows
+from bench_inverse import inverse_rows
 from bench_kernels import kernel_rows
+from bench_nn import nn_rows
 from bench_synth import synth_rows
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path)
     parser.add_argument("-o", "--out", type=Path, default=Path("bench.json"))
+    parser.add_argument("--luts", type=Path, default=Path("luts"), help="looks to learn from pairs")
     parser.add_argument("--memory-n", type=int, nargs=2, default=(2000, 20000), metavar="N")
     options = parser.parse_args()
     subjects = {
@@ -33,6 +38,10 @@ def main() -> None:
         "Baking": bake_rows(),
         "Cube files": cube_rows(),
         "Images": image_rows(options.photos),
+        "Inverting": inverse_rows(options.luts),
+        "LUTs on tensors": nn_rows(),
+        "Learning a LUT from a pair": fit_rows(options.photos, options.luts),
+        "lutkit apply": apply_rows(options.photos),
         "synth": synth_rows(options.photos, tuple(options.memory_n)),
     }
     console = Console()

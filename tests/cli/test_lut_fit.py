@@ -58,7 +58,7 @@ def test_photos_that_do_not_belong_together_are_remarked_upon(tmp_path, photos_,
     Image.fromarray(half).save(photos_[1])
     run = lutkit_("lut", "fit", *photos_, "-o", tmp_path / "look.cube")
     assert run.code == 0, run.err
-    assert "The photos are not aligned, or more than one LUT made AFTER of BEFORE." in run.out
+    assert "photos not aligned, or more than one LUT made AFTER of BEFORE." in run.out
 
 
 def test_a_file_that_is_there_is_kept(tmp_path, photos_, lutkit_):
@@ -102,3 +102,13 @@ def test_bad_photos_are_named(tmp_path, photos_, lutkit_):
         assert words in run.err
         assert run.err.count("\n") == 1
     assert not (tmp_path / "look.cube").exists()
+
+
+def test_two_scenes_are_told(lutkit_, tmp_path):
+    rng = np.random.default_rng(4)
+    for name in ("one", "other"):
+        colors = rng.integers(0, 256, (9, 12, 3), np.uint8)
+        Image.fromarray(colors).resize((192, 144)).save(tmp_path / f"{name}.png")
+    run = lutkit_("lut", "fit", tmp_path / "one.png", tmp_path / "other.png", "-o", tmp_path / "look.cube")
+    assert run.code == 0
+    assert "That is a lot: other scenes" in run.out

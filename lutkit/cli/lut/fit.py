@@ -28,7 +28,9 @@ Examples:
       then, the look on other photos
 """
 
-# Beyond this no single LUT made one of the other: a local change, or photos that are not aligned.
+# Beyond these no single LUT made one of the other: a local change, photos that are not aligned, other scenes.
+# A look is learned to within 1 delta E, a rough repair of a photo to within 2 or 3.
+_FAR_OFF = 5.0
 _MANY_MISFITS = 0.1
 
 
@@ -86,6 +88,6 @@ def _show(out: Path, found: "Fit", *, as_json: bool) -> None:
         f"{found.misfit_share:.1%} of its pixels do not fit and hardly counted.",
         soft_wrap=True,
     )
-    if found.misfit_share > _MANY_MISFITS:
-        why = "The photos are not aligned, or more than one LUT made AFTER of BEFORE."
+    if found.misfit_share > _MANY_MISFITS or found.mean_delta_e > _FAR_OFF:
+        why = "That is a lot: other scenes, photos not aligned, or more than one LUT made AFTER of BEFORE."
         console.print(why, soft_wrap=True)

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.errors import ArrayError
+from lutkit.measure.counts import AB_SIZE
 
 GridName: TypeAlias = Literal["10", "zhang313", "16"]
 GRID_NAMES: tuple[GridName, ...] = ("10", "zhang313", "16")
 
-FINE = 256  # fine cells an axis: [i, j] holds floor(a) = i - 128 and floor(b) = j - 128
 RADIUS_16 = 128
 
 # Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016: the 313 centres that were published with
@@ -57,8 +57,10 @@ class Grid:
             kept = np.array(getattr(self, name), dtype)
             kept.setflags(write=False)
             object.__setattr__(self, name, kept)
-        if self.bins.ndim != 2 or self.bins.shape[1] != 2 or self.fine.shape != (FINE, FINE):
-            raise ArrayError(f"a grid has (Q, 2) bins and ({FINE}, {FINE}) cells, not {self.bins.shape}")
+        if self.bins.ndim != 2 or self.bins.shape[1] != 2 or self.fine.shape != (AB_SIZE, AB_SIZE):
+            raise ArrayError(
+                f"a grid has (Q, 2) bins and ({AB_SIZE}, {AB_SIZE}) cells, not {self.bins.shape}"
+            )
 
 
 def ab_grid(name: str) -> Grid:
@@ -93,8 +95,8 @@ def fold(fine: npt.NDArray[np.int64], grid: Grid) -> npt.NDArray[np.int64]:
     Raises:
         ArrayError: another shape.
     """
-    if fine.shape != (FINE, FINE):
-        raise ArrayError(f"a fine histogram is ({FINE}, {FINE}), not {fine.shape}")
+    if fine.shape != (AB_SIZE, AB_SIZE):
+        raise ArrayError(f"a fine histogram is ({AB_SIZE}, {AB_SIZE}), not {fine.shape}")
     counts = np.zeros(len(grid.bins), np.int64)
     np.add.at(counts, grid.fine.reshape(-1), fine.reshape(-1))
     return counts
@@ -121,12 +123,12 @@ def keep_bins(grid: Grid, kept: npt.NDArray[np.bool_]) -> Grid:
 
 def _of_tens(name: str, runs: tuple[tuple[int, int, int], ...]) -> Grid:
     bins = np.array([(a, b) for a, first, last in runs for b in range(first, last + 1, 10)])
-    cells = (np.arange(FINE) - 128 + 5) // 10 * 10
+    cells = (np.arange(AB_SIZE) - 128 + 5) // 10 * 10
     return Grid(name, bins, _own_or_nearest(bins, bins, cells))
 
 
 def _of_sixteens() -> Grid:
-    middles = np.arange(FINE) - 127.5
+    middles = np.arange(AB_SIZE) - 127.5
     inside = middles[:, None] ** 2 + middles**2 <= RADIUS_16**2
     cells = np.floor(middles / 16).astype(np.int64) * 16
     corners = np.array(sorted({(cells[i], cells[j]) for i, j in zip(*np.nonzero(inside), strict=True)}))
@@ -149,8 +151,8 @@ def _own_or_nearest(
 
 
 def _nearest(bins: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    middles = np.arange(FINE) - 127.5
-    nearest = np.empty((FINE, FINE), np.int64)
+    middles = np.arange(AB_SIZE) - 127.5
+    nearest = np.empty((AB_SIZE, AB_SIZE), np.int64)
     for i, a in enumerate(middles):
         distance = (a - bins[:, 0]) ** 2 + (middles[:, None] - bins[:, 1]) ** 2
         nearest[i] = distance.argmin(axis=1)

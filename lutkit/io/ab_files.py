@@ -17,11 +17,11 @@ from lutkit.ab.weights import AbWeights
 from lutkit.errors import LutkitError, SourceError
 from lutkit.io.atomic import write_whole
 from lutkit.io.refusals import refusal
+from lutkit.measure.counts import AB_SIZE
 
 FineCounts = npt.NDArray[np.int64]
 
 LAB_CONVENTION = "CIE 1976 L*a*b*, D65, sRGB; L 0..100, a and b unscaled; greys are exactly 0, 0"
-_FINE = (256, 256)
 
 
 def write_counts(path: Path, counts: FineCounts) -> None:
@@ -44,7 +44,7 @@ def read_counts(path: Path) -> FineCounts:
     """
     members = _read(path, ("counts", "pixels"), "a counts file, as `lutkit ab-hist` writes it")
     counts, pixels = members["counts"], members["pixels"]
-    sound = counts.shape == _FINE and counts.dtype == np.int64 and counts.min() >= 0
+    sound = counts.shape == (AB_SIZE, AB_SIZE) and counts.dtype == np.int64 and counts.min() >= 0
     if not sound or pixels.shape != () or pixels != counts.sum():
         raise SourceError(
             "its counts do not add up", where=str(path), remedy="count again with `lutkit ab-hist`"

@@ -13,7 +13,7 @@ _RIM = 1e-9
 # The same for the squared distance to a box, whose colours were turned.
 _ROUNDING = 1e-24
 # Where a cube folds: so many of the inputs of a colour are weighed against each other.
-_HITS = 8
+_HITS = 32
 # What an input where the cube is folded over weighs more than its distance from what is expected.
 _FOLDED = 4.0
 

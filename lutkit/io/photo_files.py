@@ -7,11 +7,12 @@ anything, it converts nothing and turns nothing. Writing is `photo_writing`'s ma
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 import simplejpeg
 from PIL import Image, ImageFile
 
@@ -22,6 +23,8 @@ from lutkit.io.opening import opened
 from lutkit.io.stored_photo import KIND_OF_SUFFIX, RESAVE, Kind, Samples, StoredPhoto, kind_of
 
 Reserve: TypeAlias = Callable[[int], None]
+Buffer: TypeAlias = npt.NDArray[np.uint8]
+Scratch: TypeAlias = Callable[[int], Buffer]
 
 # What a pixel costs beside the file: decoded, graded, handed to the encoder; progressive JPEGs keep every
 # coefficient, once for reading and once for writing.
@@ -35,13 +38,19 @@ _REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 _SAME_CHROMATICITY = 0.003
 
 
-def read_stored(path: Path, reserve: Reserve | None = None) -> StoredPhoto:
+def _fresh(size: int) -> Buffer:
+    return np.empty(size, np.uint8)
+
+
+def read_stored(path: Path, reserve: Reserve | None = None, scratch: Scratch = _fresh) -> StoredPhoto:
     """Read a JPEG, PNG, TIFF, WebP or EXR; what it holds decides which, not its name.
 
     Args:
         path: the file.
         reserve: called before any pixel is decoded, with the bytes that reading, grading and writing the
             photo are reckoned to take.
+        scratch: gives so many bytes, in which a JPEG's pixels may come to lie; fresh ones where left out.
+            Fresh pages cost as much as half of decoding: whoever reads photo after photo keeps them.
     Raises:
         ImageError: its `what` is a stable reason, such as "truncated", "not an image", "CMYK is not graded",
             "animated", "too large: W x H".
@@ -54,7 +63,7 @@ def read_stored(path: Path, reserve: Reserve | None = None) -> StoredPhoto:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            photo = _READERS[kind](path, data, reserve or (lambda _: None))
+            photo = _READERS[kind](path, data, _Room(reserve or (lambda _: None), scratch))
     except (ImageError, OSError, MemoryError) as error:
         if isinstance(error, OSError) and not isinstance(error, ImageError) and error.errno is None:
             raise ImageError(_reason(error)) from error
@@ -83,7 +92,15 @@ def pillow_memory(photos: int) -> Generator[None]:
         core.clear_cache()
 
 
-def _read_jpeg(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
+@dataclass(frozen=True)
+class _Room:
+    """Who is told what a photo takes, and where its pixels may lie."""
+
+    reserve: Reserve
+    scratch: Scratch
+
+
+def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     coding = jpeg_coding(data)
     if coding.components == 4:
         raise ImageError("CMYK is not graded", remedy="convert it to RGB first")
@@ -91,10 +108,11 @@ def _read_jpeg(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
         raise ImageError(f"{coding.components} channels of {coding.bits} bits are not kept", remedy=RESAVE)
     image = opened(data)
     each = _BYTES_PER_PX_PROGRESSIVE if coding.progressive else _BYTES_PER_PX
-    _reserve_for(image.size, each, data, reserve)
+    _reserve_for(image.size, each, data, room.reserve)
     notes: list[str] = []
     try:
-        pixels = simplejpeg.decode_jpeg(data, "RGB" if coding.components == 3 else "GRAY")
+        buffer = room.scratch(coding.components * image.width * image.height)
+        pixels = simplejpeg.decode_jpeg(data, "RGB" if coding.components == 3 else "GRAY", buffer=buffer)
     except ValueError:
         image.load()  # says what is broken, or passes over what matters little
         pixels = np.array(image)
@@ -106,33 +124,33 @@ def _read_jpeg(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
     return StoredPhoto("jpeg", _with_channels(pixels), data, _icc(image), notes=tuple(notes))
 
 
-def _read_png(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
+def _read_png(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if png_chunks.is_animated(data):
         raise ImageError("animated", remedy="take its pictures apart first")
     foreign = png_chunks.foreign_colours(data)
     if png_chunks.png_bits(data) == 16:
         png_chunks.require_whole(data)  # libpng would print what is broken
-        photo = _read_deep(path, data, "png", reserve)
+        photo = _read_deep(path, data, "png", room.reserve)
         return replace(photo, icc=_icc(opened(data)), foreign=foreign)
     image = opened(data)
-    _reserve_for(image.size, _BYTES_PER_PX, data, reserve)
+    _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
     image.load()
     note = ("a palette becomes RGB",) if image.mode == "P" else ()
     return StoredPhoto("png", _plain(image), data, _icc(image), foreign=foreign, notes=note)
 
 
-def _read_webp(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
+def _read_webp(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise ImageError("truncated")
     image = opened(data)
     if getattr(image, "is_animated", False):
         raise ImageError("animated", remedy="take its pictures apart first")
-    _reserve_for(image.size, _BYTES_PER_PX, data, reserve)
+    _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
     image.load()
     return StoredPhoto("webp", _plain(image), data, _icc(image))
 
 
-def _read_tiff(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
+def _read_tiff(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     tags, following = tiff_tags.read_tags(data)
     photometric = tags[_PHOTOMETRIC].number() if _PHOTOMETRIC in tags else 1
     if photometric not in _PHOTOMETRIC_KEPT:
@@ -140,7 +158,7 @@ def _read_tiff(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
         raise ImageError(f"{name} is not graded", remedy="convert it to RGB first")
     if following and not (_SUBFILE in following and following[_SUBFILE].number() & 1):
         raise ImageError("several pages", remedy="take them apart first")
-    photo = _read_deep(path, data, "tiff", reserve)
+    photo = _read_deep(path, data, "tiff", room.reserve)
     icc = tags[tiff_tags.ICC].data if tiff_tags.ICC in tags else b""
     is_float = photo.pixels.dtype == np.float32
     notes = ("a palette becomes RGB",) if photometric == 3 else ()
@@ -150,15 +168,15 @@ def _read_tiff(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
     return replace(photo, icc=icc, linear=is_float and not icc, notes=notes)
 
 
-def _read_exr(path: Path, data: bytes, reserve: Reserve) -> StoredPhoto:
-    photo = _read_deep(path, b"", "exr", reserve)
+def _read_exr(path: Path, data: bytes, room: _Room) -> StoredPhoto:
+    photo = _read_deep(path, b"", "exr", room.reserve)
     assert photo.deep is not None
     chromaticities = photo.deep.spec.getattribute("chromaticities") or _REC_709
     far = max(abs(a - b) for a, b in zip(chromaticities, _REC_709, strict=True)) > _SAME_CHROMATICITY
     return replace(photo, linear=True, foreign="chromaticities that are not Rec. 709" if far else "")
 
 
-_READERS: dict[Kind, Callable[[Path, bytes, Reserve], StoredPhoto]] = {
+_READERS: dict[Kind, Callable[[Path, bytes, _Room], StoredPhoto]] = {
     "jpeg": _read_jpeg,
     "png": _read_png,
     "webp": _read_webp,

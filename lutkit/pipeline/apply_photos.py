@@ -8,12 +8,14 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Condition
+from threading import Condition, local
 from typing import Literal, TypeAlias
+
+import numpy as np
 
 from lutkit.errors import ImageError, LutkitError
 from lutkit.io.atomic import write_whole
-from lutkit.io.photo_files import pillow_memory, read_stored
+from lutkit.io.photo_files import Buffer, pillow_memory, read_stored
 from lutkit.io.photo_writing import Written, encode_stored
 from lutkit.io.refusals import refusal
 from lutkit.pipeline.apply_plan import ApplyPlan, PhotoTask
@@ -22,6 +24,7 @@ from lutkit.pipeline.grading import Grading, grade
 Status: TypeAlias = Literal["written", "kept", "failed"]
 
 _BYTES_A_WORKER = 400_000_000  # on the average; a larger photo waits until it is alone
+_MOST_KEPT = 80_000_000  # a photo of 26 megapixels; what a larger one took is given back
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,13 @@ def apply_photos(
     Returns:
         What became of each, in the order of the plan.
     """
-    budget = _Budget(workers * _BYTES_A_WORKER)
+    means = _Means(_Budget(workers * _BYTES_A_WORKER), _Scratch())
     done: dict[PhotoTask, Applied] = {}
     pool = ThreadPoolExecutor(workers)
     with pillow_memory(workers):
         try:
             futures: list[Future[Applied]] = [
-                pool.submit(_apply_to, task, settings, budget) for task in plan.tasks
+                pool.submit(_apply_to, task, settings, means) for task in plan.tasks
             ]
             for future in as_completed(futures):
                 applied = future.result()
@@ -115,13 +118,36 @@ class _Budget:
                 self.changed.notify_all()
 
 
-def _apply_to(task: PhotoTask, settings: ApplySettings, budget: _Budget) -> Applied:
+class _Scratch(local):
+    """Memory that a thread decodes one photo after the other into."""
+
+    def __init__(self) -> None:
+        self.kept: Buffer = np.empty(0, np.uint8)
+
+    def __call__(self, size: int) -> Buffer:
+        """So many bytes, which held what the thread read before."""
+        if size > _MOST_KEPT:
+            return np.empty(size, np.uint8)
+        if size > len(self.kept):
+            self.kept = np.empty(size, np.uint8)
+        return self.kept[:size]
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What the threads share."""
+
+    budget: _Budget
+    scratch: _Scratch
+
+
+def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applied:
     if not settings.overwrite and task.target.is_file():
         return Applied(task, "kept")
     where = str(task.source)
     try:
-        with budget.share() as reserve:
-            photo = read_stored(task.source, reserve)
+        with means.budget.share() as reserve:
+            photo = read_stored(task.source, reserve, means.scratch)
             graded = grade(photo, settings.grading)
             kind = task.kind or photo.kind
             wanted = Written(kind, settings.quality, graded.icc, graded.now_srgb)

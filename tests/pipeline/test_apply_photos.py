@@ -199,7 +199,7 @@ def test_photos_decoded_into_the_same_memory_do_not_mix(tmp_path, monkeypatch, m
     for i, size in enumerate([(60, 40), (31, 90), (200, 130), (20, 20), (60, 40)]):
         picture = Image.fromarray(samples(np.uint8, 3, seed=i)).resize(size)
         picture.convert("L" if i == 1 else "RGB").save(f"in/{i}.jpg", quality=95, subsampling=0)
-    run(plan_apply([Path("in")], Path("out")), workers=1)
+    run(plan_apply([Path("in")], Path("out")), workers=2)
     for i in range(5):
         with Image.open(f"in/{i}.jpg") as before, Image.open(f"out/{i}.jpg") as after:
             wanted = apply(np.asarray(before.convert("RGB")), LUT).astype(int)

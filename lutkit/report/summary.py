@@ -91,7 +91,7 @@ def done_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, ob
 def source_lines(plan: SynthPlan) -> list[str]:
     """What is to be known of the photographs before anything is made of them."""
     photos, manifest = len(plan.photos.photos), plan.manifest
-    draws = f"{manifest.n / photos:,.0f} draws each"
+    draws = f"{manifest.n / photos:,.0f} draws each" if manifest.n >= 1.5 * photos else "about a draw each"
     if manifest.n < photos:
         draws = f"{manifest.n:,} of them used"
     is_sample = manifest.images.source == "sample"

@@ -9,8 +9,9 @@ from lutkit.lut.baking import SHAPER_P99, spread_colors, through
 from lutkit.lut.curve_inverse import bounds_of, curve_preimages
 from lutkit.lut.gamut import Gamut, gamut_of
 from lutkit.lut.gamut_search import find
-from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
-from lutkit.lut.shaper import SHAPER_SIZE, rising, unshaped
+from lutkit.lut.inverse_shaper import inverse_shaper, response_of
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain
+from lutkit.lut.shaper import unshaped
 from lutkit.lut.tetrahedra import orientations
 
 # How much of the identity is added to a cube, as a share of its range, so that what it merges is told apart:
@@ -24,12 +25,6 @@ _ROUNDING_FOLDS = 1e-3
 
 # Of the colours that errors are measured on, how many are left out for each that is searched for.
 _EVERY = 5
-
-# Of a shaper: how many rows tell how steep an end is, and the share that may lie beyond the greys.
-_END, _MOST_BEYOND = 32, 0.3
-
-# Rows of the greys' response, from which inputs are expected.
-_RESPONSE_SIZE = 1025
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +53,6 @@ def search_of(cube: Lut3D) -> CubeSearch:
     shares = [float((orientations(table + added * span * places) <= 0).mean()) for added in _ADDED]
     added = _ADDED[next(i for i, share in enumerate(shares) if share <= 1.5 * min(shares) + _ROUNDING_FOLDS)]
     return CubeSearch(cube, added * span, gamut_of(table + added * span * places), response_of(cube))
-
-
-def response_of(lut: Lut) -> Lut1D:
-    """What a LUT makes of the greys of its domain, as curves."""
-    first = lut_stages(lut)[0]
-    greys = np.linspace(first.domain_min, first.domain_max, _RESPONSE_SIZE)
-    return Lut1D(through(lut, greys).astype(np.float32), first.domain_min, first.domain_max)
 
 
 def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | None = None) -> FloatArray:
@@ -141,7 +129,7 @@ def invert_cube(search: CubeSearch, size: int) -> Lut:
     error = _p99(plain, colors, inputs)
     if error <= SHAPER_P99:
         return plain
-    shaper = response_shaper(search.response, *ends)
+    shaper = inverse_shaper(search.cube, *ends)
     shaped = LutChain((shaper, Lut3D(_table(search, unshaped(shaper, size)))))
     return shaped if _p99(shaped, colors, inputs) < error else plain
 
@@ -158,21 +146,3 @@ def _table(search: CubeSearch, axes: FloatArray) -> Float32Array:
     reach = np.sqrt((around * around).sum(axis=-1)).reshape(-1)
     inputs = cube_preimages(search, places.reshape(-1, 3), reach)
     return inputs.reshape(places.shape).astype(np.float32)
-
-
-def response_shaper(response: Lut1D, low: Rgb, high: Rgb) -> Lut1D:
-    """Curves over low..high onto 0..1 that are steep where the inverse of a response to greys is."""
-    inputs = curve_preimages(response, np.linspace(low, high, SHAPER_SIZE))
-    curves = [rising(_filled(np.abs(np.diff(inputs[:, c])))) for c in range(3)]
-    return Lut1D(np.stack(curves, axis=1).astype(np.float32), low, high)
-
-
-def _filled(steps: FloatArray) -> FloatArray:
-    """Steps of an inverse response, those beyond the range of greys as steep as those at its ends."""
-    filled = steps.copy()
-    known = np.flatnonzero(steps > 0)
-    if len(known):
-        for rows, end in ((slice(0, known[0]), known[:_END]), (slice(known[-1] + 1, None), known[-_END:])):
-            count = len(filled[rows])
-            filled[rows] = min(float(np.median(steps[end])), _MOST_BEYOND * steps.sum() / max(count, 1))
-    return filled

@@ -26,11 +26,10 @@ from lutkit.lut.cube_inverse import (
     CubeSearch,
     cube_preimages,
     invert_cube,
-    response_of,
-    response_shaper,
     search_of,
 )
 from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves, level_share
+from lutkit.lut.inverse_shaper import inverse_shaper
 from lutkit.lut.merging import is_same, simplified
 from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import unshaped
@@ -129,7 +128,7 @@ def invert_to_single(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
     made = [with_even_domains(inverse.lut)]
     if not is_single(made[0]):
         back = lut_stages(inverse.lut)[0]
-        shaper = response_shaper(response_of(lut), back.domain_min, back.domain_max)
+        shaper = inverse_shaper(lut, back.domain_min, back.domain_max)
         places = np.stack(np.meshgrid(*unshaped(shaper, size).T, indexing="ij"), axis=-1)
         cube = Lut3D(table_of(lambda wanted: through(inverse.lut, wanted), places))
         made = [to_single(inverse.lut, size).lut, with_even_domains(LutChain((shaper, cube)))]

@@ -1,6 +1,7 @@
 """Undoing LUTs, against OpenColorIO's exact inverse, scipy, and brute force."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813
@@ -9,6 +10,7 @@ from scipy.interpolate import interp1d
 from scipy.spatial import cKDTree
 
 from lutkit.errors import LutError
+from lutkit.io.cube import read_cube
 from lutkit.lut.algebra import is_single
 from lutkit.lut.apply import apply
 from lutkit.lut.baking import through
@@ -18,6 +20,7 @@ from lutkit.lut.inverse import invert, invert_to_single, round_trip
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.tetrahedra import PATHS, orientations, outline
 
+ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(5)
 CODES = RNG.integers(0, 256, (150, 150, 3)).astype(np.uint8)
 COLORS = RNG.random((4000, 3))
@@ -192,6 +195,15 @@ def test_what_is_steep_gets_a_shaper():
     inverse = invert(lut)
     assert [type(stage) for stage in lut_stages(inverse.lut)] == [Lut1D, Lut3D]
     assert inverse.p99_error < 1.5 / 255
+
+
+@pytest.mark.parametrize("name", ["clean-bright", "print-film"])
+def test_looks_that_press_saturated_colours_together_are_undone(name):
+    look = read_cube(ROOT / "luts" / f"{name}.cube")
+    inverse = invert(look)
+    assert inverse.p99_error < 10 / 255  # by a shaper that follows greys alone 32 and 23
+    off = np.abs(apply(apply(CODES, look), inverse.lut).astype(int) - CODES).max(axis=-1)
+    assert (off <= 10).mean() > 0.97
 
 
 # What cannot be undone.

@@ -15,7 +15,7 @@ from lutkit.io.hald import HALD_SIZES, HALD_SUFFIXES
 from lutkit.io.luts import WRITTEN_SUFFIXES, read_baked, read_lut, require_suffix, write_lut
 from lutkit.io.ocio_write import OCIO_MOST_POINTS, OCIO_WRITES, ocio_cube_sizes
 from lutkit.lut.algebra import Baked, bake_function, resize, to_single
-from lutkit.lut.baking import CUBE_SIZE, measured, through
+from lutkit.lut.baking import CUBE_SIZE, measured_against, through
 from lutkit.lut.model import MAX_SIZE_1D, MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import Function
 
@@ -34,7 +34,8 @@ class Converted:
     Args:
         source: the LUT that was read; its error is what baking the file's formulas cost, 0 for tables.
         written: the LUT as the new file gives it back; its error is against `source`'s LUT, over the new
-            file's domain: the most of 32,000 colours, or of all where the two are tables alike.
+            file's domain: the most of 32,000 colours and the lattice points of the original's first table, or
+            of all where the two are tables alike.
         is_cut: whether the original reacts to colours beyond the new file's domain.
     """
 
@@ -127,7 +128,7 @@ def error_against(lut: Lut, original: Lut) -> Baked:
         if len(pairs) == 1:  # what lies between lattice points errs no more than they do
             errors = differences[0].reshape(-1, 3).max(axis=1)
             return Baked(lut, float(errors.mean()), float(np.quantile(errors, 0.99)), float(errors.max()))
-    return measured(lut, _map_of(original))
+    return measured_against(lut, original)
 
 
 def _is_alike(one: Lut1D | Lut3D, other: Lut1D | Lut3D) -> bool:

@@ -16,6 +16,7 @@ from lutkit.lut.baking import (
     bake_function,
     lattice,
     measured,
+    measured_against,
     require_size,
     table_of,
     through,
@@ -192,7 +193,7 @@ def resize(lut: Lut, size: int) -> Baked:
     cubes = [stage for stage in stages if isinstance(stage, Lut3D)]
     if all(len(set(cube.sizes)) == 1 and (size - 1) % (cube.sizes[0] - 1) == 0 for cube in cubes):
         return Baked(resized)
-    return measured(resized, lambda colors: through(whole, colors))
+    return measured_against(resized, whole)
 
 
 def _bake_curves(lut: Lut, size: int) -> Baked:
@@ -204,7 +205,7 @@ def _bake_curves(lut: Lut, size: int) -> Baked:
     curves = Lut1D(table, first.domain_min, first.domain_max, last.title, last.comments)
     if isinstance(lut, Lut1D) and (size - 1) % (lut.size - 1) == 0:
         return Baked(curves)
-    return measured(curves, lambda colors: through(lut, colors))
+    return measured_against(curves, lut)
 
 
 def _sampled(lut: Lut, size: int) -> Float32Array:

@@ -1,13 +1,14 @@
 """Functions of colours baked into tables, and by how much a table errs between its lattice points."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutError
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.model import MAX_SIZE_3D, MIN_SIZE, Float32Array, Lut, Lut3D, LutChain, Rgb, lut_stages
+from lutkit.lut.model import MAX_SIZE_3D, MIN_SIZE, Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 from lutkit.lut.shaper import Function, shaper_for, unshaped
 
 # What a map is sampled at to become one cube.
@@ -74,6 +75,31 @@ def measured(lut: Lut, function: Function) -> Baked:
     first = lut_stages(lut)[0]
     colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))
     return errors_of(lut, through(lut, colors), function(colors))
+
+
+def measured_against(lut: Lut, original: Lut) -> Baked:
+    """A LUT with its error against another, over its own domain.
+
+    The largest error is looked for at the lattice points of the other's first stage too: a table whose own
+    points lie between them misses most there.
+    """
+    found = measured(lut, lambda colors: through(original, colors))
+    first = lut_stages(lut)[0]
+    most = found.max_error
+    for points in _points(lut_stages(original)[0]):
+        inside = points[((points >= first.domain_min) & (points <= first.domain_max)).all(axis=1)]
+        most = max(most, float(np.abs(through(lut, inside) - through(original, inside)).max(initial=0)))
+    return replace(found, max_error=most)
+
+
+def _points(stage: Lut1D | Lut3D) -> Iterator[FloatArray]:
+    """The inputs (n, 3) of a table's rows or lattice points, some at a time."""
+    if isinstance(stage, Lut1D):
+        yield np.linspace(stage.domain_min, stage.domain_max, stage.size)
+        return
+    low, high = stage.domain_min, stage.domain_max
+    for red in np.linspace(low[0], high[0], stage.sizes[0]).tolist():
+        yield lattice((1, *stage.sizes[1:]), (red, *low[1:]), (red, *high[1:])).reshape(-1, 3)
 
 
 def errors_of(lut: Lut, values: FloatArray, wanted: FloatArray) -> Baked:

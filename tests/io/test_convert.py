@@ -69,6 +69,26 @@ def test_every_lut_becomes_every_format_with_its_error(lut, suffix, tmp_path):
     assert converted.max_error < 5 * off + 1e-6
 
 
+@pytest.mark.parametrize(("name", "size"), [("a.cube", 32), ("a.png", None), ("a.3dl", 32)])
+def test_the_largest_error_is_told_where_one_lattice_point_stands_out(name, size, tmp_path):
+    table = Lut3D.identity(33).table.copy()
+    table[10, 20, 7, 1] += 0.3
+    converted = _converted(Lut3D(table), name, tmp_path, size=size)
+    at_the_point = np.array([[[10, 20, 7]]], np.float32) / 32
+    off = np.abs(apply(at_the_point, read_lut(tmp_path / name)) - apply(at_the_point, Lut3D(table))).max()
+    assert converted.max_error == pytest.approx(off, abs=1e-5)
+
+
+def test_the_largest_error_of_curves_is_told_where_one_row_stands_out(tmp_path):
+    table = Lut1D.identity(4000).table.copy()
+    table[2001, 1] += 0.5
+    converted = _converted(Lut1D(table), "a.spi1d", tmp_path, size=3000)
+    at_the_row = np.full((1, 1, 3), 2001 / 3999, np.float32)
+    off = np.abs(apply(at_the_row, read_lut(tmp_path / "a.spi1d")) - apply(at_the_row, Lut1D(table))).max()
+    assert off > 0.1
+    assert converted.max_error == pytest.approx(off, rel=0.01)
+
+
 def test_8_bits_and_16_err_as_codes_do(tmp_path):
     lut = Lut3D(_cube(16).table)
     eight = _converted(lut, "a.png", tmp_path, bits=8)

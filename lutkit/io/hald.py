@@ -14,6 +14,7 @@ import numpy.typing as npt
 from lutkit.errors import LutFormatError, LutkitError, SourceError
 from lutkit.io.atomic import whole_file
 from lutkit.io.icc import conversion_to_srgb
+from lutkit.io.png_chunks import foreign_colours
 from lutkit.io.sound_png import SIGNATURE, png_fault
 from lutkit.lut.model import Lut, Lut3D
 
@@ -29,6 +30,10 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_RGB = 2
 _TIFF_COLOURS = {0: "grey", 1: "grey", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 _SIZES = "it has 8, 27, 64, 125 ... or 4096 pixels a side, the cube of its level, 2 to 16"
+_PLAIN = "save it as RGB of 8 or 16 bits, upright"
+_TO_SRGB = "convert it to sRGB where it was made"
+# Where a PNG says how it stores colour, and its word for a palette (ISO/IEC 15948, 11.2.2).
+_PNG_COLOURS, _PNG_PALETTE = 25, 3
 # A tile is decoded whole, however small the image.
 _MOST_TILE_PX = 1024
 
@@ -43,8 +48,9 @@ def read_hald(path: Path | str) -> Lut3D:
         A cube of level^2 lattice points an axis over 0..1, its values the codes over the largest code.
     Raises:
         SourceError: the file cannot be read.
-        LutFormatError: no such picture, or one whose ICC profile is not sRGB's. A wrong size is refused on
-            the word of the header; a right one takes up to 32 bytes a pixel to read: 540 MB at level 16.
+        LutFormatError: no such picture, or one whose colours are not sRGB by its ICC profile or a PNG's
+            gamma. A wrong size is refused on the word of the header; a right one takes up to 32 bytes a pixel
+            to read: 540 MB at level 16.
     Source: Eskil Steenberg, "Hald CLUT", quelsolaar.com/technology/clut.html; the identity is ImageMagick's
         `hald:` and FFmpeg's `haldclutsrc`.
     """
@@ -104,17 +110,22 @@ def _require_sound(path: Path) -> None:
     """Refuse what is no PNG and no TIFF, and a PNG with a fault."""
     try:
         with path.open("rb") as file:
-            head = file.read(8)
+            head = file.read(_PNG_COLOURS + 1)
             file.seek(0)
-            fault = png_fault(file) if head == SIGNATURE else ""
+            is_png = head.startswith(SIGNATURE)
+            fault = png_fault(file) if is_png else ""
     except OSError as error:
         what = f"cannot be read ({error.strerror or error})"
         raise SourceError(what, where=str(path), remedy="check the path and its permissions") from None
-    if head != SIGNATURE and not head.startswith(_TIFF):
+    if not is_png and not head.startswith(_TIFF):
         found = "the file is neither PNG nor TIFF" if head else "the file is empty"
         raise LutFormatError(found, where=str(path), remedy="save the Hald image as PNG or TIFF")
     if fault:
         raise _broken(path, fault)
+    if is_png and head[_PNG_COLOURS] == _PNG_PALETTE:  # of which OpenImageIO makes RGB without a word
+        raise LutFormatError("a Hald image is RGB or RGBA, not palette", where=str(path), remedy=_PLAIN)
+    if is_png and (foreign := foreign_colours(path.read_bytes())):
+        raise LutFormatError(f"its colours are not sRGB ({foreign})", where=str(path), remedy=_TO_SRGB)
 
 
 def _broken(path: Path, reason: str) -> LutFormatError:
@@ -147,12 +158,11 @@ def _require_plain_rgb(spec: "OpenImageIO.ImageSpec", path: Path) -> None:
     elif spec.get_int_attribute("Orientation", 1) != 1:
         fault = "the image is to be turned, says its orientation tag"
     if fault:
-        remedy = "save it as RGB of 8 or 16 bits, upright"
-        raise LutFormatError(fault, where=str(path), remedy=remedy)
+        raise LutFormatError(fault, where=str(path), remedy=_PLAIN)
     note = conversion_to_srgb(None if profile is None else bytes(profile), "RGB").note
     if note.startswith("converted"):
         what = f"its colours are not sRGB ({note.removeprefix('converted from ')})"
-        raise LutFormatError(what, where=str(path), remedy="convert it to sRGB where it was made")
+        raise LutFormatError(what, where=str(path), remedy=_TO_SRGB)
 
 
 def _pixels(picture: "OpenImageIO.ImageInput", spec: "OpenImageIO.ImageSpec", path: Path) -> npt.NDArray[Any]:

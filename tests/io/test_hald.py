@@ -10,6 +10,7 @@ import numpy as np
 import OpenImageIO
 import pytest
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from lutkit.errors import LutFormatError, LutkitError, SourceError
 from lutkit.io.hald import HALD_SIZES, read_hald, write_hald
@@ -190,10 +191,25 @@ def _rgb(side=8, dtype=np.uint8):
     return np.random.default_rng(4).integers(0, np.iinfo(dtype).max, (side, side, 3)).astype(dtype)
 
 
+def _png_of_gamma(path, gamma):
+    chunks = PngInfo()
+    chunks.add(b"gAMA", round(100_000 * gamma).to_bytes(4, "big"))
+    Image.fromarray(_rgb()).save(path, pnginfo=chunks)
+
+
+@pytest.mark.parametrize("gamma", [0.45455, 1 / 2.2])
+def test_the_gamma_of_srgb_is_no_other(gamma, tmp_path):
+    _png_of_gamma(tmp_path / "a.png", gamma)
+    assert read_hald(tmp_path / "a.png").sizes == (4, 4, 4)
+
+
 @pytest.mark.parametrize(
     ("name", "save", "message"),
     [
         ("a.png", lambda p: Image.fromarray(_rgb()).convert("L").save(p), "is RGB or RGBA, not 1 channels"),
+        ("a.png", lambda p: Image.fromarray(_rgb()).convert("P").save(p), "is RGB or RGBA, not palette"),
+        ("a.png", lambda p: _png_of_gamma(p, 1.0), "its colours are not sRGB (gamma 1); convert it to sRGB"),
+        ("a.tif", lambda p: Image.fromarray(_rgb()).convert("P").save(p), "is RGB or RGBA, not palette"),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("L").save(p), "is RGB or RGBA, not grey"),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("CMYK").save(p), "is RGB or RGBA, not CMYK"),
         ("a.tif", lambda p: _picture(p, _rgb().astype(np.float32)), "has 8 or 16 bits, not float"),

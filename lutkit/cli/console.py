@@ -4,6 +4,7 @@ import os
 import sys
 
 from rich.console import Console
+from rich.table import Table
 
 
 class PlainConsole(Console):
@@ -11,6 +12,11 @@ class PlainConsole(Console):
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet, markup=False, emoji=False, highlight=False)
+
+    def widen_for(self, table: Table) -> None:
+        """Make room for a whole table: wider than the screen is better than shortened."""
+        unbounded = self.options.update(width=10_000)
+        self.width = max(self.width, self.measure(table, options=unbounded).maximum)
 
     def on_broken_pipe(self) -> None:
         """Whoever goes away, as `| head` does, wants no more text; the work goes on."""

@@ -19,6 +19,14 @@ def test_the_command_writes_them_and_keeps_what_is_there(tmp_path, lutkit_):
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
+def test_names_and_labels_are_never_shortened(tmp_path, lutkit_):
+    run = lutkit_("lut", "random", "--n", "5", "--lossy", "0", "--out", str(tmp_path))
+    assert run.code == 0, run.err
+    rows = run.out.splitlines()[1:6]
+    assert [row.split()[0] for row in rows] == sorted(path.name for path in tmp_path.glob("*.cube"))
+    assert [row.split()[-1] for row in rows] == ["recoverable"] * 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

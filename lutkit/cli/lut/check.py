@@ -118,7 +118,5 @@ def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | No
         for file, result in measured:
             table.add_row(*overview_row(str(file), result))
     if len(found) > 1 or not console.is_terminal:
-        # Wider than the screen is better than shortened.
-        unbounded = console.options.update(width=10_000)
-        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+        console.widen_for(table)
     console.print(table)

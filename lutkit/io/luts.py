@@ -23,6 +23,7 @@ SUFFIXES = (".cube", *HALD_SUFFIXES, *OCIO_NAMES)
 WRITTEN_SUFFIXES = (".cube", *HALD_SUFFIXES, *OCIO_WRITES)
 # What a library is made of: a picture beside the looks is no look, and a recipe must bake alike everywhere.
 LIBRARY_SUFFIXES = (".cube",)
+_LOSSY_PICTURES = (".jpg", ".jpeg", ".webp", ".avif", ".heic")
 _PROFILES = (".icc", ".icm", ".pf")
 
 
@@ -99,6 +100,11 @@ def require_suffix(path: Path | str, known: tuple[str, ...]) -> str:
     suffix = Path(path).suffix
     if suffix.lower() in known:
         return suffix.lower()
+    if suffix.lower() in _LOSSY_PICTURES:
+        what = f"a {suffix} picture does not keep colours exactly"
+        raise LutFormatError(what, where=str(path), remedy="make the Hald image a .png or .tif")
+    if Path(path).is_dir():
+        raise LutFormatError("a folder", where=str(path), remedy="name the LUT files in it")
     if suffix.lower() in _PROFILES:
         what = "an ICC profile maps a device's colours to CIE XYZ and is no LUT here"
     elif suffix.lower() in SUFFIXES:

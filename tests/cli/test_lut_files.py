@@ -118,7 +118,8 @@ def test_convert_says_exact_or_by_how_much_it_errs(lutkit_, looks):
         (("look.cube", "a.clf", "-o", "b.clf"), ["two files to write"]),
         (("look.cube", "a.clf", "b.clf"), ["3 names where one file to read and one to write is expected"]),
         (("look.cube", "chain.clf"), ["chain.clf: exists already; give --overwrite or another name"]),
-        (("look.cube", "a.jpg"), ["a.jpg: unknown LUT suffix '.jpg'; known are .cube, .png"]),
+        (("look.cube", "a.bmp"), ["a.bmp: unknown LUT suffix '.bmp'; known are .cube, .png"]),
+        (("look.cube", "a.jpg"), ["a.jpg: a .jpg picture does not keep colours exactly; make the Hald"]),
         (("look.cube", "a.png", "--bits", 12), ["--bits: 12 bits; choose 8 or 16"]),
         (("look.cube", "a.clf", "--bits", 8), ["--bits: .clf is no Hald image; name it .png or .tif"]),
         (("look.cube", "a.png", "--size", 33), ["a.png: size 33; choose 4, 9, 16, 25, 36"]),
@@ -185,7 +186,7 @@ def test_identity_of_any_size(arguments, size, lutkit_, tmp_path):
         (("-o", "a.cube", "--level", 8), ["--level: .cube is no Hald image; name it .png or .tif"]),
         (("-o", "a.cube", "--bits", 8), ["--bits: .cube is no Hald image"]),
         (("-o", "a.cube", "--size", 300), ["size 300; choose 2 to 256"]),
-        (("-o", "a.jpg"), ["unknown LUT suffix '.jpg'"]),
+        (("-o", "a.jpg"), ["a.jpg: a .jpg picture does not keep colours exactly; make the Hald image a"]),
         (("-o", "there.cube"), ["there.cube: exists already; give --overwrite or another name"]),
     ],
 )

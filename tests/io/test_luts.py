@@ -51,6 +51,18 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones(name, found, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["graded.jpg", "graded.JPEG", "graded.webp"])
+def test_a_hald_image_saved_as_a_lossy_picture_is_refused_with_the_remedy(name, tmp_path):
+    for attempt in (read_lut, lambda path: write_lut(CURVE, path)):
+        with pytest.raises(LutFormatError, match=r"does not keep colours exactly; make .* a .png or .tif$"):
+            attempt(tmp_path / name)
+
+
+def test_a_folder_is_no_lut(tmp_path):
+    with pytest.raises(LutFormatError, match="a folder; name the LUT files in it"):
+        read_lut(tmp_path)
+
+
 def test_what_is_only_read_is_not_written(tmp_path):
     with pytest.raises(LutFormatError, match=r"look.cdl: no .cdl file can be written; known are .cube, .png"):
         write_lut(CURVE, tmp_path / "look.cdl")

@@ -1,7 +1,7 @@
 """TIFF, EXR and 16-bit PNG by OpenImageIO: samples as they are stored, and back.
 
-Owns what OpenImageIO is told, so that it converts, multiplies and turns nothing. It works on files, and is
-loaded when first asked for.
+Owns what OpenImageIO is told, so that it multiplies and turns nothing, and converts nothing but YCbCr, as
+which some TIFFs hold RGB. It works on files, and is loaded when first asked for.
 """
 
 import tempfile
@@ -57,7 +57,8 @@ def deep_size(path: Path) -> tuple[int, int, int]:
 
 
 def read_deep(path: Path) -> DeepImage:
-    """Read a TIFF, an EXR or a PNG, as stored: not turned, not multiplied by alpha, not converted.
+    """Read a TIFF, an EXR or a PNG, as stored: not turned, not multiplied by alpha; of its colours only YCbCr
+    is converted, to the RGB that it was.
 
     Raises:
         ImageError: broken, or samples of a kind that is not kept.
@@ -111,7 +112,6 @@ def _opened(path: Path) -> Any:  # noqa: ANN401
 
     wanted = OpenImageIO.ImageSpec()
     wanted.attribute("oiio:UnassociatedAlpha", 1)
-    wanted.attribute("oiio:RawColor", 1)
     file = OpenImageIO.ImageInput.open(str(path), wanted)
     if file is None:
         words = OpenImageIO.geterror()

@@ -53,6 +53,22 @@ def test_deep_samples_are_read_and_written_as_they_are(tmp_path, suffix, kind, c
     assert str(spec.format) == kind
 
 
+def test_a_tiff_that_holds_ycbcr_is_read_as_rgb_and_written_as_such(tmp_path):
+    pixels = np.repeat(
+        np.repeat(samples(np.uint8, 3), 8, axis=0), 8, axis=1
+    )  # JPEG's blocks, each of one colour
+    Image.fromarray(pixels).convert("YCbCr").save(tmp_path / "in.tif", compression="jpeg", quality=100)
+    with Image.open(tmp_path / "in.tif") as image:
+        assert image.tag_v2[262] == 6
+        theirs = np.array(image.convert("RGB"), np.int16)
+    photo = read_stored(tmp_path / "in.tif")
+    assert np.abs(photo.pixels.astype(np.int16) - theirs).max() <= 1
+    assert np.abs(photo.pixels.astype(np.int16) - pixels).mean() < 2
+    with Image.open(again(photo, photo.pixels, tmp_path / "out.tif")) as image:
+        assert image.tag_v2[262] == 2
+        assert np.array_equal(np.asarray(image), photo.pixels)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tif"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_8_bit_samples_are_read_and_written_as_they_are(tmp_path, name, mode):

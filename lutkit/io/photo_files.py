@@ -135,8 +135,10 @@ def _read_png(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     image = opened(data)
     _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
     image.load()
-    note = ("a palette becomes RGB",) if image.mode == "P" else ()
-    return StoredPhoto("png", _plain(image), data, _icc(image), foreign=foreign, notes=note)
+    notes = ("a palette becomes RGB",) if image.mode == "P" else ()
+    if image.mode != "P" and png_chunks.png_bits(data) < 8:
+        notes = ("widened to 8 bits",)
+    return StoredPhoto("png", _plain(image), data, _icc(image), foreign=foreign, notes=notes)
 
 
 def _read_webp(path: Path, data: bytes, room: _Room) -> StoredPhoto:

@@ -109,6 +109,15 @@ def test_grey_stays_grey_and_a_palette_becomes_rgb_with_its_transparency(tmp_pat
     assert photo.notes == ("a palette becomes RGB",)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_fewer_bits_are_widened_and_said_so(tmp_path, suffix):
+    bits = samples(np.uint8, 1)[..., 0] > 127
+    Image.fromarray(bits).save(tmp_path / f"a.{suffix}")
+    photo = read_stored(tmp_path / f"a.{suffix}")
+    assert np.array_equal(photo.pixels[..., 0], 255 * bits)
+    assert photo.notes == ("widened to 8 bits",)
+
+
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_keeps_tables_subsampling_and_scans(tmp_path, subsampling, progressive):

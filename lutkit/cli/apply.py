@@ -82,7 +82,7 @@ def apply(  # noqa: D103  (its help text is set below)
     plan = plan_apply(photos, out)
     with stopping():
         results = _run(plan, ApplySettings(grading, quality, overwrite), threads, quiet=quiet or as_json)
-    _summarize(plan, results, quiet=quiet, as_json=as_json)
+    _summarize(plan, results, out, quiet=quiet, as_json=as_json)
     if any(applied.status == "failed" for applied in results):
         raise typer.Exit(1)
 
@@ -118,7 +118,7 @@ def _run(plan: "ApplyPlan", settings: "ApplySettings", workers: int, *, quiet: b
         return apply_photos(plan, settings, workers, on_photo)
 
 
-def _summarize(plan: "ApplyPlan", results: "list[Applied]", *, quiet: bool, as_json: bool) -> None:
+def _summarize(plan: "ApplyPlan", results: "list[Applied]", out: Path, *, quiet: bool, as_json: bool) -> None:
     import json
     from collections import Counter
 
@@ -146,7 +146,8 @@ def _summarize(plan: "ApplyPlan", results: "list[Applied]", *, quiet: bool, as_j
         console.print(f"{note}: {_photos(count)}", soft_wrap=True)
     if plan.unread:
         console.print(f"Passed over: {unread_text(plan.unread)}.", soft_wrap=True)
-    ends = [f"{_photos(counts['written'])} written"]
+    where = f" to {shown_path(str(out))}" if counts["written"] else ""
+    ends = [f"{_photos(counts['written'])} written{where}"]
     if counts["kept"]:
         ends.append(f"{counts['kept']:,} kept, which were there already (--overwrite replaces them)")
     if counts["failed"]:

@@ -40,7 +40,7 @@ def test_several_luts_go_in_order_and_strength_is_of_all(lutkit_, here):
     luts = ("--lut", "curves.cube", "--lut", "twist.cube")
     ended = lutkit_("apply", "in/a.png", *luts, "--strength", 0.25, "-o", "out.png")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == "1 photo written.\n"
+    assert ended.out == "1 photo written to out.png.\n"
     wanted = apply(pixels_of("in/a.png"), LutChain([CURVES, TWIST]), strength=0.25)
     assert np.array_equal(pixels_of("out.png"), wanted)
 
@@ -50,11 +50,11 @@ def test_a_folder_is_mirrored_and_what_is_there_is_counted(lutkit_, here):
     Path("in/d.heic").write_bytes(b"x")
     ended = lutkit_(*command)
     assert ended.code == 0
-    assert "3 photos written." in ended.out
+    assert "3 photos written to out." in ended.out
     assert "Passed over: 1 file of kinds that are not read (.heic)." in ended.out
     Path("out/b.png").unlink()
     ended = lutkit_(*command, "--workers", 2)
-    assert "1 photo written, 2 kept, which were there already" in ended.out
+    assert "1 photo written to out, 2 kept, which were there already" in ended.out
     ended = lutkit_(*command, "--overwrite", "--json")
     found = json.loads(ended.out)
     assert (found["written"], found["kept"], found["failed"]) == (3, 0, 0)
@@ -67,7 +67,7 @@ def test_a_photo_that_fails_is_named_and_the_rest_go_on(lutkit_, here):
     ended = lutkit_("apply", "in", "--lut", "curves.cube", "-o", "out")
     assert ended.code == 1
     assert_one_line(ended.err, "in/aa.jpg", "not an image")
-    assert "3 photos written, 1 failed." in ended.out
+    assert "3 photos written to out, 1 failed." in ended.out
     ended = lutkit_("apply", "in", "--lut", "curves.cube", "-o", "out", "--json")
     assert json.loads(ended.out)["photos"][1]["error"] == "not an image"
 
@@ -108,7 +108,7 @@ def test_linear_light_and_values_as_they_are(lutkit_, here):
 
 def test_photos_that_the_tool_is_started_for_in_a_process_of_its_own(here):
     ended = run_lutkit("apply", "in", "--lut", "curves.cube", "-o", "out", cwd=here)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3 photos written.\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3 photos written to out.\n", "")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

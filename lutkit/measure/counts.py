@@ -39,6 +39,8 @@ class ColorSummary:
         channels: (3, 256) int64, pixels by code of red, green and blue.
         clipped: (2,) int64, pixels with a channel at 0, and with one at 255.
         mean_lab: the mean L, a and b; a and b are the grey-world cast.
+        mean_chroma: the mean CIELAB chroma.
+        mean_saturation: the mean HSV saturation, 0..1.
     """
 
     pixels: int
@@ -50,6 +52,8 @@ class ColorSummary:
     channels: Counts
     clipped: Counts
     mean_lab: tuple[float, float, float]
+    mean_chroma: float
+    mean_saturation: float
 
 
 def empty_counts() -> Counts:
@@ -89,14 +93,14 @@ def summarize(counts: Counts) -> ColorSummary:
     ab = np.zeros((AB_SIZE, AB_SIZE), np.int64)
     lightness, chroma = np.zeros(LIGHTNESS_BINS, np.int64), np.zeros(CHROMA_BINS, np.int64)
     saturation, channels = np.zeros(256, np.int64), np.zeros((3, 256), np.int64)
-    clipped, sums = np.zeros(2, np.int64), np.zeros(3)
+    clipped, sums = np.zeros(2, np.int64), np.zeros(5)
     distinct = _summarize(counts, LINEAR_OF_CODE, ab, lightness, chroma, saturation, channels, clipped, sums)
     pixels = int(channels[0].sum())
-    lightness_mean, a_mean, b_mean = (float(total) / max(pixels, 1) for total in sums)
+    mean_l, mean_a, mean_b, mean_chroma, mean_saturation = (float(s) / max(pixels, 1) for s in sums)
     arrays = (ab, lightness, chroma, saturation, channels, clipped)
     for array in arrays:
         array.setflags(write=False)
-    return ColorSummary(pixels, distinct, *arrays, (lightness_mean, a_mean, b_mean))
+    return ColorSummary(pixels, distinct, *arrays, (mean_l, mean_a, mean_b), mean_chroma, mean_saturation)
 
 
 def _require_counts(counts: Counts) -> None:
@@ -136,7 +140,8 @@ def _summarize(  # noqa: PLR0913
         lab = lab_of(linear[red], linear[green], linear[blue])
         ab[int(np.floor(lab[1])) + 128, int(np.floor(lab[2])) + 128] += count
         lightness[int(lab[0])] += count
-        chroma[int(np.sqrt(lab[1] * lab[1] + lab[2] * lab[2]))] += count
+        colorful = np.sqrt(lab[1] * lab[1] + lab[2] * lab[2])
+        chroma[int(colorful)] += count
         most, least = max(red, green, blue), min(red, green, blue)
         # (255 (most - least) / most, rounded half up) in integers.
         saturation[(510 * (most - least) + most) // (2 * most) if most > 0 else 0] += count
@@ -147,4 +152,6 @@ def _summarize(  # noqa: PLR0913
         clipped[1] += count if most == 255 else 0
         for i in range(3):
             sums[i] += count * lab[i]
+        sums[3] += count * colorful
+        sums[4] += count * ((most - least) / most if most > 0 else 0.0)
     return distinct

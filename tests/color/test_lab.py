@@ -37,6 +37,19 @@ def test_lab_is_that_of_colour_science():
     np.testing.assert_allclose(srgb_to_lab(COLOURS), _lab_of_colour_science(COLOURS), rtol=0, atol=1e-6)
 
 
+def test_lab_of_all_8_bit_colours_is_that_of_colour_science():
+    greys = 0
+    for first in range(0, 1 << 24, 1 << 20):
+        packed = np.arange(first, first + (1 << 20))
+        codes = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=-1).astype(np.uint8)
+        lab = codes_to_lab(codes)
+        assert np.abs(lab - _lab_of_colour_science(codes / 255)).max() < 1e-6
+        grey = (codes == codes[:, :1]).all(axis=1)
+        assert not lab[grey, 1:].any()
+        greys += grey.sum()
+    assert greys == 256
+
+
 def test_lab_is_that_of_scikit_image():
     # Its matrix and its white are rounded to 6 digits, independently of each other.
     np.testing.assert_allclose(srgb_to_lab(COLOURS), skimage.color.rgb2lab(COLOURS), rtol=0, atol=0.02)

@@ -81,6 +81,7 @@ def test_greys_are_counted_in_one_cell():
     assert found.ab[128, 128] == 256
     assert found.chroma[0] == found.saturation[0] == 256
     assert found.mean_lab[1:] == (0.0, 0.0)
+    assert found.mean_chroma == found.mean_saturation == 0
 
 
 def test_the_other_histograms(summary):
@@ -89,6 +90,9 @@ def test_the_other_histograms(summary):
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     assert np.abs(summary.lightness - np.histogram(lab[:, 0], np.arange(102))[0]).sum() <= 2
     assert np.abs(summary.chroma - np.histogram(chroma, np.arange(136))[0]).sum() <= 2
+    assert summary.mean_chroma == pytest.approx(chroma.mean(), abs=1e-5)
+    exact = [colorsys.rgb_to_hsv(*(p / 255))[1] for p in image]
+    assert summary.mean_saturation == pytest.approx(np.mean(exact), abs=1e-12)
     saturation = [int(np.floor(255 * colorsys.rgb_to_hsv(*(p / 255))[1] + 0.5 + 1e-9)) for p in image]
     np.testing.assert_array_equal(summary.saturation, np.bincount(saturation, minlength=256))
     for c in range(3):

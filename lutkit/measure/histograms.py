@@ -1,0 +1,58 @@
+"""What follows from a histogram of values that are whole numbers: mean, standard deviation, percentiles.
+
+Owns the rules for these. Knows nothing of colours.
+"""
+
+import math
+
+import numpy as np
+
+from lutkit.errors import ArrayError
+from lutkit.measure.counts import Counts
+
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+
+
+def mean_and_deviation(histogram: Counts) -> tuple[float, float]:
+    """Mean and standard deviation of what a histogram counts.
+
+    Args:
+        histogram: (n,) int64, how often each of 0..n - 1 occurs.
+    Returns:
+        Both, of the values 0..n - 1; the deviation is that of the whole, not of a sample. 0, 0 of nothing.
+        Exact but for the last rounding, whatever the counts.
+    Raises:
+        ArrayError: another shape, or counts below 0.
+    """
+    _require_histogram(histogram)
+    # Python's integers: the squares of many pixels pass beyond 64 bits, and differences of floats lose all.
+    counts = [int(count) for count in histogram]
+    total = sum(counts)
+    if total == 0:
+        return 0.0, 0.0
+    first = sum(value * count for value, count in enumerate(counts))
+    second = sum(value * value * count for value, count in enumerate(counts))
+    return first / total, math.sqrt((total * second - first * first) / (total * total))
+
+
+def percentile(histogram: Counts, percent: float) -> int:
+    """The least value that at least so many percent of what is counted do not exceed.
+
+    Args:
+        histogram: (n,) int64, how often each of 0..n - 1 occurs.
+        percent: above 0, up to 100; 50 is the (lower) median.
+    Returns:
+        A value that occurs; 0 of nothing. It is numpy's percentile by the method `inverted_cdf`.
+    Raises:
+        ArrayError: another shape, counts below 0, or a percentage out of range.
+    """
+    _require_histogram(histogram)
+    if not 0 < percent <= 100:
+        raise ArrayError(f"a percentage is above 0 and at most 100, not {percent}")
+    below = np.cumsum(histogram)
+    return int(np.searchsorted(below, math.ceil(int(below[-1]) * percent / 100))) if below[-1] else 0
+
+
+def _require_histogram(histogram: Counts) -> None:
+    if histogram.ndim != 1 or histogram.dtype != np.int64 or histogram.size == 0 or histogram.min() < 0:
+        raise ArrayError(f"a histogram is (n,) int64, 0 or above, not {histogram.shape} {histogram.dtype}")

@@ -1,0 +1,49 @@
+"""Mean, deviation and percentiles of histograms are numpy's of the values that were counted."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lutkit.errors import ArrayError
+from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
+
+
+def counted(values, size=256):
+    return np.bincount(values, minlength=size).astype(np.int64)
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=60), st.sampled_from(PERCENTILES))
+def test_they_are_those_of_numpy(values, percent):
+    mean, deviation = mean_and_deviation(counted(values))
+    assert mean == pytest.approx(np.mean(values), abs=1e-9)
+    assert deviation == pytest.approx(np.std(values), abs=1e-9)
+    assert percentile(counted(values), percent) == np.percentile(values, percent, method="inverted_cdf")
+
+
+def test_many_pixels_lose_no_digits():
+    counts = np.zeros(256, np.int64)
+    counts[[254, 255]] = 2**61
+    assert mean_and_deviation(counts) == (254.5, 0.5)
+    assert percentile(counts, 50) == 254
+    assert percentile(counts, 51) == 255
+
+
+def test_of_nothing_they_are_0():
+    assert mean_and_deviation(np.zeros(256, np.int64)) == (0.0, 0.0)
+    assert percentile(np.zeros(256, np.int64), 50) == 0
+
+
+@pytest.mark.parametrize(
+    "histogram", [np.zeros((2, 2), np.int64), np.zeros(3), np.array([1, -1]), np.zeros(0, int)]
+)
+def test_what_is_no_histogram_is_refused(histogram):
+    for call in (mean_and_deviation, lambda h: percentile(h, 50)):
+        with pytest.raises(ArrayError, match="a histogram is"):
+            call(histogram)
+
+
+@pytest.mark.parametrize("percent", [0, -1, 100.1, float("nan")])
+def test_percentages_have_a_range(percent):
+    with pytest.raises(ArrayError, match="a percentage is"):
+        percentile(np.ones(4, np.int64), percent)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench_apply import apply_rows
 from bench_bake import bake_rows
+from bench_counts import count_rows
 from bench_cube import cube_rows
 from bench_fit import fit_rows
 from bench_images import image_rows
@@ -38,6 +39,7 @@ def main() -> None:
         "Baking": bake_rows(),
         "Cube files": cube_rows(),
         "Images": image_rows(options.photos),
+        "Counting colours": count_rows(options.photos),
         "Inverting": inverse_rows(options.luts),
         "LUTs on tensors": nn_rows(),
         "Learning a LUT from a pair": fit_rows(options.photos, options.luts),

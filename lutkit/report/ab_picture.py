@@ -15,12 +15,18 @@ from matplotlib.patches import Rectangle
 from lutkit.ab.weights import AbWeights
 from lutkit.color.lab import lab_to_srgb
 from lutkit.io.atomic import whole_file
+from lutkit.report.lut_panels import FAINT, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LIGHTNESS = 60.0  # at which most bins lie nearest to sRGB's gamut
 _FLOOR = 1e-7  # shares below it are drawn as the least
+
+# Left and bottom of each panel in shares of the page; all of one size, so that they can be compared.
+_PLACES = ((0.065, 0.525), (0.53, 0.525), (0.065, 0.05), (0.53, 0.05))
+_SIDES = (0.36, 0.41)
+_REACH = (-122.0, 122.0)
 
 
 def write_ab_picture(path: Path, weights: AbWeights) -> None:
@@ -29,18 +35,19 @@ def write_ab_picture(path: Path, weights: AbWeights) -> None:
     Raises:
         OSError: from the system.
     """
-    figure = Figure(figsize=(12, 10.5), dpi=110, layout="constrained")
+    figure = Figure(figsize=(12, 10.6), dpi=110, facecolor=PAPER)
     FigureCanvasAgg(figure)
     pixels = int(weights.counts.sum())
-    figure.suptitle(f"{pixels:,} pixels in the {len(weights.weights)} bins of grid {weights.grid.name}")
-    axes = figure.subplots(2, 2)
-    _draw_colours(axes[0, 0], weights)
+    title = f"{pixels:,} pixels in the {len(weights.weights)} bins of grid {weights.grid.name}"
+    figure.text(0.065, 0.967, title, color=INK, fontsize=16, weight="bold")
+    panels = [figure.add_axes((*place, *_SIDES), facecolor=PAPER) for place in _PLACES]
+    _draw_colours(panels[0], weights)
     shares = LogNorm(_FLOOR, max(float(weights.prior.max()), 10 * _FLOOR))
-    _draw_values(axes[0, 1], weights, weights.prior, shares, "prior (share of pixels)")
-    title = f"smoothed (sigma {weights.sigma:g})"
-    _draw_values(axes[1, 0], weights, weights.smoothed, shares, title)
+    _draw_values(panels[1], weights, weights.prior, shares, "prior: share of pixels")
+    title = f"smoothed prior, sigma {weights.sigma:g}"
+    _draw_values(panels[2], weights, weights.smoothed, shares, title)
     span = Normalize(0, float(weights.weights.max()))
-    _draw_values(axes[1, 1], weights, weights.weights, span, f"weight (mix {weights.mix:g})")
+    _draw_values(panels[3], weights, weights.weights, span, f"weight, mix {weights.mix:g}")
     with whole_file(path) as file:
         figure.savefig(file, format="png")
 
@@ -52,9 +59,9 @@ def _draw_colours(axes: "Axes", weights: AbWeights) -> None:
     sides = side * np.log1p(weights.counts) / most
     lab = np.column_stack([np.full(len(bins), _LIGHTNESS), bins.astype(np.float64)])
     colors = np.clip(lab_to_srgb(lab), 0, 1)
-    _add_squares(axes, bins, np.full(len(bins), side), np.full((len(bins), 3), 0.93))
+    _add_squares(axes, bins, np.full(len(bins), side), np.full((len(bins), 3), 0.235))
     _add_squares(axes, bins, sides, colors)
-    _finish(axes, "histogram (a larger square: more pixels, logarithmic)")
+    _finish(axes, "histogram: a larger square, more pixels (log)")
 
 
 def _draw_values(
@@ -64,9 +71,12 @@ def _draw_values(
     shown = np.maximum(values, norm.vmin or 0)
     bins = weights.grid.bins
     _add_squares(axes, bins, np.full(len(bins), _side(weights)), scale.to_rgba(shown)[:, :3])
-    assert axes.figure is not None
-    axes.figure.colorbar(scale, ax=axes, shrink=0.8)
     _finish(axes, title)
+    # Beside the panel, of which it takes nothing.
+    bar = axes.inset_axes((1.025, 0.1, 0.03, 0.8))
+    assert axes.figure is not None
+    axes.figure.colorbar(scale, cax=bar)
+    bar.tick_params(colors=FAINT, labelsize=8)
 
 
 def _add_squares(
@@ -83,10 +93,15 @@ def _add_squares(
 
 
 def _finish(axes: "Axes", title: str) -> None:
-    axes.set(title=title, xlabel="a  (green to red)", ylabel="b  (blue to yellow)", aspect="equal")
-    axes.autoscale_view()
-    axes.axhline(0, color="0.6", linewidth=0.6)
-    axes.axvline(0, color="0.6", linewidth=0.6)
+    axes.set(xlim=_REACH, ylim=_REACH, aspect="equal", anchor="W")
+    axes.set_title(title, color=INK, fontsize=11, loc="left")
+    axes.set_xlabel("green  \N{LEFTWARDS ARROW}  a*  \N{RIGHTWARDS ARROW}  red", color=FAINT)
+    axes.set_ylabel("blue  \N{LEFTWARDS ARROW}  b*  \N{RIGHTWARDS ARROW}  yellow", color=FAINT)
+    axes.tick_params(colors=FAINT, labelsize=8)
+    for spine in axes.spines.values():
+        spine.set_color("#555555")
+    axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
+    axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
 
 
 def _side(weights: AbWeights) -> float:

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from lutkit.ab.weights import AbWeights
 from lutkit.color.lab import lab_to_srgb
 from lutkit.io.atomic import whole_file
-from lutkit.report.lut_panels import FAINT, INK, PAPER
+from lutkit.report.page import FAINT, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,14 +14,10 @@ from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
+from lutkit.report.page import CHANNELS, FAINT, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the colours.
-PAPER, INK, FAINT = "#2e2e2e", "#e6e6e6", "#a0a0a0"
-GOOD, BAD = "#8fd694", "#f0965a"
-_CHANNELS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
 
 # Beyond this values are far off the picture, and would make everything else small.
 _SHOWN = (-0.5, 1.5)
@@ -47,7 +43,7 @@ def draw_curves(axes: "Axes", lut: Lut) -> None:
     if np.ptp(values, axis=1).max() < 0.5 / 255:
         axes.plot(x, 255 * values[:, 1], color=INK, linewidth=2.2, label="red = green = blue")
     else:
-        for channel, (name, color) in enumerate(_CHANNELS):
+        for channel, (name, color) in enumerate(CHANNELS):
             # Ever thinner, so that one beneath another is still seen.
             axes.plot(x, 255 * values[:, channel], color=color, linewidth=3.4 - 0.9 * channel, label=name)
     for end in (0, 255):

@@ -1,41 +1,31 @@
 """A picture of what a LUT does: curves, neutral axis, lattice, gradients, natural colours, verdict."""
 
-import io
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from lutkit.errors import LutkitError
-from lutkit.io.atomic import write_whole
 from lutkit.lut.inspection import Inspection
 from lutkit.lut.model import Lut
 from lutkit.lut.quality import Label
 from lutkit.report.inspection_text import headline
 from lutkit.report.lut_panels import (
-    BAD,
-    FAINT,
-    GOOD,
-    INK,
-    PAPER,
     draw_curves,
     draw_gradients,
     draw_lattice,
     draw_natural_colors,
     draw_neutral_axis,
 )
+from lutkit.report.page import BAD, FAINT, GOOD, Box, add_panel, add_title, new_page, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_Box: TypeAlias = tuple[float, float, float, float]
-
 # Left, bottom, width and height, in shares of the page.
-_PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, _Box], ...] = (
+_PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, Box], ...] = (
     (draw_curves, "What becomes of greys, channel by channel", (0.045, 0.40, 0.27, 0.42)),
     (draw_neutral_axis, "Where greys drift to", (0.375, 0.40, 0.28, 0.42)),
     (draw_lattice, "Where all colours go: the RGB cube; dotted, as it was", (0.695, 0.37, 0.29, 0.45)),
@@ -43,7 +33,6 @@ _PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, _Box], ...] = (
     (draw_natural_colors, "Natural colours: left before, right after", (0.46, 0.03, 0.52, 0.24)),
 )
 _SIZE_INCHES = (14.0, 9.2)
-_DPI = 100
 _IN_WORDS: dict[Label, str] = {"recoverable": "can be undone", "lossy": "cannot be fully undone"}
 
 
@@ -57,32 +46,11 @@ def draw_lut(lut: Lut, inspection: Inspection, title: str) -> Image.Image:
     Returns:
         An RGB image of 1400 x 920 pixels.
     """
-    # The object API alone: nothing of a caller's pyplot is touched.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, facecolor=PAPER)
-    canvas = FigureCanvasAgg(figure)
+    figure = new_page(*_SIZE_INCHES)
     _write_head(figure, inspection, title)
     for draw, heading, box in _PANELS:
-        draw(_panel(figure, heading, box), lut)
-    with warnings.catch_warnings():
-        # A name may hold letters that the font has not; a box stands for them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-
-
-def write_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture as PNG, whole or not at all; its folder is made where there is none.
-
-    Raises:
-        OSError: from the system.
-    """
-    data = io.BytesIO()
-    picture.save(data, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data.getvalue())
+        draw(add_panel(figure, heading, box), lut)
+    return render(figure)
 
 
 def picture_paths(files: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
@@ -120,20 +88,8 @@ def picture_paths(files: Sequence[Path], out: Path, *, overwrite: bool) -> list[
     return paths
 
 
-def _panel(figure: "Figure", heading: str, box: _Box) -> "Axes":
-    axes: Any = figure.add_axes(box, facecolor=PAPER)
-    # Not the axes' own title: that moves with what keeps its shape.
-    figure.text(box[0], box[1] + box[3] + 0.013, heading, color=INK, fontsize=11)
-    axes.tick_params(colors=FAINT, labelsize=8)
-    for spine in axes.spines.values():
-        spine.set_color("#555555")
-    return axes
-
-
 def _write_head(figure: "Figure", inspection: Inspection, title: str) -> None:
-    name = title if len(title) <= 70 else f"{title[:66]}..."
-    # A dollar sign in a name is no mathematics.
-    figure.text(0.02, 0.945, name, color=INK, fontsize=18, weight="bold", parse_math=False)
+    add_title(figure, title)
     label = inspection.verdict
     color = GOOD if label == "recoverable" else BAD
     figure.text(0.98, 0.945, label, color=color, fontsize=18, weight="bold", ha="right")

@@ -17,16 +17,14 @@ from lutkit.lut.apply import apply
 from lutkit.lut.inspection import inspect
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.report.lut_panels import (
-    BAD,
-    GOOD,
-    PAPER,
     draw_curves,
     draw_gradients,
     draw_lattice,
     draw_natural_colors,
     draw_neutral_axis,
 )
-from lutkit.report.lut_picture import draw_lut, picture_paths, write_picture
+from lutkit.report.lut_picture import draw_lut, picture_paths
+from lutkit.report.page import BAD, GOOD, PAPER, write_picture
 
 RAMP = np.linspace(0, 1, 65)
 CAST = Lut1D(np.stack([0.1 + 0.8 * RAMP, RAMP**1.5, 0.7 * RAMP], axis=1))

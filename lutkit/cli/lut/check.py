@@ -69,7 +69,8 @@ def check(  # noqa: D103  (its help text is set below)
         inspection = inspect(lut, colors)
         found.append((file, inspection))
         if pictures:
-            from lutkit.report.lut_picture import draw_lut, write_picture
+            from lutkit.report.lut_picture import draw_lut
+            from lutkit.report.page import write_picture
 
             write_picture(draw_lut(lut, inspection, file.name), pictures[number])
     _show(found, photo, as_json=as_json)

@@ -1,0 +1,76 @@
+"""The page that pictures are drawn on: its colours, its panels, and how it becomes a PNG.
+
+Owns what all pages have in common. Knows nothing of what a panel shows.
+"""
+
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from lutkit.io.atomic import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+# Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the colours.
+PAPER, INK, FAINT = "#2e2e2e", "#e6e6e6", "#a0a0a0"
+GOOD, BAD = "#8fd694", "#f0965a"
+CHANNELS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
+_DPI = 100
+
+
+def new_page(width_inches: float, height_inches: float) -> "Figure":
+    """An empty page of 100 pixels an inch."""
+    # The object API alone: nothing of a caller's pyplot is touched.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_inches, height_inches), dpi=_DPI, facecolor=PAPER)
+
+
+def add_panel(figure: "Figure", heading: str, box: Box) -> "Axes":
+    """Axes at (left, bottom, width, height) in shares of the page, with a heading above."""
+    axes: Any = figure.add_axes(box, facecolor=PAPER)
+    # Not the axes' own title: that moves with what keeps its shape.
+    figure.text(box[0], box[1] + box[3] + 0.013, heading, color=INK, fontsize=11)
+    axes.tick_params(colors=FAINT, labelsize=8)
+    for spine in axes.spines.values():
+        spine.set_color("#555555")
+    return axes
+
+
+def add_title(figure: "Figure", text: str, y: float = 0.945) -> None:
+    """What stands above all panels, shortened to fit: a file's name, say."""
+    name = text if len(text) <= 70 else f"{text[:66]}..."
+    # A dollar sign in a name is no mathematics.
+    figure.text(0.02, y, name, color=INK, fontsize=18, weight="bold", parse_math=False)
+
+
+def render(figure: "Figure") -> Image.Image:
+    """The page as an RGB image."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        # A name may hold letters that the font has not; a box stands for them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def write_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture as PNG, whole or not at all; its folder is made where there is none.
+
+    Raises:
+        OSError: from the system.
+    """
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data.getvalue())

@@ -2,6 +2,10 @@
 
 Every pixel of 8-bit sRGB is one of 2^24 colours. Counting those is quick and adds up in any order; CIELAB,
 saturation and the rest are worked out once a colour, after counting. Knows no files.
+
+How it is made fast: a pixel costs little but the wait for its colour's counter. So counters are small, 16
+bits with a carry, that more of them fit the caches; and colours are packed a block ahead, so that many waits
+overlap.
 """
 
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ COLORS = 1 << 24
 AB_SIZE = (
     256  # cells of one unit: -128..127 on both axes hold what sRGB reaches, -86.2..98.2 and -107.9..94.5
 )
+_BLOCK = 128  # pixels packed ahead
 LIGHTNESS_BINS = 101
 CHROMA_BINS = 135  # sRGB reaches 133.8, at pure blue
 
@@ -56,12 +61,36 @@ class ColorSummary:
     mean_saturation: float
 
 
-def empty_counts() -> Counts:
-    """Counts of nothing: 2^24 zeros, 128 MiB, at (red << 16) + (green << 8) + blue."""
-    return np.zeros(COLORS, np.int64)
+@dataclass(frozen=True, eq=False)
+class ColorCounts:
+    """How often each colour was counted; `count_colors` adds to it in place.
+
+    Args:
+        low: (2^24,) uint16, the low 16 bits of each count, at (red << 16) + (green << 8) + blue.
+        high: (2^24,) uint32, the bits above them.
+    Raises:
+        ArrayError: another shape or dtype.
+    """
+
+    low: npt.NDArray[np.uint16]
+    high: npt.NDArray[np.uint32]
+
+    def __post_init__(self) -> None:
+        for array, dtype in ((self.low, np.uint16), (self.high, np.uint32)):
+            if array.shape != (COLORS,) or array.dtype != dtype:
+                raise ArrayError(f"counts are ({COLORS},) {dtype.__name__}, not {array.shape} {array.dtype}")
+
+    def totals(self) -> Counts:
+        """A new (2^24,) int64 array, the count of each colour; such arrays add."""
+        return (self.high.astype(np.int64) << 16) + self.low
 
 
-def count_colors(pixels: npt.NDArray[np.uint8], counts: Counts) -> None:
+def empty_counts() -> ColorCounts:
+    """Counts of nothing, 96 MiB."""
+    return ColorCounts(np.zeros(COLORS, np.uint16), np.zeros(COLORS, np.uint32))
+
+
+def count_colors(pixels: npt.NDArray[np.uint8], counts: ColorCounts) -> None:
     """Add the pixels of an image to `counts`, in place.
 
     Args:
@@ -72,22 +101,22 @@ def count_colors(pixels: npt.NDArray[np.uint8], counts: Counts) -> None:
     """
     if pixels.dtype != np.uint8 or pixels.shape[-1:] != (3,):
         raise ArrayError(f"colours are counted in (..., 3) uint8, not {pixels.shape} {pixels.dtype}")
-    _require_counts(counts)
     flat = np.ascontiguousarray(pixels).reshape(-1)
-    _count(flat, counts)
+    _count(flat, counts.low, counts.high)
 
 
 def summarize(counts: Counts) -> ColorSummary:
     """Work out everything that follows from the counts; the same bits however they came about.
 
     Args:
-        counts: (2^24,) int64, as `count_colors` filled them; sums of such are such.
+        counts: (2^24,) int64, `ColorCounts.totals` or sums of such.
     Returns:
         The summary; of no pixels, zeros.
     Raises:
         ArrayError: another shape or dtype, or counts below 0.
     """
-    _require_counts(counts)
+    if counts.shape != (COLORS,) or counts.dtype != np.int64:
+        raise ArrayError(f"counts are ({COLORS},) int64, not {counts.shape} {counts.dtype}")
     if counts.min() < 0:
         raise ArrayError("counts are 0 or above")
     ab = np.zeros((AB_SIZE, AB_SIZE), np.int64)
@@ -103,19 +132,23 @@ def summarize(counts: Counts) -> ColorSummary:
     return ColorSummary(pixels, distinct, *arrays, (mean_l, mean_a, mean_b), mean_chroma, mean_saturation)
 
 
-def _require_counts(counts: Counts) -> None:
-    if counts.shape != (COLORS,) or counts.dtype != np.int64:
-        raise ArrayError(f"counts are ({COLORS},) int64, not {counts.shape} {counts.dtype}")
-
-
 @compiled
-def _count(flat: npt.NDArray[np.uint8], counts: Counts) -> None:
-    # Unsigned places: for signed ones numba asks of each whether it counts from the end.
-    for pixel in range(np.uint64(flat.size // 3)):
-        at = np.uint64(3) * np.uint64(pixel)
-        red, green, blue = flat[at], flat[at + np.uint64(1)], flat[at + np.uint64(2)]
-        color = (np.uint64(red) << np.uint64(16)) | (np.uint64(green) << np.uint64(8)) | np.uint64(blue)
-        counts[color] += 1
+def _count(flat: npt.NDArray[np.uint8], low: npt.NDArray[np.uint16], high: npt.NDArray[np.uint32]) -> None:
+    packed = np.empty(_BLOCK, np.uint32)
+    pixels = flat.size // 3
+    for start in range(0, pixels, _BLOCK):
+        some = min(_BLOCK, pixels - start)
+        part = flat[3 * start : 3 * (start + some)]
+        for i in range(some):
+            red, green, blue = part[3 * i], part[3 * i + 1], part[3 * i + 2]
+            packed[i] = (np.uint32(red) << 16) | (np.uint32(green) << 8) | np.uint32(blue)
+        # Unsigned places: for signed ones numba asks of each whether it counts from the end.
+        for i in range(np.uint64(some)):
+            color = np.uint64(packed[i])
+            count = np.uint16(low[color] + np.uint16(1))
+            low[color] = count
+            if count == 0:
+                high[color] += np.uint32(1)
 
 
 @compiled

@@ -18,7 +18,7 @@ from lutkit.errors import ImageError
 from lutkit.io.images import decoded_box, read_photo
 from lutkit.io.photo_list import PhotoList, read_bytes
 from lutkit.io.resize import center_box, resize_crop
-from lutkit.measure.counts import COLORS, Counts, count_colors, empty_counts
+from lutkit.measure.counts import COLORS, ColorCounts, Counts, count_colors
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.records import Reject
 from lutkit.pipeline.usable import none_usable
@@ -79,9 +79,9 @@ def count_photos(
                 on_counted(counted)
         if len(rejects) == len(photos.photos):
             raise none_usable(photos, (reject.reason for reject in rejects))
-        counts = empty_counts()
+        counts = np.zeros(COLORS, np.int64)
         for path in Path(scratch).iterdir():
-            counts += np.memmap(path, np.int64, "r", shape=(COLORS,))
+            counts += _own_counts(path).totals()
     return counts, tuple(sorted(rejects, key=lambda reject: reject.path))
 
 
@@ -107,13 +107,15 @@ def _count(job: _Job, task: _Task) -> Counted:
     return Counted(task.stop - task.start, tuple(rejects))
 
 
-def _own_counts(path: Path) -> Counts:
+def _own_counts(path: Path) -> ColorCounts:
     """A worker's counts, kept in a file from task to task."""
     if not path.exists():
         # Its room is claimed beforehand: on a full disk a write to mapped pages would kill the process.
         with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, 8 * COLORS)
-    return np.memmap(path, np.int64, "r+", shape=(COLORS,)).view(np.ndarray)
+            os.posix_fallocate(file.fileno(), 0, 6 * COLORS)
+    low = np.memmap(path, np.uint16, "r+", shape=(COLORS,))
+    high = np.memmap(path, np.uint32, "r+", offset=2 * COLORS, shape=(COLORS,))
+    return ColorCounts(low.view(np.ndarray), high.view(np.ndarray))
 
 
 def _square(data: bytes, size_px: int) -> npt.NDArray[np.uint8]:

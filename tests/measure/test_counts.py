@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lutkit.ab.grid import ab_grid
 from lutkit.errors import ArrayError
-from lutkit.measure.counts import COLORS, count_colors, empty_counts, summarize
+from lutkit.measure.counts import COLORS, ColorCounts, count_colors, empty_counts, summarize
 
 
 def picture(seed=0, shape=(60, 70, 3)):
@@ -28,7 +28,7 @@ def counted(*images):
     counts = empty_counts()
     for image in images:
         count_colors(image, counts)
-    return counts
+    return counts.totals()
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_all_colours_have_a_cell_of_their_own_and_fall_into_what_srgb_reaches():
 
 
 def test_nothing_counted_is_zeros():
-    found = summarize(empty_counts())
+    found = summarize(empty_counts().totals())
     assert (found.pixels, found.distinct, found.mean_lab) == (0, 0, (0.0, 0.0, 0.0))
     assert not found.ab.any()
 
@@ -140,8 +140,18 @@ def test_other_images_are_refused(image):
 
 
 def test_counts_of_another_kind_are_refused():
-    with pytest.raises(ArrayError, match="int64"):
-        count_colors(picture(), np.zeros(COLORS, np.int32))
+    low, high = np.zeros(COLORS, np.uint16), np.zeros(COLORS, np.uint32)
+    for arrays in ((low.astype(np.int16), high), (low, high[1:]), (high, low)):
+        with pytest.raises(ArrayError, match="counts are"):
+            ColorCounts(*arrays)
+
+
+@pytest.mark.parametrize("times", [65_535, 65_536, 200_001])
+def test_a_colour_that_comes_often_is_carried(times):
+    counts = counted(np.full((times, 3), (7, 200, 31), np.uint8), picture())
+    expected = counted(picture())
+    expected[(7 << 16) + (200 << 8) + 31] += times
+    np.testing.assert_array_equal(counts, expected)
 
 
 @pytest.mark.parametrize(

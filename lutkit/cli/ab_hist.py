@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from lutkit.io.photo_list import PhotoList
     from lutkit.pipeline.records import Reject
 
 HELP = """Count the colours of photographs in CIELAB's ab plane.
@@ -52,6 +53,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import require_no_more, require_vacant
     from lutkit.errors import LutkitError
     from lutkit.io.ab_files import write_counts
+    from lutkit.io.sources import list_photos
     from lutkit.pipeline.stopping import stopping
 
     require_no_more(context.args, 1, "one source")
@@ -62,14 +64,19 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     require_vacant(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)  # before hours of counting, not after
     with stopping():
-        rejects: tuple[Reject, ...] = ()
+        left_out: tuple[PhotoList | None, tuple[Reject, ...]] = None, ()
         if merge:
             counts = _merged(merge)
         else:
-            counts, rejects = _counted(source or "data/pairs", field, size, workers, quiet=quiet or as_json)
+            from lutkit.cli.count_screen import count_source
+            from lutkit.measure.counts import summarize
+
+            photos = list_photos(source or "data/pairs", field=field)
+            totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)
+            counts, left_out = summarize(totals).ab, (photos, rejects)
         write_counts(out, counts)
     if as_json or not quiet:
-        _show(counts, rejects, out, as_json=as_json)
+        _show(counts, left_out, out, as_json=as_json)
 
 
 ab_hist.__doc__ = HELP
@@ -84,44 +91,24 @@ def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
     return reduce(add, map(read_counts, paths))
 
 
-def _counted(
-    source: str, field: str, size: int | None, workers: int | None, *, quiet: bool
-) -> "tuple[npt.NDArray[np.int64], tuple[Reject, ...]]":
-    from rich.progress import Progress
-
-    from lutkit.cli.console import PlainConsole
-    from lutkit.io.sources import list_photos
-    from lutkit.measure.counts import summarize
-    from lutkit.pipeline.color_counts import Counted, count_photos
-    from lutkit.pipeline.engine import LocalEngine, wanted_workers
-
-    photos = list_photos(source, field=field)
-    console = PlainConsole(quiet=quiet)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("photos", total=len(photos.photos))
-
-        def on_counted(counted: Counted) -> None:
-            progress.update(bar, advance=counted.photos)
-
-        counts, rejects = count_photos(photos, size, LocalEngine(wanted_workers(workers)), on_counted)
-    return summarize(counts).ab.copy(), rejects
-
-
 def _show(
-    counts: "npt.NDArray[np.int64]", rejects: "tuple[Reject, ...]", out: Path, *, as_json: bool
+    counts: "npt.NDArray[np.int64]",
+    left_out: "tuple[PhotoList | None, tuple[Reject, ...]]",
+    out: Path,
+    *,
+    as_json: bool,
 ) -> None:
     import json
 
     from lutkit.cli.console import PlainConsole
+    from lutkit.cli.count_screen import left_out_lines
 
     pixels, cells = int(counts.sum()), int((counts > 0).sum())
     console = PlainConsole()
     if as_json:
-        named = [{"path": reject.path, "reason": reject.reason} for reject in rejects]
+        named = [{"path": reject.path, "reason": reject.reason} for reject in left_out[1]]
         console.out(json.dumps({"file": str(out), "pixels": pixels, "cells": cells, "rejects": named}))
         return
     console.print(f"{out}: {pixels:,} pixels in {cells:,} cells of one unit of a and b.", soft_wrap=True)
-    for reject in rejects[:10]:
-        console.print(f"not counted: {reject.path}: {reject.reason}", soft_wrap=True)
-    if len(rejects) > 10:
-        console.print(f"not counted: {len(rejects) - 10:,} more", soft_wrap=True)
+    for line in left_out_lines(*left_out):
+        console.print(line, soft_wrap=True)

@@ -15,6 +15,7 @@ from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.lut.app import lut_app
+from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
 from lutkit.cli.verify import verify
 from lutkit.errors import LutkitError
@@ -37,13 +38,15 @@ app = typer.Typer(
       check every byte of it
   lutkit ab-hist, lutkit ab-weights
       count its colours, and weigh them for colorization
+  lutkit stats PHOTOS
+      how colourful, balanced and clipped photos are
   lutkit apply PHOTOS --lut look.cube --out DIR
       grade photos of any depth
   lutkit lut check look.cube
       what a LUT does, and whether it can be undone
 """,
 )
-for command in (synth, verify, apply, ab_hist, ab_weights):
+for command in (synth, verify, apply, ab_hist, ab_weights, stats):
     app.command(cls=Command, context_settings=EXTRA)(command)
 app.add_typer(lut_app, name="lut")
 

@@ -95,11 +95,7 @@ def _count(job: _Job, task: _Task) -> Counted:
     rejects: list[Reject] = []
     for ref in job.photos.photos[task.start : task.stop]:
         try:
-            data = read_bytes(job.photos.root, ref)
-            if job.size_px is None:
-                pixels = read_photo(data, at_least_px=_WHOLE, smallest_px=1, most_bytes=_MOST_BYTES).pixels
-            else:
-                pixels = _square(data, job.size_px)
+            pixels = read_pixels(read_bytes(job.photos.root, ref), job.size_px)
         except ImageError as error:
             rejects.append(Reject(ref.path, error.what))
             continue
@@ -118,7 +114,13 @@ def _own_counts(path: Path) -> ColorCounts:
     return ColorCounts(low.view(np.ndarray), high.view(np.ndarray))
 
 
-def _square(data: bytes, size_px: int) -> npt.NDArray[np.uint8]:
-    """The same pixels that `lutkit synth` makes its targets of."""
+def read_pixels(data: bytes, size_px: int | None) -> npt.NDArray[np.uint8]:
+    """Every pixel of a photo; or the square that `lutkit synth` makes its target of.
+
+    Raises:
+        ImageError: as `read_photo`.
+    """
+    if size_px is None:
+        return read_photo(data, at_least_px=_WHOLE, smallest_px=1, most_bytes=_MOST_BYTES).pixels
     photo = read_photo(data, at_least_px=size_px, smallest_px=-(-size_px // 2))
     return resize_crop(photo.pixels, decoded_box(photo, center_box(photo.width, photo.height)), size_px)

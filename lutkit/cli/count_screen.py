@@ -1,0 +1,42 @@
+"""Counting a source's colours with a bar, and what is said of photos that were not counted."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lutkit.io.photo_list import PhotoList
+    from lutkit.measure.counts import Counts
+    from lutkit.pipeline.records import Reject
+
+_NAMED = 10
+
+
+def count_source(
+    photos: "PhotoList", size_px: int | None, workers: int | None, *, quiet: bool
+) -> "tuple[Counts, tuple[Reject, ...]]":
+    """Count the colours of photos in worker processes, with a bar on a terminal unless `quiet`."""
+    from rich.progress import Progress
+
+    from lutkit.cli.console import PlainConsole
+    from lutkit.pipeline.color_counts import Counted, count_photos
+    from lutkit.pipeline.engine import LocalEngine, wanted_workers
+
+    console = PlainConsole(quiet=quiet)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("photos", total=len(photos.photos))
+
+        def on_counted(counted: Counted) -> None:
+            progress.update(bar, advance=counted.photos)
+
+        return count_photos(photos, size_px, LocalEngine(wanted_workers(workers)), on_counted)
+
+
+def left_out_lines(photos: "PhotoList | None", rejects: "tuple[Reject, ...]") -> list[str]:
+    """What was not counted, a line each: the first photos by name, and files of kinds that are not read."""
+    from lutkit.io.photo_list import unread_text
+
+    lines = [f"not counted: {reject.path}: {reject.reason}" for reject in rejects[:_NAMED]]
+    if len(rejects) > _NAMED:
+        lines.append(f"not counted: {len(rejects) - _NAMED:,} more")
+    if photos is not None and photos.unread:
+        lines.append(f"not counted: {unread_text(photos.unread)}")
+    return lines

@@ -1,0 +1,79 @@
+"""`lutkit stats`: the colours of photographs at a glance."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = """Say how colourful, how balanced and how clipped photographs are.
+
+SOURCE is a folder, a glob in quotes, a photo, a .txt list, WebDataset tars,
+or a dataset that `lutkit synth` wrote, of which the targets are meant. Every
+pixel is counted, at its exact colour. Cast is the mean a and b of CIELAB over
+all pixels; `mean` and `std` of --json are what input normalisation takes: red,
+green and blue, 0..1.
+
+\b
+Examples:
+  lutkit stats PHOTOS
+  lutkit stats PHOTOS --plot stats.png
+      a picture: channels, saturation, chroma, colours, cast, clipping
+  lutkit stats data/pairs --json
+      of a dataset's targets, for programs
+  lutkit stats data/pairs --field input.jpg --size 224
+      of its inputs, resized as a trainer sees them
+"""
+
+
+def stats(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The photos.", show_default=False)],
+    size: Annotated[
+        int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
+    ] = None,
+    field: Annotated[str, typer.Option(help="Of tars: the member that is meant, `jpg` say.")] = "",
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also a picture.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+) -> None:
+    import json
+
+    from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.cli.console import PlainConsole
+    from lutkit.cli.count_screen import count_source, left_out_lines
+    from lutkit.io.sources import list_photos
+    from lutkit.measure.counts import summarize
+    from lutkit.pipeline.stopping import stopping
+    from lutkit.report.stats_text import stats_json, stats_rows
+    from lutkit.report.wording import photos_text
+
+    require_no_more(context.args, 1, "one source")
+    if plot is not None:
+        require_vacant(plot, overwrite=overwrite)
+    with stopping():
+        photos = list_photos(source, field=field)
+        counts, rejects = count_source(photos, size, workers, quiet=as_json)
+        summary = summarize(counts)
+        if plot is not None:
+            from lutkit.report.page import write_picture
+            from lutkit.report.stats_picture import draw_stats
+
+            write_picture(draw_stats(summary, source), plot)
+    counted = len(photos.photos) - len(rejects)
+    console = PlainConsole()
+    if as_json:
+        named = [{"path": reject.path, "reason": reject.reason} for reject in rejects]
+        document = {"source": source, "photos": counted, **stats_json(summary), "rejects": named}
+        console.out(json.dumps(document))
+        return
+    from lutkit.cli.table import print_rows
+
+    print_rows(console, f"{source}: {photos_text(counted)}", stats_rows(summary))
+    for line in left_out_lines(photos, rejects):
+        console.print(line, soft_wrap=True)
+    if plot is not None:
+        console.print(f"Picture: {plot}", soft_wrap=True)
+
+
+stats.__doc__ = HELP

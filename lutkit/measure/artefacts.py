@@ -1,0 +1,166 @@
+"""The artefacts that networks leave in pictures: misregistered channels, noise, speckle, clipping.
+
+Each has a number, of a pair (what the output has and its reference has not) and of one picture by itself:
+how a set came by it is told by whether others have it too. Knows no files.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
+from lutkit.errors import ArrayError
+from lutkit.measure.blocks import Picture, Signed, block_means, signed
+from lutkit.measure.noise import added_noise, own_noise
+from lutkit.measure.registration import find_shift, solve_three
+
+SPECKLE_CODES = 32
+CLIP_MARGIN = 4  # codes that the reference was away from the end: rounding and JPEG move the last few
+_MARGIN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Artefacts:
+    """What one picture has of each artefact: beyond its reference, or by itself.
+
+    Args:
+        shifts: (3, 2), x and y in pixels of red, green and blue, each from its place in the reference, or of
+            one picture each from green's; NaN where it cannot be told.
+        noise: (3,), standard deviation in codes of 255, a channel; NaN where no flat part shows it.
+        speckle: isolated pixels that stand out, in a million.
+        clipped: (2, 3), share of pixels at 0 and at 255, a channel; of a pair those newly so.
+    """
+
+    shifts: FloatArray
+    noise: FloatArray
+    speckle: float
+    clipped: FloatArray
+
+    def fringing(self) -> FloatArray:
+        """(3,), how far each channel lies from where most do, in pixels: from the median of x and of y."""
+        return np.hypot(*(self.shifts - np.median(self.shifts, axis=0)).T)
+
+
+def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
+    """What artefacts an output has that its reference has not.
+
+    - Misregistration: each channel of the output is registered (`lutkit.measure.registration`) with that mix
+      of the reference's channels which fits it best in the means of blocks: neither fringes of the
+      reference's own nor a change of colours count.
+    - Noise: `lutkit.measure.noise`, in the flattest quarter of the reference, by the median, which edges and
+      speckle do not move.
+    - Speckle: a pixel of a channel above or below all eight neighbours by `SPECKLE_CODES` and four times the
+      noise, where the reference keeps within that over 7 x 7 pixels.
+    - Clipping: at 0 or 255 where the reference is at least `CLIP_MARGIN` codes away.
+
+    Args:
+        reference: (H, W, 3) uint8 sRGB.
+        output: the same shape and dtype.
+    Raises:
+        ArrayError: another shape or dtype.
+    Source: our own; noise and registration name theirs.
+    """
+    require_pair(reference, output)
+    planes = zip(_expected_planes(reference, output), _planes(output), strict=True)
+    shifts = np.array([find_shift(expected, found) for expected, found in planes])
+    noise = added_noise(reference, output)
+    limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
+    speckle = _speckle(signed(reference), signed(output), limits, False)
+    pixels = reference.shape[0] * reference.shape[1]
+    low = ((output == 0) & (reference >= CLIP_MARGIN)).sum(axis=(0, 1))
+    high = ((output == 255) & (reference <= 255 - CLIP_MARGIN)).sum(axis=(0, 1))
+    return Artefacts(shifts, noise, 1e6 * speckle / pixels, np.stack([low, high]) / pixels)
+
+
+def own_artefacts(picture: Picture) -> Artefacts:
+    """The same of one picture by itself: red and blue registered with green, noise in its flattest quarter.
+
+    Such numbers hold the picture's own colours and detail as well: compare them between sets, not with 0.
+
+    Args:
+        picture: (H, W, 3) uint8 sRGB.
+    Raises:
+        ArrayError: another shape or dtype.
+    """
+    require_pair(picture, picture)
+    red, green, blue = _planes(picture)
+    shifts = np.array([find_shift(green, red), (0.0, 0.0), find_shift(green, blue)])
+    noise = own_noise(picture)
+    limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
+    speckle = _speckle(signed(picture), signed(picture), limits, True)
+    pixels = picture.shape[0] * picture.shape[1]
+    ends = np.stack([(picture == end).sum(axis=(0, 1)) for end in (0, 255)])
+    return Artefacts(shifts, noise, 1e6 * speckle / pixels, ends / pixels)
+
+
+def require_pair(reference: Picture, output: Picture) -> None:
+    """Refuse what is no pair of pictures of one size.
+
+    Raises:
+        ArrayError: another shape or dtype.
+    """
+    for picture in (reference, output):
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
+            raise ArrayError(f"a picture is (H, W, 3) uint8, not {picture.shape} {picture.dtype}")
+    if reference.shape != output.shape:
+        raise ArrayError(f"a pair has one size, not {reference.shape[:2]} and {output.shape[:2]}")
+
+
+def _planes(picture: Picture) -> list[FloatArray]:
+    return [np.ascontiguousarray(picture[..., c]).astype(np.float64) for c in range(3)]
+
+
+def _expected_planes(reference: Picture, output: Picture) -> list[FloatArray]:
+    """What each channel of the output would be as the best mix of the reference's, in means of blocks."""
+    before, after = block_means(reference)[0], block_means(output)[0]
+    before, after = before - before.mean(axis=0), after - after.mean(axis=0)
+    squares = np.array([[(before[:, i] * before[:, j]).mean() for j in range(3)] for i in range(3)])
+    squares += np.eye(3) * (1e-4 * squares.trace() + 1e-6)
+    planes, expected = _planes(reference), list[FloatArray]()
+    for c in range(3):
+        right = (before * after[:, c, None]).mean(axis=0)
+        parts = solve_three(squares, right)
+        expected.append(parts[0] * planes[0] + parts[1] * planes[1] + parts[2] * planes[2])
+    return expected
+
+
+@compiled
+def _speckle(reference: Signed, output: Signed, limits: FloatArray, own: bool) -> int:
+    """Pixels with a channel that stands out; `own`: the one pixel is left out of what has to be calm."""
+    count = 0
+    height, width = output.shape[:2]
+    for i in range(_MARGIN, height - _MARGIN):
+        for j in range(_MARGIN, width - _MARGIN):
+            for c in range(3):
+                value = int(output[i, j, c])
+                # Most pixels end here: the neighbour on the left is near enough.
+                if abs(value - int(output[i, j - 1, c])) < limits[c]:
+                    continue
+                if _stands_out(output, i, j, c, limits[c]) and _is_calm(reference, i, j, c, limits[c], own):
+                    count += 1
+                    break
+    return count
+
+
+@compiled
+def _stands_out(picture: Signed, i: int, j: int, c: int, limit: float) -> bool:
+    value = int(picture[i, j, c])
+    above = below = True
+    for y in range(i - 1, i + 2):
+        for x in range(j - 1, j + 2):
+            if y != i or x != j:
+                above = above and value - int(picture[y, x, c]) >= limit
+                below = below and int(picture[y, x, c]) - value >= limit
+    return above or below
+
+
+@compiled
+def _is_calm(picture: Signed, i: int, j: int, c: int, limit: float, own: bool) -> bool:  # noqa: PLR0913
+    least, most = 255, 0
+    for y in range(i - _MARGIN, i + _MARGIN + 1):
+        for x in range(j - _MARGIN, j + _MARGIN + 1):
+            if not own or y != i or x != j:
+                least = min(least, int(picture[y, x, c]))
+                most = max(most, int(picture[y, x, c]))
+    return most - least < limit

@@ -14,6 +14,7 @@ from lutkit.cli.ab_hist import ab_hist
 from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.command import EXTRA, Command
+from lutkit.cli.compare import compare
 from lutkit.cli.lut.app import lut_app
 from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
@@ -40,13 +41,15 @@ app = typer.Typer(
       count its colours, and weigh them for colorization
   lutkit stats PHOTOS
       how colourful, balanced and clipped photos are
+  lutkit compare INPUTS OUTPUTS
+      what a model did to saturation, hues and channels
   lutkit apply PHOTOS --lut look.cube --out DIR
       grade photos of any depth
   lutkit lut check look.cube
       what a LUT does, and whether it can be undone
 """,
 )
-for command in (synth, verify, apply, ab_hist, ab_weights, stats):
+for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare):
     app.command(cls=Command, context_settings=EXTRA)(command)
 app.add_typer(lut_app, name="lut")
 

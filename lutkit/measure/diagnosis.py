@@ -96,10 +96,10 @@ def levels(pictures: Sequence[Artefacts]) -> dict[Kind, FloatArray]:
     """
     shifts = np.stack([one.shifts for one in pictures])
     return {
-        "fringing": np.array([np.hypot(*_medians(shifts[:, c])) for c in range(3)]),
+        "fringing": np.array([np.hypot(*_medians(shifts[:, c])) for c in range(3)], np.float64),
         "noise": _medians(np.stack([one.noise for one in pictures])),
-        "speckle": np.full(3, np.mean([one.speckle for one in pictures])),
-        "clipping": np.mean([one.clipped.max(axis=0) for one in pictures], axis=0),
+        "speckle": np.full(3, float(np.mean([one.speckle for one in pictures])), np.float64),
+        "clipping": np.stack([one.clipped.max(axis=0) for one in pictures]).mean(axis=0),
     }
 
 
@@ -157,4 +157,4 @@ def _artefact(kind: Kind, values: FloatArray, limit: float, keys: list[str]) -> 
 def _medians(values: FloatArray) -> FloatArray:
     """The median of each column, of what is known of it."""
     known = [column[np.isfinite(column)] for column in values.T]
-    return np.array([np.median(column) if len(column) else np.nan for column in known])
+    return np.array([float(np.median(column)) if len(column) else np.nan for column in known], np.float64)

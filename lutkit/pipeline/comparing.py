@@ -64,7 +64,7 @@ class TrainMeasure:
 @dataclass(frozen=True)
 class _Job:
     reference: PhotoList
-    outputs: PhotoList
+    outputs: PhotoList | None  # None: the reference is looked at by itself
     size_px: int | None
 
 
@@ -125,7 +125,7 @@ def measure_train(
     count = min(len(photos.photos), TRAIN_PHOTOS)
     some = [photos.photos[number * len(photos.photos) // count] for number in range(count)]
     pairs = tuple((ref.path, ref, ref) for ref in some)
-    done = _run(_Job(photos, photos, size_px), pairs, engine, on_pairs)
+    done = _run(_Job(photos, None, size_px), pairs, engine, on_pairs)
     sums = [sums for part in done for sums in part.sums]
     rejects = tuple(reject for part in done for reject in part.rejects)
     if not sums:
@@ -161,8 +161,9 @@ def _compare(job: _Job, task: _Task) -> _Done:
         path = before.path
         try:
             reference = read_pixels(read_bytes(job.reference.root, before), job.size_px)
-            path = after.path
-            output = read_pixels(read_bytes(job.outputs.root, after), job.size_px)
+            path, output = after.path, reference
+            if job.outputs is not None:
+                output = read_pixels(read_bytes(job.outputs.root, after), job.size_px)
         except ImageError as error:
             rejects.append(Reject(path, error.what))
             continue
@@ -171,9 +172,11 @@ def _compare(job: _Job, task: _Task) -> _Done:
             continue
         pair = pair_sums(reference, output)
         sums.append(pair)
-        mean = pair.delta_e_sum / float(pair.totals[0])
-        found, own = pair_artefacts(reference, output), own_artefacts(output)
-        measures.append(PairMeasure(key, found, own_artefacts(reference), own, mean))
+        own = own_artefacts(reference)
+        found, after_own = own, own
+        if output is not reference:
+            found, after_own = pair_artefacts(reference, output), own_artefacts(output)
+        measures.append(PairMeasure(key, found, own, after_own, pair.delta_e_sum / float(pair.totals[0])))
     return _Done(task.start, len(task.pairs), tuple(sums), tuple(measures), tuple(rejects))
 
 

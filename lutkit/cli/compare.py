@@ -1,0 +1,183 @@
+"""`lutkit compare`: what changed between references and outputs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.io.photo_list import PhotoList
+    from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
+    from lutkit.pipeline.engine import LocalEngine
+    from lutkit.pipeline.matching import Matched
+
+HELP = """Measure how outputs differ from their references.
+
+REFERENCE and each SET are a folder, a glob in quotes, a .txt list, tars or a
+dataset. A photo and its output bear one name, below their folders and without
+suffix; in tars, one key. Several sets, one a checkpoint say, give a series.
+A pair of two sizes is not compared, unless --size brings both to one.
+
+\b
+Measured, of all pixels:
+  delta E      CIEDE2000, mean and 95th percentile
+  saturation   HSV: the ratio of means, and the slope of output on reference
+  chroma       CIELAB: the ratio of means; gain, the factor on colour
+               differences, and turn, of hues, whatever the cast
+  cast         a and b that neutral colours take on; L: change of lightness
+Measured, of each image, beyond what its reference has:
+  fringe       how far a channel lies from the others, in pixels
+  noise        of each channel in flat parts, in codes of 255
+  speckle      isolated pixels that stand out, in a million
+  new clip     pixels newly at 0 or 255, of the channel with most
+
+\b
+Said to have changed: a gain 5% from 1, a turn over 3 degrees, a cast over 2,
+lightness by 2; in one of 20 images or more: 0.15 px of fringing, a shift of
+0.25 px, 1 code of noise, 20 speckles in a million, 2% newly clipped. Skin
+tones: references of CIELAB hue 30..80, chroma 10..45, lightness 20..92 (our
+own rule: wood and sand pass too).
+
+\b
+Examples:
+  lutkit compare inputs outputs
+  lutkit compare inputs epoch-1 epoch-5 epoch-20 --plot series.png
+      what training did, a row a checkpoint, and as a picture
+  lutkit compare inputs outputs --train data/pairs
+      whether the training set explains it; at most 1,000 of its photos
+"""
+
+
+def compare(  # noqa: D103  (its help text is set below)
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The photos.", show_default=False)],
+    sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Outputs.", show_default=False)],
+    train: Annotated[str, typer.Option(metavar="SOURCE", help="The training set, as a third party.")] = "",
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", min=16, help="Compare resized squares.  [default: as they are]"),
+    ] = None,
+    field: Annotated[str, typer.Option(help="Of REFERENCE in tars: the member, `input.jpg` say.")] = "",
+    set_field: Annotated[str, typer.Option(help="Of each SET in tars: the member.")] = "",
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also a picture.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    from lutkit.cli.arguments import require_vacant
+    from lutkit.io.sources import list_photos
+    from lutkit.pipeline.engine import LocalEngine, wanted_workers
+    from lutkit.pipeline.matching import match_photos
+    from lutkit.pipeline.stopping import stopping
+
+    if plot is not None:
+        require_vacant(plot, overwrite=overwrite)
+    engine = LocalEngine(wanted_workers(workers))
+    with stopping():
+        # All names first: a mistake in the last one is told before hours of work.
+        before = list_photos(reference, field=field)
+        lists = [list_photos(one, field=set_field) for one in sets]
+        matched = [match_photos(before, one, name) for one, name in zip(lists, sets, strict=True)]
+        trained = list_photos(train) if train else None
+        measured, third = _measure(
+            before, list(zip(lists, matched, strict=True)), trained, size, engine, as_json
+        )
+        names = _short_names(sets)
+        found = list(zip(names, measured, strict=True))
+        if plot is not None:
+            from lutkit.report.compare_picture import draw_comparison
+            from lutkit.report.page import write_picture
+
+            write_picture(draw_comparison(found, third, reference), plot)
+    if as_json:
+        _print_json(found, matched, (train, third))
+    else:
+        _print(found, matched, third)
+        if plot is not None:
+            print(f"Picture: {plot}")
+
+
+compare.__doc__ = HELP
+
+
+def _measure(
+    before: "PhotoList",
+    sets: "list[tuple[PhotoList, Matched]]",
+    train: "PhotoList | None",
+    size: int | None,
+    engine: "LocalEngine",
+    quiet: bool,
+) -> "tuple[list[SetMeasure], TrainMeasure | None]":
+    from rich.progress import Progress
+
+    from lutkit.cli.console import PlainConsole
+    from lutkit.pipeline.comparing import TRAIN_PHOTOS, compare_set, measure_train
+
+    console = PlainConsole(quiet=quiet)
+    total = sum(len(matched.pairs) for _, matched in sets)
+    total += min(TRAIN_PHOTOS, len(train.photos)) if train else 0
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("pairs", total=total)
+
+        def on_pairs(count: int) -> None:
+            progress.update(bar, advance=count)
+
+        measured = [compare_set((before, one), m, size, engine, on_pairs) for one, m in sets]
+        return measured, measure_train(train, size, engine, on_pairs) if train else None
+
+
+def _short_names(sets: list[str]) -> list[str]:
+    """Names without what all of them begin with: `epoch-1` of `runs/7/epoch-1`."""
+    names = [Path(name).name or name for name in sets]
+    return names if len(set(names)) == len(names) else sets
+
+
+def _print_json(
+    found: "list[tuple[str, SetMeasure]]", matched: "list[Matched]", train: "tuple[str, TrainMeasure | None]"
+) -> None:
+    import json
+
+    from lutkit.cli.console import PlainConsole
+    from lutkit.report.compare_text import set_json, train_json
+    from lutkit.report.compare_words import answers
+
+    document: dict[str, Any] = {"sets": []}
+    for (name, one), names in zip(found, matched, strict=True):
+        unmatched = {"references": list(names.alone_before), "outputs": list(names.alone_after)}
+        document["sets"].append({**set_json(name, one), "unmatched": unmatched})
+    document["train"] = train_json(train[0], train[1]) if train[1] else None
+    document["answers"] = answers(found, train[1])
+    PlainConsole().out(json.dumps(document))
+
+
+def _print(
+    found: "list[tuple[str, SetMeasure]]", matched: "list[Matched]", train: "TrainMeasure | None"
+) -> None:
+    from lutkit.cli.console import PlainConsole
+    from lutkit.cli.table import print_rows
+    from lutkit.report.compare_text import HEADS, channel_rows, sector_rows, set_row
+    from lutkit.report.compare_words import answers
+
+    console = PlainConsole()
+    print_rows(console, "", [set_row(*one) for one in found], HEADS)
+    if len(found) == 1:
+        heads = ("hue", "share", "chroma", "shift")
+        print_rows(console, "By hue, degrees", sector_rows(found[0][1]), heads)
+        heads = ("channel", "bias", "gain", "noise", "fringe px")
+        print_rows(console, "By channel, codes of 255", channel_rows(found[0][1]), heads)
+    for (name, one), names in zip(found, matched, strict=True):
+        for line in _left_out(name, one, names):
+            console.print(line, soft_wrap=True)
+    for line in answers(found, train):
+        console.print(line, soft_wrap=True)
+
+
+def _left_out(name: str, one: "SetMeasure", names: "Matched") -> list[str]:
+    lines = [f"{name}: not compared: {reject.path}: {reject.reason}" for reject in one.rejects[:10]]
+    if len(one.rejects) > 10:
+        lines.append(f"{name}: not compared: {len(one.rejects) - 10:,} more")
+    for keys, what in ((names.alone_before, "references without an output"),
+                       (names.alone_after, "outputs without a reference")):  # fmt: skip
+        if keys:
+            more = ", ..." if len(keys) > 3 else ""
+            lines.append(f"{name}: {len(keys):,} {what}: {', '.join(keys[:3])}{more}")
+    return lines

@@ -1,0 +1,152 @@
+"""A comparison as rows of tables and as JSON."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lutkit.measure.compare import SectorChange
+from lutkit.measure.diagnosis import levels
+from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
+
+HEADS = (
+    *("set", "pairs", "delta E", "95%", "saturation", "slope", "chroma", "gain", "turn", "cast a", "cast b"),
+    *("L", "fringe px", "noise r g b", "speckle", "new clip"),
+)
+_NAMES = ("red", "green", "blue")
+
+
+def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
+    """A set in a row, under `HEADS`; artefacts are medians over images, speckle and clipping means."""
+    change, found = one.change, artefact_levels(one)
+    return (
+        name,
+        f"{len(one.pairs):,}",
+        f"{change.delta_e[0]:.2f}",
+        f"{change.delta_e[1]:.1f}",
+        _ratio(change.saturation_ratio),
+        _ratio(change.saturation_slope),
+        _ratio(change.chroma_ratio),
+        _ratio(change.chroma_gain),
+        "-" if change.hue_turn is None else f"{change.hue_turn:+.1f}",
+        f"{change.cast[0]:+.1f}",
+        f"{change.cast[1]:+.1f}",
+        f"{change.mean_after[0] - change.mean_before[0]:+.1f}",
+        _number(found["fringing_px"], ".2f"),
+        " ".join(_number(value, ".1f") for value in found["noise"]),
+        f"{found['speckle']:,.0f}",
+        f"{found['clipped']:.2%}",
+    )
+
+
+def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
+    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift."""
+    ranges = [*one.change.sectors, *([one.change.skin] if one.change.skin else [])]
+    return [
+        (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", f"{part.hue_shift:+.1f}")
+        for part in ranges
+    ]
+
+
+def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
+    """Channel by channel: what code 0 becomes, and the slope; noise; distance from the other channels."""
+    found = artefact_levels(one)
+    return [
+        (
+            name,
+            f"{one.change.bias[c]:+.1f}",
+            _ratio(one.change.gain[c]),
+            _number(found["noise"][c], ".1f"),
+            _number(found["fringing"][c], ".2f"),
+        )
+        for c, name in enumerate(_NAMES)
+    ]
+
+
+def artefact_levels(one: SetMeasure) -> dict[str, Any]:
+    """What a set has of each artefact beyond its references: medians over images, of shares the mean."""
+    fringing = _medians([pair.found.fringing().tolist() for pair in one.pairs])
+    noise = _medians([pair.found.noise.tolist() for pair in one.pairs])
+    known = [value for value in fringing if value is not None]
+    return {
+        "fringing": fringing,
+        "fringing_px": max(known, default=None),
+        "noise": noise,
+        "speckle": float(np.mean([pair.found.speckle for pair in one.pairs])),
+        "clipped": float(np.mean([pair.found.clipped.max() for pair in one.pairs])),
+    }
+
+
+def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
+    """A set under stable names; null where greys or flat pictures leave nothing to measure."""
+    change, found = one.change, artefact_levels(one)
+    worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
+    keys = ("lightness", "a", "b", "chroma", "saturation")
+    return {
+        "set": name,
+        "pairs": len(one.pairs),
+        "delta_e_2000": {"mean": _short(change.delta_e[0]), "p95": _short(change.delta_e[1])},
+        "mean_before": dict(zip(keys, map(_short, change.mean_before), strict=True)),
+        "mean_after": dict(zip(keys, map(_short, change.mean_after), strict=True)),
+        "saturation_ratio": _short(change.saturation_ratio),
+        "saturation_slope": _short(change.saturation_slope),
+        "chroma_ratio": _short(change.chroma_ratio),
+        "chroma_gain": _short(change.chroma_gain),
+        "hue_turn": _short(change.hue_turn),
+        "cast": {"a": _short(change.cast[0]), "b": _short(change.cast[1])},
+        "bias": [_short(value) for value in change.bias],
+        "gain": [_short(value) for value in change.gain],
+        "sectors": [_sector(part) for part in change.sectors],
+        "skin": _sector(change.skin) if change.skin else None,
+        "fringing_px": [_short(value) for value in found["fringing"]],
+        "noise": [_short(value) for value in found["noise"]],
+        "speckle_per_million": _short(found["speckle"]),
+        "newly_clipped": _short(found["clipped"]),
+        "findings": [
+            {
+                "kind": finding.kind,
+                "value": _short(finding.value),
+                "channels": list(finding.channels),
+                "images": finding.images,
+                "worst": list(finding.worst),
+            }
+            for finding in one.findings
+        ],
+        "worst_delta_e": [{"key": pair.key, "mean": _short(pair.delta_e)} for pair in worst],
+        "rejects": [{"path": reject.path, "reason": reject.reason} for reject in one.rejects],
+    }
+
+
+def train_json(name: str, train: TrainMeasure) -> dict[str, Any]:
+    """A training set under stable names."""
+    keys = ("lightness", "a", "b", "chroma", "saturation")
+    own = {kind: [_short(float(v)) for v in values] for kind, values in levels(train.pictures).items()}
+    means = dict(zip(keys, map(_short, train.means), strict=True))
+    return {"set": name, "photos": train.photos, "mean": means, "artefacts": own}
+
+
+def _sector(part: SectorChange) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "share": _short(part.share),
+        "chroma_ratio": _short(part.chroma_ratio),
+        "hue_shift": _short(part.hue_shift),
+    }
+
+
+def _medians(rows: Sequence[Sequence[float]]) -> list[float | None]:
+    columns = [[value for value in column if math.isfinite(value)] for column in zip(*rows, strict=True)]
+    return [float(np.median(column)) if column else None for column in columns]
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _number(value: float | None, shape: str) -> str:
+    return "-" if value is None else f"{value:{shape}}"
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")

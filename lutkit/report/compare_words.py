@@ -1,0 +1,138 @@
+"""A comparison in sentences: how saturation changed, what is wrong, and where artefacts come from.
+
+Owns the wording of findings. Limits and measures are `lutkit.measure.diagnosis`'.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lutkit.measure.compare import ColorChange
+from lutkit.measure.diagnosis import (
+    ARTEFACTS,
+    CHANNELS,
+    MAX_CAST,
+    MAX_CHROMA_GAIN_CHANGE,
+    MAX_NOISE_CODES,
+    Finding,
+    levels,
+)
+from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
+
+# What counts as more of an artefact than others have, by itself: as in `levels`.
+_MORE = {"fringing": 0.15, "noise": MAX_NOISE_CODES, "speckle": 20.0, "clipping": 0.01}
+
+
+def answers(sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None) -> list[str]:
+    """The closing lines, at least two a set: saturation first, then each fault, then its origin."""
+    lines: list[str] = []
+    for name, one in sets:
+        if len(sets) > 1:
+            lines.append(f"{name}:")
+        lines.append(saturation_text(one.change, train))
+        lines += [finding_text(finding, one) for finding in one.findings if finding.kind != "saturation"]
+        lines += [origin_text(finding, sets, train) for finding in one.findings if finding.kind in ARTEFACTS]
+        if not any(finding.kind in ARTEFACTS for finding in one.findings):
+            lines.append("RGB artefacts: none beyond the references'.")
+    return lines
+
+
+def saturation_text(change: ColorChange, train: TrainMeasure | None) -> str:
+    """How saturation changed: by how much, evenly or not, and nearer to the training set or not."""
+    gain = change.chroma_gain
+    if gain is None:
+        return "Saturation: the references are grey, so that it cannot have changed."
+    if abs(gain - 1) <= MAX_CHROMA_GAIN_CHANGE:
+        verdict = "unchanged"
+    else:
+        verdict = f"{'less' if gain < 1 else 'more'} colourful"
+    slope = "" if change.saturation_slope is None else f", slope {change.saturation_slope:.2f}"
+    ratio = (
+        "" if change.saturation_ratio is None else f"; HSV saturation x{change.saturation_ratio:.2f}{slope}"
+    )
+    by_cast = verdict == "unchanged" and abs((change.saturation_ratio or 1) - 1) > 2 * MAX_CHROMA_GAIN_CHANGE
+    why = ", which is the cast's doing" if by_cast and np.hypot(*change.cast) > MAX_CAST else ""
+    text = f"Saturation: {verdict}, chroma x{gain:.2f} of the references'{ratio}{why}."
+    if train is None:
+        return text
+    before, after, theirs = change.mean_before[3], change.mean_after[3], train.means[3]
+    nearer = abs(after - theirs) < abs(before - theirs)
+    moved = "nearer to it" if nearer else "away from it"
+    where = "where they were" if abs(after - before) < MAX_CHROMA_GAIN_CHANGE * max(before, 1.0) else moved
+    return (
+        f"{text} Mean chroma of references {before:.1f}, outputs {after:.1f}, training set {theirs:.1f}:"
+        f" outputs are {where}."
+    )
+
+
+def finding_text(finding: Finding, one: SetMeasure) -> str:
+    """One fault in a line: what, how much, in how many images, and which are worst."""
+    value, change = finding.value, one.change
+    if finding.kind == "hue":
+        return f"Hue: turned by {value:+.1f} degrees (above 0 from red towards yellow)."
+    if finding.kind == "cast":
+        return f"Cast: neutral colours move by {value:.1f}, a {change.cast[0]:+.1f}, b {change.cast[1]:+.1f}."
+    if finding.kind == "lightness":
+        return f"Lightness: {abs(value):.1f} {'lighter' if value > 0 else 'darker'} on average."
+    who = _channels(finding.channels)
+    texts = {
+        "shift": f"Shift: the whole picture is off by {value:.2f} px",
+        "fringing": f"Fringing: {who} misregistered by {value:.2f} px{_direction(finding, one)}",
+        "noise": f"Noise: {value:.1f} codes in {who}",
+        "speckle": f"Speckle: {value:,.0f} isolated pixels in a million",
+        "clipping": f"Clipping: {value:.1%} of pixels newly at an end in {who}",
+    }
+    images, worst = f"{finding.images} of {len(one.pairs)}", ", ".join(finding.worst)
+    return f"{texts[finding.kind]}, in {images} images; worst: {worst}."
+
+
+def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None) -> str:
+    """Where an artefact comes from, by who else has it: references, training set, other sets."""
+    before = _level(finding, levels([pair.before for pair in sets[0][1].pairs])[finding.kind])
+    parts = [f"references {_amount(finding, before)} by themselves"]
+    if train is None:
+        verdict = "not from the references; --train tells whether the training set has it"
+    else:
+        theirs = _level(finding, levels(train.pictures)[finding.kind])
+        parts.append(f"training set {_amount(finding, theirs)}")
+        has = theirs > before + _MORE[finding.kind]
+        verdict = "the training set has it too: learned from there" if has else "made by the model itself"
+    if len(sets) > 1:
+        having = [name for name, one in sets if any(other.kind == finding.kind for other in one.findings)]
+        everywhere = len(having) == len(sets)
+        verdict += (
+            "; in all sets" if everywhere else f"; in {len(having)} of {len(sets)}, from {having[0]} on"
+        )
+    return f"  Origin of {finding.kind}: {verdict} ({', '.join(parts)})."
+
+
+def _level(finding: Finding, of_channels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:
+    """Of the channels concerned; green, from which the others are measured, stands for all."""
+    numbers = [CHANNELS.index(name) for name in finding.channels]
+    if not numbers or (finding.kind == "fringing" and numbers == [1]):
+        numbers = [0, 1, 2]
+    return float(np.nan_to_num(of_channels[numbers]).max())
+
+
+def _amount(finding: Finding, level: float) -> str:
+    shapes = {"fringing": "{:.2f} px", "noise": "{:.1f} codes", "speckle": "{:,.0f} in a million"}
+    return shapes.get(finding.kind, "{:.1%}").format(level)
+
+
+def _channels(names: tuple[str, ...]) -> str:
+    return "all channels" if len(names) == 3 else " and ".join(names) or "one channel or another"
+
+
+def _direction(finding: Finding, one: SetMeasure) -> str:
+    """To where, where most images agree."""
+    if len(finding.channels) != 1:
+        return ""
+    channel = CHANNELS.index(finding.channels[0])
+    shifts = np.stack([pair.found.shifts for pair in one.pairs])
+    apart = shifts[:, channel] - np.median(shifts, axis=1)
+    known = apart[np.isfinite(apart).all(axis=1)]
+    x, y = (float(value) for value in np.median(known, axis=0))
+    if np.hypot(x, y) < 0.5 * finding.value:
+        return ", another way from image to image"
+    sides = [f"{abs(x):.2f} {'right' if x > 0 else 'left'}", f"{abs(y):.2f} {'down' if y > 0 else 'up'}"]
+    return f" ({', '.join(side for side, size in zip(sides, (x, y), strict=True) if abs(size) >= 0.05)})"

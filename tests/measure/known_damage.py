@@ -1,0 +1,62 @@
+"""Natural photographs, and damage to them of a known kind and size, made without lutkit."""
+
+import io
+
+import numpy as np
+import scipy.ndimage
+import skimage.color
+import skimage.data
+from PIL import Image
+
+
+def photo(name):
+    """A sample photo, at most 320 px wide, of no light own colour cast."""
+    image = getattr(skimage.data, name)()[..., :3]
+    return np.ascontiguousarray(image[:320, 40:360])
+
+
+def codes(values):
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def desaturated(image, factor):
+    """Towards the grey of equal CIELAB lightness."""
+    lab = skimage.color.rgb2lab(image)
+    lab[..., 1:] *= factor
+    return codes(255 * skimage.color.lab2rgb(lab))
+
+
+def cast(image, a, b):
+    lab = skimage.color.rgb2lab(image)
+    lab[..., 1:] += (a, b)
+    return codes(255 * skimage.color.lab2rgb(lab))
+
+
+def shifted(image, channel, right, down):
+    moved = image.astype(np.float64)
+    moved[..., channel] = scipy.ndimage.shift(moved[..., channel], (down, right), order=3, mode="nearest")
+    return codes(moved)
+
+
+def noisy(image, channel, sigma, seed=0):
+    found = image.astype(np.float64)
+    found[..., channel] += np.random.default_rng(seed).normal(0, sigma, image.shape[:2])
+    return codes(found)
+
+
+def speckled(image, share, seed=1):
+    found = image.copy()
+    found[np.random.default_rng(seed).random(image.shape[:2]) < share] = (0, 0, 0)
+    return found
+
+
+def clipped(image, channel):
+    found = image.astype(np.float64)
+    found[..., channel] = np.where(found[..., channel] > 200, 255, found[..., channel])
+    return codes(found)
+
+
+def jpeg(image, quality, subsampling):
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, "JPEG", quality=quality, subsampling=subsampling)
+    return np.asarray(Image.open(data))

@@ -1,0 +1,181 @@
+"""Known damage to natural photographs is diagnosed as exactly that, clean copies as nothing."""
+
+import numpy as np
+import pytest
+from known_damage import cast, clipped, desaturated, jpeg, noisy, photo, shifted, speckled
+
+from lutkit.errors import ArrayError
+from lutkit.measure.artefacts import own_artefacts, pair_artefacts
+from lutkit.measure.compare import color_change
+from lutkit.measure.diagnosis import PairMeasure, diagnose, levels
+from lutkit.measure.pair_sums import pair_sums
+
+PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+every_photo = pytest.mark.parametrize("reference", [photo(name) for name in PHOTOS], ids=PHOTOS)
+
+
+def measured(reference, output, key="a"):
+    own = [own_artefacts(picture) for picture in (reference, output)]
+    sums = pair_sums(reference, output)
+    return sums, PairMeasure(key, pair_artefacts(reference, output), *own, sums.delta_e_sum)
+
+
+def diagnosed(reference, output):
+    sums, pair = measured(reference, output)
+    change = color_change(sums)
+    return change, {finding.kind: finding for finding in diagnose(change, [pair])}
+
+
+@every_photo
+@pytest.mark.parametrize("factor", [0.0, 0.5, 0.8])
+def test_desaturation(reference, factor):
+    change, found = diagnosed(reference, desaturated(reference, factor))
+    assert set(found) == {"saturation"}
+    assert found["saturation"].value == pytest.approx(factor, abs=0.02)
+    assert change.chroma_ratio == pytest.approx(factor, abs=0.03)
+    assert np.hypot(*change.cast) < 0.5
+
+
+@every_photo
+@pytest.mark.parametrize(("a", "b"), [(0, 6), (-5, -3)])
+def test_a_cast(reference, a, b):
+    change, found = diagnosed(reference, cast(reference, a, b))
+    assert set(found) == {"cast"}
+    # Where colours leave sRGB they are cut off, and the cast with them.
+    assert change.cast == pytest.approx((a, b), abs=1.2)
+
+
+@every_photo
+@pytest.mark.parametrize(("channel", "right", "down"), [(2, 1.5, 0), (0, -0.4, 0.3), (1, 0, 2.25)])
+def test_a_channel_out_of_place(reference, channel, right, down):
+    name = ("red", "green", "blue")[channel]
+    output = shifted(reference, channel, right, down)
+    _, found = diagnosed(reference, output)
+    assert set(found) == {"fringing"}
+    assert found["fringing"].channels == (name,)
+    assert found["fringing"].value == pytest.approx(np.hypot(right, down), abs=0.05)
+    shifts = pair_artefacts(reference, output).shifts
+    assert shifts[channel] == pytest.approx((right, down), abs=0.05)
+    assert np.abs(np.delete(shifts, channel, axis=0)).max() < 0.02
+
+
+@every_photo
+@pytest.mark.parametrize(("channel", "sigma"), [(0, 3), (2, 8)])
+def test_noise_in_one_channel(reference, channel, sigma):
+    change, found = diagnosed(reference, noisy(reference, channel, sigma))
+    assert set(found) == {"noise"}
+    assert found["noise"].channels == (("red", "green", "blue")[channel],)
+    assert found["noise"].value == pytest.approx(sigma, rel=0.08)
+    assert change.chroma_gain == pytest.approx(1, abs=0.03)
+
+
+@every_photo
+def test_speckle(reference):
+    _, found = diagnosed(reference, speckled(reference, 0.001))
+    assert set(found) == {"speckle"}
+    assert 100 < found["speckle"].value < 1100
+
+
+def test_clipping():
+    reference = photo("coffee")
+    output = clipped(reference, 0)
+    _, found = diagnosed(reference, output)
+    assert found["clipping"].channels == ("red",)
+    expected = ((output[..., 0] == 255) & (reference[..., 0] < 252)).mean()
+    assert expected > 0.05
+    assert found["clipping"].value == pytest.approx(expected)
+
+
+@every_photo
+@pytest.mark.parametrize(("quality", "subsampling"), [(95, 0), (85, 2), (60, 2)])
+def test_a_compressed_copy_is_diagnosed_as_nothing(reference, quality, subsampling):
+    _, found = diagnosed(reference, jpeg(reference, quality, subsampling))
+    assert found == {}
+
+
+@every_photo
+def test_a_copy_is_diagnosed_as_nothing(reference):
+    change, found = diagnosed(reference, reference.copy())
+    assert found == {}
+    assert change.delta_e == (0, 0)
+    assert change.chroma_gain == pytest.approx(1)
+    assert change.gain == pytest.approx((1, 1, 1))
+
+
+def test_what_the_reference_has_itself_does_not_count():
+    reference = noisy(shifted(photo("chelsea"), 2, 1.5, 0), 0, 6)
+    assert diagnosed(reference, reference.copy())[1] == {}
+    assert set(diagnosed(reference, desaturated(reference, 0.5))[1]) == {"saturation"}
+
+
+def test_two_faults_are_two_findings():
+    reference = photo("astronaut")
+    output = noisy(shifted(desaturated(reference, 0.7), 2, 1.5, 0), 0, 5)
+    _, found = diagnosed(reference, output)
+    assert set(found) == {"saturation", "fringing", "noise"}
+    assert found["noise"].channels == ("red",)
+    assert found["fringing"].channels == ("blue",)
+
+
+def test_a_picture_off_as_a_whole_is_no_fringing():
+    reference = photo("rocket")
+    output = reference
+    for channel in range(3):
+        output = shifted(output, channel, -1.25, 0.5)
+    _, found = diagnosed(reference, output)
+    assert set(found) == {"shift"}
+    assert found["shift"].value == pytest.approx(np.hypot(1.25, 0.5), abs=0.03)
+
+
+def test_the_worst_images_are_named_and_one_in_thirty_is_none_of_the_set():
+    reference = photo("chelsea")
+    pairs = [measured(reference, noisy(reference, 2, sigma), f"n{sigma}")[1] for sigma in (2, 9, 4, 6)]
+    clean = measured(reference, reference, "clean")[1]
+    change = color_change(pair_sums(reference, reference))
+    (finding,) = diagnose(change, [*pairs, clean])
+    assert finding.worst == ("n9", "n6", "n4")
+    assert finding.images == 4
+    assert diagnose(change, [pairs[0], *[clean] * 29]) == ()
+
+
+def test_levels_tell_sets_apart():
+    plain = [own_artefacts(photo(name)) for name in PHOTOS]
+    worse = [own_artefacts(noisy(shifted(photo(name), 2, 1.5, 0), 0, 6)) for name in PHOTOS]
+    before, after = levels(plain), levels(worse)
+    assert after["noise"][0] > before["noise"][0] + 3
+    assert after["noise"][1] == pytest.approx(before["noise"][1], abs=0.3)
+    assert after["fringing"][2] - before["fringing"][2] == pytest.approx(1.5, abs=0.2)
+
+
+GREY = np.repeat(photo("chelsea")[..., 1:2], 3, axis=2)
+
+
+def test_grey_photos_have_neither_hue_nor_chroma_to_change():
+    change, found = diagnosed(GREY, GREY.copy())
+    assert found == {}
+    assert change.chroma_gain is change.hue_turn is change.chroma_ratio is change.saturation_ratio is None
+    assert change.sectors == ()
+    assert change.skin is None
+
+
+def test_colour_laid_over_grey_is_a_cast():
+    change, found = diagnosed(GREY, cast(GREY, 0, 6))
+    assert set(found) == {"cast"}
+    assert change.cast == pytest.approx((0, 6), abs=0.7)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 200, 3), (40, 40, 3)])
+def test_flat_and_tiny_pictures_give_no_fault_and_no_warning(shape):
+    flat = np.full(shape, 90, np.uint8)
+    change, found = diagnosed(flat, flat.copy())
+    assert found == {}
+    assert np.isfinite(change.delta_e).all()
+
+
+def test_pairs_are_of_one_size_and_kind():
+    one = photo("coffee")
+    for other in (one[:-1], one[..., 0], one / 255):
+        with pytest.raises(ArrayError):
+            pair_sums(one, other)
+        with pytest.raises(ArrayError):
+            pair_artefacts(one, other)

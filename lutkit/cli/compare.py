@@ -29,10 +29,11 @@ Measured, of each image, beyond what its reference has:
   fringe       how far a channel lies from the others, in pixels
   noise        of each channel in flat parts, in codes of 255
   speckle      isolated pixels that stand out, in a million
-  new clip     pixels newly at 0 or 255, of the channel with most
+  new clip     pixels at 0 or 255 of which the reference is 16 codes away or
+               more, of the channel with most
 
 \b
-Said to have changed: a gain 5% from 1, a turn over 3 degrees, a cast over 2,
+Said to have changed: a gain 8% from 1, a turn over 5 degrees, a cast over 2,
 lightness by 2; in one of 20 images or more: 0.15 px of fringing, a shift of
 0.25 px, 1 code of noise, 20 speckles in a million, 2% newly clipped. Skin
 tones: references of CIELAB hue 30..80, chroma 10..45, lightness 20..92 (our

@@ -16,7 +16,7 @@ from lutkit.measure.noise import added_noise, own_noise
 from lutkit.measure.registration import find_shift, solve_three
 
 SPECKLE_CODES = 32
-CLIP_MARGIN = 4  # codes that the reference was away from the end: rounding and JPEG move the last few
+CLIP_MARGIN = 16  # codes that the reference was away from the end: less than that is little lost
 _MARGIN = 3
 
 
@@ -52,7 +52,7 @@ def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
       speckle do not move.
     - Speckle: a pixel of a channel above or below all eight neighbours by `SPECKLE_CODES` and four times the
       noise, where the reference keeps within that over 7 x 7 pixels.
-    - Clipping: at 0 or 255 where the reference is at least `CLIP_MARGIN` codes away.
+    - Clipping: at 0 or 255 where the reference is `CLIP_MARGIN` codes and three times the noise away.
 
     Args:
         reference: (H, W, 3) uint8 sRGB.
@@ -68,8 +68,9 @@ def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
     speckle = _speckle(signed(reference), signed(output), limits, False)
     pixels = reference.shape[0] * reference.shape[1]
-    low = ((output == 0) & (reference >= CLIP_MARGIN)).sum(axis=(0, 1))
-    high = ((output == 255) & (reference <= 255 - CLIP_MARGIN)).sum(axis=(0, 1))
+    margin = CLIP_MARGIN + 3 * np.nan_to_num(noise)
+    low = ((output == 0) & (reference >= margin)).sum(axis=(0, 1))
+    high = ((output == 255) & (reference <= 255 - margin)).sum(axis=(0, 1))
     return Artefacts(shifts, noise, 1e6 * speckle / pixels, np.stack([low, high]) / pixels)
 
 

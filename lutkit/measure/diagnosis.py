@@ -21,8 +21,8 @@ ARTEFACTS: tuple[Kind, ...] = ("fringing", "noise", "speckle", "clipping")
 CHANNELS = ("red", "green", "blue")
 
 # Of colours, for the whole set.
-MAX_CHROMA_GAIN_CHANGE = 0.05
-MAX_HUE_TURN = 3.0  # degrees
+MAX_CHROMA_GAIN_CHANGE = 0.08  # light of another colour alone changes it by some 6%, and hues by 4 degrees
+MAX_HUE_TURN = 5.0  # degrees
 MAX_CAST = 2.0  # units of a and b
 MAX_LIGHTNESS_CHANGE = 2.0
 _LEAST_GAIN_WITH_HUE = 0.2  # what is nearly grey has no hue to have turned

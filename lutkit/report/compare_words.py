@@ -50,7 +50,7 @@ def saturation_text(change: ColorChange, train: TrainMeasure | None) -> str:
     ratio = (
         "" if change.saturation_ratio is None else f"; HSV saturation x{change.saturation_ratio:.2f}{slope}"
     )
-    by_cast = verdict == "unchanged" and abs((change.saturation_ratio or 1) - 1) > 2 * MAX_CHROMA_GAIN_CHANGE
+    by_cast = verdict == "unchanged" and abs((change.saturation_ratio or 1) - 1) > 0.1
     why = ", which is the cast's doing" if by_cast and np.hypot(*change.cast) > MAX_CAST else ""
     text = f"Saturation: {verdict}, chroma x{gain:.2f} of the references'{ratio}{why}."
     if train is None:
@@ -58,7 +58,7 @@ def saturation_text(change: ColorChange, train: TrainMeasure | None) -> str:
     before, after, theirs = change.mean_before[3], change.mean_after[3], train.means[3]
     nearer = abs(after - theirs) < abs(before - theirs)
     moved = "nearer to it" if nearer else "away from it"
-    where = "where they were" if abs(after - before) < MAX_CHROMA_GAIN_CHANGE * max(before, 1.0) else moved
+    where = "where they were" if abs(after - before) < 0.05 * max(before, 1.0) else moved
     return (
         f"{text} Mean chroma of references {before:.1f}, outputs {after:.1f}, training set {theirs:.1f}:"
         f" outputs are {where}."

@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def photo(name):
-    """A sample photo, at most 320 px wide, of no light own colour cast."""
+    """A sample photo, 320 px square or less."""
     image = getattr(skimage.data, name)()[..., :3]
     return np.ascontiguousarray(image[:320, 40:360])
 
@@ -30,6 +30,14 @@ def cast(image, a, b):
     lab = skimage.color.rgb2lab(image)
     lab[..., 1:] += (a, b)
     return codes(255 * skimage.color.lab2rgb(lab))
+
+
+def under_light(image, red, green, blue):
+    """As under light of another colour: linear light times a gain a channel."""
+    linear = np.where(image <= 10, image / 255 / 12.92, ((image / 255 + 0.055) / 1.055) ** 2.4)
+    linear = linear * (red, green, blue)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return codes(255 * encoded)
 
 
 def shifted(image, channel, right, down):

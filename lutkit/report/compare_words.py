@@ -23,10 +23,18 @@ from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 _MORE = {"fringing": 0.15, "noise": MAX_NOISE_CODES, "speckle": 20.0, "clipping": 0.01}
 
 
-def answers(sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None) -> list[str]:
-    """The closing lines, at least two a set: saturation first, then each fault, then its origin."""
+def answers(
+    sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None, *, last: bool = False
+) -> list[str]:
+    """The closing lines, at least two a set: saturation first, then each fault, then its origin.
+
+    Args:
+        sets: names and measures, in the order of the series.
+        train: the training set, or None.
+        last: speak of the last set only.
+    """
     lines: list[str] = []
-    for name, one in sets:
+    for name, one in sets[-1:] if last else sets:
         if len(sets) > 1:
             lines.append(f"{name}:")
         lines.append(saturation_text(one.change, train))
@@ -57,11 +65,11 @@ def saturation_text(change: ColorChange, train: TrainMeasure | None) -> str:
         return text
     before, after, theirs = change.mean_before[3], change.mean_after[3], train.means[3]
     nearer = abs(after - theirs) < abs(before - theirs)
-    moved = "nearer to it" if nearer else "away from it"
-    where = "where they were" if abs(after - before) < 0.05 * max(before, 1.0) else moved
+    moved = "have moved nearer to it" if nearer else "have moved away from it"
+    where = "are where they were" if abs(after - before) < 0.05 * max(before, 1.0) else moved
     return (
         f"{text} Mean chroma of references {before:.1f}, outputs {after:.1f}, training set {theirs:.1f}:"
-        f" outputs are {where}."
+        f" outputs {where}."
     )
 
 

@@ -1,0 +1,199 @@
+"""A picture of a comparison: sets as a series, chroma by hue, shifts of channels, noise, and the answers."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from lutkit.color.lab import lab_to_srgb
+from lutkit.measure.diagnosis import MAX_FRINGING_PX, MAX_NOISE_CODES
+from lutkit.measure.pair_sums import SECTORS
+from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
+from lutkit.report.compare_text import artefact_levels
+from lutkit.report.compare_words import answers
+from lutkit.report.page import CHANNELS, FAINT, INK, Box, add_panel, add_title, new_page, render
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Sets = Sequence[tuple[str, SetMeasure]]
+
+_TOP, _MIDDLE = 0.635, 0.305
+_WIDE, _HIGH = 0.27, 0.235
+_VIVID, _CALM = "#e8a33d", "#7fb8d8"
+_LEAST_REACH = 4.0
+_LINES, _COLUMNS = 11, 172
+
+
+def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image.Image:
+    """Draw what changed, set by set.
+
+    Args:
+        sets: names and measures, in the order of the series.
+        train: the training set, drawn as a line to compare with, or None.
+        title: the references' name.
+    Returns:
+        An RGB image of 1400 x 1150 pixels.
+    """
+    figure = new_page(14, 11.5)
+    add_title(figure, f"Compared with {title}", 0.957)
+    pairs = sum(len(one.pairs) for _, one in sets)
+    count = "1 set" if len(sets) == 1 else f"{len(sets)} sets"
+    figure.text(0.02, 0.93, f"{count}, {pairs:,} pairs", color=FAINT, fontsize=11)
+
+    def panel(heading: str, column: int, bottom: float) -> "Axes":
+        box: Box = (0.055 + 0.33 * column, bottom, _WIDE, _HIGH)
+        return add_panel(figure, heading, box)
+
+    _draw_saturation(panel("Colourfulness: 1 is that of the references", 0, _TOP), sets, train)
+    _draw_cast(panel("Cast: where neutral colours go", 1, _TOP), sets)
+    _draw_sectors(panel("Chroma by hue, and of skin", 2, _TOP), sets)
+    values = [artefact_levels(one) for _, one in sets]
+    fringing = [[_known(value) for value in one["fringing"]] for one in values]
+    _draw_channels(
+        panel("Fringing: a channel off the others, px; dashed: limit", 0, _MIDDLE),
+        sets,
+        fringing,
+        MAX_FRINGING_PX,
+    )
+    noise = [[_known(value) for value in one["noise"]] for one in values]
+    _draw_channels(
+        panel("Noise beyond the references', codes; dashed: limit", 1, _MIDDLE), sets, noise, MAX_NOISE_CODES
+    )
+    _draw_rare(panel("Newly clipped pixels, and speckle", 2, _MIDDLE), sets, values)
+    # Of a series there is room for the end of it alone.
+    lines = [part for line in answers(sets, train, last=True) for part in textwrap.wrap(line, _COLUMNS)]
+    shown = lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "... more in the printed answers"]
+    figure.text(
+        0.02,
+        0.232,
+        "Answers" if len(sets) == 1 else "Answers for the last set",
+        color=INK,
+        fontsize=12,
+        weight="bold",
+    )
+    figure.text(
+        0.02, 0.22, "\n".join(shown), color=INK, fontsize=9.5, va="top", linespacing=1.5, parse_math=False
+    )
+    return render(figure)
+
+
+def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> None:
+    measures = (
+        ("chroma gain", [one.change.chroma_gain for _, one in sets], _VIVID),
+        ("saturation slope", [one.change.saturation_slope for _, one in sets], _CALM),
+    )
+    axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
+    most = 1.1
+    for number, (name, values, color) in enumerate(measures):
+        known = [_known(value) for value in values]
+        most = max([most, *(value for value in known if math.isfinite(value))])
+        _draw_series(axes, known, name, color, 0.4 * (number - 0.5))
+    if train is not None:
+        before = sets[0][1].change.mean_before[3]
+        level = train.means[3] / max(before, 1e-9)
+        most = max(most, min(level, 2.5))
+        axes.axhline(level, color=INK, linewidth=1.2, label="chroma of the training set")
+    axes.set_ylim(0, 1.3 * most)
+    axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=8.5, ncols=2)
+    _name_sets(axes, sets)
+
+
+def _draw_cast(axes: "Axes", sets: Sets) -> None:
+    casts = np.array([one.change.cast for _, one in sets])
+    reach = max(_LEAST_REACH, 1.35 * float(np.abs(casts).max()))
+    plane = np.linspace(-reach, reach, 121).astype(np.float64)
+    b, a = np.meshgrid(plane, plane, indexing="ij")
+    hues = np.clip(lab_to_srgb(np.stack([np.full_like(a, 50), a, b], axis=-1)), 0, 1)
+    axes.imshow(hues, origin="lower", extent=(-reach, reach, -reach, reach), interpolation="bilinear")
+    axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
+    axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
+    axes.plot(casts[:, 0], casts[:, 1], color=INK, linewidth=0.9, alpha=0.7)
+    axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=26, zorder=3)
+    named = range(len(sets)) if len(sets) <= 4 else (0, len(sets) - 1)
+    for i in named:
+        # Beside the dot on the side where there is room.
+        left = casts[i, 0] > 0
+        axes.annotate(
+            sets[i][0][:18], (casts[i, 0], casts[i, 1]), (-7 if left else 7, 4), textcoords="offset points",
+            color=INK, fontsize=8.5, ha="right" if left else "left", parse_math=False,
+        )  # fmt: skip
+    axes.set(anchor="W")
+    axes.set_xlabel("green  \N{LEFTWARDS ARROW}  a*  \N{RIGHTWARDS ARROW}  red", color=FAINT)
+    axes.set_ylabel("blue  \N{LEFTWARDS ARROW}  b*  \N{RIGHTWARDS ARROW}  yellow", color=FAINT)
+
+
+def _draw_sectors(axes: "Axes", sets: Sets) -> None:
+    """A line a set over the hues; the last is the strongest."""
+    places = {name: place for place, name in enumerate(SECTORS)}
+    most = 1.1
+    for number, (name, one) in enumerate(sets):
+        values = np.full(9, np.nan)
+        for part in one.change.sectors:
+            values[places[part.name]] = part.chroma_ratio
+        if one.change.skin:
+            values[8] = one.change.skin.chroma_ratio
+        most = max([most, *values[np.isfinite(values)].tolist()])
+        alpha = 1.0 if len(sets) == 1 else 0.25 + 0.75 * number / (len(sets) - 1)
+        axes.plot(values[:8], color=INK, alpha=alpha, linewidth=1.2, label=name[:18])
+        axes.scatter(np.arange(9), values, color=_sector_colors(), alpha=alpha, s=42, zorder=3)
+    axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
+    axes.set(xlim=(-0.5, 8.5), ylim=(0, 1.15 * min(most, 4.0)))
+    axes.set_xticks(range(9), [*SECTORS, "skin"], rotation=40, ha="right", rotation_mode="anchor")
+
+
+def _sector_colors() -> list[tuple[float, float, float]]:
+    hues = np.radians(45 * np.arange(8) + 22.5)
+    lab = np.stack([np.full(8, 62.0), 45 * np.cos(hues), 45 * np.sin(hues)], axis=1)
+    colors = np.clip(lab_to_srgb(lab), 0, 1).tolist()
+    skin = np.clip(lab_to_srgb(np.array([[70.0, 14.0, 18.0]])), 0, 1).tolist()
+    return [(red, green, blue) for red, green, blue in [*colors, *skin]]
+
+
+def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: float) -> None:
+    for channel, (name, color) in enumerate(CHANNELS):
+        _draw_series(axes, [one[channel] for one in values], name, color, 0.27 * (channel - 1))
+    axes.axhline(limit, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
+    known = [value for one in values for value in one if math.isfinite(value)]
+    axes.set_ylim(0, max([1.6 * limit, *(1.2 * value for value in known)]))
+    _name_sets(axes, sets)
+
+
+def _draw_rare(axes: "Axes", sets: Sets, values: list[dict[str, float]]) -> None:
+    clipped = [100 * one["clipped"] for one in values]
+    speckle = [one["speckle"] / 1e4 for one in values]
+    _draw_series(axes, clipped, "clipped, %", _VIVID, -0.2)
+    _draw_series(axes, speckle, "speckle, %", _CALM, 0.2)
+    axes.set_ylim(0, max(0.5, 1.35 * max([*clipped, *speckle])))
+    axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
+    _name_sets(axes, sets)
+
+
+def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offset: float) -> None:
+    """Bars of few sets, side by side; a line of many."""
+    places = np.arange(len(values))
+    if len(values) <= 4:
+        bars = axes.bar(places + offset, values, width=0.9 * _bar_width(offset), color=color, label=name)
+        texts = [f"{value:.2f}" if math.isfinite(value) else "-" for value in values]
+        axes.bar_label(bars, texts, color=INK, fontsize=8, padding=2)
+    else:
+        axes.plot(places, values, color=color, linewidth=1.6, marker="o", markersize=4, label=name)
+
+
+def _bar_width(offset: float) -> float:
+    return 0.4 if abs(offset) == 0.2 else 0.27
+
+
+def _name_sets(axes: "Axes", sets: Sets) -> None:
+    axes.set_xlim(-0.6, len(sets) - 0.4)
+    step = -(-len(sets) // 8)
+    places = list(range(0, len(sets), step))
+    names = [sets[place][0] if len(sets[place][0]) <= 14 else f"{sets[place][0][:12]}.." for place in places]
+    axes.set_xticks(places, names, parse_math=False)
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,109 @@
+"""`lutkit stats` and `lutkit compare`: tables, JSON, pictures, and mistakes in one line."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_datasets import assert_one_line
+
+
+@pytest.fixture
+def outputs(photos, tmp_path):
+    """The photos with half their colour, one left out, one of another name."""
+    folder = tmp_path / "outputs"
+    for number, path in enumerate(sorted(p for p in photos.rglob("*") if p.is_file())):
+        target = (folder / path.relative_to(photos)).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB")).astype(float)
+            grey = pixels @ [0.3, 0.6, 0.1]
+            half = np.rint(grey[..., None] + 0.5 * (pixels - grey[..., None])).astype(np.uint8)
+            made = Image.fromarray(half)
+            made.save(target.with_name("new.png") if number == 0 else target, exif=image.getexif())
+    return folder
+
+
+def test_stats_are_those_of_numpy(lutkit_, photos, tmp_path):
+    done = lutkit_("stats", photos, "--json", "--plot", tmp_path / "s.png")
+    found = json.loads(done.out)
+    images = [np.asarray(Image.open(p).convert("RGB")) for p in photos.rglob("*") if p.is_file()]
+    pixels = np.concatenate([image.reshape(-1, 3) for image in images])
+    assert found["photos"] == 30
+    assert found["pixels"] == len(pixels)
+    assert found["mean"] == pytest.approx((pixels / 255).mean(axis=0), abs=1e-5)
+    assert found["std"] == pytest.approx((pixels / 255).std(axis=0), abs=1e-5)
+    assert found["distinct_colors"] == len(np.unique(pixels, axis=0))
+    middle = [found["channels"][name]["percentiles"]["50"] for name in ("red", "green", "blue")]
+    expected = np.percentile(pixels, 50, axis=0, method="inverted_cdf") / 255
+    assert middle == pytest.approx(expected, abs=1e-5)
+    assert Image.open(tmp_path / "s.png").size == (1400, 900)
+    assert "Picture" not in done.out
+
+
+def test_stats_of_grey_photos(lutkit_, tmp_path):
+    Image.fromarray(np.full((9, 9), 100, np.uint8)).save(tmp_path / "grey.png")
+    done = lutkit_("stats", tmp_path / "grey.png", "--plot", tmp_path / "s.png")
+    assert done.code == 0, done.err
+    assert "the mean is neutral" in done.out
+    assert "nan" not in done.out.lower()
+
+
+def test_a_comparison_answers(lutkit_, photos, outputs, tmp_path):
+    done = lutkit_("compare", photos, outputs, "--plot", tmp_path / "c.png")
+    assert done.code == 0, done.err
+    assert "Saturation: less colourful, chroma x0.5" in done.out
+    assert "RGB artefacts: none beyond the references'." in done.out
+    assert "1 outputs without a reference: new" in done.out
+    assert Image.open(tmp_path / "c.png").size == (1400, 1150)
+
+
+def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):
+    done = lutkit_("compare", photos, outputs, photos, "--train", photos, "--json")
+    found = json.loads(done.out)
+    assert [one["set"] for one in found["sets"]] == ["outputs", "in"]
+    half, same = found["sets"]
+    assert half["chroma_gain"] == pytest.approx(0.5, abs=0.04)
+    assert [finding["kind"] for finding in half["findings"]] == ["saturation"]
+    assert same["findings"] == []
+    assert same["delta_e_2000"] == {"mean": 0, "p95": 0}
+    assert found["train"]["photos"] == 30
+    assert half["unmatched"]["outputs"] == ["new"]
+    assert "outputs have moved away from it" in found["answers"][1]
+
+
+def test_grey_references_leave_nothing_to_measure(lutkit_, tmp_path):
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+        noise = np.random.default_rng(0).integers(90, 110, (40, 40), np.uint8)
+        Image.fromarray(noise).save(tmp_path / folder / "a.png")
+    done = lutkit_("compare", tmp_path / "in", tmp_path / "out", "--plot", tmp_path / "c.png")
+    assert done.code == 0, done.err
+    assert "the references are grey" in done.out
+    assert "nan" not in done.out.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["stats", "absent"], "absent: no such file or folder"),
+        (["stats", "{photos}", "{photos}"], "2 names where one source is expected"),
+        (["stats", "{photos}", "--plot", "{there}"], "exists already; give --overwrite"),
+        (["stats", "{empty}"], "no photos found"),
+        (["compare", "{photos}", "absent"], "absent: no such file or folder"),
+        (["compare", "{photos}", "{empty}"], "no photos found"),
+        (["compare", "{photos}", "{photos}", "--train", "absent"], "absent: no such file or folder"),
+        (["compare", "{photos}", "{photos}", "--plot", "{there}"], "exists already; give --overwrite"),
+        (["compare", "{photos}", "{other}"], "none of its 2 photos has a reference"),
+    ],
+)
+def test_mistakes_are_one_line(lutkit_, photos, tmp_path, arguments, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    for name in ("x", "y"):
+        Image.new("RGB", (9, 9)).save(tmp_path / "other" / f"{name}.png")
+    (tmp_path / "there.png").write_bytes(b"")
+    places = {"photos": photos, "empty": tmp_path / "empty", "other": tmp_path / "other"}
+    done = lutkit_(*(argument.format(**places, there=tmp_path / "there.png") for argument in arguments))
+    assert done.code == 2
+    assert_one_line(done.err, said)

@@ -1,0 +1,109 @@
+"""Matching by name or key, and comparing sets: the same for any number of workers."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_datasets import InProcess, textured
+
+from lutkit.errors import SourceError
+from lutkit.io.sources import list_photos
+from lutkit.pipeline.comparing import compare_set, measure_train
+from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.matching import match_photos
+from lutkit.report.compare_text import set_json
+
+
+def save(folder, names, change=lambda pixels: pixels, size=(72, 64)):
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(change(textured(number, *size))).save(folder / name)
+    return folder
+
+
+def tar_of(path, members):
+    with tarfile.open(path, "w") as tar:
+        for number, name in enumerate(members):
+            data = io.BytesIO()
+            Image.fromarray(textured(number, 72, 64)).save(data, "PNG")
+            info = tarfile.TarInfo(name)
+            info.size = len(data.getvalue())
+            tar.addfile(info, io.BytesIO(data.getvalue()))
+    return path
+
+
+def compared(before, after, engine=None, size_px=None):
+    lists = list_photos(str(before)), list_photos(str(after))
+    matched = match_photos(*lists, str(after))
+    return compare_set(lists, matched, size_px, engine or InProcess(), lambda _: None), matched
+
+
+def test_files_match_by_path_without_suffix_and_the_rest_is_named(tmp_path):
+    before = save(tmp_path / "in", ["a.v1.png", "trip/b.png", "c.png"])
+    after = save(tmp_path / "out", ["trip/b.bmp", "a.v1.bmp", "b.png"])
+    one, matched = compared(before, after)
+    assert [pair.key for pair in one.pairs] == ["a.v1", "trip/b"]
+    assert matched.alone_before == ("c",)
+    assert matched.alone_after == ("b",)
+
+
+def test_members_match_by_key_whatever_their_shard(tmp_path):
+    tar_of(tmp_path / "in.tar", ["s-1.input.png", "s-2.input.png"])
+    save(tmp_path / "out", ["s-2.png", "s-3.png"])
+    one, matched = compared(tmp_path / "in.tar", tmp_path / "out")
+    assert [pair.key for pair in one.pairs] == ["s-2"]
+    assert (matched.alone_before, matched.alone_after) == (("s-1",), ("s-3",))
+
+
+def test_one_photo_and_one_photo_are_a_pair(tmp_path):
+    save(tmp_path, ["x.png", "y.png"])
+    one, _ = compared(tmp_path / "x.png", tmp_path / "y.png")
+    assert [pair.key for pair in one.pairs] == ["x"]
+
+
+def test_nothing_matched_and_two_of_one_name_are_errors(tmp_path):
+    before, after = save(tmp_path / "in", ["a.png", "b.png"]), save(tmp_path / "out", ["c.png", "d.png"])
+    with pytest.raises(SourceError, match=r"none of its 2 photos has a reference: the first is 'c'"):
+        compared(before, after)
+    save(after, ["c.bmp"])
+    with pytest.raises(SourceError, match=r"c.bmp and c.png are of one name"):
+        compared(before, after)
+
+
+def test_other_sizes_and_broken_photos_are_rejected_by_name(tmp_path):
+    before = save(tmp_path / "in", ["a.png", "b.png", "c.png"])
+    after = save(save(tmp_path / "out", ["a.png"]), ["b.png"], size=(71, 64))
+    (after / "c.png").write_bytes(b"text")
+    one, _ = compared(before, after)
+    assert [pair.key for pair in one.pairs] == ["a"]
+    reasons = [(reject.path, reject.reason) for reject in one.rejects]
+    assert reasons == [
+        ("b.png", "another size: 71 x 64, its reference 72 x 64"),
+        ("c.png", "not an image"),
+    ]
+    both, _ = compared(before, after, size_px=32)
+    assert [pair.key for pair in both.pairs] == ["a", "b"]
+    (after / "a.png").write_bytes(b"text")
+    with pytest.raises(SourceError, match="none of the 3 photographs can be used"):
+        compared(before, after)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_any_number_of_workers_gives_the_same(tmp_path, workers):
+    names = [f"{number:02d}.png" for number in range(14)]
+    before = save(tmp_path / "in", names)
+    after = save(tmp_path / "out", names, lambda pixels: (pixels * [0.9, 1, 0.8]).astype(np.uint8))
+    here, there = (compared(before, after, engine)[0] for engine in (None, LocalEngine(workers)))
+    assert set_json("x", here) == set_json("x", there)
+    assert here.change == there.change
+
+
+def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr("lutkit.pipeline.comparing.TRAIN_PHOTOS", 5)
+    names = [f"{number:02d}.png" for number in range(12)]
+    photos = list_photos(str(save(tmp_path / "train", names)))
+    train = measure_train(photos, None, InProcess(), lambda _: None)
+    assert train.photos == len(train.pictures) == 5
+    assert train.means[3] > 5

@@ -18,6 +18,7 @@ from lutkit.report.page import CHANNELS, FAINT, INK, Box, add_panel, add_title, 
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Sets = Sequence[tuple[str, SetMeasure]]
 
@@ -64,6 +65,11 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
         panel("Noise beyond the references', codes; dashed: limit", 1, _MIDDLE), sets, noise, MAX_NOISE_CODES
     )
     _draw_rare(panel("Newly clipped pixels, and speckle", 2, _MIDDLE), sets, values)
+    _write_answers(figure, sets, train)
+    return render(figure)
+
+
+def _write_answers(figure: "Figure", sets: Sets, train: TrainMeasure | None) -> None:
     # Of a series there is room for the end of it alone.
     lines = [part for line in answers(sets, train, last=True) for part in textwrap.wrap(line, _COLUMNS)]
     shown = lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "... more in the printed answers"]
@@ -78,7 +84,6 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
     figure.text(
         0.02, 0.22, "\n".join(shown), color=INK, fontsize=9.5, va="top", linespacing=1.5, parse_math=False
     )
-    return render(figure)
 
 
 def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> None:

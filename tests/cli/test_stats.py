@@ -69,7 +69,8 @@ def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):
     assert [one["set"] for one in found["sets"]] == ["outputs", "in"]
     half, same = found["sets"]
     assert half["chroma_gain"] == pytest.approx(0.5, abs=0.06)
-    assert [finding["kind"] for finding in half["findings"]] == ["saturation"]
+    # Of the mean colours that saturated ones become, some are lighter: no artefact all the same.
+    assert {finding["kind"] for finding in half["findings"]} == {"saturation", "lightness"}
     assert same["findings"] == []
     assert same["delta_e_2000"] == {"mean": 0, "p95": 0}
     assert found["train"]["photos"] == 30

@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lutkit.lut.kernels import SNAP
+from lutkit.nn.parts import Part, parts
 
 Reading: TypeAlias = Literal["tetrahedral", "trilinear", "curves"]
 Planes: TypeAlias = tuple[Tensor, Tensor, Tensor]
 _Context: TypeAlias = Any  # where autograd keeps what a gradient needs
 _Triple: TypeAlias = tuple[float, float, float]
 _Corner: TypeAlias = tuple[Tensor | float, Tensor]
-_Part: TypeAlias = tuple[slice, slice, slice]
 
 _CPU_PIXELS = 1 << 15  # what goes through at a time, to stay in the second-level cache
 _GPU_PIXELS = 1 << 20  # what keeps a card busy
@@ -131,14 +131,9 @@ def _planar(table: Tensor, kind: torch.dtype) -> Tensor:
     return table.to(kind).transpose(1, 2).contiguous()
 
 
-def _parts(pixels: Tensor) -> Iterator[_Part]:
-    """Some whole images at a time where they are small, else some pixels of one."""
+def _parts(pixels: Tensor) -> Iterator[Part]:
     images, _, count = pixels.shape
-    most = _GPU_PIXELS if pixels.is_cuda else _CPU_PIXELS
-    together = max(1, most // max(1, count))
-    for first in range(0, images, together):
-        for start in range(0, count, most):
-            yield slice(first, first + together), slice(None), slice(start, start + most)
+    return parts(images, count, _GPU_PIXELS if pixels.is_cuda else _CPU_PIXELS)
 
 
 def _finish(values: Tensor, output: torch.dtype) -> Tensor:

@@ -1,0 +1,84 @@
+"""From logits on the quantized ab plane back to colours."""
+
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from lutkit.errors import ArrayError
+from lutkit.nn.ab import AbBins
+from lutkit.nn.logits import logit_parts, refuse_unsound, require_logits, unsound, working_dtype
+
+_Context: TypeAlias = Any  # where autograd keeps what a gradient needs
+
+_LEAST_TEMPERATURE = torch.finfo(torch.float32).tiny
+
+
+def annealed_mean(logits: Tensor, temperature: float, bins: AbBins) -> Tensor:
+    """The colours that logits stand for: the mean of the bins by softmax(logits / temperature).
+
+    Args:
+        logits: (B, Q, H, W), floating, without NaN; float16 and bfloat16 are computed in float32.
+        temperature: 0 or above. 1 is the mean, grey where the network is unsure; 0 is the limit, the bin of
+            the largest logit, and of several equally large ones their mean. The paper's is 0.38.
+        bins: as the logits were trained on.
+    Returns:
+        (B, 2, H, W), a and b, new; float32, or float64 for float64 logits. Differentiable, once; the
+        gradient at temperature 0 is 0.
+    Raises:
+        ArrayError: another shape, dtype or device, as many logits as another grid has bins, NaN or +inf in
+            logits (on CUDA the check waits for the device), or a temperature below 0.
+    Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, equation 5.
+    """
+    where = "annealed_mean"
+    require_logits(logits, bins, where)
+    if not 0 <= temperature < float("inf"):
+        raise ArrayError(f"the temperature is 0 or above, not {temperature}", where=where)
+    ab = cast("Tensor", cast("Any", _AnnealedMean).apply(logits, temperature, bins.bins))
+    refuse_unsound(unsound(ab), where)
+    return ab
+
+
+class _AnnealedMean(torch.autograd.Function):
+    """(B, Q, H, W) to (B, 2, H, W)."""
+
+    @staticmethod
+    def forward(ctx: _Context, logits: Tensor, temperature: float, bins: Tensor) -> Tensor:
+        flat, kind = logits.flatten(2), working_dtype(logits)
+        ab = torch.empty((len(flat), 2, flat.shape[2]), dtype=kind, device=logits.device)
+        for part in logit_parts(flat):
+            chances = _annealed(flat[part].to(kind), temperature)
+            for axis in (0, 1):  # no matrix product: its precision is a setting of the user's
+                ab[part[0], axis, part[2]] = (chances * bins[:, axis, None]).sum(1)
+        ctx.save_for_backward(logits, bins, ab)
+        ctx.temperature = temperature
+        return ab.view(len(ab), 2, *logits.shape[2:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: _Context, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None, None]:
+        logits, bins, ab = cast("tuple[Tensor, ...]", ctx.saved_tensors)
+        temperature, flat = cast("float", ctx.temperature), logits.detach().flatten(2)
+        result = torch.zeros_like(flat)
+        if temperature < _LEAST_TEMPERATURE:
+            return result.view(logits.shape), None, None
+        gradient = grad_outputs[0].flatten(2) / temperature
+        for part in logit_parts(flat):
+            pulls = torch.zeros_like(flat[part], dtype=ab.dtype)
+            for axis in (0, 1):
+                mean, pull = (tensor[part[0], axis, part[2]].unsqueeze(1) for tensor in (ab, gradient))
+                pulls += (bins[:, axis, None] - mean) * pull
+            result[part] = pulls.mul_(_annealed(flat[part].to(ab.dtype), temperature))
+        return result.view(logits.shape), None, None
+
+
+def _annealed(values: Tensor, temperature: float) -> Tensor:
+    """(G, Q, P) to their softmax at a temperature, new."""
+    off = values - values.amax(1, keepdim=True)
+    # Below the least normal number the division would be one by 0.
+    chances = off.eq(0).to(off.dtype) if temperature < _LEAST_TEMPERATURE else (off / temperature).exp_()
+    chances /= chances.sum(1, keepdim=True)
+    return chances

@@ -1,0 +1,85 @@
+"""Cross entropy against soft classes, of which only the few that have a share are ever looked at.
+
+Logits go through in parts, and the gradient is worked out anew in the backward pass instead of being kept:
+beside logits and their gradient nothing grows with the number of classes. Owns arithmetic; checks are
+`ab_loss`'s.
+"""
+
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from lutkit.errors import ArrayError
+from lutkit.nn.logits import logit_parts, working_dtype
+
+_Context: TypeAlias = Any  # where autograd keeps what a gradient needs
+
+
+def cross_entropies(logits: Tensor, indices: Tensor, shares: Tensor, *, inplace: bool) -> Tensor:
+    """The cross entropy of each pixel.
+
+    Args:
+        logits: (B, Q, H, W), floating.
+        indices: (B, k, H, W), integers, 0..Q - 1.
+        shares: (B, k, H, W), floating.
+        inplace: write the gradient over the logits in the backward pass.
+    Returns:
+        (B, H, W), float32, or float64 for float64 logits; with a gradient for the logits alone. NaN or
+        infinite where the pixel's logits are.
+    Raises:
+        ArrayError: in place, and the logits are a leaf.
+    """
+    if inplace and logits.requires_grad and logits.is_leaf:
+        what = "in place, the gradient would overwrite a leaf"
+        raise ArrayError(what, where="logits", remedy="give what a layer returns, or leave out inplace")
+    flat = (tensor.flatten(2) for tensor in (logits, indices, shares))
+    losses = cast("Tensor", cast("Any", _CrossEntropy).apply(*flat, inplace))
+    return losses.view(len(logits), *logits.shape[2:])
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """(B, Q, P), and (B, k, P) twice, to (B, P)."""
+
+    @staticmethod
+    def forward(ctx: _Context, logits: Tensor, indices: Tensor, shares: Tensor, inplace: bool) -> Tensor:
+        kind = working_dtype(logits)
+        images, _, count = logits.shape
+        losses = torch.empty((images, count), dtype=kind, device=logits.device)
+        totals = torch.empty_like(losses)
+        for part in logit_parts(logits):
+            values, pixels = logits[part].to(kind), (part[0], part[2])
+            most = values.amax(1, keepdim=True)
+            total = (values - most).exp_().sum(1).log_() + most.squeeze(1)
+            off = total.unsqueeze(1) - values.gather(1, indices[part].long())
+            losses[pixels], totals[pixels] = (off * shares[part]).sum(1), total
+        ctx.save_for_backward(logits, indices, shares, totals)
+        ctx.inplace = inplace
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: _Context, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        (gradient,) = grad_outputs
+        logits, indices, shares, totals = cast("tuple[Tensor, ...]", ctx.saved_tensors)
+        result = logits.detach() if ctx.inplace else torch.empty_like(logits)
+        for part in logit_parts(logits):
+            pixels = (part[0], part[2])
+            scale = gradient[pixels].unsqueeze(1)
+            values = _less(logits.detach()[part], totals[pixels].unsqueeze(1), result[part]).exp_()
+            values *= scale * shares[part].sum(1, keepdim=True)
+            taken = (scale * shares[part]).neg_().to(values.dtype)
+            values.scatter_add_(1, indices[part].long(), taken)
+            if values.dtype != result.dtype:
+                result[part] = values
+        return result, None, None, None
+
+
+def _less(values: Tensor, totals: Tensor, target: Tensor) -> Tensor:
+    """values - totals in the dtype of totals: in `target` itself, if that is of this dtype."""
+    if values.dtype == totals.dtype:
+        return torch.sub(values, totals, out=target)
+    return values.to(totals.dtype).sub_(totals)

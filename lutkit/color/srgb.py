@@ -12,6 +12,10 @@ from lutkit.compiled import compiled
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
+# IEC 61966-2-1:1999, section 5.2: a power above the edge, a line of this slope below it.
+ENCODED_EDGE, LINEAR_EDGE = 0.04045, 0.0031308
+SLOPE, OFFSET, POWER = 12.92, 0.055, 2.4
+
 
 def srgb_to_linear(encoded: FloatArray) -> FloatArray:
     """Decode sRGB to linear light.
@@ -24,7 +28,7 @@ def srgb_to_linear(encoded: FloatArray) -> FloatArray:
     Source: IEC 61966-2-1:1999, section 5.2.
     """
     size = np.abs(encoded)
-    linear = np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
+    linear = np.where(size <= ENCODED_EDGE, size / SLOPE, ((size + OFFSET) / (1 + OFFSET)) ** POWER)
     return np.copysign(linear, encoded)
 
 
@@ -38,11 +42,11 @@ def linear_to_srgb(linear: FloatArray) -> FloatArray:
     Source: IEC 61966-2-1:1999, section 5.2.
     """
     size = np.abs(linear)
-    encoded = np.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
+    encoded = np.where(size <= LINEAR_EDGE, size * SLOPE, (1 + OFFSET) * size ** (1 / POWER) - OFFSET)
     return np.copysign(encoded, linear)
 
 
 @compiled
 def linear_of(encoded: float) -> float:
     """Linear light of one encoded value within 0..1; for other compiled loops."""
-    return encoded / 12.92 if encoded <= 0.04045 else ((encoded + 0.055) / 1.055) ** 2.4
+    return encoded / SLOPE if encoded <= ENCODED_EDGE else ((encoded + OFFSET) / (1 + OFFSET)) ** POWER

@@ -1,0 +1,109 @@
+"""sRGB to and from CIELAB on tensors, differentiable: `lutkit.color.lab` for networks.
+
+The constants are those of `lutkit.color`. Owns no differences of colours: those are `color_losses`'.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from lutkit.color import lab as lab_space
+from lutkit.color import srgb
+from lutkit.errors import ArrayError
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def srgb_to_lab(images: Tensor) -> Tensor:
+    """Convert sRGB images to CIELAB (1976, D65).
+
+    Args:
+        images: (B, 3, H, W), sRGB-encoded, uint8, or floating with 0..1 nominal; values outside follow the
+            same formulae, the sRGB curve mirrored about 0.
+    Returns:
+        (B, 3, H, W), L 0..100, a and b unscaled, new; a = b = 0 exactly where R = G = B. float32, which half
+        precision is converted to first, or float64 for float64 images. Gradients are finite everywhere,
+        at black and grey too.
+    Raises:
+        ArrayError: another shape or dtype.
+    Source: CIE 15:2018, section 8.2.1; primaries, white and curve of IEC 61966-2-1.
+    """
+    require_images(images, "images", "srgb_to_lab")
+    red, green, blue = _decoded(images).unbind(1)
+    red_green, blue_green = red - green, blue - green
+    x = _fold(green + lab_space.X_RED * red_green + lab_space.X_BLUE * blue_green)
+    y = _fold(green + lab_space.Y_RED * red_green + lab_space.Y_BLUE * blue_green)
+    z = _fold(green + lab_space.Z_RED * red_green + lab_space.Z_BLUE * blue_green)
+    grey = (images[:, 1:] == images[:, :1]).all(1)
+    chromatic = (_without(500 * (x - y), grey), _without(200 * (y - z), grey))
+    return torch.stack([116 * y - 16, *chromatic], 1)
+
+
+def lab_to_srgb(lab: Tensor) -> Tensor:
+    """Convert CIELAB to sRGB, the inverse of `srgb_to_lab`.
+
+    Args:
+        lab: (B, 3, H, W), floating, L 0..100, a and b unscaled.
+    Returns:
+        (B, 3, H, W), sRGB-encoded, outside 0..1 where the colour is out of gamut, new; its dtype as that of
+        `srgb_to_lab`. Gradients are finite everywhere.
+    Raises:
+        ArrayError: another shape or dtype.
+    """
+    require_images(lab, "lab", "lab_to_srgb")
+    if lab.dtype == torch.uint8:
+        raise ArrayError("lab is a tensor of floats, not torch.uint8", where="lab_to_srgb")
+    lightness, a, b = lab.to(_working_dtype(lab)).unbind(1)
+    middle = (lightness + 16) / 116
+    points = (_unfold(middle + a / 500), _unfold(middle), _unfold(middle - b / 200))
+    # Plain arithmetic, on tensors as on arrays.
+    linear = cast("tuple[Tensor, ...]", cast("Any", lab_space.relative_xyz_to_linear)(*points))
+    return _encoded(torch.stack(linear, 1))
+
+
+def require_images(images: object, name: str, where: str) -> None:
+    """Raise ArrayError unless `images` is a (B, 3, H, W) tensor with pixels, uint8 or floating."""
+    if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, *_FLOATS):
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise ArrayError(f"{name} is a tensor of uint8 or floats, not {kind}", where=where)
+    if images.ndim != 4 or images.shape[1] != 3 or images.numel() == 0:
+        raise ArrayError(f"{name} is (B, 3, H, W), not {tuple(images.shape)}", where=where)
+
+
+def _working_dtype(images: Tensor) -> torch.dtype:
+    return torch.promote_types(images.dtype, torch.float32) if images.is_floating_point() else torch.float32
+
+
+def _without(values: Tensor, grey: Tensor) -> Tensor:
+    """0 where grey, with the gradient that it had: equal numbers do not have equal powers, to the last bit,
+    where some go through vector units and some, at the end of a tensor, do not."""
+    return values - torch.where(grey, values.detach(), 0.0)
+
+
+# In each of these one branch is a power, the slope of which may have no end where the other is meant: its
+# argument is held above the edge, or the gradient would be 0 times infinity.
+
+
+def _decoded(images: Tensor) -> Tensor:
+    values = images.to(_working_dtype(images))
+    if images.dtype == torch.uint8:
+        values = values / 255
+    size = values.abs().clamp_min(srgb.ENCODED_EDGE)
+    power = values.sign() * ((size + srgb.OFFSET) / (1 + srgb.OFFSET)) ** srgb.POWER
+    return torch.where(values.abs() <= srgb.ENCODED_EDGE, values / srgb.SLOPE, power)
+
+
+def _encoded(linear: Tensor) -> Tensor:
+    size = linear.abs().clamp_min(srgb.LINEAR_EDGE)
+    power = linear.sign() * ((1 + srgb.OFFSET) * size ** (1 / srgb.POWER) - srgb.OFFSET)
+    return torch.where(linear.abs() <= srgb.LINEAR_EDGE, linear * srgb.SLOPE, power)
+
+
+def _fold(t: Tensor) -> Tensor:
+    root = t.clamp_min(lab_space.EDGE) ** (1 / 3)
+    return torch.where(t > lab_space.EDGE, root, t * lab_space.SLOPE + lab_space.OFFSET)
+
+
+def _unfold(t: Tensor) -> Tensor:
+    return torch.where(t > 6 / 29, t**3, (t - lab_space.OFFSET) / lab_space.SLOPE)

@@ -1,0 +1,195 @@
+"""Reading a dataset's targets as what a colorization network learns from: lightness, classes of ab, weights.
+
+Owns who reads what: shards are dealt out to ranks and to their workers, and shuffled. Which classes colours
+are is `ab`'s matter. Reads the dataset folder's `dataset.json` and shards; inputs, stored or not, are never
+looked at.
+"""
+
+import copy
+import json
+import random
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import webdataset
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import IterableDataset
+from webdataset.utils import pytorch_worker_info
+
+from lutkit.color.lab import codes_to_lab
+from lutkit.errors import ArrayError, DatasetError, ImageError
+from lutkit.io.images import decode_image
+from lutkit.io.tars import read_samples
+from lutkit.nn.ab import AbBins, SoftClasses, hard_classes, soft_classes
+
+AbTarget: TypeAlias = tuple[Tensor, Tensor | SoftClasses, Tensor]
+_Target: TypeAlias = tuple[str, bytes]  # what an error calls it, and the encoded picture
+_Place: TypeAlias = tuple[int, int]  # number and count, of ranks or of workers
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """How targets are read.
+
+    Args:
+        split: `train`, `val`, ...; empty takes all splits.
+        soft: soft classes in place of hard ones.
+        stride: one class for so many pixels each way, of their mean a and b, 1 or above: what a network
+            takes that answers at a fraction of its input's size. L stays as it is.
+        shuffle: samples in the buffer that the next one is drawn from, in each worker; shards are shuffled
+            too. 0 reads in the dataset's order.
+        seed: of all shuffling.
+        resampled: read without end, each worker from shards drawn at random: batches never run out on one
+            rank before another. Otherwise every sample comes once an epoch, over all ranks and workers.
+    Raises:
+        ArrayError: a number out of range.
+    """
+
+    split: str = "train"
+    soft: bool = False
+    stride: int = 1
+    shuffle: int = 1000
+    seed: int = 0
+    resampled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.stride < 1 or self.shuffle < 0:
+            what = f"stride is 1 or above and shuffle 0 or above, not {self.stride} and {self.shuffle}"
+            raise ArrayError(what, where="TargetOptions")
+
+
+class AbTargets(IterableDataset[AbTarget]):
+    """The targets of a dataset folder, for `torch.utils.data.DataLoader`.
+
+    Yields (L, classes, weight) of each target: L (1, H, W) float32, 0..100; classes (h, w) int64, or where
+    soft, indices (k, h, w) int16 and shares (k, h, w) float32; weight (h, w) float32, that of the bin each
+    colour falls into. h is H / stride, rounded down. Classes are exactly those that `lutkit ab-hist` counts.
+
+    Ranks are those of torchrun (RANK and WORLD_SIZE) or torch.distributed. Ranks may get different numbers of
+    samples: where every step needs all ranks, resample. Call `set_epoch` before each epoch, as with
+    torch's DistributedSampler, also with persistent workers; without, all epochs have the same order.
+
+    Args:
+        folder: a finished dataset that `lutkit synth` wrote, with stored inputs or with recipes only.
+        bins: the classes; a copy on the CPU is kept.
+        options: how to read.
+    Raises:
+        DatasetError: not a dataset folder, one that is not finished, or no such split. While iterating:
+            fewer shards than ranks, a shard that is missing or damaged, or a sample without a target. Where
+            only workers are left with nothing to read, a warning says so.
+    """
+
+    def __init__(self, folder: Path | str, bins: AbBins, options: TargetOptions | None = None) -> None:
+        super().__init__()
+        self.options = options or TargetOptions()
+        self.shards, self.samples = _split_shards(Path(folder), self.options.split)
+        self._bins = copy.deepcopy(bins).cpu()
+        self._rank: _Place | None = None
+        # In memory that workers share, or those that persist would never hear of the next epoch.
+        self._epoch: Tensor = torch.zeros((), dtype=torch.int64)
+        self._epoch.share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle, and draw shards, anew from now on."""
+        self._epoch.fill_(epoch)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that is spawned knows nothing of its parent's torch.distributed.
+        return {**self.__dict__, "_rank": self._rank or _place()[0]}
+
+    def __iter__(self) -> Iterator[AbTarget]:
+        """Yield what this worker of this rank has to read."""
+        rank, worker = _place()
+        shuffled = _targets(self._own_shards(self._rank or rank, worker))
+        if self.options.shuffle:
+            own = self._random(*(self._rank or rank), *worker)
+            shuffled = cast("Any", webdataset).shuffle(self.options.shuffle, rng=own)(shuffled)
+        for where, content in cast("Iterator[_Target]", shuffled):
+            try:
+                pixels = decode_image(content)
+            except ImageError as error:
+                raise DatasetError(error.what, where=where, remedy="run `lutkit verify`") from None
+            yield _encoded(pixels, self._bins, self.options)
+
+    def _own_shards(self, rank: _Place, worker: _Place) -> Iterator[Path]:
+        if self.options.resampled:
+            draws = self._random(*rank, *worker, 1)
+            while True:
+                yield draws.choice(self.shards)
+        self._require_enough(rank, worker)
+        shards = list(self.shards)
+        if self.options.shuffle:
+            self._random().shuffle(shards)  # the same on all ranks
+        yield from shards[rank[0] :: rank[1]][worker[0] :: worker[1]]
+
+    def _require_enough(self, rank: _Place, worker: _Place) -> None:
+        shards, where = len(self.shards), str(self.shards[0].parent)
+        if shards < rank[1]:
+            remedy = "make more samples, start fewer ranks, or resample"
+            raise DatasetError(f"{shards} shards for {rank[1]} ranks", where=where, remedy=remedy)
+        if shards < rank[1] * worker[1] and rank[0] == worker[0] == 0:
+            wasted = f"{shards} shards for {worker[1]} workers on each of {rank[1]} ranks"
+            warnings.warn(f"{where}: {wasted}: some have nothing to read; start fewer", stacklevel=2)
+
+    def _random(self, *place: int) -> random.Random:
+        # Of a text, so that it depends on every number and on no process's hash.
+        return random.Random(f"{self.options.seed} {int(self._epoch)} {place}")
+
+
+def _place() -> tuple[_Place, _Place]:
+    """Of ranks and of workers: which this is, and how many there are."""
+    rank, ranks, worker, workers = cast("tuple[int, int, int, int]", cast("Any", pytorch_worker_info)())
+    return (rank, ranks), (worker, workers)
+
+
+def _targets(shards: Iterator[Path]) -> Iterator[_Target]:
+    for shard in shards:
+        for sample in read_samples(shard):
+            found = [content for suffix, content in sample.members if suffix.partition(".")[0] == "target"]
+            if not found:
+                raise DatasetError(f"sample {sample.key} has no target", where=str(shard))
+            yield f"{shard}: {sample.key}", found[0]
+
+
+def _encoded(pixels: npt.NDArray[np.uint8], bins: AbBins, options: TargetOptions) -> AbTarget:
+    lab = torch.from_numpy(codes_to_lab(pixels)).permute(2, 0, 1)
+    lightness, ab = lab[:1].float(), lab[None, 1:]
+    if options.stride > min(ab.shape[2:]):
+        what = f"stride {options.stride} on targets of {ab.shape[3]} x {ab.shape[2]}"
+        raise ArrayError(what, where="TargetOptions", remedy="give a smaller stride")
+    if options.stride > 1:
+        ab = cast("Tensor", cast("Any", functional).avg_pool2d(ab, options.stride))
+    hard = hard_classes(ab, bins)
+    weight = bins.weights[hard[0]]
+    if not options.soft:
+        return lightness, hard[0], weight
+    indices, shares = soft_classes(ab, bins)
+    return lightness, (indices[0], shares[0]), weight
+
+
+def _split_shards(folder: Path, split: str) -> tuple[tuple[Path, ...], int]:
+    """The shards of a split, in order, and how many samples they hold."""
+    where = str(folder)
+    try:
+        index = cast("dict[str, Any]", json.loads((folder / "dataset.json").read_bytes()))
+        complete = bool(index["complete"])
+        listed = [(str(entry["url"]), int(entry["nsamples"])) for entry in index["shardlist"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DatasetError(
+            "no dataset.json of lutkit here", where=where, remedy="name a dataset folder"
+        ) from None
+    if not complete:
+        raise DatasetError("not finished", where=where, remedy="run the same `lutkit synth` again")
+    splits = [Path(url).name.rpartition("-")[0] for url, _ in listed]
+    kept = [entry for entry, own in zip(listed, splits, strict=True) if not split or own == split]
+    if not kept:
+        known = ", ".join(sorted(set(splits))) or "none"
+        raise DatasetError(f"no split {split!r}", where=where, remedy=f"there are: {known}")
+    return tuple(folder / url for url, _ in kept), sum(samples for _, samples in kept)

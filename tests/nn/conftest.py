@@ -1,0 +1,12 @@
+"""Small tensors are worked on by one thread: others would wait for each other longer than they work."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

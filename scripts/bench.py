@@ -12,6 +12,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from bench_ab import ab_rows
 from bench_apply import apply_rows
 from bench_bake import bake_rows
 from bench_counts import count_rows
@@ -42,6 +43,7 @@ def main() -> None:
         "Counting colours": count_rows(options.photos),
         "Inverting": inverse_rows(options.luts),
         "LUTs on tensors": nn_rows(),
+        "Rebalanced cross entropy": ab_rows(),
         "Learning a LUT from a pair": fit_rows(options.photos, options.luts),
         "lutkit apply": apply_rows(options.photos),
         "synth": synth_rows(options.photos, tuple(options.memory_n)),

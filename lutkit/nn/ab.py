@@ -25,7 +25,7 @@ SIGMA = 5.0
 AB_LOW, AB_HIGH = (-86.2, -107.9), (98.2, 94.5)
 _ROUNDING = 0.5
 
-_PIXELS = 1 << 13  # encoded at a time
+_PIXELS = 1 << 11  # encoded at a time
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _NO_BIN = 1e9  # where the bin lies that fills up lists of candidates: farther off than any
 

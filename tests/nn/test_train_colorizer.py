@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from ab_planes import weights_of
 from small_datasets import build, make_photos, manifest_of
 
@@ -29,10 +28,9 @@ def run(*arguments):
     )
 
 
-@pytest.mark.parametrize("store", ["recipe", "pixels"])
-def test_the_loss_is_finite_and_falls(store, tmp_path):
+def test_the_loss_is_finite_and_falls(tmp_path):
     photos = make_photos(tmp_path / "in", 8)
-    build(manifest_of(photos, n=24, codec="png", store=store, splits=(("train", 1.0),)), tmp_path / "out")
+    build(manifest_of(photos, n=24, codec="png", store="recipe", splits=(("train", 1.0),)), tmp_path / "out")
     write_weights(tmp_path / "weights.npz", weights_of("10"))
     result = run(tmp_path / "out", tmp_path / "weights.npz", "--steps", 24, "--batch", 8)
     assert result.returncode == 0, result.stderr
@@ -45,9 +43,7 @@ def test_the_loss_is_finite_and_falls(store, tmp_path):
 
 
 def test_a_mistake_is_one_line(tmp_path):
-    write_weights(tmp_path / "weights.npz", weights_of("10"))
-    for arguments in ((tmp_path, tmp_path / "weights.npz"), (tmp_path, tmp_path / "gone.npz")):
-        result = run(*arguments)
-        assert result.returncode == 2
-        assert result.stderr.startswith("train_colorizer: ")
-        assert len(result.stderr.splitlines()) == 1
+    result = run(tmp_path, tmp_path / "gone.npz")
+    assert result.returncode == 2
+    assert result.stderr.startswith("train_colorizer: ")
+    assert len(result.stderr.splitlines()) == 1

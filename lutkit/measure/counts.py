@@ -82,7 +82,14 @@ class ColorCounts:
 
     def totals(self) -> Counts:
         """A new (2^24,) int64 array, the count of each colour; such arrays add."""
-        return (self.high.astype(np.int64) << 16) + self.low
+        totals = np.zeros(COLORS, np.int64)
+        self.add_to(totals)
+        return totals
+
+    def add_to(self, totals: Counts) -> None:
+        """Add the count of each colour to `totals`, (2^24,) int64, in place."""
+        _require_totals(totals)
+        _add(self.low, self.high, totals)
 
 
 def empty_counts() -> ColorCounts:
@@ -115,8 +122,7 @@ def summarize(counts: Counts) -> ColorSummary:
     Raises:
         ArrayError: another shape or dtype, or counts below 0.
     """
-    if counts.shape != (COLORS,) or counts.dtype != np.int64:
-        raise ArrayError(f"counts are ({COLORS},) int64, not {counts.shape} {counts.dtype}")
+    _require_totals(counts)
     if counts.min() < 0:
         raise ArrayError("counts are 0 or above")
     ab = np.zeros((AB_SIZE, AB_SIZE), np.int64)
@@ -130,6 +136,17 @@ def summarize(counts: Counts) -> ColorSummary:
     for array in arrays:
         array.setflags(write=False)
     return ColorSummary(pixels, distinct, *arrays, (mean_l, mean_a, mean_b), mean_chroma, mean_saturation)
+
+
+def _require_totals(counts: Counts) -> None:
+    if counts.shape != (COLORS,) or counts.dtype != np.int64:
+        raise ArrayError(f"counts are ({COLORS},) int64, not {counts.shape} {counts.dtype}")
+
+
+@compiled
+def _add(low: npt.NDArray[np.uint16], high: npt.NDArray[np.uint32], totals: Counts) -> None:
+    for color in range(totals.size):
+        totals[color] += (np.int64(high[color]) << 16) + low[color]
 
 
 @compiled

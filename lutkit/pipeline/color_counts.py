@@ -81,7 +81,7 @@ def count_photos(
             raise none_usable(photos, (reject.reason for reject in rejects))
         counts = np.zeros(COLORS, np.int64)
         for path in Path(scratch).iterdir():
-            counts += _own_counts(path).totals()
+            _own_counts(path).add_to(counts)
     return counts, tuple(sorted(rejects, key=lambda reject: reject.path))
 
 

@@ -90,6 +90,7 @@ def synth(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import parse_shares, require_no_more
     from lutkit.io.manifest import read_manifest
     from lutkit.io.shipped import shipped_folder
+    from lutkit.io.walk import anchored
 
     require_no_more(context.args, 1, "one manifest")
     path = manifest or shipped_folder("manifests") / "default.toml"
@@ -103,7 +104,7 @@ def synth(  # noqa: D103  (its help text is set below)
         "crop": crop,
         "splits": None if splits is None else parse_shares(splits, "--splits", "split", "train=0.9,val=0.1"),
         "kinds": None if kinds is None else parse_shares(kinds, "--kinds", "kind", "distort=0.5,enhance=0.5"),
-        "images.source": images if images in (None, "", "sample") else str(Path.cwd() / images),
+        "images.source": images if images in (None, "", "sample") else anchored(images, Path.cwd()),
         "images.field": field,
         "looks.path": None if looks is None else str(looks.absolute()),
         "damage_luts": None if damage_luts is None else str(damage_luts.absolute()),

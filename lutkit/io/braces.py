@@ -5,8 +5,14 @@ import re
 from lutkit.errors import SourceError
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
-_BRACES = re.compile(r"\{([^{}]*)\}")
+_OPEN = re.compile(r"(?<!\[)\{")
+_BRACES = re.compile(rf"{_OPEN.pattern}([^{{}}]*)\}}")
 _MOST = 1_000_000
+
+
+def has_braces(text: str) -> bool:
+    """Whether a brace opens in it; one within brackets, `[{]`, is a plain one."""
+    return _OPEN.search(text) is not None
 
 
 def expand_braces(text: str) -> list[str]:

@@ -17,6 +17,7 @@ import tomli_w
 from lutkit.distort.draws import Range
 from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
+from lutkit.io.walk import anchored
 
 Shares: TypeAlias = tuple[tuple[str, float], ...]
 
@@ -182,9 +183,8 @@ def _require(holds: bool, name: str, expected: str, found: object) -> None:
 
 
 def _require_shares(name: str, shares: Shares) -> None:
-    names = [key for key, _ in shares]
     for key, share in shares:
-        _require(names.count(key) == 1, name, "names that come once", key)
+        _require([k for k, _ in shares].count(key) == 1, name, "names that come once", key)
         _require(0 <= share < 1e6, f"{name}.{key}", "a share, 0 or above", share)
     _require(sum(share for _, share in shares) > 0, name, "at least one share above 0", dict(shares))
 
@@ -195,7 +195,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 
 def _anchored(path: str, folder: Path) -> str:
-    return path if path in ("", "sample") else str(folder / path)
+    return path if path in ("", "sample") else anchored(path, folder)
 
 
 def _plain(item: object) -> dict[str, Any]:

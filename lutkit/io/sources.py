@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lutkit.errors import SourceError
-from lutkit.io.braces import expand_braces
+from lutkit.io.braces import expand_braces, has_braces
 from lutkit.io.photo_list import (
     PhotoList,
     PhotoRef,
@@ -22,7 +22,7 @@ from lutkit.io.photo_list import (
     unread_text,
 )
 from lutkit.io.tar_index import index_tar
-from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, walk
+from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, unescaped, walk
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -76,7 +76,7 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
         return _folder(path, source, field)
     if os.path.isfile(path):  # noqa: PTH113
         return _file(path, source, field)
-    if "{" in source:
+    if has_braces(source):
         return _braces(source, field)
     if has_wildcards(source):
         return _pattern(source, field)
@@ -159,7 +159,7 @@ def _files_or_tars(root: Path, found: list[tuple[str, int]], source: str, field:
 
 
 def _braces(source: str, field: str) -> PhotoList:
-    paths = expand_braces(source)
+    paths = [unescaped(path) for path in expand_braces(source)]
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise SourceError(

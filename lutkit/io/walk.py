@@ -19,6 +19,8 @@ _Wanted: TypeAlias = tuple[frozenset[str], int | None, bool]  # suffixes, depth,
 _DATASET = frozenset(("manifest.toml", "records"))
 
 _MAGIC = re.compile(r"[*?\[]")
+_MEANT = re.compile(r"([*?\[{])")
+_ESCAPED = re.compile(r"\[([*?\[{])\]")
 
 
 def walk(
@@ -49,10 +51,28 @@ def walk(
 
 
 def fixed_part(pattern: str) -> tuple[str, str]:
-    """Split a glob pattern into its leading folders without wildcards and the rest; "" where all has some."""
+    """Split a glob pattern into its leading folders without wildcards and the rest; "" where all has some.
+
+    What stands in brackets by itself, `[*]`, is no wildcard; in the leading folders it is written plainly.
+    """
     parts = pattern.split("/")
-    first = next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))
-    return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else ""), "/".join(parts[first:])
+    first = next((i for i, part in enumerate(parts) if has_wildcards(_ESCAPED.sub("", part))), len(parts) - 1)
+    start = unescaped("/".join(parts[:first]))
+    return start or ("/" if pattern.startswith("/") else ""), "/".join(parts[first:])
+
+
+def anchored(source: str, folder: Path) -> str:
+    """A source as seen from `folder`: its globs and braces keep their meaning, the folder's name has none."""
+    path = folder / source
+    if Path(source).is_absolute() or _MEANT.search(source) is None or os.path.exists(path):  # noqa: PTH110
+        return str(path)
+    escaped = _MEANT.sub(r"[\1]", str(folder))
+    return f"{escaped}/{source}"
+
+
+def unescaped(text: str) -> str:
+    """Without the brackets that `anchored` puts about what would mean something else."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def has_wildcards(source: str) -> bool:

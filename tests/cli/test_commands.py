@@ -417,6 +417,31 @@ def test_a_relative_source_is_meant_from_here_or_from_the_manifest(lutkit_, phot
     assert read_back("three/sources.tsv").read_text() == read_back("one/sources.tsv").read_text()
 
 
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "{a,b}", "[*]{0..1}"])
+def test_a_folder_s_own_name_is_no_part_of_a_pattern_in_it(lutkit_, photos, tmp_path, monkeypatch, name):
+    for folder in (name, "a1", "a", "b", "ax"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    for number, photo in enumerate(sorted(photos.iterdir())[:4]):
+        (tmp_path / name / f"in{number}.png").write_bytes(photo.read_bytes())
+        (tmp_path / "a1" / f"in{number + 2}.png").write_bytes(photo.read_bytes())
+    (tmp_path / name / "mine.toml").write_text('n = 3\nsize_px = 32\nimages.source = "in[!0].*"\n')
+    monkeypatch.chdir(tmp_path / name)
+    assert (
+        lutkit_("synth", "--n", 3, "--images", "in{0..1}.png", "--size", 32, "--out", tmp_path / "1").code
+        == 0
+    )
+    assert lutkit_("synth", "--n", 3, "--images", "*.png", "--size", 32, "--out", tmp_path / "2").code == 0
+    assert lutkit_("synth", "mine.toml", "--out", tmp_path / "3").code == 0
+    assert lutkit_("synth", tmp_path / "3" / "manifest.toml", "--out", tmp_path / "4").code == 0
+    listed = [(tmp_path / out / "sources.tsv").read_text().splitlines() for out in "1234"]
+    assert [[line.partition("\t")[0] for line in lines[1:]] for lines in listed] == [
+        ["in0.png", "in1.png"],
+        ["in0.png", "in1.png", "in2.png", "in3.png"],
+        ["in1.png", "in2.png", "in3.png"],
+        ["in1.png", "in2.png", "in3.png"],
+    ]
+
+
 def test_a_real_run_uses_workers(photos, tmp_path):
     manifest = manifest_of(photos, n=600, splits=(("train", 1.0),))
     (tmp_path / "mine.toml").write_text(format_manifest(manifest))

@@ -1,0 +1,77 @@
+"""Loops kept on disk: never those of another version of lutkit."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lutkit.compiled
+
+CALLED = """
+from lutkit.compiled import compiled
+
+SHIFT = {shift}
+
+@compiled
+def step(x):
+    return x + {by}
+"""
+CALLING = """
+from lutkit.compiled import compiled
+from lutkit.called import SHIFT, step
+
+@compiled
+def walk(x):
+    return step(step(x)) + SHIFT
+"""
+USE = """
+from lutkit.calling import walk
+print(walk(10.0), *(sum(found.values()) for found in walk.stats[1:]) if hasattr(walk, "stats") else ())
+"""
+HIDDEN = """
+import numba.core.caching
+numba.core.caching.IndexDataCacheFile.__init__ = lambda self, **_: None
+"""
+
+
+@pytest.fixture
+def use(tmp_path):
+    """Run a loop of a small package of that name, in a process of its own: (result, kept, compiled)."""
+    package = tmp_path / "lutkit"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "calling.py").write_text(CALLING)
+    shutil.copy(Path(lutkit.compiled.__file__), package)
+
+    def run(by, shift, before="", **environment):
+        (package / "called.py").write_text(CALLED.format(by=by, shift=shift))
+        done = subprocess.run(
+            [sys.executable, "-c", before + USE],
+            env={**os.environ, "PYTHONPATH": str(tmp_path), **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return tuple(float(word) for word in done.stdout.split())
+
+    return run
+
+
+def test_a_loop_is_kept_until_a_loop_or_a_number_in_another_file_changes(use):
+    assert use(by=1, shift=0) == (12, 0, 1)
+    assert use(by=1, shift=0) == (12, 1, 0)
+    assert use(by=2, shift=0) == (14, 0, 1)
+    assert use(by=2, shift=5) == (19, 0, 1)
+
+
+def test_where_numba_hides_what_it_keeps_all_is_compiled_each_time(use):
+    assert use(by=1, shift=0, before=HIDDEN) == (12, 0, 1)
+    assert use(by=2, shift=0, before=HIDDEN) == (14, 0, 1)
+
+
+def test_without_compiling_functions_are_what_they_were(use):
+    assert use(by=3, shift=1, NUMBA_DISABLE_JIT="1") == (17,)

@@ -69,11 +69,12 @@ def split_of_photo(seed: int, path: str, splits: Shares) -> str:
 def split_photos(seed: int, paths: tuple[str, ...], splits: Shares) -> dict[str, tuple[int, ...]]:
     """The numbers of the photographs of each split that has any, in the order of the list.
 
-    Fewer than `MIN_PHOTOS_TO_SPLIT` photographs all go to the first split with a share.
+    Fewer than `MIN_PHOTOS_TO_SPLIT` photographs all go to `train`, or where that has no share to the first
+    split that has one.
     """
     members: dict[str, list[int]] = {name: [] for name, share in splits if share > 0}
     if len(paths) < MIN_PHOTOS_TO_SPLIT:
-        return {next(iter(members)): tuple(range(len(paths)))}
+        return {"train" if "train" in members else next(iter(members)): tuple(range(len(paths)))}
     for number, path in enumerate(paths):
         members[split_of_photo(seed, path, splits)].append(number)
     return {name: tuple(numbers) for name, numbers in members.items() if numbers}

@@ -67,10 +67,12 @@ def test_another_seed_splits_otherwise():
     assert [split_of_photo(0, p, DEFAULT) for p in paths] != [split_of_photo(1, p, DEFAULT) for p in paths]
 
 
-def test_few_photos_all_go_to_the_first_split_with_a_share():
+def test_few_photos_all_go_to_train_or_else_to_the_first_split_with_a_share():
     paths = tuple(f"{i}.jpg" for i in range(MIN_PHOTOS_TO_SPLIT - 1))
     assert split_photos(0, paths, DEFAULT) == {"train": tuple(range(19))}
     assert split_photos(0, paths, (("empty", 0.0), *DEFAULT)) == {"train": tuple(range(19))}
+    assert split_photos(0, paths, tuple(reversed(DEFAULT))) == {"train": tuple(range(19))}
+    assert split_photos(0, paths, (("train", 0.0), ("b", 1.0), ("a", 2.0))) == {"b": tuple(range(19))}
     assert len(split_photos(0, (*paths, "last.jpg"), (("a", 1.0), ("b", 1.0)))) == 2
 
 

@@ -1,8 +1,9 @@
 """The dataset folder: whether it is ours, who may write into it, and what lies in it for good.
 
 `shards/` holds tars and `records/` a JSON a shard; `sources.tsv` and `manifest.toml` are frozen when a run
-starts; `dataset.json`, `rejects.jsonl` and `README.md` are written at its end. No file but `.lock` names a
-time, a host or an absolute path. Must not know what samples are made of.
+starts; `rejects.jsonl`, `README.md` and, last, `dataset.json` are written at its end. No file but `.lock`
+names a time or a host, and only `manifest.toml` says where photographs and LUTs lie. Must not know what
+samples are made of.
 """
 
 import errno

@@ -126,7 +126,7 @@ def synth(
         done = {name for name, record in held.items() if _is_whole(record, planned[name])}
         _write_manifest(plan, folder)
         if len(done) < len(planned):
-            _write_index(plan, folder, tuple(held.values()), complete=False)
+            write_dataset_json(folder, _index(plan, tuple(held.values()), complete=False))
         on_start(sum(planned[name] for name in done))
         job = SynthJob(plan.manifest, plan.photos, plan.members, plan.libraries, folder)
         missing = (task for task in plan_shards(plan.counts) if task.name not in done)
@@ -135,14 +135,15 @@ def synth(
                 was_listed = record.shard in held
                 held[record.shard] = record
                 if was_listed:
-                    _write_index(plan, folder, _in_order(held, planned), complete=False)
+                    write_dataset_json(folder, _index(plan, _in_order(held, planned), complete=False))
                 on_shard(record)
         records = _in_order(held, planned)
-        index = _write_index(plan, folder, records, complete=True)
+        rejects = write_rejects(folder, records, plan.rejects)
+        index = _index(plan, records, complete=True)
         write_card(folder, pair_card(plan.manifest, len(plan.photos.photos)), index)
-        return SynthResult(
-            folder, records, len(planned) - len(done), write_rejects(folder, records, plan.rejects)
-        )
+        # Last: what it says is complete has all that readers look for.
+        write_dataset_json(folder, index)
+        return SynthResult(folder, records, len(planned) - len(done), rejects)
 
 
 def _lists_shards(folder: Path) -> bool:
@@ -188,9 +189,5 @@ def _in_order(held: Mapping[str, Record], planned: Mapping[str, int]) -> tuple[R
     return tuple(held[name] for name in planned if name in held)
 
 
-def _write_index(
-    plan: SynthPlan, folder: Path, records: tuple[Record, ...], *, complete: bool
-) -> DatasetIndex:
-    index = DatasetIndex(plan.manifest.seed, plan.recorded["libraries"], shard_files(records), complete)
-    write_dataset_json(folder, index)
-    return index
+def _index(plan: SynthPlan, records: tuple[Record, ...], *, complete: bool) -> DatasetIndex:
+    return DatasetIndex(plan.manifest.seed, plan.recorded["libraries"], shard_files(records), complete)

@@ -12,8 +12,9 @@ from pathlib import Path
 from lutkit.errors import DatasetError
 from lutkit.io.manifest import Manifest, read_manifest
 from lutkit.io.tars import read_samples
+from lutkit.pipeline.card import CARD_NAME
 from lutkit.pipeline.engine import Engine
-from lutkit.pipeline.folder import MANIFEST_NAME
+from lutkit.pipeline.folder import MANIFEST_NAME, SOURCES_NAME
 from lutkit.pipeline.index import INDEX_NAME, DatasetIndex, read_dataset_json
 from lutkit.pipeline.lock import LOCK_NAME, holder_of
 from lutkit.pipeline.plan import SHARD_SAMPLES, sample_key
@@ -23,8 +24,14 @@ from lutkit.pipeline.sample_faults import sample_problems
 AGAIN = "run the same `lutkit synth` again"
 # What is wrong under a checksum that is right was written so: synth takes it for done.
 DELETE = f"delete the shard and {AGAIN}"
+RESTORE = "restore it: without it nothing can be added to the dataset"
 _ANEW = "keep one of the two and build the dataset anew, in another folder"
 _COPIES = "remove one of the copies from the photos and build into another folder"
+
+_NEEDED = (
+    (CARD_NAME, "missing: Hugging Face `datasets` finds no splits without it", AGAIN),
+    (SOURCES_NAME, "missing: it lists the photos that samples are drawn from", RESTORE),
+)
 
 
 @dataclass(frozen=True)
@@ -141,10 +148,12 @@ def _folder_faults(job: _Job) -> list[Fault]:
     listed = sum(file.samples for file in job.index.shards.values())
     if not job.index.complete:
         faults.append(Fault(INDEX_NAME, "the dataset is not finished", AGAIN))
-    elif listed != job.manifest.n:
+        return faults
+    if listed != job.manifest.n:
         what = f"says n = {job.manifest.n}, and dataset.json lists {listed} samples"
         faults.append(Fault(MANIFEST_NAME, what, AGAIN))
-    return faults
+    lost = (needed for needed in _NEEDED if not (job.folder / needed[0]).is_file())
+    return [*faults, *(Fault(*needed) for needed in lost)]
 
 
 def _source_faults(checked: Iterable[Checked]) -> list[Fault]:

@@ -41,6 +41,19 @@ def faults_of(folder):
     return verify(folder, InProcess(), lambda _: None)
 
 
+@pytest.mark.parametrize("last", ["write_card", "write_rejects"])
+def test_a_dataset_is_not_complete_before_all_is_written(photos, tmp_path, monkeypatch, last):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"lutkit.pipeline.synth.{last}", stop)
+    with pytest.raises(KeyboardInterrupt):
+        build(manifest_of(photos, n=3), tmp_path / "out")
+    index = read_dataset_json(tmp_path / "out")
+    assert not index.complete
+    assert [fault.where for fault in faults_of(tmp_path / "out")] == ["dataset.json"]
+
+
 def test_growing_and_stopping_at_once_takes_nothing_from_readers(copy, photos):
     before = read_dataset_json(copy).shards
     stopped(manifest_of(photos, n=1500), copy)

@@ -17,7 +17,7 @@ from lutkit.io.tars import Sample, read_samples, write_shard
 from lutkit.pipeline.engine import LocalEngine
 from lutkit.pipeline.lock import locked
 from lutkit.pipeline.sample_faults import FIELDS
-from lutkit.pipeline.verify import AGAIN, DELETE, Fault, verify
+from lutkit.pipeline.verify import AGAIN, DELETE, RESTORE, Fault, verify
 
 SHARD = "train-000001"
 WHERE = f"shards/{SHARD}.tar"
@@ -77,6 +77,14 @@ def with_json(sample, **changes):
     data = json.loads(sample.members[-1][1]) | changes
     text = json.dumps({name: value for name, value in data.items() if value is not ...})
     return Sample(sample.key, (*sample.members[:-1], ("json", text.encode())))
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("README.md", AGAIN), ("sources.tsv", RESTORE)])
+def test_a_file_of_the_folder_that_is_missing(copy, name, remedy):
+    (copy / name).unlink()
+    (fault,) = faults_of(copy)
+    assert (fault.where, fault.remedy) == (name, remedy)
+    assert fault.what.startswith("missing: ")
 
 
 def test_a_sound_dataset_has_no_faults_and_every_shard_is_checked(jpeg_700):

@@ -44,14 +44,16 @@ def opened(data: bytes) -> ImageFile.ImageFile:
 
     Raises:
         UnidentifiedImageError: none of the formats.
+        ImageError: a TIFF of pixels that Pillow has no mode for, colour in floats say.
     """
     for name in _FORMATS:
         factory, accept = Image.OPEN[name]
         try:
             if accept is None or accept(data[:16]) is True:
                 return factory(io.BytesIO(data), "")
-        except (SyntaxError, IndexError, TypeError, KeyError):
-            continue
+        except (SyntaxError, IndexError, TypeError, KeyError) as error:
+            if str(error) == "unknown pixel mode":
+                raise ImageError("unsupported pixels: TIFF of a rare kind") from error
     raise UnidentifiedImageError
 
 

@@ -14,6 +14,7 @@ _REMEDIES = {
     errno.EISDIR: _ELSEWHERE,
     errno.ENAMETOOLONG: _ELSEWHERE,
     errno.EMFILE: "allow more with `ulimit -n`, or ask for fewer workers",
+    errno.EFBIG: "raise the limit on file size (`ulimit -f`), and run the same command again",
     errno.EIO: "check the disk, and run the same command again",
 }
 

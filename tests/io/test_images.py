@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import simplejpeg
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -458,12 +459,19 @@ def test_16_bit_pgm():
     assert read(pgm, 256).notes == "reduced from 16 bits; grey"
 
 
+def float_rgb_tiff():
+    file = io.BytesIO()
+    tifffile.imwrite(file, deep(3).astype(np.float32) / 65535, photometric="rgb")
+    return file.getvalue()
+
+
 def test_pixels_that_pillow_cannot_give_rightly_are_refused():
     grey = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
     assert reason(saved(Image.fromarray(grey), "TIFF")) == "unsupported pixels: mode F"
     assert (
         reason(saved(Image.fromarray((grey * 1e6).astype(np.int32)), "TIFF")) == "unsupported pixels: mode I"
     )
+    assert reason(float_rgb_tiff()) == "unsupported pixels: TIFF of a rare kind"
     inverted = saved(Image.fromarray((grey * 65535).astype(np.uint16)), "TIFF", tiffinfo={262: 0})
     assert reason(inverted) == "unsupported pixels: 16-bit TIFF of a rare kind"
     clear = png(deep(3), 2, 16, (b"tRNS", b"\0\1\0\2\0\3"))

@@ -17,6 +17,7 @@ from lutkit.io.refusals import refusal
         (errno.ENOSPC, "no space left on device", "free some and run the same command again"),
         (errno.EDQUOT, "no space left on device", "free some and run the same command again"),
         (errno.EMFILE, "cannot be read or written: Too many open files", "ulimit -n"),
+        (errno.EFBIG, "cannot be read or written: File too large", "ulimit -f"),
         (errno.EINTR, "cannot be read or written: Interrupted system call", "run the same command again"),
     ],
 )

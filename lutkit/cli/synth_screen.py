@@ -120,7 +120,7 @@ def _table(title: str, rows: list[tuple[str, str]]) -> Table:
 
 
 def _bands_table(bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]) -> Table:
-    table = Table(title="Share of the families drawn, by severity (delta E 2000)", title_justify="left")
+    table = Table(title="Families drawn, by severity (delta E 2000)", title_justify="left")
     table.add_column("family")
     for low, high, _ in bands:
         table.add_column(f"{low:g}..{high:g}", justify="right")

@@ -201,7 +201,7 @@ def test_shares_say_what_they_are_of(lutkit_, photos):
     assert "distort 100% (of all pairs)" in done
     assert "% (of all pairs; one may hold several)" in done
     plan = lutkit_(*arguments, "--dry-run").out
-    assert "Share of the families drawn, by severity" in plan
+    assert "Families drawn, by severity (delta E 2000)" in plan
     assert "Each column comes to 100%. A run's summary counts pairs that hold a family." in plan
 
 

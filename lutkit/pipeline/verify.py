@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lutkit.errors import DatasetError
+from lutkit.io.atomic import is_temporary
 from lutkit.io.manifest import Manifest, read_manifest
 from lutkit.io.tars import read_samples
 from lutkit.pipeline.card import CARD_NAME
@@ -140,7 +141,11 @@ def _check_samples(job: _Job, shard: str) -> tuple[int, list[tuple[str, str]], d
 
 def _folder_faults(job: _Job) -> list[Fault]:
     known = {f"{shard}.tar" for shard in job.index.shards}
-    strangers = sorted(entry.name for entry in (job.folder / "shards").glob("*") if entry.name not in known)
+    names = {entry.name for entry in (job.folder / "shards").glob("*")} - known
+    if not job.index.complete:
+        # The index of a run under way, or stopped, does not list what that run has built.
+        names = {name for name in names if not name.endswith(".tar") and not is_temporary(name)}
+    strangers = sorted(names)
     faults = [Fault(f"shards/{name}", "not listed in dataset.json", "remove it") for name in strangers]
     holder = holder_of(job.folder)
     if holder:

@@ -172,7 +172,12 @@ def test_a_dataset_that_is_not_finished(photos, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         build(manifest_of(photos), tmp_path / "out", Stops())
-    assert Fault("dataset.json", "the dataset is not finished", AGAIN) in faults_of(tmp_path / "out")
+    for name in (".train-000001.tar.77.tmp", "notes.txt"):
+        (tmp_path / "out/shards" / name).write_bytes(b"x")
+    assert faults_of(tmp_path / "out") == (
+        Fault("shards/notes.txt", "not listed in dataset.json", "remove it"),
+        Fault("dataset.json", "the dataset is not finished", AGAIN),
+    )
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "manifest.toml"])

@@ -20,6 +20,7 @@ from lutkit.errors import ArrayError, ImageError
 from lutkit.io.icc import conversion_to_srgb
 from lutkit.io.opening import MOST_BYTES, choose_scale, is_jpeg, opened, require_affordable
 from lutkit.io.pixels import rgb_pixels
+from lutkit.io.png_chunks import foreign_note
 
 Uint8Image: TypeAlias = npt.NDArray[np.uint8]
 
@@ -167,6 +168,7 @@ def _decoded(
     if reserve is not None:
         reserve(cost)
     frames = _frames_note(image)
+    foreign = foreign_note(data) if image.format == "PNG" else ""
     # Pillow turns a TIFF upright while loading it; a PNG may state its orientation after the pixels.
     turned = _orientation(image) if image.format == "TIFF" else 1
     pixels, notes = _pixels_of(image, data, scale)
@@ -178,7 +180,7 @@ def _decoded(
     if orientation >= _ON_ITS_SIDE:
         width, height = height, width
     pixels, origin = _upright(pixels, orientation, covered)
-    return Photo(pixels, width, height, join_notes(frames, *notes, rotated, broken), scale, origin)
+    return Photo(pixels, width, height, join_notes(frames, foreign, *notes, rotated, broken), scale, origin)
 
 
 def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int) -> tuple[Uint8Image, list[str]]:

@@ -71,6 +71,18 @@ def foreign_colours(data: bytes) -> str:
     return f"gamma {gamma / 100000:g}" if gamma and abs(gamma - _SRGB_GAMMA) > _GAMMA_TOLERANCE else ""
 
 
+def foreign_note(data: bytes) -> str:
+    """The note on what `foreign_colours` finds: a gamma is passed over, for it is often a wrong one.
+
+    Raises:
+        ImageError: "unsupported pixels: ...", of what cannot be taken for sRGB: high dynamic range, say.
+    """
+    foreign = foreign_colours(data)
+    if foreign and not foreign.startswith("gamma"):
+        raise ImageError(f"unsupported pixels: {foreign}")
+    return foreign and f"stated {foreign} ignored"
+
+
 def xmp_of(data: bytes) -> bytes:
     """The XMP packet, or nothing."""
     for kind, body in chunks(data):

@@ -478,6 +478,23 @@ def test_pixels_that_pillow_cannot_give_rightly_are_refused():
     assert reason(clear) == "unsupported pixels: 16 bits with a transparent colour"
 
 
+@pytest.mark.parametrize(
+    ("chunk", "body", "note"),
+    [
+        (b"gAMA", (100000).to_bytes(4, "big"), "stated gamma 1 ignored"),
+        (b"gAMA", (45455).to_bytes(4, "big"), ""),
+        (b"cICP", b"\1\x0d\0\1", ""),
+    ],
+)
+def test_a_png_that_states_its_colours_by_numbers(chunk, body, note):
+    photo = read(png(picture(), 2, 8, (chunk, body)), 48)
+    assert (photo.notes, farthest(photo.pixels, picture())) == (note, 0)
+
+
+def test_a_png_of_high_dynamic_range_is_refused():
+    assert reason(png(picture(), 2, 8, (b"cICP", b"\x09\x10\0\1"))) == "unsupported pixels: cICP 9/16/0/1"
+
+
 # --- animation ----------------------------------------------------------------------------------------
 
 

@@ -28,8 +28,9 @@ def walk(
 ) -> Iterator[FoundFile]:
     """The files below `root` whose suffix is one of `suffixes`.
 
-    Names that begin with a dot are passed over. Links are followed, but no folder is entered twice, and
-    one that lies below the root is entered under its own name: loops end and no file comes twice by them.
+    Names that begin with a dot are passed over, and pipes and devices, which could be read without end.
+    Links are followed, but no folder is entered twice, and one that lies below the root is entered under its
+    own name: loops end and no file comes twice by them.
 
     Args:
         root: where to start; it is entered even where its own name begins with a dot.
@@ -123,7 +124,7 @@ def _walk_from(
             if entry.is_dir():
                 if deeper:
                     (links if entry.is_symlink() else pending).append(path)
-            elif name.rpartition(".")[2].lower() in suffixes:
+            elif name.rpartition(".")[2].lower() in suffixes and (entry.is_file() or entry.is_symlink()):
                 yield path, _size(entry)
 
 

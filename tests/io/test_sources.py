@@ -193,6 +193,12 @@ def test_globs_are_relative_to_their_leading_folders(tmp_path):
         assert contents(photos)
 
 
+def test_a_pipe_is_no_photo(tmp_path):
+    put(tmp_path, "x.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert paths(list_photos(str(tmp_path))) == ["x.jpg"]
+
+
 def test_a_relative_glob_and_a_folder_with_brackets(tmp_path, monkeypatch):
     put(tmp_path, "a[1]/x.jpg", "y.jpg")
     monkeypatch.chdir(tmp_path)

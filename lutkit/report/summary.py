@@ -3,6 +3,7 @@
 Owns the wording of both. Must not know the terminal.
 """
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -144,10 +145,11 @@ def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
     """Say so where the families that were given could not damage as badly as was wanted."""
     damaged = totals["kind distort"] + totals["kind distort+enhance"]
     wanted = plan.manifest.damage.lossy
-    short = damaged and totals["label lossy"] / damaged < wanted - 0.05
-    return (
-        f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)" if short else ""
-    )
+    # What is no more than chance, as in a handful of pairs, is no fault of theirs.
+    chance = 3 * math.sqrt(damaged * wanted * (1 - wanted))
+    if totals["label lossy"] >= damaged * wanted - max(0.05 * damaged, chance):
+        return ""
+    return f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)"
 
 
 def _totals(result: SynthResult) -> Counter[str]:

@@ -264,6 +264,19 @@ def read_back(name):
     return Path(name)
 
 
+@pytest.mark.parametrize(("n", "families", "is_told"), [(3, "", False), (150, "tonal_tint = 1", True)])
+def test_fewer_lossy_pairs_than_wanted_are_told_where_that_is_no_chance(
+    lutkit_, photos, tmp_path, n, families, is_told
+):
+    text = f"size_px = 32\nimages.source = '{photos}'\ndamage.severity = [1, 2]\n"
+    (tmp_path / "mine.toml").write_text(f"{text}[damage.families]\n{families}\n" if families else text)
+    ended = lutkit_("synth", tmp_path / "mine.toml", "--n", n, "--seed", 5, "--out", "out")
+    labels = ended.out.partition("labels")[2].partition("kinds")[0]
+    assert ended.code == 0
+    assert "lossy 20%" not in labels
+    assert ("wanted lossy" in labels) is is_told
+
+
 def test_rejects_are_named_in_the_summary(lutkit_, photos, tmp_path):
     from shutil import copytree
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"]
 VICTIMS = ("run", "parent", "worker")
+FINISHED = "finished first"
 # Only a hang takes so long.
 LIMIT_S = 600
 
@@ -55,14 +56,14 @@ def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
     for number in range(1, plan.kills + 1):
         victim = rng.choice(VICTIMS)
         moment = rng.uniform(0, longest_wait_s)
-        outcome = kill_once(plan, killed, victim, moment)
+        # Rates differ from run to run: one that finished first is begun anew, and killed sooner.
+        while (outcome := kill_once(plan, killed, victim, moment)) == FINISHED:
+            for path in sorted(killed.glob("shards/*.tar"))[:: rng.choice((1, 2))]:
+                path.unlink()
+            moment /= 2
         done = len(list(killed.glob("records/*.json")))
         say(f"kill {number} of {plan.kills}: {victim} {outcome}; {done} shards are done")
         wrong += half_written(killed, expected)
-        if outcome == "finished first":
-            # There is nothing left to interrupt: take some shards away.
-            for path in sorted(killed.glob("shards/*.tar"))[:: rng.choice((1, 2))]:
-                path.unlink()
     finish(plan, killed)
     found = contents(killed)
     wrong += [f"{name} is missing" for name in expected.keys() - found.keys()]
@@ -96,7 +97,7 @@ def kill_once(plan: Soak, out: Path, victim: str, moment_s: float) -> str:
         time.sleep(moment_s)
         workers = children(run.pid)
         if run.poll() is not None:
-            return "finished first"
+            return FINISHED
         if victim == "run":
             os.killpg(run.pid, signal.SIGKILL)
         elif victim == "parent" or not workers:

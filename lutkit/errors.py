@@ -63,3 +63,7 @@ class ImageError(LutkitError):
 
 class DatasetError(LutkitError):
     """A dataset folder that is in use, holds something else, or does not match what is asked."""
+
+
+class VaeError(LutkitError):
+    """A VAE that is not there or cannot be loaded, a device that is missing, images it cannot take."""

@@ -1,0 +1,250 @@
+"""VAEs as encoders of images: pixels in, the posterior's mean and log-variance out, and back.
+
+Owns what encoding and decoding mean: ranges, dtypes, what is clamped. Where files lie is `vae_files`' matter.
+"""
+
+import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from lutkit.errors import ArrayError, VaeError
+from lutkit.io.latent_index import Dtype, InputRange, VaeIdentity
+from lutkit.nn.vae_files import VaeFiles, find_vae
+
+TORCH_DTYPE: dict[Dtype, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+# Where diffusers' DiagonalGaussianDistribution clamps log-variances.
+LOGVAR_RANGE = (-30.0, 20.0)
+
+
+class Vae(Protocol):
+    """What encodes images into posteriors, and decodes latents."""
+
+    @property
+    def identity(self) -> VaeIdentity:
+        """Which VAE it is."""
+        ...
+
+    @property
+    def factor(self) -> int:
+        """How many pixels a side one latent stands for."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
+
+    @property
+    def dtype(self) -> Dtype:
+        """What it computes in."""
+        ...
+
+    @property
+    def input_range(self) -> InputRange:
+        """What sRGB is scaled to before it goes in."""
+        ...
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The posterior of each image.
+
+        Args:
+            images: (B, 3, H, W) sRGB, uint8, or floating with 0..1; of any memory format, on any device.
+                H and W are multiples of `factor`.
+        Returns:
+            (B, 2C, H / factor, W / factor) float32 on `device`, unscaled: means over channels 0..C-1, then
+            log-variances, clamped to -30..20 as diffusers does.
+        Raises:
+            ArrayError: images of another shape or dtype.
+            VaeError: a size that `factor` does not divide; the message says which sizes it does.
+        """
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The image of each latent.
+
+        Args:
+            latents: (B, C, h, w) floating, unscaled as `encode` gives means, on any device.
+        Returns:
+            (B, 3, h x factor, w x factor) float32 sRGB on `device`, clamped to 0..1.
+        Raises:
+            ArrayError: latents of another shape.
+        """
+        ...
+
+    def in_dtype(self, dtype: Dtype) -> Self:
+        """The same VAE computing in another dtype; weights are copied unless it is this one's."""
+        ...
+
+    def in_range(self, input_range: InputRange) -> Self:
+        """The same VAE fed in another range; weights are shared."""
+        ...
+
+
+@dataclass(frozen=True)
+class DiffusersVae:
+    """diffusers' `AutoencoderKL` as a `Vae`; its tiling and slicing are not used.
+
+    Args:
+        identity: which it is.
+        encoder: (B, 3, H, W) -> (B, 2C, h, w), in `dtype`, on `device`.
+        decoder: (B, C, h, w) -> (B, 3, H, W), likewise.
+        device: where.
+        dtype: of weights and activations.
+        input_range: what sRGB is scaled to.
+    """
+
+    identity: VaeIdentity
+    encoder: Callable[[Tensor], Tensor]
+    decoder: Callable[[Tensor], Tensor]
+    device: torch.device
+    dtype: Dtype = "float32"
+    input_range: InputRange = "-1,1"
+
+    @property
+    def factor(self) -> int:
+        """How many pixels a side one latent stands for: each block but the last halves."""
+        blocks = self.identity.config.get("block_out_channels", [64])
+        return 2 ** (len(cast("list[int]", blocks)) - 1)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """The posterior of each image; see `Vae.encode`."""
+        _require_images(images)
+        require_size(images.shape[-2], images.shape[-1], self.factor)
+        values = images.to(self.device, non_blocking=True)
+        values = values.float() / 255 if images.dtype == torch.uint8 else values.float()
+        if self.input_range == "-1,1":
+            values = values * 2 - 1
+        with self._exactly():
+            moments = self.encoder(self._prepared(values)).float()
+        mean, logvar = moments.chunk(2, dim=1)
+        return torch.cat([mean, logvar.clamp(*LOGVAR_RANGE)], dim=1)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """The image of each latent; see `Vae.decode`."""
+        channels = self.identity.latent_channels
+        if latents.ndim != 4 or latents.shape[1] != channels:
+            raise ArrayError(f"latents are (B, {channels}, h, w), not {tuple(latents.shape)}")
+        with self._exactly():
+            values = self.decoder(self._prepared(latents.to(self.device))).float()
+        if self.input_range == "-1,1":
+            values = (values + 1) / 2
+        return values.clamp(0, 1)
+
+    def in_dtype(self, dtype: Dtype) -> "DiffusersVae":
+        """The same VAE computing in another dtype; weights are copied unless it is this one's."""
+        if dtype == self.dtype:
+            return self
+        encoder, decoder = (
+            copy.deepcopy(cast("nn.Module", part)).to(TORCH_DTYPE[dtype])
+            for part in (self.encoder, self.decoder)
+        )
+        return replace(self, encoder=encoder, decoder=decoder, dtype=dtype)
+
+    def in_range(self, input_range: InputRange) -> "DiffusersVae":
+        """The same VAE fed in another range; weights are shared."""
+        return replace(self, input_range=input_range)
+
+    def compiled(self) -> "DiffusersVae":
+        """The same VAE with its encoder compiled by torch for the sizes it will meet: one, if you can."""
+        return replace(self, encoder=torch.compile(self.encoder, dynamic=False))
+
+    def _prepared(self, values: Tensor) -> Tensor:
+        return values.to(TORCH_DTYPE[self.dtype]).contiguous(memory_format=torch.channels_last)
+
+    def _exactly(self) -> AbstractContextManager[object]:
+        """float32 is float32: by default, cards compute its convolutions with 10 bits of mantissa."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        return torch.backends.cudnn.flags(
+            enabled=True, benchmark=True, deterministic=False, allow_tf32=self.dtype != "float32"
+        )
+
+
+def load_vae(
+    name: str | VaeFiles,
+    *,
+    revision: str = "",
+    config: Path | None = None,
+    device: str | torch.device = "cpu",
+    dtype: Dtype = "float32",
+) -> DiffusersVae:
+    """Load a VAE for encoding and decoding.
+
+    Args:
+        name: a folder that diffusers saved, a lone .safetensors, or a hub name, as `find_vae` takes them; or
+            the files that it found.
+        revision: of a hub name.
+        config: of a lone .safetensors.
+        device: `cpu`, `cuda`, `cuda:1`.
+        dtype: what it computes in; weights are read as float32 first.
+    Returns:
+        Fed in -1..1; `in_range` gives the other.
+    Raises:
+        VaeError: the files are missing or do not fit each other; no such device.
+    """
+    from lutkit.nn.vae_weights import load_autoencoder
+
+    files = name if isinstance(name, VaeFiles) else find_vae(name, revision=revision, config=config)
+    identity, place = files.identity(), require_device(str(device))
+    model = load_autoencoder(files)
+    before = cast("nn.Module | None", model.post_quant_conv)
+    after = cast("nn.Module | None", model.quant_conv)
+    for part in (encoder := _chain(model.encoder, after), decoder := _chain(before, model.decoder)):
+        part.to(place, TORCH_DTYPE[dtype])
+        part.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return DiffusersVae(identity, encoder, decoder, place, dtype)
+
+
+def require_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        VaeError: no such device; CUDA, and this torch or this machine has none.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise VaeError(f"no device {name!r}", remedy="choose cpu, cuda or cuda:0, cuda:1, ...") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if not count:
+            built = torch.backends.cuda.is_built()
+            why = "no card is visible" if built else f"torch {torch.__version__} is built without it"
+            raise VaeError(f"CUDA was asked for, and {why}", remedy="choose --device cpu, or mend that")
+        if cast("int | None", device.index) not in (None, *range(count)):
+            raise VaeError(f"no {name}: cards are numbered 0 to {count - 1}", remedy="choose one of them")
+    elif device.type != "cpu":
+        raise VaeError(f"no device {name!r}", remedy="choose cpu, cuda or cuda:0, cuda:1, ...")
+    return device
+
+
+def require_size(height: int, width: int, factor: int, where: str = "") -> None:
+    """Raise VaeError unless `factor` divides both; the message says which sizes it does."""
+    if height % factor or width % factor or not height or not width:
+        near = " x ".join(str(max(round(side / factor), 1) * factor) for side in (width, height))
+        what = f"an image of {width} x {height} px, and this VAE takes multiples of {factor}, {near} say"
+        raise VaeError(what, where=where, remedy="make images of such a size")
+
+
+def _require_images(images: Tensor) -> None:
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ArrayError(f"images are (B, 3, H, W), not {tuple(images.shape)}")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise ArrayError(f"images are uint8 or floating, not {images.dtype}")
+
+
+def _chain(*parts: nn.Module | None) -> nn.Module:
+    there = [part for part in parts if part is not None]
+    return there[0] if len(there) == 1 else nn.Sequential(*there)

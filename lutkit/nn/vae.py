@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lutkit.errors import ArrayError, VaeError
 from lutkit.io.latent_index import Dtype, InputRange, VaeIdentity
+from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
 from lutkit.nn.vae_files import VaeFiles, find_vae
 
 TORCH_DTYPE: dict[Dtype, torch.dtype] = {
@@ -22,8 +23,6 @@ TORCH_DTYPE: dict[Dtype, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-# Where diffusers' DiagonalGaussianDistribution clamps log-variances.
-LOGVAR_RANGE = (-30.0, 20.0)
 
 
 class Vae(Protocol):
@@ -62,7 +61,7 @@ class Vae(Protocol):
                 H and W are multiples of `factor`.
         Returns:
             (B, 2C, H / factor, W / factor) float32 on `device`, unscaled: means over channels 0..C-1, then
-            log-variances, clamped to -30..20 as diffusers does.
+            log-variances, clamped to -30..20 as diffusers does; NaN where they overflowed.
         Raises:
             ArrayError: images of another shape or dtype.
             VaeError: a size that `factor` does not divide; the message says which sizes it does.
@@ -128,7 +127,10 @@ class DiffusersVae:
         with self._exactly():
             moments = self.encoder(self._prepared(values)).float()
         mean, logvar = moments.chunk(2, dim=1)
-        return torch.cat([mean, logvar.clamp(*LOGVAR_RANGE)], dim=1)
+        # Clamped, an overflow would pass for a number.
+        bounded = logvar.clamp(LOWEST_LOG_VARIANCE, HIGHEST_LOG_VARIANCE)
+        clamped = torch.where(logvar.isfinite(), bounded, torch.nan)
+        return torch.cat([mean, clamped], dim=1)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

@@ -1,0 +1,144 @@
+"""Which dtype a VAE may compute in: the fast ones tried on real images, and compared with float32.
+
+Owns what is compared and how far the two may be apart.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from lutkit.io.latent_index import Dtype, Json
+from lutkit.nn.posterior import posterior_kl
+from lutkit.nn.vae import Vae
+
+AnyVae = TypeVar("AnyVae", bound=Vae)
+
+# How far means may be from float32's, as ||difference|| / ||means||, in any image.
+L2_TOLERANCE = 3e-2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of encoding some images in one dtype; all but the speed is against float32.
+
+    Args:
+        dtype: which.
+        images_per_s: how fast.
+        l2_mean: ||difference|| / ||float32|| of the means, in the worst image.
+        l2_logvar: the same of the log-variances.
+        sigmas: root mean square of the means' differences, in standard deviations of float32's posterior.
+        nats: KL(this || float32) of an image's whole posterior, mean over the images.
+        psnr: of float32's decoding of the means against the image, in dB; mean over the images that were
+            decoded.
+        finite: whether all values were; the others are 0 where they were not.
+        taken: whether this is what the run computes in.
+    """
+
+    dtype: Dtype
+    images_per_s: float
+    l2_mean: float = 0.0
+    l2_logvar: float = 0.0
+    sigmas: float = 0.0
+    nats: float = 0.0
+    psnr: float = 0.0
+    finite: bool = True
+    taken: bool = False
+
+    @property
+    def is_close(self) -> bool:
+        """Whether it stays within the tolerance."""
+        return self.finite and self.l2_mean <= L2_TOLERANCE
+
+    def row(self) -> Mapping[str, Json]:
+        """As JSON, rounded to what it is worth."""
+        values = {name: cast("Json", value) for name, value in vars(self).items()}
+        return {
+            name: float(f"{value:.4g}") if isinstance(value, float) else value
+            for name, value in values.items()
+        }
+
+
+def fast_dtypes(device: torch.device) -> tuple[Dtype, ...]:
+    """What a device computes faster than float32, as far as it says so."""
+    if device.type == "cuda":
+        return ("float16", "bfloat16") if torch.cuda.is_bf16_supported() else ("float16",)
+    has = torch.cpu.get_capabilities()
+    return ("bfloat16",) if has.get("avx512_bf16") or has.get("amx_bf16") else ()
+
+
+def choose_dtype(
+    vae: AnyVae, images: Tensor, candidates: tuple[Dtype, ...], decoded: int = 1
+) -> tuple[AnyVae, tuple[Trial, ...]]:
+    """Try each dtype on the same images, and take the fastest that stays within `L2_TOLERANCE`.
+
+    Args:
+        vae: in float32.
+        images: (B, 3, H, W) uint8; the first batch of what is to be encoded.
+        candidates: to be tried beside float32.
+        decoded: how many of the images are decoded, in float32, to see what a dtype costs.
+    Returns:
+        The VAE in the dtype taken, and all trials, float32's first.
+    """
+    tried: dict[Dtype, AnyVae] = {"float32": vae}
+    exact, seconds = _timed(vae, images)
+    shown = images[:decoded]
+    trials = [_judge("float32", (exact, exact), len(images) / seconds, _psnr(vae, exact, shown))]
+    for dtype in candidates:
+        tried[dtype] = vae.in_dtype(dtype)
+        moments, seconds = _timed(tried[dtype], images)
+        psnr = _psnr(vae, moments, shown) if moments.isfinite().all() else 0.0
+        trials.append(_judge(dtype, (moments, exact), len(images) / seconds, psnr))
+    best = max((trial for trial in trials if trial.is_close), key=lambda trial: trial.images_per_s)
+    marked = tuple(replace(trial, taken=trial is best) for trial in trials)
+    return tried[best.dtype], marked
+
+
+def _timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:
+    """The moments on the CPU, and the seconds that the second time took: the first one warms up."""
+    vae.encode(images)
+    _wait(vae.device)
+    start = time.perf_counter()
+    moments = vae.encode(images)
+    _wait(vae.device)
+    return moments.cpu(), max(time.perf_counter() - start, 1e-9)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _judge(dtype: Dtype, moments: tuple[Tensor, Tensor], rate: float, psnr: float) -> Trial:
+    ours, exact = (values.double() for values in moments)
+    if not (ours.isfinite().all() and exact.isfinite().all()):
+        # float32 stays the measure even so: what else would be taken?
+        return Trial(dtype, rate, finite=dtype == "float32")
+    (mean, logvar), (true_mean, true_logvar) = ours.chunk(2, 1), exact.chunk(2, 1)
+    off = (mean - true_mean) ** 2 / true_logvar.exp()
+    nats = posterior_kl(ours, exact, direction="predicted||target", reduction="sample")
+    return Trial(
+        dtype,
+        rate,
+        l2_mean=_l2_ratio(mean, true_mean),
+        l2_logvar=_l2_ratio(logvar, true_logvar),
+        sigmas=float(off.mean().sqrt()),
+        nats=float(nats.mean()),
+        psnr=psnr,
+    )
+
+
+def _l2_ratio(values: Tensor, true: Tensor) -> float:
+    squared, size = (values - true).flatten(1).square().sum(1), true.flatten(1).square().sum(1)
+    return float((squared / size.clamp(min=1e-24)).max().sqrt())
+
+
+def _psnr(vae: Vae, moments: Tensor, images: Tensor) -> float:
+    if not len(images):
+        return 0.0
+    means = moments[: len(images)].chunk(2, 1)[0]
+    error = vae.decode(means).cpu().double() - images.double() / 255
+    return float(-10 * (error**2).flatten(1).mean(1).clamp(min=1e-10).log10().mean())

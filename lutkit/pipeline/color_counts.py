@@ -12,21 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from lutkit.errors import ImageError
-from lutkit.io.images import decoded_box, read_photo
 from lutkit.io.photo_list import PhotoList, read_bytes
-from lutkit.io.resize import center_box, resize_crop
 from lutkit.measure.counts import COLORS, ColorCounts, Counts, count_colors
+from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.records import Reject
 from lutkit.pipeline.usable import none_usable
 
 _PHOTOS_A_TASK = 16
-# Of one photo at its full size: some 140 megapixels of JPEG.
-_MOST_BYTES = 1_000_000_000
-_WHOLE = 1 << 30  # larger than any photo's side: it is decoded at its full size
 
 
 @dataclass(frozen=True)
@@ -112,15 +107,3 @@ def _own_counts(path: Path) -> ColorCounts:
     low = np.memmap(path, np.uint16, "r+", shape=(COLORS,))
     high = np.memmap(path, np.uint32, "r+", offset=2 * COLORS, shape=(COLORS,))
     return ColorCounts(low.view(np.ndarray), high.view(np.ndarray))
-
-
-def read_pixels(data: bytes, size_px: int | None) -> npt.NDArray[np.uint8]:
-    """Every pixel of a photo; or the square that `lutkit synth` makes its target of.
-
-    Raises:
-        ImageError: as `read_photo`.
-    """
-    if size_px is None:
-        return read_photo(data, at_least_px=_WHOLE, smallest_px=1, most_bytes=_MOST_BYTES).pixels
-    photo = read_photo(data, at_least_px=size_px, smallest_px=-(-size_px // 2))
-    return resize_crop(photo.pixels, decoded_box(photo, center_box(photo.width, photo.height)), size_px)

@@ -17,7 +17,7 @@ from lutkit.measure.artefacts import Artefacts, own_artefacts, pair_artefacts
 from lutkit.measure.compare import ColorChange, color_change
 from lutkit.measure.diagnosis import Finding, PairMeasure, diagnose
 from lutkit.measure.pair_sums import ColorSums, pair_sums
-from lutkit.pipeline.color_counts import read_pixels
+from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.matching import Matched
 from lutkit.pipeline.records import Reject

@@ -22,6 +22,8 @@ Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json
 
 # A split is a word: Hugging Face asks for it, and `train-*` must not match another split's shards.
 _SHARD = re.compile(r"(\w+)-(\d{6,})", re.ASCII)
+# Latents go by the names of whatever tars they were made from.
+_FILE_NAME = re.compile(r"[!-\-0-~][!-.0-~]*")
 _HASHING_THREADS = 8
 
 
@@ -38,13 +40,13 @@ class Record:
     """What a finished shard holds.
 
     Args:
-        shard: its name without `.tar`, `{split}-{index:06d}`.
+        shard: its name without `.tar`: `{split}-{index:06d}`, or that of the tar it was made from.
         planned: how many samples were asked of it.
         file: what was written: samples, which may be fewer than planned, bytes and sha256.
         rejects: sources met while making it that could not be used.
         summary: whatever totals the pipeline wants to add up later; JSON values.
     Raises:
-        DatasetError: a name that is no shard's.
+        DatasetError: a name that no file of a dataset bears.
     """
 
     shard: str
@@ -54,7 +56,9 @@ class Record:
     summary: Mapping[str, Json] = field(default_factory=lambda: dict[str, Json]())
 
     def __post_init__(self) -> None:
-        split_of(self.shard)
+        if not _FILE_NAME.fullmatch(self.shard):
+            remedy = "it is printable ASCII without spaces and slashes, and begins with no dot"
+            raise DatasetError(f"{self.shard!r} is not a shard's name", remedy=remedy)
 
 
 def shard_name(split: str, index: int) -> str:

@@ -15,6 +15,7 @@ from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.compare import compare
+from lutkit.cli.encode_latents import encode_latents
 from lutkit.cli.lut.app import lut_app
 from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
@@ -43,13 +44,15 @@ app = typer.Typer(
       how colourful, balanced and clipped photos are
   lutkit compare INPUTS OUTPUTS
       what a model did to saturation, hues and channels
+  lutkit encode-latents DIR --vae VAE
+      encode it to the latents of a VAE
   lutkit apply PHOTOS --lut look.cube --out DIR
       grade photos of any depth
   lutkit lut check look.cube
       what a LUT does, and whether it can be undone
 """,
 )
-for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare):
+for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare, encode_latents):
     app.command(cls=Command, context_settings=EXTRA)(command)
 app.add_typer(lut_app, name="lut")
 

@@ -1,5 +1,6 @@
 """What every command checks of its arguments. Imports little: `--help` loads it."""
 
+import importlib.util
 from pathlib import Path
 
 from lutkit.errors import LutkitError, ManifestError
@@ -23,6 +24,20 @@ def parse_shares(text: str, option: str, of: str, example: str) -> tuple[tuple[s
             what = f"{part!r} is no share of a {of}"
             raise ManifestError(what, where=option, remedy=f"write {example}") from None
     return tuple(shares)
+
+
+def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuse what an option cannot be."""
+    if value not in known:
+        raise LutkitError(f"{option} is {value!r}", remedy=f"choose from {', '.join(known)}")
+
+
+def require_installed(packages: tuple[str, ...], extra: str) -> None:
+    """Refuse to start without what only some commands need; the message says how to install it."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        remedy = f"run `pip install 'lutkit[{extra}]'`"
+        raise LutkitError(f"this command needs {' and '.join(missing)}", remedy=remedy)
 
 
 def require_vacant(path: Path, *, overwrite: bool) -> None:

@@ -104,13 +104,17 @@ class BatchEncoder:
     Args:
         vae: what encodes.
         size: how many at once.
+        compiled: whether to compile the encoder, once the size is settled: for that size alone, to which
+            smaller batches are filled up.
     """
 
     vae: Vae
     size: BatchSize
+    compiled: bool = False
     busy_s: float = 0.0
     again: int = 0
     _exact: Vae | None = None
+    _fast: Vae | None = None
 
     def launch(self, images: Sequence[Pixels]) -> Launched:
         """Start encoding; on a card this returns before it is done.
@@ -149,21 +153,28 @@ class BatchEncoder:
         return moments
 
     def _start(self, batch: Sequence[Pixels]) -> _Part:
+        if not (self.compiled and self.size.settled):
+            return self._begin(batch)
+        self._fast = self._fast or self.vae.compiled()
+        part = self._begin([*batch, *[batch[-1]] * (self.size.now - len(batch))])
+        return _Part(part.moments[: len(batch)], part.done)
+
+    def _begin(self, batch: Sequence[Pixels]) -> _Part:
         if self.vae.device.type == "cuda":
             return self._start_on_card(batch)
         start = time.perf_counter()
-        moments = self.vae.encode(_stacked(batch, pinned=False))
+        moments = self.vae.encode(stacked(batch))
         spent = time.perf_counter() - start
         self.size.took(len(batch), spent)
         return _Part(moments, lambda: spent)
 
     def _start_on_card(self, batch: Sequence[Pixels]) -> _Part:
         started = time.perf_counter()
-        images = _stacked(batch, pinned=True)
+        images = stacked(batch, pinned=True)
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         with torch.cuda.device(self.vae.device):
             start.record()
-            moments = self.vae.encode(images)
+            moments = (self._fast or self.vae).encode(images)
             here = torch.empty(moments.shape, pin_memory=True)
             here.copy_(moments, non_blocking=True)
             end.record()
@@ -177,10 +188,21 @@ class BatchEncoder:
 
         return _Part(here, done)
 
+    def decode(self, latent: Moments) -> Moments:
+        """The image of one latent (C, h, w): (3, H, W), 0..1; in float32 where the VAE's dtype overflows."""
+        latents = torch.from_numpy(latent)[None]
+        image = self.vae.decode(latents)
+        if not image.isfinite().all():
+            image = self._in_float32().decode(latents)
+        return image[0].cpu().numpy()
+
+    def _in_float32(self) -> Vae:
+        self._exact = self._exact or self.vae.in_dtype("float32")
+        return self._exact
+
     def _exactly(self, image: Pixels) -> Moments:
         self.again += 1
-        self._exact = self._exact or self.vae.in_dtype("float32")
-        return self._exact.encode(_stacked([image], pinned=False))[0].cpu().numpy()
+        return self._in_float32().encode(stacked([image]))[0].cpu().numpy()
 
 
 def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> BatchSize:
@@ -204,8 +226,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def _stacked(images: Sequence[Pixels], *, pinned: bool) -> Tensor:
-    """(B, 3, H, W) uint8, whose memory is that of the images one after the other: channels last."""
+def stacked(images: Sequence[Pixels], *, pinned: bool = False) -> Tensor:
+    """(H, W, 3) images of one size as (B, 3, H, W) uint8, channels last in memory; pinned for a card."""
     batch = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=pinned)
     np.stack(images, out=batch.numpy())
     return batch.permute(0, 3, 1, 2)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lutkit.errors import ArrayError, VaeError
 from lutkit.io.latent_index import Dtype, InputRange, VaeIdentity
+from lutkit.nn.devices import require_device
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
 from lutkit.nn.vae_files import VaeFiles, find_vae
 
@@ -88,6 +89,10 @@ class Vae(Protocol):
         """The same VAE fed in another range; weights are shared."""
         ...
 
+    def compiled(self) -> Self:
+        """The same VAE with its encoder compiled for each size of batch that it meets; weights are shared."""
+        ...
+
 
 @dataclass(frozen=True)
 class DiffusersVae:
@@ -159,7 +164,7 @@ class DiffusersVae:
         return replace(self, input_range=input_range)
 
     def compiled(self) -> "DiffusersVae":
-        """The same VAE with its encoder compiled by torch for the sizes it will meet: one, if you can."""
+        """The same VAE with its encoder compiled by torch; see `Vae.compiled`."""
         return replace(self, encoder=torch.compile(self.encoder, dynamic=False))
 
     def _prepared(self, values: Tensor) -> Tensor:
@@ -207,29 +212,6 @@ def load_vae(
         part.to(place, TORCH_DTYPE[dtype])
         part.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return DiffusersVae(identity, encoder, decoder, place, dtype)
-
-
-def require_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        VaeError: no such device; CUDA, and this torch or this machine has none.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise VaeError(f"no device {name!r}", remedy="choose cpu, cuda or cuda:0, cuda:1, ...") from None
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if not count:
-            built = torch.backends.cuda.is_built()
-            why = "no card is visible" if built else f"torch {torch.__version__} is built without it"
-            raise VaeError(f"CUDA was asked for, and {why}", remedy="choose --device cpu, or mend that")
-        if cast("int | None", device.index) not in (None, *range(count)):
-            raise VaeError(f"no {name}: cards are numbered 0 to {count - 1}", remedy="choose one of them")
-    elif device.type != "cpu":
-        raise VaeError(f"no device {name!r}", remedy="choose cpu, cuda or cuda:0, cuda:1, ...")
-    return device
 
 
 def require_size(height: int, width: int, factor: int, where: str = "") -> None:

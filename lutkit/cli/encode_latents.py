@@ -1,0 +1,151 @@
+"""`lutkit encode-latents`: images become posteriors of a VAE."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.nn.ranks import Ranks
+
+HELP = """Encode images to the posteriors of a VAE: mean and log-variance.
+
+SOURCE is a dataset that `lutkit synth` wrote; WebDataset tars (one, a folder, a
+pattern in quotes), of which --fields names the pictures; or photos, from whose
+centres squares of --size are cut. Each sample becomes `{key}.{field}.npy`, (2C,
+h, w): means over channels 0 to C-1, log-variances over the rest, unscaled;
+the VAE's scaling and shift stand in dataset.json. Its JSON is carried over.
+
+VAE is a folder that diffusers saved, a name on the Hugging Face hub, or a lone
+.safetensors with --vae-config. Any AutoencoderKL will do; weights that are
+pickled are not read.
+
+The fast dtypes are tried on the first images and taken where their means stay
+within 3% of float32's; what each costs is printed and recorded. A run that was
+stopped goes on with the same command. Exit code 1: some samples have no
+latents; they are named in rejects.jsonl.
+
+\b
+Examples:
+  lutkit encode-latents
+      data/pairs to data/latents, with stabilityai/sd-vae-ft-mse
+  lutkit encode-latents DIR --vae VAE --out data/latents
+      with a VAE of your own
+  lutkit encode-latents "in/*.tar" --fields jpg --size 256 --out data/latents
+      plain WebDataset tars
+  lutkit encode-latents PHOTOS --size 512 --vae big.safetensors --vae-config config.json
+      a folder of photos, weights in one file
+  lutkit encode-latents --devices 0,1,2,3
+      on four cards; or start it with torchrun
+"""
+
+_FIELDS = "Which pictures: `input,target`, or of tars `jpg`, `x.jpg`.  [default: all there are]"
+_SIZE = "Cut centred squares of this side, of photos and tars."
+_RANGE = "What the VAE is fed: -1,1 or 0,1."
+_DTYPE = "What it computes in: auto, fp32, bf16 or fp16."
+_STORE = "What is stored: fp32 or fp16."
+_DEVICES = "Several cards, `0,1`: a process each, which share the shards."
+
+
+def encode_latents(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="What to encode.")] = "data/pairs",
+    vae: Annotated[
+        str, typer.Option(metavar="VAE", help="A folder, a hub name, or a .safetensors.")
+    ] = "stabilityai/sd-vae-ft-mse",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where latents go.")] = Path(
+        "data/latents"
+    ),
+    revision: Annotated[str, typer.Option(help="Of a hub name: a branch, tag or commit.")] = "",
+    vae_config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of a lone .safetensors: its config.json.")
+    ] = None,
+    fields: Annotated[str, typer.Option(help=_FIELDS, show_default=False)] = "",
+    size: Annotated[int | None, typer.Option(metavar="PX", min=1, help=_SIZE)] = None,
+    dtype: Annotated[str, typer.Option(help=_DTYPE)] = "auto",
+    store_dtype: Annotated[str, typer.Option(help=_STORE)] = "fp32",
+    input_range: Annotated[str, typer.Option(help=_RANGE)] = "-1,1",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    devices: Annotated[str, typer.Option(help=_DEVICES, show_default=False)] = "",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures at once.  [default: found by trying]", show_default=False)
+    ] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode.", min=1)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    from lutkit.cli.arguments import require_choice, require_installed, require_no_more
+
+    require_no_more(context.args, 1, "one source")
+    choices = {
+        "--dtype": (dtype, ("auto", "fp32", "bf16", "fp16")),
+        "--store-dtype": (store_dtype, ("fp32", "fp16")),
+        "--input-range": (input_range, ("-1,1", "0,1")),
+    }
+    for option, (value, known) in choices.items():
+        require_choice(option, value, known)
+    require_installed(("torch", "diffusers", "safetensors", "huggingface_hub"), "latents")
+    numbers = _numbers(devices)
+
+    from lutkit.cli.encode_screen import encode, show
+    from lutkit.io.latent_index import Dtype, InputRange, StoreDtype
+    from lutkit.nn.ranks import leave_ranks
+    from lutkit.nn.vae_files import find_vae
+    from lutkit.pipeline.encode_open import open_source
+    from lutkit.pipeline.encode_prepare import EncodeSettings
+    from lutkit.pipeline.stopping import stopping
+
+    names: dict[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+    stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
+    fed: InputRange = "0,1" if input_range == "0,1" else "-1,1"
+    with stopping():
+        place, ranks = _placed(device, numbers)
+        wanted = tuple(name.strip() for name in fields.split(",") if name.strip())
+        opened = open_source(source, wanted, size)
+        files = find_vae(vae, revision=revision, config=vae_config)
+        settings = EncodeSettings(names.get(dtype), stored, fed, place, batch_size, compiled, workers)
+        result = encode(opened, files, settings, (out, ranks), quiet=quiet or as_json)
+        leave_ranks(ranks)
+    if ranks.rank == 0:
+        show(result, quiet=quiet, as_json=as_json)
+    if result.missing:
+        raise typer.Exit(1)
+
+
+encode_latents.__doc__ = HELP
+
+
+def _numbers(devices: str) -> tuple[int, ...]:
+    from lutkit.errors import LutkitError
+
+    parts = [part.strip() for part in devices.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise LutkitError(f"{devices!r} are no numbers of cards", where="--devices", remedy="write 0,1")
+    return tuple(int(part) for part in parts)
+
+
+def _placed(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
+    """This process's device and rank; with several devices, this process only waits for others."""
+    import os
+
+    import torch
+
+    from lutkit.nn.devices import require_device
+    from lutkit.nn.ranks import join_ranks
+    from lutkit.pipeline.many_devices import run_on_devices
+
+    kind = device
+    if device == "auto":
+        kind = "cuda" if numbers or torch.cuda.is_available() else "cpu"
+    require_device(kind)
+    is_cpu = kind == "cpu"
+    for number in () if is_cpu else numbers:
+        require_device(f"cuda:{number}")
+    if len(numbers) > 1 and "WORLD_SIZE" not in os.environ:
+        threads = max(torch.get_num_threads() // len(numbers), 1) if is_cpu else None
+        raise typer.Exit(run_on_devices(len(numbers), threads))
+    ranks = join_ranks()
+    if is_cpu or kind != "cuda":
+        return kind, ranks
+    return f"cuda:{numbers[ranks.local % len(numbers)] if numbers else ranks.local}", ranks

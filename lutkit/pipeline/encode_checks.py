@@ -1,0 +1,104 @@
+"""Whether latents decode to what was encoded: how well, and whether another convention does better.
+
+Owns PSNR, and the comparison of input ranges and channel orders.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.difference import delta_e_2000
+from lutkit.color.lab import codes_to_lab
+from lutkit.io.latent_index import InputRange
+from lutkit.nn.batches import BatchEncoder, stacked
+from lutkit.nn.vae import Vae
+from lutkit.pipeline.decoding import Pixels
+
+# Another convention has to be better by this, and by itself as good as that, to be worth a warning.
+_BETTER_DB = 0.5
+_DECODES_DB = 20.0
+_OTHER_RANGE: dict[InputRange, InputRange] = {"-1,1": "0,1", "0,1": "-1,1"}
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How near a decoding comes: PSNR in dB, and the mean delta E 2000 of its pixels."""
+
+    psnr: float
+    delta_e_2000: float
+
+
+def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity:
+    """Compare a picture with its decoding.
+
+    Args:
+        picture: (H, W, 3) uint8 sRGB.
+        decoded: (H, W, 3) sRGB, 0..1; rounded to codes for delta E.
+    """
+    codes = np.rint(decoded * 255).astype(np.uint8)
+    difference = delta_e_2000(codes_to_lab(picture.reshape(-1, 3)), codes_to_lab(codes.reshape(-1, 3)))
+    return Fidelity(_psnr(picture, decoded), float(difference.mean()))
+
+
+def decoded_picture(encoder: BatchEncoder, moments: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The decoding of a posterior's mean: (2C, h, w) -> (H, W, 3) sRGB, 0..1."""
+    return encoder.decode(moments[: len(moments) // 2]).transpose(1, 2, 0)
+
+
+def try_conventions(vae: Vae, pictures: Sequence[Pixels]) -> dict[str, float]:
+    """The PSNR of decodings in dB, mean over some pictures: in both input ranges, as RGB and as BGR.
+
+    Args:
+        vae: in the range that is used.
+        pictures: (H, W, 3) uint8, at least one.
+    Returns:
+        By name, such as `RGB -1,1`; the convention that is used first.
+    """
+    found: dict[str, float] = {}
+    for input_range in (vae.input_range, _OTHER_RANGE[vae.input_range]):
+        fed = vae.in_range(input_range)
+        for order, step in (("RGB", 1), ("BGR", -1)):
+            ordered = [picture[..., ::step] for picture in pictures]
+            found[f"{order} {input_range}"] = float(np.mean([_there_and_back(fed, one) for one in ordered]))
+    return found
+
+
+def convention_warning(found: Mapping[str, float]) -> str:
+    """What to say of them: that another one decodes better, or that none decodes; else empty."""
+    used, psnr = next(iter(found.items()))
+    best = max(found, key=lambda name: found[name])
+    if found[best] >= max(_DECODES_DB, psnr + _BETTER_DB):
+        return (
+            f"WARNING: these images decode better as {best} ({found[best]:.1f} dB) than as {used}"
+            f" ({psnr:.1f} dB): {_advice(used, best)}"
+        )
+    if psnr < _DECODES_DB:
+        return (
+            f"WARNING: these images decode to {psnr:.1f} dB only, where good VAEs reach 25 and more: are"
+            " weights and config those of a trained VAE?"
+        )
+    return ""
+
+
+def _advice(used: str, best: str) -> str:
+    order, _, input_range = best.partition(" ")
+    parts: list[str] = []
+    if not used.endswith(input_range):
+        parts.append(f"try --input-range={input_range} into another folder")
+    if order == "BGR":
+        parts.append("were red and blue swapped when they were written?")
+    return "; ".join(parts)
+
+
+def _there_and_back(vae: Vae, picture: Pixels) -> float:
+    moments = vae.encode(stacked([picture]))
+    decoded = vae.decode(moments.chunk(2, 1)[0])[0].cpu().numpy()
+    return _psnr(picture, cast("npt.NDArray[np.float32]", decoded).transpose(1, 2, 0))
+
+
+def _psnr(picture: Pixels, decoded: npt.NDArray[np.float32]) -> float:
+    error = np.nan_to_num(decoded.astype(np.float64)) - picture / 255
+    return float(-10 * np.log10(max(float(np.square(error).mean()), 1e-10)))

@@ -1,0 +1,147 @@
+"""`encode-latents`: a source of images becomes a dataset folder of posteriors.
+
+Owns the order of things: claim the folder, prepare, encode what is missing, sum up. The loop itself is
+`encode_run`'s. Several processes may share the work: rank 0 holds the lock of the folder for all of them.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lutkit.io.latent_index import Encoding, LatentIndex, write_latent_index
+from lutkit.nn.batches import BatchEncoder, batch_size_for
+from lutkit.nn.cpu_memory import keep_freed_memory
+from lutkit.nn.devices import require_device
+from lutkit.nn.ranks import Ranks
+from lutkit.nn.vae import DiffusersVae
+from lutkit.nn.vae_files import VaeFiles
+from lutkit.pipeline.encode_prepare import EncodeSettings, Prepared, load_as, prepare
+from lutkit.pipeline.encode_reading import Reading
+from lutkit.pipeline.encode_run import EncodeJob, Heard, Spent, encode_tasks
+from lutkit.pipeline.encode_source import EncodeTask, Source
+from lutkit.pipeline.folder import claim, write_rejects
+from lutkit.pipeline.index import shard_files
+from lutkit.pipeline.records import Record, Reject, read_record
+
+# Pictures that wait decoded, and latents kept in case their picture comes again.
+_AHEAD_BYTES = 512_000_000
+_KEPT_BYTES = 2_000_000_000
+_MOST_AHEAD = 2048
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Who is told how it goes.
+
+    Args:
+        on_start: called once, with the number of samples that are there already, and of all (0 where that
+            shows only when they are read).
+        on_ready: called with what was found out about the VAE, before anything is encoded.
+        heard: is told the rest.
+    """
+
+    on_start: Callable[[int, int], None]
+    on_ready: Callable[[Encoding], None]
+    heard: Heard
+
+
+@dataclass(frozen=True)
+class EncodeResult:
+    """A finished folder; `spent` is None where there was nothing to do for this process."""
+
+    folder: Path
+    index: LatentIndex
+    records: tuple[Record, ...]
+    rejects: tuple[Reject, ...]
+    spent: Spent | None
+
+    @property
+    def missing(self) -> int:
+        """How many samples have no latents."""
+        return sum(record.planned - record.file.samples for record in self.records)
+
+
+def encode_latents(
+    source: Source,
+    files: VaeFiles,
+    settings: EncodeSettings,
+    out: tuple[Path, Ranks],
+    listening: Listening,
+) -> EncodeResult:
+    """Encode every sample of a source, or whatever of it is missing.
+
+    Args:
+        source: what to encode.
+        files: of the VAE.
+        settings: how.
+        out: the dataset folder, and this process among those that fill it.
+        listening: who is told how it goes.
+    Raises:
+        DatasetError: the folder is in use, holds something else, or was begun otherwise; a source that is
+            damaged or whose pictures differ in size; the disk is full.
+        VaeError: the VAE does not fit its files or the pictures; no such device.
+    """
+    folder, ranks = out
+    if require_device(settings.device).type == "cpu":
+        keep_freed_memory()
+    with ExitStack() as held:
+        prepared, vae = None, None
+        if ranks.rank == 0:
+            held.enter_context(claim(folder))
+            prepared, vae = prepare(source, files, settings, folder, listening.on_start)
+        prepared = ranks.agree(prepared)
+        assert prepared is not None  # rank 0 has raised what kept it from preparing
+        spent = None
+        share = prepared.todo[ranks.rank :: ranks.world]
+        if share:
+            listening.on_ready(prepared.index.encoding)
+            vae = vae or load_as(prepared.index, files, settings)
+            spent = _encode(source, share, (folder, prepared), (vae, settings), listening.heard)
+        ranks.agree(None)
+        return _sum_up(source, folder, prepared, ranks, spent)
+
+
+def _encode(
+    source: Source,
+    share: tuple[EncodeTask, ...],
+    where: tuple[Path, Prepared],
+    how: tuple[DiffusersVae, EncodeSettings],
+    heard: Heard,
+) -> Spent:
+    (folder, prepared), (vae, settings) = where, how
+    height, width = prepared.size
+    size = batch_size_for(vae, height, width, settings.batch)
+    encoder = BatchEncoder(vae, size, compiled=settings.compiled)
+    encoding = prepared.index.encoding
+    channels, rows, columns = encoding.latent_shape
+    latent_bytes = channels * rows * columns * (4 if encoding.store_dtype == "float32" else 2)
+    sample_bytes = height * width * 3 * len(source.fields)
+    reading = Reading(
+        threads=settings.threads or _threads(vae),
+        ahead=min(max(_AHEAD_BYTES // sample_bytes, 8), _MOST_AHEAD),
+        kept=max(_KEPT_BYTES // latent_bytes, 1),
+    )
+    is_first = not prepared.index.shards and share[0] == prepared.todo[0]
+    job = EncodeJob(source, share, folder, prepared.size, encoding.store_dtype, reading, is_first)
+    return encode_tasks(job, encoder, heard)
+
+
+def _threads(vae: DiffusersVae) -> int:
+    """On a CPU the encoder needs the cores; a card needs all there are to be fed."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if vae.device.type == "cpu" else cores
+
+
+def _sum_up(
+    source: Source, folder: Path, prepared: Prepared, ranks: Ranks, spent: Spent | None
+) -> EncodeResult:
+    records = tuple(r for task in source.tasks if (r := read_record(folder, task.shard)))
+    complete = len(records) == len(source.tasks)
+    index = replace(prepared.index, shards=shard_files(records), complete=complete)
+    rejects: tuple[Reject, ...] = ()
+    if ranks.rank == 0:
+        write_latent_index(folder, index)
+        rejects = write_rejects(folder, records)
+    return EncodeResult(folder, index, records, rejects, spent)

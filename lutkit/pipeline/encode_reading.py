@@ -1,0 +1,167 @@
+"""Samples that arrive with their pictures decoded, or about to be, ahead of whoever encodes them.
+
+Owns the thread that reads and those that decode. Decoders let go of the interpreter, so threads are enough.
+A picture that came lately is not decoded again: both samples get the same `Picture`, and its one latent.
+"""
+
+from collections import OrderedDict
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import TypeAlias
+
+from lutkit.errors import DatasetError, ImageError
+from lutkit.pipeline.channel import Channel, Closed
+from lutkit.pipeline.decoding import Pixels
+from lutkit.pipeline.encode_checks import Fidelity
+from lutkit.pipeline.encode_source import EncodeTask, Source, SourceSample, Undecoded
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far ahead, and with what.
+
+    Args:
+        threads: that decode.
+        ahead: how many samples may wait.
+        kept: how many pictures are remembered, in case they come again.
+    """
+
+    threads: int
+    ahead: int
+    kept: int
+
+
+@dataclass(eq=False)
+class ShardNotes:
+    """What is found out about a shard while it is encoded; its record tells it."""
+
+    task: EncodeTask
+    encoded: int = 0
+    shared: int = 0
+    again: int = 0
+    checks: list["Future[Fidelity]"] = field(default_factory=lambda: list["Future[Fidelity]"]())
+    conventions: dict[str, float] = field(default_factory=lambda: dict[str, float]())
+
+
+@dataclass(eq=False)
+class Picture:
+    """One picture on its way: pixels to come, then a latent as the bytes of an .npy, or why there is none."""
+
+    place: str
+    notes: ShardNotes
+    pixels: "Future[Pixels] | None"
+    queued: bool = False
+    latent: bytes = b""
+    error: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to come."""
+        return bool(self.latent or self.error)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A sample with its pictures; or, without a sample, the end of a shard."""
+
+    notes: ShardNotes
+    sample: SourceSample | None = None
+    pictures: tuple[Picture, ...] = ()
+
+
+_Item: TypeAlias = "Arrived | BaseException | None"
+
+
+@contextmanager
+def arriving(source: Source, tasks: Iterable[EncodeTask], reading: Reading) -> Generator[Iterator[Arrived]]:
+    """Read `tasks` in the background within the block.
+
+    Yields:
+        Every sample, in order, and the end of each shard. What reading raises is raised from it.
+    """
+    channel = Channel[_Item](reading.ahead)
+    pool = ThreadPoolExecutor(reading.threads, "decode")
+    feeder = _Feeder(source, reading, channel, pool)
+    thread = Thread(target=feeder.run, args=(tasks,), name="read", daemon=True)
+    thread.start()
+    try:
+        yield _arrivals(channel)
+    finally:
+        channel.close()
+        thread.join()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def first_pictures(source: Source, tasks: Iterable[EncodeTask], count: int) -> list[Pixels]:
+    """The first pictures that can be decoded, all of the size of the very first.
+
+    Args:
+        source: what holds them.
+        tasks: where to look, in order.
+        count: how many at most.
+    Raises:
+        DatasetError: there is none.
+    """
+    found: list[Pixels] = []
+    for task in tasks:
+        for sample in source.read(task):
+            for picture in sample.pictures:
+                try:
+                    pixels = picture.decode()
+                except ImageError:
+                    continue
+                if not found or pixels.shape == found[0].shape:
+                    found.append(pixels)
+            if len(found) >= count:
+                return found[:count]
+    if not found:
+        raise DatasetError("not one picture can be decoded", remedy="name another source, or other --fields")
+    return found
+
+
+class _Feeder:
+    def __init__(
+        self, source: Source, reading: Reading, channel: Channel[_Item], pool: ThreadPoolExecutor
+    ) -> None:
+        self.source = source
+        self.reading = reading
+        self.channel = channel
+        self.pool = pool
+        self.known = OrderedDict[bytes, Picture]()
+
+    def run(self, tasks: Iterable[EncodeTask]) -> None:
+        try:
+            for task in tasks:
+                notes = ShardNotes(task)
+                for sample in self.source.read(task):
+                    pictures = tuple(self._picture(undecoded, notes) for undecoded in sample.pictures)
+                    self.channel.put(Arrived(notes, sample, pictures))
+                self.channel.put(Arrived(notes))
+            self.channel.put(None)
+        except Closed:
+            pass
+        except BaseException as error:
+            with suppress(Closed):
+                self.channel.put(error)
+
+    def _picture(self, undecoded: Undecoded, notes: ShardNotes) -> Picture:
+        known = self.known.get(undecoded.digest)
+        if known is not None:
+            self.known.move_to_end(undecoded.digest)
+            notes.shared += 1
+            return known
+        picture = Picture(undecoded.place, notes, self.pool.submit(undecoded.decode))
+        self.known[undecoded.digest] = picture
+        if len(self.known) > self.reading.kept:
+            self.known.popitem(last=False)
+        return picture
+
+
+def _arrivals(channel: Channel[_Item]) -> Iterator[Arrived]:
+    while (item := channel.get()) is not None:
+        if isinstance(item, BaseException):
+            raise item
+        yield item

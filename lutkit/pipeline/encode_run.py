@@ -1,0 +1,218 @@
+"""The loop that encodes: samples arrive, batches go to the device, latents go to the writer.
+
+Owns what is in flight, and which pictures are decoded again. Reading, encoding and writing overlap: this
+thread only puts batches together and starts them.
+"""
+
+import io
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.errors import DatasetError, ImageError
+from lutkit.io.latent_index import StoreDtype
+from lutkit.nn.batches import BatchEncoder, Launched
+from lutkit.pipeline.decoding import Pixels
+from lutkit.pipeline.encode_checks import convention_warning, decoded_picture, fidelity, try_conventions
+from lutkit.pipeline.encode_reading import Arrived, Picture, Reading, arriving
+from lutkit.pipeline.encode_source import EncodeTask, Source
+from lutkit.pipeline.encode_writing import ShardWriter, writing
+from lutkit.pipeline.records import Record
+
+NOT_FINITE = "not finite, in float32 neither"
+
+_CHECKS = 4  # of a shard's pictures are decoded again,
+_EVERY = 64  # one for so many encoded
+_CONVENTION_PICTURES = 2
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """What is encoded, and how.
+
+    Args:
+        source: where samples come from.
+        tasks: its shards that are to be encoded here.
+        folder: the dataset folder.
+        size: (height, width) that every picture must have.
+        store_dtype: what is written.
+        reading: how far ahead, and with how many threads.
+        first: whether the first shard is tried in other conventions, too.
+    """
+
+    source: Source
+    tasks: tuple[EncodeTask, ...]
+    folder: Path
+    size: tuple[int, int]
+    store_dtype: StoreDtype
+    reading: Reading
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Who is told what, on the thread that encodes: samples done, and what a user has to know."""
+
+    on_samples: Callable[[int], None]
+    on_note: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run took: pictures encoded, seconds of wall time, and those the device was busy encoding."""
+
+    records: tuple[Record, ...]
+    pictures: int
+    seconds: float
+    busy_s: float
+    batch: int
+
+
+def encode_tasks(job: EncodeJob, encoder: BatchEncoder, heard: Heard) -> Spent:
+    """Encode every sample of every task, and write shards and records.
+
+    Raises:
+        DatasetError: a picture of another size; a shard that is damaged.
+        VaeError: memory runs out with a single picture.
+        OSError: from the system, among them ENOSPC where the disk is full.
+    """
+    start = time.perf_counter()
+    with (
+        writing(job.folder, job.source.fields, job.reading.ahead) as writer,
+        arriving(job.source, job.tasks, job.reading) as arrivals,
+        ThreadPoolExecutor(1, "compare") as comparing,
+    ):
+        run = _Run(job, encoder, heard, writer, comparing)
+        for arrived in arrivals:
+            run.take(arrived)
+        run.flush()
+        writer.finish()
+        seconds = time.perf_counter() - start
+        return Spent(tuple(writer.records), run.pictures, seconds, encoder.busy_s, encoder.size.now)
+
+
+class _Run:
+    def __init__(
+        self,
+        job: EncodeJob,
+        encoder: BatchEncoder,
+        heard: Heard,
+        writer: ShardWriter,
+        comparing: ThreadPoolExecutor,
+    ) -> None:
+        self.job = job
+        self.encoder = encoder
+        self.heard = heard
+        self.writer = writer
+        self.comparing = comparing
+        self.pictures = 0
+        self.batch: list[Picture] = []
+        self.in_flight: deque[tuple[list[Picture], Launched]] = deque()
+        self.waiting: deque[Arrived] = deque()
+        self.to_try = job.first
+
+    def take(self, arrived: Arrived) -> None:
+        """Queue the pictures that are new, and start a batch once it is full."""
+        self.waiting.append(arrived)
+        for picture in arrived.pictures:
+            if not picture.queued:
+                picture.queued = True
+                self.batch.append(picture)
+        if len(self.batch) >= self.encoder.size.now:
+            self._launch()
+        self._hand_over()
+
+    def flush(self) -> None:
+        """Encode what is left, and hand everything over."""
+        self._launch()
+        while self.in_flight:
+            self._fetch()
+        self._hand_over()
+
+    def _launch(self) -> None:
+        there: list[Picture] = []
+        images: list[Pixels] = []
+        for picture in self.batch:
+            pixels = self._pixels(picture)
+            if pixels is not None:
+                there.append(picture)
+                images.append(pixels)
+        self.batch = []
+        if images:
+            self.in_flight.append((there, self.encoder.launch(images)))
+        # One batch more than the card is at, so that it never waits for this thread.
+        ahead = self.encoder.vae.device.type == "cuda" and self.encoder.size.settled
+        while len(self.in_flight) > (1 if ahead else 0):
+            self._fetch()
+
+    def _pixels(self, picture: Picture) -> Pixels | None:
+        assert picture.pixels is not None  # it has not been encoded yet
+        try:
+            pixels = picture.pixels.result()
+        except ImageError as error:
+            picture.error, picture.pixels = error.what, None
+            return None
+        height, width = self.job.size
+        if pixels.shape[:2] != (height, width):
+            raise DatasetError(
+                f"{pixels.shape[1]} x {pixels.shape[0]} px, and the others are {width} x {height}",
+                where=picture.place,
+                remedy="give images of one size, or --size PX to cut squares of tars and photos",
+            )
+        return pixels
+
+    def _fetch(self) -> None:
+        pictures, launched = self.in_flight.popleft()
+        again = self.encoder.again
+        moments = self.encoder.fetch(launched)
+        pictures[0].notes.again += self.encoder.again - again
+        self.pictures += len(pictures)
+        for picture, image, one in zip(pictures, launched.images, moments, strict=True):
+            with np.errstate(over="ignore"):
+                stored = one.astype(self.job.store_dtype)
+            picture.pixels = None
+            if not np.isfinite(stored).all():
+                picture.error = NOT_FINITE
+                continue
+            self._check(picture, image, one)
+            picture.latent = npy_bytes(stored)
+        if self.to_try:
+            self.to_try = False
+            self._try_conventions(pictures[0], launched.images[:_CONVENTION_PICTURES])
+        self._hand_over()
+
+    def _check(self, picture: Picture, image: Pixels, moments: npt.NDArray[np.float32]) -> None:
+        notes = picture.notes
+        if len(notes.checks) < _CHECKS and notes.encoded >= _EVERY * len(notes.checks):
+            decoded = decoded_picture(self.encoder, moments)
+            notes.checks.append(self.comparing.submit(fidelity, image, decoded))
+        notes.encoded += 1
+
+    def _try_conventions(self, picture: Picture, images: Sequence[Pixels]) -> None:
+        found = try_conventions(self.encoder.vae, images)
+        picture.notes.conventions.update(found)
+        warning = convention_warning(found)
+        if warning:
+            self.heard.on_note(warning)
+
+    def _hand_over(self) -> None:
+        done = 0
+        while self.waiting and all(picture.is_done for picture in self.waiting[0].pictures):
+            arrived = self.waiting.popleft()
+            self.writer.put(arrived)
+            done += arrived.sample is not None
+        if done:
+            self.heard.on_samples(done)
+
+
+def npy_bytes(array: npt.NDArray[np.floating]) -> bytes:
+    """An array as the bytes of an .npy file, C-ordered."""
+    out = io.BytesIO()
+    np.save(out, np.ascontiguousarray(array), allow_pickle=False)
+    return out.getvalue()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from lutkit.errors import VaeError
+from lutkit.errors import DatasetError, VaeError
 from lutkit.io.latent_index import Json, VaeIdentity
 from lutkit.nn.hub import fetch
 
@@ -61,7 +61,7 @@ class VaeFiles:
                 shift_factor=0.0 if shift is None else float(cast("float", shift)),
                 latent_channels=int(cast("int", self.config.get("latent_channels", 4))),
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, DatasetError) as error:
             raise VaeError(f"a config that cannot be: {error}", where=self.name) from None
 
 

@@ -1,0 +1,262 @@
+"""VAEs from their files: diffusers' own posteriors are the oracle, and everything that can be wrong."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_vaes import one_thread, oracle, save_vae
+
+from lutkit.errors import ArrayError, VaeError
+from lutkit.nn.devices import require_device
+from lutkit.nn.vae import load_vae
+from lutkit.nn.vae_files import find_vae
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def images(count=3, height=16, width=24):
+    return torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(1)).byte()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """(folder, model) of a VAE with 4 channels."""
+    folder = tmp_path_factory.mktemp("vae") / "small"
+    return folder, save_vae(folder)
+
+
+@pytest.fixture
+def copied(saved, tmp_path):
+    """A folder of one's own to spoil."""
+    return shutil.copytree(saved[0], tmp_path / "vae")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"channels": 16, "use_quant_conv": False, "use_post_quant_conv": False, "shift_factor": 0.1159},
+        {"block_out_channels": (4, 8, 8), "mid_block_add_attention": False, "scaling_factor": 0.13025},
+    ],
+)
+def test_posteriors_and_decodings_are_diffusers_own(changes, tmp_path):
+    model = save_vae(tmp_path / "vae", **changes)
+    vae = load_vae(str(tmp_path / "vae"))
+    expected = oracle(model, images())
+    torch.testing.assert_close(vae.encode(images()), expected, rtol=0, atol=1e-5)
+    means = expected.chunk(2, 1)[0]
+    with torch.no_grad():
+        decoded = (model.decode(means).sample / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(vae.decode(means), decoded, rtol=0, atol=1e-5)
+    assert vae.factor == 2 ** (len(model.config.block_out_channels) - 1)
+    identity = vae.identity
+    assert identity.scaling_factor == model.config.scaling_factor
+    assert identity.shift_factor == (changes.get("shift_factor") or 0)
+    assert identity.latent_channels == changes.get("channels", 4)
+
+
+def test_floats_and_bytes_are_the_same_images(saved):
+    vae = load_vae(str(saved[0]))
+    as_floats = vae.encode(images().float() / 255)
+    torch.testing.assert_close(as_floats, vae.encode(images()), rtol=0, atol=1e-6)
+
+
+def test_the_range_0_to_1_is_fed_as_it_is(saved):
+    folder, model = saved
+    vae = load_vae(str(folder)).in_range("0,1")
+    with torch.no_grad():
+        expected = model.encode(images().float() / 255).latent_dist.mean
+    torch.testing.assert_close(vae.encode(images()).chunk(2, 1)[0], expected, rtol=0, atol=1e-5)
+    with torch.no_grad():
+        decoded = model.decode(expected).sample.clamp(0, 1)
+    torch.testing.assert_close(vae.decode(expected), decoded, rtol=0, atol=1e-5)
+
+
+def test_log_variances_are_clamped_as_diffusers_does_and_overflow_is_no_number(saved):
+    folder, _ = saved
+    vae = load_vae(str(folder))
+    lowest, highest, endless = (torch.full((1, 8, 2, 2), value) for value in (-1e6, 1e6, torch.inf))
+    for moments, logvar in ((lowest, -30.0), (highest, 20.0)):
+        object.__setattr__(vae, "encoder", lambda _, moments=moments: moments)
+        assert (vae.encode(images())[:, 4:] == logvar).all()
+    object.__setattr__(vae, "encoder", lambda _: endless)
+    assert vae.encode(images())[:, 4:].isnan().all()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_floats_are_near_and_come_back_as_float32(dtype, saved):
+    vae = load_vae(str(saved[0]))
+    exact, half = vae.encode(images()), vae.in_dtype(dtype).encode(images())
+    assert half.dtype == torch.float32
+    ratio = (half - exact).norm() / exact.norm()
+    assert 0 < ratio < 3e-2
+    assert torch.equal(vae.encode(images()), exact)  # the copy has not touched the original
+
+
+def test_a_lone_file_needs_its_config(saved, copied):
+    lone = copied / WEIGHTS
+    with pytest.raises(VaeError, match="--vae-config FILE"):
+        find_vae(str(lone))
+    vae = load_vae(str(lone), config=copied / "config.json")
+    torch.testing.assert_close(vae.encode(images()), oracle(saved[1], images()), rtol=0, atol=1e-5)
+    assert vae.identity.name == WEIGHTS
+
+
+def test_the_folder_of_a_whole_pipeline_will_do(saved, copied, tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    copied.rename(tmp_path / "pipeline/vae")
+    found = find_vae(str(tmp_path / "pipeline"))
+    assert (found.name, found.sha256) == ("pipeline", find_vae(str(saved[0])).sha256)
+
+
+def test_attention_by_its_old_names_is_known(saved, copied):
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    renamed = {}
+    for name, tensor in load_file(copied / WEIGHTS).items():
+        for new, before in old.items():
+            name = name.replace(f"attentions.0.{new}.", f"attentions.0.{before}.")
+        renamed[name] = tensor.contiguous()
+    assert any(".query." in name for name in renamed)
+    save_file(renamed, copied / WEIGHTS)
+    vae = load_vae(str(copied))
+    torch.testing.assert_close(vae.encode(images()), oracle(saved[1], images()), rtol=0, atol=1e-5)
+
+
+def test_half_floats_in_the_file_are_read_as_float32(saved, copied):
+    halves = {name: tensor.half() for name, tensor in load_file(copied / WEIGHTS).items()}
+    save_file(halves, copied / WEIGHTS)
+    vae = load_vae(str(copied))
+    assert vae.dtype == "float32"
+    torch.testing.assert_close(vae.encode(images()), oracle(saved[1], images()), rtol=0, atol=5e-2)
+
+
+def test_a_config_without_factors_means_what_diffusers_means(copied):
+    path = copied / "config.json"
+    config = json.loads(path.read_text())
+    config["_name_or_path"] = "/home/someone/vae"
+    del config["scaling_factor"], config["shift_factor"]
+    path.write_text(json.dumps(config))
+    identity = find_vae(str(copied)).identity()
+    assert (identity.scaling_factor, identity.shift_factor) == (0.18215, 0.0)
+    assert "someone" not in json.dumps(dict(identity.config))
+
+
+# What can be wrong.
+
+
+def assert_vae_error(name, *words, **options):
+    with pytest.raises(VaeError) as caught:
+        load_vae(str(name), **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+def test_a_hub_name_without_a_network(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    words = ("config.json", "some-one/no-such-vae", "revision v2", "hf download", "HF_HUB_OFFLINE")
+    assert_vae_error("some-one/no-such-vae", *words, revision="v2")
+
+
+def test_a_hub_that_does_not_answer_is_given_up(monkeypatch):
+    from lutkit.nn import hub
+
+    monkeypatch.setattr(hub, "_PATIENCE_S", 0.05)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda *_, **__: __import__("time").sleep(1))
+    assert_vae_error("some-one/no-such-vae", "no answer")
+
+
+def test_no_such_thing(tmp_path):
+    assert_vae_error(tmp_path / "nothing", "no such folder")
+    assert_vae_error(tmp_path / "nothing.safetensors", "no such file")
+
+
+def test_a_folder_without_a_config(copied):
+    (copied / "config.json").unlink()
+    assert_vae_error(copied, "no config.json", str(copied))
+
+
+def test_a_folder_without_weights(copied):
+    (copied / WEIGHTS).unlink()
+    assert_vae_error(copied, "no weights")
+    (copied / "diffusion_pytorch_model.bin").write_bytes(b"pickle")
+    assert_vae_error(copied, "diffusion_pytorch_model.bin", "run code")
+    assert_vae_error(copied / "diffusion_pytorch_model.bin", "pickled")
+
+
+def test_several_weights(copied):
+    (copied / WEIGHTS).rename(copied / "a.safetensors")
+    load_vae(str(copied))
+    shutil.copy(copied / "a.safetensors", copied / "b.safetensors")
+    assert_vae_error(copied, "a.safetensors, b.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", ["not JSON"]),
+        ("[]", ["not a VAE's config"]),
+        ('{"_class_name": "AutoencoderTiny"}', ["AutoencoderTiny", "only AutoencoderKL"]),
+        ('{"latent_channels": "four"}', ["cannot be"]),
+        ('{"scaling_factor": 0}', ["scaling_factor is 0"]),
+        ('{"latent_chanels": 4}', ["latent_chanels", "newer diffusers"]),
+        ('{"block_out_channels": [6], "norm_num_groups": 4}', ["cannot be built"]),
+    ],
+)
+def test_bad_configs(text, words, copied):
+    (copied / "config.json").write_text(text)
+    assert_vae_error(copied, *words)
+
+
+def test_weights_of_another_architecture(copied, tmp_path):
+    save_vae(tmp_path / "other", channels=16, use_quant_conv=False)
+    shutil.copy(tmp_path / "other" / WEIGHTS, copied / WEIGHTS)
+    words = ("another architecture", "2 missing (quant_conv.weight", "encoder.conv_out.weight (32, 8, 3, 3)")
+    assert_vae_error(copied, *words)
+
+
+def test_damaged_weights(copied):
+    data = (copied / WEIGHTS).read_bytes()
+    (copied / WEIGHTS).write_bytes(data[: len(data) // 2])
+    assert_vae_error(copied, "cannot be read as safetensors")
+
+
+def test_options_that_do_not_belong(copied):
+    assert_vae_error(copied, "--vae-config", config=copied / "config.json")
+    assert_vae_error(copied, "no revisions", revision="main")
+
+
+def test_devices_that_are_not_there(saved):
+    if torch.cuda.is_available():
+        pytest.skip("there is a card")
+    assert_vae_error(saved[0], "CUDA was asked for", "--device cpu", device="cuda")
+    with pytest.raises(VaeError, match="choose cpu, cuda"):
+        require_device("gpu")
+
+
+@pytest.mark.parametrize(("height", "width"), [(15, 16), (16, 17)])
+def test_sizes_that_the_factor_does_not_divide(height, width, saved):
+    vae = load_vae(str(saved[0]))
+    with pytest.raises(VaeError, match=rf"{width} x {height} px, and this VAE takes multiples of 2, 16 x 16"):
+        vae.encode(images(1, height, width))
+
+
+def test_what_is_no_image(saved):
+    vae = load_vae(str(saved[0]))
+    with pytest.raises(ArrayError, match=r"\(B, 3, H, W\)"):
+        vae.encode(torch.zeros(1, 16, 16, 3, dtype=torch.uint8))
+    with pytest.raises(ArrayError, match="int64"):
+        vae.encode(torch.zeros(1, 3, 16, 16, dtype=torch.int64))
+    with pytest.raises(ArrayError, match=r"\(B, 4, h, w\)"):
+        vae.decode(torch.zeros(1, 8, 4, 4))

@@ -1,0 +1,565 @@
+"""From images to latent shards: diffusers' own posteriors are the oracle, and nothing is lost in silence."""
+
+import io
+import json
+import shutil
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_datasets import build, contents, make_photos, manifest_of, samples_of, textured
+from small_vaes import StandInVae, one_thread, oracle, save_vae
+
+import lutkit
+from lutkit.errors import DatasetError, SourceError, VaeError
+from lutkit.io.images import decode_image, encode_image
+from lutkit.io.latent_index import read_latent_index
+from lutkit.io.tars import Sample, read_samples, write_shard
+from lutkit.nn.batches import BatchEncoder, BatchSize
+from lutkit.nn.ranks import Ranks
+from lutkit.nn.vae_files import find_vae
+from lutkit.pipeline import encode_latents as module
+from lutkit.pipeline import encode_prepare
+from lutkit.pipeline.decoding import center_square
+from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
+from lutkit.pipeline.encode_open import open_source
+from lutkit.pipeline.encode_prepare import EncodeSettings
+from lutkit.pipeline.encode_run import Heard
+from lutkit.pipeline.records import read_record
+
+FLOAT32 = EncodeSettings(dtype="float32")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    """(folder, model)."""
+    folder = tmp_path_factory.mktemp("vae") / "small"
+    return folder, save_vae(folder)
+
+
+@pytest.fixture(scope="module")
+def jpeg_300(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs") / "300"
+    build(manifest_of(photos, n=300), folder)
+    return folder
+
+
+class Log:
+    def __init__(self):
+        self.there, self.total, self.samples, self.notes, self.encodings = 0, 0, 0, [], []
+
+    def on_start(self, there, total):
+        self.there, self.total = there, total
+
+    def on_samples(self, count):
+        self.samples += count
+
+
+def encode(source, vae, out, settings=FLOAT32, fields=(), size_px=None):
+    """Encode here in this process; gives the result and what was said meanwhile."""
+    log = Log()
+    listening = module.Listening(log.on_start, log.encodings.append, Heard(log.on_samples, log.notes.append))
+    files = find_vae(str(vae[0]))
+    opened = open_source(str(source), fields, size_px)
+    return module.encode_latents(opened, files, settings, (out, Ranks()), listening), log
+
+
+def latents_of(folder):
+    """{key: ({field: array}, JSON)} of every shard."""
+    found = {}
+    for path in sorted((folder / "shards").glob("*.tar")):
+        for sample in read_samples(path):
+            members = dict(sample.members)
+            data = members.pop("json", b"")
+            arrays = {name.removesuffix(".npy"): np.load(io.BytesIO(npy)) for name, npy in members.items()}
+            assert sample.key not in found
+            found[sample.key] = (arrays, data)
+    return found
+
+
+def assert_posterior(array, model, pixels):
+    images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+    np.testing.assert_allclose(array, oracle(model, images)[0].numpy(), rtol=0, atol=1e-5)
+
+
+def tar_of(path, samples):
+    """A plain tar of (key, {suffix: bytes})."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_shard(path, [Sample(key, tuple(members.items())) for key, members in samples])
+    return path
+
+
+def png(seed, width=16, height=16):
+    return encode_image(textured(seed, width, height), "png")
+
+
+# What comes out.
+
+
+def test_pairs_become_the_posteriors_that_diffusers_gives(jpeg_300, vae, tmp_path):
+    result, log = encode(jpeg_300, vae, tmp_path / "out")
+    images, latents = samples_of(jpeg_300), latents_of(tmp_path / "out")
+    assert [key for key, _, _ in images] == list(latents)
+    for i, (key, members, data) in enumerate(images):
+        arrays, carried = latents[key]
+        assert json.loads(carried) == data
+        assert list(arrays) == ["input", "target"]
+        if i % 20 == 0:
+            for field, array in arrays.items():
+                assert (array.shape, array.dtype) == ((8, 16, 16), np.float32)
+                assert_posterior(array, vae[1], decode_image(members[f"{field}.jpg"]))
+    shards = sorted(path.name for path in (jpeg_300 / "shards").iterdir())
+    assert sorted(path.name for path in (tmp_path / "out/shards").iterdir()) == shards
+    assert (log.there, log.total, log.samples, result.missing) == (0, 300, 300, 0)
+    index = read_latent_index(tmp_path / "out")
+    assert index == result.index
+    assert index.complete
+    assert (index.encoding.dtype, index.encoding.latent_shape) == ("float32", (8, 16, 16))
+    assert index.vae.scaling_factor == vae[1].config.scaling_factor
+    assert sum(file.samples for file in index.shards.values()) == 300
+
+
+def test_a_target_that_comes_again_is_encoded_once(jpeg_300, vae, tmp_path):
+    result, _ = encode(jpeg_300, vae, tmp_path / "out")
+    targets = {members["target.jpg"] for _, members, _ in samples_of(jpeg_300)}
+    inputs = {members["input.jpg"] for _, members, _ in samples_of(jpeg_300)}
+    assert len(targets) <= 30
+    assert result.spent.pictures == len(targets) + len(inputs)
+    totals = [(record.summary["encoded"], record.summary["shared"]) for record in result.records]
+    assert sum(map(sum, totals)) == 600
+
+
+def test_what_is_kept_of_earlier_pictures_is_bounded(jpeg_300, vae, tmp_path, monkeypatch):
+    whole, _ = encode(jpeg_300, vae, tmp_path / "whole")
+    monkeypatch.setattr(module, "_KEPT_BYTES", 5 * 8 * 16 * 16 * 4)
+    bounded, _ = encode(jpeg_300, vae, tmp_path / "bounded")
+    assert bounded.spent.pictures > whole.spent.pictures
+    assert_close(tmp_path / "bounded", tmp_path / "whole")
+
+
+def assert_close(folder, other):
+    """Batches of other sizes round otherwise, by very little."""
+    ours, theirs = latents_of(folder), latents_of(other)
+    assert list(ours) == list(theirs)
+    for key, (arrays, data) in ours.items():
+        assert data == theirs[key][1]
+        for field, array in arrays.items():
+            np.testing.assert_allclose(array, theirs[key][0][field], rtol=0, atol=2e-5)
+
+
+def test_inputs_that_are_not_stored_are_replayed(photos, vae, tmp_path):
+    build(manifest_of(photos, n=20, codec="png", store="recipe"), tmp_path / "pairs")
+    encode(tmp_path / "pairs", vae, tmp_path / "out")
+    latents = latents_of(tmp_path / "out")
+    assert len(latents) == 20
+    for damaged, target, data in lutkit.pairs(tmp_path / "pairs"):
+        arrays, _ = latents[data["key"]]
+        assert_posterior(arrays["input"], vae[1], damaged)
+        assert_posterior(arrays["target"], vae[1], target)
+
+
+def test_plain_tars(vae, tmp_path):
+    samples = [(f"a/{i}", {"jpg": png(i), "x.png": png(i + 50), "json": b'{"i": 1}'}) for i in range(5)]
+    tar_of(tmp_path / "in/00000.tar", samples[:3])
+    tar_of(tmp_path / "in/00001.tar", samples[3:])
+    encode(tmp_path / "in", vae, tmp_path / "out", fields=("jpg", "x"))
+    latents = latents_of(tmp_path / "out")
+    assert list(latents) == [key for key, _ in samples]
+    for i, (arrays, data) in enumerate(latents.values()):
+        assert data == b'{"i": 1}'
+        assert_posterior(arrays["image"], vae[1], textured(i, 16, 16))
+        assert_posterior(arrays["x"], vae[1], textured(i + 50, 16, 16))
+    assert sorted(p.name for p in (tmp_path / "out/shards").iterdir()) == ["00000.tar", "00001.tar"]
+
+
+@pytest.mark.parametrize("named", ["in/a-{0..1}.tar", "in/*.tar", "in", "in/a-0.tar"])
+def test_tars_by_any_name(named, vae, tmp_path):
+    for i in range(2):
+        tar_of(tmp_path / f"in/a-{i}.tar", [(f"{i}", {"png": png(i)})])
+    encode(tmp_path / named, vae, tmp_path / "out")
+    assert list(latents_of(tmp_path / "out")) == (["0"] if "a-0" in named else ["0", "1"])
+
+
+def test_photos_are_cut_to_squares(photos, vae, tmp_path):
+    encode(photos, vae, tmp_path / "out", size_px=24)
+    latents = latents_of(tmp_path / "out")
+    assert list(latents)[:2] == ["photos-000000000", "photos-000000001"]
+    assert len(latents) == 30
+    for arrays, data in list(latents.values())[::7]:
+        path = photos / json.loads(data)["source"]["path"]
+        assert_posterior(arrays["image"], vae[1], center_square(path.read_bytes(), 24))
+
+
+def test_half_floats_are_stored_where_asked(jpeg_300, vae, tmp_path):
+    encode(jpeg_300, vae, tmp_path / "whole")
+    encode(jpeg_300, vae, tmp_path / "half", replace(FLOAT32, store_dtype="float16"))
+    halves, whole = latents_of(tmp_path / "half"), latents_of(tmp_path / "whole")
+    for key, (arrays, _) in halves.items():
+        assert arrays["input"].dtype == np.float16
+        np.testing.assert_allclose(arrays["input"], whole[key][0]["input"], rtol=2e-3, atol=1e-3)
+
+
+def test_the_dtype_is_chosen_recorded_and_kept(jpeg_300, vae, tmp_path, monkeypatch):
+    monkeypatch.setattr(encode_prepare, "fast_dtypes", lambda _: ("bfloat16",))
+    true = encode_prepare.choose_dtype
+
+    def choose(vae, images, candidates):
+        _, trials = true(vae, images, candidates)
+        return vae.in_dtype("bfloat16"), trials
+
+    monkeypatch.setattr(encode_prepare, "choose_dtype", choose)
+    auto = EncodeSettings()
+    result, log = encode(jpeg_300, vae, tmp_path / "out", auto)
+    assert result.index.encoding.dtype == log.encodings[0].dtype == "bfloat16"
+    rows = {row["dtype"]: row for row in result.index.encoding.trials}
+    assert 0 < rows["bfloat16"]["l2_mean"] < 3e-2
+    assert rows["bfloat16"]["nats"] > 0
+    monkeypatch.setattr(encode_prepare, "choose_dtype", None)
+    (tmp_path / "out/records/val-000000.json").unlink()
+    result, log = encode(jpeg_300, vae, tmp_path / "out", auto)
+    assert result.index.encoding.dtype == log.encodings[0].dtype == "bfloat16"
+    with pytest.raises(DatasetError, match="--dtype was bfloat16, is float32"):
+        encode(jpeg_300, vae, tmp_path / "out")
+
+
+# What goes wrong with single pictures.
+
+
+def test_a_picture_that_cannot_be_decoded_is_absent_and_named(vae, tmp_path):
+    samples = [(f"k{i}", {"png": png(i)}) for i in range(4)]
+    samples[1][1]["png"] = png(1)[:90]
+    samples[2] = ("k2", {"txt": b"no picture"})
+    tar_of(tmp_path / "in/a.tar", samples)
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert list(latents_of(tmp_path / "out")) == ["k0", "k3"]
+    record = read_record(tmp_path / "out", "a")
+    assert (record.planned, record.file.samples) == (4, 2)
+    assert record.summary["absent"] == ["k1", "k2"]
+    lines = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
+    assert lines == [
+        {"path": "a.tar/k1.png", "reason": "truncated"},
+        {"path": "a.tar/k2", "reason": "no member png"},
+    ]
+    assert (result.missing, log.samples) == (2, 4)
+
+
+def stood_in(monkeypatch, vae):
+    """Let this one be loaded, whatever the files say."""
+    monkeypatch.setattr(encode_prepare, "load_vae", lambda *_, **__: vae)
+
+
+def test_a_latent_that_is_not_finite_is_absent_and_named(tmp_path, vae, monkeypatch):
+    samples = [(f"k{i}", {"png": png(i)}) for i in range(3)]
+    white = np.full((16, 16, 3), 255, np.uint8)
+    samples[1][1]["png"] = encode_image(white, "png")
+    tar_of(tmp_path / "in/a.tar", samples)
+    stood_in(monkeypatch, StandInVae(overflows=0.99, stays=True))
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert list(latents_of(tmp_path / "out")) == ["k0", "k2"]
+    assert [(r.path, r.reason) for r in result.rejects] == [
+        ("a.tar/k1.png", "not finite, in float32 neither")
+    ]
+    assert result.records[0].summary["again_in_float32"] == 1
+
+
+def test_an_overflow_is_mended_by_float32(tmp_path, vae, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(3)])
+    for name, settings in (("exact", FLOAT32), ("half", EncodeSettings(dtype="float16"))):
+        stood_in(monkeypatch, StandInVae(overflows=-2.0))
+        result, _ = encode(tmp_path / "in", vae, tmp_path / name, settings)
+    assert result.records[0].summary["again_in_float32"] == 3
+    assert result.missing == 0
+    assert contents(tmp_path / "half", "shards") == contents(tmp_path / "exact", "shards")
+
+
+def test_out_of_memory_with_one_picture_stops_the_run(tmp_path, vae, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(3)])
+    stood_in(monkeypatch, StandInVae(most=0))
+    with pytest.raises(VaeError, match="memory runs out with a single image"):
+        encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=4))
+    assert contents(tmp_path / "out", "shards", "records") == {}
+
+
+# Checks of what was encoded.
+
+
+def test_decodings_are_compared(vae, tmp_path, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"k{i:03d}", {"png": png(i)}) for i in range(70)])
+    stood_in(monkeypatch, StandInVae(clip=(-0.9, 0.2)))
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
+    summary = result.records[0].summary
+    first, last = (textured(i, 16, 16) for i in (0, 64))
+    expected = [fidelity(p, np.clip(p / 255, 0.05, 0.6).astype(np.float32)) for p in (first, last)]
+    assert summary["decoded"] == 2
+    assert summary["psnr"] == pytest.approx(np.mean([one.psnr for one in expected]), abs=2e-3)
+    assert summary["delta_e_2000"] == pytest.approx(np.mean([one.delta_e_2000 for one in expected]), abs=2e-3)
+
+
+def test_fidelity_is_that_of_scikit_image():
+    from skimage.color import deltaE_ciede2000, rgb2lab
+    from skimage.metrics import peak_signal_noise_ratio
+
+    picture, other = textured(1, 20, 10), textured(2, 20, 10)
+    found = fidelity(picture, (other / 255).astype(np.float32))
+    assert found.psnr == pytest.approx(peak_signal_noise_ratio(picture, other, data_range=255), abs=1e-4)
+    expected = deltaE_ciede2000(rgb2lab(picture), rgb2lab(other)).mean()
+    assert found.delta_e_2000 == pytest.approx(expected, abs=1e-2)
+
+
+def test_another_range_that_decodes_better_is_said_loudly(vae, tmp_path, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(3)])
+    stood_in(monkeypatch, StandInVae(clip=(0, 1)))
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert len(log.notes) == 1
+    assert "WARNING: these images decode better as RGB 0,1" in log.notes[0]
+    assert "--input-range=0,1" in log.notes[0]
+    found = result.records[0].summary["conventions"]
+    assert found["RGB 0,1"] > found["RGB -1,1"] + 10
+    fed = replace(FLOAT32, input_range="0,1")
+    assert encode(tmp_path / "in", vae, tmp_path / "other", fed)[1].notes == []
+
+
+def test_swapped_channels_that_decode_better_are_said():
+    reddish = textured(1, 16, 16)
+    reddish[..., 2] = 127
+    vae = StandInVae(red_only=True)
+    assert convention_warning(try_conventions(vae, [reddish])) == ""
+    swapped = try_conventions(vae, [reddish[..., ::-1]])
+    assert next(iter(swapped)) == "RGB -1,1"
+    assert max(swapped, key=swapped.get) == "BGR -1,1"
+    assert "red and blue swapped" in convention_warning(swapped)
+
+
+def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):
+    _, log = encode(jpeg_300, vae, tmp_path / "out")
+    assert "weights and config those of a trained VAE" in log.notes[0]
+
+
+# Going on.
+
+
+def test_the_same_command_again_finds_all_done(jpeg_300, vae, tmp_path, monkeypatch):
+    encode(jpeg_300, vae, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    monkeypatch.setattr(encode_prepare, "load_vae", None)
+    result, log = encode(jpeg_300, vae, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    assert (result.spent, log.there, log.samples) == (None, 300, 0)
+
+
+def test_what_is_missing_or_damaged_is_made_again(jpeg_300, vae, tmp_path):
+    encode(jpeg_300, vae, tmp_path / "out")
+    whole = contents(tmp_path / "out", "shards")
+    shards = sorted((tmp_path / "out/shards").iterdir())
+    shards[0].unlink()
+    shards[1].write_bytes(shards[1].read_bytes()[:-1] + b"x")
+    result, log = encode(jpeg_300, vae, tmp_path / "out")
+    assert len(result.spent.records) == 2
+    assert log.there == 300 - log.samples
+    assert contents(tmp_path / "out", "shards").keys() == whole.keys()
+    assert read_latent_index(tmp_path / "out").complete
+
+
+def test_a_dataset_that_grew_gets_its_new_shards(photos, vae, tmp_path):
+    build(manifest_of(photos, n=20, splits=(("train", 1.0),)), tmp_path / "pairs")
+    encode(tmp_path / "pairs", vae, tmp_path / "out")
+    build(manifest_of(photos, n=270, splits=(("train", 1.0),)), tmp_path / "pairs")
+    result, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
+    assert (log.there, log.total, len(result.spent.records)) == (0, 270, 2)
+    assert len(latents_of(tmp_path / "out")) == 270
+    build(manifest_of(photos, n=600, splits=(("train", 1.0),)), tmp_path / "pairs")
+    _, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
+    assert (log.there, log.total) == (256, 600)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields", "words"),
+    [
+        (replace(FLOAT32, input_range="0,1"), (), "--input-range was -1,1, is 0,1"),
+        (replace(FLOAT32, store_dtype="float16"), (), "--store-dtype was float32, is float16"),
+        (replace(FLOAT32, dtype="bfloat16"), (), "--dtype was float32, is bfloat16"),
+        (FLOAT32, ("target",), "--fields was input, target, is target"),
+    ],
+)
+def test_a_folder_that_was_begun_otherwise_is_refused(settings, fields, words, jpeg_300, vae, tmp_path):
+    encode(jpeg_300, vae, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(DatasetError) as caught:
+        encode(jpeg_300, vae, tmp_path / "out", settings, fields)
+    assert words in str(caught.value)
+    assert contents(tmp_path / "out") == before
+
+
+def test_another_vae_is_refused(jpeg_300, vae, tmp_path):
+    encode(jpeg_300, vae, tmp_path / "out")
+    other = (tmp_path / "other", save_vae(tmp_path / "other", seed=1))
+    with pytest.raises(
+        DatasetError, match=r"VAE's weights: small \([0-9a-f]{12}\) then, other \([0-9a-f]{12}\)"
+    ):
+        encode(jpeg_300, other, tmp_path / "out")
+    shutil.copytree(vae[0], tmp_path / "scaled")
+    config = json.loads((tmp_path / "scaled/config.json").read_text())
+    (tmp_path / "scaled/config.json").write_text(json.dumps({**config, "scaling_factor": 0.5}))
+    with pytest.raises(DatasetError, match="the VAE's config: scaling_factor"):
+        encode(jpeg_300, (tmp_path / "scaled", None), tmp_path / "out")
+
+
+def test_another_source_is_refused(jpeg_300, png_300, photos, vae, tmp_path):
+    encode(photos, vae, tmp_path / "out", size_px=24)
+    with pytest.raises(DatasetError, match="the source's size_px was 24, is 32"):
+        encode(photos, vae, tmp_path / "out", size_px=32)
+    with pytest.raises(DatasetError, match="the source's kind was photos, is pairs"):
+        encode(jpeg_300, vae, tmp_path / "out")
+    fewer = make_photos(tmp_path / "fewer", 29)
+    with pytest.raises(DatasetError, match="other sources than before: 0 added, 1 removed"):
+        encode(fewer, vae, tmp_path / "out", size_px=24)
+
+
+def test_a_folder_of_something_else_is_refused(jpeg_300, photos, vae, tmp_path):
+    copied = shutil.copytree(jpeg_300, tmp_path / "copied")
+    before = contents(copied)
+    with pytest.raises(DatasetError, match="holds a dataset of images"):
+        encode(jpeg_300, vae, copied)
+    assert contents(copied) == before
+    with pytest.raises(DatasetError, match="holds something else"):
+        encode(jpeg_300, vae, photos)
+
+
+def test_shards_the_source_has_not_are_refused(vae, tmp_path):
+    for i in range(2):
+        tar_of(tmp_path / f"in/a-{i}.tar", [(f"{i}", {"png": png(i)})])
+    encode(tmp_path / "in", vae, tmp_path / "out")
+    (tmp_path / "in/a-1.tar").unlink()
+    with pytest.raises(DatasetError, match="1 shards that the source has not, a-1"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+
+
+# Bad sources.
+
+
+def test_sizes_that_the_vae_does_not_take(vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("k", {"png": png(1, 17, 16)})])
+    with pytest.raises(VaeError, match="17 x 16 px, and this VAE takes multiples of 2, 16 x 16 say"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+
+
+def test_pictures_of_mixed_sizes(vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("k0", {"png": png(1)}), ("k1", {"png": png(2, 18, 16)})])
+    with pytest.raises(
+        DatasetError, match=r"a\.tar/k1\.png: 18 x 16 px, and the others are 16 x 16.*--size PX"
+    ):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    encode(tmp_path / "in", vae, tmp_path / "squares", size_px=14)
+    assert {a["image"].shape for a, _ in latents_of(tmp_path / "squares").values()} == {(8, 7, 7)}
+
+
+def test_a_source_shard_that_changed(jpeg_300, vae, tmp_path):
+    copied = shutil.copytree(jpeg_300, tmp_path / "copied")
+    shard = copied / "shards/train-000000.tar"
+    data = bytearray(shard.read_bytes())
+    data[5000] ^= 1
+    shard.write_bytes(bytes(data))
+    with pytest.raises(DatasetError, match=r"train-000000\.tar: its bytes are not those that were written"):
+        encode(copied, vae, tmp_path / "out")
+    assert contents(tmp_path / "out", "shards", "records") == {}
+
+
+def test_a_tar_that_was_cut_off(vae, tmp_path):
+    path = tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(30)])
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(DatasetError, match="at or after k"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    assert contents(tmp_path / "out", "shards", "records") == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ((), "its first sample has jpg, x.png.*name --fields of jpg, x.png, txt"),
+        (("webp",), "no member webp in its first sample, k.*there are jpg, x.png, txt"),
+        (("x", "x.png"), "would be called the same"),
+    ],
+)
+def test_tars_without_the_fields(fields, words, vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("k", {"jpg": png(1), "x.png": png(2), "txt": b"a cat"})])
+    with pytest.raises(DatasetError, match=words):
+        encode(tmp_path / "in", vae, tmp_path / "out", fields=fields)
+
+
+def test_sources_that_make_no_sense(jpeg_300, photos, vae, tmp_path):
+    cases = [
+        (jpeg_300, ("look",), None, "no field 'look'.*input and target"),
+        (jpeg_300, (), 24, "leave out --size"),
+        (photos, (), None, "add --size PX"),
+        (photos, ("jpg",), 24, "leave out --fields"),
+        (tmp_path / "nothing", (), None, "no such file or folder"),
+    ]
+    for source, fields, size_px, words in cases:
+        with pytest.raises((DatasetError, SourceError), match=words):
+            encode(source, vae, tmp_path / "out", fields=fields, size_px=size_px)
+    encode(jpeg_300, vae, tmp_path / "latents")
+    with pytest.raises(DatasetError, match="holds latents already"):
+        encode(tmp_path / "latents", vae, tmp_path / "out")
+    for where in ("x", "y"):
+        tar_of(tmp_path / where / "a.tar", [("k", {"png": png(1)})])
+    with pytest.raises(DatasetError, match=r"both .*x/a\.tar and this would become the shard a"):
+        open_source(str(tmp_path / "{x,y}" / "a.tar").replace("{x,y}", "?"))
+
+
+def test_not_one_picture(vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("k", {"png": b"text"})])
+    with pytest.raises(DatasetError, match="not one picture can be decoded"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    with tarfile.open(tmp_path / "empty.tar", "w"):
+        pass
+    with pytest.raises(DatasetError, match="no samples"):
+        encode(tmp_path / "empty.tar", vae, tmp_path / "out")
+
+
+def test_two_ranks_do_what_one_does(jpeg_300, vae, tmp_path, monkeypatch):
+    encode(jpeg_300, vae, tmp_path / "one")
+    said = {}
+
+    class Half(Ranks):
+        def agree(self, value):
+            return said.setdefault("first", value) if self.rank == 0 else said["first"]
+
+    log = Log()
+    listening = module.Listening(log.on_start, log.encodings.append, Heard(log.on_samples, log.notes.append))
+    source, files = open_source(str(jpeg_300)), find_vae(str(vae[0]))
+    built = []
+    for rank in (0, 1, 0):
+        out = (tmp_path / "two", Half(rank, 2, rank))
+        result = module.encode_latents(source, files, FLOAT32, out, listening)
+        built.append(sorted(path.stem for path in (tmp_path / "two/shards").iterdir()))
+        if rank == 1:
+            assert not read_latent_index(tmp_path / "two").complete
+            said.clear()
+    names = [task.shard for task in source.tasks]
+    assert built == [sorted(names[::2]), sorted(names), sorted(names)]
+    assert result.index.complete
+    assert_close(tmp_path / "two", tmp_path / "one")
+
+
+def test_a_batch_that_runs_out_of_memory_loses_nothing(jpeg_300, vae, tmp_path, monkeypatch):
+    encode(jpeg_300, vae, tmp_path / "whole")
+    true = BatchEncoder._begin
+
+    def begin(self, batch):
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return true(self, batch)
+
+    monkeypatch.setattr(BatchEncoder, "_begin", begin)
+    result, _ = encode(jpeg_300, vae, tmp_path / "halved", replace(FLOAT32, batch=16))
+    assert result.spent.batch == 2
+    assert_close(tmp_path / "halved", tmp_path / "whole")
+    assert BatchSize(16).now == 1

@@ -21,6 +21,7 @@ from bench_fit import fit_rows
 from bench_images import image_rows
 from bench_inverse import inverse_rows
 from bench_kernels import kernel_rows
+from bench_latents import latent_rows
 from bench_nn import nn_rows
 from bench_synth import synth_rows
 from rich.console import Console
@@ -45,6 +46,7 @@ def main() -> None:
         "LUTs on tensors": nn_rows(),
         "Rebalanced cross entropy": ab_rows(),
         "Learning a LUT from a pair": fit_rows(options.photos, options.luts),
+        "Latents": latent_rows(options.photos),
         "lutkit apply": apply_rows(options.photos),
         "synth": synth_rows(options.photos, tuple(options.memory_n)),
     }

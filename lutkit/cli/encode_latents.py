@@ -12,9 +12,9 @@ HELP = """Encode images to the posteriors of a VAE: mean and log-variance.
 
 SOURCE is a dataset that `lutkit synth` wrote; WebDataset tars (one, a folder, a
 pattern in quotes), of which --fields names the pictures; or photos, from whose
-centres squares of --size are cut. Each sample becomes `{key}.{field}.npy`, (2C,
-h, w): means over channels 0 to C-1, log-variances over the rest, unscaled;
-the VAE's scaling and shift stand in dataset.json. Its JSON is carried over.
+centres squares of --size are cut. Each picture becomes KEY.FIELD.npy, of shape
+(2C, h, w): means over channels 0 to C-1, log-variances over the rest, unscaled;
+the VAE's scaling and shift stand in dataset.json. JSON is carried over.
 
 VAE is a folder that diffusers saved, a name on the Hugging Face hub, or a lone
 .safetensors with --vae-config. Any AutoencoderKL will do; weights that are
@@ -33,8 +33,8 @@ Examples:
       with a VAE of your own
   lutkit encode-latents "in/*.tar" --fields jpg --size 256 --out data/latents
       plain WebDataset tars
-  lutkit encode-latents PHOTOS --size 512 --vae big.safetensors --vae-config config.json
-      a folder of photos, weights in one file
+  lutkit encode-latents PHOTOS --size 512 --vae v.safetensors --vae-config v.json
+      a folder of photos, a VAE whose weights are one file
   lutkit encode-latents --devices 0,1,2,3
       on four cards; or start it with torchrun
 """

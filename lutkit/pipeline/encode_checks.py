@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import codes_to_lab
 from lutkit.io.latent_index import InputRange
-from lutkit.nn.batches import BatchEncoder, stacked
+from lutkit.nn.batches import stacked
 from lutkit.nn.vae import Vae
 from lutkit.pipeline.decoding import Pixels
 
@@ -36,16 +36,12 @@ def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity:
 
     Args:
         picture: (H, W, 3) uint8 sRGB.
-        decoded: (H, W, 3) sRGB, 0..1; rounded to codes for delta E.
+        decoded: (3, H, W) sRGB, 0..1; rounded to codes for delta E.
     """
+    decoded = decoded.transpose(1, 2, 0)
     codes = np.rint(decoded * 255).astype(np.uint8)
     difference = delta_e_2000(codes_to_lab(picture.reshape(-1, 3)), codes_to_lab(codes.reshape(-1, 3)))
     return Fidelity(_psnr(picture, decoded), float(difference.mean()))
-
-
-def decoded_picture(encoder: BatchEncoder, moments: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The decoding of a posterior's mean: (2C, h, w) -> (H, W, 3) sRGB, 0..1."""
-    return encoder.decode(moments[: len(moments) // 2]).transpose(1, 2, 0)
 
 
 def try_conventions(vae: Vae, pictures: Sequence[Pixels]) -> dict[str, float]:

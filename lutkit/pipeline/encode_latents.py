@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lutkit.io.latent_index import Encoding, LatentIndex, write_latent_index
-from lutkit.nn.batches import BatchEncoder, batch_size_for
+from lutkit.nn.batch_size import batch_size_for
+from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.cpu_memory import keep_freed_memory
 from lutkit.nn.devices import require_device
 from lutkit.nn.ranks import Ranks

@@ -40,6 +40,7 @@ class ShardNotes:
 
     task: EncodeTask
     encoded: int = 0
+    to_decode: int = 0
     shared: int = 0
     again: int = 0
     checks: list["Future[Fidelity]"] = field(default_factory=lambda: list["Future[Fidelity]"]())

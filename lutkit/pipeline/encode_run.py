@@ -19,8 +19,8 @@ from lutkit.errors import DatasetError, ImageError
 from lutkit.io.latent_index import StoreDtype
 from lutkit.nn.batches import BatchEncoder, Launched
 from lutkit.pipeline.decoding import Pixels
-from lutkit.pipeline.encode_checks import convention_warning, decoded_picture, fidelity, try_conventions
-from lutkit.pipeline.encode_reading import Arrived, Picture, Reading, arriving
+from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
+from lutkit.pipeline.encode_reading import Arrived, Picture, Reading, ShardNotes, arriving
 from lutkit.pipeline.encode_source import EncodeTask, Source
 from lutkit.pipeline.encode_writing import ShardWriter, writing
 from lutkit.pipeline.records import Record
@@ -145,7 +145,8 @@ class _Run:
                 images.append(pixels)
         self.batch = []
         if images:
-            self.in_flight.append((there, self.encoder.launch(images)))
+            decoded = [i for i, picture in enumerate(there) if _is_to_be_decoded(picture.notes)]
+            self.in_flight.append((there, self.encoder.launch(images, decoded)))
         # One batch more than the card is at, so that it never waits for this thread.
         ahead = self.encoder.vae.device.type == "cuda" and self.encoder.size.settled
         while len(self.in_flight) > (1 if ahead else 0):
@@ -170,29 +171,24 @@ class _Run:
     def _fetch(self) -> None:
         pictures, launched = self.in_flight.popleft()
         again = self.encoder.again
-        moments = self.encoder.fetch(launched)
+        encoded = self.encoder.fetch(launched)
         pictures[0].notes.again += self.encoder.again - again
         self.pictures += len(pictures)
-        for picture, image, one in zip(pictures, launched.images, moments, strict=True):
+        for i, (picture, moments) in enumerate(zip(pictures, encoded.moments, strict=True)):
             with np.errstate(over="ignore"):
-                stored = one.astype(self.job.store_dtype)
+                stored = moments.astype(self.job.store_dtype)
             picture.pixels = None
             if not np.isfinite(stored).all():
                 picture.error = NOT_FINITE
                 continue
-            self._check(picture, image, one)
+            if i in encoded.decodings:
+                decoding = encoded.decodings[i]
+                picture.notes.checks.append(self.comparing.submit(fidelity, launched.images[i], decoding))
             picture.latent = npy_bytes(stored)
         if self.to_try:
             self.to_try = False
             self._try_conventions(pictures[0], launched.images[:_CONVENTION_PICTURES])
         self._hand_over()
-
-    def _check(self, picture: Picture, image: Pixels, moments: npt.NDArray[np.float32]) -> None:
-        notes = picture.notes
-        if len(notes.checks) < _CHECKS and notes.encoded >= _EVERY * len(notes.checks):
-            decoded = decoded_picture(self.encoder, moments)
-            notes.checks.append(self.comparing.submit(fidelity, image, decoded))
-        notes.encoded += 1
 
     def _try_conventions(self, picture: Picture, images: Sequence[Pixels]) -> None:
         found = try_conventions(self.encoder.vae, images)
@@ -209,6 +205,14 @@ class _Run:
             done += arrived.sample is not None
         if done:
             self.heard.on_samples(done)
+
+
+def _is_to_be_decoded(notes: ShardNotes) -> bool:
+    """Whether this picture of a shard, the next to be encoded, is decoded, too."""
+    decoded = notes.to_decode < _CHECKS and notes.encoded >= _EVERY * notes.to_decode
+    notes.to_decode += decoded
+    notes.encoded += 1
+    return decoded
 
 
 def npy_bytes(array: npt.NDArray[np.floating]) -> bytes:

@@ -17,7 +17,7 @@ from lutkit.pipeline.synth import plan_synth
 
 TRAINING = ("torch", "webdataset", "datasets", "diffusers")
 HEAVY = (*TRAINING, "numba", "colour", "PIL", "numpy", "scipy", "skimage")
-COMMANDS = ("synth", "verify", "apply", "ab-hist", "ab-weights", "stats", "compare")
+COMMANDS = ("synth", "verify", "apply", "ab-hist", "ab-weights", "stats", "compare", "encode-latents")
 LUT_COMMANDS = tuple(
     f"lut {name}"
     for name in ("info", "check", "convert", "compose", "invert", "resize", "random", "identity", "fit")

@@ -7,7 +7,8 @@ from small_vaes import StandInVae, one_thread
 
 from lutkit.errors import VaeError
 from lutkit.nn import precision
-from lutkit.nn.batches import BatchEncoder, BatchSize, batch_size_for, stacked
+from lutkit.nn.batch_size import BatchSize, batch_size_for
+from lutkit.nn.batches import BatchEncoder, stacked
 from lutkit.nn.precision import choose_dtype, fast_dtypes
 
 
@@ -61,7 +62,7 @@ def test_the_size_that_is_asked_for():
 def test_out_of_memory_halves_and_goes_on():
     encoder = BatchEncoder(StandInVae(most=3), BatchSize(16, fixed=True))
     images = pictures(16)
-    moments = encoder.fetch(encoder.launch(images))
+    moments = encoder.fetch(encoder.launch(images)).moments
     expected = StandInVae().encode(stacked(images)).numpy()
     assert np.array_equal(moments, expected)
     assert encoder.size.now == 2
@@ -79,7 +80,7 @@ def test_what_overflows_is_encoded_again_in_float32():
     encoder = BatchEncoder(vae, BatchSize(8, fixed=True))
     images = pictures(8)
     images[2][:], images[5][:] = 250, 249
-    moments = encoder.fetch(encoder.launch(images))
+    moments = encoder.fetch(encoder.launch(images)).moments
     assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
     assert encoder.again == 2
 
@@ -87,8 +88,29 @@ def test_what_overflows_is_encoded_again_in_float32():
 def test_what_is_not_finite_in_float32_either_is_left_so():
     encoder = BatchEncoder(StandInVae(overflows=0.9, stays=True), BatchSize(8, fixed=True))
     images = [np.full((4, 4, 3), value, np.uint8) for value in (10, 255, 20)]
-    finite = np.isfinite(encoder.fetch(encoder.launch(images))).all((1, 2, 3))
+    finite = np.isfinite(encoder.fetch(encoder.launch(images)).moments).all((1, 2, 3))
     assert finite.tolist() == [True, False, True]
+
+
+def test_some_are_decoded_too():
+    for vae in (StandInVae(), StandInVae(most=2)):
+        encoder = BatchEncoder(vae, BatchSize(8, fixed=True))
+        images = pictures(5)
+        decodings = encoder.fetch(encoder.launch(images, [1, 4])).decodings
+        assert list(decodings) == [1, 4]
+        for i, decoding in decodings.items():
+            np.testing.assert_allclose(decoding.transpose(1, 2, 0), images[i] / 255, atol=1e-6)
+
+
+def test_a_decoding_that_overflows_is_made_again_in_float32():
+    class Overflowing(StandInVae):
+        def decode(self, latents):
+            return super().decode(latents) if self.dtype == "float32" else latents * torch.nan
+
+    encoder = BatchEncoder(Overflowing(dtype="float16"), BatchSize(8, fixed=True))
+    images = pictures(2)
+    decoding = encoder.fetch(encoder.launch(images, [1])).decodings[1]
+    np.testing.assert_allclose(decoding.transpose(1, 2, 0), images[1] / 255, atol=1e-6)
 
 
 def test_other_errors_are_not_taken_for_memory():
@@ -110,7 +132,7 @@ def test_a_compiled_encoder_always_sees_one_size():
 
     encoder = BatchEncoder(Compiled(), BatchSize(4, fixed=True), compiled=True)
     images = pictures(6)
-    moments = encoder.fetch(encoder.launch(images))
+    moments = encoder.fetch(encoder.launch(images)).moments
     assert seen == [4, 4]
     assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
 

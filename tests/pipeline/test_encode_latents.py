@@ -17,7 +17,8 @@ from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.images import decode_image, encode_image
 from lutkit.io.latent_index import read_latent_index
 from lutkit.io.tars import Sample, read_samples, write_shard
-from lutkit.nn.batches import BatchEncoder, BatchSize
+from lutkit.nn.batch_size import BatchSize
+from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae_files import find_vae
 from lutkit.pipeline import encode_latents as module
@@ -297,7 +298,7 @@ def test_decodings_are_compared(vae, tmp_path, monkeypatch):
     result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
     summary = result.records[0].summary
     first, last = (textured(i, 16, 16) for i in (0, 64))
-    expected = [fidelity(p, np.clip(p / 255, 0.05, 0.6).astype(np.float32)) for p in (first, last)]
+    expected = [fidelity(p, np.clip(p / 255, 0.05, 0.6).transpose(2, 0, 1)) for p in (first, last)]
     assert summary["decoded"] == 2
     assert summary["psnr"] == pytest.approx(np.mean([one.psnr for one in expected]), abs=2e-3)
     assert summary["delta_e_2000"] == pytest.approx(np.mean([one.delta_e_2000 for one in expected]), abs=2e-3)
@@ -308,7 +309,7 @@ def test_fidelity_is_that_of_scikit_image():
     from skimage.metrics import peak_signal_noise_ratio
 
     picture, other = textured(1, 20, 10), textured(2, 20, 10)
-    found = fidelity(picture, (other / 255).astype(np.float32))
+    found = fidelity(picture, (other / 255).transpose(2, 0, 1))
     assert found.psnr == pytest.approx(peak_signal_noise_ratio(picture, other, data_range=255), abs=1e-4)
     expected = deltaE_ciede2000(rgb2lab(picture), rgb2lab(other)).mean()
     assert found.delta_e_2000 == pytest.approx(expected, abs=1e-2)
@@ -551,14 +552,14 @@ def test_two_ranks_do_what_one_does(jpeg_300, vae, tmp_path, monkeypatch):
 
 def test_a_batch_that_runs_out_of_memory_loses_nothing(jpeg_300, vae, tmp_path, monkeypatch):
     encode(jpeg_300, vae, tmp_path / "whole")
-    true = BatchEncoder._begin
+    true = BatchEncoder._start
 
-    def begin(self, batch):
+    def start(self, batch):
         if len(batch) > 3:
             raise torch.OutOfMemoryError("out of memory")
         return true(self, batch)
 
-    monkeypatch.setattr(BatchEncoder, "_begin", begin)
+    monkeypatch.setattr(BatchEncoder, "_start", start)
     result, _ = encode(jpeg_300, vae, tmp_path / "halved", replace(FLOAT32, batch=16))
     assert result.spent.batch == 2
     assert_close(tmp_path / "halved", tmp_path / "whole")

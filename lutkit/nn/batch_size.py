@@ -1,0 +1,82 @@
+"""How many images go through a VAE at once: found by trying, halved when memory runs out."""
+
+from dataclasses import dataclass, field
+
+from lutkit.errors import VaeError
+from lutkit.nn.vae import Vae
+
+# A larger batch has to be faster by this to be worth its memory.
+_WORTH = 1.04
+_LARGEST = 512
+# Of one batch on a CPU, where more at once is no faster.
+_CPU_PIXELS = 1 << 20
+
+
+@dataclass
+class BatchSize:
+    """How many images go at once: grows while that is faster, halves when memory runs out.
+
+    Args:
+        largest: never more than this.
+        fixed: whether it starts there instead of trying from 1 on.
+    """
+
+    largest: int
+    fixed: bool = False
+    now: int = 1
+    settled: bool = False
+    _rates: dict[int, float] = field(default_factory=lambda: dict[int, float]())
+    _tried: int = 0
+
+    def __post_init__(self) -> None:
+        if self.fixed:
+            self.settle(self.largest)
+
+    def settle(self, size: int) -> None:
+        """Stay at this size from now on."""
+        self.now, self.settled = size, True
+
+    def took(self, images: int, seconds: float) -> None:
+        """Learn how long a batch took; of each size the second one counts: the first one warms up."""
+        if self.settled or images != self.now:
+            return
+        self._tried += 1
+        if self._tried < 2:
+            return
+        self._tried = 0
+        best = max(self._rates.values(), default=0.0)
+        self._rates[images] = images / max(seconds, 1e-9)
+        if self._rates[images] < best * _WORTH:
+            # The smallest of those that are as good as the best.
+            near = max(self._rates.values()) / _WORTH
+            self.settle(min(size for size, rate in self._rates.items() if rate >= near))
+        elif images * 2 > self.largest:
+            self.settle(images)
+        else:
+            self.now = images * 2
+
+    def ran_out(self, images: int) -> None:
+        """Halve: so many images were too many.
+
+        Raises:
+            VaeError: one image was.
+        """
+        if images <= 1:
+            what = "memory runs out with a single image"
+            raise VaeError(what, remedy="use smaller images, another --dtype, or --device cpu")
+        self.settle(max(1, min(self.now, images) // 2))
+        self.largest = self.now
+
+
+def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> BatchSize:
+    """The size that was asked for, or one that is still to be found.
+
+    Raises:
+        VaeError: less than 1 is asked for.
+    """
+    if asked is not None:
+        if asked < 1:
+            raise VaeError(f"a batch of {asked}", remedy="ask for at least 1")
+        return BatchSize(asked, fixed=True)
+    on_cpu = max(1, _CPU_PIXELS // (height * width))
+    return BatchSize(_LARGEST if vae.device.type == "cuda" else on_cpu)

@@ -1,0 +1,161 @@
+"""`lutkit encode-latents` beside the usual loop, with the architecture of Stable Diffusion's VAE at 256 px.
+
+`latent_rows(PHOTOS)` gives the table's rows; run by itself, it prints them. The weights are random: they cost
+what trained ones cost. The usual loop decodes a batch, encodes it, copies it back and saves it, then goes on
+to the next: in float32 on a CPU, in fp16 with batch 8 on a card. Ours is the whole command's run, from tars
+to shards, after a first shard, on which dtype and conventions are tried once a dataset. The two take turns;
+quote the ratios. On a card, the share of its measured dense bf16 rate is
+reckoned at 271 GFLOP an image.
+"""
+
+import io
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from lutkit.errors import ImageError
+from lutkit.io.images import encode_image
+from lutkit.io.tars import Sample, read_samples, write_shard
+from lutkit.nn.ranks import Ranks
+from lutkit.nn.vae_files import find_vae
+from lutkit.pipeline.decoding import center_square
+from lutkit.pipeline.encode_latents import EncodeResult, Listening, encode_latents
+from lutkit.pipeline.encode_open import open_source
+from lutkit.pipeline.encode_prepare import EncodeSettings
+from lutkit.pipeline.encode_run import Heard
+
+SIZE_PX = 256
+GFLOP_AN_IMAGE = 271
+TURNS = 2
+# Of a CPU and of a card: how many images a turn, of which the usual loop takes so many, its batch and dtype.
+CPU = (64, 16, 8, torch.float32)
+CARD = (10_000, 2_000, 8, torch.float16)
+
+
+def latent_rows(photos: Path) -> list[dict[str, object]]:
+    """Rows of name and what was measured."""
+    on_card = torch.cuda.is_available()
+    count, usual_count, batch, dtype = CARD if on_card else CPU
+    device = "cuda" if on_card else "cpu"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        save_vae(folder / "vae")
+        write_tars(photos, folder / "in", count)
+        model = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, low_cpu_mem_usage=False)
+        model.eval().to(device)
+        settings = EncodeSettings(device=device)
+        (folder / "first").mkdir()
+        (folder / "in/first.tar").rename(folder / "first/first.tar")
+        begun = encode(folder / "first", folder, settings)
+        (folder / "first/first.tar").rename(folder / "in/first.tar")
+        usual, ours, results = [], [], []
+        for turn in range(TURNS):
+            shutil.copytree(folder / "out", folder / f"out-{turn}")
+            start = time.perf_counter()
+            usual_loop(model, folder, batch, usual_count)
+            usual.append((time.perf_counter() - start) / usual_count)
+            results.append(encode(folder / "in", folder, settings, f"out-{turn}"))
+            ours.append(results[-1].spent.seconds / count)
+        rows = [speed_row(usual, ours, results)]
+        rows += [{"name": f"trial of {row['dtype']}", **row} for row in begun.index.encoding.trials]
+        if on_card:
+            rows[0]["share of dense bf16"] = round(GFLOP_AN_IMAGE / 1e3 / min(ours) / dense_tflops(), 3)
+    return rows
+
+
+def speed_row(usual: list, ours: list, results: list[EncodeResult]) -> dict[str, object]:
+    """The whole run against the loop; and the run's share that is not the encoder's."""
+    shares = [1 - result.spent.busy_s / result.spent.seconds for result in results]
+    ratios = sorted(theirs / mine for mine, theirs in zip(ours, usual, strict=True))
+    return {
+        "name": f"{SIZE_PX} px, {results[0].index.encoding.dtype}",
+        "images_s": round(1 / min(ours), 3),
+        "usual_images_s": round(1 / min(usual), 3),
+        "ratio": round(ratios[len(ratios) // 2], 2),
+        "asked": 3.0 if torch.cuda.is_available() else 2.5,
+        "outside the encoder": round(min(shares), 3),
+        "batch": results[-1].spent.batch,
+    }
+
+
+def usual_loop(model: AutoencoderKL, folder: Path, batch: int, count: int) -> None:
+    """Decode, encode, `.cpu()`, save; nothing beside anything else."""
+    samples = [sample for tar in sorted((folder / "in").glob("0*.tar")) for sample in read_samples(tar)]
+    place, dtype = next(model.parameters()).device, model.dtype
+    for start in range(0, count, batch):
+        part = samples[start : start + batch]
+        images = np.stack([np.asarray(Image.open(io.BytesIO(dict(s.members)["jpg"]))) for s in part])
+        values = torch.from_numpy(images).permute(0, 3, 1, 2).to(place).to(dtype) / 127.5 - 1
+        with torch.no_grad():
+            found = model.encode(values).latent_dist
+        for sample, moments in zip(part, found.parameters.cpu(), strict=True):
+            np.save(folder / f"{sample.key}.npy", moments.float().numpy())
+
+
+def encode(tars: Path, folder: Path, settings: EncodeSettings, out: str = "out") -> EncodeResult:
+    """The command's own run, without its screen."""
+    source, files = open_source(str(tars), ("jpg",)), find_vae(str(folder / "vae"))
+    quiet = Listening(lambda *_: None, lambda _: None, Heard(lambda _: None, lambda _: None))
+    return encode_latents(source, files, settings, (folder / out, Ranks()), quiet)
+
+
+def save_vae(folder: Path) -> None:
+    """Stable Diffusion's architecture, with random weights."""
+    torch.manual_seed(0)
+    blocks = (128, 256, 512, 512)
+    AutoencoderKL(
+        block_out_channels=blocks,
+        down_block_types=("DownEncoderBlock2D",) * len(blocks),
+        up_block_types=("UpDecoderBlock2D",) * len(blocks),
+        layers_per_block=2,
+        sample_size=SIZE_PX,
+    ).save_pretrained(folder)
+
+
+def write_tars(photos: Path, folder: Path, count: int) -> None:
+    """Squares of photos, no two alike: photos that come again are cut from other pixels."""
+    folder.mkdir()
+    squares = []
+    for path in sorted(photos.iterdir())[:count]:
+        try:
+            squares.append(center_square(path.read_bytes(), SIZE_PX))
+        except ImageError:
+            continue
+    samples = [
+        Sample(f"{i:06d}", (("jpg", encode_image(np.roll(squares[i % len(squares)], i, 1), "jpeg", 95)),))
+        for i in range(count + 2)
+    ]
+    write_shard(folder / "first.tar", samples[count:])
+    for start in range(0, count, 1000):
+        write_shard(folder / f"{start // 1000:05d}.tar", samples[start : start + 1000])
+
+
+def dense_tflops() -> float:
+    """What the card does in a large product of bf16 matrices."""
+    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    best = float("inf")
+    for _ in range(20):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        a @ b
+        end.record()
+        end.synchronize()
+        best = min(best, start.elapsed_time(end))
+    return 2 * 8192**3 / (best / 1e3) / 1e12
+
+
+def main() -> None:
+    """Print the rows for the folder of photos that is named."""
+    for row in latent_rows(Path(sys.argv[1])):
+        print("  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -134,7 +134,7 @@ def write_tars(photos: Path, folder: Path, count: int) -> None:
     ]
     write_shard(folder / "first.tar", samples[count:])
     for start in range(0, count, 1000):
-        write_shard(folder / f"{start // 1000:05d}.tar", samples[start : start + 1000])
+        write_shard(folder / f"{start // 1000:05d}.tar", samples[start : min(start + 1000, count)])
 
 
 def dense_tflops() -> float:

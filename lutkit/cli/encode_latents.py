@@ -33,7 +33,7 @@ Examples:
       with a VAE of your own
   lutkit encode-latents "in/*.tar" --fields jpg --size 256 --out data/latents
       plain WebDataset tars
-  lutkit encode-latents PHOTOS --size 512 --vae v.safetensors --vae-config v.json
+  lutkit encode-latents IN --size 512 --vae v.safetensors --vae-config v.json
       a folder of photos, a VAE whose weights are one file
   lutkit encode-latents --devices 0,1,2,3
       on four cards; or start it with torchrun

@@ -94,7 +94,8 @@ def finished_shards(folder: Path, tasks: Iterable[EncodeTask]) -> dict[str, Reco
     there = {path.stem for part in ("shards/*.tar", "records/*.json") for path in folder.glob(part)}
     strangers = sorted(there - set(planned))
     if strangers:
-        what = f"holds {len(strangers)} shards that the source has not, {strangers[0]} among them"
+        more = f" and {len(strangers) - 1} more" if strangers[1:] else ""
+        what = f"holds latents of {strangers[0]}{more}, which the source has not"
         raise DatasetError(what, where=str(folder), remedy=f"name the same source, {_OTHER_FOLDER}")
     return {
         name: record

@@ -126,4 +126,4 @@ def _missing_text(result: EncodeResult) -> str:
     more = len(result.rejects) - len(shown)
     if more > 0:
         shown.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
-    return "\n".join([f"{result.missing:,} samples", *shown])
+    return "\n".join([f"{result.missing:,} sample{'' if result.missing == 1 else 's'}", *shown])

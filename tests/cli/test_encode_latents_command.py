@@ -28,7 +28,7 @@ def test_a_run_says_what_it_does_and_what_came_of_it(made, lutkit_):
     pairs, vae = made
     ended = lutkit_("encode-latents", pairs, "--vae", vae, "--device", "cpu", "--out", "lat")
     assert ended.code == 0
-    for text in ("Encoding in ", "float32: ", "images/s", "20 in 1 shard", "input, target: 8 x 16 x 16",
+    for text in ("Encoding in ", "float32: ", "images/s", "20 in 3 shards", "input, target: 8 x 16 x 16",
                  "scaling 0.18215", "fed -1,1", "PSNR", "of it encoding", "decode-latents lat"):  # fmt: skip
         assert text in ended.out, ended.out
     assert_one_line(ended.err, "WARNING", "decode to")
@@ -43,7 +43,7 @@ def test_json(made, lutkit_):
     ended = lutkit_("encode-latents", pairs, "--vae", vae, "--device", "cpu", "--dtype", "bf16", "--json",
                     "--store-dtype", "fp16", "--input-range", "0,1", "--fields", "target")  # fmt: skip
     found = json.loads(ended.out)
-    assert (found["samples"], found["missing"], found["built"]) == (20, 0, 1)
+    assert (found["samples"], found["missing"], found["built"]) == (20, 0, 3)
     assert (found["folder"], found["fields"]) == ("data/latents", ["target"])
     assert (found["dtype"], found["store_dtype"], found["input_range"]) == ("bfloat16", "float16", "0,1")
     assert found["latent_shape"] == [8, 16, 16]
@@ -57,7 +57,7 @@ def test_a_missing_latent_is_exit_code_1(made, photos, lutkit_, tmp_path):
     (tmp_path / "broken/zebra.jpg").write_bytes(b"text")
     ended = lutkit_("encode-latents", tmp_path / "broken", "--size", 16, "--vae", made[1], "--device", "cpu")
     assert ended.code == 1
-    assert "1 samples" in ended.out
+    assert "1 sample" in ended.out
     assert "zebra.jpg: not an image" in ended.out
 
 

@@ -71,11 +71,14 @@ def encode_latents(  # noqa: D103  (its help text is set below)
         int | None, typer.Option(help="Pictures at once.  [default: found by trying]", show_default=False)
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Threads that decode.", min=1)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that decode.  [default: 1, or for cards one a core]")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_choice, require_installed, require_no_more
+    from lutkit.pipeline.engine import wanted_workers
 
     require_no_more(context.args, 1, "one source")
     choices = {
@@ -87,6 +90,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
         require_choice(option, value, known)
     require_installed(("torch", "diffusers", "safetensors", "huggingface_hub"), "latents")
     numbers = _numbers(devices)
+    threads = workers if workers is None else wanted_workers(workers)
 
     from lutkit.cli.encode_screen import encode, show
     from lutkit.io.latent_index import Dtype, InputRange, StoreDtype
@@ -104,13 +108,13 @@ def encode_latents(  # noqa: D103  (its help text is set below)
         wanted = tuple(name.strip() for name in fields.split(",") if name.strip())
         opened = open_source(source, wanted, size)
         files = find_vae(vae, revision=revision, config=vae_config)
-        settings = EncodeSettings(names.get(dtype), stored, fed, place, batch_size, compiled, workers)
+        settings = EncodeSettings(names.get(dtype), stored, fed, place, batch_size, compiled, threads)
         result = encode(opened, files, settings, (out, ranks), quiet=quiet or as_json)
         leave_ranks(ranks)
     if ranks.rank == 0:
         show(result, quiet=quiet, as_json=as_json)
-    if result.missing:
-        raise typer.Exit(1)
+        if result.missing:
+            raise typer.Exit(1)
 
 
 encode_latents.__doc__ = HELP

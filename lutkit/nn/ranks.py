@@ -31,14 +31,21 @@ class Ranks:
     local: int = 0
 
     def agree(self, value: Value) -> Value:
-        """What rank 0 calls this with, for all; nobody goes on before all have called it."""
+        """What rank 0 calls this with, for all; nobody goes on before all have called it.
+
+        Raises:
+            LutkitError: another rank is gone.
+        """
         if self.world == 1:
             return value
         import torch.distributed
 
         shared: list[Any] = [value]
-        torch.distributed.broadcast_object_list(shared, src=0)
-        torch.distributed.barrier()
+        try:
+            torch.distributed.broadcast_object_list(shared, src=0)
+            torch.distributed.barrier()
+        except RuntimeError:
+            raise LutkitError("another rank has stopped", remedy="see what it said") from None
         return cast("Value", shared[0])
 
 

@@ -26,7 +26,7 @@ from lutkit.pipeline.folder import claim, write_rejects
 from lutkit.pipeline.index import shard_files
 from lutkit.pipeline.records import Record, Reject, read_record
 
-# Pictures that wait decoded, and latents kept in case their picture comes again.
+# Of a process, pictures that wait decoded; of all together, latents kept in case their picture comes again.
 _AHEAD_BYTES = 512_000_000
 _KEPT_BYTES = 2_000_000_000
 _MOST_AHEAD = 2048
@@ -99,7 +99,8 @@ def encode_latents(
         if share:
             listening.on_ready(prepared.index.encoding)
             vae = vae or load_as(prepared.index, files, settings)
-            spent = _encode(source, share, (folder, prepared), (vae, settings), listening.heard)
+            kept_bytes = _KEPT_BYTES // ranks.world
+            spent = _encode(source, share, (folder, prepared), (vae, settings, kept_bytes), listening.heard)
         ranks.agree(None)
         return _sum_up(source, folder, prepared, ranks, spent)
 
@@ -108,10 +109,10 @@ def _encode(
     source: Source,
     share: tuple[EncodeTask, ...],
     where: tuple[Path, Prepared],
-    how: tuple[DiffusersVae, EncodeSettings],
+    how: tuple[DiffusersVae, EncodeSettings, int],
     heard: Heard,
 ) -> Spent:
-    (folder, prepared), (vae, settings) = where, how
+    (folder, prepared), (vae, settings, kept_bytes) = where, how
     height, width = prepared.size
     size = batch_size_for(vae, height, width, settings.batch)
     encoder = BatchEncoder(vae, size, compiled=settings.compiled)
@@ -122,7 +123,7 @@ def _encode(
     reading = Reading(
         threads=settings.threads or _threads(vae),
         ahead=min(max(_AHEAD_BYTES // sample_bytes, 8), _MOST_AHEAD),
-        kept=max(_KEPT_BYTES // latent_bytes, 1),
+        kept=max(kept_bytes // latent_bytes, 1),
     )
     is_first = not prepared.index.shards and share[0] == prepared.todo[0]
     job = EncodeJob(source, share, folder, prepared.size, encoding.store_dtype, reading, is_first)

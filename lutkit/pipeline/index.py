@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from lutkit.errors import DatasetError
 from lutkit.io.atomic import write_whole
+from lutkit.io.latent_index import KIND as LATENTS
 from lutkit.io.tars import ShardFile
 from lutkit.pipeline.records import Json, Record, split_of
 
@@ -87,6 +88,9 @@ def read_dataset_json(folder: Path) -> DatasetIndex | None:
     path = folder / INDEX_NAME
     try:
         document = cast("dict[str, Any]", json.loads(path.read_bytes()))
+        if document.get("kind") == LATENTS:
+            remedy = "name the dataset of images they were made from"
+            raise DatasetError("a dataset of latents, not of images", where=str(path), remedy=remedy)
         known = document["format"]
         if known == FORMAT_VERSION:
             return _index(document)

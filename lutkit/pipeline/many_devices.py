@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 _POLL_S = 0.2
 _GRACE_S = 20.0
@@ -47,22 +48,28 @@ def _first_failure(pool: list["subprocess.Popen[bytes]"]) -> int:
     while True:
         codes = [process.poll() for process in pool]
         failed = [code for code in codes if code]
-        # A latent that is missing is no failure of its process: the others go on.
-        grave = [code for code in failed if code != 1]
-        if grave or None not in codes:
-            code = (grave or failed or [0])[0]
+        if failed and codes[0] == 1:
+            # Rank 0 says that a latent is missing when all is done: the others are about to end.
+            _wait(pool)
+        if failed or None not in codes:
+            code = (failed or [0])[0]
             return code if code >= 0 else 128 - code
         time.sleep(_POLL_S)
+
+
+def _wait(pool: list["subprocess.Popen[bytes]"]) -> None:
+    end = time.monotonic() + _GRACE_S
+    for process in pool:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(end - time.monotonic(), 0.1))
 
 
 def _end(pool: list["subprocess.Popen[bytes]"]) -> None:
     for process in pool:
         if process.poll() is None:
             process.terminate()
-    end = time.monotonic() + _GRACE_S
+    _wait(pool)
     for process in pool:
-        try:
-            process.wait(max(end - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
+        if process.poll() is None:
             process.kill()
             process.wait()

@@ -509,6 +509,8 @@ def test_sources_that_make_no_sense(jpeg_300, photos, vae, tmp_path):
     encode(jpeg_300, vae, tmp_path / "latents")
     with pytest.raises(DatasetError, match="holds latents already"):
         encode(tmp_path / "latents", vae, tmp_path / "out")
+    with pytest.raises(DatasetError, match="a dataset of latents, not of images"):
+        lutkit.pairs(tmp_path / "latents")
     for where in ("x", "y"):
         tar_of(tmp_path / where / "a.tar", [("k", {"png": png(1)})])
     with pytest.raises(DatasetError, match=r"both .*x/a\.tar and this would become the shard a"):

@@ -1,6 +1,7 @@
 """VAEs from their files: diffusers' own posteriors are the oracle, and everything that can be wrong."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -128,6 +129,43 @@ def test_attention_by_its_old_names_is_known(saved, copied):
     save_file(renamed, copied / WEIGHTS)
     vae = load_vae(str(copied))
     torch.testing.assert_close(vae.encode(images()), oracle(saved[1], images()), rtol=0, atol=1e-5)
+
+
+def original_name(name, blocks):
+    """What latent diffusion's own code calls a weight, in its autoencoder's modules."""
+    name = re.sub(r"up_blocks\.(\d+)", lambda found: f"up.{blocks - 1 - int(found[1])}", name)
+    for new, old in (
+        (r"down_blocks\.(\d+)", r"down.\1"),
+        (r"mid_block\.resnets\.0", "mid.block_1"),
+        (r"mid_block\.resnets\.1", "mid.block_2"),
+        (r"mid_block\.attentions\.0", "mid.attn_1"),
+        (r"attn_1\.group_norm", "attn_1.norm"),
+        (r"attn_1\.to_([qkv])", r"attn_1.\1"),
+        (r"attn_1\.to_out\.0", "attn_1.proj_out"),
+        (r"resnets\.", "block."),
+        (r"(down|up)samplers\.0", r"\1sample"),
+        ("conv_norm_out", "norm_out"),
+        ("conv_shortcut", "nin_shortcut"),
+    ):
+        name = re.sub(new, old, name)
+    return name
+
+
+@pytest.mark.parametrize("prefix", ["", "first_stage_model."])
+def test_weights_by_latent_diffusions_own_names_are_known(prefix, tmp_path):
+    model = save_vae(tmp_path / "vae", block_out_channels=(4, 8))
+    renamed = {"cond_stage_model.text": torch.zeros(3)} if prefix else {}
+    for name, tensor in model.state_dict().items():
+        original = f"{prefix}{original_name(name, 2)}"
+        is_linear = "attn_1" in original and tensor.ndim == 2
+        renamed[original] = tensor[..., None, None].contiguous() if is_linear else tensor.contiguous()
+    save_file(renamed, tmp_path / "lone.safetensors")
+    vae = load_vae(str(tmp_path / "lone.safetensors"), config=tmp_path / "vae/config.json")
+    expected = oracle(model, images())
+    torch.testing.assert_close(vae.encode(images()), expected, rtol=0, atol=1e-5)
+    with torch.no_grad():
+        decoded = (model.decode(expected[:, :4]).sample / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(vae.decode(expected[:, :4]), decoded, rtol=0, atol=1e-5)
 
 
 def test_half_floats_in_the_file_are_read_as_float32(saved, copied):

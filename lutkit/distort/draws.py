@@ -26,6 +26,8 @@ class Stream(IntEnum):
     CROP = 5  # where a random crop lies
     PHOTO_ORDER = 6  # the shuffle of an epoch
     PHOTO_FALLBACK = 7  # which photos are tried after one that failed
+    LATENT_ORDER = 8  # the shuffle of an epoch of latents
+    LATENT_NOISE = 9  # what is drawn from a posterior
 
 
 def generator(seed: int, stream: Stream, index: int, attempt: int = 0) -> Rng:

@@ -7,23 +7,22 @@ is. Must not know how latents are made or read.
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from lutkit.errors import DatasetError
 from lutkit.io.atomic import write_whole
+from lutkit.io.shard_list import INDEX_NAME, Json, listed_shards, shard_entry
 from lutkit.io.tars import ShardFile
 
-Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 Dtype: TypeAlias = Literal["float32", "bfloat16", "float16"]
 StoreDtype: TypeAlias = Literal["float32", "float16"]
 InputRange: TypeAlias = Literal["-1,1", "0,1"]
 
 FORMAT_VERSION = 1
 KIND = "latents"
-INDEX_NAME = "dataset.json"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"[!-.0-~]+")  # a file's name without a space or a slash
@@ -154,15 +153,7 @@ def format_latent_index(index: LatentIndex) -> str:
         "encoding": asdict(index.encoding),
         "fields": list(index.fields),
         "source": dict(index.source),
-        "shardlist": [
-            {
-                "url": f"shards/{shard}.tar",
-                "nsamples": file.samples,
-                "bytes": file.bytes,
-                "sha256": file.sha256,
-            }
-            for shard, file in index.shards.items()
-        ],
+        "shardlist": [shard_entry(shard, file) for shard, file in index.shards.items()],
     }
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -215,12 +206,7 @@ def _index(document: dict[str, Any]) -> LatentIndex:
         vae=VaeIdentity(**document["vae"]),
         encoding=Encoding(**encoding),
         fields=tuple(str(name) for name in document["fields"]),
-        shards={
-            str(entry["url"]).removeprefix("shards/").removesuffix(".tar"): ShardFile(
-                int(entry["nsamples"]), int(entry["bytes"]), str(entry["sha256"])
-            )
-            for entry in document["shardlist"]
-        },
+        shards=listed_shards(document),
         complete=bool(document["complete"]),
         source=dict(document["source"]),
         libraries={str(name): str(version) for name, version in document["libraries"].items()},

@@ -1,0 +1,63 @@
+"""The `shardlist` of any `dataset.json`: which shards a folder holds, of pairs or of latents.
+
+Owns how a shard stands in that list. Must not know what shards hold.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from lutkit.errors import DatasetError
+from lutkit.io.tars import ShardFile
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+
+INDEX_NAME = "dataset.json"
+
+
+def shard_entry(shard: str, file: ShardFile) -> dict[str, Json]:
+    """How a shard stands in the list: its url, as wids asks for it, samples, bytes and sha256."""
+    url = f"shards/{shard}.tar"
+    return {"url": url, "nsamples": file.samples, "bytes": file.bytes, "sha256": file.sha256}
+
+
+def listed_shards(document: Mapping[str, Any]) -> dict[str, ShardFile]:
+    """The shards of a parsed `dataset.json`, by name without `.tar`, in the order of the list.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: there is no such list.
+    """
+    return {
+        str(entry["url"]).removeprefix("shards/").removesuffix(".tar"): ShardFile(
+            int(entry["nsamples"]), int(entry["bytes"]), str(entry["sha256"])
+        )
+        for entry in document["shardlist"]
+    }
+
+
+def read_shard_list(folder: Path) -> tuple[str, dict[str, ShardFile]]:
+    """What kind of dataset a folder holds, and which shards.
+
+    Returns:
+        (kind, shards): `latents`, or empty for images; shards as `listed_shards` gives them.
+    Raises:
+        DatasetError: no `dataset.json`, one that is damaged, or a dataset that is not finished.
+        OSError: from the system, other than that there is no such file.
+    """
+    path = folder / INDEX_NAME
+    try:
+        document = cast("dict[str, Any]", json.loads(path.read_bytes()))
+        kind, shards, complete = str(document.get("kind", "")), listed_shards(document), document["complete"]
+    except (FileNotFoundError, NotADirectoryError):
+        raise DatasetError(
+            "no dataset.json here", where=str(folder), remedy="name a dataset folder"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"not a dataset index of lutkit ({type(error).__name__}: {error})"
+        raise DatasetError(what, where=str(path), remedy="restore it, or make the dataset again") from None
+    if not complete:
+        command = "encode-latents" if kind else "synth"
+        remedy = f"run the same `lutkit {command}` again"
+        raise DatasetError("not finished", where=str(folder), remedy=remedy)
+    return kind, shards

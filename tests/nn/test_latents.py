@@ -210,9 +210,27 @@ def test_shuffling_mixes_shards_and_repeats_by_seed(folder):
     assert all(sorted(found) == TRAIN for found in orders)
     assert len({tuple(found) for found in orders}) == 8
     assert order(3) == orders[3]
+
+
+@pytest.mark.parametrize("vary", ["seed", "epoch"])
+def test_shards_are_shuffled_and_samples_within_them(folder, vary):
+    def order(number, **options):
+        dataset = Latents(**options, seed=number if vary == "seed" else 0)
+        dataset.set_epoch(number if vary == "epoch" else 0)
+        return keys(dataset)
+
     # A buffer of one shuffles shards alone.
-    firsts = {keys(Latents(folder, split="train", shuffle=1, seed=seed))[0] for seed in range(20)}
+    firsts = {order(number, source=folder, split="train", shuffle=1)[0] for number in range(20)}
     assert firsts == {TRAIN[0], TRAIN[5], TRAIN[8]}
+    one = folder / "shards" / "train-000000.tar"
+    assert {order(number, source=one, shuffle=9)[0] for number in range(30)} == set(TRAIN[:5])
+
+
+def test_workers_share_a_rank_evenly(folder):
+    found = keys(DataLoader(Latents(folder, split="train"), batch_size=None, num_workers=2))
+    # Taken in turns from one worker and the other.
+    assert found[::2] == TRAIN[:6]
+    assert found[1::2] == TRAIN[6:]
 
 
 # Joining

@@ -15,6 +15,7 @@ from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.compare import compare
+from lutkit.cli.decode_latents import decode_latents
 from lutkit.cli.encode_latents import encode_latents
 from lutkit.cli.lut.app import lut_app
 from lutkit.cli.stats import stats
@@ -46,13 +47,15 @@ app = typer.Typer(
       what a model did to saturation, hues and channels
   lutkit encode-latents DIR --vae VAE
       encode it to the latents of a VAE
+  lutkit decode-latents DIR --vae VAE -o sheet.png
+      see what they decode to
   lutkit apply PHOTOS --lut look.cube --out DIR
       grade photos of any depth
   lutkit lut check look.cube
       what a LUT does, and whether it can be undone
 """,
 )
-for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare, encode_latents):
+for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare, encode_latents, decode_latents):
     app.command(cls=Command, context_settings=EXTRA)(command)
 app.add_typer(lut_app, name="lut")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lutkit.io.atomic import write_whole
 from lutkit.io.images import encode_image
@@ -16,20 +16,15 @@ from lutkit.io.tars import read_samples
 from lutkit.pipeline.index import read_dataset_json
 from lutkit.pipeline.pairs import pairs, read_pair
 from lutkit.pipeline.records import shard_path
+from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
 
 SHEET_NAME = "contact-sheet.png"
 PAIRS = 24
 
 _COLUMNS = 3
 _PICTURE_PX = 200
-_GAP_PX = 12
-_LINE_PX = 17
 _LINES = 4
 
-# Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the pictures.
-_PAPER = (58, 58, 58)
-_INK = (225, 225, 225)
-_FAINT = (165, 165, 165)
 _LOSSY = (240, 150, 90)
 
 Pixels = npt.NDArray[np.uint8]
@@ -66,13 +61,13 @@ def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
         (H, W, 3) uint8 sRGB.
     """
     rows = -(-len(shown) // _COLUMNS)
-    cell_width = 2 * _PICTURE_PX + 2 * _GAP_PX
-    cell_height = _PICTURE_PX + _LINES * _LINE_PX + _GAP_PX
+    cell_width = 2 * _PICTURE_PX + 2 * GAP_PX
+    cell_height = _PICTURE_PX + _LINES * LINE_PX + GAP_PX
     columns = min(_COLUMNS, len(shown))
-    sheet = Image.new("RGB", (columns * cell_width + _GAP_PX, rows * cell_height + _GAP_PX), _PAPER)
+    sheet = Image.new("RGB", (columns * cell_width + GAP_PX, rows * cell_height + GAP_PX), PAPER)
     for number, pair in enumerate(shown):
-        left = _GAP_PX + number % _COLUMNS * cell_width
-        top = _GAP_PX + number // _COLUMNS * cell_height
+        left = GAP_PX + number % _COLUMNS * cell_width
+        top = GAP_PX + number // _COLUMNS * cell_height
         _draw_pair(sheet, pair, left, top)
     return np.asarray(sheet)
 
@@ -83,15 +78,15 @@ def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
         picture = Image.fromarray(pixels).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left + place * _PICTURE_PX, top))
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(13)
+    font = sheet_font()
     width = 2 * _PICTURE_PX
     top += _PICTURE_PX + 4
     label = str(metadata["label"])
     measure = f"severity {metadata['severity']:.1f}, here {metadata['delta_e_2000']:.1f}"
-    draw.text((left, top), measure, _INK, font)
-    draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else _INK, font)
+    draw.text((left, top), measure, INK, font)
+    draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else INK, font)
     for line, text in enumerate(_described(metadata)[: _LINES - 1], 1):
-        draw.text((left, top + line * _LINE_PX), _fitted(text, width, font), _FAINT, font)
+        draw.text((left, top + line * LINE_PX), fitted(text, width, font), FAINT, font)
 
 
 def _described(metadata: dict[str, Any]) -> list[str]:
@@ -115,9 +110,3 @@ def _family_text(family: dict[str, Any]) -> str:
         return f"{name} {value:.0f} K"
     unit = " EV" if key.endswith("_ev") else "\N{DEGREE SIGN}" if key.endswith("_deg") else ""
     return f"{name} {value:.2f}{unit}" if unit != "\N{DEGREE SIGN}" else f"{name} {value:.0f}{unit}"
-
-
-def _fitted(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    while font.getlength(text) > width:
-        text = text.removesuffix("...")[:-2] + "..."
-    return text

@@ -1,0 +1,110 @@
+"""`lutkit decode-latents`: a sheet that shows what latents decode to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.pipeline.decode_latents import Decoding
+
+HELP = """Decode some latents and show them beside the photos they were made from.
+
+DIR is what `lutkit encode-latents` wrote. Samples from all over it are decoded,
+from the means of their posteriors: a picture with photo, decoding, and their
+difference, with PSNR and mean delta E 2000 below. The photos of a dataset of
+pairs are found where it lies beside DIR as `pairs`; name others with --images.
+Without photos only decodings are shown.
+
+\b
+Examples:
+  lutkit decode-latents -o sheet.png
+      data/latents, beside data/pairs
+  lutkit decode-latents DIR --vae VAE -o sheet.png
+      with the files of the VAE: only a hub name is recorded
+  lutkit decode-latents DIR --images "in/*.tar" --n 20 -o sheet.png
+      latents of plain tars or of photos: name what was encoded
+"""
+
+_VAE = "A folder, a hub name, or a .safetensors.  [default: the hub name it was made with]"
+_IMAGES = "What was encoded, as encode-latents took it.  [default: `pairs` beside DIR]"
+
+
+def decode_latents(  # noqa: D103  (its help text is set below)
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The latents.")] = Path("data/latents"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The sheet, a PNG.")] = Path(
+        "latents.png"
+    ),
+    n: Annotated[int, typer.Option(metavar="N", min=1, max=200, help="How many samples.")] = 8,
+    vae: Annotated[str, typer.Option(metavar="VAE", help=_VAE, show_default=False)] = "",
+    vae_config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of a lone .safetensors: its config.json.")
+    ] = None,
+    images: Annotated[str, typer.Option(metavar="SOURCE", help=_IMAGES, show_default=False)] = "",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+) -> None:
+    from lutkit.cli.arguments import require_installed, require_no_more, require_vacant
+
+    require_no_more(context.args, 1, "one folder")
+    require_installed(("torch", "diffusers", "safetensors", "webdataset"), "latents")
+    require_vacant(out, overwrite=overwrite)
+
+    from rich.progress import Progress
+
+    from lutkit.cli.console import PlainConsole
+    from lutkit.io.atomic import write_whole
+    from lutkit.io.images import encode_image
+    from lutkit.pipeline.decode_latents import decode_some, find_images, load_vae_of, open_latents
+    from lutkit.pipeline.stopping import stopping
+    from lutkit.report.latent_sheet import draw_latent_sheet
+
+    with stopping():
+        index = open_latents(folder)
+        opened = find_images(folder, index, images)
+        loaded = load_vae_of(index, vae, vae_config, device)
+        total = sum(file.samples for file in index.shards.values())
+        found: list[Decoding] = []
+        console = PlainConsole(quiet=quiet or as_json)
+        with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+            bar = progress.add_task("latents", total=min(n, total) * len(index.fields))
+            for decoding in decode_some(folder, index, n, loaded, opened):
+                found.append(decoding)
+                progress.advance(bar)
+        photos = "" if opened else "; no photos: name them with --images"
+        title = f"{index.vae.name}, {min(n, total):,} of {total:,} samples{photos}"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, encode_image(draw_latent_sheet(found, title), "png", 95))
+    if as_json or not quiet:
+        _show(found, out, title, as_json=as_json)
+
+
+decode_latents.__doc__ = HELP
+
+
+def _show(found: "list[Decoding]", out: Path, title: str, *, as_json: bool) -> None:
+    import json
+
+    from lutkit.cli.console import PlainConsole
+
+    console = PlainConsole()
+    measured = [(one, one.fidelity) for one in found if one.fidelity is not None]
+    if as_json:
+        rows = [
+            {"key": one.key, "field": one.field, "psnr": near.psnr, "delta_e_2000": near.delta_e_2000}
+            for one, near in measured
+        ]
+        console.out(json.dumps({"file": str(out), "decoded": len(found), "measured": rows}))
+        return
+    console.print(f"{out}: {title}.", soft_wrap=True)
+    if measured:
+        decibels = sorted(near.psnr for _, near in measured)
+        mean = sum(near.delta_e_2000 for _, near in measured) / len(measured)
+        spread = f"{decibels[0]:.1f} to {decibels[-1]:.1f}"
+        console.print(
+            f"PSNR {sum(decibels) / len(decibels):.1f} dB ({spread}), delta E 2000 {mean:.2f} on average.",
+            soft_wrap=True,
+        )

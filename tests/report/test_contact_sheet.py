@@ -52,7 +52,7 @@ def resized(pixels, side):
 def test_its_size_follows_the_number_of_pairs(count, columns, rows):
     one = draw_contact_sheet([pair(0)])
     sheet = draw_contact_sheet([pair(i) for i in range(count)])
-    gap = contact_sheet._GAP_PX
+    gap = contact_sheet.GAP_PX
     assert sheet.dtype == np.uint8
     assert (sheet.shape[0] - gap, sheet.shape[1] - gap) == (
         rows * (one.shape[0] - gap),

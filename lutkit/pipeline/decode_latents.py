@@ -150,7 +150,6 @@ def decode_some(
 
 def _spread(index: LatentIndex, count: int) -> Iterator[tuple[str, set[int]]]:
     total = sum(file.samples for file in index.shards.values())
-    count = min(count, total)
     wanted = {i * total // count for i in range(count)}
     before = 0
     for shard, file in index.shards.items():

@@ -20,7 +20,7 @@ CODES[:5] = np.arange(250, dtype=np.uint8).reshape(5, 50, 1)  # and greys
 def fine_histogram():
     counts = empty_counts()
     count_colors(CODES, counts)
-    return summarize(counts).ab
+    return summarize(counts.totals()).ab
 
 
 FINE = fine_histogram()

@@ -65,6 +65,7 @@ def test_the_plain_loop_takes_shards(scripts, latents, tmp_path):
     assert len(train(options_of(arguments))) == 1
 
 
+@pytest.mark.filterwarnings("default")  # lightning's own are not ours to mend
 def test_the_lightning_example_runs(scripts, latents, monkeypatch, tmp_path):
     if importlib.util.find_spec("lightning") is None:
         # Then at least what it imports of ours is there, and it is Python.

@@ -6,7 +6,6 @@ looked at.
 """
 
 import copy
-import json
 import random
 import warnings
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from webdataset.utils import pytorch_worker_info
 from lutkit.color.lab import codes_to_lab
 from lutkit.errors import ArrayError, DatasetError, ImageError
 from lutkit.io.images import decode_image
+from lutkit.io.shard_list import read_shard_list
 from lutkit.io.tars import read_samples
 from lutkit.nn.ab import AbBins, SoftClasses, hard_classes, soft_classes
 
@@ -176,20 +176,13 @@ def _encoded(pixels: npt.NDArray[np.uint8], bins: AbBins, options: TargetOptions
 
 def _split_shards(folder: Path, split: str) -> tuple[tuple[Path, ...], int]:
     """The shards of a split, in order, and how many samples they hold."""
-    where = str(folder)
-    try:
-        index = cast("dict[str, Any]", json.loads((folder / "dataset.json").read_bytes()))
-        complete = bool(index["complete"])
-        listed = [(str(entry["url"]), int(entry["nsamples"])) for entry in index["shardlist"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DatasetError(
-            "no dataset.json of lutkit here", where=where, remedy="name a dataset folder"
-        ) from None
-    if not complete:
-        raise DatasetError("not finished", where=where, remedy="run the same `lutkit synth` again")
-    splits = [Path(url).name.rpartition("-")[0] for url, _ in listed]
-    kept = [entry for entry, own in zip(listed, splits, strict=True) if not split or own == split]
+    kind, shards = read_shard_list(folder)
+    if kind:
+        raise DatasetError(f"a dataset of {kind}", where=str(folder), remedy="name one of images")
+    splits = [name.rpartition("-")[0] for name in shards]
+    kept = [name for name, own in zip(shards, splits, strict=True) if not split or own == split]
     if not kept:
         known = ", ".join(sorted(set(splits))) or "none"
-        raise DatasetError(f"no split {split!r}", where=where, remedy=f"there are: {known}")
-    return tuple(folder / url for url, _ in kept), sum(samples for _, samples in kept)
+        raise DatasetError(f"no split {split!r}", where=str(folder), remedy=f"there are: {known}")
+    paths = tuple(folder / "shards" / f"{name}.tar" for name in kept)
+    return paths, sum(shards[name].samples for name in kept)

@@ -14,6 +14,7 @@ import torch
 
 from lutkit.errors import DatasetError
 from lutkit.io.latent_index import LatentIndex, read_latent_index
+from lutkit.io.shard_list import INDEX_NAME
 from lutkit.io.tars import read_samples
 from lutkit.nn.latent_stream import decode_moments
 from lutkit.nn.vae import Vae, load_vae
@@ -22,7 +23,6 @@ from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_checks import Fidelity, fidelity
 from lutkit.pipeline.encode_open import open_source
 from lutkit.pipeline.encode_source import Source, SourceSample
-from lutkit.pipeline.index import INDEX_NAME
 from lutkit.pipeline.records import shard_path
 
 Moments: TypeAlias = torch.Tensor

@@ -5,13 +5,13 @@ from pathlib import Path
 from lutkit.errors import DatasetError, SourceError
 from lutkit.io.braces import expand_braces
 from lutkit.io.latent_index import KIND
+from lutkit.io.shard_list import INDEX_NAME
 from lutkit.io.sources import IMAGE_SUFFIXES, list_photos
 from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, walk
 from lutkit.pipeline.encode_pairs import open_pairs
 from lutkit.pipeline.encode_photos import PhotoSource
 from lutkit.pipeline.encode_source import Source
 from lutkit.pipeline.encode_tars import open_tars
-from lutkit.pipeline.index import INDEX_NAME
 
 _TAR = frozenset(("tar",))
 

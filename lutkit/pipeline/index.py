@@ -13,11 +13,11 @@ from typing import Any, cast
 from lutkit.errors import DatasetError
 from lutkit.io.atomic import write_whole
 from lutkit.io.latent_index import KIND as LATENTS
+from lutkit.io.shard_list import INDEX_NAME, listed_shards, shard_entry
 from lutkit.io.tars import ShardFile
 from lutkit.pipeline.records import Json, Record, split_of
 
 FORMAT_VERSION = 1
-INDEX_NAME = "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def write_dataset_json(folder: Path, index: DatasetIndex) -> None:
         "libraries": dict(index.libraries),
         "splits": {split: {"shards": shards, "samples": samples} for split, (shards, samples) in splits},
         "about": dict(index.about),
-        "shardlist": [_entry(shard, file) for shard, file in index.shards.items()],
+        "shardlist": [shard_entry(shard, file) for shard, file in index.shards.items()],
     }
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     write_whole(folder / INDEX_NAME, f"{text}\n".encode())
@@ -103,22 +103,11 @@ def read_dataset_json(folder: Path) -> DatasetIndex | None:
     raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
 
 
-def _entry(shard: str, file: ShardFile) -> dict[str, Json]:
-    url = f"shards/{shard}.tar"
-    return {"url": url, "nsamples": file.samples, "bytes": file.bytes, "sha256": file.sha256}
-
-
 def _index(document: dict[str, Any]) -> DatasetIndex:
-    shards = {
-        str(entry["url"]).removeprefix("shards/").removesuffix(".tar"): ShardFile(
-            int(entry["nsamples"]), int(entry["bytes"]), str(entry["sha256"])
-        )
-        for entry in document["shardlist"]
-    }
     return DatasetIndex(
         seed=int(document["seed"]),
         libraries={str(name): str(version) for name, version in document["libraries"].items()},
-        shards=shards,
+        shards=listed_shards(document),
         complete=bool(document["complete"]),
         about=dict(document["about"]),
     )

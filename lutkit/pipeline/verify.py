@@ -12,11 +12,12 @@ from pathlib import Path
 from lutkit.errors import DatasetError
 from lutkit.io.atomic import is_temporary
 from lutkit.io.manifest import Manifest, read_manifest
+from lutkit.io.shard_list import INDEX_NAME
 from lutkit.io.tars import read_samples
 from lutkit.pipeline.card import CARD_NAME
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.folder import MANIFEST_NAME, SOURCES_NAME
-from lutkit.pipeline.index import INDEX_NAME, DatasetIndex, read_dataset_json
+from lutkit.pipeline.index import DatasetIndex, read_dataset_json
 from lutkit.pipeline.lock import LOCK_NAME, holder_of
 from lutkit.pipeline.plan import SHARD_SAMPLES, sample_key
 from lutkit.pipeline.records import is_intact, read_record, shard_path, split_of

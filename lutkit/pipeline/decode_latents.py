@@ -177,14 +177,13 @@ def _photos(images: Source | None, shard: str, keys: set[str]) -> dict[str, Sour
 
 
 def _decoded(vae: Vae, moments: Moments) -> npt.NDArray[np.float32]:
-    image = vae.decode(moments.chunk(2)[0][None])[0].cpu().numpy()
-    return cast("npt.NDArray[np.float32]", image).transpose(1, 2, 0)
+    return cast("npt.NDArray[np.float32]", vae.decode(moments.chunk(2)[0][None])[0].cpu().numpy())
 
 
 def _compared(
     key: str, field: str, decoded: npt.NDArray[np.float32], picture: Callable[[], Pixels] | None
 ) -> Decoding:
-    codes = np.rint(decoded * 255).astype(np.uint8)
+    codes = np.rint(decoded.transpose(1, 2, 0) * 255).astype(np.uint8)
     if picture is None:
         return Decoding(key, field, codes)
     photo = picture()

@@ -208,11 +208,16 @@ def test_a_spawned_worker_knows_its_rank(folder, monkeypatch):
 
 
 def test_what_is_no_dataset(folder, tmp_path):
-    for content in (None, "text", "{}", "[]", '{"complete": true, "shardlist": 3}'):
-        if content is not None:
-            (tmp_path / "dataset.json").write_text(content)
-        with pytest.raises(DatasetError, match=r"no dataset.json of lutkit here; name a dataset folder"):
+    with pytest.raises(DatasetError, match=r"no dataset.json here; name a dataset folder"):
+        AbTargets(tmp_path, BINS)
+    for content in ("text", "{}", "[]", '{"complete": true, "shardlist": 3}'):
+        (tmp_path / "dataset.json").write_text(content)
+        with pytest.raises(DatasetError, match=r"dataset.json: not a dataset index of lutkit"):
             AbTargets(tmp_path, BINS)
+    latents = {"kind": "latents", "complete": True, "shardlist": []}
+    (tmp_path / "dataset.json").write_text(json.dumps(latents))
+    with pytest.raises(DatasetError, match="a dataset of latents; name one of images"):
+        AbTargets(tmp_path, BINS)
     with pytest.raises(DatasetError, match=r"no split 'trial'; there are: test, train, val"):
         AbTargets(folder, BINS, TargetOptions(split="trial"))
     document = json.loads((folder / "dataset.json").read_text())

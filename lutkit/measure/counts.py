@@ -146,7 +146,9 @@ def _require_totals(counts: Counts) -> None:
 @compiled
 def _add(low: npt.NDArray[np.uint16], high: npt.NDArray[np.uint32], totals: Counts) -> None:
     for color in range(totals.size):
-        totals[color] += (np.int64(high[color]) << 16) + low[color]
+        # Most colours never occur: their pages of `totals` are not even touched.
+        if low[color] or high[color]:
+            totals[color] += (np.int64(high[color]) << 16) + low[color]
 
 
 @compiled

@@ -1,7 +1,8 @@
 """The colours of many photographs, counted by many workers.
 
-A worker adds to counts of its own, which lie in a file of a scratch folder; at the end they are summed. Sums
-of integers do not depend on who counted what.
+A task counts into memory of its own: a mapped file has small pages, and counting, which leaps about, waits
+for each. What it counted is added to its worker's totals in a file of a scratch folder, and those are summed
+at the end. Sums of integers do not depend on who counted what.
 """
 
 import os
@@ -15,13 +16,15 @@ import numpy as np
 
 from lutkit.errors import ImageError
 from lutkit.io.photo_list import PhotoList, read_bytes
-from lutkit.measure.counts import COLORS, ColorCounts, Counts, count_colors
+from lutkit.measure.counts import COLORS, Counts, count_colors, empty_counts
 from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.records import Reject
 from lutkit.pipeline.usable import none_usable
 
-_PHOTOS_A_TASK = 16
+# Adding a task's counts up costs what some dozen photos do.
+_MOST_A_TASK, _LEAST_A_TASK = 512, 16
+_TASKS = 16
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,18 @@ def count_photos(
             raise none_usable(photos, (reject.reason for reject in rejects))
         counts = np.zeros(COLORS, np.int64)
         for path in Path(scratch).iterdir():
-            _own_counts(path).add_to(counts)
+            counts += _own_totals(path)
     return counts, tuple(sorted(rejects, key=lambda reject: reject.path))
 
 
 def _tasks(photos: int) -> Iterator[_Task]:
-    for start in range(0, photos, _PHOTOS_A_TASK):
-        yield _Task(start, min(start + _PHOTOS_A_TASK, photos))
+    size = min(max(photos // _TASKS, _LEAST_A_TASK), _MOST_A_TASK)
+    for start in range(0, photos, size):
+        yield _Task(start, min(start + size, photos))
 
 
 def _count(job: _Job, task: _Task) -> Counted:
-    counts = _own_counts(job.scratch / f"{os.getpid()}.counts")
+    counts = empty_counts()
     rejects: list[Reject] = []
     for ref in job.photos.photos[task.start : task.stop]:
         try:
@@ -95,15 +99,14 @@ def _count(job: _Job, task: _Task) -> Counted:
             rejects.append(Reject(ref.path, error.what))
             continue
         count_colors(pixels, counts)
+    counts.add_to(_own_totals(job.scratch / f"{os.getpid()}.counts"))
     return Counted(task.stop - task.start, tuple(rejects))
 
 
-def _own_counts(path: Path) -> ColorCounts:
-    """A worker's counts, kept in a file from task to task."""
+def _own_totals(path: Path) -> Counts:
+    """A worker's totals, kept in a file from task to task."""
     if not path.exists():
         # Its room is claimed beforehand: on a full disk a write to mapped pages would kill the process.
         with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, 6 * COLORS)
-    low = np.memmap(path, np.uint16, "r+", shape=(COLORS,))
-    high = np.memmap(path, np.uint32, "r+", offset=2 * COLORS, shape=(COLORS,))
-    return ColorCounts(low.view(np.ndarray), high.view(np.ndarray))
+            os.posix_fallocate(file.fileno(), 0, 8 * COLORS)
+    return np.memmap(path, np.int64, "r+", shape=(COLORS,)).view(np.ndarray)

@@ -43,7 +43,7 @@ def test_every_pixel_is_counted_as_pillow_decodes_it(photos):
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same(photos, workers, monkeypatch):
-    monkeypatch.setattr("lutkit.pipeline.color_counts._PHOTOS_A_TASK", 4)
+    monkeypatch.setattr("lutkit.pipeline.color_counts._MOST_A_TASK", 4)
     there = counted(photos)[0]
     np.testing.assert_array_equal(counted(photos, engine=LocalEngine(workers))[0], there)
 

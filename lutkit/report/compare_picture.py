@@ -2,10 +2,11 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from lutkit.color.lab import lab_to_srgb
@@ -14,7 +15,7 @@ from lutkit.measure.pair_sums import SECTORS
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 from lutkit.report.compare_text import artefact_levels
 from lutkit.report.compare_words import answers
-from lutkit.report.page import CHANNELS, FAINT, INK, Box, add_panel, add_title, new_page, render
+from lutkit.report.page import CHANNELS, FAINT, INK, PAPER, Box, add_panel, add_title, new_page, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,15 +56,13 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
     values = [artefact_levels(one) for _, one in sets]
     fringing = [[_known(value) for value in one["fringing"]] for one in values]
     _draw_channels(
-        panel("Fringing: a channel off the others, px; dashed: limit", 0, _MIDDLE),
+        panel("Fringing, px: a channel off the others", 0, _MIDDLE),
         sets,
         fringing,
         MAX_FRINGING_PX,
     )
     noise = [[_known(value) for value in one["noise"]] for one in values]
-    _draw_channels(
-        panel("Noise beyond the references', codes; dashed: limit", 1, _MIDDLE), sets, noise, MAX_NOISE_CODES
-    )
+    _draw_channels(panel("Noise beyond the references', codes", 1, _MIDDLE), sets, noise, MAX_NOISE_CODES)
     _draw_rare(panel("Newly clipped pixels, and speckle", 2, _MIDDLE), sets, values)
     _write_answers(figure, sets, train)
     return render(figure)
@@ -119,16 +118,27 @@ def _draw_cast(axes: "Axes", sets: Sets) -> None:
     axes.plot(casts[:, 0], casts[:, 1], color=INK, linewidth=0.9, alpha=0.7)
     axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=26, zorder=3)
     named = range(len(sets)) if len(sets) <= 4 else (0, len(sets) - 1)
-    for i in named:
+    for i, height in _name_heights(casts, named, reach).items():
         # Beside the dot on the side where there is room.
         left = casts[i, 0] > 0
         axes.annotate(
-            sets[i][0][:18], (casts[i, 0], casts[i, 1]), (-7 if left else 7, 4), textcoords="offset points",
+            sets[i][0][:18], (casts[i, 0], height), (-7 if left else 7, 4), textcoords="offset points",
             color=INK, fontsize=8.5, ha="right" if left else "left", parse_math=False,
         )  # fmt: skip
     axes.set(anchor="W")
     axes.set_xlabel("green  \N{LEFTWARDS ARROW}  a*  \N{RIGHTWARDS ARROW}  red", color=FAINT)
     axes.set_ylabel("blue  \N{LEFTWARDS ARROW}  b*  \N{RIGHTWARDS ARROW}  yellow", color=FAINT)
+
+
+def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: float) -> dict[int, float]:
+    """Where names stand, in b: beside their dots, or lower where one would lie upon another."""
+    heights: dict[int, float] = {}
+    for i in sorted(named, key=lambda i: -float(casts[i, 1])):
+        # As wide as half the panel is the longest name.
+        above = [height for j, height in heights.items() if abs(casts[i, 0] - casts[j, 0]) < reach]
+        heights[i] = min([float(casts[i, 1]), *(height - 0.13 * reach for height in above)])
+    lift = max(0.0, -0.97 * reach - min(heights.values()))
+    return {i: height + lift for i, height in heights.items()}
 
 
 def _draw_sectors(axes: "Axes", sets: Sets) -> None:
@@ -162,6 +172,10 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
     for channel, (name, color) in enumerate(CHANNELS):
         _draw_series(axes, [one[channel] for one in values], name, color, 0.27 * (channel - 1))
     axes.axhline(limit, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
+    axes.annotate(
+        "limit", (1, limit), (-5, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+        color=FAINT, fontsize=8, ha="right",
+    )  # fmt: skip
     known = [value for one in values for value in one if math.isfinite(value)]
     axes.set_ylim(0, max([1.6 * limit, *(1.2 * value for value in known)]))
     _name_sets(axes, sets)
@@ -183,7 +197,9 @@ def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offse
     if len(values) <= 4:
         bars = axes.bar(places + offset, values, width=0.9 * _bar_width(offset), color=color, label=name)
         texts = [f"{value:.2f}" if math.isfinite(value) else "-" for value in values]
-        axes.bar_label(bars, texts, color=INK, fontsize=8, padding=2)
+        # Lines end at the numbers, instead of striking them out.
+        ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+        axes.bar_label(bars, texts, color=INK, fontsize=8, padding=2, bbox=ground)
     else:
         axes.plot(places, values, color=color, linewidth=1.6, marker="o", markersize=4, label=name)
 

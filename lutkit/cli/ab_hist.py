@@ -109,6 +109,9 @@ def _show(
         named = [{"path": reject.path, "reason": reject.reason} for reject in left_out[1]]
         console.out(json.dumps({"file": str(out), "pixels": pixels, "cells": cells, "rejects": named}))
         return
-    console.print(f"{out}: {pixels:,} pixels in {cells:,} cells of one unit of a and b.", soft_wrap=True)
+    console.print(
+        f"{out}: {pixels:,} pixels in {cells:,} cell{'' if cells == 1 else 's'} of one unit of a and b.",
+        soft_wrap=True,
+    )
     for line in left_out_lines(*left_out):
         console.print(line, soft_wrap=True)

@@ -100,8 +100,9 @@ def _show(weights: "AbWeights", out: Path, *, as_json: bool) -> None:
     if as_json:
         console.out(json.dumps(summary))
         return
+    bins = "1 bin" if summary["bins"] == 1 else f"{summary['bins']} bins"
     console.print(
-        f"{out}: {summary['bins']} bins of grid {weights.grid.name}, {summary['without_pixels']} of them"
+        f"{out}: {bins} of grid {weights.grid.name}, {summary['without_pixels']} of them"
         f" without a pixel, from {summary['pixels']:,} pixels.",
         soft_wrap=True,
     )

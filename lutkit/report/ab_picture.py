@@ -26,7 +26,7 @@ _FLOOR = 1e-7  # shares below it are drawn as the least
 # Left and bottom of each panel in shares of the page; all of one size, so that they can be compared.
 _PLACES = ((0.065, 0.525), (0.53, 0.525), (0.065, 0.05), (0.53, 0.05))
 _SIDES = (0.36, 0.41)
-_REACH = (-122.0, 122.0)
+_REACH = (-131.0, 131.0)
 
 
 def write_ab_picture(path: Path, weights: AbWeights) -> None:
@@ -38,7 +38,9 @@ def write_ab_picture(path: Path, weights: AbWeights) -> None:
     figure = Figure(figsize=(12, 10.6), dpi=110, facecolor=PAPER)
     FigureCanvasAgg(figure)
     pixels = int(weights.counts.sum())
-    title = f"{pixels:,} pixels in the {len(weights.weights)} bins of grid {weights.grid.name}"
+    count = len(weights.weights)
+    bins = "1 bin" if count == 1 else f"the {count} bins"
+    title = f"{pixels:,} pixels in {bins} of grid {weights.grid.name}"
     figure.text(0.065, 0.967, title, color=INK, fontsize=16, weight="bold")
     panels = [figure.add_axes((*place, *_SIDES), facecolor=PAPER) for place in _PLACES]
     _draw_colours(panels[0], weights)
@@ -55,12 +57,13 @@ def write_ab_picture(path: Path, weights: AbWeights) -> None:
 def _draw_colours(axes: "Axes", weights: AbWeights) -> None:
     """A square a bin, in its own colour, whose side grows with the logarithm of its pixels."""
     bins, side = weights.grid.bins, _side(weights)
+    middles = _middles(weights)
     most = np.log1p(weights.counts.max())
     sides = side * np.log1p(weights.counts) / most
     lab = np.column_stack([np.full(len(bins), _LIGHTNESS), bins.astype(np.float64)])
     colors = np.clip(lab_to_srgb(lab), 0, 1)
-    _add_squares(axes, bins, np.full(len(bins), side), np.full((len(bins), 3), 0.235))
-    _add_squares(axes, bins, sides, colors)
+    _add_squares(axes, middles, np.full(len(bins), side), np.full((len(bins), 3), 0.235))
+    _add_squares(axes, middles, sides, colors)
     _finish(axes, "histogram: a larger square, more pixels (log)")
 
 
@@ -69,8 +72,8 @@ def _draw_values(
 ) -> None:
     scale = ScalarMappable(norm, "viridis")
     shown = np.maximum(values, norm.vmin or 0)
-    bins = weights.grid.bins
-    _add_squares(axes, bins, np.full(len(bins), _side(weights)), scale.to_rgba(shown)[:, :3])
+    middles = _middles(weights)
+    _add_squares(axes, middles, np.full(len(middles), _side(weights)), scale.to_rgba(shown)[:, :3])
     _finish(axes, title)
     # Beside the panel, of which it takes nothing.
     bar = axes.inset_axes((1.025, 0.1, 0.03, 0.8))
@@ -81,13 +84,13 @@ def _draw_values(
 
 def _add_squares(
     axes: "Axes",
-    bins: npt.NDArray[np.float32],
+    middles: npt.NDArray[np.float32],
     sides: npt.NDArray[np.float64],
     colors: npt.NDArray[np.float64],
 ) -> None:
     squares = [
         Rectangle((float(a) - side / 2, float(b) - side / 2), side, side)
-        for (a, b), side in zip(bins, sides.tolist(), strict=True)
+        for (a, b), side in zip(middles, sides.tolist(), strict=True)
     ]
     axes.add_collection(PatchCollection(squares, facecolors=colors.tolist(), edgecolors="none"))
 
@@ -102,6 +105,12 @@ def _finish(axes: "Axes", title: str) -> None:
         spine.set_color("#555555")
     axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
     axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
+
+
+def _middles(weights: AbWeights) -> npt.NDArray[np.float32]:
+    """Where bins are drawn: of `16` at the rim, whose bins lie off the middle, in the middle of the cell."""
+    bins = weights.grid.bins
+    return np.floor(bins / 16) * 16 + 8 if weights.grid.name == "16" else bins
 
 
 def _side(weights: AbWeights) -> float:

@@ -22,7 +22,7 @@ from lutkit.pipeline.encode_latents import EncodeResult, Listening, encode_laten
 from lutkit.pipeline.encode_prepare import EncodeSettings
 from lutkit.pipeline.encode_run import Heard
 from lutkit.pipeline.encode_source import Source
-from lutkit.report.latents_summary import done_json, done_rows, ready_lines
+from lutkit.report.latents_summary import done_json, done_rows, next_line, ready_lines
 
 
 def encode(
@@ -77,4 +77,4 @@ def show(result: EncodeResult, *, quiet: bool, as_json: bool) -> None:
         table.add_row(name, text)
     console = PlainConsole(quiet=quiet)
     console.print(table)
-    console.print(f"In {result.folder}; `lutkit decode-latents {result.folder}` shows some.", soft_wrap=True)
+    console.print(next_line(result), soft_wrap=True)

@@ -214,12 +214,12 @@ def load_vae(
     return DiffusersVae(identity, encoder, decoder, place, dtype)
 
 
-def require_size(height: int, width: int, factor: int, where: str = "") -> None:
+def require_size(height: int, width: int, factor: int, where: str = "", remedy: str = "") -> None:
     """Raise VaeError unless `factor` divides both; the message says which sizes it does."""
     if height % factor or width % factor or not height or not width:
         near = " x ".join(str(max(round(side / factor), 1) * factor) for side in (width, height))
         what = f"an image of {width} x {height} px, and this VAE takes multiples of {factor}, {near} say"
-        raise VaeError(what, where=where, remedy="make images of such a size")
+        raise VaeError(what, where=where, remedy=remedy or "make images of such a size")
 
 
 def _require_images(images: Tensor) -> None:

@@ -134,7 +134,10 @@ def _first_index(
     pictures = first_pictures(source, todo, _TRIED[settings.device.partition(":")[0]])
     height, width = pictures[0].shape[:2]
     vae = load_vae(files, device=settings.device).in_range(settings.input_range)
-    require_size(height, width, vae.factor, "the first image")
+    least = max(min(height, width) // vae.factor, 1) * vae.factor
+    # Pairs are encoded at the size they have; of photos and tars squares can be cut.
+    remedy = "" if source.about.get("kind") == "pairs" else f"give --size, {least} say"
+    require_size(height, width, vae.factor, "the first image", remedy)
     shape = (2 * vae.identity.latent_channels, height // vae.factor, width // vae.factor)
     trials: tuple[Trial, ...] = ()
     if begun is not None:

@@ -37,7 +37,10 @@ def done_rows(result: EncodeResult) -> Rows:
     ]
     if quality := _quality(result):
         rows.append(
-            ("decoded", f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} (of {quality[2]:,})")
+            (
+                "decoded",
+                f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} ({_tried_text(quality[2])})",
+            )
         )
     if shared := _total(result, "shared"):
         rows.append(("shared", f"{shared:,} pictures came again and were not encoded again"))
@@ -48,6 +51,14 @@ def done_rows(result: EncodeResult) -> Rows:
     if result.missing:
         rows.append(("missing", _missing_text(result)))
     return rows
+
+
+def next_line(result: EncodeResult) -> str:
+    """Where the latents are, and the command that shows some of them."""
+    # Only hub names are recorded, and only pairs are looked for.
+    vae = "" if result.index.vae.revision else " --vae VAE"
+    images = "" if result.index.source.get("kind") == "pairs" else " --images SOURCE"
+    return f"In {result.folder}; `lutkit decode-latents {result.folder}{vae}{images}` shows some."
 
 
 def done_json(result: EncodeResult) -> dict[str, object]:
@@ -105,6 +116,10 @@ def _quality(result: EncodeResult) -> tuple[float, float, int] | None:
         fmean(cast("float", summary[name]) for summary in found) for name in ("psnr", "delta_e_2000")
     )
     return psnr, difference, _total(result, "decoded")
+
+
+def _tried_text(count: int) -> str:
+    return "of one picture" if count == 1 else f"mean of {count:,} pictures"
 
 
 def _total(result: EncodeResult, name: str) -> int:

@@ -161,8 +161,8 @@ def _print(
     console = PlainConsole()
     print_rows(console, "", [set_row(*one) for one in found], HEADS)
     if len(found) == 1:
-        heads = ("hue", "share", "chroma", "shift")
-        print_rows(console, "By hue, degrees", sector_rows(found[0][1]), heads)
+        if sectors := sector_rows(found[0][1]):  # grey references have none
+            print_rows(console, "By hue, degrees", sectors, ("hue", "share", "chroma", "shift"))
         heads = ("channel", "bias", "gain", "noise", "fringe px")
         print_rows(console, "By channel, codes of 255", channel_rows(found[0][1]), heads)
     for (name, one), names in zip(found, matched, strict=True):

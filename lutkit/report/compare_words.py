@@ -109,7 +109,7 @@ def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train:
         having = [name for name, one in sets if any(other.kind == finding.kind for other in one.findings)]
         everywhere = len(having) == len(sets)
         verdict += (
-            "; in all sets" if everywhere else f"; in {len(having)} of {len(sets)}, from {having[0]} on"
+            "; in all sets" if everywhere else f"; in {len(having)} of {len(sets)} sets, first in {having[0]}"
         )
     return f"  Origin of {finding.kind}: {verdict} ({', '.join(parts)})."
 

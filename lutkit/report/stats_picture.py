@@ -125,8 +125,15 @@ def _draw_clipping(axes: "Axes", summary: ColorSummary) -> None:
     shares = 100 * summary.channels[:, [0, 255]].T / summary.pixels
     for channel, (_, color) in enumerate(CHANNELS):
         bars = axes.bar(places[:, channel], shares[:, channel], width=0.24, color=color)
-        texts = [f"{share:.2g}%" if share > 0 else "0" for share in shares[:, channel]]
+        texts = [_share_text(share) for share in shares[:, channel]]
         axes.bar_label(bars, texts, color=INK, fontsize=9, padding=2)
     axes.set_xticks([0.26, 1.26], ["at 0", "at 255"])
     axes.set(xlim=(-0.3, 1.82), ylim=(0, max(0.5, 1.18 * float(shares.max()))))
     axes.set_ylabel("% of pixels", color=FAINT)
+
+
+def _share_text(percent: float) -> str:
+    """So short that the numbers of neighbouring bars do not meet."""
+    if 0 < percent < 0.01:
+        return "<0.01"
+    return f"{percent:.{2 if percent < 1 else 1}f}%" if percent else "0"

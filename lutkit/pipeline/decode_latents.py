@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lutkit.errors import DatasetError
+from lutkit.errors import DatasetError, SourceError
 from lutkit.io.latent_index import LatentIndex, read_latent_index
 from lutkit.io.shard_list import INDEX_NAME
 from lutkit.io.tars import read_samples
@@ -27,6 +27,7 @@ from lutkit.pipeline.records import shard_path
 
 Moments: TypeAlias = torch.Tensor
 
+_AS_ENCODED = "name with --images what `lutkit encode-latents` was given"
 _BESIDE = "pairs"  # where `lutkit synth` writes, next to `lutkit encode-latents`
 
 
@@ -107,13 +108,17 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
     size = cast("int", about.get("size_px", 0)) or None
     members = tuple(cast("Sequence[str]", about.get("members", ())))
     fields = members if about.get("kind") == "tars" else index.fields if about.get("kind") == "pairs" else ()
-    opened = open_source(images or str(beside), fields, size)
+    try:
+        opened = open_source(images or str(beside), fields, size)
+    except (DatasetError, SourceError) as error:
+        # Its remedies are of another command's options.
+        raise DatasetError(error.what, where=error.where, remedy=_AS_ENCODED) from error
     if dict(opened.about) == dict(about) and opened.fields == index.fields:
         return opened
     if not images:
         return None
     what = f"other images than were encoded: {dict(opened.about)}, not {dict(about)}"
-    raise DatasetError(what, where=images, remedy="name what `lutkit encode-latents` was given")
+    raise DatasetError(what, where=images, remedy=_AS_ENCODED)
 
 
 def decode_some(
@@ -172,7 +177,7 @@ def _photos(images: Source | None, shard: str, keys: set[str]) -> dict[str, Sour
     missing = sorted(keys - set(found))
     if missing:
         what = f"the images have no sample {missing[0]} in a shard {shard}"
-        raise DatasetError(what, where="--images", remedy="name what `lutkit encode-latents` was given")
+        raise DatasetError(what, where="--images", remedy=_AS_ENCODED)
     return found
 
 

@@ -82,6 +82,23 @@ def test_mistakes_are_one_line(arguments, words, made, lutkit_):
     assert_one_line(ended.err, *words)
 
 
+def test_photos_of_no_fitting_size_and_what_is_said_when_done(made, photos, lutkit_, tmp_path):
+    out = tmp_path / "latents"
+    ended = lutkit_(
+        "encode-latents", photos, "--size", "17", "--vae", made[1], "--out", out, "--device", "cpu"
+    )
+    assert ended.code == 2
+    assert_one_line(ended.err, "17 x 17 px", "give --size, 16 say")
+    ended = lutkit_(
+        "encode-latents", photos, "--size", "16", "--vae", made[1], "--out", out, "--device", "cpu"
+    )
+    assert ended.code == 0
+    assert "--vae VAE --images SOURCE` shows some" in ended.out
+    ended = lutkit_("decode-latents", out, "--vae", made[1], "--images", made[0], "-o", tmp_path / "s.png")
+    assert ended.code == 2
+    assert_one_line(ended.err, "name with --images what `lutkit encode-latents` was given")
+
+
 def test_cuda_that_is_not_there(made, lutkit_):
     if torch.cuda.is_available():
         pytest.skip("there is a card")

@@ -49,7 +49,8 @@ def saturation_text(change: ColorChange, train: TrainMeasure | None) -> str:
     """How saturation changed: by how much, evenly or not, and nearer to the training set or not."""
     gain = change.chroma_gain
     if gain is None:
-        return "Saturation: the references are grey, so that it cannot have changed."
+        chroma = f"mean chroma {change.mean_after[3]:.1f}"
+        return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
     if abs(gain - 1) <= MAX_CHROMA_GAIN_CHANGE:
         verdict = "unchanged"
     else:

@@ -86,6 +86,8 @@ def test_grey_references_leave_nothing_to_measure(lutkit_, tmp_path):
     done = lutkit_("compare", tmp_path / "in", tmp_path / "out", "--plot", tmp_path / "c.png")
     assert done.code == 0, done.err
     assert "the references are grey" in done.out
+    assert "outputs have mean chroma 0.0" in done.out
+    assert "By hue" not in done.out
     assert "nan" not in done.out.lower()
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from lutkit.errors import SourceError
+from lutkit.errors import DatasetError, SourceError
 from lutkit.io.braces import expand_braces, has_braces
 from lutkit.io.photo_list import (
     PhotoList,
@@ -21,6 +21,7 @@ from lutkit.io.photo_list import (
     shown_path,
     unread_text,
 )
+from lutkit.io.shard_list import read_shard_list
 from lutkit.io.tar_index import index_tar
 from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, unescaped, walk
 
@@ -129,9 +130,25 @@ def _folder(root: Path, source: str, field: str) -> PhotoList:
     shards = root / "shards"
     if os.path.isfile(root / "dataset.json") and os.path.isdir(shards):  # noqa: PTH112, PTH113 (as above)
         names = [path for path, _ in walk(shards, _TAR, 1)]
+        _require_listed(root, names, source)
         return _tars(shards, names, source, field or "target")
     found = list(walk(root, _SEARCHED))
     return _files_or_tars(root, found, source, field)
+
+
+def _require_listed(root: Path, names: list[str], source: str) -> None:
+    """Raise SourceError where a finished dataset of ours has not all its shards: a part is not the whole."""
+    try:
+        _, shards = read_shard_list(root)
+    except DatasetError:
+        return  # another's, or one that is not finished: what there is is meant
+    missing = [name for name in shards if f"{name}.tar" not in names]
+    if missing:
+        raise SourceError(
+            f"{len(missing)} of {len(shards)} shards are missing, the first is shards/{missing[0]}.tar",
+            where=source,
+            remedy="run the command that made the dataset again, or name the tars that you mean",
+        )
 
 
 def _pattern(source: str, field: str) -> PhotoList:

@@ -3,7 +3,7 @@
 Owns which samples are taken and how their images are found. Must not know how a sheet looks.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -14,7 +14,7 @@ import torch
 
 from lutkit.errors import DatasetError, SourceError
 from lutkit.io.latent_index import LatentIndex, read_latent_index
-from lutkit.io.shard_list import INDEX_NAME
+from lutkit.io.shard_list import INDEX_NAME, Json
 from lutkit.io.tars import read_samples
 from lutkit.nn.latent_stream import decode_moments
 from lutkit.nn.vae import Vae, load_vae
@@ -117,8 +117,12 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
         return opened
     if not images:
         return None
-    what = f"other images than were encoded: {dict(opened.about)}, not {dict(about)}"
+    what = f"other images than were encoded: {_words(opened.about)}, not {_words(about)}"
     raise DatasetError(what, where=images, remedy=_AS_ENCODED)
+
+
+def _words(about: Mapping[str, Json]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in about.items())
 
 
 def decode_some(

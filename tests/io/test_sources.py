@@ -336,6 +336,21 @@ def test_a_dataset_folder_of_ours_means_its_targets(tmp_path):
     assert paths(chosen) == ["train-000000.tar/train-000000000.input.jpg"]
 
 
+def test_a_dataset_folder_of_ours_that_lost_a_shard_is_no_whole(tmp_path):
+    for i in (0, 2):
+        put_tar(tmp_path / "shards" / f"train-{i:06d}.tar", f"train-{i:09d}.target.jpg")
+    entry = {"nsamples": 1, "bytes": 1024, "sha256": "0" * 64}
+    listed = [{"url": f"shards/train-{i:06d}.tar", **entry} for i in range(3)]
+    for complete in (True, False):
+        document = {"complete": complete, "shardlist": listed}
+        (tmp_path / "dataset.json").write_text(json.dumps(document))
+        if complete:
+            said = "1 of 3 shards are missing, the first is shards/train-000001.tar"
+            assert said in complaint(tmp_path)
+        else:
+            assert len(list_photos(str(tmp_path)).photos) == 2
+
+
 def test_broken_tars(tmp_path):
     tar = tmp_path / "t.tar"
     put_tar(tar, "a.jpg", "b.jpg")

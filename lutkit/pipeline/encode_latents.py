@@ -18,12 +18,14 @@ from lutkit.nn.devices import require_device
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae import DiffusersVae
 from lutkit.nn.vae_files import VaeFiles
+from lutkit.pipeline.card import write_card
 from lutkit.pipeline.encode_prepare import EncodeSettings, Prepared, load_as, prepare
 from lutkit.pipeline.encode_reading import Reading
 from lutkit.pipeline.encode_run import EncodeJob, Heard, Spent, encode_tasks
 from lutkit.pipeline.encode_source import EncodeTask, Source
 from lutkit.pipeline.folder import claim, write_rejects
 from lutkit.pipeline.index import shard_files
+from lutkit.pipeline.latent_card import latent_card
 from lutkit.pipeline.records import Record, Reject, read_record
 
 # Of a process, pictures that wait decoded; of all together, latents kept in case their picture comes again.
@@ -144,6 +146,7 @@ def _sum_up(
     index = replace(prepared.index, shards=shard_files(records), complete=complete)
     rejects: tuple[Reject, ...] = ()
     if ranks.rank == 0:
-        write_latent_index(folder, index)
         rejects = write_rejects(folder, records)
+        write_card(folder, latent_card(index), index)
+        write_latent_index(folder, index)
     return EncodeResult(folder, index, records, rejects, spent)

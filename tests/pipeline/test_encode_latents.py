@@ -122,6 +122,7 @@ def test_pairs_become_the_posteriors_that_diffusers_gives(jpeg_300, vae, tmp_pat
     assert (log.there, log.total, log.samples, result.missing) == (0, 300, 300, 0)
     index = read_latent_index(tmp_path / "out")
     assert index == result.index
+    assert "path: shards/train-*.tar" in (tmp_path / "out" / "README.md").read_text()
     assert index.complete
     assert (index.encoding.dtype, index.encoding.latent_shape) == ("float32", (8, 16, 16))
     assert index.vae.scaling_factor == vae[1].config.scaling_factor

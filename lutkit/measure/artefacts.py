@@ -37,9 +37,19 @@ class Artefacts:
     speckle: float
     clipped: FloatArray
 
+    def place(self) -> FloatArray:
+        """(2,), where most channels lie: the median of x and of y.
+
+        Where the shift of one cannot be told, that of the others which is least; NaN where none can.
+        """
+        known = self.shifts[np.isfinite(self.shifts).all(axis=1)]
+        if not len(known):
+            return np.full(2, np.nan)
+        return np.median(known, axis=0) if len(known) == 3 else known[np.hypot(*known.T).argmin()]
+
     def fringing(self) -> FloatArray:
-        """(3,), how far each channel lies from where most do, in pixels: from the median of x and of y."""
-        return np.hypot(*(self.shifts - np.median(self.shifts, axis=0)).T)
+        """(3,), how far each channel lies from `place`, in pixels; NaN where that cannot be told."""
+        return np.hypot(*(self.shifts - self.place()).T)
 
 
 def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:

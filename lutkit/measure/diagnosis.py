@@ -121,8 +121,7 @@ def _color_findings(change: ColorChange) -> list[Finding]:
 
 def _artefact_findings(pairs: Sequence[PairMeasure]) -> list[Finding]:
     keys = [pair.key for pair in pairs]
-    shifts = np.stack([pair.found.shifts for pair in pairs])
-    whole = np.hypot(*np.median(shifts, axis=1).T)
+    whole = np.hypot(*np.stack([pair.found.place() for pair in pairs]).T)
     fringing = np.stack([pair.found.fringing() for pair in pairs])
     noise = np.stack([pair.found.noise for pair in pairs])
     speckle = np.array([pair.found.speckle for pair in pairs])

@@ -137,8 +137,7 @@ def _direction(finding: Finding, one: SetMeasure) -> str:
     if len(finding.channels) != 1:
         return ""
     channel = CHANNELS.index(finding.channels[0])
-    shifts = np.stack([pair.found.shifts for pair in one.pairs])
-    apart = shifts[:, channel] - np.median(shifts, axis=1)
+    apart = np.stack([pair.found.shifts[channel] - pair.found.place() for pair in one.pairs])
     known = apart[np.isfinite(apart).all(axis=1)]
     x, y = (float(value) for value in np.median(known, axis=0))
     if np.hypot(x, y) < 0.5 * finding.value:

@@ -138,6 +138,29 @@ def test_a_picture_off_as_a_whole_is_no_fringing():
     assert found["shift"].value == pytest.approx(np.hypot(1.25, 0.5), abs=0.03)
 
 
+@pytest.mark.parametrize("blue", ["flat", "too far"])
+def test_a_channel_that_cannot_be_placed_hides_no_fault_of_the_others(blue):
+    reference = photo("astronaut")
+    output = shifted(reference, 0, 2, 0)
+    if blue == "flat":
+        output[..., 2] = 128
+    else:
+        output = shifted(output, 2, 12, 0)
+    _, pair = measured(reference, output)
+    assert np.isnan(pair.found.shifts[2]).all()
+    _, found = diagnosed(reference, output)
+    assert found["fringing"].value == pytest.approx(2, abs=0.05)
+    assert found["fringing"].channels == ("red",)
+    assert "shift" not in found
+    moved = reference
+    for channel in (0, 1):
+        moved = shifted(moved, channel, -1.25, 0.5)
+    moved[..., 2] = 128
+    _, found = diagnosed(reference, moved)
+    assert found["shift"].value == pytest.approx(np.hypot(1.25, 0.5), abs=0.03)
+    assert "fringing" not in found
+
+
 def test_the_worst_images_are_named_and_one_in_thirty_is_none_of_the_set():
     reference = photo("chelsea")
     pairs = [measured(reference, noisy(reference, 2, sigma), f"n{sigma}")[1] for sigma in (2, 9, 4, 6)]

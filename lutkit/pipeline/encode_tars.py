@@ -11,7 +11,7 @@ from lutkit.io.sources import IMAGE_SUFFIXES
 from lutkit.io.tars import Sample, read_samples
 from lutkit.pipeline.decoding import center_square, whole_picture
 from lutkit.pipeline.encode_source import EncodeTask, SourceSample, Undecoded
-from lutkit.pipeline.records import Json, Reject
+from lutkit.pipeline.records import Json, Reject, require_file_name
 
 _SHOWN = 6
 
@@ -80,10 +80,12 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
             picture of the first sample.
         size_px: see `TarSource`.
     Raises:
-        DatasetError: two tars of one name, a tar that is damaged, a first sample without these fields.
+        DatasetError: two tars of one name or one that no shard can bear, a tar that is damaged, a first
+            sample without these fields.
     """
     named: dict[str, Path] = {}
     for path in paths:
+        require_file_name(path.stem, str(path))
         if named.setdefault(path.stem, path) != path:
             what = f"both {named[path.stem]} and this would become the shard {path.stem}"
             raise DatasetError(what, where=str(path), remedy="encode them into two folders")

@@ -56,9 +56,14 @@ class Record:
     summary: Mapping[str, Json] = field(default_factory=lambda: dict[str, Json]())
 
     def __post_init__(self) -> None:
-        if not _FILE_NAME.fullmatch(self.shard):
-            remedy = "it is printable ASCII without spaces and slashes, and begins with no dot"
-            raise DatasetError(f"{self.shard!r} is not a shard's name", remedy=remedy)
+        require_file_name(self.shard)
+
+
+def require_file_name(shard: str, where: str = "") -> None:
+    """Raise DatasetError unless a shard's file can bear this name, that of whatever it was made from."""
+    if not _FILE_NAME.fullmatch(shard):
+        remedy = "it is printable ASCII without spaces and slashes, and begins with no dot"
+        raise DatasetError(f"{shard!r} is not a shard's name", where=where, remedy=remedy)
 
 
 def shard_name(split: str, index: int) -> str:

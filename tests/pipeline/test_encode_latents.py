@@ -518,6 +518,13 @@ def test_sources_that_make_no_sense(jpeg_300, photos, vae, tmp_path):
         open_source(str(tmp_path / "{x,y}" / "a.tar").replace("{x,y}", "?"))
 
 
+def test_a_tar_whose_name_no_shard_can_bear(vae, tmp_path):
+    tar_of(tmp_path / "in/my photos.tar", [("k", {"png": png(1)})])
+    with pytest.raises(DatasetError, match=r"my photos\.tar: 'my photos' is not a shard's name"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    assert not (tmp_path / "out").exists()  # hours of encoding before it were lost
+
+
 def test_not_one_picture(vae, tmp_path):
     tar_of(tmp_path / "in/a.tar", [("k", {"png": b"text"})])
     with pytest.raises(DatasetError, match="not one picture can be decoded"):

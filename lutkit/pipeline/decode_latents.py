@@ -23,7 +23,8 @@ from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_checks import Fidelity, fidelity
 from lutkit.pipeline.encode_open import open_source
 from lutkit.pipeline.encode_source import Source, SourceSample
-from lutkit.pipeline.records import shard_path
+from lutkit.pipeline.encode_writing import source_entry
+from lutkit.pipeline.records import read_record, shard_path
 
 Moments: TypeAlias = torch.Tensor
 
@@ -97,7 +98,7 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
         folder: of the latents.
         index: theirs.
         images: as `lutkit encode-latents` takes a SOURCE; where empty, and the latents are those of pairs,
-            a folder `pairs` beside them is looked at.
+            a folder `pairs` beside them is looked at, and passed over if it is another dataset by now.
     Raises:
         DatasetError, SourceError: `images` cannot be opened, or something else was encoded.
     """
@@ -111,18 +112,33 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
     try:
         opened = open_source(images or str(beside), fields, size)
     except (DatasetError, SourceError) as error:
+        if not images:
+            return None  # nobody asked for what lies beside
         # Its remedies are of another command's options.
         raise DatasetError(error.what, where=error.where, remedy=_AS_ENCODED) from error
-    if dict(opened.about) == dict(about) and opened.fields == index.fields:
+    what = ""
+    if dict(opened.about) != dict(about) or opened.fields != index.fields:
+        what = f"other images than were encoded: {_words(opened.about)}, not {_words(about)}"
+    elif changed := _changed(folder, index, opened):
+        what = f"other images than were encoded: its shard {changed} is another"
+    if not what:
         return opened
     if not images:
         return None
-    what = f"other images than were encoded: {_words(opened.about)}, not {_words(about)}"
     raise DatasetError(what, where=images, remedy=_AS_ENCODED)
 
 
 def _words(about: Mapping[str, Json]) -> str:
     return ", ".join(f"{name} {value}" for name, value in about.items())
+
+
+def _changed(folder: Path, index: LatentIndex, opened: Source) -> str:
+    """The first shard that is not what its latents' record was made from: names and seeds may be alike."""
+    for task in opened.tasks:
+        record = read_record(folder, task.shard) if task.shard in index.shards else None
+        if record is not None and record.summary.get("source") != source_entry(task):
+            return task.shard
+    return ""
 
 
 def decode_some(

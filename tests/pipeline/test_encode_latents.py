@@ -23,6 +23,7 @@ from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae_files import find_vae
 from lutkit.pipeline import encode_latents as module
 from lutkit.pipeline import encode_prepare
+from lutkit.pipeline.decode_latents import find_images
 from lutkit.pipeline.decoding import center_square
 from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
 from lutkit.pipeline.encode_open import open_source
@@ -516,6 +517,17 @@ def test_sources_that_make_no_sense(jpeg_300, photos, vae, tmp_path):
         tar_of(tmp_path / where / "a.tar", [("k", {"png": png(1)})])
     with pytest.raises(DatasetError, match=r"both .*x/a\.tar and this would become the shard a"):
         open_source(str(tmp_path / "{x,y}" / "a.tar").replace("{x,y}", "?"))
+
+
+def test_pairs_made_anew_since_are_not_taken_for_what_was_encoded(photos, vae, tmp_path):
+    build(manifest_of(photos, n=3), tmp_path / "pairs")
+    index = encode(tmp_path / "pairs", vae, tmp_path / "latents")[0].index
+    assert find_images(tmp_path / "latents", index, "") is not None
+    shutil.rmtree(tmp_path / "pairs")
+    build(manifest_of(make_photos(tmp_path / "others", 5), n=3), tmp_path / "pairs")
+    assert find_images(tmp_path / "latents", index, "") is None
+    with pytest.raises(DatasetError, match=r"pairs: other images .*its shard train-000000 is another"):
+        find_images(tmp_path / "latents", index, str(tmp_path / "pairs"))
 
 
 def test_a_tar_whose_name_no_shard_can_bear(vae, tmp_path):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
     from lutkit.pipeline.engine import LocalEngine
     from lutkit.pipeline.matching import Matched
+    from lutkit.pipeline.records import Reject
 
 HELP = """Measure how outputs differ from their references.
 
@@ -92,7 +93,7 @@ def compare(  # noqa: D103  (its help text is set below)
     if as_json:
         _print_json(found, matched, (train, third))
     else:
-        _print(found, matched, third)
+        _print(found, matched, (train, third))
         if plot is not None:
             print(f"Picture: {plot}")
 
@@ -151,7 +152,7 @@ def _print_json(
 
 
 def _print(
-    found: "list[tuple[str, SetMeasure]]", matched: "list[Matched]", train: "TrainMeasure | None"
+    found: "list[tuple[str, SetMeasure]]", matched: "list[Matched]", train: "tuple[str, TrainMeasure | None]"
 ) -> None:
     from lutkit.cli.console import PlainConsole
     from lutkit.cli.table import print_rows
@@ -166,16 +167,21 @@ def _print(
         heads = ("channel", "bias", "gain", "noise", "fringe px")
         print_rows(console, "By channel, codes of 255", channel_rows(found[0][1]), heads)
     for (name, one), names in zip(found, matched, strict=True):
-        for line in _left_out(name, one, names):
+        for line in [*_rejected(name, one.rejects), *_unmatched(name, names)]:
             console.print(line, soft_wrap=True)
-    for line in answers(found, train):
+    for line in _rejected(train[0], train[1].rejects) if train[1] else ():
+        console.print(line, soft_wrap=True)
+    for line in answers(found, train[1]):
         console.print(line, soft_wrap=True)
 
 
-def _left_out(name: str, one: "SetMeasure", names: "Matched") -> list[str]:
-    lines = [f"{name}: not compared: {reject.path}: {reject.reason}" for reject in one.rejects[:10]]
-    if len(one.rejects) > 10:
-        lines.append(f"{name}: not compared: {len(one.rejects) - 10:,} more")
+def _rejected(name: str, rejects: "tuple[Reject, ...]") -> list[str]:
+    lines = [f"{name}: not compared: {reject.path}: {reject.reason}" for reject in rejects[:10]]
+    return [*lines, f"{name}: not compared: {len(rejects) - 10:,} more"] if len(rejects) > 10 else lines
+
+
+def _unmatched(name: str, names: "Matched") -> list[str]:
+    lines: list[str] = []
     for keys, what in ((names.alone_before, "references without an output"),
                        (names.alone_after, "outputs without a reference")):  # fmt: skip
         if keys:

@@ -123,7 +123,8 @@ def train_json(name: str, train: TrainMeasure) -> dict[str, Any]:
     keys = ("lightness", "a", "b", "chroma", "saturation")
     own = {kind: [_short(float(v)) for v in values] for kind, values in levels(train.pictures).items()}
     means = dict(zip(keys, map(_short, train.means), strict=True))
-    return {"set": name, "photos": train.photos, "mean": means, "artefacts": own}
+    rejects = [{"path": reject.path, "reason": reject.reason} for reject in train.rejects]
+    return {"set": name, "photos": train.photos, "mean": means, "artefacts": own, "rejects": rejects}
 
 
 def _sector(part: SectorChange) -> dict[str, Any]:

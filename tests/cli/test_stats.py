@@ -1,6 +1,7 @@
 """`lutkit stats` and `lutkit compare`: tables, JSON, pictures, and mistakes in one line."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -61,6 +62,15 @@ def test_a_comparison_answers(lutkit_, photos, outputs, tmp_path):
     assert "RGB artefacts: none beyond the references'." in done.out
     assert "1 outputs without a reference: new" in done.out
     assert size_of(tmp_path / "c.png") == (1400, 1150)
+
+
+def test_photos_of_the_training_set_that_cannot_be_read_are_named(lutkit_, photos, outputs, tmp_path):
+    train = shutil.copytree(photos, tmp_path / "train")
+    (train / "broken.jpg").write_bytes(b"text")
+    done = lutkit_("compare", photos, outputs, "--train", train)
+    assert f"{train}: not compared: broken.jpg: " in done.out
+    done = lutkit_("compare", photos, outputs, "--train", train, "--json")
+    assert [reject["path"] for reject in json.loads(done.out)["train"]["rejects"]] == ["broken.jpg"]
 
 
 def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):

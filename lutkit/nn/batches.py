@@ -61,11 +61,14 @@ class BatchEncoder:
         size: how many at once.
         compiled: whether to compile the encoder, once the size is settled: for that size alone, to which
             smaller batches are filled up.
+        load_float32: gives the VAE in float32, for images that overflow; None makes it of `vae`, whose
+            weights stay as they were rounded.
     """
 
     vae: Vae
     size: BatchSize
     compiled: bool = False
+    load_float32: Callable[[], Vae] | None = None
     busy_s: float = 0.0
     again: int = 0
     _exact: Vae | None = None
@@ -165,7 +168,9 @@ class BatchEncoder:
         return _Part(found, here, done)
 
     def _in_float32(self) -> Vae:
-        self._exact = self._exact or self.vae.in_dtype("float32")
+        if self._exact is None:
+            load = self.load_float32 if self.vae.dtype != "float32" else None
+            self._exact = load() if load else self.vae.in_dtype("float32")
         return self._exact
 
     def _exactly(self, image: Pixels) -> Moments:

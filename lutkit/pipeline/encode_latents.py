@@ -8,7 +8,10 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import torch
 
 from lutkit.io.latent_index import Encoding, LatentIndex, write_latent_index
 from lutkit.nn.batch_size import batch_size_for
@@ -102,7 +105,9 @@ def encode_latents(
             listening.on_ready(prepared.index.encoding)
             vae = vae or load_as(prepared.index, files, settings)
             kept_bytes = _KEPT_BYTES // ranks.world
-            spent = _encode(source, share, (folder, prepared), (vae, settings, kept_bytes), listening.heard)
+            encoder = _encoder(prepared, vae, files, settings)
+            how = (encoder, settings.threads, kept_bytes)
+            spent = _encode(source, share, (folder, prepared), how, listening.heard)
         ranks.agree(None)
         return _sum_up(source, folder, prepared, ranks, spent)
 
@@ -111,19 +116,17 @@ def _encode(
     source: Source,
     share: tuple[EncodeTask, ...],
     where: tuple[Path, Prepared],
-    how: tuple[DiffusersVae, EncodeSettings, int],
+    how: tuple[BatchEncoder, int | None, int],
     heard: Heard,
 ) -> Spent:
-    (folder, prepared), (vae, settings, kept_bytes) = where, how
+    (folder, prepared), (encoder, threads, kept_bytes) = where, how
     height, width = prepared.size
-    size = batch_size_for(vae, height, width, settings.batch)
-    encoder = BatchEncoder(vae, size, compiled=settings.compiled)
     encoding = prepared.index.encoding
     channels, rows, columns = encoding.latent_shape
     latent_bytes = channels * rows * columns * (4 if encoding.store_dtype == "float32" else 2)
     sample_bytes = height * width * 3 * len(source.fields)
     reading = Reading(
-        threads=settings.threads or _threads(vae),
+        threads=threads or _threads(encoder.vae.device),
         ahead=min(max(_AHEAD_BYTES // sample_bytes, 8), _MOST_AHEAD),
         kept=max(kept_bytes // latent_bytes, 1),
     )
@@ -132,10 +135,19 @@ def _encode(
     return encode_tasks(job, encoder, heard)
 
 
-def _threads(vae: DiffusersVae) -> int:
+def _encoder(
+    prepared: Prepared, vae: DiffusersVae, files: VaeFiles, settings: EncodeSettings
+) -> BatchEncoder:
+    size = batch_size_for(vae, *prepared.size, settings.batch)
+    encoding = replace(prepared.index.encoding, dtype="float32")
+    in_float32 = partial(load_as, replace(prepared.index, encoding=encoding), files, settings)
+    return BatchEncoder(vae, size, compiled=settings.compiled, load_float32=in_float32)
+
+
+def _threads(device: torch.device) -> int:
     """On a CPU the encoder needs the cores; a card needs all there are to be fed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if vae.device.type == "cpu" else cores
+    return 1 if device.type == "cpu" else cores
 
 
 def _sum_up(

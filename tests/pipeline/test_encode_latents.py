@@ -530,6 +530,26 @@ def test_pairs_made_anew_since_are_not_taken_for_what_was_encoded(photos, vae, t
         find_images(tmp_path / "latents", index, str(tmp_path / "pairs"))
 
 
+def test_what_overflows_is_encoded_again_by_weights_that_were_never_rounded(vae, tmp_path, monkeypatch):
+    # No small VAE overflows bfloat16: one image's latents are spoilt on their way.
+    launched = []
+
+    class Spoiling(BatchEncoder):
+        def launch(self, images, decoded=()):
+            found = super().launch(images, decoded)
+            if not launched:
+                found.parts[0].here[0] = torch.nan
+                launched.append(images[0])
+            return found
+
+    monkeypatch.setattr(module, "BatchEncoder", Spoiling)
+    tar_of(tmp_path / "in/a.tar", [(f"{i}", {"png": png(i)}) for i in range(3)])
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", EncodeSettings(dtype="bfloat16", batch=3))
+    assert result.records[0].summary["again_in_float32"] == 1
+    arrays, _ = latents_of(tmp_path / "out")["0"]
+    assert_posterior(arrays["image"], vae[1], launched[0])
+
+
 def test_a_tar_whose_name_no_shard_can_bear(vae, tmp_path):
     tar_of(tmp_path / "in/my photos.tar", [("k", {"png": png(1)})])
     with pytest.raises(DatasetError, match=r"my photos\.tar: 'my photos' is not a shard's name"):

@@ -30,6 +30,7 @@ NOT_FINITE = "not finite, in float32 neither"
 _CHECKS = 4  # of a shard's pictures are decoded again,
 _EVERY = 64  # one for so many encoded
 _CONVENTION_PICTURES = 2
+_MOST_WAITING = 4096  # samples, with all their bytes
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,9 @@ class _Run:
                 self.batch.append(picture)
         if len(self.batch) >= self.encoder.size.now:
             self._launch()
+        elif len(self.waiting) > _MOST_WAITING:
+            # Of few pictures that come again and again no batch gets full.
+            self.flush()
         self._hand_over()
 
     def flush(self) -> None:

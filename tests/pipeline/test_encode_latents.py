@@ -22,7 +22,7 @@ from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae_files import find_vae
 from lutkit.pipeline import encode_latents as module
-from lutkit.pipeline import encode_prepare
+from lutkit.pipeline import encode_prepare, encode_run
 from lutkit.pipeline.decode_latents import find_images
 from lutkit.pipeline.decoding import center_square
 from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
@@ -548,6 +548,16 @@ def test_what_overflows_is_encoded_again_by_weights_that_were_never_rounded(vae,
     assert result.records[0].summary["again_in_float32"] == 1
     arrays, _ = latents_of(tmp_path / "out")["0"]
     assert_posterior(arrays["image"], vae[1], launched[0])
+
+
+def test_samples_do_not_pile_up_where_one_picture_comes_again_and_again(vae, tmp_path, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"{i}", {"png": png(1)}) for i in range(30)])
+    done = []
+    monkeypatch.setattr(Log, "on_samples", lambda _, count: done.append(count))
+    monkeypatch.setattr(encode_run, "_MOST_WAITING", 4)
+    encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=16))
+    assert sum(done) == 30
+    assert max(done) == 5
 
 
 def test_a_tar_whose_name_no_shard_can_bear(vae, tmp_path):

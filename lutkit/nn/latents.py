@@ -87,6 +87,9 @@ class Latents(IterableDataset[dict[str, Any]]):
                 raise DatasetError(f"{name} is {value}, below 0", where="Latents")
         if self.mismatched not in ("refuse", "skip"):
             raise DatasetError(f'mismatched is {self.mismatched!r}, not "refuse" or "skip"', where="Latents")
+        if self.even and self.joined and self.mismatched == "skip":
+            remedy = "encode what is missing, or leave out even and end epochs on all ranks at once"
+            raise DatasetError('even cannot be kept with mismatched="skip"', where="Latents", remedy=remedy)
         parts = [open_part(self.source, "", self.split)]
         parts += [open_part(folder, name, self.split) for name, folder in self.joined.items()]
         skip = self.mismatched == "skip"

@@ -288,6 +288,13 @@ def test_unequal_keys_are_refused_or_skipped(folder, tmp_path, reversed_):
         np.testing.assert_array_equal(sample["other.input"], sample["input"])
 
 
+def test_even_shares_are_not_promised_where_keys_are_skipped(folder):
+    # A rank that ends before the others would leave them waiting for ever.
+    with pytest.raises(DatasetError, match='even cannot be kept with mismatched="skip"'):
+        Latents(folder, joined={"other": folder}, mismatched="skip", even=True)
+    Latents(folder, mismatched="skip", even=True)
+
+
 @pytest.mark.parametrize("reversed_", [False, True])
 def test_unequal_shards_are_refused_or_skipped(folder, tmp_path, reversed_):
     few = make_latents(tmp_path / "few", {"train": [5, 3], "val": [2]})

@@ -135,11 +135,15 @@ def _placed(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
 
     import torch
 
+    from lutkit.errors import LutkitError
     from lutkit.nn.devices import require_device
     from lutkit.nn.ranks import join_ranks
     from lutkit.pipeline.many_devices import run_on_devices
 
     kind = device
+    if numbers and ":" in device:
+        what = f"--device {device} beside --devices"
+        raise LutkitError(what, remedy="give --device cuda, or leave it out")
     if device == "auto":
         kind = "cuda" if numbers or torch.cuda.is_available() else "cpu"
     require_device(kind)

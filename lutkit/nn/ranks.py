@@ -55,12 +55,12 @@ def join_ranks() -> Ranks:
     Raises:
         LutkitError: an environment that is torchrun's in part only.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         return Ranks()
     try:
         rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    except (KeyError, ValueError) as error:
-        what = f"WORLD_SIZE is set, and {error} is missing"
+    except (KeyError, ValueError):
+        what = "WORLD_SIZE is set, and RANK, WORLD_SIZE and LOCAL_RANK are not three numbers"
         raise LutkitError(what, remedy="start it with torchrun, or unset WORLD_SIZE") from None
     import torch.distributed
 

@@ -5,6 +5,7 @@ Owns the nouns that all kinds of source share. Must not know what becomes of the
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from lutkit.pipeline.decoding import Pixels
@@ -52,12 +53,14 @@ class EncodeTask:
         samples: how many it holds; 0 where that shows only when it is read.
         bytes: the size of the tar; 0 where there is none.
         sha256: of the tar, in hex; empty where nobody has written it down.
+        path: of a tar whose sha256 is to be taken of itself.
     """
 
     shard: str
     samples: int = 0
     bytes: int = 0
     sha256: str = ""
+    path: Path | None = None
 
 
 class Source(Protocol):

@@ -39,7 +39,9 @@ class TarSource:
     @property
     def tasks(self) -> tuple[EncodeTask, ...]:
         """A task a tar."""
-        return tuple(EncodeTask(name, bytes=path.stat().st_size) for name, path in self.paths.items())
+        return tuple(
+            EncodeTask(name, bytes=path.stat().st_size, path=path) for name, path in self.paths.items()
+        )
 
     @property
     def about(self) -> Mapping[str, Json]:

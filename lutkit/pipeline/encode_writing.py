@@ -3,6 +3,7 @@
 Owns the thread that writes, and what a record says. Must not know how latents are made.
 """
 
+import hashlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,8 +119,15 @@ def writing(folder: Path, fields: tuple[str, ...], room: int) -> Generator[Shard
 
 
 def source_entry(task: EncodeTask) -> Mapping[str, Json]:
-    """What a record says of the shard it was made from, for a later run to compare."""
-    return {"bytes": task.bytes, "sha256": task.sha256, "samples": task.samples}
+    """What a record says of the shard it was made from, for a later run to compare.
+
+    Tars are padded, so that another one easily has the same size: what nobody has hashed is hashed now.
+    """
+    digest = task.sha256
+    if task.path is not None:
+        with task.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": task.bytes, "sha256": digest, "samples": task.samples}
 
 
 class _Counter:

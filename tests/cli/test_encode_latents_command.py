@@ -69,6 +69,7 @@ def test_a_missing_latent_is_exit_code_1(made, photos, lutkit_, tmp_path):
         (["--input-range", "0,255"], ["--input-range is '0,255'", "-1,1, 0,1"]),
         (["--devices", "0,x"], ["'0,x'", "write 0,1"]),
         (["--device", "gpu"], ["no device 'gpu'", "choose cpu"]),
+        (["--devices", "0,1", "--device", "cuda:1"], ["--device cuda:1 beside --devices", "leave it out"]),
         (["more", "names"], ["2 names where one source is expected"]),
         (["--size", "7"], ["leave out --size"]),
         (["--vae-config", "x.json"], ["--vae-config", "lone .safetensors"]),
@@ -80,6 +81,18 @@ def test_mistakes_are_one_line(arguments, words, made, lutkit_):
     ended = lutkit_("encode-latents", *([] if "more" in arguments else [pairs]), "--vae", vae, *arguments)
     assert ended.code == 2
     assert_one_line(ended.err, *words)
+
+
+@pytest.mark.parametrize(
+    "ranks", [{"WORLD_SIZE": "many"}, {"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "x"}]
+)
+def test_half_of_a_torchrun_is_no_torchrun(ranks, made, lutkit_, monkeypatch):
+    for name, value in ranks.items():
+        monkeypatch.setenv(name, value)
+    pairs, vae = made
+    ended = lutkit_("encode-latents", pairs, "--vae", vae, "--device", "cpu")
+    assert ended.code == 2
+    assert_one_line(ended.err, "are not three numbers", "torchrun")
 
 
 def test_photos_of_no_fitting_size_and_what_is_said_when_done(made, photos, lutkit_, tmp_path):

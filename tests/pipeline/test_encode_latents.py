@@ -436,6 +436,18 @@ def test_a_folder_of_something_else_is_refused(jpeg_300, photos, vae, tmp_path):
         encode(jpeg_300, vae, photos)
 
 
+def test_a_tar_written_anew_is_encoded_anew_though_its_size_is_the_same(vae, tmp_path):
+    tar = tmp_path / "in/a.tar"
+    tar_of(tar, [("0", {"png": png(0)})])
+    size = tar.stat().st_size
+    encode(tar, vae, tmp_path / "out")
+    tar_of(tar, [("0", {"png": png(1)})])
+    assert tar.stat().st_size == size
+    encode(tar, vae, tmp_path / "out")
+    ((arrays, _),) = latents_of(tmp_path / "out").values()
+    assert_posterior(arrays["image"], vae[1], textured(1, 16, 16))
+
+
 def test_shards_the_source_has_not_are_refused(vae, tmp_path):
     for i in range(2):
         tar_of(tmp_path / f"in/a-{i}.tar", [(f"{i}", {"png": png(i)})])

@@ -4,6 +4,14 @@ import os
 import sys
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 
@@ -22,6 +30,22 @@ class PlainConsole(Console):
         """Whoever goes away, as `| head` does, wants no more text; the work goes on."""
         self.quiet = True
         close_stdout()
+
+
+def rated_progress(console: Console) -> Progress:
+    """A bar with a rate and the time left, gone when it is done; nothing where nobody looks at a screen.
+
+    Its tasks have a field `rate`, what to show of it.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 def close_stdout() -> None:

@@ -4,17 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-from lutkit.cli.console import PlainConsole
+from lutkit.cli.console import PlainConsole, rated_progress
 from lutkit.io.latent_index import Encoding
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae_files import VaeFiles
@@ -31,15 +23,7 @@ def encode(
     """Encode, showing how it goes."""
     folder, ranks = out
     console = PlainConsole(quiet=quiet or ranks.rank > 0)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with rated_progress(console) as progress:
         bar = progress.add_task("loading the VAE", total=None, rate="")
 
         def on_start(there: int, total: int) -> None:

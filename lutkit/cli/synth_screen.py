@@ -4,17 +4,9 @@ import json
 import time
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-from lutkit.cli.console import PlainConsole
+from lutkit.cli.console import PlainConsole, rated_progress
 from lutkit.io.manifest import Manifest
 from lutkit.pipeline.engine import LocalEngine, wanted_workers
 from lutkit.pipeline.estimate import estimate
@@ -72,15 +64,7 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
 
 
 def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> SynthResult:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with rated_progress(console) as progress:
         there_already = len(list(out.glob("records/*.json")))
         checking = f"checking {there_already:,} shards" if there_already else _FIRST_RUN
         bar = progress.add_task(checking, total=plan.manifest.n, rate="")

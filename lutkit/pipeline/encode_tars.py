@@ -9,7 +9,7 @@ from pathlib import Path
 from lutkit.errors import DatasetError
 from lutkit.io.sources import IMAGE_SUFFIXES
 from lutkit.io.tars import Sample, read_samples
-from lutkit.pipeline.decoding import center_square, whole_picture
+from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.encode_source import EncodeTask, SourceSample, Undecoded
 from lutkit.pipeline.records import Json, Reject, require_file_name
 
@@ -63,11 +63,7 @@ class TarSource:
                 fault = Reject(f"{path.name}/{sample.key}", f"no member {wanted}")
                 return SourceSample(sample.key, (), json, fault)
             suffix, content = member
-            decode = (
-                partial(center_square, content, self.size_px)
-                if self.size_px
-                else partial(whole_picture, content)
-            )
+            decode = partial(read_pixels, content, self.size_px)
             place = f"{path.name}/{sample.key}.{suffix}"
             pictures.append(Undecoded(hashlib.sha256(content).digest(), place, decode))
         return SourceSample(sample.key, tuple(pictures), json)

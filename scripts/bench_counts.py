@@ -3,7 +3,8 @@
 `count_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_counts.py PHOTOS` prints them. All on
 one core; times are the best of some rounds, CPU time that of the process and its workers. The folder's photos
 stand `COPIES` times in the folder that is counted, as links, so that starting a process does not drown the
-rest; `start` rows say what starting costs.
+rest; `start` rows say what starting costs. Two ways of decoding are timed: lutkit's, which takes colours to
+sRGB by the photos' profiles, and Pillow's alone.
 """
 
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,15 @@ from pathlib import Path
 from lutkit.io.images import read_photo
 for path in sorted(Path(sys.argv[1]).iterdir()):
     read_photo(path.read_bytes(), at_least_px=1 << 30, smallest_px=1)
+"""
+PILLOW = """
+import sys
+from pathlib import Path
+import numpy as np
+from PIL import Image
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    with Image.open(path) as image:
+        np.asarray(image.convert("RGB"))
 """
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -98,15 +109,23 @@ def _commands(many: Path, one: Path, out: Path) -> list[dict]:
     def ab_hist(folder: Path) -> list[str]:
         return [*LUTKIT, "ab-hist", str(folder), "-o", str(out), "--workers", "1", "--overwrite", "-q"]
 
-    def decode(folder: Path) -> list[str]:
-        return [sys.executable, "-c", DECODE, str(folder)]
+    def decode(how: str, folder: Path) -> list[str]:
+        return [sys.executable, "-c", how, str(folder)]
 
     rows, photos = [], len(list(many.iterdir()))
-    for name, command in (("decode", decode), ("ab-hist", ab_hist)):
-        rows.append({"name": f"{name}: start, 1 photo", **_spent(command(one)), "photos": 1})
-        rows.append({"name": f"{name}: whole run", **_spent(command(many)), "photos": photos})
-    peer, ours = rows[1], rows[3]
-    rows[3] |= {"wall_ratio": ours["wall_s"] / peer["wall_s"], "cpu_ratio": ours["cpu_s"] / peer["cpu_s"]}
+    ways = {"decode": partial(decode, DECODE), "Pillow": partial(decode, PILLOW), "ab-hist": ab_hist}
+    for name, command in ways.items():
+        start, whole = _spent(command(one)), _spent(command(many))
+        rows.append({"name": f"{name}: start, 1 photo", **start, "photos": 1})
+        rows.append({"name": f"{name}: whole run", **whole, "photos": photos})
+        for peer in ("decode", "Pillow") if name == "ab-hist" else ():
+            peer_start, peer_whole = (r for r in rows if r["name"].startswith(f"{peer}:"))
+            for kind in ("wall_s", "cpu_s"):
+                net = (whole[kind] - start[kind]) / (peer_whole[kind] - peer_start[kind])
+                rows[-1] |= {
+                    f"{kind} of {peer}": whole[kind] / peer_whole[kind],
+                    f"{kind} of {peer}, starts off": net,
+                }
     return rows
 
 

@@ -11,17 +11,10 @@ from PIL import Image
 
 from lutkit.io.manifest import Images, Manifest
 from lutkit.io.tars import read_samples
+from lutkit.pipeline.engine import InProcess
 from lutkit.pipeline.synth import plan_synth, synth
 
 SIZE_PX = 32
-
-
-class InProcess:
-    """An engine that works here and now: no processes to start."""
-
-    def run(self, work, job, tasks):
-        for task in tasks:
-            yield work(job, task)
 
 
 def textured(seed, width, height):

@@ -13,13 +13,18 @@ _NAMED = 10
 def count_source(
     photos: "PhotoList", size_px: int | None, workers: int | None, *, quiet: bool
 ) -> "tuple[Counts, tuple[Reject, ...]]":
-    """Count the colours of photos in worker processes, with a bar on a terminal unless `quiet`."""
+    """Count the colours of photos, with a bar on a terminal unless `quiet`.
+
+    One worker, or few photos, need no process beside this one.
+    """
     from rich.progress import Progress
 
     from lutkit.cli.console import PlainConsole
-    from lutkit.pipeline.color_counts import Counted, count_photos
-    from lutkit.pipeline.engine import LocalEngine, wanted_workers
+    from lutkit.pipeline.color_counts import FEW, Counted, count_photos
+    from lutkit.pipeline.engine import InProcess, LocalEngine, wanted_workers
 
+    processes = wanted_workers(workers)
+    here = processes == 1 or len(photos.photos) <= FEW
     console = PlainConsole(quiet=quiet)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("photos", total=len(photos.photos))
@@ -27,7 +32,7 @@ def count_source(
         def on_counted(counted: Counted) -> None:
             progress.update(bar, advance=counted.photos)
 
-        return count_photos(photos, size_px, LocalEngine(wanted_workers(workers)), on_counted)
+        return count_photos(photos, size_px, InProcess() if here else LocalEngine(processes), on_counted)
 
 
 def left_out_lines(photos: "PhotoList | None", rejects: "tuple[Reject, ...]") -> list[str]:

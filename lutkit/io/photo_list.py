@@ -10,6 +10,7 @@ import errno
 import itertools
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,17 @@ def unread_text(unread: Iterable[tuple[str, int]]) -> str:
     counts = dict(unread)
     files = "1 file" if sum(counts.values()) == 1 else f"{sum(counts.values()):,} files"
     return f"{files} of kinds that are not read ({', '.join(f'.{s}' for s in counts)})" if counts else ""
+
+
+def none_usable(photos: PhotoList, reasons: Iterable[str]) -> SourceError:
+    """The error of photographs that all failed, each for one of `reasons`."""
+    counts = Counter(reason.partition(":")[0] for reason in reasons)
+    shown = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
+    return SourceError(
+        f"none of the {counts.total():,} photographs can be used: {shown}",
+        where=str(photos.root),
+        remedy="lower --size, or give others" if "too small" in counts else "give others",
+    )
 
 
 def read_bytes(root: Path, ref: PhotoRef) -> bytes:

@@ -1,8 +1,7 @@
 """The colours of many photographs, counted by many workers.
 
-A task counts into memory of its own: a mapped file has small pages, and counting, which leaps about, waits
-for each. What it counted is added to its worker's totals in a file of a scratch folder, and those are summed
-at the end. Sums of integers do not depend on who counted what.
+A worker counts into memory of its own from task to task, and at the end leaves what it counted in a file of a
+scratch folder; those are summed here. Sums of integers do not depend on who counted what.
 """
 
 import os
@@ -10,21 +9,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from lutkit.errors import ImageError
-from lutkit.io.photo_list import PhotoList, read_bytes
-from lutkit.measure.counts import COLORS, Counts, count_colors, empty_counts
+from lutkit.io.photo_list import PhotoList, none_usable, read_bytes
+from lutkit.measure.counts import COLORS, ColorCounts, Counts, count_colors, empty_counts
 from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.records import Reject
-from lutkit.pipeline.usable import none_usable
 
-# Adding a task's counts up costs what some dozen photos do.
-_MOST_A_TASK, _LEAST_A_TASK = 512, 16
-_TASKS = 16
+FEW = 16  # photos: fewer take less time than a process takes to start
+_A_TASK = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,11 @@ class _Job:
     photos: PhotoList
     size_px: int | None
     scratch: Path
+
+    @cached_property
+    def counts(self) -> ColorCounts:
+        """What this worker has counted so far: made where it is first asked for, and never sent."""
+        return empty_counts()
 
 
 @dataclass(frozen=True)
@@ -71,26 +74,25 @@ def count_photos(
     with tempfile.TemporaryDirectory(prefix="lutkit-") as scratch:
         job = _Job(photos, size_px, Path(scratch))
         tasks = _tasks(len(photos.photos))
-        with closing(engine.run(_count, job, tasks)) as results:
+        with closing(engine.run(_count, job, tasks, _hand_over)) as results:
             for counted in results:
                 rejects += counted.rejects
                 on_counted(counted)
         if len(rejects) == len(photos.photos):
             raise none_usable(photos, (reject.reason for reject in rejects))
         counts = np.zeros(COLORS, np.int64)
-        for path in Path(scratch).iterdir():
-            counts += _own_totals(path)
+        for path in Path(scratch).glob("*.colors.npy"):
+            # Each colour stands once in a worker's list: this adds all of them.
+            counts[np.load(path)] += np.load(_times_path(path))
     return counts, tuple(sorted(rejects, key=lambda reject: reject.path))
 
 
 def _tasks(photos: int) -> Iterator[_Task]:
-    size = min(max(photos // _TASKS, _LEAST_A_TASK), _MOST_A_TASK)
-    for start in range(0, photos, size):
-        yield _Task(start, min(start + size, photos))
+    for start in range(0, photos, _A_TASK):
+        yield _Task(start, min(start + _A_TASK, photos))
 
 
 def _count(job: _Job, task: _Task) -> Counted:
-    counts = empty_counts()
     rejects: list[Reject] = []
     for ref in job.photos.photos[task.start : task.stop]:
         try:
@@ -98,15 +100,17 @@ def _count(job: _Job, task: _Task) -> Counted:
         except ImageError as error:
             rejects.append(Reject(ref.path, error.what))
             continue
-        count_colors(pixels, counts)
-    counts.add_to(_own_totals(job.scratch / f"{os.getpid()}.counts"))
+        count_colors(pixels, job.counts)
     return Counted(task.stop - task.start, tuple(rejects))
 
 
-def _own_totals(path: Path) -> Counts:
-    """A worker's totals, kept in a file from task to task."""
-    if not path.exists():
-        # Its room is claimed beforehand: on a full disk a write to mapped pages would kill the process.
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, 8 * COLORS)
-    return np.memmap(path, np.int64, "r+", shape=(COLORS,)).view(np.ndarray)
+def _hand_over(job: _Job) -> Counted:
+    path = job.scratch / f"{os.getpid()}.colors.npy"
+    colors, times = job.counts.seen()
+    np.save(path, colors)
+    np.save(_times_path(path), times)
+    return Counted(0, ())
+
+
+def _times_path(colors: Path) -> Path:
+    return colors.with_name(colors.name.replace("colors", "times"))

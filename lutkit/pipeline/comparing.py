@@ -12,7 +12,7 @@ from operator import add
 
 from lutkit.errors import ImageError
 from lutkit.io.images import Uint8Image
-from lutkit.io.photo_list import PhotoList, PhotoRef, read_bytes
+from lutkit.io.photo_list import PhotoList, PhotoRef, none_usable, read_bytes
 from lutkit.measure.artefacts import Artefacts, own_artefacts, pair_artefacts
 from lutkit.measure.compare import ColorChange, color_change
 from lutkit.measure.diagnosis import Finding, PairMeasure, diagnose
@@ -21,7 +21,6 @@ from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.matching import Matched
 from lutkit.pipeline.records import Reject
-from lutkit.pipeline.usable import none_usable
 
 TRAIN_PHOTOS = 1000
 _A_TASK = 4

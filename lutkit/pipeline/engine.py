@@ -6,7 +6,7 @@ Owns the local pool of processes. Must not know what a task does: neither shards
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Protocol, TypeVar, cast
 
 from lutkit.errors import LutkitError
-from lutkit.pipeline.worker import Failure, Trace, serve
+from lutkit.pipeline.worker import Failure, Last, Trace, failure_of, serve
 
 Job = TypeVar("Job")
 Task = TypeVar("Task")
@@ -25,21 +25,29 @@ Result = TypeVar("Result")
 # Read by numba and the BLAS libraries when they load, which is why the environment has to carry them.
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _GRACE_S = 5.0
+_NO_MORE = object()
 
 
 class Engine(Protocol):
     """What runs tasks: a pool of processes here, a cluster elsewhere."""
 
     def run(
-        self, work: Callable[[Job, Task], Result], job: Job, tasks: Iterable[Task]
+        self,
+        work: Callable[[Job, Task], Result],
+        job: Job,
+        tasks: Iterable[Task],
+        last: Callable[[Job], Result] | None = None,
     ) -> Generator[Result, None, None]:
         """Call `work(job, task)` for every task, somewhere, and yield the results in any order.
 
         Args:
             work: a function of a module's top level, which workers can import.
-            job: what all tasks share; picklable, and sent to each worker once.
+            job: what all tasks share; picklable, and sent to each worker once. A worker keeps its own from
+                task to task, and what `work` keeps on it.
             tasks: small and picklable; `str(task)` names one in errors. They are taken as workers become
                 free, never many ahead.
+            last: called as `last(job)` once by each worker that had tasks, after all; its result is yielded
+                too. For what is costly to give back with each task.
         Returns:
             A generator; closing it (`contextlib.closing`) stops the workers.
         Raises:
@@ -72,7 +80,11 @@ class LocalEngine:
             raise LutkitError(f"{self.workers} workers", remedy="ask for at least 1")
 
     def run(
-        self, work: Callable[[Job, Task], Result], job: Job, tasks: Iterable[Task]
+        self,
+        work: Callable[[Job, Task], Result],
+        job: Job,
+        tasks: Iterable[Task],
+        last: Callable[[Job], Result] | None = None,
     ) -> Generator[Result, None, None]:
         """Call `work(job, task)` for every task in a worker process; see `Engine.run`."""
         waiting = iter(tasks)
@@ -82,7 +94,7 @@ class LocalEngine:
             first = list(islice(waiting, self.workers))
             pool += _start(len(first))
             for worker, task in zip(pool, first, strict=True):
-                worker.send((work, job))
+                worker.send((work, last, job))
                 worker.give(task)
             busy: list[_Worker] = list(pool)
             while busy:
@@ -92,16 +104,45 @@ class LocalEngine:
                 answers = [worker.answer() for worker in ready]
                 failures = [answer for answer in answers if isinstance(answer, Failure)]
                 if not failures:
-                    # In this order, zip takes no task that it has no worker for.
-                    for worker, task in zip(ready, waiting, strict=False):
-                        worker.give(task)
-                        busy.append(worker)
+                    busy += [worker for worker in ready if worker.go_on(waiting, last=last is not None)]
                 yield from (cast("Result", a) for a in answers if not isinstance(a, Failure))
                 for failure in failures:
                     raise failure.error from (Trace(failure.trace) if failure.trace else None)
             finished = True
         finally:
             _end(pool, at_once=not finished)
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """This process itself: nothing is started, tasks run one after the other where they are asked for.
+
+    For few tasks, whose processes would take longer to start than they work, and for one worker where the
+    work needs no process of its own: a Ctrl-C interrupts it where it stands, and what kills it kills the
+    caller.
+    """
+
+    def run(
+        self,
+        work: Callable[[Job, Task], Result],
+        job: Job,
+        tasks: Iterable[Task],
+        last: Callable[[Job], Result] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Call `work(job, task)` for every task, here and now; see `Engine.run`."""
+        task: object = ""
+        some = False
+        try:
+            for task in tasks:
+                some = True
+                yield work(job, task)
+            if some and last is not None:
+                task = Last()
+                yield last(job)
+        except (LutkitError, OSError):
+            raise
+        except Exception as error:
+            raise failure_of(error, str(task)).error from error
 
 
 def wanted_workers(asked: int | None) -> int:
@@ -125,6 +166,7 @@ class _Worker:
         # Only the worker may hold its end: then its death shows as the end of the pipe.
         theirs.close()
         self.task = ""
+        self.handed_over = False
 
     def send(self, message: object) -> None:
         # A worker that died is noticed, and named, when its answer is awaited.
@@ -134,6 +176,18 @@ class _Worker:
     def give(self, task: object) -> None:
         self.task = str(task)
         self.send(task)
+
+    def go_on(self, waiting: Iterator[object], *, last: bool) -> bool:
+        """Give the next task, and after all, once, `Last` where it is wanted; False if nothing was given."""
+        if self.handed_over:
+            return False
+        task = next(waiting, _NO_MORE)
+        self.handed_over = task is _NO_MORE
+        if task is not _NO_MORE:
+            self.give(task)
+        elif last:
+            self.give(Last())
+        return task is not _NO_MORE or last
 
     def answer(self) -> object:
         try:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.errors import ImageError
 from lutkit.io.images import encode_image
+from lutkit.io.photo_list import none_usable
 from lutkit.io.sources import read_bytes
 from lutkit.pipeline.plan import photo_candidates, sample_number
 from lutkit.pipeline.sample import make_pair, metadata_json, prepare_target
 from lutkit.pipeline.synth import SynthPlan
-from lutkit.pipeline.usable import none_usable
 
 _PROBES = 48
 _WARM_UP = 8

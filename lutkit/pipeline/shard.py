@@ -8,12 +8,12 @@ from pathlib import Path
 from lutkit.errors import ImageError
 from lutkit.io.images import CODEC_SUFFIX, encode_image
 from lutkit.io.manifest import Manifest
+from lutkit.io.photo_list import none_usable
 from lutkit.io.sources import PhotoList, read_bytes
 from lutkit.io.tars import Sample, write_shard
 from lutkit.pipeline.plan import ShardTask, photo_candidates, sample_key, sample_number
 from lutkit.pipeline.records import Record, Reject, shard_path, write_record
 from lutkit.pipeline.sample import Libraries, Pair, Target, make_pair, metadata_json, prepare_target
-from lutkit.pipeline.usable import none_usable
 
 # What a worker may spend on photographs: those it keeps in case they come again, and decoding the next. With
 # some 170 MB for the interpreter and compiled code it stays within 350.

@@ -1,11 +1,10 @@
 """Which splits have a photograph that can be used: the others give their samples away beforehand."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from lutkit.errors import ImageError, SourceError
+from lutkit.errors import ImageError
 from lutkit.io.manifest import Manifest
-from lutkit.io.sources import PhotoList, read_bytes
+from lutkit.io.photo_list import PhotoList, none_usable, read_bytes
 from lutkit.pipeline.plan import sample_number
 from lutkit.pipeline.records import Reject
 from lutkit.pipeline.sample import prepare_target
@@ -38,17 +37,6 @@ def keep_usable_splits(
     if not kept:
         raise none_usable(photos, (reject.reason for reject in rejects))
     return kept, tuple(rejects)
-
-
-def none_usable(photos: PhotoList, reasons: Iterable[str]) -> SourceError:
-    """The error of photographs that all failed, each for one of `reasons`."""
-    counts = Counter(reason.partition(":")[0] for reason in reasons)
-    shown = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
-    return SourceError(
-        f"none of the {counts.total():,} photographs can be used: {shown}",
-        where=str(photos.root),
-        remedy="lower --size, or give others" if "too small" in counts else "give others",
-    )
 
 
 def _failures(manifest: Manifest, photos: PhotoList, split: str, numbers: tuple[int, ...]) -> list[Reject]:

@@ -43,8 +43,18 @@ class Failure:
     trace: str = ""
 
 
+@dataclass(frozen=True)
+class Last:
+    """In place of a task: there are no more, hand over what was kept."""
+
+    def __str__(self) -> str:
+        return "handing over what was done"
+
+
 def serve(pipe: "Connection[Any, Any]") -> None:
-    """Receive (work, job) and then tasks from `pipe`, and send a result or a `Failure` for each.
+    """Receive (work, last, job) and then tasks from `pipe`, and send a result or a `Failure` for each.
+
+    In answer to `Last()` it sends what `last(job)` gives.
 
     Returns when the pipe is closed or SIGTERM comes; work in progress then sees `Stopped` and clears up
     after itself. When the parent dies, by whatever signal, the process ends at once.
@@ -79,10 +89,10 @@ def _end_with_parent() -> None:
 
 def _answer_all(pipe: "Connection[Any, Any]") -> None:
     try:
-        work, job = pipe.recv()
+        work, last, job = pipe.recv()
     except Exception as error:
         # Whatever unpickling raises: a module that cannot be imported, a name that is not in it.
-        pipe.send(_failure(error, "starting a worker"))
+        pipe.send(failure_of(error, "starting a worker"))
         return
     # Modules and the job live as long as the process: collecting garbage need not walk them again and again.
     gc.freeze()
@@ -90,13 +100,14 @@ def _answer_all(pipe: "Connection[Any, Any]") -> None:
     while True:
         task = pipe.recv()
         try:
-            pipe.send(work(job, task))
+            pipe.send(last(job) if isinstance(task, Last) else work(job, task))
         except Exception as error:
             # Nothing is swallowed: it is raised again in the parent, which alone can end the run.
-            pipe.send(_failure(error, str(task)))
+            pipe.send(failure_of(error, str(task)))
 
 
-def _failure(error: Exception, task: str) -> Failure:
+def failure_of(error: Exception, task: str) -> Failure:
+    """What the parent is to raise for an error that came while a worker was at `task`."""
     if isinstance(error, LutkitError):
         return Failure(error)
     trace = "".join(traceback.format_exception(error))

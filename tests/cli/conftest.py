@@ -4,12 +4,12 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from small_datasets import InProcess, make_photos
+from small_datasets import make_photos
 
 import lutkit.cli.synth_screen
 import lutkit.pipeline.engine
 from lutkit.cli import main
-from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.engine import InProcess, LocalEngine
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_datasets import InProcess, build, contents, make_photos, manifest_of, samples_of
+from small_datasets import build, contents, make_photos, manifest_of, samples_of
 
 import lutkit
+from lutkit.pipeline.engine import InProcess
 from lutkit.pipeline.synth import plan_synth, synth
 from lutkit.pipeline.verify import verify
 

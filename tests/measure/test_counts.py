@@ -54,6 +54,16 @@ def test_counts_are_those_of_numpy():
     np.testing.assert_array_equal(counts[colors], times)
 
 
+def test_every_colour_has_a_counter_of_its_own():
+    every = np.arange(COLORS, dtype=np.uint32)
+    image = np.stack([every >> 16, every >> 8, every], axis=-1).astype(np.uint8)
+    counts = empty_counts()
+    count_colors(image, counts)
+    colors, times = counts.seen()
+    np.testing.assert_array_equal(np.sort(colors), every)
+    assert (times == 1).all()
+
+
 def test_counts_add_in_any_order_and_any_cut():
     one, other = picture(1), picture(2)
     whole = counted(one, other)

@@ -45,6 +45,20 @@ def surroundings(job: Job, task: int):
     }
 
 
+def keep(job: Job, task: int):
+    """Note the task on the worker's own job."""
+    vars(job).setdefault("kept", []).append(task)
+    return task
+
+
+def hand_over(job: Job):
+    """All the tasks that this worker noted."""
+    kept = vars(job)["kept"]
+    if min(kept) < 0:
+        raise ValueError("below 0")
+    return kept
+
+
 def misbehave(job: Job, task: str):
     """Do what `task` says; what worked is noted in the job's folder."""
     if task == "error":

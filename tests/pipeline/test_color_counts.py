@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from small_datasets import InProcess, make_photos, manifest_of
+from small_datasets import make_photos, manifest_of
 
 from lutkit.errors import SourceError
 from lutkit.io.sources import list_photos
 from lutkit.measure.counts import count_colors, empty_counts
 from lutkit.pipeline.color_counts import count_photos
-from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.engine import InProcess, LocalEngine
 from lutkit.pipeline.sample import prepare_target
 
 
@@ -43,7 +43,7 @@ def test_every_pixel_is_counted_as_pillow_decodes_it(photos):
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same(photos, workers, monkeypatch):
-    monkeypatch.setattr("lutkit.pipeline.color_counts._MOST_A_TASK", 4)
+    monkeypatch.setattr("lutkit.pipeline.color_counts._A_TASK", 4)
     there = counted(photos)[0]
     np.testing.assert_array_equal(counted(photos, engine=LocalEngine(workers))[0], there)
 

@@ -6,12 +6,12 @@ import tarfile
 import numpy as np
 import pytest
 from PIL import Image
-from small_datasets import InProcess, textured
+from small_datasets import textured
 
 from lutkit.errors import SourceError
 from lutkit.io.sources import list_photos
 from lutkit.pipeline.comparing import compare_set, measure_train
-from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.engine import InProcess, LocalEngine
 from lutkit.pipeline.matching import match_photos
 from lutkit.report.compare_text import set_json
 

@@ -14,7 +14,7 @@ import pytest
 from engine_work import Job
 
 from lutkit.errors import ImageError, LutkitError
-from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.engine import InProcess, LocalEngine
 from lutkit.pipeline.stopping import Stopped, stopping
 from lutkit.pipeline.worker import WorkError
 
@@ -87,6 +87,49 @@ def test_a_worker_that_does_not_stop_is_killed(tmp_path, monkeypatch):
 
 def test_no_tasks_need_no_workers(tmp_path):
     assert list(LocalEngine(3).run(engine_work.misbehave, Job(tmp_path), [])) == []
+
+
+ENGINES = pytest.mark.parametrize("engine", [InProcess(), LocalEngine(1), LocalEngine(2), LocalEngine(9)])
+
+
+@ENGINES
+def test_what_a_worker_keeps_is_handed_over_once_after_its_last_task(tmp_path, engine):
+    tasks = range(1, 8)
+    results = list(engine.run(engine_work.keep, Job(tmp_path), tasks, engine_work.hand_over))
+    kept = [result for result in results if isinstance(result, list)]
+    assert sorted(result for result in results if isinstance(result, int)) == list(tasks)
+    assert sorted(itertools.chain(*kept)) == list(tasks)
+    assert all(kept)
+    assert len(kept) == (1 if engine == InProcess() else min(engine.workers, 7))
+
+
+@ENGINES
+def test_without_tasks_nothing_is_handed_over(tmp_path, engine):
+    assert list(engine.run(engine_work.keep, Job(tmp_path), [], engine_work.hand_over)) == []
+
+
+@ENGINES
+def test_an_error_while_handing_over_is_raised_and_named(tmp_path, engine):
+    run = engine.run(engine_work.keep, Job(tmp_path), [1, -1], engine_work.hand_over)
+    with pytest.raises(WorkError, match="handing over what was done: ValueError: below 0"):
+        list(run)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "what"),
+    [
+        ("error", ImageError, "a.jpg: truncated; drop it"),
+        ("disk", OSError, "No space left"),
+        ("memory", LutkitError, "memory: ran out of memory"),
+        ("bug", WorkError, "bug: ZeroDivisionError: of seven"),
+    ],
+)
+def test_errors_in_this_process_are_those_of_workers(tmp_path, task, kind, what):
+    results = InProcess().run(engine_work.misbehave, Job(tmp_path), ["good", task, "never"])
+    assert next(results) == "good"
+    with pytest.raises(kind, match=what):
+        next(results)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["good"]
 
 
 @pytest.mark.parametrize("workers", [0, -1])
@@ -250,7 +293,7 @@ def test_a_worker_stopped_at_an_awkward_moment_prints_nothing(moment):
         f"{moment}\n"
         "def work(job, task): task(); return 1\n"
         "ours, theirs = multiprocessing.Pipe()\n"
-        "for message in ((work, None), *tasks): ours.send(message)\n"
+        "for message in ((work, None, None), *tasks): ours.send(message)\n"
         "ours.close()\n"
         "serve(theirs)"
     )

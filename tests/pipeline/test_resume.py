@@ -5,10 +5,11 @@ import re
 import shutil
 
 import pytest
-from small_datasets import InProcess, build, contents, manifest_of
+from small_datasets import build, contents, manifest_of
 
 from lutkit.errors import DatasetError, SourceError
 from lutkit.io.manifest import read_manifest
+from lutkit.pipeline.engine import InProcess
 from lutkit.pipeline.index import read_dataset_json
 from lutkit.pipeline.synth import plan_synth, synth
 from lutkit.pipeline.verify import verify

@@ -8,12 +8,12 @@ import shutil
 
 import pytest
 from PIL import Image
-from small_datasets import InProcess, build, contents, manifest_of, samples_of
+from small_datasets import build, contents, manifest_of, samples_of
 
 import lutkit.pipeline.synth as synth_module
 from lutkit.errors import DatasetError, ManifestError, SourceError
 from lutkit.io.manifest import Images, Looks, Manifest, read_manifest
-from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.engine import InProcess, LocalEngine
 from lutkit.pipeline.records import read_record
 from lutkit.pipeline.resume import manifest_differences
 from lutkit.pipeline.synth import plan_synth, synth

@@ -8,13 +8,13 @@ import shutil
 import tarfile
 
 import pytest
-from small_datasets import InProcess, build, contents, make_photos, manifest_of
+from small_datasets import build, contents, make_photos, manifest_of
 
 from lutkit.errors import DatasetError
 from lutkit.io.images import encode_image
 from lutkit.io.manifest import format_manifest, read_manifest
 from lutkit.io.tars import Sample, read_samples, write_shard
-from lutkit.pipeline.engine import LocalEngine
+from lutkit.pipeline.engine import InProcess, LocalEngine
 from lutkit.pipeline.lock import locked
 from lutkit.pipeline.sample_faults import FIELDS
 from lutkit.pipeline.verify import AGAIN, DELETE, RESTORE, Fault, verify

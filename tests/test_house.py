@@ -286,6 +286,32 @@ def test_importing_loads_nothing_heavy(statement, barred):
     assert sorted(loaded & barred) == []
 
 
+IMPORT_ALL = """
+import importlib, sys
+from numba.core.dispatcher import Dispatcher
+
+def refuse(loop, *_, **__):
+    raise SystemExit(f"{loop.py_func.__module__}.{loop.py_func.__name__} ran")
+
+Dispatcher._compile_for_args = refuse
+sys.modules.update(dict.fromkeys(("torch", "webdataset", "diffusers")))  # they take seconds
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert "None in sys.modules" in str(error)
+"""
+
+
+def test_importing_runs_no_loop():
+    """The first one takes half a second of every process."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, *names], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_every_public_name_can_be_had():
     import lutkit
 

@@ -1,4 +1,4 @@
-"""LUT files of the formats that OpenColorIO writes.
+"""LUT files of the formats that OpenColorIO writes; `.csp` it writes without shapers, and `csp` with them.
 
 Owns what each of them holds. CLF and CTF take any chain, number by number. The others are baked by
 OpenColorIO, to six decimals (a 3dl: to twelve bits), and hold one cube or one table of curves over 0..1.
@@ -22,7 +22,6 @@ Holds: TypeAlias = Literal["chain", "cube", "curves"]
 OCIO_WRITES: dict[str, tuple[Holds, str]] = {
     ".3dl": ("cube", "flame"),
     ".clf": ("chain", "Academy/ASC Common LUT Format"),
-    ".csp": ("cube", "cinespace"),
     ".ctf": ("chain", "Color Transform Format"),
     ".cub": ("cube", "truelight"),
     ".itx": ("cube", "iridas_itx"),

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.errors import LutFormatError, LutkitError
+from lutkit.errors import LutFormatError
 from lutkit.io.atomic import write_whole
 from lutkit.io.decimals import printed_rows
 from lutkit.io.ocio_write import OCIO_MOST_POINTS
+from lutkit.io.refusals import writing
 from lutkit.lut.baking import through
 from lutkit.lut.model import Lut, Lut1D, Lut3D, lut_stages
 
@@ -37,12 +38,8 @@ def write_csp(lut: Lut, path: Path | str) -> None:
     if (fault := csp_fault(lut)) != "":
         remedy = "`lutkit lut convert --size`, or lutkit.lut.algebra.to_single, makes one that it holds"
         raise LutFormatError(f"a .csp {fault}", where=str(path), remedy=remedy)
-    try:
+    with writing(path):
         write_whole(Path(path), b"".join(_pieces(lut)))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        remedy = "check the folder, its permissions and space"
-        raise LutkitError(what, where=str(path), remedy=remedy) from None
 
 
 def csp_fault(lut: Lut) -> str:

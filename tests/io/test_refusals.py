@@ -40,7 +40,7 @@ def test_an_error_without_a_number():
         (
             reading,
             SourceError,
-            "cannot be read (No such file or directory); check the path and its permissions",
+            "cannot be read (No such file or directory); check the path and its perm",
         ),
         (writing, LutkitError, "cannot be written (No such file or directory); check the folder, its perm"),
     ],
@@ -48,5 +48,5 @@ def test_an_error_without_a_number():
 def test_a_block_that_reads_or_writes_names_its_file(block, kind, words, tmp_path):
     with pytest.raises(kind, match=re.escape(f"{tmp_path}/a.cube: {words}")), block(tmp_path / "a.cube"):
         (tmp_path / "a.cube").read_bytes()
-    with pytest.raises(ValueError, match="^mine$"), block(tmp_path / "a.cube"):
+    with pytest.raises(ValueError, match=r"^mine$"), block(tmp_path / "a.cube"):
         raise ValueError("mine")

@@ -3,12 +3,14 @@
 Owns the offsets. Reads what `write_shard` wrote, whose keys have no dot; anybody's tars are `tars`' matter.
 """
 
+import os
 from array import array
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from lutkit.errors import DatasetError
+from lutkit.io.refusals import reading
 from lutkit.io.tar_index import HEADER_BYTES, index_tar, member_size
 from lutkit.io.tars import Sample
 
@@ -18,20 +20,21 @@ _SHARDS_KNOWN = 1 << 14  # of 2 KB each
 
 
 def read_sample(path: Path, number: int) -> Sample:
-    """Read one sample of a shard of pairs; where they lie is looked up once a process and shard.
+    """Read one sample of a shard of pairs; where they lie is looked up once a process and version of a shard.
 
     Args:
         path: the shard, as `lutkit synth` wrote it.
         number: of the sample in it, from 0.
     Raises:
         SourceError: the shard is missing or damaged.
-        DatasetError: it has no such sample, or was changed since it was first read.
+        DatasetError: it has no such sample, or changes while it is read.
     """
-    places = _places(path)
-    if number + 1 >= len(places):
-        what = f"no sample {number}: it has {len(places) - 1}"
-        raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        places = _places(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+        if number + 1 >= len(places):
+            what = f"no sample {number}: it has {len(places) - 1}"
+            raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
         file.seek(places[number])
         block = file.read(places[number + 1] - places[number])
     members = tuple(_members(block, path))
@@ -39,8 +42,8 @@ def read_sample(path: Path, number: int) -> Sample:
 
 
 @lru_cache(_SHARDS_KNOWN)
-def _places(path: Path) -> "array[int]":
-    """Where each sample begins, and where the last one ends."""
+def _places(path: Path, _version: tuple[int, int, int]) -> "array[int]":
+    """Where each sample begins, and where the last one ends. A dataset that grows replaces its last shard."""
     places, last, end = array("q"), "", 0
     for name, start, size in index_tar(path, _SUFFIXES, ""):
         key = name.partition(".")[0]

@@ -1,5 +1,6 @@
 """`lutkit.pairs` in torch's DataLoader: every pair once, for any number of workers; and by number."""
 
+import os
 import pickle
 import shutil
 from collections import Counter
@@ -134,14 +135,30 @@ def test_a_shard_with_fewer_samples_than_promised_is_named(png_300, tmp_path):
         found[9]
 
 
-def test_a_shard_that_changes_or_is_damaged_is_named(png_300, tmp_path):
+def test_a_dataset_that_grew_is_read_anew(photos, tmp_path):
+    """Growing replaces the last shard; one of another size takes other places in it."""
+    for n in (20, 30):
+        build(manifest_of(photos, n=n, splits=(("train", 1.0),)), tmp_path / "out")
+        found = lutkit.pairs(tmp_path / "out")
+        assert [found[number][2]["key"] for number in range(n)] == [data["key"] for *_, data in found]
+    again = lutkit.pairs(tmp_path / "out")
+    build(manifest_of(photos, n=30, seed=5, splits=(("train", 1.0),)), tmp_path / "other")
+    shutil.copy(tmp_path / "other/shards/train-000000.tar", tmp_path / "out/shards")
+    assert [again[number][2]["source"] for number in range(30)] == [data["source"] for *_, data in again]
+
+
+def test_a_shard_that_changes_is_missing_or_damaged_is_named(png_300, tmp_path):
     copy = shutil.copytree(png_300, tmp_path / "copy")
     found = lutkit.pairs(copy, split="val")
     found[3]
     shard = copy / "shards/val-000000.tar"
-    whole = shard.read_bytes()
-    shard.write_bytes(whole[:512] + whole)
+    was = shard.stat()
+    shard.write_bytes(bytes(was.st_size))
+    os.utime(shard, ns=(was.st_atime_ns, was.st_mtime_ns))
     with pytest.raises(LutkitError, match="changed while it was read; open the dataset anew"):
+        found[3]
+    shard.unlink()
+    with pytest.raises(LutkitError, match=r"val-000000\.tar: cannot be read \(No such file or directory\)"):
         found[3]
     test = copy / "shards/test-000000.tar"
     test.write_bytes(test.read_bytes()[:5000])

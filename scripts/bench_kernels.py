@@ -6,14 +6,12 @@ Every peer is checked to compute what we do before it is timed.
 """
 
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813
+from bench_pair import Pair, Work, pair_row
 from PIL import Image, ImageFilter
 from skimage import data
 
@@ -21,17 +19,6 @@ from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 
 TURNS = 25
-Work = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    name: str
-    pixels: int
-    ours: Work
-    peer: str
-    theirs: Work
-    asked: float | None = None
 
 
 def kernel_rows(turns: int = TURNS) -> list[dict[str, object]]:
@@ -39,32 +26,12 @@ def kernel_rows(turns: int = TURNS) -> list[dict[str, object]]:
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})
     try:
-        return [_row(pair, turns) for pair in _pairs()]
+        return [pair_row(pair, turns) for pair in _pairs()]
     finally:
         os.sched_setaffinity(0, allowed)
 
 
-def _row(pair: _Pair, turns: int) -> dict[str, object]:
-    pair.ours()
-    pair.theirs()
-    times = [(_seconds(pair.ours), _seconds(pair.theirs)) for _ in range(turns)]
-    return {
-        "name": pair.name,
-        "ours_mp_s": round(pair.pixels / 1e6 / min(mine for mine, _ in times), 1),
-        "peer": pair.peer,
-        "peer_mp_s": round(pair.pixels / 1e6 / min(theirs for _, theirs in times), 1),
-        "ratio": round(statistics.median(theirs / mine for mine, theirs in times), 2),
-        "asked": pair.asked,
-    }
-
-
-def _seconds(work: Work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _pairs() -> Iterator[_Pair]:
+def _pairs() -> Iterator[Pair]:
     photo = np.tile(data.astronaut(), (2, 4, 1))
     floats = (photo / np.float32(255)).astype(np.float32)
     lut = Lut3D(_look(33))
@@ -72,24 +39,24 @@ def _pairs() -> Iterator[_Pair]:
     for order, depth in (("RGB", 3), ("RGBA", 4)):
         for image, asked in ((photo, 1.7), (floats, 1.2)):
             ours, theirs = partial(apply, image, lut, threads=1), _opencolorio(lut, image, depth)
-            yield _Pair(f"33^3 tetrahedral {image.dtype}", full, ours, f"OpenColorIO {order}", theirs, asked)
+            yield Pair(f"33^3 tetrahedral {image.dtype}", full, ours, f"OpenColorIO {order}", theirs, asked)
     ours = partial(apply, photo, lut, interpolation="trilinear", threads=1)
-    yield _Pair("33^3 trilinear uint8", full, ours, "Pillow Color3DLUT", _pillow(lut, photo))
+    yield Pair("33^3 trilinear uint8", full, ours, "Pillow Color3DLUT", _pillow(lut, photo))
     yield from _small_pairs(photo[100:356, 100:356].copy(), floats[100:356, 100:356].copy())
 
 
-def _small_pairs(photo: np.ndarray, floats: np.ndarray) -> Iterator[_Pair]:
+def _small_pairs(photo: np.ndarray, floats: np.ndarray) -> Iterator[Pair]:
     size = photo.shape[0] * photo.shape[1]
     curves = Lut1D(np.linspace(0, 1, 1024)[:, None] ** np.array([0.8, 1.3, 2.0]))
     cube, fine = Lut3D(_look(17)), Lut3D(_look(33))
     peer = _opencolorio(cube, photo)
-    yield _Pair("256 px uint8, 17^3", size, partial(apply, photo, cube), "OpenColorIO RGB", peer)
+    yield Pair("256 px uint8, 17^3", size, partial(apply, photo, cube), "OpenColorIO RGB", peer)
     both = partial(apply, photo, LutChain([curves, cube]))
-    yield _Pair("256 px uint8, 1D + 17^3", size, both, "OpenColorIO RGB, 17^3", peer)
-    yield _Pair(
+    yield Pair("256 px uint8, 1D + 17^3", size, both, "OpenColorIO RGB, 17^3", peer)
+    yield Pair(
         "256 px uint8, 1D", size, partial(apply, photo, curves), "Pillow", _pillow_curves(curves, photo)
     )
-    yield _Pair(
+    yield Pair(
         "256 px float32, 33^3", size, partial(apply, floats, fine), "colour-science", _colour(fine, floats)
     )
 

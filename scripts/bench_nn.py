@@ -6,14 +6,12 @@ the same images, so that `ratio` is the share of the card's copy bandwidth that 
 write every byte once.
 """
 
-import statistics
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
+from bench_pair import Pair, Work, pair_row
 from skimage import data
 from torch import Tensor
 from torch.nn import functional
@@ -21,17 +19,6 @@ from torch.nn import functional
 from lutkit.nn.lut import apply_curves, apply_lut
 
 TURNS = 15
-Work = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    name: str
-    pixels: int
-    ours: Work
-    peer: str
-    theirs: Work
-    asked: float | None = None
 
 
 def nn_rows(turns: int = TURNS) -> list[dict[str, object]]:
@@ -39,32 +26,12 @@ def nn_rows(turns: int = TURNS) -> list[dict[str, object]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        rows = [_row(pair, turns, _seconds) for pair in _cpu_pairs()]
+        rows = [pair_row(pair, turns) for pair in _cpu_pairs()]
     finally:
         torch.set_num_threads(threads)
     if torch.cuda.is_available():
-        rows += [_row(pair, turns, _card_seconds) for pair in _card_pairs()]
+        rows += [pair_row(pair, turns, _card_seconds) for pair in _card_pairs()]
     return rows
-
-
-def _row(pair: _Pair, turns: int, seconds: Callable[[Work], float]) -> dict[str, object]:
-    for work in (pair.ours, pair.theirs):
-        work()
-    times = [(seconds(pair.ours), seconds(pair.theirs)) for _ in range(turns)]
-    return {
-        "name": pair.name,
-        "ours_mp_s": round(pair.pixels / 1e6 / min(mine for mine, _ in times), 1),
-        "peer": pair.peer,
-        "peer_mp_s": round(pair.pixels / 1e6 / min(theirs for _, theirs in times), 1),
-        "ratio": round(statistics.median(theirs / mine for mine, theirs in times), 2),
-        "asked": pair.asked,
-    }
-
-
-def _seconds(work: Work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _card_seconds(work: Work) -> float:
@@ -76,35 +43,35 @@ def _card_seconds(work: Work) -> float:
     return start.elapsed_time(end) / 1e3
 
 
-def _cpu_pairs() -> Iterator[_Pair]:
+def _cpu_pairs() -> Iterator[Pair]:
     codes = _photos(2)
     floats, table = codes / 255, _look(33)
     pixels = floats[:, 0].numel()
     peer = partial(_grid_sample, floats, table)
     trilinear = partial(apply_lut, floats, table, interpolation="trilinear")
     _require_close(trilinear(), peer(), 1e-5)
-    yield _Pair("33^3 trilinear float32", pixels, trilinear, "grid_sample", peer)
-    yield _Pair("33^3 tetrahedral float32", pixels, partial(apply_lut, floats, table), "grid_sample", peer)
-    yield _Pair("33^3 tetrahedral uint8", pixels, partial(apply_lut, codes, table), "grid_sample", peer)
+    yield Pair("33^3 trilinear float32", pixels, trilinear, "grid_sample", peer)
+    yield Pair("33^3 tetrahedral float32", pixels, partial(apply_lut, floats, table), "grid_sample", peer)
+    yield Pair("33^3 tetrahedral uint8", pixels, partial(apply_lut, codes, table), "grid_sample", peer)
     curves = torch.linspace(0, 1, 1024)[:, None] ** torch.tensor([0.8, 1.3, 2.0])
-    yield _Pair("1D float32", pixels, partial(apply_curves, floats, curves), "grid_sample 3D", peer)
+    yield Pair("1D float32", pixels, partial(apply_curves, floats, curves), "grid_sample 3D", peer)
     asked, learned = floats.clone().requires_grad_(), table.clone().requires_grad_()
     ours = partial(_with_gradients, apply_lut, asked, learned)
     peer = partial(_with_gradients, _grid_sample, asked, learned)
-    yield _Pair("33^3 tetrahedral, gradients", pixels, ours, "grid_sample", peer)
+    yield Pair("33^3 tetrahedral, gradients", pixels, ours, "grid_sample", peer)
 
 
-def _card_pairs() -> Iterator[_Pair]:
+def _card_pairs() -> Iterator[Pair]:
     codes, table = _photos(512).cuda(), _look(33).cuda()
     floats = (codes[:128] / 255).contiguous()
     for images, asked in ((codes, 0.6), (floats, None)):
         theirs = partial(torch.empty_like(images).copy_, images)
         _require_close(apply_lut(images[:2], table).cpu(), apply_lut(images[:2].cpu(), table.cpu()), 1)
         name = f"33^3 tetrahedral {str(images.dtype).removeprefix('torch.')}, CUDA"
-        yield _Pair(name, images[:, 0].numel(), partial(apply_lut, images, table), "copy", theirs, asked)
+        yield Pair(name, images[:, 0].numel(), partial(apply_lut, images, table), "copy", theirs, asked)
     noise = torch.randint(0, 256, codes.shape, dtype=torch.uint8, device="cuda")
     theirs = partial(torch.empty_like(noise).copy_, noise)
-    yield _Pair("the same on noise", noise[:, 0].numel(), partial(apply_lut, noise, table), "copy", theirs)
+    yield Pair("the same on noise", noise[:, 0].numel(), partial(apply_lut, noise, table), "copy", theirs)
 
 
 def _photos(count: int) -> Tensor:

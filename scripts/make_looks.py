@@ -19,7 +19,7 @@ from looks import LOOKS, HueBand, Look, Tone, bend
 
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import lab_to_srgb, srgb_to_lab
-from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.srgb import FloatArray
 from lutkit.io.cube import parse_cube, write_cube
 from lutkit.lut.jacobian import value_and_jacobian
@@ -143,7 +143,7 @@ def section(look: Look, data: bytes) -> str:
 - Parameters: {words(look)}.
 - sha256: `{hashlib.sha256(data).hexdigest()}`
 - Verdict: **{verdict.label}**; {shares}, round trip {verdict.round_trip_db:.1f} dB
-- Mean delta E 2000 on the palette: {delta_e_2000(PALETTE_LAB, after).mean():.1f}
+- Mean delta E 2000 on the palette: {delta_e_2000(palette_lab(), after).mean():.1f}
 - Lattice error: {error.mean():.2f} on average, {error.max():.1f} at most
 """
 

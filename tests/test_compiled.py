@@ -46,8 +46,9 @@ def use(tmp_path):
     (package / "calling.py").write_text(CALLING)
     shutil.copy(Path(lutkit.compiled.__file__), package)
 
-    def run(by, shift, before="", **environment):
+    def run(by, shift, before="", beside="", **environment):
         (package / "called.py").write_text(CALLED.format(by=by, shift=shift))
+        (package / "beside.py").write_text(beside)
         done = subprocess.run(
             [sys.executable, "-c", before + USE],
             env={**os.environ, "PYTHONPATH": str(tmp_path), **environment},
@@ -66,6 +67,18 @@ def test_a_loop_is_kept_until_a_loop_or_a_number_in_another_file_changes(use):
     assert use(by=1, shift=0) == (12, 1, 0)
     assert use(by=2, shift=0) == (14, 0, 1)
     assert use(by=2, shift=5) == (19, 0, 1)
+
+
+def test_a_file_without_loops_that_changes_costs_nothing(use):
+    assert use(by=1, shift=0) == (12, 0, 1)
+    assert use(by=1, shift=0, beside="# Runs what is compiled.") == (12, 1, 0)
+
+
+def test_loops_are_kept_until_what_compiles_them_changes(use, tmp_path):
+    assert use(by=1, shift=0) == (12, 0, 1)
+    with (tmp_path / "lutkit/compiled.py").open("a") as file:
+        file.write("# changed")
+    assert use(by=1, shift=0) == (12, 0, 1)
 
 
 def test_where_numba_hides_what_it_keeps_all_is_compiled_each_time(use):

@@ -160,6 +160,31 @@ def _undocumented_in(owner, lines):
                 yield from _undocumented_in(node, lines)
 
 
+def _has_loops(tree):
+    return "lutkit.compiled" in _imports(tree)
+
+
+def _modules_of_names(tree):
+    """Where what a file imports from lutkit is written, by the name that it goes by there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lutkit"):
+            for alias in node.names:
+                inner = PACKAGE.parent / f"{node.module}.{alias.name}".replace(".", "/")
+                own = inner if inner.with_suffix(".py").exists() else inner.parent
+                yield alias.asname or alias.name, own.with_suffix(".py")
+
+
+def foreign_to_loops(tree):
+    """What compiled loops name that is written in a file of lutkit's without loops."""
+    homes = dict(_modules_of_names(tree))
+    for loop in ast.walk(tree):
+        if isinstance(loop, Function) and "compiled" in map(_dotted, loop.decorator_list):
+            for node in (node for statement in loop.body for node in ast.walk(statement)):
+                home = homes.get(node.id) if isinstance(node, ast.Name) else None
+                if home and not _has_loops(_tree(home)):
+                    yield f"{node.lineno}: {loop.name} names {node.id} of {_name(home)}"
+
+
 # The rules held against every file.
 
 
@@ -218,6 +243,12 @@ def test_loops_are_compiled_in_one_way(path):
     assert not [name for name in _imports(_tree(path)) if name.split(".")[0] == "numba"]
 
 
+@every_module
+def test_loops_name_nothing_of_files_without_loops(path):
+    """A change there would leave stale what is kept of them on disk (`lutkit/compiled.py`)."""
+    assert list(foreign_to_loops(_tree(path))) == []
+
+
 # The rules themselves, shown failing.
 
 LONG = "def f():\n" + "    x = 1\n" * 40
@@ -243,6 +274,8 @@ LONG = "def f():\n" + "    x = 1\n" * 40
         (pickles, "from pickle import loads"),
         (pickles, "x = np.load('x', allow_pickle=True)"),
         (pickles, "eval('1')"),
+        (foreign_to_loops, "from lutkit.lut.loops import WHITE\n@compiled\ndef f(x): return x + WHITE[0]"),
+        (foreign_to_loops, "from lutkit.lut import loops\n@compiled\ndef f(x): return loops.WHITE[x]"),
     ],
 )
 def test_each_rule_can_fail(rule, code):
@@ -284,6 +317,32 @@ def test_importing_loads_nothing_heavy(statement, barred):
     loaded = {name.split(".")[0] for name in run.stdout.split()}
     assert "lutkit" in loaded
     assert sorted(loaded & barred) == []
+
+
+IMPORT_ALL = """
+import importlib, sys
+from numba.core.dispatcher import Dispatcher
+
+def refuse(loop, *_, **__):
+    raise SystemExit(f"{loop.py_func.__module__}.{loop.py_func.__name__} ran")
+
+Dispatcher._compile_for_args = refuse
+sys.modules.update(dict.fromkeys(("torch", "webdataset", "diffusers")))  # they take seconds
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert "None in sys.modules" in str(error)
+"""
+
+
+def test_importing_runs_no_loop():
+    """The first one takes half a second of every process."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, *names], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_every_public_name_can_be_had():

@@ -5,6 +5,8 @@ a class, and twelve of the Kodak suite); `scripts/make_palette.py` tells the who
 frozen: another palette would be another definition of severity.
 """
 
+from functools import cache
+
 import numpy as np
 
 from lutkit.color.lab import srgb_to_lab
@@ -27,7 +29,12 @@ def _read_only(values: FloatArray) -> FloatArray:
     return values
 
 
-# (64, 3), darkest first: sRGB-encoded 0..1 on the 8-bit lattice, the same in linear light, and in CIELAB.
+# (64, 3), darkest first: sRGB-encoded 0..1 on the 8-bit lattice, and the same in linear light.
 PALETTE_SRGB = _read_only(np.frombuffer(bytes.fromhex(_HEX), np.uint8).reshape(-1, 3) / 255.0)
 PALETTE_LINEAR = _read_only(srgb_to_linear(PALETTE_SRGB))
-PALETTE_LAB = _read_only(srgb_to_lab(PALETTE_SRGB))
+
+
+@cache
+def palette_lab() -> FloatArray:
+    """The palette in CIELAB, (64, 3), read-only; computed when first asked for: loops are slow to start."""
+    return _read_only(srgb_to_lab(PALETTE_SRGB))

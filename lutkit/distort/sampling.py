@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lutkit.color.difference import mean_delta_e_2000
-from lutkit.color.palette import PALETTE_LAB, PALETTE_LINEAR, PALETTE_SRGB
+from lutkit.color.palette import PALETTE_LINEAR, PALETTE_SRGB, palette_lab
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
 from lutkit.distort.family import Family, Library, transform_families
 from lutkit.distort.mask import coverage, draw_mask
@@ -225,7 +225,7 @@ def _severity(layers: tuple[Layer, ...], shares: tuple[float, ...], library: Lib
         start = layer.families[0].space
         palette = PALETTE_LINEAR if start == "linear" else PALETTE_SRGB
         rgb, space = transform_families(layer.families, palette, start, library)
-        total += share * mean_delta_e_2000(PALETTE_LAB, rgb, linear=space == "linear")
+        total += share * mean_delta_e_2000(palette_lab(), rgb, linear=space == "linear")
     return total
 
 

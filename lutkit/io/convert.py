@@ -11,6 +11,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutFormatError
+from lutkit.io.csp import csp_fault
 from lutkit.io.hald import HALD_SIZES, HALD_SUFFIXES
 from lutkit.io.luts import WRITTEN_SUFFIXES, read_baked, read_lut, require_suffix, write_lut
 from lutkit.io.ocio_write import OCIO_MOST_POINTS, OCIO_WRITES, ocio_cube_sizes
@@ -54,8 +55,8 @@ def convert_lut(
 ) -> Converted:
     """Read a LUT file and write it in the format that the target's suffix says; an existing one is replaced.
 
-    What the target can hold passes as it is. A chain becomes one table or a shaper and a cube for `.cube`,
-    and one cube for a Hald image and the formats that OpenColorIO bakes.
+    What the target can hold passes as it is. A chain becomes one table or a shaper and a cube for `.cube` and
+    `.csp`, and one cube for a Hald image and the formats that OpenColorIO bakes.
 
     Args:
         source: of any format in `SUFFIXES`.
@@ -152,14 +153,19 @@ def _fitted(lut: Lut, suffix: str, size: int | None) -> Lut:
     if size is not None:
         _require_size(size, sizes if _has_cube(lut) else _CURVE_SIZES)
         lut = resize(lut, size).lut
-    return _chain(lut) if holds == "chain" else _titled(to_single(lut, size or CUBE_SIZE).lut, lut)
+    if holds == "chain":
+        return _chain(lut)
+    if suffix == ".csp" and not csp_fault(lut):
+        return lut
+    single = _titled(to_single(lut, size or CUBE_SIZE).lut, lut)
+    return _chain(single) if suffix == ".csp" else single
 
 
 def _cube_sizes(suffix: str) -> Sizes:
     """The lattice points an axis that a format allows."""
     if suffix in HALD_SUFFIXES:
         return HALD_SIZES
-    return ocio_cube_sizes(suffix) if suffix in OCIO_WRITES else range(2, MAX_SIZE_3D + 1)
+    return range(2, MAX_SIZE_3D + 1) if suffix == ".cube" else ocio_cube_sizes(suffix)
 
 
 def _chain(lut: Lut) -> Lut:

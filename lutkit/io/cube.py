@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lutkit.errors import LutError, LutFormatError, LutkitError, SourceError
+from lutkit.errors import LutError, LutFormatError
 from lutkit.io.atomic import write_whole
 from lutkit.io.cube_header import UNIT, Domain, Header, settle_header
 from lutkit.io.cube_lines import require_rows, take_apart
 from lutkit.io.decimals import printed_rows
+from lutkit.io.refusals import reading, writing
 from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
 _CONVERT = "with `lutkit lut convert --size`, or lutkit.lut.algebra.to_single"
@@ -35,11 +36,8 @@ def read_cube(path: Path | str) -> Lut:
         SourceError: the file cannot be read.
         LutFormatError: it does not hold what the format asks for.
     """
-    try:
+    with reading(path):
         data = Path(path).read_bytes()
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise SourceError(what, where=str(path), remedy="check the path and its permissions") from None
     return parse_cube(data, str(path))
 
 
@@ -117,13 +115,8 @@ def write_cube(lut: Lut, path: Path | str) -> None:
         data = format_cube(lut)
     except LutFormatError as error:
         raise LutFormatError(error.what, where=str(path), remedy=error.remedy) from None
-    try:
+    with writing(path):
         write_whole(Path(path), data)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        raise LutkitError(
-            what, where=str(path), remedy="check the folder, its permissions and space"
-        ) from None
 
 
 def _assemble(header: Header, rows: Float32Array, comments: tuple[str, ...]) -> Lut:

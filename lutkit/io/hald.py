@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.errors import LutFormatError, LutkitError, SourceError
+from lutkit.errors import LutFormatError
 from lutkit.io.atomic import whole_file
 from lutkit.io.icc import conversion_to_srgb
 from lutkit.io.png_chunks import foreign_colours
+from lutkit.io.refusals import reading, writing
 from lutkit.io.sound_png import SIGNATURE, png_fault
 from lutkit.lut.model import Lut, Lut3D
 
@@ -97,26 +98,17 @@ def write_hald(lut: Lut, path: Path | str, *, bits: Literal[8, 16] = 16) -> None
     if bits not in (8, 16):
         raise LutFormatError(f"a Hald image of {bits!r} bits", where=str(path), remedy="choose 8 or 16")
     pixels = _codes(_require_hald_cube(lut, path), bits)
-    try:
-        with whole_file(path) as file:
-            _write_pixels(pixels, file.name, "png" if suffix == ".png" else "tiff")
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        remedy = "check the folder, its permissions and space"
-        raise LutkitError(what, where=str(path), remedy=remedy) from None
+    with writing(path), whole_file(path) as file:
+        _write_pixels(pixels, file.name, "png" if suffix == ".png" else "tiff")
 
 
 def _require_sound(path: Path) -> None:
     """Refuse what is no PNG and no TIFF, and a PNG with a fault."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_PNG_COLOURS + 1)
-            file.seek(0)
-            is_png = head.startswith(SIGNATURE)
-            fault = png_fault(file) if is_png else ""
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise SourceError(what, where=str(path), remedy="check the path and its permissions") from None
+    with reading(path), path.open("rb") as file:
+        head = file.read(_PNG_COLOURS + 1)
+        file.seek(0)
+        is_png = head.startswith(SIGNATURE)
+        fault = png_fault(file) if is_png else ""
     if not is_png and not head.startswith(_TIFF):
         found = "the file is neither PNG nor TIFF" if head else "the file is empty"
         raise LutFormatError(found, where=str(path), remedy="save the Hald image as PNG or TIFF")

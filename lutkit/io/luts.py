@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from lutkit.errors import LutFormatError, SourceError
+from lutkit.io.csp import write_csp
 from lutkit.io.cube import parse_cube, read_cube, write_cube
 from lutkit.io.hald import HALD_SUFFIXES, read_hald, write_hald
 from lutkit.io.ocio import OCIO_NAMES, read_ocio_baked
@@ -20,7 +21,7 @@ from lutkit.lut.algebra import Baked
 from lutkit.lut.model import Lut
 
 SUFFIXES = (".cube", *HALD_SUFFIXES, *OCIO_NAMES)
-WRITTEN_SUFFIXES = (".cube", *HALD_SUFFIXES, *OCIO_WRITES)
+WRITTEN_SUFFIXES = (".cube", *HALD_SUFFIXES, ".csp", *OCIO_WRITES)
 # What a library is made of: a picture beside the looks is no look, and a recipe must bake alike everywhere.
 LIBRARY_SUFFIXES = (".cube",)
 _LOSSY_PICTURES = (".jpg", ".jpeg", ".webp", ".avif", ".heic")
@@ -77,8 +78,8 @@ def write_lut(lut: Lut, path: Path | str, *, bits: Literal[8, 16] = 16) -> None:
     """Write a LUT file, whole or not at all.
 
     Args:
-        lut: what to write. `.cube`, `.clf` and `.ctf` hold its numbers exactly, a Hald image to `bits`, the
-            others to six decimals or less: their modules say.
+        lut: what to write. `.cube`, `.clf` and `.ctf` hold its numbers exactly, and so does `.csp` but for
+            a shaper's; a Hald image to `bits`, the others to six decimals or less: their modules say.
         path: where to; its suffix says the format, and an existing file is replaced.
         bits: a channel, of a Hald image; other formats have none.
     Raises:
@@ -91,6 +92,8 @@ def write_lut(lut: Lut, path: Path | str, *, bits: Literal[8, 16] = 16) -> None:
         write_hald(lut, path, bits=bits)
     elif suffix in OCIO_WRITES:
         write_ocio(lut, path)
+    elif suffix == ".csp":
+        write_csp(lut, path)
     else:
         write_cube(lut, path)
 

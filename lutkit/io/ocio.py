@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.errors import LutError, LutFormatError, SourceError
+from lutkit.errors import LutError, LutFormatError
 from lutkit.io.ocio_stages import Ocio, exact_stages, opencolorio
+from lutkit.io.refusals import reading
 from lutkit.lut.algebra import Baked, bake_function
 from lutkit.lut.baking import through
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
@@ -93,14 +94,11 @@ def read_ocio_baked(path: Path | str) -> Baked:
 
 
 def _content(path: Path) -> bytes:
-    try:
+    with reading(path):
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise LutFormatError(f"{size:,} bytes are no LUT", where=str(path), remedy="name another file")
         return path.read_bytes()
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise SourceError(what, where=str(path), remedy="check the path and its permissions") from None
 
 
 def _require_plausible(data: bytes, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""LUT files of the formats that OpenColorIO writes.
+"""LUT files of the formats that OpenColorIO writes; `.csp` it writes without shapers, and `csp` with them.
 
 Owns what each of them holds. CLF and CTF take any chain, number by number. The others are baked by
 OpenColorIO, to six decimals (a 3dl: to twelve bits), and hold one cube or one table of curves over 0..1.
@@ -10,10 +10,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from lutkit.errors import LutFormatError, LutkitError
+from lutkit.errors import LutFormatError
 from lutkit.io.atomic import write_whole
 from lutkit.io.decimals import printed_rows
 from lutkit.io.ocio_stages import Ocio, opencolorio
+from lutkit.io.refusals import writing
 from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
 
 Holds: TypeAlias = Literal["chain", "cube", "curves"]
@@ -22,7 +23,6 @@ Holds: TypeAlias = Literal["chain", "cube", "curves"]
 OCIO_WRITES: dict[str, tuple[Holds, str]] = {
     ".3dl": ("cube", "flame"),
     ".clf": ("chain", "Academy/ASC Common LUT Format"),
-    ".csp": ("cube", "cinespace"),
     ".ctf": ("chain", "Color Transform Format"),
     ".cub": ("cube", "truelight"),
     ".itx": ("cube", "iridas_itx"),
@@ -64,12 +64,8 @@ def write_ocio(lut: Lut, path: Path | str) -> None:
     if (fault := _fault(lut, suffix, holds)) != "":
         raise LutFormatError(f"a {suffix} {fault}", where=str(path), remedy=_CONVERT)
     text = _chain_text(lut, name) if holds == "chain" else _baked_text(lut, name)
-    try:
+    with writing(path):
         write_whole(path, text.encode("utf-8"))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        remedy = "check the folder, its permissions and space"
-        raise LutkitError(what, where=str(path), remedy=remedy) from None
 
 
 def _fault(lut: Lut, suffix: str, holds: Holds) -> str:

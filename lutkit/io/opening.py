@@ -1,4 +1,4 @@
-"""A photo's header: which formats are opened, and how much memory decoding one may take.
+"""A photo's header: which formats are opened, what profile it has, and how much memory decoding may take.
 
 Owns the list of formats and the bounds. Decodes no pixel.
 """
@@ -21,6 +21,7 @@ from PIL import (
 )
 
 from lutkit.errors import ImageError
+from lutkit.io.adobe_rgb import profile_by_exif
 from lutkit.io.pixels import is_16_bit
 
 # Importing a plugin is what makes Pillow know its format.
@@ -42,6 +43,8 @@ _BYTES_PER_PX_16_BIT = 21
 def opened(data: bytes) -> ImageFile.ImageFile:
     """Open a file like `Image.open`, but without its bound on pixels: ours counts what will be decoded.
 
+    A colour JPEG without a profile that says by EXIF that it is in Adobe RGB has that profile in its `info`.
+
     Raises:
         UnidentifiedImageError: none of the formats.
         ImageError: a TIFF of pixels that Pillow has no mode for, colour in floats say.
@@ -50,11 +53,17 @@ def opened(data: bytes) -> ImageFile.ImageFile:
         factory, accept = Image.OPEN[name]
         try:
             if accept is None or accept(data[:16]) is True:
-                return factory(io.BytesIO(data), "")
+                return _with_profile(factory(io.BytesIO(data), ""))
         except (SyntaxError, IndexError, TypeError, KeyError) as error:
             if str(error) == "unknown pixel mode":
                 raise ImageError("unsupported pixels: TIFF of a rare kind") from error
     raise UnidentifiedImageError
+
+
+def _with_profile(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    if is_jpeg(image) and image.mode == "RGB" and not image.info.get("icc_profile"):
+        image.info["icc_profile"] = profile_by_exif(image.info.get("exif", b""))
+    return image
 
 
 def is_jpeg(image: ImageFile.ImageFile) -> bool:

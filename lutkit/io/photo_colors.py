@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from lutkit.color.srgb import FloatArray
-from lutkit.errors import ImageError, SourceError
+from lutkit.errors import ImageError
 from lutkit.io.images import read_photo
+from lutkit.io.refusals import reading
 
 # JPEGs whose short side is at least twice this are decoded smaller, which averages neighbours.
 _AT_LEAST_PX = 1500
@@ -25,11 +26,8 @@ def read_photo_colors(path: Path) -> FloatArray:
         SourceError: the file cannot be read.
         ImageError: it is not a photo, broken, or too large.
     """
-    try:
+    with reading(path):
         data = path.read_bytes()
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise SourceError(what, where=str(path), remedy="check the name and its permissions") from None
     try:
         pixels = read_photo(data, at_least_px=_AT_LEAST_PX, smallest_px=1).pixels
     except ImageError as error:

@@ -2,6 +2,11 @@
 
 import errno
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lutkit.errors import LutkitError, SourceError
 
 _ALLOW = "allow reading and writing there, or name another place"
 _ELSEWHERE = "name another place"
@@ -30,3 +35,24 @@ def refusal(error: OSError) -> tuple[str, str]:
     if number in (errno.ENOSPC, errno.EDQUOT):
         return "no space left on device", "free some and run the same command again"
     return f"cannot be read or written: {reason}", _REMEDIES.get(number, "run the same command again")
+
+
+@contextmanager
+def reading(path: Path | str) -> Generator[None]:
+    """Within the block, whatever the system refuses is a SourceError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise SourceError(what, where=str(path), remedy="check the path and its permissions") from None
+
+
+@contextmanager
+def writing(path: Path | str) -> Generator[None]:
+    """Within the block, whatever the system refuses is a LutkitError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        remedy = "check the folder, its permissions and space"
+        raise LutkitError(what, where=str(path), remedy=remedy) from None

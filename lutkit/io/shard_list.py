@@ -1,6 +1,6 @@
 """The `shardlist` of any `dataset.json`: which shards a folder holds, of pairs or of latents.
 
-Owns how a shard stands in that list. Must not know what shards hold.
+Owns how a shard stands in that list, and how several readers share shards out. Must not know what they hold.
 """
 
 import json
@@ -61,3 +61,32 @@ def read_shard_list(folder: Path) -> tuple[str, dict[str, ShardFile]]:
         remedy = f"run the same `lutkit {command}` again"
         raise DatasetError("not finished", where=str(folder), remedy=remedy)
     return kind, shards
+
+
+def share(
+    counts: Mapping[str, int], consumer: int, consumers: int, *, even: bool = False
+) -> list[tuple[str, range]]:
+    """Which samples of which shards one consumer of several reads.
+
+    All samples, in the order of the shards, are cut into runs that differ by at most one sample in length:
+    nobody is idle because shards are few, and at most two consumers read one shard's seam.
+
+    Args:
+        counts: the samples of each shard, in this epoch's order.
+        consumer: which one, from 0.
+        consumers: how many.
+        even: whether all get equally many; what is left over is dropped.
+    Returns:
+        (shard, numbers of samples in it), without empty ones.
+    """
+    total = sum(counts.values())
+    total -= total % consumers if even else 0
+    start, stop = consumer * total // consumers, (consumer + 1) * total // consumers
+    found: list[tuple[str, range]] = []
+    before = 0
+    for shard, count in counts.items():
+        within = range(max(start - before, 0), min(stop - before, count))
+        if within:
+            found.append((shard, within))
+        before += count
+    return found

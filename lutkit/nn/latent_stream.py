@@ -23,6 +23,7 @@ from webdataset import tariterators
 from lutkit.errors import DatasetError, ImageError
 from lutkit.io.images import decode_image
 from lutkit.io.refusals import refusal
+from lutkit.io.shard_list import share as share
 from lutkit.io.tars import ShardFile
 from lutkit.nn.latent_folders import Part
 
@@ -45,33 +46,6 @@ class Raw:
     key: str
     shard: str
     members: tuple[Mapping[str, bytes], ...]
-
-
-def share(counts: Mapping[str, int], consumer: int, consumers: int, *, even: bool) -> list[tuple[str, range]]:
-    """Which samples of which shards one consumer of several reads.
-
-    All samples, in the order of the shards, are cut into runs that differ by at most one sample in length:
-    nobody is idle because shards are few, and at most two consumers read one shard's seam.
-
-    Args:
-        counts: the samples of each shard, in this epoch's order.
-        consumer: which one, from 0.
-        consumers: how many.
-        even: whether all get equally many; what is left over is dropped.
-    Returns:
-        (shard, numbers of samples in it), without empty ones.
-    """
-    total = sum(counts.values())
-    total -= total % consumers if even else 0
-    start, stop = consumer * total // consumers, (consumer + 1) * total // consumers
-    found: list[tuple[str, range]] = []
-    before = 0
-    for shard, count in counts.items():
-        within = range(max(start - before, 0), min(stop - before, count))
-        if within:
-            found.append((shard, within))
-        before += count
-    return found
 
 
 def read_share(parts: Sequence[Part], shard: str, within: range, *, skip: bool, check: bool) -> Iterator[Raw]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from lutkit.color.srgb import linear_to_srgb
-from lutkit.errors import ImageError, SourceError
+from lutkit.errors import ImageError
 from lutkit.io.opening import opened
 from lutkit.io.photo_files import read_stored
+from lutkit.io.refusals import reading
 from lutkit.io.stored_photo import Samples
 from lutkit.lut.model import Lut1D
 from lutkit.pipeline.grading import Grading, grade
@@ -49,13 +50,11 @@ def read_pair(before: Path, after: Path) -> tuple[Samples, Samples]:
 def _read_upright(path: Path) -> Samples:
     """(H, W, 3) or (H, W, 4), sRGB-encoded."""
     try:
-        photo = read_stored(path)
+        with reading(path):
+            photo = read_stored(path)
         # A LUT of no strength: what is left of grading is the conversion to sRGB.
         pixels = grade(replace(photo, linear=False), Grading(Lut1D.identity(2), strength=0)).pixels
         turned = _turned(pixels, _orientation(path))
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise SourceError(what, where=str(path), remedy="check the path and its permissions") from None
     except ImageError as error:
         remedy = "save it as sRGB first" if "--profile" in error.remedy else error.remedy
         raise ImageError(error.what, where=str(path), remedy=remedy or "name another photo") from None

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lutkit.color.difference import delta_e_2000, mean_delta_e_2000
 from lutkit.color.lab import codes_to_lab
-from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.bake import BakedLayer, apply_layers, bake
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
@@ -195,7 +195,7 @@ def _grid_mask(layer: BakedLayer) -> npt.NDArray[np.float32]:
 def _judge_look(lut: Lut, strength: float, target: Target) -> tuple[float, Verdict]:
     graded = blend(lut, strength)
     values, _ = value_and_jacobian(graded, PALETTE_SRGB)
-    severity = mean_delta_e_2000(PALETTE_LAB, values, linear=False)
+    severity = mean_delta_e_2000(palette_lab(), values, linear=False)
     return rounded(severity), judge(target.colors, [(graded, None)])
 
 

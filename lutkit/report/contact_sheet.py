@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,7 @@ from PIL import Image, ImageDraw
 
 from lutkit.io.atomic import write_whole
 from lutkit.io.images import encode_image
-from lutkit.io.tars import read_samples
-from lutkit.pipeline.index import read_dataset_json
-from lutkit.pipeline.pairs import pairs, read_pair
-from lutkit.pipeline.records import shard_path
+from lutkit.pipeline.pairs import Pair, pairs
 from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
 
 SHEET_NAME = "contact-sheet.png"
@@ -28,7 +24,6 @@ _LINES = 4
 _LOSSY = (240, 150, 90)
 
 Pixels = npt.NDArray[np.uint8]
-Pair = tuple[Pixels, Pixels, dict[str, Any]]
 
 
 def write_contact_sheet(folder: Path) -> Path:
@@ -40,13 +35,8 @@ def write_contact_sheet(folder: Path) -> Path:
         The picture's path.
     """
     found = pairs(folder)
-    index = read_dataset_json(folder)
-    count = index.shards[found.shards[0]].samples if index else 0
-    step = max(count // PAIRS, 1)
-    # To the last one that is shown, and no further.
-    last = step * (PAIRS - 1) + 1
-    path = shard_path(folder, found.shards[0])
-    shown = [read_pair(sample, path, found.library) for sample in islice(read_samples(path), 0, last, step)]
+    count = next(iter(found.shards.values()))
+    shown = [found[number] for number in range(0, count, max(count // PAIRS, 1))[:PAIRS]]
     sheet = draw_contact_sheet(shown)
     write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))
     return folder / SHEET_NAME

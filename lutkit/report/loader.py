@@ -17,10 +17,12 @@ def loader_lines(plan: SynthPlan, out: Path) -> str:
     suffix = CODEC_SUFFIX[plan.manifest.codec]
     if plan.manifest.store == "recipe":
         return f"""\
-import lutkit
+import lutkit, torch  # pip install torch
 
-for input, target, metadata in lutkit.pairs({str(out)!r}, split={split!r}):
-    ...  # two (H, W, 3) uint8 arrays; the input is replayed from the recipe"""
+pairs = lutkit.pairs({str(out)!r}, split={split!r})  # inputs are replayed from recipes
+loader = torch.utils.data.DataLoader(pairs, 32, shuffle=True, num_workers=2)
+for input, target, metadata in loader:  # {count:,} samples
+    ...  # input, target: (32, {plan.manifest.size_px}, {plan.manifest.size_px}, 3) uint8"""
     urls, imports = _urls(split, shards, out)
     return f"""\
 import {imports}, webdataset as wds  # pip install torch webdataset

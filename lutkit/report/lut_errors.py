@@ -3,11 +3,15 @@
 from lutkit.lut.algebra import Baked
 from lutkit.lut.inverse import Inverse
 
+_TINY = 0.01 / 255
+
 
 def error_sentence(errors: Baked | Inverse) -> str:
-    """`exact`, or the mean, the 99th percentile and the largest error found."""
+    """`exact`, or the mean, the 99th percentile and the largest error found; one word where all are tiny."""
     if errors.max_error == 0:
         return "exact"
+    if errors.max_error < _TINY:
+        return f"off by {_codes(errors.max_error)} of 255"
     mean, p99, most = (_codes(v) for v in (errors.mean_error, errors.p99_error, errors.max_error))
     return f"off by {mean} of 255 on average, {p99} or less on 99% of colours, {most} at most"
 
@@ -30,7 +34,7 @@ def inverse_sentences(inverse: Inverse, name: str) -> list[str]:
 
 
 def _codes(error: float) -> str:
-    codes = 255 * error
-    if codes < 0.01:
+    if error < _TINY:
         return "under 0.01"
+    codes = 255 * error
     return f"{codes:.2g}" if codes < 100 else f"{codes:.0f}"

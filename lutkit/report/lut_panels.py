@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.color.lab import lab_to_srgb, srgb_to_lab
-from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
@@ -113,7 +113,8 @@ def draw_gradients(axes: "Axes", lut: Lut) -> None:
 
 def draw_natural_colors(axes: "Axes", lut: Lut) -> None:
     """The palette of natural colours, darkest row first: of each square the left half is before."""
-    hues = np.arctan2(PALETTE_LAB[:, 2], PALETTE_LAB[:, 1]).reshape(4, 16)
+    _, a, b = palette_lab().T
+    hues = np.arctan2(b, a).reshape(4, 16)
     order = (np.argsort(hues, axis=1) + 16 * np.arange(4)[:, None]).reshape(-1)
     before = PALETTE_SRGB[order]
     after = np.clip(through(lut, before), 0, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
-from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.distort.draws import rounded
 from lutkit.distort.recipe import FAMILIES
@@ -69,7 +69,7 @@ def _on_encoded(damage, encoded):
 
 def _severity(damage):
     seen = np.clip(_on_encoded(damage, PALETTE_SRGB), 0, 1)
-    return float(delta_e_2000(PALETTE_LAB, srgb_to_lab(seen)).mean())
+    return float(delta_e_2000(palette_lab(), srgb_to_lab(seen)).mean())
 
 
 def _numbers(damage):

@@ -11,7 +11,7 @@ import scipy.stats
 
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
-from lutkit.color.palette import PALETTE_LAB, PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.distort.bake import bake_layer
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import FAMILIES, LIGHTS, Recipe
@@ -194,7 +194,7 @@ def test_the_severity_is_what_the_baked_damage_does_to_the_palette(thousands):
         for layer in reversed(draw.recipe.layers):
             values, _ = value_and_jacobian(bake_layer(layer), PALETTE_SRGB)
             share = 1.0 if layer.mask is None else float(mask_values(layer.mask, 64, 64).mean())
-            mean = float(delta_e_2000(PALETTE_LAB, srgb_to_lab(np.clip(values, 0, 1))).mean())
+            mean = float(delta_e_2000(palette_lab(), srgb_to_lab(np.clip(values, 0, 1))).mean())
             total, left = total + left * share * mean, left * (1 - share)
         assert total == pytest.approx(draw.severity, abs=0.35)
 

@@ -385,7 +385,7 @@ def test_every_size_comes_back(suffix, size, tmp_path):
     [
         (CURVES, ".cdl", "OpenColorIO writes no '.cdl' files; choose .3dl, .clf"),
         (CURVES, ".3dl", "a .3dl holds one cube, not 1D; `lutkit lut convert --size`"),
-        (LutChain((CURVES, CUBE)), ".csp", "a .csp holds one cube, not 1D + 3D; `lutkit lut convert --size`"),
+        (LutChain((CURVES, CUBE)), ".itx", "a .itx holds one cube, not 1D + 3D; `lutkit lut convert --size`"),
         (CUBE, ".spi1d", "a .spi1d holds one table of curves, not 3D; `lutkit lut convert --size`"),
         (Lut3D.identity(3), ".3dl", "a .3dl holds cubes of 4 to 129 points, as many on each axis, not 3 x 3"),
         (Lut3D.identity(130), ".clf", "a .clf holds cubes of 2 to 129 points, as many on each axis, not 130"),

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import re
 
 import pytest
 
-from lutkit.io.refusals import refusal
+from lutkit.errors import LutkitError, SourceError
+from lutkit.io.refusals import reading, refusal, writing
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,21 @@ def test_a_refusal_has_a_reason_and_a_remedy(number, what, remedy):
 def test_an_error_without_a_number():
     assert refusal(OSError("all is lost"))[0] == "cannot be read or written: all is lost"
     assert refusal(OSError(errno.EIO, None))[0] == "cannot be read or written: Input/output error"
+
+
+@pytest.mark.parametrize(
+    ("block", "kind", "words"),
+    [
+        (
+            reading,
+            SourceError,
+            "cannot be read (No such file or directory); check the path and its perm",
+        ),
+        (writing, LutkitError, "cannot be written (No such file or directory); check the folder, its perm"),
+    ],
+)
+def test_a_block_that_reads_or_writes_names_its_file(block, kind, words, tmp_path):
+    with pytest.raises(kind, match=re.escape(f"{tmp_path}/a.cube: {words}")), block(tmp_path / "a.cube"):
+        (tmp_path / "a.cube").read_bytes()
+    with pytest.raises(ValueError, match=r"^mine$"), block(tmp_path / "a.cube"):
+        raise ValueError("mine")

@@ -437,28 +437,28 @@ def test_photos_that_changed_since_stop_the_run(tmp_path):
         read_bytes(photos.root, photos.photos[1])
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-def test_an_error_that_may_pass_stops_the_run(number, tmp_path, monkeypatch):
-    put(tmp_path, "1.jpg")
-    photos = list_photos(str(tmp_path))
+def refused_photo(number, folder, monkeypatch):
+    """A listed photo that the system then refuses to read."""
+    put(folder, "1.jpg")
+    photos = list_photos(str(folder))
 
     def fail(_):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "read_bytes", fail)
+    return photos
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_an_error_that_may_pass_stops_the_run(number, tmp_path, monkeypatch):
+    photos = refused_photo(number, tmp_path, monkeypatch)
     with pytest.raises(SourceError, match=r"1\.jpg: cannot be read any more"):
         read_bytes(photos.root, photos.photos[0])
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ELOOP])
 def test_a_photo_that_may_not_be_read_is_a_reject(number, tmp_path, monkeypatch):
-    put(tmp_path, "1.jpg")
-    photos = list_photos(str(tmp_path))
-
-    def fail(_):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    photos = refused_photo(number, tmp_path, monkeypatch)
     with pytest.raises(ImageError, match=r"^cannot be read$"):
         read_bytes(photos.root, photos.photos[0])
 

@@ -10,6 +10,7 @@ from PIL import Image
 from stored_photos import samples
 
 from lutkit.errors import SourceError
+from lutkit.io.matrix_profile import srgb_profile
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D
 from lutkit.pipeline import apply_photos as module
@@ -205,3 +206,22 @@ def test_photos_decoded_into_the_same_memory_do_not_mix(tmp_path, monkeypatch, m
             wanted = apply(np.asarray(before.convert("RGB")), LUT).astype(int)
             # JPEG alone is 3 off on such noise, another photo's pixels 60.
             assert np.abs(np.asarray(after) - wanted).mean() < 8
+
+
+def test_a_photo_that_says_by_exif_that_it_is_in_adobe_rgb_says_srgb_once_converted(tmp_path):
+    """Else it would be converted again by whoever reads it next."""
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 0xFFFF, 0xA005: {1: "R03\0"}}
+    Image.fromarray(samples(np.uint8, 3)).save(tmp_path / "in.jpg", quality=100, subsampling=0, exif=exif)
+    neutral = Lut1D.identity(2)
+    for profile in ("convert", "keep"):
+        settings = ApplySettings(Grading(neutral, profile=profile))
+        run(plan_apply([tmp_path / "in.jpg"], tmp_path / f"{profile}.jpg"), settings)
+    found = {path.stem: Image.open(path) for path in tmp_path.iterdir()}
+    assert found["convert"].getexif().get_ifd(0x8769)[0xA001] == 1
+    assert found["convert"].info["icc_profile"] == srgb_profile()
+    assert found["keep"].getexif().get_ifd(0x8769)[0xA001] == 0xFFFF
+    assert b"Adobe RGB (1998)" in found["keep"].info["icc_profile"]
+    colours = {name: np.asarray(image).astype(int) for name, image in found.items()}
+    assert np.abs(colours["keep"] - colours["in"]).max() <= 2
+    assert np.abs(colours["convert"] - colours["in"]).max() > 40

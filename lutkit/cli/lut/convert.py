@@ -11,9 +11,9 @@ Reads .cube, Hald images (.png .tif .tiff), and through OpenColorIO .3dl .cc
 .ccc .cdl .clf .csp .ctf .cub .itx .look .lut .m3d .mga .spi1d .spi3d .spimtx
 .vf. Writes .cube, Hald images, .3dl .clf .csp .ctf .cub .itx .lut .spi1d .spi3d.
 
-.cube, .clf and .ctf keep every number. Whatever is lost elsewhere is measured
-by reading the new file back: the largest error of any channel is printed, or
-the word exact. A Hald image holds 0..1 and a square number of lattice points:
+.cube, .clf and .ctf keep every number, .csp all but a shaper's. Whatever is
+lost elsewhere is measured by reading the new file back: the largest error of
+any channel is printed, or the word exact. A Hald image holds 0..1 and a square number of lattice points:
 other sizes become 64, level 8, unless --size says otherwise.
 
 \b

@@ -1,0 +1,42 @@
+"""Our work and a peer's on the same pixels, turn about, as a row of a benchmark."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is measured: its name, how many pixels, who does it, and the ratio that is asked for."""
+
+    name: str
+    pixels: int
+    ours: Work
+    peer: str
+    theirs: Work
+    asked: float | None = None
+
+
+def seconds(work: Work) -> float:
+    """How long `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def pair_row(pair: Pair, turns: int, clock: Callable[[Work], float] = seconds) -> dict[str, object]:
+    """Name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the ratio asked for, or None."""
+    pair.ours()
+    pair.theirs()
+    times = [(clock(pair.ours), clock(pair.theirs)) for _ in range(turns)]
+    return {
+        "name": pair.name,
+        "ours_mp_s": round(pair.pixels / 1e6 / min(mine for mine, _ in times), 1),
+        "peer": pair.peer,
+        "peer_mp_s": round(pair.pixels / 1e6 / min(theirs for _, theirs in times), 1),
+        "ratio": round(statistics.median(theirs / mine for mine, theirs in times), 2),
+        "asked": pair.asked,
+    }

@@ -23,7 +23,7 @@ from webdataset import tariterators
 from lutkit.errors import DatasetError, ImageError
 from lutkit.io.images import decode_image
 from lutkit.io.refusals import refusal
-from lutkit.io.shard_list import share as share
+from lutkit.io.shard_list import share
 from lutkit.io.tars import ShardFile
 from lutkit.nn.latent_folders import Part
 

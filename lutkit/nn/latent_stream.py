@@ -4,7 +4,6 @@ None of webdataset's decoders runs: those would unpickle members named `.pkl` or
 worker reads and whether a shard is what its index says; `latents` owns what becomes of them.
 """
 
-import hashlib
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import Tensor
 from webdataset import tariterators
 
 from lutkit.errors import DatasetError, ImageError
+from lutkit.io.digests import sha256_of
 from lutkit.io.images import decode_image
 from lutkit.io.refusals import refusal
 from lutkit.io.tars import ShardFile
@@ -190,7 +190,7 @@ def _require_whole(path: Path, stream: BufferedReader, file: ShardFile, check: b
         what = f"{length} bytes, and dataset.json says {file.bytes}"
         raise DatasetError(what, where=str(path), remedy=_CHANGED)
     if check:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+        if sha256_of(stream) != file.sha256:
             what = "its sha256 is not the one that dataset.json gives"
             raise DatasetError(what, where=str(path), remedy=_CHANGED)
         stream.seek(0)

@@ -5,7 +5,6 @@ Owns what encoding and decoding mean: ranges, dtypes, what is clamped. Where fil
 
 import copy
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self, cast
@@ -15,7 +14,8 @@ from torch import Tensor, nn
 
 from lutkit.errors import ArrayError, VaeError
 from lutkit.io.latent_index import Dtype, InputRange, VaeIdentity
-from lutkit.nn.devices import require_device
+from lutkit.nn.compiling import compiled
+from lutkit.nn.devices import computing_on, open_device
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
 from lutkit.nn.vae_files import VaeFiles, find_vae
 
@@ -90,7 +90,10 @@ class Vae(Protocol):
         ...
 
     def compiled(self) -> Self:
-        """The same VAE with its encoder compiled for each size of batch that it meets; weights are shared."""
+        """The same VAE with its encoder compiled for each size of batch that it meets; weights are shared.
+
+        Its `encode` raises VaeError where it cannot be compiled.
+        """
         ...
 
 
@@ -129,7 +132,7 @@ class DiffusersVae:
         values = values.float() / 255 if images.dtype == torch.uint8 else values.float()
         if self.input_range == "-1,1":
             values = values * 2 - 1
-        with self._exactly():
+        with computing_on(self.device, TORCH_DTYPE[self.dtype]):
             moments = self.encoder(self._prepared(values)).float()
         mean, logvar = moments.chunk(2, dim=1)
         # Clamped, an overflow would pass for a number.
@@ -143,7 +146,7 @@ class DiffusersVae:
         channels = self.identity.latent_channels
         if latents.ndim != 4 or latents.shape[1] != channels:
             raise ArrayError(f"latents are (B, {channels}, h, w), not {tuple(latents.shape)}")
-        with self._exactly():
+        with computing_on(self.device, TORCH_DTYPE[self.dtype]):
             values = self.decoder(self._prepared(latents.to(self.device))).float()
         if self.input_range == "-1,1":
             values = (values + 1) / 2
@@ -165,18 +168,10 @@ class DiffusersVae:
 
     def compiled(self) -> "DiffusersVae":
         """The same VAE with its encoder compiled by torch; see `Vae.compiled`."""
-        return replace(self, encoder=torch.compile(self.encoder, dynamic=False))
+        return replace(self, encoder=compiled(self.encoder))
 
     def _prepared(self, values: Tensor) -> Tensor:
         return values.to(TORCH_DTYPE[self.dtype]).contiguous(memory_format=torch.channels_last)
-
-    def _exactly(self) -> AbstractContextManager[object]:
-        """float32 is float32: by default, cards compute its convolutions with 10 bits of mantissa."""
-        if self.device.type != "cuda":
-            return nullcontext()
-        return torch.backends.cudnn.flags(
-            enabled=True, benchmark=True, deterministic=False, allow_tf32=self.dtype != "float32"
-        )
 
 
 def load_vae(
@@ -204,7 +199,7 @@ def load_vae(
     from lutkit.nn.vae_weights import load_autoencoder
 
     files = name if isinstance(name, VaeFiles) else find_vae(name, revision=revision, config=config)
-    identity, place = files.identity(), require_device(str(device))
+    identity, place = files.identity(), open_device(device)
     model = load_autoencoder(files)
     before = cast("nn.Module | None", model.post_quant_conv)
     after = cast("nn.Module | None", model.quant_conv)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from small_latents import make_latents, moments_of
 
-from lutkit.io.latent_index import read_latent_index
+from lutkit.errors import DatasetError
+from lutkit.io.latent_index import read_latent_index, write_latent_index
+from lutkit.nn.latents import Latents
 from lutkit.pipeline.card import format_card, write_card
 from lutkit.pipeline.latent_card import latent_card
 
@@ -69,9 +71,14 @@ def test_tars_of_any_name_load_and_no_split_takes_another_s(tmp_path, load):
         shards[new] = index.shards[old]
     index = type(index)(**{**vars(index), "shards": shards})
     write_card(folder, latent_card(index), index)
+    write_latent_index(folder, index)
     read = load(folder)
     found = {split: [row["__key__"] for row in read[split]] for split in read}
     assert found == {"val": ["a-000000000"], "data": ["b-000000000", "c-000000000"]}
+    # Our own reader takes the same splits.
+    assert {split: [s["__key__"] for s in Latents(folder, split=split)] for split in found} == found
+    with pytest.raises(DatasetError, match="no split 'val-more'; splits there are: data, val"):
+        Latents(folder, split="val-more")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -157,7 +157,7 @@ class DiffusersVae:
         if dtype == self.dtype:
             return self
         encoder, decoder = (
-            copy.deepcopy(cast("nn.Module", part)).to(TORCH_DTYPE[dtype])
+            _placed(copy.deepcopy(cast("nn.Module", part)), self.device, dtype)
             for part in (self.encoder, self.decoder)
         )
         return replace(self, encoder=encoder, decoder=decoder, dtype=dtype)
@@ -171,7 +171,8 @@ class DiffusersVae:
         return replace(self, encoder=compiled(self.encoder))
 
     def _prepared(self, values: Tensor) -> Tensor:
-        return values.to(TORCH_DTYPE[self.dtype]).contiguous(memory_format=torch.channels_last)
+        memory_format = _memory_format(self.device, self.dtype)
+        return values.to(TORCH_DTYPE[self.dtype]).contiguous(memory_format=memory_format)
 
 
 def load_vae(
@@ -203,9 +204,8 @@ def load_vae(
     model = load_autoencoder(files)
     before = cast("nn.Module | None", model.post_quant_conv)
     after = cast("nn.Module | None", model.quant_conv)
-    for part in (encoder := _chain(model.encoder, after), decoder := _chain(before, model.decoder)):
-        part.to(place, TORCH_DTYPE[dtype])
-        part.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    parts = (_chain(model.encoder, after), _chain(before, model.decoder))
+    encoder, decoder = (_placed(part, place, dtype) for part in parts)
     return DiffusersVae(identity, encoder, decoder, place, dtype)
 
 
@@ -222,6 +222,23 @@ def _require_images(images: Tensor) -> None:
         raise ArrayError(f"images are (B, 3, H, W), not {tuple(images.shape)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise ArrayError(f"images are uint8 or floating, not {images.dtype}")
+
+
+def _placed(part: nn.Module, device: torch.device, dtype: Dtype) -> nn.Module:
+    """The same module, moved."""
+    part.to(device, TORCH_DTYPE[dtype])
+    part.to(memory_format=_memory_format(device, dtype))  # pyright: ignore[reportCallIssue]
+    return part
+
+
+def _memory_format(device: torch.device, dtype: Dtype) -> torch.memory_format:
+    """Channels last is faster; but of float32 on a CPU by 3% only, and at a price.
+
+    There torch takes a group's variance as the mean of squares less the squared mean, and of float32's digits
+    few are left where groups lie far from 0: posteriors were off by 1e-4.
+    """
+    exact = device.type == "cpu" and dtype == "float32"
+    return torch.contiguous_format if exact else torch.channels_last
 
 
 def _chain(*parts: nn.Module | None) -> nn.Module:

@@ -24,9 +24,13 @@ def require_device(name: str) -> torch.device:
         # Cards are counted even where their driver is too old for this torch.
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not count:
-            built = torch.backends.cuda.is_built()
-            why = "no card can be used" if built else f"torch {torch.__version__} is built without it"
-            raise VaeError(f"CUDA was asked for, and {why}", remedy="choose --device cpu, or mend that")
+            why, remedy = (
+                f"torch {torch.__version__} is built without it",
+                "install one that is built with it",
+            )
+            if torch.backends.cuda.is_built():
+                why, remedy = "torch finds no card that it can use", "see what `nvidia-smi` says"
+            raise VaeError(f"CUDA was asked for, and {why}", remedy=f"choose --device cpu, or {remedy}")
         if cast("int | None", device.index) not in (None, *range(count)):
             raise VaeError(f"no {name}: cards are numbered 0 to {count - 1}", remedy="choose one of them")
     elif device.type != "cpu":
@@ -47,7 +51,7 @@ def open_device(name: str | torch.device) -> torch.device:
             torch.ones(1, device=device).add(1).item()
         except RuntimeError as error:
             what = f"{name} cannot be used: {first_line(error)}"
-            raise VaeError(what, remedy="choose another device, or mend that") from error
+            raise VaeError(what, remedy="choose another, or see what `nvidia-smi` says") from error
     return device
 
 

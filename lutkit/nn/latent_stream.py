@@ -160,7 +160,7 @@ def _read(part: Part, shard: str, check: bool) -> Iterator[tuple[str, dict[str, 
     count = 0
     try:
         with path.open("rb") as stream:
-            _require_whole(path, stream, file, check)
+            require_whole(path, stream, file, check=check)
             for sample in _webdataset_samples(path, stream):
                 key = str(sample["__key__"])
                 yield key, {name: data for name, data in sample.items() if isinstance(data, bytes)}
@@ -183,7 +183,15 @@ def _webdataset_samples(path: Path, stream: BufferedReader) -> Iterator[dict[str
     return tariterators.group_by_keys(files)
 
 
-def _require_whole(path: Path, stream: BufferedReader, file: ShardFile, check: bool) -> None:
+def require_whole(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
+    """Raise DatasetError unless an open shard is what its index says; it stands at its beginning then.
+
+    Args:
+        path: for the message.
+        stream: the shard.
+        file: what the index says.
+        check: whether its sha256 is compared; its size always is.
+    """
     length = stream.seek(0, SEEK_END)
     stream.seek(0)
     if length != file.bytes:

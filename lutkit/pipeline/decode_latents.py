@@ -16,7 +16,7 @@ from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.latent_index import LatentIndex, read_latent_index
 from lutkit.io.shard_list import INDEX_NAME, Json
 from lutkit.io.tars import read_samples
-from lutkit.nn.latent_stream import decode_moments
+from lutkit.nn.latent_stream import decode_moments, require_whole
 from lutkit.nn.vae import Vae, load_vae
 from lutkit.nn.vae_files import find_hub_vae, find_vae
 from lutkit.pipeline.decoding import Pixels
@@ -159,9 +159,12 @@ def decode_some(
         A decoding for each field of each sample, as they lie in the shards.
     Raises:
         DatasetError: a shard that is damaged, or images that do not match it.
+        OSError: a shard that cannot be read.
     """
     for shard, numbers in _spread(index, count):
         path = shard_path(folder, shard)
+        with path.open("rb") as stream:
+            require_whole(path, stream, index.shards[shard], check=True)
         chosen = [sample for i, sample in enumerate(read_samples(path)) if i in numbers]
         photos = _photos(images, shard, {sample.key for sample in chosen})
         for sample in chosen:

@@ -145,7 +145,7 @@ def test_a_driver_too_old_is_told_from_a_torch_without_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    with pytest.raises(VaeError, match="CUDA was asked for, and no card can be used"):
+    with pytest.raises(VaeError, match="CUDA was asked for, and torch finds no card"):
         require_device("cuda")
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
     with pytest.raises(VaeError, match="is built without it"):

@@ -32,7 +32,7 @@ def claim(folder: Path) -> Generator[None]:
 
     It is made where it is missing, with `shards/` and `records/`; temporaries that a killed run left are
     removed. An OSError in the block, the full disk above all, becomes a one-line error. What was made here
-    and is empty when the block fails is removed again.
+    is removed again when the block fails before it has written a file.
 
     Args:
         folder: a dataset folder, or one that is empty or missing.
@@ -53,7 +53,9 @@ def claim(folder: Path) -> Generator[None]:
                 clear_temporaries(folder)
                 yield
         except BaseException:
-            _remove_empty(new)
+            # With a single file of it left, a folder is a run's that the next one takes up.
+            if all(path.is_dir() for path in folder.rglob("*")):
+                _remove_empty(new)
             raise
 
 

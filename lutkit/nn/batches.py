@@ -56,7 +56,7 @@ class BatchEncoder:
         vae: what encodes.
         size: how many at once.
         compiled: whether to compile the encoder, once the size is settled: for that size alone, to which
-            smaller batches are filled up.
+            smaller batches are filled up then, as they are on a card.
         load_float32: gives the VAE in float32, for images that overflow; None makes it of `vae`, whose
             weights stay as they were rounded.
     """
@@ -133,8 +133,9 @@ class BatchEncoder:
         return replace(part, source=part.source[: len(batch)], here=part.here[: len(batch)])
 
     def _short_by(self, batch: Sequence[Pixels]) -> int:
-        """By how many a batch is filled up."""
-        return self.size.now - len(batch) if self.compiled and self.size.settled else 0
+        """By how many a batch is filled up: a card tries algorithms for a second on each size that is new."""
+        constant = self.compiled or self.vae.device.type == "cuda"
+        return self.size.now - len(batch) if constant and self.size.settled else 0
 
     def _in_float32(self) -> Vae:
         if self._exact is None:

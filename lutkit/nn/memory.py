@@ -14,12 +14,13 @@ from lutkit.errors import VaeError
 Found = TypeVar("Found")
 
 # What those below torch say: the machine's allocator, the driver, and the libraries for products and
-# convolutions, which find no room for what they need beside their arguments.
+# convolutions, which find no room for what they need beside their arguments, and then no algorithm.
 _OUT_OF_MEMORY = (
     "can't allocate memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_NOT_SUPPORTED",
     "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
     "Unable to find a valid cuDNN algorithm",

@@ -96,6 +96,7 @@ def test_out_of_memory_halves_and_goes_on():
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
         RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if"),
         RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
     ],
     ids=str,

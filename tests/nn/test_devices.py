@@ -83,9 +83,10 @@ def test_a_card_is_given_pinned_memory_and_waited_for_last(card):
     encoder = BatchEncoder(StandInVae(device=CUDA), BatchSize(3, fixed=True))
     launched = encoder.launch(images, [1])
     assert not any(event.waited for event in Event.made)
-    # In and out for three and two images, and out for one decoding, which is made of what is on the card.
-    assert pinned == [(3, 6, 4, 3), (3, 24, 3, 2), (2, 6, 4, 3), (2, 24, 3, 2), (1, 3, 6, 4)]
-    assert copied == [(3, 24, 3, 2), (2, 24, 3, 2), (1, 3, 6, 4)]
+    # In and out for two batches of three, of which one is filled up; and out for one decoding, which is made
+    # of what is on the card.
+    assert pinned == [(3, 6, 4, 3), (3, 24, 3, 2), (3, 6, 4, 3), (3, 24, 3, 2), (1, 3, 6, 4)]
+    assert copied == [(3, 24, 3, 2), (3, 24, 3, 2), (1, 3, 6, 4)]
     found = encoder.fetch(launched)
     starts, ends = Event.made[::2], Event.made[1::2]
     assert all(end.waited and end.blocking for end in ends)

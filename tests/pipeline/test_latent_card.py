@@ -87,8 +87,11 @@ def test_the_card_s_lines_for_webdataset_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "data")
     text = Path("README.md").read_text()
     assert text == format_card(latent_card(index), index)
+    for field in ("input", "target"):
+        assert f"| `{field}.npy` | float32, (8, 6, 5): mean and log-variance of the {field} |" in text
     block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1]
     space = {}
+    assert ".decode()" in block  # nothing of it is a picture
     exec(block, space)
     rows = list(space.pop("samples"))
     gc.collect()

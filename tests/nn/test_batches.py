@@ -150,6 +150,17 @@ def test_a_decoding_that_does_not_fit_is_left_out():
     assert (found.decodings, encoder.size.now) == ({}, 4)
 
 
+def test_a_decoding_that_overflows_and_does_not_fit_in_float32_is_left_out():
+    class Overflowing(StandInVae):
+        def decode(self, latents):
+            if self.dtype == "float32":
+                raise torch.OutOfMemoryError("out of memory")
+            return super().decode(latents) * torch.nan
+
+    encoder = BatchEncoder(Overflowing(dtype="float16"), BatchSize(2, fixed=True))
+    assert encoder.fetch(encoder.launch(pictures(2), [1])).decodings == {}
+
+
 def test_what_overflows_is_encoded_again_in_as_many_batches_as_float32_needs():
     encoder = BatchEncoder(
         StandInVae(overflows=-2.0, dtype="float16"),

@@ -115,8 +115,9 @@ def test_memory_runs_out_in_many_words(error):
     assert encoder.size.now == 2
 
 
-def test_what_ran_out_of_memory_is_free_before_it_is_tried_again():
-    held, alive = [], []
+def test_what_ran_out_of_memory_is_free_before_it_is_tried_again(monkeypatch):
+    held, alive, emptied = [], [], []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(len(alive)))
 
     class Full(StandInVae):
         def encode(self, images):
@@ -130,6 +131,7 @@ def test_what_ran_out_of_memory_is_free_before_it_is_tried_again():
     encoder = BatchEncoder(Full(), BatchSize(4, fixed=True))
     encoder.launch(pictures(4))
     assert alive == [0] * 6
+    assert emptied == [1, 2]
 
 
 def test_a_batch_that_was_filled_up_is_halved_as_a_full_one():
@@ -242,6 +244,28 @@ def test_a_compiled_encoder_always_sees_one_size():
     moments = encoder.fetch(encoder.launch(images)).moments
     assert seen == [4, 4]
     assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
+
+
+def test_sizes_that_grow_lose_no_image_and_are_compiled_once_settled():
+    seen = []
+
+    class Compiled(StandInVae):
+        def encode(self, images):
+            seen.append(len(images))
+            return super().encode(images)
+
+    class Plain(StandInVae):
+        def compiled(self):
+            return Compiled()
+
+    encoder = BatchEncoder(Plain(), BatchSize(4), compiled=True)
+    images = pictures(40)
+    # Each twice as large is twice as fast, whatever the clock says.
+    encoder.size.took = lambda count, _: BatchSize.took(encoder.size, count, 1.0)
+    moments = encoder.fetch(encoder.launch(images)).moments
+    assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
+    # 1, 1, 2, 2, 4, 4 were tried before.
+    assert seen == [4] * 7
 
 
 def test_stacked_images_keep_their_channels_last():

@@ -145,8 +145,7 @@ class _Run:
 
     def flush(self) -> None:
         """Encode what is left, and hand everything over."""
-        while self.batch:
-            self._launch(full=False)
+        self._launch(full=False)  # fewer are left than a batch holds
         while self.in_flight:
             self._fetch()
         self._hand_over()

@@ -50,7 +50,8 @@ def test_a_first_batch_of_a_size_says_nothing():
     size.took(1, 1.0)
     assert size.now == 2
     size.took(1, 1e-9)  # the rest of a shard, smaller than what was asked
-    assert size.now == 2
+    size.took(2, 1e9)
+    assert (size.now, size.settled) == (2, False)
 
 
 def test_the_size_that_is_asked_for():
@@ -312,6 +313,18 @@ def test_the_fastest_dtype_within_the_tolerance_is_taken(monkeypatch):
     assert rows["bfloat16"].nats == pytest.approx(float(nats.flatten(1).sum(1).mean()), rel=1e-3)
     assert rows["float32"].images_per_s == pytest.approx(5 / 9)
     assert rows["float16"].psnr < rows["bfloat16"].psnr < rows["float32"].psnr
+
+
+def test_the_worst_image_counts():
+    class LastOff(StandInVae):
+        def encode(self, images):
+            moments = super().encode(images)
+            moments[-1, :12] *= 1.0 if self.dtype == "float32" else 1.5
+            return moments
+
+    _, trials = choose_dtype(LastOff(), stacked(pictures(3)), ("bfloat16",))
+    assert trials[1].l2_mean == pytest.approx(0.5, rel=1e-3)
+    assert not trials[1].is_close
 
 
 def test_of_equally_fast_dtypes_the_nearest_is_taken(monkeypatch):

@@ -33,6 +33,7 @@ from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conv
 from lutkit.pipeline.encode_open import open_source
 from lutkit.pipeline.encode_prepare import EncodeSettings
 from lutkit.pipeline.encode_run import Heard
+from lutkit.pipeline.encode_source import EncodeTask
 from lutkit.pipeline.records import read_record
 
 FLOAT32 = EncodeSettings(dtype="float32")
@@ -434,6 +435,11 @@ def test_decodings_are_compared(vae, tmp_path, monkeypatch):
     assert summary["delta_e_2000"] == pytest.approx(np.mean([one.delta_e_2000 for one in expected]), abs=2e-3)
 
 
+def test_four_pictures_of_a_shard_are_decoded():
+    notes = encode_reading.ShardNotes(EncodeTask("a"))
+    assert [i for i in range(1000) if notes.next_is_decoded()] == [0, 64, 128, 192]
+
+
 def test_fidelity_is_that_of_scikit_image():
     from skimage.color import deltaE_ciede2000, rgb2lab
     from skimage.metrics import peak_signal_noise_ratio
@@ -628,6 +634,10 @@ def test_pictures_of_mixed_sizes(vae, tmp_path):
         DatasetError, match=r"a\.tar/k1\.png: 18 x 16 px, and the others are 16 x 16.*--size PX"
     ):
         encode(tmp_path / "in", vae, tmp_path / "out")
+    three = [("k0", {"png": png(1)}), ("k1", {"png": png(3)}), ("k2", {"png": png(2, 18, 16)})]
+    tar_of(tmp_path / "later/a.tar", three)  # dtypes are not tried on so many
+    with pytest.raises(DatasetError, match=r"a\.tar/k2\.png: 18 x 16 px, and the others are 16 x 16"):
+        encode(tmp_path / "later", vae, tmp_path / "out")
     encode(tmp_path / "in", vae, tmp_path / "squares", size_px=14)
     assert {a["image"].shape for a, _ in latents_of(tmp_path / "squares").values()} == {(8, 7, 7)}
 

@@ -8,7 +8,6 @@ Lightning is no dependency of lutkit.
 
 import argparse
 
-import lightning
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -16,6 +15,11 @@ from train_balancer import FLOOR, Balancer
 
 from lutkit.nn.latents import Latents
 from lutkit.nn.posterior import posterior_kl
+
+try:
+    import lightning
+except ModuleNotFoundError:
+    raise SystemExit("train_balancer_lightning.py needs Lightning; run `pip install lightning`") from None
 
 
 class LatentData(lightning.LightningDataModule):

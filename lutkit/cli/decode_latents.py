@@ -58,11 +58,12 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     from lutkit.cli.console import PlainConsole
     from lutkit.io.atomic import write_whole
     from lutkit.io.images import encode_image
+    from lutkit.nn.memory import plain_device_errors
     from lutkit.pipeline.decode_latents import decode_some, find_images, load_vae_of, open_latents
     from lutkit.pipeline.stopping import stopping
     from lutkit.report.latent_sheet import draw_latent_sheet
 
-    with stopping():
+    with stopping(), plain_device_errors():
         index = open_latents(folder)
         opened = find_images(folder, index, images)
         loaded = load_vae_of(index, vae, vae_config, device)

@@ -4,6 +4,7 @@ Owns how a shard stands in that list, and how several readers share shards out. 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -14,6 +15,18 @@ from lutkit.io.tars import ShardFile
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 INDEX_NAME = "dataset.json"
+
+_SPLIT = re.compile(r"(\w+)-\d+", re.ASCII)
+_NO_SPLIT = "data"  # of shards whose names tell none; `train` would say what nobody did
+
+
+def split_named(shard: str) -> str:
+    """The split that any shard's name tells: `val` of `val-00`; `data` where it tells none.
+
+    A split is a word, as Hugging Face asks for it: neither `val-more-00` nor `photos` tells one.
+    """
+    named = _SPLIT.fullmatch(shard)
+    return named[1] if named else _NO_SPLIT
 
 
 def shard_entry(shard: str, file: ShardFile) -> dict[str, Json]:

@@ -1,8 +1,10 @@
 """How many images go through a VAE at once: found by trying, halved when memory runs out."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
 from lutkit.errors import VaeError
+from lutkit.nn.memory import no_memory
 from lutkit.nn.vae import Vae
 
 # A larger batch has to be faster by this to be worth its memory.
@@ -10,6 +12,11 @@ _WORTH = 1.04
 _LARGEST = 512
 # Of one batch on a CPU, where more at once is no faster.
 _CPU_PIXELS = 1 << 20
+# A card starts with so many, 8 pictures of 256 px: trying the few that are fewer takes longer than it tells.
+_CARD_PIXELS = 1 << 19
+# Some of a card's kernels count elements with 32 bits and write zeros beyond them (torch's issue 141831).
+_CARD_ELEMENTS = (1 << 31) - 1
+_WIDTH = 128  # of the first layer, the largest tensor's, where a config does not say
 
 
 @dataclass
@@ -18,7 +25,8 @@ class BatchSize:
 
     Args:
         largest: never more than this.
-        fixed: whether it starts there instead of trying from 1 on.
+        fixed: whether it starts there instead of trying from `now` on.
+        now: what is tried first.
     """
 
     largest: int
@@ -62,21 +70,27 @@ class BatchSize:
             VaeError: one image was.
         """
         if images <= 1:
-            what = "memory runs out with a single image"
-            raise VaeError(what, remedy="use smaller images, another --dtype, or --device cpu")
+            raise no_memory()
         self.settle(max(1, min(self.now, images) // 2))
         self.largest = self.now
 
 
 def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> BatchSize:
-    """The size that was asked for, or one that is still to be found.
+    """The size that was asked for, or one that is still to be found; on a card, never more than it can count.
 
     Raises:
         VaeError: less than 1 is asked for.
     """
+    on_card = vae.device.type == "cuda"
+    widths = cast("list[int]", vae.identity.config.get("block_out_channels", [_WIDTH]))
+    # A row and a column more: a layer that halves pads by one.
+    elements = max(widths[0], _WIDTH) * (height + 1) * (width + 1)
+    most = max(1, _CARD_ELEMENTS // elements) if on_card else _LARGEST
     if asked is not None:
         if asked < 1:
             raise VaeError(f"a batch of {asked}", remedy="ask for at least 1")
-        return BatchSize(asked, fixed=True)
-    on_cpu = max(1, _CPU_PIXELS // (height * width))
-    return BatchSize(_LARGEST if vae.device.type == "cuda" else on_cpu)
+        return BatchSize(min(asked, most) if on_card else asked, fixed=True)
+    if not on_card:
+        return BatchSize(max(1, _CPU_PIXELS // (height * width)))
+    largest = min(_LARGEST, most)
+    return BatchSize(largest, now=max(1, min(_CARD_PIXELS // (height * width), largest)))

@@ -1,6 +1,7 @@
-"""Batches through a VAE at the speed of the device, transfers beside the computing.
+"""Batches through a VAE at the speed of the device.
 
-Owns what is done when memory runs out, and the second try in float32. Must not know where images come from.
+Owns what is done when memory runs out, and the second try in float32. Must not know where images come from,
+nor how a device is given work.
 """
 
 import time
@@ -15,19 +16,14 @@ import torch
 from torch import Tensor
 
 from lutkit.nn.batch_size import BatchSize
+from lutkit.nn.handing import Handed, empty_for, hand
+from lutkit.nn.memory import no_memory, within_memory
 from lutkit.nn.vae import Vae
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Moments: TypeAlias = npt.NDArray[np.float32]
 
-
-@dataclass(frozen=True)
-class _Part:
-    """Values on the device, what holds them here once `done` has been called, and the seconds it gives."""
-
-    source: Tensor
-    here: Tensor
-    done: Callable[[], float]
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,8 @@ class Launched:
     """Images on their way, and what is to come of them: moments, and decodings by the image's number."""
 
     images: Sequence[Pixels]
-    parts: list[_Part]
-    decodings: Mapping[int, _Part]
+    parts: list[Handed]
+    decodings: Mapping[int, Handed]
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class BatchEncoder:
         vae: what encodes.
         size: how many at once.
         compiled: whether to compile the encoder, once the size is settled: for that size alone, to which
-            smaller batches are filled up.
+            smaller batches are filled up then, as they are on a card.
         load_float32: gives the VAE in float32, for images that overflow; None makes it of `vae`, whose
             weights stay as they were rounded.
     """
@@ -79,27 +75,27 @@ class BatchEncoder:
 
         Args:
             images: (H, W, 3) uint8 sRGB, all of one size, at least one.
-            decoded: the numbers of those whose means are decoded, too.
+            decoded: the numbers of those whose means are decoded, too, where there is memory for it.
         Raises:
             VaeError: memory runs out with one image, or a size that the VAE does not take.
         """
-        parts: list[_Part] = []
+        parts: list[Handed] = []
         start = 0
         while start < len(images):
             batch = images[start : start + self.size.now]
-            part = self._within_memory(partial(self._start, batch), len(batch))
-            if part is not None:
+            part = within_memory(partial(self._start, batch))
+            if part is None:
+                self.size.ran_out(len(batch) + self._short_by(batch))
+            else:
                 parts.append(part)
                 start += len(batch)
-        decodings: dict[int, _Part] = {}
+        decodings: dict[int, Handed] = {}
         if decoded:
             means = torch.cat([part.source for part in parts]).chunk(2, 1)[0]
             for i in decoded:
-                decode = partial(self._timed, self.vae.decode, means[i : i + 1])
-                # What encoding leaves in the allocator's cache is free the second time.
-                part = self._within_memory(decode, 2) or self._within_memory(decode, 1)
-                assert part is not None  # with one image it raises instead
-                decodings[i] = part
+                part = within_memory(partial(hand, self.vae.device, self.vae.decode, means[i : i + 1]))
+                if part is not None:
+                    decodings[i] = part
         return Launched(images, parts, decodings)
 
     def fetch(self, launched: Launched) -> Encoded:
@@ -110,62 +106,36 @@ class BatchEncoder:
         """
         self.busy_s += sum(part.done() for part in launched.parts)
         moments = np.concatenate([part.here.numpy() for part in launched.parts])
-        for i in np.flatnonzero(~np.isfinite(moments).all(axis=(1, 2, 3))):
-            moments[i] = self._exactly(launched.images[int(i)])
+        overflowed = np.flatnonzero(~np.isfinite(moments).all(axis=(1, 2, 3)))
+        if len(overflowed):
+            self.again += len(overflowed)
+            moments[overflowed] = self._exactly([launched.images[int(i)] for i in overflowed])
         decodings: dict[int, Moments] = {}
         for i, part in launched.decodings.items():
             part.done()
+            found: Tensor | None = part.here
             if not part.here.isfinite().all():
-                means = torch.from_numpy(moments[i : i + 1]).chunk(2, 1)[0]
-                part = _Part(means, self._in_float32().decode(means).cpu(), part.done)
-            decodings[i] = part.here[0].numpy()
+                found = within_memory(partial(self._decoded_exactly, moments[i : i + 1]))
+            if found is not None:
+                decodings[i] = found[0].numpy()
         return Encoded(moments, decodings)
 
-    def _within_memory(self, work: Callable[[], _Part], images: int) -> _Part | None:
-        """What `work` gives, or None where memory ran out and batches are smaller from now on."""
-        try:
-            return work()
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-        # Only now is what it held free: the error's traceback had it.
-        torch.cuda.empty_cache()
-        self.size.ran_out(images)
-        return None
-
-    def _start(self, batch: Sequence[Pixels]) -> _Part:
-        fast, short = self.vae, 0
+    def _start(self, batch: Sequence[Pixels]) -> Handed:
+        fast, short = self.vae, self._short_by(batch)
         if self.compiled and self.size.settled:
             fast = self._fast = self._fast or self.vae.compiled()
-            short = self.size.now - len(batch)
-        images = stacked([*batch, *[batch[-1]] * short], pinned=self.vae.device.type == "cuda")
+        images = stacked([*batch, *[batch[-1]] * short], self.vae.device)
         start = time.perf_counter()
-        part = self._timed(fast.encode, images)
+        part = hand(self.vae.device, fast.encode, images)
         if not self.size.settled:
             part.done()
             self.size.took(len(batch), time.perf_counter() - start)
         return replace(part, source=part.source[: len(batch)], here=part.here[: len(batch)])
 
-    def _timed(self, work: Callable[[Tensor], Tensor], values: Tensor) -> _Part:
-        """Start `work`, and the copying of what comes of it."""
-        if self.vae.device.type != "cuda":
-            began = time.perf_counter()
-            found = work(values)
-            spent = time.perf_counter() - began
-            return _Part(found, found, lambda: spent)
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        with torch.cuda.device(self.vae.device):
-            start.record()
-            found = work(values).contiguous()
-            here = torch.empty(found.shape, pin_memory=True)
-            here.copy_(found, non_blocking=True)
-            end.record()
-
-        def done() -> float:
-            end.synchronize()
-            return start.elapsed_time(end) / 1e3
-
-        return _Part(found, here, done)
+    def _short_by(self, batch: Sequence[Pixels]) -> int:
+        """By how many a batch is filled up: a card tries algorithms for a second on each size that is new."""
+        constant = self.compiled or self.vae.device.type == "cuda"
+        return self.size.now - len(batch) if constant and self.size.settled else 0
 
     def _in_float32(self) -> Vae:
         if self._exact is None:
@@ -173,20 +143,21 @@ class BatchEncoder:
             self._exact = load() if load else self.vae.in_dtype("float32")
         return self._exact
 
-    def _exactly(self, image: Pixels) -> Moments:
-        self.again += 1
-        return self._in_float32().encode(stacked([image]))[0].cpu().numpy()
+    def _decoded_exactly(self, moments: Moments) -> Tensor:
+        return self._in_float32().decode(torch.from_numpy(moments).chunk(2, 1)[0]).cpu()
+
+    def _exactly(self, images: Sequence[Pixels]) -> Moments:
+        found = within_memory(lambda: self._in_float32().encode(stacked(images)).cpu().numpy())
+        if found is not None:
+            return found
+        if len(images) == 1:
+            raise no_memory("memory runs out with a single image in float32, which overflows otherwise")
+        half = len(images) // 2
+        return np.concatenate([self._exactly(images[:half]), self._exactly(images[half:])])
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: a card's, which has an error of its own, or the machine's, which has not."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-
-
-def stacked(images: Sequence[Pixels], *, pinned: bool = False) -> Tensor:
-    """(H, W, 3) images of one size as (B, 3, H, W) uint8, channels last in memory; pinned for a card."""
-    batch = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=pinned)
+def stacked(images: Sequence[Pixels], device: torch.device = _CPU) -> Tensor:
+    """(H, W, 3) images of one size as (B, 3, H, W) uint8, channels last in memory, ready for the device."""
+    batch = empty_for(device, (len(images), *images[0].shape), torch.uint8)
     np.stack(images, out=batch.numpy())
     return batch.permute(0, 3, 1, 2)

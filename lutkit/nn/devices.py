@@ -1,14 +1,17 @@
-"""Devices by their names, checked before anything is loaded onto them."""
+"""Devices by their names, checked before anything is loaded onto them; and what float32 means on a card."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 
 from lutkit.errors import VaeError
+from lutkit.nn.memory import first_line
 
 
 def require_device(name: str) -> torch.device:
-    """The device of that name.
+    """The device of that name; takes none of a card's memory.
 
     Raises:
         VaeError: no such device; CUDA, and this torch or this machine has none.
@@ -18,13 +21,61 @@ def require_device(name: str) -> torch.device:
     except RuntimeError:
         raise VaeError(f"no device {name!r}", remedy="choose cpu, cuda or cuda:0, cuda:1, ...") from None
     if device.type == "cuda":
-        count = torch.cuda.device_count()
+        # Cards are counted even where their driver is too old for this torch.
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not count:
-            built = torch.backends.cuda.is_built()
-            why = "no card is visible" if built else f"torch {torch.__version__} is built without it"
-            raise VaeError(f"CUDA was asked for, and {why}", remedy="choose --device cpu, or mend that")
+            why, remedy = (
+                f"torch {torch.__version__} is built without it",
+                "install one that is built with it",
+            )
+            if torch.backends.cuda.is_built():
+                why, remedy = "torch finds no card that it can use", "see what `nvidia-smi` says"
+            raise VaeError(f"CUDA was asked for, and {why}", remedy=f"choose --device cpu, or {remedy}")
         if cast("int | None", device.index) not in (None, *range(count)):
             raise VaeError(f"no {name}: cards are numbered 0 to {count - 1}", remedy="choose one of them")
     elif device.type != "cpu":
         raise VaeError(f"no device {name!r}", remedy="choose cpu, cuda or cuda:0, cuda:1, ...")
     return device
+
+
+def open_device(name: str | torch.device) -> torch.device:
+    """The device of that name, which has computed something: a card may be there and refuse.
+
+    Raises:
+        VaeError: see `require_device`; a card that another process holds, that is full, or that this torch
+            has no code for.
+    """
+    device = require_device(str(name))
+    if device.type == "cuda":
+        try:
+            torch.ones(1, device=device).add(1).item()
+        except RuntimeError as error:
+            what = f"{name} cannot be used: {first_line(error)}"
+            raise VaeError(what, remedy="choose another, or see what `nvidia-smi` says") from error
+    return device
+
+
+@contextmanager
+def computing_on(device: torch.device, dtype: torch.dtype) -> Generator[None]:
+    """Within the block, float32 is float32 and half floats are as fast as can be; flags are put back then.
+
+    By default cards compute float32's convolutions with 10 bits of mantissa, and in some environments its
+    products, too. Of algorithms the fastest is tried out for half floats; for float32 they stay those that
+    torch takes by itself, which is what diffusers' own posteriors are computed with.
+
+    Args:
+        device: where; on CPUs nothing is to do.
+        dtype: of weights and activations.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    exact = dtype == torch.float32
+    products = torch.backends.cuda.matmul
+    before = products.allow_tf32
+    products.allow_tf32 = before and not exact
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=not exact, allow_tf32=not exact):
+            yield
+    finally:
+        products.allow_tf32 = before

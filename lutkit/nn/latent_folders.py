@@ -10,7 +10,7 @@ from pathlib import Path
 from lutkit.errors import DatasetError
 from lutkit.io.braces import expand_braces
 from lutkit.io.latent_index import KIND, LatentIndex, read_latent_index
-from lutkit.io.shard_list import read_shard_list
+from lutkit.io.shard_list import read_shard_list, split_named
 from lutkit.io.tars import ShardFile
 
 Source = str | Path | Sequence[str | Path]
@@ -48,7 +48,7 @@ def open_part(source: Source, name: str = "", split: str = "") -> Part:
         source: a folder that `lutkit encode-latents` or `lutkit synth` wrote, or the paths of tars of one;
             `train-{000000..000009}.tar` stands for ten.
         name: of its fields.
-        split: the split to read; empty for all.
+        split: the split to read, as the folder's card has it; empty for all.
     Raises:
         DatasetError: no dataset, one that is not finished or damaged, tars of several folders or that its
             index does not list, or no such split.
@@ -60,9 +60,9 @@ def open_part(source: Source, name: str = "", split: str = "") -> Part:
     index = read_latent_index(folder) if kind == KIND else None
     if tars:
         shards = {tar.stem: _listed(tar, folder, shards) for tar in tars}
-    chosen = {shard: file for shard, file in shards.items() if not split or _split(shard) == split}
+    chosen = {shard: file for shard, file in shards.items() if not split or split_named(shard) == split}
     if not chosen:
-        known = ", ".join(sorted({_split(shard) for shard in shards})) or "none"
+        known = ", ".join(sorted({split_named(shard) for shard in shards})) or "none"
         what = f"no split {split!r}" if split else "no shards"
         raise DatasetError(what, where=str(folder), remedy=f"splits there are: {known}")
     return Part(name, folder, chosen, index)
@@ -116,10 +116,6 @@ def _listed(tar: Path, folder: Path, shards: Mapping[str, ShardFile]) -> ShardFi
         where, remedy = str(tar), "name one that it lists"
         raise DatasetError(f"not in {folder.name}/dataset.json", where=where, remedy=remedy)
     return shards[tar.stem]
-
-
-def _split(shard: str) -> str:
-    return shard.rpartition("-")[0] or shard
 
 
 def _require_same_posteriors(first: LatentIndex, other: LatentIndex, folder: Path) -> None:

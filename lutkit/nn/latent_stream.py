@@ -4,7 +4,6 @@ None of webdataset's decoders runs: those would unpickle members named `.pkl` or
 worker reads and whether a shard is what its index says; `latents` owns what becomes of them.
 """
 
-import hashlib
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import Tensor
 from webdataset import tariterators
 
 from lutkit.errors import DatasetError, ImageError
+from lutkit.io.digests import sha256_of
 from lutkit.io.images import decode_image
 from lutkit.io.refusals import refusal
 from lutkit.io.shard_list import share
@@ -134,7 +134,7 @@ def _read(part: Part, shard: str, check: bool) -> Iterator[tuple[str, dict[str, 
     count = 0
     try:
         with path.open("rb") as stream:
-            _require_whole(path, stream, file, check)
+            require_whole(path, stream, file, check=check)
             for sample in _webdataset_samples(path, stream):
                 key = str(sample["__key__"])
                 yield key, {name: data for name, data in sample.items() if isinstance(data, bytes)}
@@ -157,14 +157,22 @@ def _webdataset_samples(path: Path, stream: BufferedReader) -> Iterator[dict[str
     return tariterators.group_by_keys(files)
 
 
-def _require_whole(path: Path, stream: BufferedReader, file: ShardFile, check: bool) -> None:
+def require_whole(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
+    """Raise DatasetError unless an open shard is what its index says; it stands at its beginning then.
+
+    Args:
+        path: for the message.
+        stream: the shard.
+        file: what the index says.
+        check: whether its sha256 is compared; its size always is.
+    """
     length = stream.seek(0, SEEK_END)
     stream.seek(0)
     if length != file.bytes:
         what = f"{length} bytes, and dataset.json says {file.bytes}"
         raise DatasetError(what, where=str(path), remedy=_CHANGED)
     if check:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+        if sha256_of(stream) != file.sha256:
             what = "its sha256 is not the one that dataset.json gives"
             raise DatasetError(what, where=str(path), remedy=_CHANGED)
         stream.seek(0)

@@ -3,7 +3,6 @@
 Owns where weights and config lie. Only safetensors are taken, which cannot run code. Loads no torch.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from lutkit.errors import DatasetError, VaeError
+from lutkit.io.digests import sha256_of
 from lutkit.io.latent_index import Json, VaeIdentity
 from lutkit.nn.hub import fetch
 
@@ -92,7 +92,7 @@ def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> Va
     if not _HUB_NAME.fullmatch(name):
         remedy = "name a folder, a .safetensors with --vae-config, or a hub name, `owner/name`"
         raise VaeError("no such folder", where=name, remedy=remedy)
-    return _from_hub(name, revision)
+    return find_hub_vae(name, revision)
 
 
 def _lone(path: Path, config: Path | None) -> VaeFiles:
@@ -101,7 +101,7 @@ def _lone(path: Path, config: Path | None) -> VaeFiles:
     if config is None:
         remedy = "add --vae-config FILE, the config.json that belongs to it"
         raise VaeError("a lone .safetensors does not say how it is built", where=str(path), remedy=remedy)
-    return VaeFiles(path.name, "", _read_config(config), path, _sha256(path))
+    return VaeFiles(path.name, "", _read_config(config), path, sha256_of(path))
 
 
 def _folder(folder: Path) -> VaeFiles:
@@ -113,7 +113,7 @@ def _folder(folder: Path) -> VaeFiles:
         raise VaeError("no config.json here", where=str(folder), remedy=remedy)
     weights = _weights_in(home)
     name = folder.resolve().name or "vae"
-    return VaeFiles(name, "", _read_config(home / CONFIG_NAME), weights, _sha256(weights))
+    return VaeFiles(name, "", _read_config(home / CONFIG_NAME), weights, sha256_of(weights))
 
 
 def _weights_in(folder: Path) -> Path:
@@ -133,7 +133,15 @@ def _weights_in(folder: Path) -> Path:
     raise VaeError("no weights here", where=str(folder), remedy=remedy)
 
 
-def _from_hub(name: str, revision: str) -> VaeFiles:
+def find_hub_vae(name: str, revision: str) -> VaeFiles:
+    """Find the files of a VAE on the hub, or where an earlier run put them; no folder here is taken for it.
+
+    Args:
+        name: `owner/name`.
+        revision: a branch, tag or commit; empty for the newest.
+    Raises:
+        VaeError: see `find_vae`.
+    """
     config = fetch(name, CONFIG_NAME, revision)
     folder = ""
     if config is None:
@@ -147,7 +155,7 @@ def _from_hub(name: str, revision: str) -> VaeFiles:
     weights = fetch(name, f"{folder}{WEIGHTS_NAME}", commit)
     if weights is None:
         raise VaeError(f"no {folder}{WEIGHTS_NAME} there", where=name, remedy=_AS_SAFETENSORS)
-    return VaeFiles(name, commit, read, weights, _sha256(weights))
+    return VaeFiles(name, commit, read, weights, sha256_of(weights))
 
 
 def _read_config(path: Path) -> Mapping[str, Json]:
@@ -165,8 +173,3 @@ def _read_config(path: Path) -> Mapping[str, Json]:
         raise VaeError(f"a config of {kind}", where=str(path), remedy=f"only {_CLASS} is read")
     # diffusers notes there where it was loaded from, a path of some machine at times.
     return {name: value for name, value in cast("dict[str, Json]", config).items() if name != "_name_or_path"}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

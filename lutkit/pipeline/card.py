@@ -5,7 +5,6 @@ Owns the card's layout. Must not know what samples are made of: that is text whi
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from lutkit.errors import DatasetError
 from lutkit.io.atomic import write_whole
 from lutkit.io.latent_index import LatentIndex
+from lutkit.io.shard_list import split_named
 from lutkit.io.tars import ShardFile
 from lutkit.pipeline.index import DatasetIndex
 
@@ -40,9 +40,6 @@ _ORIGIN = """\
 `manifest.toml` holds every setting, `sources.tsv`{listed} the sources, and `dataset.json` the size and
 sha256 of each shard. `rejects.jsonl`, where there is one, names the sources that could not be used, and why.
 """
-
-_SPLIT = re.compile(r"(\w+)-\d+", re.ASCII)
-_NO_SPLIT = "data"  # of shards whose names tell none; `train` would say what nobody did
 
 
 @dataclass(frozen=True)
@@ -118,8 +115,7 @@ def format_card(card: Card, index: DatasetIndex | LatentIndex) -> str:
 def _splits(shards: Mapping[str, ShardFile]) -> dict[str, dict[str, ShardFile]]:
     splits: dict[str, dict[str, ShardFile]] = {}
     for shard, file in shards.items():
-        named = _SPLIT.fullmatch(shard)
-        splits.setdefault(named[1] if named else _NO_SPLIT, {})[shard] = file
+        splits.setdefault(split_named(shard), {})[shard] = file
     return splits
 
 

@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lutkit.errors import DatasetError, SourceError
+from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.latent_index import LatentIndex, read_latent_index
 from lutkit.io.shard_list import INDEX_NAME, Json
 from lutkit.io.tars import read_samples
-from lutkit.nn.latent_stream import decode_moments
+from lutkit.nn.latent_stream import decode_moments, require_whole
 from lutkit.nn.vae import Vae, load_vae
-from lutkit.nn.vae_files import find_vae
+from lutkit.nn.vae_files import find_hub_vae, find_vae
 from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_checks import Fidelity, fidelity
 from lutkit.pipeline.encode_open import open_source
-from lutkit.pipeline.encode_source import Source, SourceSample
+from lutkit.pipeline.encode_source import Source, SourceSample, differing_names
 from lutkit.pipeline.encode_writing import source_entry
 from lutkit.pipeline.records import read_record, shard_path
 
@@ -83,7 +83,10 @@ def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str)
     if not name and not made_with.revision:
         what = f"made with the files {made_with.name!r}; where they lie is not recorded"
         raise DatasetError(what, remedy="name them with --vae")
-    files = find_vae(name or made_with.name, revision="" if name else made_with.revision, config=config)
+    if config is not None and not name:
+        raise VaeError("--vae-config without --vae", remedy="name its .safetensors with --vae")
+    # By its name alone: a folder that bears it may hold anything.
+    files = find_vae(name, config=config) if name else find_hub_vae(made_with.name, made_with.revision)
     if files.sha256 != made_with.sha256:
         what = f"sha256 {files.sha256[:12]}, and the latents were made with {made_with.sha256[:12]}"
         remedy = f"name the weights of {made_with.name!r} with --vae"
@@ -117,7 +120,7 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
         # Its remedies are of another command's options.
         raise DatasetError(error.what, where=error.where, remedy=_AS_ENCODED) from error
     what = ""
-    if dict(opened.about) != dict(about) or opened.fields != index.fields:
+    if differing_names(about, opened.about) or opened.fields != index.fields:
         what = f"other images than were encoded: {_words(opened.about)}, not {_words(about)}"
     elif changed := _changed(folder, index, opened):
         what = f"other images than were encoded: its shard {changed} is another"
@@ -156,9 +159,12 @@ def decode_some(
         A decoding for each field of each sample, as they lie in the shards.
     Raises:
         DatasetError: a shard that is damaged, or images that do not match it.
+        OSError: a shard that cannot be read.
     """
     for shard, numbers in _spread(index, count):
         path = shard_path(folder, shard)
+        with path.open("rb") as stream:
+            require_whole(path, stream, index.shards[shard], check=True)
         chosen = [sample for i, sample in enumerate(read_samples(path)) if i in numbers]
         photos = _photos(images, shard, {sample.key for sample in chosen})
         for sample in chosen:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -18,6 +19,7 @@ from lutkit.nn.batch_size import batch_size_for
 from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.cpu_memory import keep_freed_memory
 from lutkit.nn.devices import require_device
+from lutkit.nn.memory import plain_device_errors
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae import DiffusersVae
 from lutkit.nn.vae_files import VaeFiles
@@ -90,13 +92,19 @@ def encode_latents(
         VaeError: the VAE does not fit its files or the pictures; no such device.
     """
     folder, ranks = out
-    if require_device(settings.device).type == "cpu":
+    device = require_device(settings.device)
+    if device.type == "cpu":
         keep_freed_memory()
+    elif cast("int | None", device.index) is not None:
+        torch.cuda.set_device(device)  # what asks for no device by name means this one
     with ExitStack() as held:
+        held.enter_context(plain_device_errors())
         prepared, vae = None, None
         if ranks.rank == 0:
             held.enter_context(claim(folder))
             prepared, vae = prepare(source, files, settings, folder, listening.on_start)
+            for note in prepared.notes:
+                listening.heard.on_note(note)
         prepared = ranks.agree(prepared)
         assert prepared is not None  # rank 0 has raised what kept it from preparing
         spent = None

@@ -7,15 +7,18 @@ from functools import partial
 from pathlib import Path
 
 from lutkit.errors import DatasetError
+from lutkit.io.digests import sha256_of
 from lutkit.io.images import decode_image
 from lutkit.io.tars import Sample, ShardFile, read_samples
 from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_source import EncodeTask, SourceSample, Undecoded
+from lutkit.pipeline.folder import SOURCES_NAME
 from lutkit.pipeline.index import read_dataset_json
 from lutkit.pipeline.pairs import Pairs, pairs, read_pair
 from lutkit.pipeline.records import Json, Record, Reject, is_intact, shard_path
 
 FIELDS = ("input", "target")
+_SHOWN = 12  # digits of a sha256
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,13 @@ class PairSource:
     fields: tuple[str, ...]
     tasks: tuple[EncodeTask, ...]
     seed: int
+    photos: str
     listing: str = ""
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """That these are pairs, and from which seed."""
-        return {"kind": "pairs", "seed": self.seed}
+        """That these are pairs, from which seed and which list of photos: the start of its sha256."""
+        return {"kind": "pairs", "seed": self.seed, "photos": self.photos}
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
         """The samples of a shard whose bytes are those that were written; see `Source.read`."""
@@ -83,4 +87,6 @@ def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
     opened, index = pairs(folder), read_dataset_json(folder)
     assert index is not None  # pairs() raises where it is
     tasks = (EncodeTask(shard, file.samples, file.bytes, file.sha256) for shard, file in index.shards.items())
-    return PairSource(opened, wanted, tuple(tasks), index.seed)
+    listed = folder / SOURCES_NAME
+    photos = sha256_of(listed)[:_SHOWN] if listed.is_file() else "unknown"
+    return PairSource(opened, wanted, tuple(tasks), index.seed, photos)

@@ -68,11 +68,13 @@ class Prepared:
         todo: the shards that are to be encoded.
         index: `dataset.json` as far as it is known; its shards are those that are done.
         size: (height, width) of every picture; (0, 0) where nothing is to do.
+        notes: what a user has to know, a line each.
     """
 
     todo: tuple[EncodeTask, ...]
     index: LatentIndex
     size: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -98,24 +100,36 @@ def prepare(
     """
     asked = Asked(files.identity(), source, settings.dtype, settings.store_dtype, settings.input_range)
     begun = begun_latents(folder)
-    if begun is None:
-        (folder / SOURCES_NAME).unlink(missing_ok=True)
-    else:
+    if begun is not None:
         require_same_latents(folder, begun, asked)
-    if source.listing:
-        remedy = "give the same photographs, or write into another folder"
-        freeze(folder / SOURCES_NAME, source.listing, remedy)
+        _freeze_list(source, folder)
     tasks = source.tasks
-    done = finished_shards(folder, tasks)
+    done, outdated = finished_shards(folder, source)
     todo = tuple(task for task in tasks if task.shard not in done)
     on_start(sum(record.planned for record in done.values()), sum(task.samples for task in tasks))
     if not todo and begun is not None:
         return Prepared(todo, begun, (0, 0)), None
     index, vae, size = _first_index(source, todo, files, settings, begun)
     index = replace(index, shards=shard_files(done.values()))
+    if begun is None:
+        (folder / SOURCES_NAME).unlink(missing_ok=True)
+        _freeze_list(source, folder)
     write_whole(folder / MANIFEST_NAME, _manifest(index).encode())
     write_latent_index(folder, index)
-    return Prepared(todo, index, size), vae
+    return Prepared(todo, index, size, _notes(outdated)), vae
+
+
+def _freeze_list(source: Source, folder: Path) -> None:
+    if source.listing:
+        remedy = "give the same photographs, or write into another folder"
+        freeze(folder / SOURCES_NAME, source.listing, remedy)
+
+
+def _notes(outdated: tuple[str, ...]) -> tuple[str, ...]:
+    if not outdated:
+        return ()
+    more = f" and {len(outdated) - 1} more" if outdated[1:] else ""
+    return (f"{outdated[0]}{more}: encoded again, since what it was made from has changed or grown",)
 
 
 def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> DiffusersVae:

@@ -18,6 +18,10 @@ from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_checks import Fidelity
 from lutkit.pipeline.encode_source import EncodeTask, Source, SourceSample, Undecoded
 
+_CHECKS = 4  # of a shard's pictures are decoded again,
+_EVERY = 64  # one for so many encoded
+_MOST_BROKEN = 64  # pictures that are passed over to find some more that are sound
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -45,6 +49,13 @@ class ShardNotes:
     again: int = 0
     checks: list["Future[Fidelity]"] = field(default_factory=lambda: list["Future[Fidelity]"]())
     conventions: dict[str, float] = field(default_factory=lambda: dict[str, float]())
+
+    def next_is_decoded(self) -> bool:
+        """Count a picture that is about to be encoded: whether it is decoded, too."""
+        decoded = self.to_decode < _CHECKS and self.encoded >= _EVERY * self.to_decode
+        self.to_decode += decoded
+        self.encoded += 1
+        return decoded
 
 
 @dataclass(eq=False)
@@ -97,30 +108,41 @@ def arriving(source: Source, tasks: Iterable[EncodeTask], reading: Reading) -> G
 
 
 def first_pictures(source: Source, tasks: Iterable[EncodeTask], count: int) -> list[Pixels]:
-    """The first pictures that can be decoded, all of the size of the very first.
+    """The first pictures that can be decoded, all of one size.
 
     Args:
         source: what holds them.
         tasks: where to look, in order.
-        count: how many at most.
+        count: how many at most; fewer where many of the first ones cannot be decoded.
     Raises:
-        DatasetError: there is none.
+        DatasetError: there is none, or one is of another size than the first.
     """
     found: list[Pixels] = []
-    for task in tasks:
-        for sample in source.read(task):
-            for picture in sample.pictures:
-                try:
-                    pixels = picture.decode()
-                except ImageError:
-                    continue
-                if not found or pixels.shape == found[0].shape:
-                    found.append(pixels)
-            if len(found) >= count:
-                return found[:count]
+    broken = 0
+    for picture in (one for task in tasks for sample in source.read(task) for one in sample.pictures):
+        try:
+            pixels = picture.decode()
+        except ImageError:
+            broken += 1
+        else:
+            found.append(pixels)
+            require_same_size(pixels, found[0].shape[:2], picture.place)
+        if len(found) == count or (found and broken >= _MOST_BROKEN):
+            return found
     if not found:
         raise DatasetError("not one picture can be decoded", remedy="name another source, or other --fields")
     return found
+
+
+def require_same_size(pixels: Pixels, size: tuple[int, ...], place: str) -> None:
+    """Raise DatasetError unless a picture is (height, width) pixels large, as all others are."""
+    height, width = size
+    if pixels.shape[:2] != (height, width):
+        raise DatasetError(
+            f"{pixels.shape[1]} x {pixels.shape[0]} px, and the others are {width} x {height}",
+            where=place,
+            remedy="give images of one size, or --size PX to cut squares of tars and photos",
+        )
 
 
 class _Feeder:

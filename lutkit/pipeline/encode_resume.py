@@ -3,7 +3,6 @@
 Owns those comparisons, and which shards are done. Writes nothing.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from lutkit.io.latent_index import (
     VaeIdentity,
     read_latent_index,
 )
-from lutkit.pipeline.encode_source import EncodeTask, Source
+from lutkit.pipeline.encode_source import Source, differing_names
 from lutkit.pipeline.encode_writing import source_entry
 from lutkit.pipeline.folder import MANIFEST_NAME, is_bare
 from lutkit.pipeline.records import Record, intact
@@ -73,35 +72,45 @@ def require_same_latents(folder: Path, begun: LatentIndex, asked: Asked) -> None
         "--fields": (", ".join(begun.fields), ", ".join(asked.source.fields)),
     }
     differing += [f"{name} was {old}, is {new}" for name, (old, new) in compared.items() if old != new]
-    was, is_now = dict(begun.source), dict(asked.source.about)
+    was, is_now = begun.source, asked.source.about
     differing += [
         f"the source's {name} was {was.get(name)}, is {is_now.get(name)}"
-        for name in {**was, **is_now}
-        if was.get(name) != is_now.get(name)
+        for name in differing_names(was, is_now)
     ]
     if differing:
         what = f"begun otherwise: {'; '.join(differing)}"
         raise DatasetError(what, where=str(folder), remedy=f"ask for the same, {_OTHER_FOLDER}")
 
 
-def finished_shards(folder: Path, tasks: Iterable[EncodeTask]) -> dict[str, Record]:
-    """The records of shards that are whole, and were made from what the source has now.
+def finished_shards(folder: Path, source: Source) -> tuple[dict[str, Record], tuple[str, ...]]:
+    """The shards that are whole, and were made from what the source has now.
 
+    Returns:
+        (done, outdated): records by name; and the names of shards that are whole, and were made from
+        something else.
     Raises:
-        DatasetError: shards of which the source knows nothing.
+        DatasetError: shards of which the source knows nothing, or which are of another dataset of pairs.
     """
-    planned = {task.shard: task for task in tasks}
+    planned = {task.shard: task for task in source.tasks}
     there = {path.stem for part in ("shards/*.tar", "records/*.json") for path in folder.glob(part)}
     strangers = sorted(there - set(planned))
     if strangers:
         more = f" and {len(strangers) - 1} more" if strangers[1:] else ""
         what = f"holds latents of {strangers[0]}{more}, which the source has not"
         raise DatasetError(what, where=str(folder), remedy=f"name the same source, {_OTHER_FOLDER}")
-    return {
-        name: record
-        for name, record in intact(folder, planned).items()
-        if record.summary.get("source") == source_entry(planned[name])
-    }
+    done: dict[str, Record] = {}
+    outdated: list[str] = []
+    for name, record in intact(folder, planned).items():
+        task = planned[name]
+        if record.summary.get("source") == source_entry(task):
+            done[name] = record
+            continue
+        # A dataset of pairs only grows: as many samples as before, and other bytes, are those of another one.
+        if source.about.get("kind") == "pairs" and record.planned >= task.samples:
+            what = f"its {name} was made from other pairs than those of now"
+            raise DatasetError(what, where=str(folder), remedy=f"name the same dataset, {_OTHER_FOLDER}")
+        outdated.append(name)
+    return done, tuple(outdated)
 
 
 def _is_of_latents(manifest: Path) -> bool:

@@ -10,25 +10,35 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.errors import DatasetError, ImageError
+from lutkit.errors import ImageError
 from lutkit.io.latent_index import StoreDtype
 from lutkit.nn.batches import BatchEncoder, Launched
+from lutkit.nn.memory import within_memory
 from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
-from lutkit.pipeline.encode_reading import Arrived, Picture, Reading, ShardNotes, arriving
+from lutkit.pipeline.encode_reading import (
+    Arrived,
+    Picture,
+    Reading,
+    arriving,
+    require_same_size,
+)
 from lutkit.pipeline.encode_source import EncodeTask, Source
 from lutkit.pipeline.encode_writing import ShardWriter, writing
 from lutkit.pipeline.records import Record
 
 NOT_FINITE = "not finite, in float32 neither"
+_OVERFLOWS = (
+    "WARNING: most pictures overflow in {dtype} and are encoded a second time, in float32: --dtype auto takes"
+    " what does not, into another folder"
+)
 
-_CHECKS = 4  # of a shard's pictures are decoded again,
-_EVERY = 64  # one for so many encoded
 _CONVENTION_PICTURES = 2
 _MOST_WAITING = 4096  # samples, with all their bytes
 
@@ -117,6 +127,7 @@ class _Run:
         self.in_flight: deque[tuple[list[Picture], Launched]] = deque()
         self.waiting: deque[Arrived] = deque()
         self.to_try = job.first
+        self.has_warned = False
 
     def take(self, arrived: Arrived) -> None:
         """Queue the pictures that are new, and start a batch once it is full."""
@@ -125,36 +136,48 @@ class _Run:
             if not picture.queued:
                 picture.queued = True
                 self.batch.append(picture)
-        if len(self.batch) >= self.encoder.size.now:
-            self._launch()
-        elif len(self.waiting) > _MOST_WAITING:
+        while len(self.batch) >= self.encoder.size.now and self._launch():
+            pass
+        if len(self.waiting) > _MOST_WAITING:
             # Of few pictures that come again and again no batch gets full.
             self.flush()
         self._hand_over()
 
     def flush(self) -> None:
         """Encode what is left, and hand everything over."""
-        self._launch()
+        self._launch(full=False)  # fewer are left than a batch holds
         while self.in_flight:
             self._fetch()
         self._hand_over()
 
-    def _launch(self) -> None:
+    def _launch(self, *, full: bool = True) -> bool:
+        """Start a batch, as large as batches are now; whether enough of the pictures were sound for one.
+
+        No batch is larger: what is beyond one would go by itself, and take a card nearly as long.
+        """
         there: list[Picture] = []
         images: list[Pixels] = []
+        taken = 0
         for picture in self.batch:
+            if len(images) == self.encoder.size.now:
+                break
+            taken += 1
             pixels = self._pixels(picture)
             if pixels is not None:
                 there.append(picture)
                 images.append(pixels)
-        self.batch = []
+        self.batch = self.batch[taken:]
+        if full and len(images) < self.encoder.size.now:
+            self.batch = [*there, *self.batch]
+            return False
         if images:
-            decoded = [i for i, picture in enumerate(there) if _is_to_be_decoded(picture.notes)]
+            decoded = [i for i, picture in enumerate(there) if picture.notes.next_is_decoded()]
             self.in_flight.append((there, self.encoder.launch(images, decoded)))
         # One batch more than the card is at, so that it never waits for this thread.
         ahead = self.encoder.vae.device.type == "cuda" and self.encoder.size.settled
         while len(self.in_flight) > (1 if ahead else 0):
             self._fetch()
+        return True
 
     def _pixels(self, picture: Picture) -> Pixels | None:
         assert picture.pixels is not None  # it has not been encoded yet
@@ -163,20 +186,18 @@ class _Run:
         except ImageError as error:
             picture.error, picture.pixels = error.what, None
             return None
-        height, width = self.job.size
-        if pixels.shape[:2] != (height, width):
-            raise DatasetError(
-                f"{pixels.shape[1]} x {pixels.shape[0]} px, and the others are {width} x {height}",
-                where=picture.place,
-                remedy="give images of one size, or --size PX to cut squares of tars and photos",
-            )
+        require_same_size(pixels, self.job.size, picture.place)
         return pixels
 
     def _fetch(self) -> None:
         pictures, launched = self.in_flight.popleft()
         again = self.encoder.again
         encoded = self.encoder.fetch(launched)
-        pictures[0].notes.again += self.encoder.again - again
+        again = self.encoder.again - again
+        pictures[0].notes.again += again
+        if again > len(pictures) / 2 and not self.has_warned:
+            self.has_warned = True
+            self.heard.on_note(_OVERFLOWS.format(dtype=self.encoder.vae.dtype))
         self.pictures += len(pictures)
         for i, (picture, moments) in enumerate(zip(pictures, encoded.moments, strict=True)):
             with np.errstate(over="ignore"):
@@ -195,7 +216,10 @@ class _Run:
         self._hand_over()
 
     def _try_conventions(self, picture: Picture, images: Sequence[Pixels]) -> None:
-        found = try_conventions(self.encoder.vae, images)
+        found = within_memory(partial(try_conventions, self.encoder.vae, images))
+        if found is None:
+            self.heard.on_note("no memory to decode: input ranges and channel orders are not compared")
+            return
         picture.notes.conventions.update(found)
         warning = convention_warning(found)
         if warning:
@@ -209,14 +233,6 @@ class _Run:
             done += arrived.sample is not None
         if done:
             self.heard.on_samples(done)
-
-
-def _is_to_be_decoded(notes: ShardNotes) -> bool:
-    """Whether this picture of a shard, the next to be encoded, is decoded, too."""
-    decoded = notes.to_decode < _CHECKS and notes.encoded >= _EVERY * notes.to_decode
-    notes.to_decode += decoded
-    notes.encoded += 1
-    return decoded
 
 
 def npy_bytes(array: npt.NDArray[np.floating]) -> bytes:

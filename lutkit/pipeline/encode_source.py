@@ -63,6 +63,11 @@ class EncodeTask:
     path: Path | None = None
 
 
+def differing_names(then: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
+    """In what two sources differ, as their `about` says; what an earlier lutkit left out is alike."""
+    return [name for name in {**then, **now} if then.get(name, now.get(name)) != now.get(name)]
+
+
 class Source(Protocol):
     """What samples come from."""
 

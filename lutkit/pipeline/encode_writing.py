@@ -3,13 +3,13 @@
 Owns the thread that writes, and what a record says. Must not know how latents are made.
 """
 
-import hashlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from threading import Thread
 
+from lutkit.io.digests import sha256_of
 from lutkit.io.tars import Sample, write_shard
 from lutkit.pipeline.channel import Channel, Closed
 from lutkit.pipeline.encode_reading import Arrived, ShardNotes
@@ -125,8 +125,7 @@ def source_entry(task: EncodeTask) -> Mapping[str, Json]:
     """
     digest = task.sha256
     if task.path is not None:
-        with task.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(task.path)
     return {"bytes": task.bytes, "sha256": digest, "samples": task.samples}
 
 
@@ -135,9 +134,13 @@ class _Counter:
 
 
 def _faults(arrived: Arrived) -> list[Reject]:
-    if arrived.sample is not None and arrived.sample.fault is not None:
-        return [arrived.sample.fault]
-    return [Reject(picture.place, picture.error) for picture in arrived.pictures if picture.error]
+    sample = arrived.sample
+    assert sample is not None  # the caller has looked
+    if sample.fault is not None:
+        return [sample.fault]
+    # By this sample's own names: a picture that many share bears that of the first.
+    pictures = zip(sample.pictures, arrived.pictures, strict=True)
+    return [Reject(own.place, picture.error) for own, picture in pictures if picture.error]
 
 
 def _summary(notes: ShardNotes, absent: tuple[str, ...]) -> dict[str, Json]:

@@ -9,7 +9,7 @@ samples are made of.
 import errno
 import json
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lutkit.errors import DatasetError
@@ -31,7 +31,8 @@ def claim(folder: Path) -> Generator[None]:
     """Hold `folder` as a dataset folder of ours with no other writer within the block.
 
     It is made where it is missing, with `shards/` and `records/`; temporaries that a killed run left are
-    removed. An OSError in the block, the full disk above all, becomes a one-line error.
+    removed. An OSError in the block, the full disk above all, becomes a one-line error. What was made here
+    is removed again when the block fails before it has written a file.
 
     Args:
         folder: a dataset folder, or one that is empty or missing.
@@ -41,13 +42,27 @@ def claim(folder: Path) -> Generator[None]:
     """
     with _plain_errors(folder):
         require_ours(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
-            for part in (folder / "records", folder / "shards"):
-                part.mkdir(exist_ok=True)
-                clear_temporaries(part)
-            clear_temporaries(folder)
-            yield
+        parts = (folder / "records", folder / "shards")
+        new = [path for path in (*parts, folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder):
+                for part in parts:
+                    part.mkdir(exist_ok=True)
+                    clear_temporaries(part)
+                clear_temporaries(folder)
+                yield
+        except BaseException:
+            # With a single file of it left, a folder is a run's that the next one takes up.
+            if all(path.is_dir() for path in folder.rglob("*")):
+                _remove_empty(new)
+            raise
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def require_ours(folder: Path) -> None:

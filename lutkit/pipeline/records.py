@@ -3,7 +3,6 @@
 Owns `records/` and the names of shards. Must not know what samples are made of.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Any, TypeAlias, cast
 
 from lutkit.errors import DatasetError
 from lutkit.io.atomic import write_whole
+from lutkit.io.digests import sha256_of
 from lutkit.io.tars import ShardFile
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -161,10 +161,7 @@ def is_intact(folder: Path, record: Record) -> bool:
     """
     path = shard_path(folder, record.shard)
     try:
-        if path.stat().st_size != record.file.bytes:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == record.file.sha256
+        return path.stat().st_size == record.file.bytes and sha256_of(path) == record.file.sha256
     except FileNotFoundError:
         return False
 

@@ -94,11 +94,12 @@ def _trial_text(row: Mapping[str, Json]) -> str:
     taken = ", taken" if row["taken"] else ""
     if not row["finite"]:
         return f"{rate}, overflows{taken}"
+    decodes = f", decodes at {row['psnr']:.2f} dB" if row["psnr"] else ""
     if row["dtype"] == "float32":
-        return f"{rate}, decodes at {row['psnr']:.2f} dB{taken}"
+        return f"{rate}{decodes}{taken}"
     return (
         f"{rate}, means off by {row['l2_mean']:.2g} (L2 ratio; {row['sigmas']:.2g} standard deviations),"
-        f" {row['nats']:.3g} nats, decodes at {row['psnr']:.2f} dB{taken}"
+        f" {row['nats']:.3g} nats{decodes}{taken}"
     )
 
 

@@ -1,9 +1,13 @@
 """Batches: sizes, memory that runs out, overflow; and which dtype is taken."""
 
+import dataclasses
+import weakref
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
-from small_vaes import StandInVae, one_thread
+from small_vaes import STAND_IN, StandInVae, one_thread
 
 from lutkit.errors import VaeError
 from lutkit.nn import precision
@@ -46,7 +50,8 @@ def test_a_first_batch_of_a_size_says_nothing():
     size.took(1, 1.0)
     assert size.now == 2
     size.took(1, 1e-9)  # the rest of a shard, smaller than what was asked
-    assert size.now == 2
+    size.took(2, 1e9)
+    assert (size.now, size.settled) == (2, False)
 
 
 def test_the_size_that_is_asked_for():
@@ -59,6 +64,21 @@ def test_the_size_that_is_asked_for():
     assert batch_size_for(vae, 4096, 4096, None).largest == 1
 
 
+def test_a_card_begins_with_some_and_ends_where_its_kernels_cannot_count():
+    vae = StandInVae(device=torch.device("cuda"))
+    for side, begins in ((64, 128), (256, 8), (512, 2), (4096, 1)):
+        size = batch_size_for(vae, side, side, None)
+        assert (size.now, size.settled) == (begins, False)
+    # 128 channels as large as the picture.
+    assert batch_size_for(vae, 256, 256, None).largest * 128 * 256 * 256 < 2**31
+    assert batch_size_for(vae, 256, 256, None).largest > 250
+    assert batch_size_for(vae, 64, 64, None).largest == 512
+    assert batch_size_for(vae, 512, 512, 1000).now * 128 * 512 * 512 < 2**31
+    identity = dataclasses.replace(STAND_IN, config={"block_out_channels": [256]})
+    wide = StandInVae(device=vae.device, identity=identity)
+    assert batch_size_for(wide, 256, 256, None).largest * 256 * 256 * 256 < 2**31
+
+
 def test_out_of_memory_halves_and_goes_on():
     encoder = BatchEncoder(StandInVae(most=3), BatchSize(16, fixed=True))
     images = pictures(16)
@@ -67,6 +87,96 @@ def test_out_of_memory_halves_and_goes_on():
     assert np.array_equal(moments, expected)
     assert encoder.size.now == 2
     assert encoder.busy_s > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if"),
+        RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+    ],
+    ids=str,
+)
+def test_memory_runs_out_in_many_words(error):
+    class Full(StandInVae):
+        def encode(self, images):
+            if len(images) > 2:
+                raise error
+            return super().encode(images)
+
+    encoder = BatchEncoder(Full(), BatchSize(5, fixed=True))
+    images = pictures(5)
+    moments = encoder.fetch(encoder.launch(images)).moments
+    assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
+    assert encoder.size.now == 2
+
+
+def test_what_ran_out_of_memory_is_free_before_it_is_tried_again(monkeypatch):
+    held, alive, emptied = [], [], []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(len(alive)))
+
+    class Full(StandInVae):
+        def encode(self, images):
+            alive.append(sum(one() is not None for one in held))
+            layer = torch.zeros(len(images))
+            held.append(weakref.ref(layer))
+            if len(images) > 1:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().encode(images)
+
+    encoder = BatchEncoder(Full(), BatchSize(4, fixed=True))
+    encoder.launch(pictures(4))
+    assert alive == [0] * 6
+    assert emptied == [1, 2]
+
+
+def test_a_batch_that_was_filled_up_is_halved_as_a_full_one():
+    encoder = BatchEncoder(StandInVae(most=3), BatchSize(4, fixed=True), compiled=True)
+    encoder.launch(pictures(1))
+    assert encoder.size.now == 2
+
+
+def test_a_decoding_that_does_not_fit_is_left_out():
+    class Undecoding(StandInVae):
+        def decode(self, latents):
+            raise torch.OutOfMemoryError("out of memory")
+
+    encoder = BatchEncoder(Undecoding(), BatchSize(4, fixed=True))
+    images = pictures(4)
+    found = encoder.fetch(encoder.launch(images, [0, 2]))
+    assert np.array_equal(found.moments, StandInVae().encode(stacked(images)).numpy())
+    assert (found.decodings, encoder.size.now) == ({}, 4)
+
+
+def test_a_decoding_that_overflows_and_does_not_fit_in_float32_is_left_out():
+    class Overflowing(StandInVae):
+        def decode(self, latents):
+            if self.dtype == "float32":
+                raise torch.OutOfMemoryError("out of memory")
+            return super().decode(latents) * torch.nan
+
+    encoder = BatchEncoder(Overflowing(dtype="float16"), BatchSize(2, fixed=True))
+    assert encoder.fetch(encoder.launch(pictures(2), [1])).decodings == {}
+
+
+def test_what_overflows_is_encoded_again_in_as_many_batches_as_float32_needs():
+    encoder = BatchEncoder(
+        StandInVae(overflows=-2.0, dtype="float16"),
+        BatchSize(5, fixed=True),
+        load_float32=lambda: StandInVae(most=2),
+    )
+    images = pictures(5)
+    moments = encoder.fetch(encoder.launch(images)).moments
+    assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
+    assert encoder.again == 5
+    encoder._exact = StandInVae(most=0)
+    with pytest.raises(VaeError, match="with a single image in float32, which overflows otherwise"):
+        encoder.fetch(encoder.launch(images))
 
 
 def test_out_of_memory_at_one_image_is_an_error():
@@ -137,6 +247,28 @@ def test_a_compiled_encoder_always_sees_one_size():
     assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
 
 
+def test_sizes_that_grow_lose_no_image_and_are_compiled_once_settled():
+    seen = []
+
+    class Compiled(StandInVae):
+        def encode(self, images):
+            seen.append(len(images))
+            return super().encode(images)
+
+    class Plain(StandInVae):
+        def compiled(self):
+            return Compiled()
+
+    encoder = BatchEncoder(Plain(), BatchSize(4), compiled=True)
+    images = pictures(40)
+    # Each twice as large is twice as fast, whatever the clock says.
+    encoder.size.took = lambda count, _: BatchSize.took(encoder.size, count, 1.0)
+    moments = encoder.fetch(encoder.launch(images)).moments
+    assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
+    # 1, 1, 2, 2, 4, 4 were tried before.
+    assert seen == [4] * 7
+
+
 def test_stacked_images_keep_their_channels_last():
     images = pictures(2)
     batch = stacked(images)
@@ -151,9 +283,11 @@ def test_stacked_images_keep_their_channels_last():
 class Noisy(StandInVae):
     """Off by as much as is said, in half floats: in the mean, and in the log-variance by half of it."""
 
+    OFF: ClassVar = {"float32": 0.0, "bfloat16": 0.02, "float16": 0.04}
+
     def encode(self, images):
         moments = super().encode(images)
-        off = {"float32": 0.0, "bfloat16": 0.02, "float16": 0.04}[self.dtype]
+        off = self.OFF[self.dtype]
         mean, logvar = moments.chunk(2, 1)
         return torch.cat([mean * (1 + off), logvar * (1 + off / 2)], 1)
 
@@ -179,6 +313,46 @@ def test_the_fastest_dtype_within_the_tolerance_is_taken(monkeypatch):
     assert rows["bfloat16"].nats == pytest.approx(float(nats.flatten(1).sum(1).mean()), rel=1e-3)
     assert rows["float32"].images_per_s == pytest.approx(5 / 9)
     assert rows["float16"].psnr < rows["bfloat16"].psnr < rows["float32"].psnr
+
+
+def test_the_worst_image_counts():
+    class LastOff(StandInVae):
+        def encode(self, images):
+            moments = super().encode(images)
+            moments[-1, :12] *= 1.0 if self.dtype == "float32" else 1.5
+            return moments
+
+    _, trials = choose_dtype(LastOff(), stacked(pictures(3)), ("bfloat16",))
+    assert trials[1].l2_mean == pytest.approx(0.5, rel=1e-3)
+    assert not trials[1].is_close
+
+
+def test_of_equally_fast_dtypes_the_nearest_is_taken(monkeypatch):
+    images = stacked(pictures(2))
+    monkeypatch.setattr(Noisy, "OFF", {"float32": 0.0, "bfloat16": 0.02, "float16": 0.01})
+    for float16_s, taken in ((1.04, "float16"), (1.1, "bfloat16")):
+        with monkeypatch.context() as patched:
+            timed_as(patched, {"float32": 9.0, "bfloat16": 1.0, "float16": float16_s})
+            vae, _ = choose_dtype(Noisy(), images, ("bfloat16", "float16"))
+        assert vae.dtype == taken
+
+
+def test_dtypes_are_tried_on_as_many_images_as_memory_holds():
+    images = stacked(pictures(5))
+    _, trials = choose_dtype(Noisy(most=2), images, ("bfloat16",))
+    fewer = choose_dtype(Noisy(), images[:2], ("bfloat16",))[1]
+    assert [(trial.psnr, trial.nats) for trial in trials] == [(trial.psnr, trial.nats) for trial in fewer]
+    with pytest.raises(VaeError, match="memory runs out with a single image"):
+        choose_dtype(StandInVae(most=0), images, ())
+
+
+def test_dtypes_are_tried_where_no_decoding_fits_into_memory():
+    class Undecoding(StandInVae):
+        def decode(self, latents):
+            raise torch.OutOfMemoryError("out of memory")
+
+    _, trials = choose_dtype(Undecoding(), stacked(pictures(2)), ("bfloat16",))
+    assert [(trial.psnr, trial.finite) for trial in trials] == [(0.0, True)] * 2
 
 
 def test_float32_stays_where_nothing_is_faster_or_close(monkeypatch):

@@ -65,6 +65,13 @@ def test_the_plain_loop_takes_shards(scripts, latents, tmp_path):
     assert len(train(options_of(arguments))) == 1
 
 
+def test_without_lightning_its_example_says_what_to_install(scripts, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    with pytest.raises(SystemExit) as caught:
+        import train_balancer_lightning  # noqa: F401
+    assert caught.value.code == "train_balancer_lightning.py needs Lightning; run `pip install lightning`"
+
+
 @pytest.mark.filterwarnings("default")  # lightning's own are not ours to mend
 def test_the_lightning_example_runs(scripts, latents, monkeypatch, tmp_path):
     if importlib.util.find_spec("lightning") is None:

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_vaes import one_thread, oracle, save_vae
+from small_vaes import one_thread, oracle, save_vae, small_autoencoder
 
 from lutkit.errors import ArrayError, VaeError
 from lutkit.nn.devices import require_device
@@ -62,6 +62,18 @@ def test_posteriors_and_decodings_are_diffusers_own(changes, tmp_path):
     assert identity.scaling_factor == model.config.scaling_factor
     assert identity.shift_factor == (changes.get("shift_factor") or 0)
     assert identity.latent_channels == changes.get("channels", 4)
+
+
+def test_float32_is_exact_where_groups_lie_far_from_0(tmp_path):
+    # Variances as the mean of squares less the squared mean would lose most of their digits.
+    model = small_autoencoder()
+    with torch.no_grad():
+        model.encoder.conv_in.bias.add_(30)
+    model.save_pretrained(tmp_path / "vae")
+    vae = load_vae(str(tmp_path / "vae"))
+    with torch.no_grad():
+        moments = model.double().encode(images().double() / 255 * 2 - 1).latent_dist.parameters
+    assert (vae.encode(images()) - moments).norm() < 1e-5 * moments.norm()
 
 
 def test_floats_and_bytes_are_the_same_images(saved):

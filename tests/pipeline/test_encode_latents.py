@@ -4,7 +4,9 @@ import io
 import json
 import shutil
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,18 +19,21 @@ from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.images import decode_image, encode_image
 from lutkit.io.latent_index import read_latent_index
 from lutkit.io.tars import Sample, read_samples, write_shard
+from lutkit.nn import batches
 from lutkit.nn.batch_size import BatchSize
 from lutkit.nn.batches import BatchEncoder
+from lutkit.nn.handing import Handed
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae_files import find_vae
 from lutkit.pipeline import encode_latents as module
-from lutkit.pipeline import encode_prepare, encode_run
+from lutkit.pipeline import encode_prepare, encode_reading, encode_run, encode_tars
 from lutkit.pipeline.decode_latents import find_images
 from lutkit.pipeline.decoding import center_square
 from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
 from lutkit.pipeline.encode_open import open_source
 from lutkit.pipeline.encode_prepare import EncodeSettings
 from lutkit.pipeline.encode_run import Heard
+from lutkit.pipeline.encode_source import EncodeTask
 from lutkit.pipeline.records import read_record
 
 FLOAT32 = EncodeSettings(dtype="float32")
@@ -254,6 +259,18 @@ def test_a_picture_that_cannot_be_decoded_is_absent_and_named(vae, tmp_path):
     assert (result.missing, log.samples) == (2, 4)
 
 
+def test_every_sample_that_a_broken_picture_is_lost_to_is_named(vae, tmp_path):
+    broken, sound = png(1)[:90], png(2)
+    samples = [("k0", {"png": broken}), ("k1", {"png": sound}), ("k2", {"png": broken})]
+    tar_of(tmp_path / "in/a.tar", samples)
+    tar_of(tmp_path / "in/b.tar", [("k3", {"png": broken}), ("k4", {"png": sound})])
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert list(latents_of(tmp_path / "out")) == ["k1", "k4"]
+    named = ["a.tar/k0.png", "a.tar/k2.png", "b.tar/k3.png"]
+    assert [(reject.path, reject.reason) for reject in result.rejects] == [(n, "truncated") for n in named]
+    assert [record.summary["absent"] for record in result.records] == [["k0", "k2"], ["k3"]]
+
+
 def stood_in(monkeypatch, vae):
     """Let this one be loaded, whatever the files say."""
     monkeypatch.setattr(encode_prepare, "load_vae", lambda *_, **__: vae)
@@ -283,6 +300,118 @@ def test_an_overflow_is_mended_by_float32(tmp_path, vae, monkeypatch):
     assert contents(tmp_path / "half", "shards") == contents(tmp_path / "exact", "shards")
 
 
+def test_a_dtype_that_most_pictures_overflow_is_said_once(tmp_path, vae, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(6)])
+    stood_in(monkeypatch, StandInVae(overflows=-2.0))
+    half = EncodeSettings(dtype="float16", batch=2)
+    _, log = encode(tmp_path / "in", vae, tmp_path / "out", half)
+    assert [note for note in log.notes if "overflow in float16" in note] == log.notes[:1]
+    stood_in(monkeypatch, StandInVae())
+    assert encode(tmp_path / "in", vae, tmp_path / "sound", half)[1].notes == []
+
+
+def test_conventions_that_do_not_fit_into_memory_are_passed_over(tmp_path, vae, monkeypatch):
+    class Undecoding(StandInVae):
+        def decode(self, latents):
+            raise torch.OutOfMemoryError("out of memory")
+
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(6)])
+    stood_in(monkeypatch, Undecoding())
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=4))
+    assert "no memory to decode" in log.notes[0]
+    assert (result.spent.batch, result.missing) == (4, 0)
+    assert result.records[0].summary["decoded"] == 0
+
+
+def test_memory_and_cards_that_fail_elsewhere_are_one_line(tmp_path, vae, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [("k", {"png": png(1)})])
+    for error, words in (
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "memory runs out; use smaller images"),
+        (
+            RuntimeError("CUDA error: unspecified launch failure\nmore"),
+            "the card failed: .*launch failure; .*log",
+        ),
+    ):
+        monkeypatch.setattr(encode_prepare, "load_vae", Mock(side_effect=error))
+        with pytest.raises(VaeError, match=words):
+            encode(tmp_path / "in", vae, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+# Batches.
+
+
+class Card:
+    """Work in one other thread, in order, as in a card's one stream."""
+
+    def __init__(self):
+        self.thread = ThreadPoolExecutor(1)
+        self.said = []
+
+    def hand(self, device, work, values):
+        assert device.type == "cuda"
+        number = sum(kind == "handed" for kind, _ in self.said)
+        self.said.append(("handed", number))
+        coming = self.thread.submit(work, values)
+        here = torch.full((len(values), 24, 8, 8), torch.nan)
+
+        def done():
+            self.said.append(("waited", number))
+            here[:] = coming.result()
+            return 0.5
+
+        return Handed(here, here, done)
+
+
+def on_card(monkeypatch, card):
+    """Let batches go to this card."""
+    monkeypatch.setattr(batches, "hand", card.hand)
+    monkeypatch.setattr(batches, "empty_for", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
+    monkeypatch.setattr(encode_prepare, "_device_name", lambda _: "a card")
+    monkeypatch.setattr(encode_reading.ShardNotes, "next_is_decoded", lambda _: False)
+    monkeypatch.setattr(encode_run._Run, "_try_conventions", lambda *_: None)
+
+
+def test_a_card_gets_its_next_batch_before_the_last_one_is_waited_for(tmp_path, vae, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(11)])
+    stood_in(monkeypatch, StandInVae())
+    encode(tmp_path / "in", vae, tmp_path / "plain", replace(FLOAT32, batch=3))
+    card = Card()
+    on_card(monkeypatch, card)
+    stood_in(monkeypatch, StandInVae(device=torch.device("cuda")))
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=3))
+    assert card.said == [
+        ("handed", 0), ("handed", 1), ("waited", 0), ("handed", 2), ("waited", 1),
+        ("handed", 3), ("waited", 2), ("waited", 3),
+    ]  # fmt: skip
+    assert contents(tmp_path / "out", "shards") == contents(tmp_path / "plain", "shards")
+    assert (result.spent.busy_s, result.index.encoding.device) == (2.0, "a card")
+
+
+def sizes_of(monkeypatch):
+    true, sizes = BatchEncoder.launch, []
+    monkeypatch.setattr(
+        BatchEncoder, "launch", lambda self, images, d=(): sizes.append(len(images)) or true(self, images, d)
+    )
+    return sizes
+
+
+def test_all_batches_but_the_last_are_full(jpeg_300, vae, tmp_path, monkeypatch):
+    sizes = sizes_of(monkeypatch)
+    result, _ = encode(jpeg_300, vae, tmp_path / "out", replace(FLOAT32, batch=7))
+    assert set(sizes[:-1]) == {7}
+    assert sum(sizes) == result.spent.pictures
+
+
+def test_batches_are_full_where_pictures_are_broken(vae, tmp_path, monkeypatch):
+    samples = [(f"k{i}", {"png": png(i)[: 90 if i % 3 == 1 else None]}) for i in range(20)]
+    tar_of(tmp_path / "in/a.tar", samples)
+    sizes = sizes_of(monkeypatch)
+    encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=4))
+    assert sizes == [4, 4, 4, 1]
+    assert list(latents_of(tmp_path / "out")) == [f"k{i}" for i in range(20) if i % 3 != 1]
+
+
 def test_out_of_memory_with_one_picture_stops_the_run(tmp_path, vae, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(3)])
     stood_in(monkeypatch, StandInVae(most=0))
@@ -304,6 +433,11 @@ def test_decodings_are_compared(vae, tmp_path, monkeypatch):
     assert summary["decoded"] == 2
     assert summary["psnr"] == pytest.approx(np.mean([one.psnr for one in expected]), abs=2e-3)
     assert summary["delta_e_2000"] == pytest.approx(np.mean([one.delta_e_2000 for one in expected]), abs=2e-3)
+
+
+def test_four_pictures_of_a_shard_are_decoded():
+    notes = encode_reading.ShardNotes(EncodeTask("a"))
+    assert [i for i in range(1000) if notes.next_is_decoded()] == [0, 64, 128, 192]
 
 
 def test_fidelity_is_that_of_scikit_image():
@@ -377,6 +511,7 @@ def test_a_dataset_that_grew_gets_its_new_shards(photos, vae, tmp_path):
     build(manifest_of(photos, n=270, splits=(("train", 1.0),)), tmp_path / "pairs")
     result, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
     assert (log.there, log.total, len(result.spent.records)) == (0, 270, 2)
+    assert log.notes[0].startswith("train-000000: encoded again, since what it was made from has changed")
     assert len(latents_of(tmp_path / "out")) == 270
     build(manifest_of(photos, n=600, splits=(("train", 1.0),)), tmp_path / "pairs")
     _, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
@@ -443,9 +578,35 @@ def test_a_tar_written_anew_is_encoded_anew_though_its_size_is_the_same(vae, tmp
     encode(tar, vae, tmp_path / "out")
     tar_of(tar, [("0", {"png": png(1)})])
     assert tar.stat().st_size == size
-    encode(tar, vae, tmp_path / "out")
+    _, log = encode(tar, vae, tmp_path / "out")
+    assert log.notes[0].startswith("a: encoded again")
     ((arrays, _),) = latents_of(tmp_path / "out").values()
     assert_posterior(arrays["image"], vae[1], textured(1, 16, 16))
+
+
+def test_another_dataset_of_the_same_seed_is_refused(photos, vae, tmp_path):
+    build(manifest_of(photos, n=3), tmp_path / "pairs")
+    encode(tmp_path / "pairs", vae, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    build(manifest_of(make_photos(tmp_path / "others", 5), n=3), tmp_path / "of-others")
+    with pytest.raises(
+        DatasetError, match=r"begun otherwise: the source's photos was \w{12}, is \w{12}; ask"
+    ):
+        encode(tmp_path / "of-others", vae, tmp_path / "out")
+    build(manifest_of(photos, n=3, quality=90), tmp_path / "worse")
+    with pytest.raises(DatasetError, match=r"its train-000000 was made from other pairs .*another folder"):
+        encode(tmp_path / "worse", vae, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_an_index_of_before_sources_were_told_apart_goes_on(photos, vae, tmp_path):
+    build(manifest_of(photos, n=3), tmp_path / "pairs")
+    encode(tmp_path / "pairs", vae, tmp_path / "out")
+    path = tmp_path / "out/dataset.json"
+    document = json.loads(path.read_text())
+    del document["source"]["photos"]
+    path.write_text(json.dumps(document))
+    assert encode(tmp_path / "pairs", vae, tmp_path / "out")[0].spent is None
 
 
 def test_shards_the_source_has_not_are_refused(vae, tmp_path):
@@ -463,7 +624,8 @@ def test_shards_the_source_has_not_are_refused(vae, tmp_path):
 def test_sizes_that_the_vae_does_not_take(vae, tmp_path):
     tar_of(tmp_path / "in/a.tar", [("k", {"png": png(1, 17, 16)})])
     with pytest.raises(VaeError, match="17 x 16 px, and this VAE takes multiples of 2, 16 x 16 say"):
-        encode(tmp_path / "in", vae, tmp_path / "out")
+        encode(tmp_path / "in", vae, tmp_path / "new/out")
+    assert not (tmp_path / "new").exists()
 
 
 def test_pictures_of_mixed_sizes(vae, tmp_path):
@@ -472,8 +634,38 @@ def test_pictures_of_mixed_sizes(vae, tmp_path):
         DatasetError, match=r"a\.tar/k1\.png: 18 x 16 px, and the others are 16 x 16.*--size PX"
     ):
         encode(tmp_path / "in", vae, tmp_path / "out")
+    three = [("k0", {"png": png(1)}), ("k1", {"png": png(3)}), ("k2", {"png": png(2, 18, 16)})]
+    tar_of(tmp_path / "later/a.tar", three)  # dtypes are not tried on so many
+    with pytest.raises(DatasetError, match=r"a\.tar/k2\.png: 18 x 16 px, and the others are 16 x 16"):
+        encode(tmp_path / "later", vae, tmp_path / "out")
     encode(tmp_path / "in", vae, tmp_path / "squares", size_px=14)
     assert {a["image"].shape for a, _ in latents_of(tmp_path / "squares").values()} == {(8, 7, 7)}
+
+
+def decoded_by(monkeypatch):
+    """Where every picture of tars that is decoded from now on is noted."""
+    true, seen = encode_tars.read_pixels, []
+    monkeypatch.setattr(encode_tars, "read_pixels", lambda *given: seen.append(given) or true(*given))
+    return seen
+
+
+def test_mixed_sizes_are_found_without_reading_on(vae, tmp_path, monkeypatch):
+    others = [(f"k{i}", {"png": png(i, 18, 16)}) for i in range(1, 40)]
+    tar_of(tmp_path / "in/a.tar", [("k0", {"png": png(0)}), *others])
+    seen = decoded_by(monkeypatch)
+    with pytest.raises(DatasetError, match=r"a\.tar/k1\.png: 18 x 16 px, and the others are 16 x 16"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    assert len(seen) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_sound_pictures_among_broken_ones_are_enough_to_begin(vae, tmp_path, monkeypatch):
+    broken = [(f"k{i}", {"png": png(i)[:90]}) for i in range(1, 200)]
+    tar_of(tmp_path / "in/a.tar", [("k0", {"png": png(0)}), *broken])
+    seen = decoded_by(monkeypatch)
+    opened = open_source(str(tmp_path / "in"))
+    assert len(encode_prepare.first_pictures(opened, opened.tasks, 2)) == 1
+    assert len(seen) == 65
 
 
 def test_a_source_shard_that_changed(jpeg_300, vae, tmp_path):
@@ -537,6 +729,12 @@ def test_pairs_made_anew_since_are_not_taken_for_what_was_encoded(photos, vae, t
     assert find_images(tmp_path / "latents", index, "") is not None
     shutil.rmtree(tmp_path / "pairs")
     build(manifest_of(make_photos(tmp_path / "others", 5), n=3), tmp_path / "pairs")
+    assert find_images(tmp_path / "latents", index, "") is None
+    said = r"pairs: other images .*photos [0-9a-f]{12}, not .*photos [0-9a-f]{12};"
+    with pytest.raises(DatasetError, match=said):
+        find_images(tmp_path / "latents", index, str(tmp_path / "pairs"))
+    shutil.rmtree(tmp_path / "pairs")
+    build(manifest_of(photos, n=3, quality=90), tmp_path / "pairs")
     assert find_images(tmp_path / "latents", index, "") is None
     with pytest.raises(DatasetError, match=r"pairs: other images .*its shard train-000000 is another"):
         find_images(tmp_path / "latents", index, str(tmp_path / "pairs"))

@@ -527,3 +527,30 @@ def test_webdataset_reads_the_glob_of_the_card(tmp_path):
     assert webdataset.shardlists.expand_urls(str(tmp_path / urls[1])) == [
         str(shard_path(tmp_path, f"train-00000{i}")) for i in (0, 1)
     ]
+
+
+def test_a_run_that_fails_before_it_wrote_anything_leaves_nothing(tmp_path):
+    def fail_within(folder, *files):
+        with claim(folder):
+            for file in files:
+                (folder / file).write_bytes(b"made")
+            raise DatasetError("no reason")
+
+    def fail(*arguments):
+        with pytest.raises(DatasetError, match="no reason"):
+            fail_within(*arguments)
+
+    fail(tmp_path / "new/out")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "there").mkdir()
+    fail(tmp_path / "there")
+    assert not list((tmp_path / "there").iterdir())
+    for folder, file in (("listed", "sources.tsv"), ("named", "manifest.toml")):
+        for _ in range(2):  # the next run takes it up
+            fail(tmp_path / folder, file)
+            assert (tmp_path / folder / file).read_bytes() == b"made"
+            assert {"records", "shards"} <= {path.name for path in (tmp_path / folder).iterdir()}
+    # What an earlier run made stays.
+    (tmp_path / "before/records").mkdir(parents=True)
+    fail(tmp_path / "before")
+    assert [path.name for path in (tmp_path / "before").iterdir()] == ["records"]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from small_latents import make_latents, moments_of
 
-from lutkit.io.latent_index import read_latent_index
+from lutkit.errors import DatasetError
+from lutkit.io.latent_index import read_latent_index, write_latent_index
+from lutkit.nn.latents import Latents
 from lutkit.pipeline.card import format_card, write_card
 from lutkit.pipeline.latent_card import latent_card
 
@@ -69,9 +71,14 @@ def test_tars_of_any_name_load_and_no_split_takes_another_s(tmp_path, load):
         shards[new] = index.shards[old]
     index = type(index)(**{**vars(index), "shards": shards})
     write_card(folder, latent_card(index), index)
+    write_latent_index(folder, index)
     read = load(folder)
     found = {split: [row["__key__"] for row in read[split]] for split in read}
     assert found == {"val": ["a-000000000"], "data": ["b-000000000", "c-000000000"]}
+    # Our own reader takes the same splits.
+    assert {split: [s["__key__"] for s in Latents(folder, split=split)] for split in found} == found
+    with pytest.raises(DatasetError, match="no split 'val-more'; splits there are: data, val"):
+        Latents(folder, split="val-more")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -80,8 +87,11 @@ def test_the_card_s_lines_for_webdataset_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "data")
     text = Path("README.md").read_text()
     assert text == format_card(latent_card(index), index)
+    for field in ("input", "target"):
+        assert f"| `{field}.npy` | float32, (8, 6, 5): mean and log-variance of the {field} |" in text
     block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1]
     space = {}
+    assert ".decode()" in block  # nothing of it is a picture
     exec(block, space)
     rows = list(space.pop("samples"))
     gc.collect()

@@ -14,6 +14,7 @@ from small_datasets import assert_one_line, build, make_photos, manifest_of, run
 from small_latents import ENCODING, make_latents, npy
 
 from lutkit.errors import DatasetError, VaeError
+from lutkit.nn import vae_files
 from lutkit.nn.vae_files import find_vae
 from lutkit.pipeline.decode_latents import decode_some, find_images, load_vae_of, open_latents
 from lutkit.pipeline.pairs import pairs
@@ -184,6 +185,37 @@ def test_what_does_not_belong_together_is_refused(made, tmp_path):
         open_latents(tmp_path / "begun")
     with pytest.raises(DatasetError, match="a dataset of images, not of latents"):
         open_latents(root / "pairs")
+
+
+def test_a_hub_name_is_never_taken_for_a_folder_here(made, tmp_path, monkeypatch):
+    root, _, _ = made
+    fetched = tmp_path / "models--some-one--vae/snapshots/abc123"
+    shutil.copytree(root / "vae", fetched)
+    monkeypatch.setattr(vae_files, "fetch", lambda name, file, revision: fetched / file)
+    (tmp_path / "here").mkdir()
+    shutil.copytree(root / "other", tmp_path / "here/some-one/vae")
+    monkeypatch.chdir(tmp_path / "here")
+    index = open_latents(root / "latents")
+    index = dataclasses.replace(
+        index, vae=dataclasses.replace(index.vae, name="some-one/vae", revision="abc123")
+    )
+    assert load_vae_of(index, "", None, "cpu").identity.sha256 == index.vae.sha256
+    with pytest.raises(DatasetError, match="the latents were made with"):
+        load_vae_of(index, "some-one/vae", None, "cpu")
+    with pytest.raises(VaeError, match="--vae-config without --vae"):
+        load_vae_of(index, "", root / "vae/config.json", "cpu")
+
+
+def test_a_damaged_shard_is_not_decoded(made, tmp_path):
+    root, _, _ = made
+    shutil.copytree(root / "latents", tmp_path / "latents")
+    shutil.copytree(root / "vae", tmp_path / "vae")
+    shard = tmp_path / "latents/shards/train-000000.tar"
+    data = bytearray(shard.read_bytes())
+    data[2000] ^= 1  # a digit of a number
+    shard.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"train-000000\.tar: its sha256 is not the one that dataset.json"):
+        opened(tmp_path, 2)
 
 
 def test_the_command_draws_a_sheet(made, tmp_path):

@@ -1,0 +1,19 @@
+"""The sha256 of files, as every list and record of this project gives it."""
+
+import hashlib
+from io import BufferedReader
+from pathlib import Path
+
+
+def sha256_of(file: Path | BufferedReader) -> str:
+    """The sha256 of a file's bytes, in hex; other threads go on meanwhile.
+
+    Args:
+        file: a path; or an open file, which is read from where it stands to its end.
+    Raises:
+        OSError: from the system.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,7 +23,6 @@ from lutkit.errors import DatasetError, ImageError
 from lutkit.io.digests import sha256_of
 from lutkit.io.images import decode_image
 from lutkit.io.refusals import refusal
-from lutkit.io.shard_list import share
 from lutkit.io.tars import ShardFile
 from lutkit.nn.latent_folders import Part
 

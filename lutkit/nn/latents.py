@@ -21,8 +21,9 @@ from webdataset.utils import pytorch_worker_info
 from lutkit.distort.draws import Stream, generator
 from lutkit.errors import DatasetError
 from lutkit.io.latent_index import LatentIndex
+from lutkit.io.shard_list import share
 from lutkit.nn.latent_folders import Part, Source, matched, open_part
-from lutkit.nn.latent_stream import Raw, decode_images, decode_moments, read_share, share
+from lutkit.nn.latent_stream import Raw, decode_images, decode_moments, read_share
 from lutkit.nn.posterior import sample_posterior, scale_moments
 
 Mismatched = Literal["refuse", "skip"]

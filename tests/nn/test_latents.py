@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from lutkit.errors import DatasetError
 from lutkit.io.images import decode_image
-from lutkit.nn.latent_stream import share
+from lutkit.io.shard_list import share
 from lutkit.nn.latents import Latents
 
 COUNTS = {"train": [5, 3, 4], "val": [2]}

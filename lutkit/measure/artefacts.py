@@ -21,6 +21,7 @@ SPECKLE_CODES = 32
 _MARGIN = 3
 _NO_SWEEP = np.zeros((2, 3, 256), np.bool_)
 _MOVED_PX = 0.1
+_NEAR, _SMALL_PX = 2, 0.5  # how far the reference has to be calm where all lies in its place
 _ENDS = (8, 247)  # what is clipped lies so near the ends after compression too
 
 
@@ -64,8 +65,8 @@ def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     - Noise: `lutkit.measure.noise`, in the flattest quarter of the reference, by the median, which edges and
       speckle do not move.
     - Speckle: a pixel of a channel above or below all eight neighbours by `SPECKLE_CODES` and four times the
-      noise, where the reference keeps within that over 7 x 7 pixels; but not at an end to which most
-      pixels went that were as near to it.
+      noise, where the reference keeps within that over 5 x 5 pixels, 7 x 7 where channels moved; but not
+      at an end to which most pixels went that were as near to it.
     - Clipping: `lutkit.measure.clipping`.
 
     Args:
@@ -82,7 +83,8 @@ def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     noise = added_noise(reference, output, np.nan_to_num(_fringing(shifts)) > _MOVED_PX)
     limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
     swept = swept_to_ends(reference, output)
-    speckle = _speckle(signed(reference), signed(output), limits, swept, False)
+    reach = _MARGIN if not np.abs(shifts).max() <= _SMALL_PX else _NEAR
+    speckle = _speckle(signed(reference), signed(output), limits, swept, reach)
     pixels = reference.shape[0] * reference.shape[1]
     return Artefacts(shifts, noise, 1e6 * speckle / pixels, *newly_clipped(reference, output, noise, blocks))
 
@@ -102,7 +104,7 @@ def own_artefacts(picture: Picture) -> Artefacts:
     shifts = np.array([find_shift(green, red), (0.0, 0.0), find_shift(green, blue)])
     noise = own_noise(picture)
     limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
-    speckle = _speckle(signed(picture), signed(picture), limits, _NO_SWEEP, True)
+    speckle = _speckle(signed(picture), signed(picture), limits, _NO_SWEEP, -_MARGIN)
     pixels = picture.shape[0] * picture.shape[1]
     ends = np.stack([(picture == end).sum(axis=(0, 1)) for end in (0, 255)])
     return Artefacts(shifts, noise, 1e6 * speckle / pixels, ends / pixels, np.zeros((2, 3)))
@@ -153,8 +155,8 @@ def _expected_planes(reference: Picture, blocks: Blocks) -> list[FloatArray]:
 
 
 @compiled
-def _speckle(reference: Signed, output: Signed, limits: FloatArray, swept: Mask, own: bool) -> int:
-    """Pixels with a channel that stands out; `own`: the one pixel is left out of what has to be calm."""
+def _speckle(reference: Signed, output: Signed, limits: FloatArray, swept: Mask, reach: int) -> int:
+    """Pixels with a channel that stands out where all within `reach` is calm."""
     count = 0
     height, width = output.shape[:2]
     for i in range(_MARGIN, height - _MARGIN):
@@ -164,14 +166,24 @@ def _speckle(reference: Signed, output: Signed, limits: FloatArray, swept: Mask,
                 # Most pixels end here: the neighbour on the left is near enough.
                 if abs(value - int(output[i, j - 1, c])) < limits[c]:
                     continue
-                if value <= _ENDS[0] and swept[0, c, reference[i, j, c]]:
-                    continue
-                if value >= _ENDS[1] and swept[1, c, reference[i, j, c]]:
-                    continue
-                if _stands_out(output, i, j, c, limits[c]) and _is_calm(reference, i, j, c, limits[c], own):
+                stands_out = _stands_out(output, i, j, c, limits[c])
+                if stands_out and _is_calm(reference, i, j, c, limits[c], reach):
+                    if _was_swept(reference, output, i, j, c, swept):
+                        continue
                     count += 1
                     break
     return count
+
+
+@compiled
+def _was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Mask) -> bool:  # noqa: PLR0913
+    """Whether clipping made it stand out: it or a neighbour went to an end with most that were as near."""
+    for y in range(i - 1, i + 2):
+        for x in range(j - 1, j + 2):
+            code, became = reference[y, x, c], output[y, x, c]
+            if (became <= _ENDS[0] and swept[0, c, code]) or (became >= _ENDS[1] and swept[1, c, code]):
+                return True
+    return False
 
 
 @compiled
@@ -187,11 +199,12 @@ def _stands_out(picture: Signed, i: int, j: int, c: int, limit: float) -> bool:
 
 
 @compiled
-def _is_calm(picture: Signed, i: int, j: int, c: int, limit: float, own: bool) -> bool:  # noqa: PLR0913
+def _is_calm(picture: Signed, i: int, j: int, c: int, limit: float, reach: int) -> bool:  # noqa: PLR0913
+    """Of one picture by itself, `reach` below 0, the pixel is left out."""
     least, most = 255, 0
-    for y in range(i - _MARGIN, i + _MARGIN + 1):
-        for x in range(j - _MARGIN, j + _MARGIN + 1):
-            if not own or y != i or x != j:
+    for y in range(i - abs(reach), i + abs(reach) + 1):
+        for x in range(j - abs(reach), j + abs(reach) + 1):
+            if reach > 0 or y != i or x != j:
                 least = min(least, int(picture[y, x, c]))
                 most = max(most, int(picture[y, x, c]))
     return most - least < limit

@@ -35,10 +35,11 @@ _LEAST_GAIN_WITH_HUE = 0.2  # what is nearly grey has no hue to have turned
 MAX_SHIFT_PX = 0.25
 MAX_FRINGING_PX = 0.15
 MAX_NOISE_CODES = 1.0
-MAX_SPECKLE = 50.0  # in a million
+MAX_SPECKLE = 35.0  # in a million
 MAX_CLIPPED = MAX_CLIPPED_SHARE
 SHARE_OF_IMAGES = 0.05
 _WORST = 3
+_MOST = 2 / 3  # so much of an image's clipping explained, all of it is: no fit is exact at the ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,7 @@ def _artefact_findings(pairs: Sequence[PairMeasure]) -> list[Finding]:
     noise = np.stack([pair.found.noise for pair in pairs])
     speckle = np.array([pair.found.speckle for pair in pairs])
     explained = np.stack([pair.found.explained.max(axis=0) for pair in pairs])
-    clipped = np.stack([(pair.found.clipped - pair.found.explained).max(axis=0) for pair in pairs])
+    clipped = np.stack([_unexplained(pair.found).max(axis=0) for pair in pairs])
     measured: list[tuple[Kind, FloatArray, float]] = [
         ("shift", whole[:, None], MAX_SHIFT_PX),
         ("fringing", fringing, MAX_FRINGING_PX),
@@ -156,6 +157,11 @@ def _artefact_findings(pairs: Sequence[PairMeasure]) -> list[Finding]:
     follows = _artefact("clipping", explained, MAX_CLIPPED, keys)
     found.append(replace(follows, explained=True) if follows else None)
     return [finding for finding in found if finding is not None]
+
+
+def _unexplained(found: Artefacts) -> FloatArray:
+    """Newly clipped shares beside what the colours explain; nothing where that is most of them."""
+    return np.where(found.explained >= _MOST * found.clipped, 0, found.clipped - found.explained)
 
 
 def _artefact(kind: Kind, values: FloatArray, limit: float, keys: list[str]) -> Finding | None:

@@ -238,5 +238,5 @@ def _nothing_in_tars(first: Path, count: int, source: str, field: str) -> Source
         return SourceError(what, where=source, remedy="name what they were encoded from")
     tars = "1 tar" if count == 1 else f"{count} tars"
     there = f" (there are .{', .'.join(suffixes[:6])})" if suffixes else ""
-    what = f"no members '.{field}' in {tars}{there}" if field else f"no photos in {tars}{there}"
+    what = f"no members '.{field}' in {tars}{there}" if field else f"no photos found in {tars}{there}"
     return SourceError(what, where=source, remedy="see --field" if field else _LOOKED_FOR)

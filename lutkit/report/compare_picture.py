@@ -29,6 +29,7 @@ _LEFT, _STEP, _WIDE = 0.055, 0.33, 0.27
 _LINE, _HEAD, _MARGIN = 0.2, 0.45, 0.25
 _VIVID, _CALM = "#e8a33d", "#7fb8d8"
 _LEAST_REACH = 4.0
+_LEAST_SHOWN = 0.005
 _LINES, _COLUMNS = 36, 172
 
 
@@ -56,15 +57,15 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
 
     _draw_saturation(panel("Colourfulness: 1 is that of the references", 0, 0), sets, train)
     _draw_cast(panel("Cast: where neutral colours go", 1, 0), sets)
-    _draw_sectors(panel("Chroma by hue, and of skin; 1 is that of the references", 2, 0), sets)
+    _draw_sectors(panel("Chroma by hue, and of skin, against references", 2, 0), sets)
     values = [artefact_levels(one) for _, one in sets]
     fringing = [[_known(value) for value in one["fringing"]] for one in values]
     noise = [[_known(value) for value in one["noise"]] for one in values]
-    fringes = panel("Fringing, px: a channel off the others (median of images)", 0, 1)
+    fringes = panel("Fringing of channels, px; median of images", 0, 1)
     _draw_channels(fringes, sets, fringing, MAX_FRINGING_PX)
-    noises = panel("Noise beyond the references', codes (median of images)", 1, 1)
+    noises = panel("Added noise, codes of 255; median of images", 1, 1)
     _draw_channels(noises, sets, noise, MAX_NOISE_CODES)
-    _draw_rare(panel("Newly clipped pixels, and speckle (mean of images)", 2, 1), sets, values)
+    _draw_rare(panel("New clipping, and speckle; mean of images", 2, 1), sets, values)
     top = 1 - (_PANELS + 0.1) / high
     figure.text(0.02, top, heading, color=INK, fontsize=12, weight="bold")
     figure.text(
@@ -187,18 +188,27 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
         color=FAINT, fontsize=8, ha="right",
     )  # fmt: skip
     known = [value for one in values for value in one if math.isfinite(value)]
+    _say_none(axes, known)
     axes.set_ylim(0, max([1.6 * limit, *(1.2 * value for value in known)]))
     _name_sets(axes, sets)
 
 
 def _draw_rare(axes: "Axes", sets: Sets, values: list[dict[str, float]]) -> None:
     clipped = [100 * one["clipped"] for one in values]
-    speckle = [one["speckle"] / 1e4 for one in values]
+    speckle = [one["speckle"] / 100 for one in values]
     _draw_series(axes, clipped, "clipped, %", _VIVID, -0.2)
-    _draw_series(axes, speckle, "speckle, %", _CALM, 0.2)
+    _draw_series(axes, speckle, "speckle, in 10,000", _CALM, 0.2)
+    _say_none(axes, [*clipped, *speckle])
     axes.set_ylim(0, max(0.5, 1.35 * max([*clipped, *speckle])))
     axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
     _name_sets(axes, sets)
+
+
+def _say_none(axes: "Axes", values: list[float]) -> None:
+    """An empty panel looks like a broken one."""
+    if max(values, default=0) < _LEAST_SHOWN:
+        text = "none" if values else "not known"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, color=FAINT, fontsize=12, ha="center")
 
 
 def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offset: float) -> None:

@@ -12,7 +12,7 @@ from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 from lutkit.measure.blocks import Picture, Signed, signed
-from lutkit.measure.clipping import Mask, newly_clipped, swept_to_ends
+from lutkit.measure.clipping import CLIP_MARGIN, NEAR_END, Mask, newly_clipped, swept_to_ends
 from lutkit.measure.explanation import Blocks, free_blocks
 from lutkit.measure.noise import added_noise, own_noise
 from lutkit.measure.registration import find_shift, solve_three
@@ -22,7 +22,6 @@ _MARGIN = 3
 _NO_SWEEP = np.zeros((2, 3, 256), np.bool_)
 _MOVED_PX = 0.1
 _NEAR, _SMALL_PX = 2, 0.5  # how far the reference has to be calm where all lies in its place
-_ENDS = (8, 247)  # what is clipped lies so near the ends after compression too
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +179,11 @@ def _was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept:
     """Whether clipping made it stand out: it or a neighbour went to an end with most that were as near."""
     for y in range(i - 1, i + 2):
         for x in range(j - 1, j + 2):
-            code, became = reference[y, x, c], output[y, x, c]
-            if (became <= _ENDS[0] and swept[0, c, code]) or (became >= _ENDS[1] and swept[1, c, code]):
+            code, became = int(reference[y, x, c]), int(output[y, x, c])
+            to_end = (became <= NEAR_END and swept[0, c, code]) or (
+                became >= 255 - NEAR_END and swept[1, c, code]
+            )
+            if to_end and abs(became - code) >= CLIP_MARGIN:
                 return True
     return False
 

@@ -15,7 +15,7 @@ from lutkit.measure.explanation import Blocks, explain
 CLIP_MARGIN = 16  # codes that the reference was away from the end: less than that is little lost
 _WORTH_EXPLAINING = 0.005  # share of pixels, of a channel
 _SLACK, _MOST_SLACK = 4.0, 16.0  # codes: how near the end a colour has to be expected
-_NEAR = 8  # codes: what was clipped lies so near the end after compression too
+NEAR_END = 24  # codes: what was clipped lies so near the end after compression too
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -70,7 +70,7 @@ def swept_to_ends(reference: Picture, output: Picture) -> Mask:
         before, after = reference[..., c].reshape(-1), output[..., c].reshape(-1)
         every = np.bincount(before, minlength=256)
         low, high = (np.bincount(before[there], minlength=256)
-                     for there in (after <= _NEAR, after >= 255 - _NEAR))  # fmt: skip
+                     for there in (after <= NEAR_END, after >= 255 - NEAR_END))  # fmt: skip
         swept[0, c] = 2 * low.cumsum() > every.cumsum()
         swept[1, c] = (2 * high[::-1].cumsum() > every[::-1].cumsum())[::-1]
     return swept

@@ -12,7 +12,8 @@ from lutkit.measure.blocks import block_means
 from lutkit.measure.compare import color_change
 from lutkit.measure.pair_sums import SECTORS, pair_sums
 
-REFERENCE = photo("coffee")[:203, :187]  # blocks at two sides are cut off
+REFERENCE = photo("coffee")[:203, :187].copy()  # blocks at two sides are cut off
+REFERENCE[:20, :30] = (12, 4, 7)  # too dark to have a saturation
 OUTPUT = noisy(cast(turned(desaturated(REFERENCE, 0.7), 8), 4, -3), 0, 3)
 CHANGE = color_change(pair_sums(REFERENCE, OUTPUT))
 
@@ -62,8 +63,8 @@ def test_hues_and_skin():
         part = CHANGE.skin if name == "skin" else found.get(name)
         if mask.sum() < 300:
             continue
-        assert part.share == pytest.approx(mask.sum() / hued, rel=2e-3)
-        assert part.chroma_ratio == pytest.approx(became[mask].mean() / chroma[mask].mean(), rel=2e-3)
+        assert part.share == pytest.approx(mask.sum() / hued, rel=4e-3)
+        assert part.chroma_ratio == pytest.approx(became[mask].mean() / chroma[mask].mean(), rel=4e-3)
         weights = chroma[mask] * became[mask]
         vectors = weights * np.exp(1j * np.radians(turn[mask]))
         assert part.hue_shift == pytest.approx(np.degrees(np.angle(vectors.sum())), abs=0.1)

@@ -15,7 +15,7 @@ from lutkit.color.srgb import FloatArray
 Fit: TypeAlias = Callable[[FloatArray], FloatArray]
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # of R'G'B', Rec. ITU-R BT.601: most editors' grey
-_RIDGE = 1e-4  # toward no change, where colours are too few to tell
+_RIDGE = 1e-5  # toward no change, where colours are too few to tell
 
 
 def lab_of(codes: FloatArray) -> FloatArray:

@@ -23,7 +23,7 @@ from lutkit.measure.color_fits import Fit, lab_of
 # What one more kind of change has to explain, as a mean difference (CIE 1976), and as a share of what there
 # is: see `explain`.
 LEAST_EXPLAINED = 0.5
-LEAST_SHARE = 0.1
+LEAST_SHARE = 0.05
 MAX_BLOCKS = 256  # of a pair: what a set keeps of it
 _MAX_FITTED = 60_000
 _ENDS = (6, 249)  # what is clipped lies so near the ends after compression too
@@ -102,7 +102,7 @@ def explain(blocks: Blocks) -> Explanation:
     """Find the simplest change that explains what blocks became.
 
     A kind of change is needed where without it there is left more by 0.5 (mean difference, CIE 1976) and by
-    a tenth of what there was to explain. The basis: of 84 photographs at 256 pixels, with one known change
+    a twentieth of what there was to explain. The basis: of 84 photographs at 256 pixels, with one known change
     and then saved as PNG or JPEG, the right kind left less than 0.4 more than the best pair of kinds, and
     the best of the wrong ones 0.6 more at the least, 3 in the median.
 

@@ -102,9 +102,10 @@ def explain(blocks: Blocks) -> Explanation:
     """Find the simplest change that explains what blocks became.
 
     A kind of change is needed where without it there is left more by 0.5 (mean difference, CIE 1976) and by
-    a twentieth of what there was to explain. The basis: of 84 photographs at 256 pixels, with one known change
-    and then saved as PNG or JPEG, the right kind left less than 0.4 more than the best pair of kinds, and
-    the best of the wrong ones 0.6 more at the least, 3 in the median.
+    a twentieth of what there was to explain. The basis: of 36 photographs at 256 pixels, each with eleven
+    single changes, as PNG and as JPEG of quality 95 and 90 (4:2:0), the right kind left at most 0.22 more
+    than the best candidate, and the best of the wrong ones 0.84 or more in 99 of 100; copies without a
+    change had at most 0.05 to explain.
 
     Args:
         blocks: (n, 2, 3), mean codes of references and outputs, n at least 1.

@@ -6,6 +6,7 @@ import tarfile
 
 import numpy as np
 import pytest
+import skimage.color
 from PIL import Image
 from small_datasets import assert_one_line
 
@@ -44,8 +45,40 @@ def test_stats_are_those_of_numpy(lutkit_, photos, tmp_path):
     middle = [found["channels"][name]["percentiles"]["50"] for name in ("red", "green", "blue")]
     expected = np.percentile(pixels, 50, axis=0, method="inverted_cdf") / 255
     assert middle == pytest.approx(expected, abs=1e-5)
+    lab = skimage.color.rgb2lab(pixels / 255)
+    means = lab.mean(axis=0)
+    assert [found["lightness"]["mean"], found["cast"]["a"], found["cast"]["b"]] == pytest.approx(
+        means, abs=0.01
+    )
+    assert abs(means[1] - means[2]) > 0.1
+    hsv = skimage.color.rgb2hsv(pixels[None] / 255)[0, :, 1]
+    assert found["saturation"]["percentiles"]["95"] == pytest.approx(np.percentile(hsv, 95), abs=0.01)
+    for number, name in enumerate(("red", "green", "blue")):
+        ends = [(pixels[:, number] == end).mean() for end in (0, 255)]
+        assert [found["channels"][name][key] for key in ("at_0", "at_255")] == pytest.approx(ends)
+    assert found["clipped"] == {
+        "at_0": pytest.approx((pixels == 0).any(axis=1).mean()),
+        "at_255": pytest.approx((pixels == 255).any(axis=1).mean()),
+    }
     assert size_of(tmp_path / "s.png") == (1400, 900)
     assert "Picture" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("color", "leaning"),
+    [
+        ((200, 90, 80), "red and yellow"),
+        ((80, 150, 90), "green and yellow"),
+        ((60, 70, 200), "blue and red"),
+        ((40, 255, 0), "green and yellow"),
+    ],
+)
+def test_the_mean_leans(lutkit_, tmp_path, color, leaning):
+    Image.new("RGB", (9, 9), color).save(tmp_path / "c.png")
+    done = lutkit_("stats", tmp_path / "c.png")
+    assert f"the mean leans to {leaning}" in done.out
+    clipped = json.loads(lutkit_("stats", tmp_path / "c.png", "--json").out)["clipped"]
+    assert clipped == {"at_0": float(0 in color), "at_255": float(255 in color)}
 
 
 def test_stats_of_grey_photos(lutkit_, tmp_path):

@@ -199,6 +199,11 @@ def test_levels_tell_sets_apart():
     assert after["noise"][0] > before["noise"][0] + 3
     assert after["noise"][1] == pytest.approx(before["noise"][1], abs=0.3)
     assert after["fringing"][2] - before["fringing"][2] == pytest.approx(1.5, abs=0.3)
+    dotted = levels([own_artefacts(speckled(photo(name), 0.001)) for name in PHOTOS])
+    assert dotted["speckle"][0] > before["speckle"][0] + 100
+    shares = [[(photo(name)[..., c] == end).mean() for end in (0, 255)] for name in PHOTOS for c in range(3)]
+    expected = np.max(shares, axis=1).reshape(len(PHOTOS), 3).mean(axis=0)
+    assert before["clipping"] == pytest.approx(expected)
 
 
 @every_photo

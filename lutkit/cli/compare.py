@@ -38,13 +38,13 @@ over images of the first two, means of the others:
 
 \b
 Answers name the simplest change of colours that explains the set (a cast
-moves saturations too: that is not told twice), where it is a gain 8% from 1, a
-turn over 5 degrees, a cast over 2, lightness by 2, contrast by 8%. Artefacts
-are told where one of 10 images or more has 0.15 px of fringing, a shift of
-0.25 px, 1 code of noise (more where the photo has grain), 35 speckles in a
-million, or 2% newly clipped; with them stand how many images these are, and
-their median. Skin tones: references of CIELAB hue 30..80, chroma 10..45,
-lightness 20..92 (our own rule: wood and sand pass too).
+moves saturations too: that is not told twice), where it is a gain 8% from 1,
+a turn over 5 degrees, a cast over 2, lightness by 2, contrast by 8%.
+Artefacts are told where one of 10 images or more has 0.15 px of fringing, a
+shift of 0.25 px, 1 code of noise (more where the photo has grain), 35
+speckles in a million, or 2% newly clipped; with them stand how many images
+these are, and their median. Skin tones: references of CIELAB hue 30..80,
+chroma 10..45, lightness 20..92 (our own rule: wood and sand pass too).
 
 \b
 Examples:

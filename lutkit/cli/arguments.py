@@ -2,8 +2,19 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
 
 from lutkit.errors import LutkitError, ManifestError
+
+# Options that measuring commands share.
+Plot: TypeAlias = Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Also a picture.")]
+Workers: TypeAlias = Annotated[
+    int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+]
+OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def require_no_more(extra: list[str], allowed: int, expected: str) -> None:

@@ -1,9 +1,10 @@
 """`lutkit compare`: what changed between references and outputs."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from lutkit.cli.arguments import AsJson, OverPlot, Plot, Workers
 
 if TYPE_CHECKING:
     from lutkit.io.photo_list import PhotoList
@@ -20,25 +21,30 @@ suffix; in tars, one key. Several sets, one a checkpoint say, give a series.
 A pair of two sizes is not compared, unless --size brings both to one.
 
 \b
-Measured, of all pixels:
+Measured, of all pixels of a set:
   delta E      CIEDE2000, mean and 95th percentile
   saturation   HSV: the ratio of means, and the slope of output on reference
   chroma       CIELAB: the ratio of means; gain, the factor on colour
                differences, and turn, of hues, whatever the cast
   cast         a and b that neutral colours take on; L: change of lightness
-Measured, of each image, beyond what its reference has:
-  fringe       how far a channel lies from the others, in pixels
+Measured, of each image, beyond what its reference has; the table has medians
+over images of the first two, means of the others:
+  fringe       how far a channel lies from the others, in pixels; - where it
+               is flat, or too unlike its reference, to be registered
   noise        of each channel in flat parts, in codes of 255
   speckle      isolated pixels that stand out, in a million
   new clip     pixels at 0 or 255 of which the reference is 16 codes away or
                more, of the channel with most
 
 \b
-Said to have changed: a gain 8% from 1, a turn over 5 degrees, a cast over 2,
-lightness by 2; in one of 20 images or more: 0.15 px of fringing, a shift of
-0.25 px, 1 code of noise, 20 speckles in a million, 2% newly clipped. Skin
-tones: references of CIELAB hue 30..80, chroma 10..45, lightness 20..92 (our
-own rule: wood and sand pass too).
+Answers name the simplest change of colours that explains the set (a cast
+moves saturations too: that is not told twice), where it is a gain 8% from 1,
+a turn over 5 degrees, a cast over 2, lightness by 2, contrast by 8%.
+Artefacts are told where one of 10 images or more has 0.15 px of fringing, a
+shift of 0.25 px, 1 code of noise (more where the photo has grain), 35
+speckles in a million, or 2% newly clipped; with them stand how many images
+these are, and their median. Skin tones: references of CIELAB hue 30..80,
+chroma 10..45, lightness 20..92 (our own rule: wood and sand pass too).
 
 \b
 Examples:
@@ -60,30 +66,30 @@ def compare(  # noqa: D103  (its help text is set below)
     ] = None,
     field: Annotated[str, typer.Option(help="Of REFERENCE in tars: the member, `input.jpg` say.")] = "",
     set_field: Annotated[str, typer.Option(help="Of each SET in tars: the member.")] = "",
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also a picture.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    plot: Plot = None,
+    workers: Workers = None,
+    overwrite: OverPlot = False,
+    as_json: AsJson = False,
 ) -> None:
     from lutkit.cli.arguments import require_vacant
-    from lutkit.io.sources import list_photos
     from lutkit.pipeline.engine import LocalEngine, wanted_workers
     from lutkit.pipeline.matching import match_photos
     from lutkit.pipeline.stopping import stopping
+    from lutkit.report.set_names import short_names
 
     if plot is not None:
         require_vacant(plot, overwrite=overwrite)
     engine = LocalEngine(wanted_workers(workers))
     with stopping():
         # All names first: a mistake in the last one is told before hours of work.
-        before = list_photos(reference, field=field)
-        lists = [list_photos(one, field=set_field) for one in sets]
+        before = _listed(reference, field, "--field")
+        lists = [_listed(one, set_field, "--set-field") for one in sets]
         matched = [match_photos(before, one, name) for one, name in zip(lists, sets, strict=True)]
-        trained = list_photos(train) if train else None
+        trained = _listed(train, "", "") if train else None
         measured, third = _measure(
             before, list(zip(lists, matched, strict=True)), trained, size, engine, as_json
         )
-        names = _short_names(sets)
+        names = short_names(sets)
         found = list(zip(names, measured, strict=True))
         if plot is not None:
             from lutkit.report.compare_picture import draw_comparison
@@ -127,10 +133,18 @@ def _measure(
         return measured, measure_train(train, size, engine, on_pairs) if train else None
 
 
-def _short_names(sets: list[str]) -> list[str]:
-    """Names without what all of them begin with: `epoch-1` of `runs/7/epoch-1`."""
-    names = [Path(name).name or name for name in sets]
-    return names if len(set(names)) == len(names) else sets
+def _listed(source: str, field: str, option: str) -> "PhotoList":
+    """A mistake about members of tars names the option that this list has."""
+    from lutkit.errors import SourceError
+    from lutkit.io.sources import list_photos
+
+    try:
+        return list_photos(source, field=field)
+    except SourceError as error:
+        if "--field" not in error.remedy:
+            raise
+        remedy = error.remedy.replace("--field", option) if option else "name photos, or tars with photos"
+        raise SourceError(error.what, where=error.where, remedy=remedy) from error
 
 
 def _print_json(
@@ -156,11 +170,12 @@ def _print(
 ) -> None:
     from lutkit.cli.console import PlainConsole
     from lutkit.cli.table import print_rows
-    from lutkit.report.compare_text import HEADS, channel_rows, sector_rows, set_row
+    from lutkit.report.compare_text import HEADS, NOTE, channel_rows, sector_rows, set_row
     from lutkit.report.compare_words import answers
 
     console = PlainConsole()
     print_rows(console, "", [set_row(*one) for one in found], HEADS)
+    console.print(f" {NOTE}", soft_wrap=True)
     if len(found) == 1:
         if sectors := sector_rows(found[0][1]):  # grey references have none
             print_rows(console, "By hue, degrees", sectors, ("hue", "share", "chroma", "shift"))

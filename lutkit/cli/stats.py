@@ -1,9 +1,10 @@
 """`lutkit stats`: the colours of photographs at a glance."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from lutkit.cli.arguments import AsJson, OverPlot, Plot, Workers
 
 HELP = """Say how colourful, how balanced and how clipped photographs are.
 
@@ -32,10 +33,10 @@ def stats(  # noqa: D103  (its help text is set below)
         int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
     ] = None,
     field: Annotated[str, typer.Option(help="Of tars: the member that is meant, `jpg` say.")] = "",
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also a picture.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    plot: Plot = None,
+    workers: Workers = None,
+    overwrite: OverPlot = False,
+    as_json: AsJson = False,
 ) -> None:
     import json
 

@@ -22,7 +22,7 @@ from lutkit.io.photo_list import (
     unread_text,
 )
 from lutkit.io.shard_list import read_shard_list
-from lutkit.io.tar_index import index_tar
+from lutkit.io.tar_index import index_tar, suffixes_in
 from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, unescaped, walk
 
 __all__ = [
@@ -225,6 +225,18 @@ def _tars(root: Path, names: list[str], source: str, field: str) -> PhotoList:
         for name in names
         for member, offset, size in index_tar(root / name, IMAGE_SUFFIXES, field)
     ]
-    if not refs and field:
-        raise SourceError(f"no members '.{field}' in {len(names)} tars", where=source, remedy="see --field")
+    if not refs and names:
+        raise _nothing_in_tars(root / names[0], len(names), source, field)
     return _listed(root, refs, source)
+
+
+def _nothing_in_tars(first: Path, count: int, source: str, field: str) -> SourceError:
+    """Latents are told apart: whoever names them means the photos that they were made of."""
+    suffixes = suffixes_in(first)
+    if any(suffix.endswith(".npy") for suffix in suffixes):
+        what = f"these are latents (.{next(one for one in suffixes if one.endswith('.npy'))}), not photos"
+        return SourceError(what, where=source, remedy="name what they were encoded from")
+    tars = "1 tar" if count == 1 else f"{count} tars"
+    there = f" (there are .{', .'.join(suffixes[:6])})" if suffixes else ""
+    what = f"no members '.{field}' in {tars}{there}" if field else f"no photos found in {tars}{there}"
+    return SourceError(what, where=source, remedy="see --field" if field else _LOOKED_FOR)

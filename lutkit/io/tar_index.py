@@ -48,6 +48,21 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Memb
         raise SourceError(what, where=str(path), remedy="allow it, or name another") from error
 
 
+def suffixes_in(path: Path, most: int = 64) -> tuple[str, ...]:
+    """What the first members of a tar are, by their suffixes, in order: `target.jpg`, `json`.
+
+    Args:
+        path: an uncompressed tar.
+        most: how many members are looked at.
+    Raises:
+        tarfile.TarError, OSError: it is none.
+    """
+    with tarfile.open(path, mode="r:") as tar:
+        names = [member.name for member, _ in zip(tar, range(most), strict=False)]
+    splits = [_SPLIT.fullmatch(name) for name in names]
+    return tuple(dict.fromkeys(split[2].lower() for split in splits if split))
+
+
 def member_size(header: bytes) -> int:
     """The size that a member's header block states, or -1 where the block is no header."""
     digits = header[_SIZE_FIELD].rstrip(b"\0 ").lstrip(b" ")

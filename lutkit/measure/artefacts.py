@@ -11,13 +11,17 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
-from lutkit.measure.blocks import Picture, Signed, block_means, signed
+from lutkit.measure.blocks import Picture, Signed, signed
+from lutkit.measure.clipping import CLIP_MARGIN, NEAR_END, Mask, newly_clipped, swept_to_ends
+from lutkit.measure.explanation import Blocks, free_blocks
 from lutkit.measure.noise import added_noise, own_noise
 from lutkit.measure.registration import find_shift, solve_three
 
 SPECKLE_CODES = 32
-CLIP_MARGIN = 16  # codes that the reference was away from the end: less than that is little lost
 _MARGIN = 3
+_NO_SWEEP = np.zeros((2, 3, 256), np.bool_)
+_MOVED_PX = 0.1
+_NEAR, _SMALL_PX = 2, 0.5  # how far the reference has to be calm where all lies in its place
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,39 +34,39 @@ class Artefacts:
         noise: (3,), standard deviation in codes of 255, a channel; NaN where no flat part shows it.
         speckle: isolated pixels that stand out, in a million.
         clipped: (2, 3), share of pixels at 0 and at 255, a channel; of a pair those newly so.
+        explained: (2, 3), of these what the pair's change of colours explains; 0 of one picture.
     """
 
     shifts: FloatArray
     noise: FloatArray
     speckle: float
     clipped: FloatArray
+    explained: FloatArray
 
     def place(self) -> FloatArray:
         """(2,), where most channels lie: the median of x and of y.
 
         Where the shift of one cannot be told, that of the others which is least; NaN where none can.
         """
-        known = self.shifts[np.isfinite(self.shifts).all(axis=1)]
-        if not len(known):
-            return np.full(2, np.nan)
-        return np.median(known, axis=0) if len(known) == 3 else known[np.hypot(*known.T).argmin()]
+        return _place(self.shifts)
 
     def fringing(self) -> FloatArray:
         """(3,), how far each channel lies from `place`, in pixels; NaN where that cannot be told."""
-        return np.hypot(*(self.shifts - self.place()).T)
+        return _fringing(self.shifts)
 
 
 def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     """What artefacts an output has that its reference has not.
 
     - Misregistration: each channel of the output is registered (`lutkit.measure.registration`) with that mix
-      of the reference's channels which fits it best in the means of blocks: neither fringes of the
-      reference's own nor a change of colours count.
+      of the reference's channels which fits it best in the means of blocks free of clipping, clipped as the
+      output is: neither fringes of the reference's own nor a change of colours count.
     - Noise: `lutkit.measure.noise`, in the flattest quarter of the reference, by the median, which edges and
       speckle do not move.
     - Speckle: a pixel of a channel above or below all eight neighbours by `SPECKLE_CODES` and four times the
-      noise, where the reference keeps within that over 7 x 7 pixels.
-    - Clipping: at 0 or 255 where the reference is `CLIP_MARGIN` codes and three times the noise away.
+      noise, where the reference keeps within that over 5 x 5 pixels, 7 x 7 where channels moved; but not
+      at an end to which most pixels went that were as near to it.
+    - Clipping: `lutkit.measure.clipping`.
 
     Args:
         reference: (H, W, 3) uint8 sRGB.
@@ -72,16 +76,16 @@ def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     Source: our own; noise and registration name theirs.
     """
     require_pair(reference, output)
-    planes = zip(_expected_planes(reference, output), _planes(output), strict=True)
+    blocks = free_blocks(reference, output)
+    planes = zip(_expected_planes(reference, blocks), _planes(output), strict=True)
     shifts = np.array([find_shift(expected, found) for expected, found in planes])
-    noise = added_noise(reference, output)
+    noise = added_noise(reference, output, np.nan_to_num(_fringing(shifts)) > _MOVED_PX)
     limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
-    speckle = _speckle(signed(reference), signed(output), limits, False)
+    swept = swept_to_ends(reference, output)
+    reach = _MARGIN if not np.abs(shifts).max() <= _SMALL_PX else _NEAR
+    speckle = _speckle(signed(reference), signed(output), limits, swept, reach)
     pixels = reference.shape[0] * reference.shape[1]
-    margin = CLIP_MARGIN + 3 * np.nan_to_num(noise)
-    low = ((output == 0) & (reference >= margin)).sum(axis=(0, 1))
-    high = ((output == 255) & (reference <= 255 - margin)).sum(axis=(0, 1))
-    return Artefacts(shifts, noise, 1e6 * speckle / pixels, np.stack([low, high]) / pixels)
+    return Artefacts(shifts, noise, 1e6 * speckle / pixels, *newly_clipped(reference, output, noise, blocks))
 
 
 def own_artefacts(picture: Picture) -> Artefacts:
@@ -99,10 +103,10 @@ def own_artefacts(picture: Picture) -> Artefacts:
     shifts = np.array([find_shift(green, red), (0.0, 0.0), find_shift(green, blue)])
     noise = own_noise(picture)
     limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
-    speckle = _speckle(signed(picture), signed(picture), limits, True)
+    speckle = _speckle(signed(picture), signed(picture), limits, _NO_SWEEP, -_MARGIN)
     pixels = picture.shape[0] * picture.shape[1]
     ends = np.stack([(picture == end).sum(axis=(0, 1)) for end in (0, 255)])
-    return Artefacts(shifts, noise, 1e6 * speckle / pixels, ends / pixels)
+    return Artefacts(shifts, noise, 1e6 * speckle / pixels, ends / pixels, np.zeros((2, 3)))
 
 
 def require_pair(reference: Picture, output: Picture) -> None:
@@ -122,23 +126,36 @@ def _planes(picture: Picture) -> list[FloatArray]:
     return [np.ascontiguousarray(picture[..., c]).astype(np.float64) for c in range(3)]
 
 
-def _expected_planes(reference: Picture, output: Picture) -> list[FloatArray]:
+def _place(shifts: FloatArray) -> FloatArray:
+    known = shifts[np.isfinite(shifts).all(axis=1)]
+    if not len(known):
+        return np.full(2, np.nan)
+    return np.median(known, axis=0) if len(known) == 3 else known[np.hypot(*known.T).argmin()]
+
+
+def _fringing(shifts: FloatArray) -> FloatArray:
+    return np.hypot(*(shifts - _place(shifts)).T)
+
+
+def _expected_planes(reference: Picture, blocks: Blocks) -> list[FloatArray]:
     """What each channel of the output would be as the best mix of the reference's, in means of blocks."""
-    before, after = block_means(reference)[0], block_means(output)[0]
-    before, after = before - before.mean(axis=0), after - after.mean(axis=0)
+    before, after = blocks[:, 0].astype(np.float64), blocks[:, 1].astype(np.float64)
+    middle, became = before.mean(axis=0), after.mean(axis=0)
+    before, after = before - middle, after - became
     squares = np.array([[(before[:, i] * before[:, j]).mean() for j in range(3)] for i in range(3)])
     squares += np.eye(3) * (1e-4 * squares.trace() + 1e-6)
     planes, expected = _planes(reference), list[FloatArray]()
     for c in range(3):
-        right = (before * after[:, c, None]).mean(axis=0)
-        parts = solve_three(squares, right)
-        expected.append(parts[0] * planes[0] + parts[1] * planes[1] + parts[2] * planes[2])
+        parts = solve_three(squares, (before * after[:, c, None]).mean(axis=0))
+        mixed = parts[0] * planes[0] + parts[1] * planes[1] + parts[2] * planes[2]
+        offset = became[c] - sum(parts[i] * float(middle[i]) for i in range(3))
+        expected.append(np.clip(mixed + offset, 0, 255))
     return expected
 
 
 @compiled
-def _speckle(reference: Signed, output: Signed, limits: FloatArray, own: bool) -> int:
-    """Pixels with a channel that stands out; `own`: the one pixel is left out of what has to be calm."""
+def _speckle(reference: Signed, output: Signed, limits: FloatArray, swept: Mask, reach: int) -> int:
+    """Pixels with a channel that stands out where all within `reach` is calm."""
     count = 0
     height, width = output.shape[:2]
     for i in range(_MARGIN, height - _MARGIN):
@@ -148,10 +165,27 @@ def _speckle(reference: Signed, output: Signed, limits: FloatArray, own: bool) -
                 # Most pixels end here: the neighbour on the left is near enough.
                 if abs(value - int(output[i, j - 1, c])) < limits[c]:
                     continue
-                if _stands_out(output, i, j, c, limits[c]) and _is_calm(reference, i, j, c, limits[c], own):
+                stands_out = _stands_out(output, i, j, c, limits[c])
+                if stands_out and _is_calm(reference, i, j, c, limits[c], reach):
+                    if _was_swept(reference, output, i, j, c, swept):
+                        continue
                     count += 1
                     break
     return count
+
+
+@compiled
+def _was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Mask) -> bool:  # noqa: PLR0913
+    """Whether clipping made it stand out: it or a neighbour went to an end with most that were as near."""
+    for y in range(i - 1, i + 2):
+        for x in range(j - 1, j + 2):
+            code, became = int(reference[y, x, c]), int(output[y, x, c])
+            to_end = (became <= NEAR_END and swept[0, c, code]) or (
+                became >= 255 - NEAR_END and swept[1, c, code]
+            )
+            if to_end and abs(became - code) >= CLIP_MARGIN:
+                return True
+    return False
 
 
 @compiled
@@ -167,11 +201,12 @@ def _stands_out(picture: Signed, i: int, j: int, c: int, limit: float) -> bool:
 
 
 @compiled
-def _is_calm(picture: Signed, i: int, j: int, c: int, limit: float, own: bool) -> bool:  # noqa: PLR0913
+def _is_calm(picture: Signed, i: int, j: int, c: int, limit: float, reach: int) -> bool:  # noqa: PLR0913
+    """Of one picture by itself, `reach` below 0, the pixel is left out."""
     least, most = 255, 0
-    for y in range(i - _MARGIN, i + _MARGIN + 1):
-        for x in range(j - _MARGIN, j + _MARGIN + 1):
-            if not own or y != i or x != j:
+    for y in range(i - abs(reach), i + abs(reach) + 1):
+        for x in range(j - abs(reach), j + abs(reach) + 1):
+            if reach > 0 or y != i or x != j:
                 least = min(least, int(picture[y, x, c]))
                 most = max(most, int(picture[y, x, c]))
     return most - least < limit

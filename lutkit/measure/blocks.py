@@ -8,6 +8,7 @@ import numpy.typing as npt
 from lutkit.color.srgb import FloatArray
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
+Counts: TypeAlias = npt.NDArray[np.int64]
 Signed: TypeAlias = npt.NDArray[np.int16]
 
 BLOCK_PX = 8
@@ -22,12 +23,27 @@ def block_means(picture: Picture) -> tuple[FloatArray, FloatArray]:
         (n, 3) float64, codes; and (n,), the pixels of each: blocks at the right and bottom may have fewer.
     """
     height, width = picture.shape[:2]
-    rows = BLOCK_PX * np.arange(-(-height // BLOCK_PX), dtype=np.int64)
-    columns = BLOCK_PX * np.arange(-(-width // BLOCK_PX), dtype=np.int64)
-    sums = np.add.reduceat(np.add.reduceat(picture, rows, axis=0, dtype=np.int64), columns, axis=1)
+    rows, columns = _starts(height), _starts(width)
     sizes = np.minimum(height - rows, BLOCK_PX)[:, None] * np.minimum(width - columns, BLOCK_PX)
-    means: FloatArray = sums / sizes[..., None]
-    return means.reshape(-1, 3), sizes.reshape(-1).astype(np.float64)
+    weights = sizes.reshape(-1).astype(np.float64)
+    return block_sums(picture) / weights[:, None], weights
+
+
+def block_sums(layers: npt.NDArray[np.uint8]) -> Counts:
+    """Sums over blocks of `BLOCK_PX` pixels.
+
+    Args:
+        layers: (H, W, C) uint8.
+    Returns:
+        (n, C) int64, row by row; blocks at the right and bottom may have fewer pixels.
+    """
+    rows, columns = (_starts(side) for side in layers.shape[:2])
+    sums = np.add.reduceat(np.add.reduceat(layers, rows, axis=0, dtype=np.int64), columns, axis=1)
+    return sums.reshape(-1, layers.shape[2])
+
+
+def _starts(side: int) -> Counts:
+    return BLOCK_PX * np.arange(-(-side // BLOCK_PX), dtype=np.int64)
 
 
 def signed(picture: Picture) -> Signed:

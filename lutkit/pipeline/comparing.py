@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+import numpy as np
+
 from lutkit.errors import ImageError
 from lutkit.io.images import Uint8Image
 from lutkit.io.photo_list import PhotoList, PhotoRef, none_usable, read_bytes
 from lutkit.measure.artefacts import Artefacts, own_artefacts, pair_artefacts
 from lutkit.measure.compare import ColorChange, color_change
 from lutkit.measure.diagnosis import Finding, PairMeasure, diagnose
+from lutkit.measure.explanation import Explanation, explain, free_blocks, thinned
 from lutkit.measure.pair_sums import ColorSums, pair_sums
 from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
@@ -32,12 +35,14 @@ class SetMeasure:
 
     Args:
         change: how its colours differ.
+        explanation: by what simplest change.
         pairs: by key, in the order of the references.
         findings: what is wrong.
         rejects: pairs that could not be compared, and why.
     """
 
     change: ColorChange
+    explanation: Explanation
     pairs: tuple[PairMeasure, ...]
     findings: tuple[Finding, ...]
     rejects: tuple[Reject, ...]
@@ -110,7 +115,8 @@ def compare_set(
     if not pairs:
         raise none_usable(lists[1], (reject.reason for reject in rejects))
     change = color_change(reduce(add, (sums for part in done for sums in part.sums)))
-    return SetMeasure(change, pairs, diagnose(change, pairs), rejects)
+    explanation = explain(np.concatenate([pair.blocks for pair in pairs]))
+    return SetMeasure(change, explanation, pairs, diagnose(explanation, pairs), rejects)
 
 
 def measure_train(
@@ -175,7 +181,9 @@ def _compare(job: _Job, task: _Task) -> _Done:
         found, after_own = own, own
         if output is not reference:
             found, after_own = pair_artefacts(reference, output), own_artefacts(output)
-        measures.append(PairMeasure(key, found, own, after_own, pair.delta_e_sum / float(pair.totals[0])))
+        delta_e = pair.delta_e_sum / float(pair.totals[0])
+        blocks = thinned(free_blocks(reference, output))
+        measures.append(PairMeasure(key, found, own, after_own, delta_e, blocks))
     return _Done(task.start, len(task.pairs), tuple(sums), tuple(measures), tuple(rejects))
 
 

@@ -13,21 +13,24 @@ from lutkit.color.lab import lab_to_srgb
 from lutkit.measure.diagnosis import MAX_FRINGING_PX, MAX_NOISE_CODES
 from lutkit.measure.pair_sums import SECTORS
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
-from lutkit.report.compare_text import artefact_levels
+from lutkit.report.compare_text import artefact_levels, color_numbers
 from lutkit.report.compare_words import answers
 from lutkit.report.page import CHANNELS, FAINT, INK, PAPER, Box, add_panel, add_title, new_page, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Sets = Sequence[tuple[str, SetMeasure]]
 
-_TOP, _MIDDLE = 0.635, 0.305
-_WIDE, _HIGH = 0.27, 0.235
+# Inches: a page grows with its answers.
+_WIDTH, _PANELS, _PANEL_HIGH = 14.0, 8.75, 2.7
+_ROWS = (4.2, 7.95)  # where panels end, below the top
+_LEFT, _STEP, _WIDE = 0.055, 0.33, 0.27
+_LINE, _HEAD, _MARGIN = 0.2, 0.45, 0.25
 _VIVID, _CALM = "#e8a33d", "#7fb8d8"
 _LEAST_REACH = 4.0
-_LINES, _COLUMNS = 11, 172
+_LEAST_SHOWN = 0.005
+_LINES, _COLUMNS = 36, 172
 
 
 def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image.Image:
@@ -38,56 +41,58 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
         train: the training set, drawn as a line to compare with, or None.
         title: the references' name.
     Returns:
-        An RGB image of 1400 x 1150 pixels.
+        An RGB image 1400 pixels wide, as high as the answers need.
     """
-    figure = new_page(14, 11.5)
-    add_title(figure, f"Compared with {title}", 0.957)
+    heading, lines = _answers(sets, train)
+    high = _PANELS + _HEAD + _LINE * len(lines) + _MARGIN
+    figure = new_page(_WIDTH, high)
+    add_title(figure, f"Compared with {title}", 1 - 0.5 / high)
     pairs = sum(len(one.pairs) for _, one in sets)
     count = "1 set" if len(sets) == 1 else f"{len(sets)} sets"
-    figure.text(0.02, 0.93, f"{count}, {pairs:,} pairs", color=FAINT, fontsize=11)
+    figure.text(0.02, 1 - 0.8 / high, f"{count}, {pairs:,} pairs", color=FAINT, fontsize=11)
 
-    def panel(heading: str, column: int, bottom: float) -> "Axes":
-        box: Box = (0.055 + 0.33 * column, bottom, _WIDE, _HIGH)
+    def panel(heading: str, column: int, row: int) -> "Axes":
+        box: Box = (_LEFT + _STEP * column, 1 - _ROWS[row] / high, _WIDE, _PANEL_HIGH / high)
         return add_panel(figure, heading, box)
 
-    _draw_saturation(panel("Colourfulness: 1 is that of the references", 0, _TOP), sets, train)
-    _draw_cast(panel("Cast: where neutral colours go", 1, _TOP), sets)
-    _draw_sectors(panel("Chroma by hue, and of skin", 2, _TOP), sets)
+    _draw_saturation(panel("Colourfulness: 1 is that of the references", 0, 0), sets, train)
+    _draw_cast(panel("Cast: where neutral colours go", 1, 0), sets)
+    _draw_sectors(panel("Chroma by hue, and of skin, against references", 2, 0), sets)
     values = [artefact_levels(one) for _, one in sets]
     fringing = [[_known(value) for value in one["fringing"]] for one in values]
-    _draw_channels(
-        panel("Fringing, px: a channel off the others", 0, _MIDDLE),
-        sets,
-        fringing,
-        MAX_FRINGING_PX,
-    )
     noise = [[_known(value) for value in one["noise"]] for one in values]
-    _draw_channels(panel("Noise beyond the references', codes", 1, _MIDDLE), sets, noise, MAX_NOISE_CODES)
-    _draw_rare(panel("Newly clipped pixels, and speckle", 2, _MIDDLE), sets, values)
-    _write_answers(figure, sets, train)
+    fringes = panel("Fringing of channels, px; median of images", 0, 1)
+    _draw_channels(fringes, sets, fringing, MAX_FRINGING_PX)
+    noises = panel("Added noise, codes of 255; median of images", 1, 1)
+    _draw_channels(noises, sets, noise, MAX_NOISE_CODES)
+    _draw_rare(panel("New clipping, and speckle; mean of images", 2, 1), sets, values)
+    top = 1 - (_PANELS + 0.1) / high
+    figure.text(0.02, top, heading, color=INK, fontsize=12, weight="bold")
+    figure.text(
+        0.02, top - 0.15 / high, "\n".join(lines),
+        color=INK, fontsize=9.5, va="top", linespacing=1.5, parse_math=False,
+    )  # fmt: skip
     return render(figure)
 
 
-def _write_answers(figure: "Figure", sets: Sets, train: TrainMeasure | None) -> None:
-    # Of a series there is room for the end of it alone.
-    lines = [part for line in answers(sets, train, last=True) for part in textwrap.wrap(line, _COLUMNS)]
-    shown = lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "... more in the printed answers"]
-    figure.text(
-        0.02,
-        0.232,
-        "Answers" if len(sets) == 1 else "Answers for the last set",
-        color=INK,
-        fontsize=12,
-        weight="bold",
-    )
-    figure.text(
-        0.02, 0.22, "\n".join(shown), color=INK, fontsize=9.5, va="top", linespacing=1.5, parse_math=False
-    )
+def _answers(sets: Sets, train: TrainMeasure | None) -> tuple[str, list[str]]:
+    """All of them where there is room; of a long series those for its end."""
+    heading, lines = "Answers", _wrapped(answers(sets, train))
+    if len(lines) > _LINES:
+        heading, lines = "Answers for the last set", _wrapped(answers(sets, train, last=True))
+    return heading, lines if len(lines) <= _LINES else [
+        *lines[: _LINES - 1],
+        "... more in the printed answers",
+    ]
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, _COLUMNS, drop_whitespace=True)]
 
 
 def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> None:
     measures = (
-        ("chroma gain", [one.change.chroma_gain for _, one in sets], _VIVID),
+        ("chroma gain", [color_numbers(one)[0] for _, one in sets], _VIVID),
         ("saturation slope", [one.change.saturation_slope for _, one in sets], _CALM),
     )
     axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
@@ -107,12 +112,14 @@ def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> No
 
 
 def _draw_cast(axes: "Axes", sets: Sets) -> None:
-    casts = np.array([one.change.cast for _, one in sets])
+    casts = np.array([color_numbers(one)[2] for _, one in sets])
     reach = max(_LEAST_REACH, 1.35 * float(np.abs(casts).max()))
-    plane = np.linspace(-reach, reach, 121).astype(np.float64)
-    b, a = np.meshgrid(plane, plane, indexing="ij")
+    # Of equal scales, and as wide as the panel.
+    wide = reach * _WIDE * _WIDTH / _PANEL_HIGH
+    plane = np.linspace(-1, 1, 121).astype(np.float64)
+    b, a = np.meshgrid(reach * plane, wide * plane, indexing="ij")
     hues = np.clip(lab_to_srgb(np.stack([np.full_like(a, 50), a, b], axis=-1)), 0, 1)
-    axes.imshow(hues, origin="lower", extent=(-reach, reach, -reach, reach), interpolation="bilinear")
+    axes.imshow(hues, origin="lower", extent=(-wide, wide, -reach, reach), interpolation="bilinear")
     axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
     axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
     axes.plot(casts[:, 0], casts[:, 1], color=INK, linewidth=0.9, alpha=0.7)
@@ -157,6 +164,10 @@ def _draw_sectors(axes: "Axes", sets: Sets) -> None:
         axes.scatter(np.arange(9), values, color=_sector_colors(), alpha=alpha, s=42, zorder=3)
     axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
     axes.set(xlim=(-0.5, 8.5), ylim=(0, 1.15 * min(most, 4.0)))
+    if 1 < len(sets) <= 6:
+        axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8, ncols=2)
+        most *= 1.1 + 0.08 * len(sets)
+        axes.set_ylim(0, 1.15 * min(most, 4.0))
     axes.set_xticks(range(9), [*SECTORS, "skin"], rotation=40, ha="right", rotation_mode="anchor")
 
 
@@ -177,18 +188,27 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
         color=FAINT, fontsize=8, ha="right",
     )  # fmt: skip
     known = [value for one in values for value in one if math.isfinite(value)]
+    _say_none(axes, known)
     axes.set_ylim(0, max([1.6 * limit, *(1.2 * value for value in known)]))
     _name_sets(axes, sets)
 
 
 def _draw_rare(axes: "Axes", sets: Sets, values: list[dict[str, float]]) -> None:
     clipped = [100 * one["clipped"] for one in values]
-    speckle = [one["speckle"] / 1e4 for one in values]
+    speckle = [one["speckle"] / 100 for one in values]
     _draw_series(axes, clipped, "clipped, %", _VIVID, -0.2)
-    _draw_series(axes, speckle, "speckle, %", _CALM, 0.2)
+    _draw_series(axes, speckle, "speckle, in 10,000", _CALM, 0.2)
+    _say_none(axes, [*clipped, *speckle])
     axes.set_ylim(0, max(0.5, 1.35 * max([*clipped, *speckle])))
     axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
     _name_sets(axes, sets)
+
+
+def _say_none(axes: "Axes", values: list[float]) -> None:
+    """An empty panel looks like a broken one."""
+    if max(values, default=0) < _LEAST_SHOWN:
+        text = "none" if values else "not known"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, color=FAINT, fontsize=12, ha="center")
 
 
 def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offset: float) -> None:

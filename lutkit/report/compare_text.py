@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 
 from lutkit.measure.compare import SectorChange
-from lutkit.measure.diagnosis import levels
+from lutkit.measure.diagnosis import Finding, levels, unplaced
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 
 HEADS = (
     *("set", "pairs", "delta E", "95%", "saturation", "slope", "chroma", "gain", "turn", "cast a", "cast b"),
-    *("L", "fringe px", "noise r g b", "speckle", "new clip"),
+    *("L", "fringe r g b", "noise r g b", "speckle", "new clip"),
 )
+NOTE = "fringe (px) and noise (codes) are medians over images, speckle (in a million) and new clip means."
 _NAMES = ("red", "green", "blue")
 
 
 def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
-    """A set in a row, under `HEADS`; artefacts are medians over images, speckle and clipping means."""
+    """A set in a row, under `HEADS`; `NOTE` says what the artefacts are."""
     change, found = one.change, artefact_levels(one)
+    gain, turn, cast = color_numbers(one)
     return (
         name,
         f"{len(one.pairs):,}",
@@ -28,16 +30,28 @@ def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
         _ratio(change.saturation_ratio),
         _ratio(change.saturation_slope),
         _ratio(change.chroma_ratio),
-        _ratio(change.chroma_gain),
-        "-" if change.hue_turn is None else f"{change.hue_turn:+.1f}",
-        f"{change.cast[0]:+.1f}",
-        f"{change.cast[1]:+.1f}",
+        _ratio(gain),
+        "-" if turn is None else f"{turn:+.1f}",
+        f"{cast[0]:+.1f}",
+        f"{cast[1]:+.1f}",
         f"{change.mean_after[0] - change.mean_before[0]:+.1f}",
-        _number(found["fringing_px"], ".2f"),
+        " ".join(_number(value, ".2f") for value in found["fringing"]),
         " ".join(_number(value, ".1f") for value in found["noise"]),
         f"{found['speckle']:,.0f}",
         f"{found['clipped']:.2%}",
     )
+
+
+def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[float, float]]:
+    """Chroma gain, turn of hues and cast.
+
+    As fitted to the ab plane; but where the set's explanation has a cast or a curve, the explanation's: a
+    strong one scales and turns colours, which is no change of saturation beside it.
+    """
+    change, simple = one.change, one.explanation
+    if change.chroma_gain is None or not (any(simple.cast) or simple.lightness or simple.contrast != 1):
+        return change.chroma_gain, change.hue_turn, change.cast
+    return simple.gain, simple.turn, simple.cast
 
 
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
@@ -68,10 +82,8 @@ def artefact_levels(one: SetMeasure) -> dict[str, Any]:
     """What a set has of each artefact beyond its references: medians over images, of shares the mean."""
     fringing = _medians([pair.found.fringing().tolist() for pair in one.pairs])
     noise = _medians([pair.found.noise.tolist() for pair in one.pairs])
-    known = [value for value in fringing if value is not None]
     return {
         "fringing": fringing,
-        "fringing_px": max(known, default=None),
         "noise": noise,
         "speckle": float(np.mean([pair.found.speckle for pair in one.pairs])),
         "clipped": float(np.mean([pair.found.clipped.max() for pair in one.pairs])),
@@ -81,6 +93,7 @@ def artefact_levels(one: SetMeasure) -> dict[str, Any]:
 def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
     """A set under stable names; null where greys or flat pictures leave nothing to measure."""
     change, found = one.change, artefact_levels(one)
+    gain, turn, cast = color_numbers(one)
     worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
     keys = ("lightness", "a", "b", "chroma", "saturation")
     return {
@@ -92,29 +105,35 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         "saturation_ratio": _short(change.saturation_ratio),
         "saturation_slope": _short(change.saturation_slope),
         "chroma_ratio": _short(change.chroma_ratio),
-        "chroma_gain": _short(change.chroma_gain),
-        "hue_turn": _short(change.hue_turn),
-        "cast": {"a": _short(change.cast[0]), "b": _short(change.cast[1])},
+        "chroma_gain": _short(gain),
+        "hue_turn": _short(turn),
+        "cast": {"a": _short(cast[0]), "b": _short(cast[1])},
         "bias": [_short(value) for value in change.bias],
         "gain": [_short(value) for value in change.gain],
         "sectors": [_sector(part) for part in change.sectors],
         "skin": _sector(change.skin) if change.skin else None,
-        "fringing_px": [_short(value) for value in found["fringing"]],
-        "noise": [_short(value) for value in found["noise"]],
-        "speckle_per_million": _short(found["speckle"]),
-        "newly_clipped": _short(found["clipped"]),
-        "findings": [
-            {
-                "kind": finding.kind,
-                "value": _short(finding.value),
-                "channels": list(finding.channels),
-                "images": finding.images,
-                "worst": list(finding.worst),
-            }
-            for finding in one.findings
-        ],
+        "artefacts": {
+            "median_fringing_px": [_short(value) for value in found["fringing"]],
+            "median_noise": [_short(value) for value in found["noise"]],
+            "mean_speckle_per_million": _short(found["speckle"]),
+            "mean_newly_clipped": _short(found["clipped"]),
+            "images_not_registered": list(unplaced(one.pairs)),
+        },
+        "findings": [_finding(finding) for finding in one.findings if not finding.explained],
+        "consequences": [_finding(finding) for finding in one.findings if finding.explained],
         "worst_delta_e": [{"key": pair.key, "mean": _short(pair.delta_e)} for pair in worst],
         "rejects": [{"path": reject.path, "reason": reject.reason} for reject in one.rejects],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """The value is the set's where `images` is 0, else the median of so many images."""
+    return {
+        "kind": finding.kind,
+        "value": _short(finding.value),
+        "channels": list(finding.channels),
+        "images": finding.images,
+        "worst": list(finding.worst),
     }
 
 

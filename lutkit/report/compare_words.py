@@ -7,20 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lutkit.measure.compare import ColorChange
 from lutkit.measure.diagnosis import (
     ARTEFACTS,
     CHANNELS,
-    MAX_CAST,
-    MAX_CHROMA_GAIN_CHANGE,
+    MAX_FRINGING_PX,
     MAX_NOISE_CODES,
+    MAX_SPECKLE,
     Finding,
+    Kind,
     levels,
+    unplaced,
 )
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 
 # What counts as more of an artefact than others have, by itself: as in `levels`.
-_MORE = {"fringing": 0.15, "noise": MAX_NOISE_CODES, "speckle": 20.0, "clipping": 0.01}
+_MORE = {"fringing": MAX_FRINGING_PX, "noise": MAX_NOISE_CODES, "speckle": MAX_SPECKLE, "clipping": 0.01}
+_OF_COLORS: tuple[Kind, ...] = ("saturation", "hue", "cast", "lightness", "contrast")
+_SEEN = 0.1  # of a ratio of saturation
 
 
 def answers(
@@ -37,31 +40,30 @@ def answers(
     for name, one in sets[-1:] if last else sets:
         if len(sets) > 1:
             lines.append(f"{name}:")
-        lines.append(saturation_text(one.change, train))
+        lines.append(saturation_text(one, train))
         lines += [finding_text(finding, one) for finding in one.findings if finding.kind != "saturation"]
-        lines += [origin_text(finding, sets, train) for finding in one.findings if finding.kind in ARTEFACTS]
-        if not any(finding.kind in ARTEFACTS for finding in one.findings):
+        faults = [found for found in one.findings if found.kind in ARTEFACTS and not found.explained]
+        lines += [origin_text(finding, sets, train) for finding in faults]
+        if not faults:
             lines.append("RGB artefacts: none beyond the references'.")
+        lines += unplaced_lines(one)
     return lines
 
 
-def saturation_text(change: ColorChange, train: TrainMeasure | None) -> str:
+def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
     """How saturation changed: by how much, evenly or not, and nearer to the training set or not."""
-    gain = change.chroma_gain
-    if gain is None:
+    change = one.change
+    if change.chroma_gain is None:
         chroma = f"mean chroma {change.mean_after[3]:.1f}"
         return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
-    if abs(gain - 1) <= MAX_CHROMA_GAIN_CHANGE:
-        verdict = "unchanged"
+    found = next((finding.value for finding in one.findings if finding.kind == "saturation"), None)
+    if found is None:
+        verdict = f"unchanged{_doing(one)}"
     else:
-        verdict = f"{'less' if gain < 1 else 'more'} colourful"
-    slope = "" if change.saturation_slope is None else f", slope {change.saturation_slope:.2f}"
-    ratio = (
-        "" if change.saturation_ratio is None else f"; HSV saturation x{change.saturation_ratio:.2f}{slope}"
-    )
-    by_cast = verdict == "unchanged" and abs((change.saturation_ratio or 1) - 1) > 0.1
-    why = ", which is the cast's doing" if by_cast and np.hypot(*change.cast) > MAX_CAST else ""
-    text = f"Saturation: {verdict}, chroma x{gain:.2f} of the references'{ratio}{why}."
+        verdict = f"{'less' if found < 1 else 'more'} colourful, chroma x{found:.2f} of the references'"
+    parts = [_times("mean chroma", change.chroma_ratio), _times("HSV saturation", change.saturation_ratio)]
+    slope = "" if change.saturation_slope is None else f" (slope {change.saturation_slope:.2f})"
+    text = f"Saturation: {verdict}; of all pixels {', '.join(part for part in parts if part)}{slope}."
     if train is None:
         return text
     before, after, theirs = change.mean_before[3], change.mean_after[3], train.means[3]
@@ -74,25 +76,61 @@ def saturation_text(change: ColorChange, train: TrainMeasure | None) -> str:
     )
 
 
+def _times(name: str, ratio: float | None) -> str:
+    return "" if ratio is None else f"{name} x{ratio:.2f}"
+
+
+def _doing(one: SetMeasure) -> str:
+    """Whose doing it is where the numbers have changed all the same."""
+    ratios = (one.change.chroma_ratio, one.change.saturation_ratio)
+    others = [*_colors_of(one), *(f.kind for f in one.findings if f.kind in ("fringing", "noise"))]
+    moved = any(ratio is not None and abs(ratio - 1) > _SEEN for ratio in ratios)
+    return f" but for what the {' and '.join(others)} does to it" if moved and others else ""
+
+
+def _colors_of(one: SetMeasure) -> list[str]:
+    return [finding.kind for finding in one.findings if finding.kind in _OF_COLORS]
+
+
+def unplaced_lines(one: SetMeasure) -> list[str]:
+    """Channels that could not be registered: of them no fringing is known."""
+    counts: dict[int, list[str]] = {}
+    for name, count in zip(CHANNELS, unplaced(one.pairs), strict=True):
+        if count:
+            counts.setdefault(count, []).append(name)
+    return [
+        f"Misregistration of {' and '.join(names)} is not known in {count} of {len(one.pairs)} images: flat,"
+        " or too unlike the reference."
+        for count, names in counts.items()
+    ]
+
+
 def finding_text(finding: Finding, one: SetMeasure) -> str:
     """One fault in a line: what, how much, in how many images, and which are worst."""
-    value, change = finding.value, one.change
+    value = finding.value
     if finding.kind == "hue":
         return f"Hue: turned by {value:+.1f} degrees (above 0 from red towards yellow)."
     if finding.kind == "cast":
-        return f"Cast: neutral colours move by {value:.1f}, a {change.cast[0]:+.1f}, b {change.cast[1]:+.1f}."
+        a, b = one.explanation.cast
+        return f"Cast: neutral colours move by {value:.1f}, a {a:+.1f}, b {b:+.1f}."
     if finding.kind == "lightness":
         return f"Lightness: {abs(value):.1f} {'lighter' if value > 0 else 'darker'} on average."
+    if finding.kind == "contrast":
+        return f"Contrast: {'more' if value > 1 else 'less'}, x{value:.2f} of the references'."
     who = _channels(finding.channels)
     texts = {
-        "shift": f"Shift: the whole picture is off by {value:.2f} px",
+        "shift": f"Shift of the whole picture: {value:.2f} px",
         "fringing": f"Fringing: {who} misregistered by {value:.2f} px{_direction(finding, one)}",
         "noise": f"Noise: {value:.1f} codes in {who}",
         "speckle": f"Speckle: {value:,.0f} isolated pixels in a million",
         "clipping": f"Clipping: {value:.1%} of pixels newly at an end in {who}",
     }
-    images, worst = f"{finding.images} of {len(one.pairs)}", ", ".join(finding.worst)
-    return f"{texts[finding.kind]}, in {images} images; worst: {worst}."
+    images = f"the median of the {finding.images} of {len(one.pairs)} images that have it"
+    worst = ", ".join(finding.worst)
+    if finding.explained:
+        cause = " and ".join(_colors_of(one)) or "change of colours"
+        return f"  {texts[finding.kind]}, {images}: no fault beside, it follows from the {cause}."
+    return f"{texts[finding.kind]}, {images}; worst: {worst}."
 
 
 def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None) -> str:
@@ -107,7 +145,11 @@ def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train:
         has = theirs > before + _MORE[finding.kind]
         verdict = "the training set has it too: learned from there" if has else "made by the model itself"
     if len(sets) > 1:
-        having = [name for name, one in sets if any(other.kind == finding.kind for other in one.findings)]
+        having = [
+            name
+            for name, one in sets
+            if any(other.kind == finding.kind and not other.explained for other in one.findings)
+        ]
         everywhere = len(having) == len(sets)
         verdict += (
             "; in all sets" if everywhere else f"; in {len(having)} of {len(sets)} sets, first in {having[0]}"

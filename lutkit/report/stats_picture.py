@@ -1,5 +1,6 @@
 """A picture of a dataset's colours: channels, saturation, chroma, the ab plane, cast, clipping."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _LIGHTNESS = 60.0
 _CAST_REACH = 12.0
 _VIVID = "#e8a33d"
+_ASPECT = 0.27 * 14 / (0.34 * 9)  # of a panel: planes of equal scales fill it
 
 
 def draw_stats(summary: ColorSummary, title: str) -> Image.Image:
@@ -47,7 +49,9 @@ def draw_stats(summary: ColorSummary, title: str) -> Image.Image:
 
 def _draw_channels(axes: "Axes", summary: ColorSummary) -> None:
     shares = 100 * summary.channels / summary.pixels
-    for (name, color), share in zip(CHANNELS, shares, strict=True):
+    alike = bool((shares == shares[0]).all())
+    drawn = [("red, green and blue alike", INK)] if alike else CHANNELS
+    for (name, color), share in zip(drawn, shares, strict=False):
         axes.fill_between(np.arange(256), share, color=color, alpha=0.13, linewidth=0)
         axes.plot(share, color=color, linewidth=1.4, label=name)
     # The ends, where clipped pixels pile up, would make all else flat: the panel of clipping has them.
@@ -74,11 +78,12 @@ def _draw_bars(axes: "Axes", places: np.ndarray, shares: np.ndarray, mean: float
     axes.bar(places, shares, width=places[1] - places[0], color=_VIVID, alpha=0.75, linewidth=0)
     # A peak of greys, which stands alone, may leave the frame: it is written beside it.
     tallest = float(np.sort(shares)[-2])
-    if shares.max() > 3 * tallest > 0:
-        axes.set_ylim(0, 1.6 * tallest)
+    if shares.max() > 3 * tallest:
+        high = tallest or float(shares.max())
+        axes.set_ylim(0, 1.6 * high)
         at = int(shares.argmax())
         text = f" {shares[at]:.0f}% here"
-        axes.annotate(text, (places[at], 1.52 * tallest), color=INK, fontsize=9, va="top")
+        axes.annotate(text, (places[at], 1.52 * high), color=INK, fontsize=9, va="top")
     axes.axvline(mean, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label=f"mean {mean:{shape}}")
     axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=9)
     axes.set_ylabel("% of pixels", color=FAINT)
@@ -95,27 +100,36 @@ def _draw_plane(axes: "Axes", summary: ColorSummary) -> None:
     image = np.concatenate([colors, alpha[..., None]], axis=-1)
     axes.imshow(image, origin="lower", extent=(-128, 128, -128, 128), interpolation="nearest")
     _draw_cross(axes, 115.0)
+    if not summary.chroma[1:].any():
+        axes.scatter([0], [0], color=INK, s=40, zorder=3)
+        _say(axes, "greys alone")
 
 
 def _draw_cast(axes: "Axes", summary: ColorSummary) -> None:
     a, b = summary.mean_lab[1:]
     reach = max(_CAST_REACH, 1.3 * max(abs(a), abs(b)))
-    plane = np.linspace(-reach, reach, 121).astype(np.float64)
-    grid_b, grid_a = np.meshgrid(plane, plane, indexing="ij")
+    plane = np.linspace(-1, 1, 121).astype(np.float64)
+    grid_b, grid_a = np.meshgrid(reach * plane, _ASPECT * reach * plane, indexing="ij")
     hues = np.clip(lab_to_srgb(np.stack([np.full_like(grid_a, 55), grid_a, grid_b], axis=-1)), 0, 1)
-    axes.imshow(hues, origin="lower", extent=(-reach, reach, -reach, reach), interpolation="bilinear")
-    arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (a, b), (0, 0), arrowprops=arrow)
-    axes.annotate(
-        f"a {a:+.1f}, b {b:+.1f}", (0.03, 0.95), xycoords="axes fraction", color=INK, fontsize=10, va="top"
-    )
+    across = _ASPECT * reach
+    axes.imshow(hues, origin="lower", extent=(-across, across, -reach, reach), interpolation="bilinear")
+    if math.hypot(a, b) < 0.02 * reach:  # shorter than its head
+        axes.scatter([a], [b], color=INK, s=40, zorder=3)
+    else:
+        arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (a, b), (0, 0), arrowprops=arrow)
+    _say(axes, f"a {a:+.1f}, b {b:+.1f}")
     _draw_cross(axes, reach)
+
+
+def _say(axes: "Axes", text: str) -> None:
+    axes.annotate(text, (0.03, 0.95), xycoords="axes fraction", color=INK, fontsize=10, va="top")
 
 
 def _draw_cross(axes: "Axes", reach: float) -> None:
     axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
     axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), anchor="W")
+    axes.set(xlim=(-_ASPECT * reach, _ASPECT * reach), ylim=(-reach, reach))
     axes.set_xlabel("green  \N{LEFTWARDS ARROW}  a*  \N{RIGHTWARDS ARROW}  red", color=FAINT)
     axes.set_ylabel("blue  \N{LEFTWARDS ARROW}  b*  \N{RIGHTWARDS ARROW}  yellow", color=FAINT)
 

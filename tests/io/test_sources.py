@@ -289,7 +289,9 @@ def test_members_are_those_that_webdataset_sees(tmp_path, tar_format):
         "t.tar/d.x/b.TARGET.JPG",
         "t.tar/é.target.jpg",
     ]
-    assert "no members '.image.jpg' in 1 tars" in complaint(tmp_path / "t.tar", field="image.jpg")
+    assert "no members '.image.jpg' in 1 tar (there are .input.jpg, " in complaint(
+        tmp_path / "t.tar", field="image.jpg"
+    )
 
 
 def test_several_tars(tmp_path):

@@ -1,12 +1,13 @@
 """Natural photographs, and damage to them of a known kind and size, made without lutkit."""
 
 import io
+import warnings
 
 import numpy as np
 import scipy.ndimage
 import skimage.color
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 
 def photo(name):
@@ -56,6 +57,41 @@ def speckled(image, share, seed=1):
     found = image.copy()
     found[np.random.default_rng(seed).random(image.shape[:2]) < share] = (0, 0, 0)
     return found
+
+
+def gains(image, red, green, blue):
+    return codes(image * np.array([red, green, blue]))
+
+
+def edited_saturation(image, factor):
+    """As image editors do it: towards luma."""
+    return np.asarray(ImageEnhance.Color(Image.fromarray(image)).enhance(factor))
+
+
+def turned(image, degrees):
+    """All hues turned, at equal lightness and chroma."""
+    lab = skimage.color.rgb2lab(image)
+    plane = (lab[..., 1] + 1j * lab[..., 2]) * np.exp(1j * np.radians(degrees))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of colours beyond sRGB
+        return codes(255 * skimage.color.lab2rgb(np.dstack([lab[..., 0], plane.real, plane.imag])))
+
+
+def gamma(image, power):
+    return codes(255 * (image / 255) ** power)
+
+
+def crushed(image, limit):
+    return np.where(image < limit, 0, image).astype(np.uint8)
+
+
+def resized(image, factor):
+    """Smaller, and back to its size."""
+    height, width = image.shape[:2]
+    small = Image.fromarray(image).resize(
+        (round(width * factor), round(height * factor)), Image.Resampling.LANCZOS
+    )
+    return np.asarray(small.resize((width, height), Image.Resampling.LANCZOS))
 
 
 def clipped(image, channel):

@@ -75,19 +75,33 @@ def test_nothing_matched_and_two_of_one_name_are_errors(tmp_path):
 def test_other_sizes_and_broken_photos_are_rejected_by_name(tmp_path):
     before = save(tmp_path / "in", ["a.png", "b.png", "c.png"])
     after = save(save(tmp_path / "out", ["a.png"]), ["b.png"], size=(71, 64))
-    (after / "c.png").write_bytes(b"text")
+    (after / "c.bmp").write_bytes(b"text")
     one, _ = compared(before, after)
     assert [pair.key for pair in one.pairs] == ["a"]
     reasons = [(reject.path, reject.reason) for reject in one.rejects]
     assert reasons == [
         ("b.png", "another size: 71 x 64, its reference 72 x 64"),
-        ("c.png", "not an image"),
+        ("c.bmp", "not an image"),
     ]
     both, _ = compared(before, after, size_px=32)
     assert [pair.key for pair in both.pairs] == ["a", "b"]
     (after / "a.png").write_bytes(b"text")
     with pytest.raises(SourceError, match="none of the 3 photographs can be used"):
         compared(before, after)
+
+
+class Backwards(InProcess):
+    """An engine whose last task is done first."""
+
+    def run(self, work, job, tasks):
+        yield from reversed(list(super().run(work, job, tasks)))
+
+
+def test_pairs_stand_in_the_order_of_the_references(tmp_path):
+    names = [f"{number:02d}.png" for number in range(9)]
+    before = save(tmp_path / "in", names)
+    one, _ = compared(before, before, Backwards())
+    assert [pair.key for pair in one.pairs] == [name[:-4] for name in names]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -106,4 +120,9 @@ def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):
     photos = list_photos(str(save(tmp_path / "train", names)))
     train = measure_train(photos, None, InProcess(), lambda _: None)
     assert train.photos == len(train.pictures) == 5
+    for name in names[4:]:
+        (tmp_path / "train" / name).write_bytes(b"text")
+    photos = list_photos(str(tmp_path / "train"))
+    some = measure_train(photos, None, InProcess(), lambda _: None)
+    assert [reject.path for reject in some.rejects] == ["04.png", "07.png", "09.png"]  # from all over
     assert train.means[3] > 5

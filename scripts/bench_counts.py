@@ -20,7 +20,8 @@ import numpy as np
 import skimage.color
 
 from lutkit.io.images import read_photo
-from lutkit.measure.counts import count_colors, empty_counts, summarize
+from lutkit.measure.color_summary import summarize
+from lutkit.measure.counts import count_colors, empty_counts
 
 ROUNDS = 3
 COPIES = 10

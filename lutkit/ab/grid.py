@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.errors import ArrayError
-from lutkit.measure.counts import AB_SIZE
+from lutkit.measure.color_summary import AB_SIZE
 
 GridName: TypeAlias = Literal["10", "zhang313", "16"]
 GRID_NAMES: tuple[GridName, ...] = ("10", "zhang313", "16")

@@ -69,7 +69,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
             counts = _merged(merge)
         else:
             from lutkit.cli.count_screen import count_source
-            from lutkit.measure.counts import summarize
+            from lutkit.measure.color_summary import summarize
 
             photos = list_photos(source or "data/pairs", field=field)
             totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)

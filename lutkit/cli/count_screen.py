@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lutkit.io.photo_list import PhotoList
-    from lutkit.measure.counts import Counts
+    from lutkit.measure.counts import ColorTotals
     from lutkit.pipeline.records import Reject
 
 _NAMED = 10
@@ -12,7 +12,7 @@ _NAMED = 10
 
 def count_source(
     photos: "PhotoList", size_px: int | None, workers: int | None, *, quiet: bool
-) -> "tuple[Counts, tuple[Reject, ...]]":
+) -> "tuple[ColorTotals, tuple[Reject, ...]]":
     """Count the colours of photos, with a bar on a terminal unless `quiet`.
 
     One worker, or few photos, need no process beside this one.

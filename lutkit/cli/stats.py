@@ -44,7 +44,7 @@ def stats(  # noqa: D103  (its help text is set below)
     from lutkit.cli.console import PlainConsole
     from lutkit.cli.count_screen import count_source, left_out_lines
     from lutkit.io.sources import list_photos
-    from lutkit.measure.counts import summarize
+    from lutkit.measure.color_summary import summarize
     from lutkit.pipeline.stopping import stopping
     from lutkit.report.stats_text import stats_json, stats_rows
     from lutkit.report.wording import photos_text

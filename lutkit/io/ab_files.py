@@ -17,7 +17,7 @@ from lutkit.ab.weights import AbWeights
 from lutkit.errors import LutkitError, SourceError
 from lutkit.io.atomic import write_whole
 from lutkit.io.refusals import refusal
-from lutkit.measure.counts import AB_SIZE
+from lutkit.measure.color_summary import AB_SIZE
 
 FineCounts = npt.NDArray[np.int64]
 

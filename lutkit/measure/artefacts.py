@@ -12,7 +12,7 @@ from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 from lutkit.measure.blocks import Picture, Signed, signed
-from lutkit.measure.clipping import CLIP_MARGIN, NEAR_END, Mask, newly_clipped, swept_to_ends
+from lutkit.measure.clipping import Mask, newly_clipped, swept_to_ends, was_swept
 from lutkit.measure.explanation import Blocks, free_blocks
 from lutkit.measure.noise import added_noise, own_noise
 from lutkit.measure.registration import find_shift, solve_three
@@ -167,25 +167,11 @@ def _speckle(reference: Signed, output: Signed, limits: FloatArray, swept: Mask,
                     continue
                 stands_out = _stands_out(output, i, j, c, limits[c])
                 if stands_out and _is_calm(reference, i, j, c, limits[c], reach):
-                    if _was_swept(reference, output, i, j, c, swept):
+                    if was_swept(reference, output, i, j, c, swept):
                         continue
                     count += 1
                     break
     return count
-
-
-@compiled
-def _was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Mask) -> bool:  # noqa: PLR0913
-    """Whether clipping made it stand out: it or a neighbour went to an end with most that were as near."""
-    for y in range(i - 1, i + 2):
-        for x in range(j - 1, j + 2):
-            code, became = int(reference[y, x, c]), int(output[y, x, c])
-            to_end = (became <= NEAR_END and swept[0, c, code]) or (
-                became >= 255 - NEAR_END and swept[1, c, code]
-            )
-            if to_end and abs(became - code) >= CLIP_MARGIN:
-                return True
-    return False
 
 
 @compiled

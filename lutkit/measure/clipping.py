@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray
-from lutkit.measure.blocks import Picture
+from lutkit.compiled import compiled
+from lutkit.measure.blocks import Picture, Signed
 from lutkit.measure.explanation import Blocks, explain
 
 CLIP_MARGIN = 16  # codes that the reference was away from the end: less than that is little lost
@@ -74,3 +75,26 @@ def swept_to_ends(reference: Picture, output: Picture) -> Mask:
         swept[0, c] = 2 * low.cumsum() > every.cumsum()
         swept[1, c] = (2 * high[::-1].cumsum() > every[::-1].cumsum())[::-1]
     return swept
+
+
+@compiled
+def was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Mask) -> bool:  # noqa: PLR0913
+    """Whether clipping made a pixel stand out: it or a neighbour went to an end with most that were as near.
+
+    Args:
+        reference: (H, W, 3) signed codes.
+        output: the same shape.
+        i: the pixel's row, not at the border.
+        j: its column, not at the border.
+        c: the channel.
+        swept: as `swept_to_ends` gives it.
+    """
+    for y in range(i - 1, i + 2):
+        for x in range(j - 1, j + 2):
+            code, became = int(reference[y, x, c]), int(output[y, x, c])
+            to_end = (became <= NEAR_END and swept[0, c, code]) or (
+                became >= 255 - NEAR_END and swept[1, c, code]
+            )
+            if to_end and abs(became - code) >= CLIP_MARGIN:
+                return True
+    return False

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lutkit.ab.weights import AbWeights
 from lutkit.errors import ArrayError
 from lutkit.io.ab_files import read_weights
-from lutkit.measure.counts import AB_SIZE
+from lutkit.measure.color_summary import AB_SIZE
 from lutkit.nn.parts import parts
 
 NEAREST = 5

@@ -1,22 +1,18 @@
 """The colours of many photographs, counted by many workers.
 
-A worker counts into memory of its own from task to task, and at the end leaves what it counted in a file of a
-scratch folder; those are summed here. Sums of integers do not depend on who counted what.
+A worker counts into memory of its own from task to task, and hands its totals over at the end. Sums of
+integers do not depend on who counted what.
 """
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-
-import numpy as np
+from functools import cached_property, reduce
+from operator import add
 
 from lutkit.errors import ImageError
 from lutkit.io.photo_list import PhotoList, none_usable, read_bytes
-from lutkit.measure.counts import COLORS, ColorCounts, Counts, count_colors, empty_counts
+from lutkit.measure.counts import ColorCounts, ColorTotals, count_colors, empty_counts
 from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
 from lutkit.pipeline.records import Reject
@@ -37,7 +33,6 @@ class Counted:
 class _Job:
     photos: PhotoList
     size_px: int | None
-    scratch: Path
 
     @cached_property
     def counts(self) -> ColorCounts:
@@ -56,7 +51,7 @@ class _Task:
 
 def count_photos(
     photos: PhotoList, size_px: int | None, engine: Engine, on_counted: Callable[[Counted], None]
-) -> tuple[Counts, tuple[Reject, ...]]:
+) -> tuple[ColorTotals, tuple[Reject, ...]]:
     """Count the colours of every pixel.
 
     Args:
@@ -66,25 +61,23 @@ def count_photos(
         engine: what runs the work.
         on_counted: called as photographs are done, in any order.
     Returns:
-        (2^24,) int64 counts, the same for any number of workers; and what could not be used, by path.
+        The totals, the same for any number of workers; and what could not be used, by path.
     Raises:
         SourceError: not one photograph can be used.
     """
     rejects: list[Reject] = []
-    with tempfile.TemporaryDirectory(prefix="lutkit-") as scratch:
-        job = _Job(photos, size_px, Path(scratch))
-        tasks = _tasks(len(photos.photos))
-        with closing(engine.run(_count, job, tasks, _hand_over)) as results:
-            for counted in results:
-                rejects += counted.rejects
-                on_counted(counted)
-        if len(rejects) == len(photos.photos):
-            raise none_usable(photos, (reject.reason for reject in rejects))
-        counts = np.zeros(COLORS, np.int64)
-        for path in Path(scratch).glob("*.colors.npy"):
-            # Each colour stands once in a worker's list: this adds all of them.
-            counts[np.load(path)] += np.load(_times_path(path))
-    return counts, tuple(sorted(rejects, key=lambda reject: reject.path))
+    totals: list[ColorTotals] = []
+    tasks = _tasks(len(photos.photos))
+    with closing(engine.run(_count, _Job(photos, size_px), tasks, _hand_over)) as results:
+        for result in results:
+            if isinstance(result, ColorTotals):
+                totals = [reduce(add, totals, result)]
+                continue
+            rejects += result.rejects
+            on_counted(result)
+    if len(rejects) == len(photos.photos):
+        raise none_usable(photos, (reject.reason for reject in rejects))
+    return totals[0], tuple(sorted(rejects, key=lambda reject: reject.path))
 
 
 def _tasks(photos: int) -> Iterator[_Task]:
@@ -92,7 +85,7 @@ def _tasks(photos: int) -> Iterator[_Task]:
         yield _Task(start, min(start + _A_TASK, photos))
 
 
-def _count(job: _Job, task: _Task) -> Counted:
+def _count(job: _Job, task: _Task) -> Counted | ColorTotals:
     rejects: list[Reject] = []
     for ref in job.photos.photos[task.start : task.stop]:
         try:
@@ -104,13 +97,5 @@ def _count(job: _Job, task: _Task) -> Counted:
     return Counted(task.stop - task.start, tuple(rejects))
 
 
-def _hand_over(job: _Job) -> Counted:
-    path = job.scratch / f"{os.getpid()}.colors.npy"
-    colors, times = job.counts.seen()
-    np.save(path, colors)
-    np.save(_times_path(path), times)
-    return Counted(0, ())
-
-
-def _times_path(colors: Path) -> Path:
-    return colors.with_name(colors.name.replace("colors", "times"))
+def _hand_over(job: _Job) -> Counted | ColorTotals:
+    return job.counts.totals()

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from lutkit.color.lab import lab_to_srgb
-from lutkit.measure.counts import ColorSummary
+from lutkit.measure.color_summary import ColorSummary
 from lutkit.report.page import CHANNELS, FAINT, INK, Box, add_panel, add_title, new_page, render
 from lutkit.report.stats_text import cast_text
 

@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from lutkit.measure.counts import ColorSummary, Counts
+from lutkit.measure.color_summary import ColorSummary
+from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
 
 NAMES = ("red", "green", "blue")

@@ -10,7 +10,8 @@ from PIL import Image
 import lutkit
 from lutkit.ab.grid import ab_grid
 from lutkit.io.ab_files import read_counts, read_weights
-from lutkit.measure.counts import count_colors, empty_counts, summarize
+from lutkit.measure.color_summary import summarize
+from lutkit.measure.counts import count_colors, empty_counts
 
 
 def files(folder):

@@ -1,6 +1,7 @@
 """Counting colours: exact, additive, and everything that follows from it against outside oracles."""
 
 import colorsys
+from collections import Counter
 
 import colour
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from lutkit.ab.grid import ab_grid
 from lutkit.errors import ArrayError
-from lutkit.measure.counts import COLORS, ColorCounts, count_colors, empty_counts, summarize
+from lutkit.measure.color_summary import summarize
+from lutkit.measure.counts import COLORS, ColorCounts, ColorTotals, count_colors, empty_counts, place_of
 
 
 def picture(seed=0, shape=(60, 70, 3)):
@@ -31,6 +33,11 @@ def counted(*images):
     return counts.totals()
 
 
+def same(found, expected):
+    np.testing.assert_array_equal(found.places, expected.places)
+    np.testing.assert_array_equal(found.times, expected.times)
+
+
 @pytest.fixture(scope="module")
 def summary():
     return summarize(counted(picture()))
@@ -47,28 +54,24 @@ def lab_of(image):
 
 
 def test_counts_are_those_of_numpy():
-    packed = picture().astype(np.int64) @ np.array([65536, 256, 1])
-    colors, times = np.unique(packed, return_counts=True)
-    counts = counted(picture())
-    np.testing.assert_array_equal(np.flatnonzero(counts), colors)
-    np.testing.assert_array_equal(counts[colors], times)
+    colors, times = np.unique(picture().reshape(-1, 3), axis=0, return_counts=True)
+    order = np.argsort(place_of(colors))
+    same(counted(picture()), ColorTotals(place_of(colors)[order], times[order]))
 
 
 def test_every_colour_has_a_counter_of_its_own():
     every = np.arange(COLORS, dtype=np.uint32)
     image = np.stack([every >> 16, every >> 8, every], axis=-1).astype(np.uint8)
-    counts = empty_counts()
-    count_colors(image, counts)
-    colors, times = counts.seen()
-    np.testing.assert_array_equal(np.sort(colors), every)
-    assert (times == 1).all()
+    np.testing.assert_array_equal(np.sort(place_of(image)), every)
+    same(counted(image), ColorTotals(every, np.ones(COLORS, np.int64)))
 
 
 def test_counts_add_in_any_order_and_any_cut():
     one, other = picture(1), picture(2)
     whole = counted(one, other)
-    np.testing.assert_array_equal(counted(other, one[::2], one[1::2]), whole)
-    np.testing.assert_array_equal(counted(one) + counted(other), whole)
+    same(counted(other, one[::2], one[1::2]), whole)
+    same(counted(one) + counted(other), whole)
+    same(counted(other) + counted(one) + counted(), whole)
 
 
 def test_the_ab_histogram_is_that_of_colour_science(summary):
@@ -112,7 +115,7 @@ def test_the_other_histograms(summary):
 
 
 def test_all_colours_have_a_cell_of_their_own_and_fall_into_what_srgb_reaches():
-    found = summarize(np.ones(COLORS, np.int64))
+    found = summarize(ColorTotals(np.arange(COLORS, dtype=np.uint32), np.ones(COLORS, np.int64)))
     a, b = (np.nonzero(found.ab)[axis] - 128 for axis in (0, 1))
     assert found.pixels == found.distinct == COLORS
     assert (a.min(), a.max(), b.min(), b.max()) == (-87, 98, -108, 94)
@@ -133,8 +136,8 @@ def test_nothing_counted_is_zeros():
 @settings(max_examples=20, deadline=None)
 def test_a_few_colours_any_number_of_times(colors, times):
     image = np.array(colors, np.uint8)
-    counts = counted(image) * times
-    found, lab = summarize(counts), lab_of(image)
+    once = counted(image)
+    found, lab = summarize(ColorTotals(once.places, once.times * times)), lab_of(image)
     assert found.pixels == len(colors) * times
     assert found.distinct == len(set(colors))
     assert found.mean_lab == pytest.approx(lab.mean(axis=0), abs=1e-5)
@@ -158,22 +161,43 @@ def test_counts_of_another_kind_are_refused():
 
 @pytest.mark.parametrize("times", [65_535, 65_536, 200_001])
 def test_a_colour_that_comes_often_is_carried(times):
-    counts = counted(np.full((times, 3), (7, 200, 31), np.uint8), picture())
-    expected = counted(picture())
-    expected[(7 << 16) + (200 << 8) + 31] += times
-    np.testing.assert_array_equal(counts, expected)
+    often = np.uint8([7, 200, 31])
+    counts = counted(np.full((times, 3), often, np.uint8), picture())
+    same(counts, ColorTotals(place_of(often[None]), np.array([times])) + counted(picture()))
 
 
 @pytest.mark.parametrize(
-    "counts", [np.zeros(COLORS - 1, np.int64), np.zeros(COLORS + 1, np.int64), np.full(COLORS, -1, np.int64)]
+    ("places", "times"),
+    [
+        ([3, 2], [1, 1]),
+        ([2, 2], [1, 1]),
+        ([2, 1 << 24], [1, 1]),
+        ([2, 3], [1, 0]),
+        ([2, 3], [1]),
+        ([[2, 3]], [[1, 1]]),
+    ],
 )
-def test_what_cannot_be_counts_is_not_summarized(counts):
-    with pytest.raises(ArrayError, match="counts are"):
-        summarize(counts)
+def test_totals_that_cannot_be_are_refused(places, times):
+    with pytest.raises(ArrayError, match="totals are"):
+        ColorTotals(np.array(places, np.uint32), np.array(times, np.int64))
+    with pytest.raises(ArrayError, match="totals are"):
+        ColorTotals(np.array([2, 3], np.int32), np.array([1, 1]))
+
+
+@given(*[st.dictionaries(st.integers(0, COLORS - 1), st.integers(1, 2**40), max_size=9)] * 2)
+@settings(max_examples=50, deadline=None)
+def test_sums_of_totals_are_those_of_counters(one, other):
+    both = Counter(one) + Counter(other)
+    same(totals_of(one) + totals_of(other), totals_of(both))
+
+
+def totals_of(counter):
+    places = sorted(counter)
+    return ColorTotals(np.array(places, np.uint32), np.array([counter[p] for p in places], np.int64))
 
 
 def test_arguments_are_left_alone_and_strides_are_read_right():
     image = picture()
     before = image.copy()
-    np.testing.assert_array_equal(counted(image[::2, ::-1]), counted(image[::2]))
+    same(counted(image[::2, ::-1]), counted(image[::2]))
     np.testing.assert_array_equal(image, before)

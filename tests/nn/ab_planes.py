@@ -8,7 +8,8 @@ import torch
 from lutkit.ab.grid import ab_grid, keep_bins
 from lutkit.ab.weights import ab_weights
 from lutkit.color.lab import codes_to_lab
-from lutkit.measure.counts import count_colors, empty_counts, summarize
+from lutkit.measure.color_summary import summarize
+from lutkit.measure.counts import count_colors, empty_counts
 
 # Photos are mostly dull: many codes near each other. No two channels alike.
 CODES = (np.random.default_rng(5).normal([150, 110, 70], [60, 50, 40], (60, 50, 3)).clip(0, 255)).astype(

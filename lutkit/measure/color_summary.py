@@ -1,0 +1,107 @@
+"""What follows from counted colours, without another look at a pixel.
+
+Each colour that occurs is taken to CIELAB, HSV and the rest once. Knows no files.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lutkit.color.lab import LINEAR_OF_CODE, lab_of
+from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
+from lutkit.measure.counts import ColorTotals, Counts, Places
+
+# Cells of one unit: -128..127 on both axes hold what sRGB reaches, -86.2..98.2 and -107.9..94.5.
+AB_SIZE = 256
+LIGHTNESS_BINS = 101
+CHROMA_BINS = 135  # sRGB reaches 133.8, at pure blue
+
+
+@dataclass(frozen=True, eq=False)
+class ColorSummary:
+    """What is known of the colours of some images.
+
+    Args:
+        pixels: how many there are.
+        distinct: how many different colours.
+        ab: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128 and floor(b) = j - 128.
+        lightness: (101,) int64, pixels by floor(L).
+        chroma: (135,) int64, pixels by floor of CIELAB chroma.
+        saturation: (256,) int64, pixels by HSV saturation, (max - min) / max, rounded to 255ths.
+        channels: (3, 256) int64, pixels by code of red, green and blue.
+        clipped: (2,) int64, pixels with a channel at 0, and with one at 255.
+        mean_lab: the mean L, a and b; a and b are the grey-world cast.
+        mean_chroma: the mean CIELAB chroma.
+        mean_saturation: the mean HSV saturation, 0..1.
+    """
+
+    pixels: int
+    distinct: int
+    ab: Counts
+    lightness: Counts
+    chroma: Counts
+    saturation: Counts
+    channels: Counts
+    clipped: Counts
+    mean_lab: tuple[float, float, float]
+    mean_chroma: float
+    mean_saturation: float
+
+
+def summarize(totals: ColorTotals) -> ColorSummary:
+    """Work out everything that follows from the counts; the same bits however they came about.
+
+    Args:
+        totals: `ColorCounts.totals`, or sums of such.
+    Returns:
+        The summary; of no pixels, zeros.
+    """
+    ab = np.zeros((AB_SIZE, AB_SIZE), np.int64)
+    lightness, chroma = np.zeros(LIGHTNESS_BINS, np.int64), np.zeros(CHROMA_BINS, np.int64)
+    saturation, channels = np.zeros(256, np.int64), np.zeros((3, 256), np.int64)
+    clipped, sums = np.zeros(2, np.int64), np.zeros(5)
+    places, times = totals.places, totals.times
+    _summarize(places, times, LINEAR_OF_CODE, ab, lightness, chroma, saturation, channels, clipped, sums)
+    pixels = int(channels[0].sum())
+    mean_l, mean_a, mean_b, mean_chroma, mean_saturation = (float(s) / max(pixels, 1) for s in sums)
+    arrays = (ab, lightness, chroma, saturation, channels, clipped)
+    for array in arrays:
+        array.setflags(write=False)
+    return ColorSummary(pixels, len(places), *arrays, (mean_l, mean_a, mean_b), mean_chroma, mean_saturation)
+
+
+@compiled
+def _summarize(  # noqa: PLR0913
+    places: Places,
+    times: Counts,
+    linear: FloatArray,
+    ab: Counts,
+    lightness: Counts,
+    chroma: Counts,
+    saturation: Counts,
+    channels: Counts,
+    clipped: Counts,
+    sums: FloatArray,
+) -> None:
+    for i in range(places.size):
+        place, count = np.int64(places[i]), times[i]
+        green = place & 255
+        red, blue = (place >> 16) + green & 255, (place >> 8) + green & 255
+        lab = lab_of(linear[red], linear[green], linear[blue])
+        ab[int(np.floor(lab[1])) + 128, int(np.floor(lab[2])) + 128] += count
+        lightness[int(lab[0])] += count
+        colorful = np.sqrt(lab[1] * lab[1] + lab[2] * lab[2])
+        chroma[int(colorful)] += count
+        most, least = max(red, green, blue), min(red, green, blue)
+        # (255 (most - least) / most, rounded half up) in integers.
+        saturation[(510 * (most - least) + most) // (2 * most) if most > 0 else 0] += count
+        channels[0, red] += count
+        channels[1, green] += count
+        channels[2, blue] += count
+        clipped[0] += count if least == 0 else 0
+        clipped[1] += count if most == 255 else 0
+        for k in range(3):
+            sums[k] += count * lab[k]
+        sums[3] += count * colorful
+        sums[4] += count * ((most - least) / most if most > 0 else 0.0)

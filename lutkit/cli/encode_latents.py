@@ -44,6 +44,7 @@ _SIZE = "Cut centred squares of this side, of photos and tars."
 _RANGE = "What the VAE is fed: -1,1 or 0,1."
 _DTYPE = "What it computes in: auto, fp32, bf16 or fp16."
 _STORE = "What is stored: fp32 or fp16."
+_BATCH = "Pictures at once; cards take 254 of 256 px at most.  [default: found by trying]"
 _DEVICES = "Several cards, `0,1`: a process each, which share the shards."
 
 
@@ -68,7 +69,8 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     devices: Annotated[str, typer.Option(help=_DEVICES, show_default=False)] = "",
     batch_size: Annotated[
-        int | None, typer.Option(help="Pictures at once.  [default: found by trying]", show_default=False)
+        int | None,
+        typer.Option(help=_BATCH, show_default=False),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
     workers: Annotated[

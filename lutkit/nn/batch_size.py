@@ -1,10 +1,10 @@
 """How many images go through a VAE at once: found by trying, halved when memory runs out."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import cast
 
 from lutkit.errors import VaeError
-from lutkit.nn.memory import no_memory
 from lutkit.nn.vae import Vae
 
 # A larger batch has to be faster by this to be worth its memory.
@@ -64,13 +64,7 @@ class BatchSize:
             self.now = images * 2
 
     def ran_out(self, images: int) -> None:
-        """Halve: so many images were too many.
-
-        Raises:
-            VaeError: one image was.
-        """
-        if images <= 1:
-            raise no_memory()
+        """Halve: so many images, two or more, were too many."""
         self.settle(max(1, min(self.now, images) // 2))
         self.largest = self.now
 
@@ -82,15 +76,22 @@ def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> Batc
         VaeError: less than 1 is asked for.
     """
     on_card = vae.device.type == "cuda"
-    widths = cast("list[int]", vae.identity.config.get("block_out_channels", [_WIDTH]))
-    # A row and a column more: a layer that halves pads by one.
-    elements = max(widths[0], _WIDTH) * (height + 1) * (width + 1)
-    most = max(1, _CARD_ELEMENTS // elements) if on_card else _LARGEST
+    most = most_at_once(vae, height, width)
     if asked is not None:
         if asked < 1:
             raise VaeError(f"a batch of {asked}", remedy="ask for at least 1")
-        return BatchSize(min(asked, most) if on_card else asked, fixed=True)
+        return BatchSize(min(asked, most), fixed=True)
     if not on_card:
         return BatchSize(max(1, _CPU_PIXELS // (height * width)))
     largest = min(_LARGEST, most)
     return BatchSize(largest, now=max(1, min(_CARD_PIXELS // (height * width), largest)))
+
+
+def most_at_once(vae: Vae, height: int, width: int) -> int:
+    """How many images a device can count the elements of, at least 1; on a CPU any number."""
+    if vae.device.type != "cuda":
+        return sys.maxsize
+    widths = cast("list[int]", vae.identity.config.get("block_out_channels", [_WIDTH]))
+    # A row and a column more: a layer that halves pads by one.
+    elements = max(widths[0], _WIDTH) * (height + 1) * (width + 1)
+    return max(1, _CARD_ELEMENTS // elements)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lutkit.nn.batch_size import BatchSize
 from lutkit.nn.handing import Handed, empty_for, hand
-from lutkit.nn.memory import no_memory, within_memory
+from lutkit.nn.memory import within_memory
 from lutkit.nn.vae import Vae
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -83,9 +83,10 @@ class BatchEncoder:
         start = 0
         while start < len(images):
             batch = images[start : start + self.size.now]
-            part = within_memory(partial(self._start, batch))
+            images_at_once = len(batch) + self._short_by(batch)
+            part = within_memory(partial(self._start, batch), with_less=images_at_once > 1)
             if part is None:
-                self.size.ran_out(len(batch) + self._short_by(batch))
+                self.size.ran_out(images_at_once)
             else:
                 parts.append(part)
                 start += len(batch)
@@ -137,21 +138,23 @@ class BatchEncoder:
         constant = self.compiled or self.vae.device.type == "cuda"
         return self.size.now - len(batch) if constant and self.size.settled else 0
 
-    def _in_float32(self) -> Vae:
+    def in_float32(self) -> Vae:
+        """The VAE in float32, loaded when it is first asked for."""
         if self._exact is None:
             load = self.load_float32 if self.vae.dtype != "float32" else None
             self._exact = load() if load else self.vae.in_dtype("float32")
         return self._exact
 
     def _decoded_exactly(self, moments: Moments) -> Tensor:
-        return self._in_float32().decode(torch.from_numpy(moments).chunk(2, 1)[0]).cpu()
+        return self.in_float32().decode(torch.from_numpy(moments).chunk(2, 1)[0]).cpu()
 
     def _exactly(self, images: Sequence[Pixels]) -> Moments:
-        found = within_memory(lambda: self._in_float32().encode(stacked(images)).cpu().numpy())
+        def exactly() -> Moments:
+            return self.in_float32().encode(stacked(images)).cpu().numpy()
+
+        found = within_memory(exactly, with_less=len(images) > 1)
         if found is not None:
             return found
-        if len(images) == 1:
-            raise no_memory("memory runs out with a single image in float32, which overflows otherwise")
         half = len(images) // 2
         return np.concatenate([self._exactly(images[:half]), self._exactly(images[half:])])
 

@@ -12,8 +12,6 @@ from torch import Tensor
 from lutkit.errors import VaeError
 from lutkit.nn.memory import first_line, is_out_of_memory
 
-_PACKAGES = "on Debian and Ubuntu `apt install g++`"
-
 
 def compiled(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """The same function, compiled the first time that it meets a shape, each shape by itself.
@@ -42,8 +40,15 @@ def compiled(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 def _not_compiled(error: BaseException) -> VaeError:
     name = type(error).__name__
-    if name == "InvalidCxxCompiler" or "Failed to find C compiler" in str(error):
-        what = "--compile needs a C++ compiler, and none is found"
-        return VaeError(what, remedy=f"install one ({_PACKAGES}), name it in CXX, or leave out --compile")
+    missing = None
+    if name == "InvalidCxxCompiler":
+        missing = "C++", "g++", "CXX"
+    elif "Failed to find C compiler" in str(error):
+        missing = "C", "gcc", "CC"
+    if missing:
+        language, package, variable = missing
+        install = f"install one (on Debian and Ubuntu `apt install {package}`)"
+        what = f"--compile needs a {language} compiler, and none is found"
+        return VaeError(what, remedy=f"{install}, name it in {variable}, or leave out --compile")
     what = f"the encoder cannot be compiled ({name}: {first_line(error)})"
     return VaeError(what, remedy="leave out --compile")

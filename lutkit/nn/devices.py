@@ -61,7 +61,7 @@ def computing_on(device: torch.device, dtype: torch.dtype) -> Generator[None]:
 
     By default cards compute float32's convolutions with 10 bits of mantissa, and in some environments its
     products, too. Of algorithms the fastest is tried out for half floats; for float32 they stay those that
-    torch takes by itself, which is what diffusers' own posteriors are computed with.
+    torch takes by itself.
 
     Args:
         device: where; on CPUs nothing is to do.
@@ -71,11 +71,30 @@ def computing_on(device: torch.device, dtype: torch.dtype) -> Generator[None]:
         yield
         return
     exact = dtype == torch.float32
-    products = torch.backends.cuda.matmul
-    before = products.allow_tf32
-    products.allow_tf32 = before and not exact
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    wanted: list[tuple[object, str, object]] = [(cudnn, "benchmark", not exact)]
+    if exact:
+        for older, newer in ((products, products), (cudnn, getattr(cudnn, "conv", None))):
+            # Where the newer of torch's two names was used, the older one cannot be read; and without its
+            # leave the newer one may still follow what was chosen for all that a card computes.
+            wanted += [(older, "allow_tf32", False), (newer, "fp32_precision", "ieee")]
+    undo: list[tuple[object, str, object]] = []
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=not exact, allow_tf32=not exact):
-            yield
+        for of, name, value in wanted:
+            before = _read(of, name)
+            # What is so already is not written: torch would hold it against what is chosen later.
+            if before not in (None, value) and before != "none":
+                undo.append((of, name, before))
+                setattr(of, name, value)
+        yield
     finally:
-        products.allow_tf32 = before
+        for of, name, value in reversed(undo):
+            setattr(of, name, value)
+
+
+def _read(of: object, name: str) -> object:
+    """A flag, or None where this torch has it not, or not any more."""
+    try:
+        return getattr(of, name, None)
+    except RuntimeError:
+        return None

@@ -20,18 +20,26 @@ _OUT_OF_MEMORY = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_NOT_SUPPORTED",
     "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+)
+# These are said of other things as well, which fewer images do not mend.
+_PERHAPS_OUT_OF_MEMORY = (
+    "CUDNN_STATUS_NOT_SUPPORTED",
     "Unable to find a valid cuDNN algorithm",
+    "unable to find an engine to execute this computation",
 )
 _OF_A_CARD = ("CUDA error", "cuDNN error", "CUDA driver error")
 
 
-def within_memory(work: Callable[[], Found]) -> Found | None:
+def within_memory(work: Callable[[], Found], *, with_less: bool = True) -> Found | None:
     """What `work` gives, or None where memory ran out; all that it held is free again then.
 
+    Args:
+        work: what is done.
+        with_less: whether the caller goes on with less where this gives None.
     Raises:
+        VaeError: memory ran out, and there is no less.
         whatever else `work` raises.
     """
     try:
@@ -39,6 +47,8 @@ def within_memory(work: Callable[[], Found]) -> Found | None:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
+        if not with_less:
+            raise _no_memory(error, "memory runs out with a single image") from error
     # Only here is it free: the error's traceback held it.
     torch.cuda.empty_cache()
     return None
@@ -48,11 +58,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: a card's, which has an error of its own, or the machine's, which has not."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
+    texts = (*_OUT_OF_MEMORY, *_PERHAPS_OUT_OF_MEMORY)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
 
 
-def no_memory(what: str = "memory runs out with a single image") -> VaeError:
-    """The error to raise where nothing smaller is left to try."""
+def _no_memory(error: BaseException, what: str) -> VaeError:
+    if any(text in str(error) for text in _PERHAPS_OUT_OF_MEMORY):
+        what = f"{what}, or the card cannot compute it ({first_line(error)})"
     return VaeError(what, remedy="use smaller images, another --dtype, or --device cpu")
 
 
@@ -67,7 +79,7 @@ def plain_device_errors() -> Generator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
-            raise no_memory("memory runs out") from error
+            raise _no_memory(error, "memory runs out") from error
         if isinstance(error, RuntimeError) and str(error).startswith(_OF_A_CARD):
             remedy = "look at the system's log, and run the same command again: it goes on where it stopped"
             raise VaeError(f"the card failed: {first_line(error)}", remedy=remedy) from error

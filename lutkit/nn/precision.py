@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lutkit.io.latent_index import Dtype, Json
-from lutkit.nn.memory import no_memory, within_memory
+from lutkit.nn.memory import within_memory
 from lutkit.nn.posterior import posterior_kl
 from lutkit.nn.vae import Vae
 
@@ -69,7 +69,9 @@ class Trial:
 def fast_dtypes(device: torch.device) -> tuple[Dtype, ...]:
     """What a device computes faster than float32, as far as it says so."""
     if device.type == "cuda":
-        return ("float16", "bfloat16") if torch.cuda.is_bf16_supported() else ("float16",)
+        # By itself: torch emulates bfloat16 on cards before Ampere, which have no convolutions of it.
+        has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
+        return ("float16", "bfloat16") if has_bf16 else ("float16",)
     has = torch.cpu.get_capabilities()
     return ("bfloat16",) if has.get("avx512_bf16") or has.get("amx_bf16") else ()
 
@@ -93,11 +95,10 @@ def choose_dtype(
         VaeError: memory runs out with one image.
     """
     while True:
-        found = within_memory(partial(_choose, vae, images, candidates, decoded))
+        several = len(images) > 1
+        found = within_memory(partial(_choose, vae, images, candidates, decoded), with_less=several)
         if found is not None:
             return found
-        if len(images) == 1:
-            raise no_memory()
         images = images[: len(images) // 2]
 
 

@@ -150,7 +150,8 @@ class DiffusersVae:
             values = self.decoder(self._prepared(latents.to(self.device))).float()
         if self.input_range == "-1,1":
             values = (values + 1) / 2
-        return values.clamp(0, 1)
+        # Clamped, an overflow would pass for a number.
+        return torch.where(values.isfinite(), values.clamp(0, 1), torch.nan)
 
     def in_dtype(self, dtype: Dtype) -> "DiffusersVae":
         """The same VAE computing in another dtype; weights are copied unless it is this one's."""

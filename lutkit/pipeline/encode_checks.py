@@ -3,7 +3,7 @@
 Owns PSNR, and the comparison of input ranges and channel orders.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -44,21 +44,26 @@ def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity:
     return Fidelity(_psnr(picture, decoded), float(difference.mean()))
 
 
-def try_conventions(vae: Vae, pictures: Sequence[Pixels]) -> dict[str, float]:
+def try_conventions(vae: Vae, pictures: Sequence[Pixels], in_float32: Callable[[], Vae]) -> dict[str, float]:
     """The PSNR of decodings in dB, mean over some pictures: in both input ranges, as RGB and as BGR.
 
     Args:
         vae: in the range that is used.
         pictures: (H, W, 3) uint8, at least one.
+        in_float32: gives the VAE in float32, for what overflows.
     Returns:
         By name, such as `RGB -1,1`; the convention that is used first.
     """
     found: dict[str, float] = {}
     for input_range in (vae.input_range, _OTHER_RANGE[vae.input_range]):
-        fed = vae.in_range(input_range)
         for order, step in (("RGB", 1), ("BGR", -1)):
-            ordered = [picture[..., ::step] for picture in pictures]
-            found[f"{order} {input_range}"] = float(np.mean([_there_and_back(fed, one) for one in ordered]))
+            psnrs: list[float] = []
+            for picture in (picture[..., ::step] for picture in pictures):
+                decoded = _there_and_back(vae.in_range(input_range), picture)
+                if not np.isfinite(decoded).all():
+                    decoded = _there_and_back(in_float32().in_range(input_range), picture)
+                psnrs.append(_psnr(picture, decoded))
+            found[f"{order} {input_range}"] = float(np.mean(psnrs))
     return found
 
 
@@ -89,10 +94,10 @@ def _advice(used: str, best: str) -> str:
     return "; ".join(parts)
 
 
-def _there_and_back(vae: Vae, picture: Pixels) -> float:
+def _there_and_back(vae: Vae, picture: Pixels) -> npt.NDArray[np.float32]:
     moments = vae.encode(stacked([picture]))
     decoded = vae.decode(moments.chunk(2, 1)[0])[0].cpu().numpy()
-    return _psnr(picture, cast("npt.NDArray[np.float32]", decoded).transpose(1, 2, 0))
+    return cast("npt.NDArray[np.float32]", decoded).transpose(1, 2, 0)
 
 
 def _psnr(picture: Pixels, decoded: npt.NDArray[np.float32]) -> float:

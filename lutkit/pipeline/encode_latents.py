@@ -18,7 +18,7 @@ from lutkit.io.latent_index import Encoding, LatentIndex, write_latent_index
 from lutkit.nn.batch_size import batch_size_for
 from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.cpu_memory import keep_freed_memory
-from lutkit.nn.devices import require_device
+from lutkit.nn.devices import open_device, require_device
 from lutkit.nn.memory import plain_device_errors
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae import DiffusersVae
@@ -95,10 +95,12 @@ def encode_latents(
     device = require_device(settings.device)
     if device.type == "cpu":
         keep_freed_memory()
-    elif cast("int | None", device.index) is not None:
-        torch.cuda.set_device(device)  # what asks for no device by name means this one
     with ExitStack() as held:
         held.enter_context(plain_device_errors())
+        if device.type == "cuda":
+            open_device(device)
+            if cast("int | None", device.index) is not None:
+                torch.cuda.set_device(device)  # what asks for no device by name means this one
         prepared, vae = None, None
         if ranks.rank == 0:
             held.enter_context(claim(folder))

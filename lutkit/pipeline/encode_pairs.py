@@ -35,7 +35,8 @@ class PairSource:
     @property
     def about(self) -> Mapping[str, Json]:
         """That these are pairs, from which seed and which list of photos: the start of its sha256."""
-        return {"kind": "pairs", "seed": self.seed, "photos": self.photos}
+        known = {"photos": self.photos} if self.photos else {}
+        return {"kind": "pairs", "seed": self.seed, **known}
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
         """The samples of a shard whose bytes are those that were written; see `Source.read`."""
@@ -88,5 +89,5 @@ def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
     assert index is not None  # pairs() raises where it is
     tasks = (EncodeTask(shard, file.samples, file.bytes, file.sha256) for shard, file in index.shards.items())
     listed = folder / SOURCES_NAME
-    photos = sha256_of(listed)[:_SHOWN] if listed.is_file() else "unknown"
+    photos = sha256_of(listed)[:_SHOWN] if listed.is_file() else ""
     return PairSource(opened, wanted, tuple(tasks), index.seed, photos)

@@ -22,6 +22,7 @@ from lutkit.io.latent_index import (
     StoreDtype,
     write_latent_index,
 )
+from lutkit.nn.batch_size import most_at_once
 from lutkit.nn.batches import stacked
 from lutkit.nn.precision import Trial, choose_dtype, fast_dtypes
 from lutkit.nn.vae import DiffusersVae, load_vae, require_size
@@ -161,7 +162,8 @@ def _first_index(
             raise DatasetError(what, where=todo[0].shard, remedy="write into another folder")
         return replace(begun, complete=False), vae.in_dtype(begun.encoding.dtype), (height, width)
     if settings.dtype is None:
-        vae, trials = choose_dtype(vae, stacked(pictures), fast_dtypes(vae.device))
+        tried = pictures[: most_at_once(vae, height, width)]
+        vae, trials = choose_dtype(vae, stacked(tried), fast_dtypes(vae.device))
     else:
         vae = vae.in_dtype(settings.dtype)
     rows = tuple(trial.row() for trial in trials)

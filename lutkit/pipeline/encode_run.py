@@ -216,7 +216,7 @@ class _Run:
         self._hand_over()
 
     def _try_conventions(self, picture: Picture, images: Sequence[Pixels]) -> None:
-        found = within_memory(partial(try_conventions, self.encoder.vae, images))
+        found = within_memory(partial(try_conventions, self.encoder.vae, images, self.encoder.in_float32))
         if found is None:
             self.heard.on_note("no memory to decode: input ranges and channel orders are not compared")
             return

@@ -64,8 +64,8 @@ class EncodeTask:
 
 
 def differing_names(then: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
-    """In what two sources differ, as their `about` says; what an earlier lutkit left out is alike."""
-    return [name for name in {**then, **now} if then.get(name, now.get(name)) != now.get(name)]
+    """In what two sources differ, as their `about` says; what one of them does not know is alike."""
+    return [name for name in then if name in now and then[name] != now[name]]
 
 
 class Source(Protocol):

@@ -175,7 +175,7 @@ def test_what_overflows_is_encoded_again_in_as_many_batches_as_float32_needs():
     assert np.array_equal(moments, StandInVae().encode(stacked(images)).numpy())
     assert encoder.again == 5
     encoder._exact = StandInVae(most=0)
-    with pytest.raises(VaeError, match="with a single image in float32, which overflows otherwise"):
+    with pytest.raises(VaeError, match="memory runs out with a single image"):
         encoder.fetch(encoder.launch(images))
 
 
@@ -374,3 +374,12 @@ def test_a_cpu_says_whether_it_has_bfloat16(monkeypatch):
     for has, expected in (({"amx_bf16": True}, ("bfloat16",)), ({"avx512_f": True}, ())):
         monkeypatch.setattr("torch.cpu.get_capabilities", lambda has=has: has)
         assert fast_dtypes(torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((7, 5), ("float16",)), ((8, 0), ("float16", "bfloat16"))]
+)
+def test_cards_that_emulate_bfloat16_do_not_try_it(capability, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    assert fast_dtypes(torch.device("cuda", 1)) == expected

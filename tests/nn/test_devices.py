@@ -1,5 +1,7 @@
 """Devices and how they are given work, as far as that shows without a card: torch's events are stood in."""
 
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -138,6 +140,35 @@ def test_float32_is_float32_within_the_block_alone(dtype, inside):
         torch.backends.cuda.matmul.allow_tf32 = before[0]
 
 
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="this torch has one name for it")
+@pytest.mark.parametrize("chosen", ["", "cuda.matmul", "cudnn.conv", "fp32_precision", "legacy"])
+def test_flags_are_put_back_by_whatever_name_they_were_set(chosen):
+    """In a process of its own: names once used cannot be unused."""
+    code = f"""
+import torch
+from lutkit.nn.devices import computing_on
+backends, chosen = torch.backends, {chosen!r}
+if chosen == "legacy":
+    backends.cuda.matmul.allow_tf32 = True
+elif chosen == "fp32_precision":
+    backends.fp32_precision = "tf32"
+elif chosen:
+    of = backends.cuda.matmul if chosen == "cuda.matmul" else backends.cudnn.conv
+    of.fp32_precision = "tf32" if chosen == "cuda.matmul" else "ieee"
+def found():
+    return backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
+before = found()
+with computing_on(torch.device("cuda", 0), torch.float32):
+    assert "tf32" not in found(), found()
+assert found() == before, (found(), before)
+backends.fp32_precision = "tf32"
+if not chosen:
+    assert found() == ("tf32", "tf32"), found()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 # What is refused.
 
 
@@ -181,5 +212,13 @@ def test_only_what_is_known_becomes_one_line():
             failing(error)
         with pytest.raises(type(error)):
             within_memory(lambda error=error: failing(error))
+    engine = RuntimeError("FIND was unable to find an engine to execute this computation\nmore")
+    assert within_memory(lambda: failing(engine)) is None
+    said = r"a single image, or the card cannot compute it \(FIND was unable .* computation\); use smaller"
+    with pytest.raises(VaeError, match=said):
+        within_memory(lambda: failing(engine), with_less=False)
+    full = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(VaeError, match="runs out with a single image; use smaller"):
+        within_memory(lambda: failing(full), with_less=False)
     with pytest.raises(VaeError, match="the card failed: cuDNN error: X; look"), plain_device_errors():
         failing(RuntimeError("cuDNN error: X\nmore"))

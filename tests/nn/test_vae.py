@@ -102,6 +102,8 @@ def test_log_variances_are_clamped_as_diffusers_does_and_overflow_is_no_number(s
         assert (vae.encode(images())[:, 4:] == logvar).all()
     object.__setattr__(vae, "encoder", lambda _: endless)
     assert vae.encode(images())[:, 4:].isnan().all()
+    object.__setattr__(vae, "decoder", lambda _: torch.full((1, 3, 2, 2), torch.inf))
+    assert vae.decode(torch.zeros(1, 4, 1, 1)).isnan().all()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

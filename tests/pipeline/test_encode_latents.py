@@ -6,6 +6,7 @@ import shutil
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -468,11 +469,24 @@ def test_swapped_channels_that_decode_better_are_said():
     reddish = textured(1, 16, 16)
     reddish[..., 2] = 127
     vae = StandInVae(red_only=True)
-    assert convention_warning(try_conventions(vae, [reddish])) == ""
-    swapped = try_conventions(vae, [reddish[..., ::-1]])
+    assert convention_warning(try_conventions(vae, [reddish], lambda: vae)) == ""
+    swapped = try_conventions(vae, [reddish[..., ::-1]], lambda: vae)
     assert next(iter(swapped)) == "RGB -1,1"
     assert max(swapped, key=swapped.get) == "BGR -1,1"
     assert "red and blue swapped" in convention_warning(swapped)
+
+
+def test_conventions_are_compared_in_float32_where_a_decoding_overflows():
+    picture, exact = textured(1, 16, 16), StandInVae()
+    overflowing = SimpleNamespace(
+        input_range="-1,1",
+        in_range=lambda _: overflowing,
+        encode=exact.encode,
+        decode=lambda latents: exact.decode(latents) * torch.nan,
+    )
+    found = try_conventions(overflowing, [picture], lambda: exact)
+    assert found == try_conventions(exact, [picture], lambda: exact)
+    assert convention_warning(found) == ""
 
 
 def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):

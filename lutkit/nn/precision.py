@@ -167,5 +167,5 @@ def _psnr(vae: Vae, moments: Tensor, images: Tensor) -> float:
     found = within_memory(lambda: vae.decode(means).cpu().double())
     if found is None:
         return 0.0
-    error = found - images.double() / 255
+    error = found.nan_to_num() - images.double() / 255
     return float(-10 * (error**2).flatten(1).mean(1).clamp(min=1e-10).log10().mean())

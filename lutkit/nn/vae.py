@@ -75,7 +75,7 @@ class Vae(Protocol):
         Args:
             latents: (B, C, h, w) floating, unscaled as `encode` gives means, on any device.
         Returns:
-            (B, 3, h x factor, w x factor) float32 sRGB on `device`, clamped to 0..1.
+            (B, 3, h x factor, w x factor) float32 sRGB on `device`, clamped to 0..1; NaN where it overflowed.
         Raises:
             ArrayError: latents of another shape.
         """

@@ -214,7 +214,7 @@ def _decoded(vae: Vae, moments: Moments) -> npt.NDArray[np.float32]:
 def _compared(
     key: str, field: str, decoded: npt.NDArray[np.float32], picture: Callable[[], Pixels] | None
 ) -> Decoding:
-    codes = np.rint(decoded.transpose(1, 2, 0) * 255).astype(np.uint8)
+    codes = np.rint(np.nan_to_num(decoded.transpose(1, 2, 0)) * 255).astype(np.uint8)
     if picture is None:
         return Decoding(key, field, codes)
     photo = picture()

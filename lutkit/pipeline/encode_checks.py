@@ -36,9 +36,9 @@ def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity:
 
     Args:
         picture: (H, W, 3) uint8 sRGB.
-        decoded: (3, H, W) sRGB, 0..1; rounded to codes for delta E.
+        decoded: (3, H, W) sRGB, 0..1; rounded to codes for delta E. What is not finite counts as black.
     """
-    decoded = decoded.transpose(1, 2, 0)
+    decoded = np.nan_to_num(decoded.transpose(1, 2, 0))
     codes = np.rint(decoded * 255).astype(np.uint8)
     difference = delta_e_2000(codes_to_lab(picture.reshape(-1, 3)), codes_to_lab(codes.reshape(-1, 3)))
     return Fidelity(_psnr(picture, decoded), float(difference.mean()))

@@ -489,6 +489,14 @@ def test_conventions_are_compared_in_float32_where_a_decoding_overflows():
     assert convention_warning(found) == ""
 
 
+def test_a_decoding_that_is_no_number_counts_as_black():
+    picture = textured(1, 16, 16)
+    decoded = np.full((3, 16, 16), 0.25, np.float32)
+    decoded[1] = np.nan
+    as_black = np.nan_to_num(decoded)
+    assert fidelity(picture, decoded) == fidelity(picture, as_black)
+
+
 def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):
     _, log = encode(jpeg_300, vae, tmp_path / "out")
     assert "weights and config those of a trained VAE" in log.notes[0]

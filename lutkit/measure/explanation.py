@@ -28,6 +28,7 @@ MAX_BLOCKS = 256  # of a pair: what a set keeps of it
 _MAX_FITTED = 60_000
 _ENDS = (6, 249)  # what is clipped lies so near the ends after compression too
 _SPREAD_PX = 2
+_GOLDEN = 0.6180339887
 _LEAST_FREE = 24  # blocks free of clipping; are there fewer, all are taken
 
 Blocks: TypeAlias = npt.NDArray[np.float32]
@@ -93,9 +94,14 @@ def _spread(clipped: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def thinned(blocks: Blocks, most: int = MAX_BLOCKS) -> Blocks:
-    """At most so many of them, evenly spaced."""
+    """At most so many of them, from all over.
+
+    Each comes from its own share of the list, from a place in it that steps by the golden ratio: at even
+    steps, of a picture as many blocks wide as a step, all would be of one column.
+    """
     count = min(len(blocks), most)
-    return blocks[np.arange(count) * len(blocks) // count]
+    number = np.arange(count)
+    return blocks[((number + number * _GOLDEN % 1) * len(blocks) / count).astype(np.int64)]
 
 
 def explain(blocks: Blocks) -> Explanation:

@@ -31,6 +31,9 @@ _SPREAD_PX = 2
 _GOLDEN = 0.6180339887
 _LEAST_FREE = 24  # blocks free of clipping; are there fewer, all are taken
 
+STRAIGHT = (0, 1, 2)  # channels that are not swapped
+_SWAPS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+
 Blocks: TypeAlias = npt.NDArray[np.float32]
 
 
@@ -44,6 +47,7 @@ class Explanation:
         cast: a and b that neutral colours take on, of greys as light as the picture; 0, 0 likewise.
         lightness: the change of L that all three channels have in common; 0 likewise.
         contrast: the factor on the spread of L by a curve common to the channels; 1 likewise.
+        swapped: which of the reference's channels each of the output's is, 0 to 2.
         fit: what becomes of codes by all that.
     """
 
@@ -52,6 +56,7 @@ class Explanation:
     cast: tuple[float, float]
     lightness: float
     contrast: float
+    swapped: tuple[int, int, int]
     fit: Fit
 
 
@@ -63,6 +68,7 @@ class _Candidate:
     cast: bool
     fit: Fit
     left: float
+    swapped: tuple[int, int, int] = STRAIGHT
 
 
 def free_blocks(reference: Picture, output: Picture) -> Blocks:
@@ -133,23 +139,39 @@ def explain(blocks: Blocks) -> Explanation:
     return _explanation(simple if simple.left <= enough else _of_two(double, enough), before)
 
 
+def left_by(fit: Fit, blocks: Blocks | FloatArray) -> float:
+    """The mean difference (CIE 1976) that a change leaves.
+
+    Args:
+        fit: what becomes of codes.
+        blocks: (n, 2, 3), mean codes of references and outputs, n at least 1.
+    """
+    found = blocks.astype(np.float64)
+    apart = lab_of(fit(found[:, 0])) - lab_of(found[:, 1])
+    return float(np.sqrt((apart * apart).sum(axis=1)).mean())
+
+
 def _left(one: _Candidate) -> float:
     return one.left
 
 
 def _candidate(factor: complex, cast: bool, fit: Fit, blocks: FloatArray) -> _Candidate:
-    apart = lab_of(fit(blocks[:, 0])) - lab_of(blocks[:, 1])
-    return _Candidate(factor, cast, fit, float(np.sqrt((apart * apart).sum(axis=1)).mean()))
+    return _Candidate(factor, cast, fit, left_by(fit, blocks))
 
 
 def _single(blocks: FloatArray) -> list[_Candidate]:
-    """A cast, in two ways; another saturation, in two ways; other hues."""
+    """A cast, in two ways; another saturation, in two ways; other hues; channels swapped, in five."""
     before, after = blocks[:, 0], blocks[:, 1]
     casts = (color_fits.fit_tint, color_fits.fit_channels)
     tinted = [_candidate(1, True, fit(before, after), blocks) for fit in casts]
     factors = (color_fits.fit_chroma, color_fits.fit_grey_mix, color_fits.fit_turn)
     scaled = [of(before, after) for of in factors]
-    return [*tinted, *(_candidate(factor, False, fit, blocks) for factor, fit in scaled)]
+    swaps = [(order, color_fits.swap(order)) for order in _SWAPS]
+    return [
+        *tinted,
+        *(_candidate(factor, False, fit, blocks) for factor, fit in scaled),
+        *(_Candidate(1, False, fit, left_by(fit, blocks), order) for order, fit in swaps),
+    ]
 
 
 def _double(blocks: FloatArray) -> list[_Candidate]:
@@ -193,5 +215,6 @@ def _explanation(chosen: _Candidate, before: FloatArray) -> Explanation:
         cast=(float(cast[0]), float(cast[1])),
         lightness=float(lightness),
         contrast=contrast,
+        swapped=chosen.swapped,
         fit=chosen.fit,
     )

@@ -22,7 +22,7 @@ from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 
 # What counts as more of an artefact than others have, by itself: as in `levels`.
 _MORE = {"fringing": MAX_FRINGING_PX, "noise": MAX_NOISE_CODES, "speckle": MAX_SPECKLE, "clipping": 0.01}
-_OF_COLORS: tuple[Kind, ...] = ("saturation", "hue", "cast", "lightness", "contrast")
+_OF_COLORS: tuple[Kind, ...] = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
 _SEEN = 0.1  # of a ratio of saturation
 
 
@@ -40,14 +40,25 @@ def answers(
     for name, one in sets[-1:] if last else sets:
         if len(sets) > 1:
             lines.append(f"{name}:")
+        told = [finding for finding in one.findings if finding.kind != "saturation"]
+        lines += [unexplained_text(finding) for finding in told if finding.kind == "unexplained"]
         lines.append(saturation_text(one, train))
-        lines += [finding_text(finding, one) for finding in one.findings if finding.kind != "saturation"]
+        lines += [finding_text(finding, one) for finding in told if finding.kind != "unexplained"]
         faults = [found for found in one.findings if found.kind in ARTEFACTS and not found.explained]
         lines += [origin_text(finding, sets, train) for finding in faults]
         if not faults:
             lines.append("RGB artefacts: none beyond the references'.")
         lines += unplaced_lines(one)
     return lines
+
+
+def unexplained_text(finding: Finding) -> str:
+    """That what follows of colours is not the whole of it."""
+    return (
+        f"Colours: no one change explains this set: of a mean difference of {finding.of:.1f},"
+        f" {finding.value:.1f} is left. Images differ from each other, or outputs belong to other references;"
+        f" worst: {', '.join(finding.worst)}."
+    )
 
 
 def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
@@ -57,7 +68,9 @@ def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
         chroma = f"mean chroma {change.mean_after[3]:.1f}"
         return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
     found = next((finding.value for finding in one.findings if finding.kind == "saturation"), None)
-    if found is None:
+    if found is None and is_unexplained(one):
+        verdict = "no one factor"
+    elif found is None:
         verdict = f"unchanged{_doing(one)}"
     else:
         verdict = f"{'less' if found < 1 else 'more'} colourful, chroma x{found:.2f} of the references'"
@@ -88,6 +101,11 @@ def _doing(one: SetMeasure) -> str:
     return f" but for what the {' and '.join(others)} does to it" if moved and others else ""
 
 
+def is_unexplained(one: SetMeasure) -> bool:
+    """No one change of colours is that of the set."""
+    return any(finding.kind == "unexplained" for finding in one.findings)
+
+
 def _colors_of(one: SetMeasure) -> list[str]:
     return [finding.kind for finding in one.findings if finding.kind in _OF_COLORS]
 
@@ -108,6 +126,10 @@ def unplaced_lines(one: SetMeasure) -> list[str]:
 def finding_text(finding: Finding, one: SetMeasure) -> str:
     """One fault in a line: what, how much, in how many images, and which are worst."""
     value = finding.value
+    if finding.kind == "channels":
+        were = zip(CHANNELS, finding.channels, strict=True)
+        swapped = ", ".join(f"output's {name} is the reference's {of}" for name, of in were if name != of)
+        return f"Channels: swapped: {swapped}."
     if finding.kind == "hue":
         return f"Hue: turned by {value:+.1f} degrees (above 0 from red towards yellow)."
     if finding.kind == "cast":

@@ -131,7 +131,7 @@ def test_a_set_keeps_some_of_the_blocks_from_all_over():
     blocks = np.arange(1000 * 6, dtype=np.float32).reshape(1000, 2, 3)
     some = thinned(blocks)
     assert len(some) == MAX_BLOCKS
-    assert 0 < np.diff(some[:, 0, 0] / 6).min()
+    assert np.diff(some[:, 0, 0] / 6).min() > 0
     assert np.diff(some[:, 0, 0] / 6).max() <= 8
     assert (some[0] == blocks[0]).all()
     assert some[-1, 0, 0] / 6 > 990

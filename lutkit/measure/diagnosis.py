@@ -1,40 +1,19 @@
 """What is wrong with a set of outputs, each fault by itself: measures held against limits.
 
-Owns the limits. Knows no files and no wording.
+Owns the limits of artefacts. Knows no files and no wording.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import replace
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.quality import MAX_CLIPPED_SHARE
 from lutkit.measure.artefacts import Artefacts
-from lutkit.measure.color_fits import identity
-from lutkit.measure.explanation import STRAIGHT, Blocks, Explanation, left_by
-
-Kind: TypeAlias = Literal[
-    "unexplained", "channels", "saturation", "hue", "cast", "lightness", "contrast",
-    "shift", "fringing", "noise", "speckle", "clipping",
-]  # fmt: skip
-ARTEFACTS: tuple[Kind, ...] = ("fringing", "noise", "speckle", "clipping")
-CHANNELS = ("red", "green", "blue")
-
-# Of colours, for the whole set: what is worth saying of a change that `explain` finds to be needed.
-MAX_CHROMA_GAIN_CHANGE = 0.08
-MAX_HUE_TURN = 5.0  # degrees
-MAX_CAST = 2.0  # units of a and b
-MAX_LIGHTNESS_CHANGE = 2.0
-MAX_CONTRAST_CHANGE = 0.08
-# What no change explains, as a mean difference (CIE 1976), and as a share of what there is: sets of one
-# change left at most 1.6; a cast of its own for every image, or names of other references, 8 to 24.
-MAX_LEFT = 2.5
-MAX_LEFT_SHARE = 0.25
-# Where an image's detail is elsewhere or covered, means of blocks tell nothing of a change of its colours.
-_MOVED_PX, _COVERED_CODES = 1.0, 10.0
-_LEAST_GAIN_WITH_HUE = 0.2  # what is nearly grey has no hue to have turned
+from lutkit.measure.color_findings import color_findings, flat_outputs, unexplained_colors
+from lutkit.measure.explanation import STRAIGHT, Explanation
+from lutkit.measure.finding import CHANNELS, Finding, Kind, PairMeasure
 
 # Of artefacts, for an image; a set has what at least one in ten of its images has: of 71 photographs with
 # one known damage, saved as JPEG of quality 95, up to 7 seemed to have another as well. Of 71 photographs at
@@ -51,56 +30,11 @@ _WORST = 3
 _MOST = 2 / 3  # so much of an image's clipping explained, all of it is: no fit is exact at the ends
 
 
-@dataclass(frozen=True, eq=False)
-class PairMeasure:
-    """What is kept of one pair.
-
-    Args:
-        key: its name.
-        found: artefacts beyond the reference's.
-        before: the reference by itself.
-        after: the output by itself.
-        delta_e: the mean delta E 2000.
-        blocks: some of its colours, as `lutkit.measure.explanation` takes them.
-    """
-
-    key: str
-    found: Artefacts
-    before: Artefacts
-    after: Artefacts
-    delta_e: float
-    blocks: Blocks
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One fault of a set.
-
-    Args:
-        kind: of what kind.
-        value: how much: a factor, degrees, units of Lab, pixels, codes, in a million, a share; the median of
-            the images that have it.
-        channels: those concerned, or none in particular; where they are swapped, which of the reference's
-            is the output's red, green and blue.
-        images: how many have it; 0 where it is of the whole set.
-        worst: the names of those that have most of it, worst first.
-        explained: it follows from the images' change of colours, and is no fault beside that.
-        of: where colours are left unexplained, how much there was to explain.
-    """
-
-    kind: Kind
-    value: float
-    channels: tuple[str, ...] = ()
-    images: int = 0
-    worst: tuple[str, ...] = ()
-    explained: bool = False
-    of: float = 0.0
-
-
 def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding, ...]:
     """Every fault that passes its limit.
 
-    Clipping that the colours explain, by a strong cast say, is a finding of its own, marked `explained`.
+    Of outputs of one colour that is the only one. Clipping that the colours explain, by a strong cast say,
+    is a finding of its own, marked `explained`.
 
     Args:
         change: of the set's colours.
@@ -108,7 +42,9 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     Returns:
         Of colours first; empty where nothing is wrong.
     """
-    found = (*_unexplained_colors(change, pairs), *_color_findings(change), *_artefact_findings(pairs))
+    if flat := flat_outputs(pairs):
+        return tuple(flat)
+    found = (*unexplained_colors(change, pairs), *color_findings(change), *_artefact_findings(pairs))
     if change.swapped != STRAIGHT:
         # A dot of the reference's red, in the output's blue, is none that it has made.
         found = tuple(finding for finding in found if finding.kind != "speckle")
@@ -136,42 +72,6 @@ def levels(pictures: Sequence[Artefacts]) -> dict[Kind, FloatArray]:
         "speckle": np.full(3, float(np.mean([one.speckle for one in pictures])), np.float64),
         "clipping": np.stack([one.clipped.max(axis=0) for one in pictures]).mean(axis=0),
     }
-
-
-def _unexplained_colors(change: Explanation, pairs: Sequence[PairMeasure]) -> list[Finding]:
-    """Of images whose detail lies where it was."""
-    some = [pair for pair in pairs if not _has_other_detail(pair.found)]
-    left = [left_by(change.fit, pair.blocks) for pair in some]
-    apart = [left_by(identity, pair.blocks) for pair in some]
-    mean, of = (float(np.mean(values)) if some else 0.0 for values in (left, apart))
-    if mean <= max(MAX_LEFT, MAX_LEFT_SHARE * of):
-        return []
-    order = sorted(range(len(some)), key=lambda i: (-left[i], some[i].key))
-    return [Finding("unexplained", mean, worst=tuple(some[i].key for i in order[:_WORST]), of=of)]
-
-
-def _has_other_detail(found: Artefacts) -> bool:
-    moved = np.nan_to_num(np.hypot(*found.shifts.T)).max() > _MOVED_PX
-    return bool(moved or np.nan_to_num(found.noise).max() > _COVERED_CODES)
-
-
-def _color_findings(change: Explanation) -> list[Finding]:
-    found: list[Finding] = []
-    if change.swapped != STRAIGHT:
-        found.append(Finding("channels", 1.0, tuple(CHANNELS[c] for c in change.swapped)))
-    if abs(change.gain - 1) > MAX_CHROMA_GAIN_CHANGE:
-        found.append(Finding("saturation", change.gain))
-    if change.gain > _LEAST_GAIN_WITH_HUE and abs(change.turn) > MAX_HUE_TURN:
-        found.append(Finding("hue", change.turn))
-    cast = float(np.hypot(*change.cast))
-    if cast > MAX_CAST:
-        found.append(Finding("cast", cast))
-    if abs(change.lightness) > MAX_LIGHTNESS_CHANGE:
-        found.append(Finding("lightness", change.lightness))
-    # Brighter light raises both: it is said once.
-    elif abs(change.contrast - 1) > MAX_CONTRAST_CHANGE:
-        found.append(Finding("contrast", change.contrast))
-    return found
 
 
 def _artefact_findings(pairs: Sequence[PairMeasure]) -> list[Finding]:

@@ -46,7 +46,10 @@ class Explanation:
         turn: of hues, degrees; 0 likewise.
         cast: a and b that neutral colours take on, of greys as light as the picture; 0, 0 likewise.
         lightness: the change of L that all three channels have in common; 0 likewise.
-        contrast: the factor on the spread of L by a curve common to the channels; 1 likewise.
+        contrast: by how much L becomes more where it was 1 more, of greys as light as the picture; below 0
+            where it is inverted; 1 likewise.
+        brought: the contrasts that their lightness may bring along, least and most: 1, that of a gain and
+            that of a gamma which make greys so light.
         swapped: which of the reference's channels each of the output's is, 0 to 2.
         fit: what becomes of codes by all that.
     """
@@ -56,6 +59,7 @@ class Explanation:
     cast: tuple[float, float]
     lightness: float
     contrast: float
+    brought: tuple[float, float]
     swapped: tuple[int, int, int]
     fit: Fit
 
@@ -204,17 +208,33 @@ def _explanation(chosen: _Candidate, before: FloatArray) -> Explanation:
     became = np.clip(chosen.fit(grey), 0, 255)
     moved = (became - grey).mean(axis=0)
     common = float(moved[np.abs(moved).argmin()]) if (moved > 0).all() or (moved < 0).all() else 0.0
-    neutral = lab_of(grey)
-    lightness = (lab_of(grey + common) - neutral)[:, 0].mean()
+    neutral, light = lab_of(grey)[:, 0], lab_of(became)[:, 0]
+    lightness = (lab_of(grey + common)[:, 0] - neutral).mean()
     cast = lab_of(became)[:, 1:].mean(axis=0) if chosen.cast else np.zeros(2)
-    spread = float(neutral[:, 0].std())
-    contrast = 1.0 if chosen.cast or spread < 1 else float(lab_of(became)[:, 0].std()) / spread
     return Explanation(
         gain=abs(chosen.factor),
         turn=math.degrees(cmath.phase(chosen.factor)),
         cast=(float(cast[0]), float(cast[1])),
         lightness=float(lightness),
-        contrast=contrast,
+        contrast=_slope(neutral, light),
+        brought=_brought(neutral, light),
         swapped=chosen.swapped,
         fit=chosen.fit,
     )
+
+
+def _slope(before: FloatArray, after: FloatArray) -> float:
+    """Of a line fitted to L; 1 where it hardly changes from block to block."""
+    apart = before - before.mean()
+    power = float((apart * apart).mean())
+    return float((apart * (after - after.mean())).mean()) / power if power > 1 else 1.0
+
+
+def _brought(before: FloatArray, after: FloatArray) -> tuple[float, float]:
+    """L + 16 is a cube root of light: a gain of light is one of L + 16. A gamma is nearly one of L."""
+    mean, became = float(before.mean()), float(np.clip(after.mean(), 1, 99))
+    found = [1.0, (became + 16) / (mean + 16)]
+    if 1 < mean < 99:
+        power = math.log(became / 100) / math.log(mean / 100)
+        found.append(_slope(before, 100 * (before / 100) ** power))
+    return min(found), max(found)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from lutkit.measure.compare import SectorChange
-from lutkit.measure.diagnosis import Finding, levels, unplaced
+from lutkit.measure.diagnosis import levels, unplaced
+from lutkit.measure.finding import Finding
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 
 HEADS = (

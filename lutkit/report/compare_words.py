@@ -8,16 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from lutkit.measure.diagnosis import (
-    ARTEFACTS,
-    CHANNELS,
     MAX_FRINGING_PX,
     MAX_NOISE_CODES,
     MAX_SPECKLE,
-    Finding,
-    Kind,
     levels,
     unplaced,
 )
+from lutkit.measure.finding import ARTEFACTS, CHANNELS, Finding, Kind
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 
 # What counts as more of an artefact than others have, by itself: as in `levels`.
@@ -40,6 +37,9 @@ def answers(
     for name, one in sets[-1:] if last else sets:
         if len(sets) > 1:
             lines.append(f"{name}:")
+        if any(finding.kind == "flat" for finding in one.findings):
+            lines.append("Outputs are nearly one colour: nothing else can be judged.")
+            continue
         told = [finding for finding in one.findings if finding.kind != "saturation"]
         lines += [unexplained_text(finding) for finding in told if finding.kind == "unexplained"]
         lines.append(saturation_text(one, train))
@@ -68,10 +68,8 @@ def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
         chroma = f"mean chroma {change.mean_after[3]:.1f}"
         return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
     found = next((finding.value for finding in one.findings if finding.kind == "saturation"), None)
-    if found is None and is_unexplained(one):
-        verdict = "no one factor"
-    elif found is None:
-        verdict = f"unchanged{_doing(one)}"
+    if found is None:
+        verdict = "no one factor" if is_unexplained(one) else _without_factor(one)
     else:
         verdict = f"{'less' if found < 1 else 'more'} colourful, chroma x{found:.2f} of the references'"
     parts = [_times("mean chroma", change.chroma_ratio), _times("HSV saturation", change.saturation_ratio)]
@@ -93,12 +91,19 @@ def _times(name: str, ratio: float | None) -> str:
     return "" if ratio is None else f"{name} x{ratio:.2f}"
 
 
-def _doing(one: SetMeasure) -> str:
+def _without_factor(one: SetMeasure) -> str:
     """Whose doing it is where the numbers have changed all the same."""
-    ratios = (one.change.chroma_ratio, one.change.saturation_ratio)
+    chroma, hsv = one.change.chroma_ratio, one.change.saturation_ratio
     others = [*_colors_of(one), *(f.kind for f in one.findings if f.kind in ("fringing", "noise"))]
-    moved = any(ratio is not None and abs(ratio - 1) > _SEEN for ratio in ratios)
-    return f" but for what the {' and '.join(others)} does to it" if moved and others else ""
+    causes = " and ".join(others)
+    if chroma is not None and abs(chroma - 1) > _SEEN:
+        moves = "falls" if chroma < 1 else "rises"
+        if not causes:
+            return f"chroma {moves}, x{chroma:.2f}, by no one factor on all colours"
+        return f"chroma {moves} with {causes}, x{chroma:.2f}; nothing beside that"
+    if hsv is not None and abs(hsv - 1) > _SEEN and causes:
+        return f"unchanged but for what {causes} does to that of HSV"
+    return "unchanged"
 
 
 def is_unexplained(one: SetMeasure) -> bool:
@@ -138,6 +143,8 @@ def finding_text(finding: Finding, one: SetMeasure) -> str:
     if finding.kind == "lightness":
         return f"Lightness: {abs(value):.1f} {'lighter' if value > 0 else 'darker'} on average."
     if finding.kind == "contrast":
+        if value < 0:
+            return f"Contrast: inverted, x{value:.2f} of the references'."
         return f"Contrast: {'more' if value > 1 else 'less'}, x{value:.2f} of the references'."
     who = _channels(finding.channels)
     texts = {

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import skimage.color
-from known_damage import cast, desaturated, gains, photo
+from known_damage import cast, codes, desaturated, gains, photo
 
 from lutkit.measure.artefacts import own_artefacts, pair_artefacts
-from lutkit.measure.diagnosis import PairMeasure, diagnose
+from lutkit.measure.diagnosis import diagnose
 from lutkit.measure.explanation import explain, free_blocks, thinned
+from lutkit.measure.finding import PairMeasure
 
 PHOTOS = [photo(name)[y : y + 128, x : x + 128] for name in ("astronaut", "chelsea", "coffee", "rocket")
           for y, x in ((0, 0), (100, 150))]  # fmt: skip
@@ -48,8 +49,8 @@ def test_what_no_one_change_explains_is_said_to_be_so(outputs):
     left = []
     for number, image in enumerate(PHOTOS):
         blocks = pair("", image, outputs[number]).blocks
-        codes = np.clip(change.fit(blocks[:, 0].astype(float)), 0, 255)
-        lab = [skimage.color.rgb2lab(one[None] / 255)[0] for one in (codes, blocks[:, 1])]
+        became = np.clip(change.fit(blocks[:, 0].astype(float)), 0, 255)
+        lab = [skimage.color.rgb2lab(one[None] / 255)[0] for one in (became, blocks[:, 1])]
         left.append(np.linalg.norm(lab[0] - lab[1], axis=1).mean())
     assert found["unexplained"].value == pytest.approx(np.mean(left), rel=0.4)
     assert found["unexplained"].of >= found["unexplained"].value - 1
@@ -75,3 +76,26 @@ def test_swapped_channels_are_that_and_nothing_else(order):
 )
 def test_one_change_of_all_images_is_explained(change):
     assert "unexplained" not in findings([change(image) for image in PHOTOS])[1]
+
+
+def faded(image, factor, middle=128, lighter=0):
+    return codes(middle + lighter + factor * (image - float(middle)))
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds", "contrast"),
+    [
+        (lambda image: faded(image, 0.45), {"contrast"}, 0.45),
+        (lambda image: faded(image, 0.4, lighter=60), {"contrast", "lightness"}, 0.4),
+        (lambda image: 255 - image, {"contrast"}, -1),
+        (lambda image: cast(faded(image, 0.45), 5, 8), {"contrast", "cast"}, 0.45),
+        (lambda image: gains(image, 0.75, 0.75, 0.75), {"lightness"}, None),
+        (lambda image: gains(image, 0.75, 0.7, 0.6), {"lightness", "cast"}, None),
+    ],
+)
+def test_washed_out_networks_have_less_contrast(change, kinds, contrast):
+    _, found = findings([change(image) for image in PHOTOS])
+    colors = {"unexplained", "channels", "saturation", "hue", "cast", "lightness", "contrast"}
+    assert kinds - {"lightness"} <= set(found) & colors <= kinds | {"lightness"}
+    if contrast is not None:
+        assert found["contrast"].value == pytest.approx(contrast, abs=0.12)

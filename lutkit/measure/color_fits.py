@@ -28,6 +28,11 @@ def identity(codes: FloatArray) -> FloatArray:
     return codes
 
 
+def swap(order: tuple[int, int, int]) -> Fit:
+    """Channels in another order: each is that of the number that stands in its place."""
+    return lambda codes: codes[:, order]
+
+
 def fit_curve(before: FloatArray, after: FloatArray) -> Fit:
     """One curve for all channels: exposure, gamma, contrast."""
     return _curve(before.reshape(-1), after.reshape(-1))

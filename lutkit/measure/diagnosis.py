@@ -1,32 +1,19 @@
 """What is wrong with a set of outputs, each fault by itself: measures held against limits.
 
-Owns the limits. Knows no files and no wording.
+Owns the limits of artefacts. Knows no files and no wording.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import replace
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.quality import MAX_CLIPPED_SHARE
 from lutkit.measure.artefacts import Artefacts
-from lutkit.measure.explanation import Blocks, Explanation
-
-Kind: TypeAlias = Literal[
-    "saturation", "hue", "cast", "lightness", "contrast", "shift", "fringing", "noise", "speckle", "clipping"
-]
-ARTEFACTS: tuple[Kind, ...] = ("fringing", "noise", "speckle", "clipping")
-CHANNELS = ("red", "green", "blue")
-
-# Of colours, for the whole set: what is worth saying of a change that `explain` finds to be needed.
-MAX_CHROMA_GAIN_CHANGE = 0.08
-MAX_HUE_TURN = 5.0  # degrees
-MAX_CAST = 2.0  # units of a and b
-MAX_LIGHTNESS_CHANGE = 2.0
-MAX_CONTRAST_CHANGE = 0.08
-_LEAST_GAIN_WITH_HUE = 0.2  # what is nearly grey has no hue to have turned
+from lutkit.measure.color_findings import color_findings, flat_outputs, unexplained_colors
+from lutkit.measure.explanation import STRAIGHT, Explanation
+from lutkit.measure.finding import CHANNELS, Finding, Kind, PairMeasure
 
 # Of artefacts, for an image; a set has what at least one in ten of its images has: of 71 photographs with
 # one known damage, saved as JPEG of quality 95, up to 7 seemed to have another as well. Of 71 photographs at
@@ -43,53 +30,11 @@ _WORST = 3
 _MOST = 2 / 3  # so much of an image's clipping explained, all of it is: no fit is exact at the ends
 
 
-@dataclass(frozen=True, eq=False)
-class PairMeasure:
-    """What is kept of one pair.
-
-    Args:
-        key: its name.
-        found: artefacts beyond the reference's.
-        before: the reference by itself.
-        after: the output by itself.
-        delta_e: the mean delta E 2000.
-        blocks: some of its colours, as `lutkit.measure.explanation` takes them.
-    """
-
-    key: str
-    found: Artefacts
-    before: Artefacts
-    after: Artefacts
-    delta_e: float
-    blocks: Blocks
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One fault of a set.
-
-    Args:
-        kind: of what kind.
-        value: how much: a factor, degrees, units of Lab, pixels, codes, in a million, a share; the median of
-            the images that have it.
-        channels: those concerned, or none in particular.
-        images: how many have it; 0 where it is of the whole set.
-        worst: the names of those that have most of it, worst first.
-        explained: it follows from the images' change of colours, and is no fault beside that.
-    """
-
-    kind: Kind
-    value: float
-    channels: tuple[str, ...] = ()
-    images: int = 0
-    worst: tuple[str, ...] = ()
-    explained: bool = False
-
-
 def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding, ...]:
     """Every fault that passes its limit.
 
-    Clipping that the colours explain, by a strong cast say, is a finding of its own, marked `explained`.
+    Of outputs of one colour that is the only one. Clipping that the colours explain, by a strong cast say,
+    is a finding of its own, marked `explained`.
 
     Args:
         change: of the set's colours.
@@ -97,7 +42,14 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     Returns:
         Of colours first; empty where nothing is wrong.
     """
-    return (*_color_findings(change), *_artefact_findings(pairs))
+    if flat := flat_outputs(pairs):
+        return tuple(flat)
+    found = (*unexplained_colors(change, pairs), *color_findings(change), *_artefact_findings(pairs))
+    if change.swapped != STRAIGHT:
+        # A dot of the reference's red, in the output's blue, is none that it has made.
+        found = tuple(finding for finding in found if finding.kind != "speckle")
+    unknown = any(finding.kind == "unexplained" for finding in found)
+    return tuple(replace(finding, explained=finding.explained and not unknown) for finding in found)
 
 
 def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:
@@ -120,23 +72,6 @@ def levels(pictures: Sequence[Artefacts]) -> dict[Kind, FloatArray]:
         "speckle": np.full(3, float(np.mean([one.speckle for one in pictures])), np.float64),
         "clipping": np.stack([one.clipped.max(axis=0) for one in pictures]).mean(axis=0),
     }
-
-
-def _color_findings(change: Explanation) -> list[Finding]:
-    found: list[Finding] = []
-    if abs(change.gain - 1) > MAX_CHROMA_GAIN_CHANGE:
-        found.append(Finding("saturation", change.gain))
-    if change.gain > _LEAST_GAIN_WITH_HUE and abs(change.turn) > MAX_HUE_TURN:
-        found.append(Finding("hue", change.turn))
-    cast = float(np.hypot(*change.cast))
-    if cast > MAX_CAST:
-        found.append(Finding("cast", cast))
-    if abs(change.lightness) > MAX_LIGHTNESS_CHANGE:
-        found.append(Finding("lightness", change.lightness))
-    # Brighter light raises both: it is said once.
-    elif abs(change.contrast - 1) > MAX_CONTRAST_CHANGE:
-        found.append(Finding("contrast", change.contrast))
-    return found
 
 
 def _artefact_findings(pairs: Sequence[PairMeasure]) -> list[Finding]:

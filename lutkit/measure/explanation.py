@@ -28,7 +28,11 @@ MAX_BLOCKS = 256  # of a pair: what a set keeps of it
 _MAX_FITTED = 60_000
 _ENDS = (6, 249)  # what is clipped lies so near the ends after compression too
 _SPREAD_PX = 2
+_GOLDEN = 0.6180339887
 _LEAST_FREE = 24  # blocks free of clipping; are there fewer, all are taken
+
+STRAIGHT = (0, 1, 2)  # channels that are not swapped
+_SWAPS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 
 Blocks: TypeAlias = npt.NDArray[np.float32]
 
@@ -42,7 +46,11 @@ class Explanation:
         turn: of hues, degrees; 0 likewise.
         cast: a and b that neutral colours take on, of greys as light as the picture; 0, 0 likewise.
         lightness: the change of L that all three channels have in common; 0 likewise.
-        contrast: the factor on the spread of L by a curve common to the channels; 1 likewise.
+        contrast: by how much L becomes more where it was 1 more, of greys as light as the picture; below 0
+            where it is inverted; 1 likewise.
+        brought: the contrasts that their lightness may bring along, least and most: 1, that of a gain and
+            that of a gamma which make greys so light.
+        swapped: which of the reference's channels each of the output's is, 0 to 2.
         fit: what becomes of codes by all that.
     """
 
@@ -51,6 +59,8 @@ class Explanation:
     cast: tuple[float, float]
     lightness: float
     contrast: float
+    brought: tuple[float, float]
+    swapped: tuple[int, int, int]
     fit: Fit
 
 
@@ -62,6 +72,7 @@ class _Candidate:
     cast: bool
     fit: Fit
     left: float
+    swapped: tuple[int, int, int] = STRAIGHT
 
 
 def free_blocks(reference: Picture, output: Picture) -> Blocks:
@@ -93,9 +104,14 @@ def _spread(clipped: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def thinned(blocks: Blocks, most: int = MAX_BLOCKS) -> Blocks:
-    """At most so many of them, evenly spaced."""
+    """At most so many of them, from all over.
+
+    Each comes from its own share of the list, from a place in it that steps by the golden ratio: at even
+    steps, of a picture as many blocks wide as a step, all would be of one column.
+    """
     count = min(len(blocks), most)
-    return blocks[np.arange(count) * len(blocks) // count]
+    number = np.arange(count)
+    return blocks[((number + number * _GOLDEN % 1) * len(blocks) / count).astype(np.int64)]
 
 
 def explain(blocks: Blocks) -> Explanation:
@@ -127,23 +143,39 @@ def explain(blocks: Blocks) -> Explanation:
     return _explanation(simple if simple.left <= enough else _of_two(double, enough), before)
 
 
+def left_by(fit: Fit, blocks: Blocks | FloatArray) -> float:
+    """The mean difference (CIE 1976) that a change leaves.
+
+    Args:
+        fit: what becomes of codes.
+        blocks: (n, 2, 3), mean codes of references and outputs, n at least 1.
+    """
+    found = blocks.astype(np.float64)
+    apart = lab_of(fit(found[:, 0])) - lab_of(found[:, 1])
+    return float(np.sqrt((apart * apart).sum(axis=1)).mean())
+
+
 def _left(one: _Candidate) -> float:
     return one.left
 
 
 def _candidate(factor: complex, cast: bool, fit: Fit, blocks: FloatArray) -> _Candidate:
-    apart = lab_of(fit(blocks[:, 0])) - lab_of(blocks[:, 1])
-    return _Candidate(factor, cast, fit, float(np.sqrt((apart * apart).sum(axis=1)).mean()))
+    return _Candidate(factor, cast, fit, left_by(fit, blocks))
 
 
 def _single(blocks: FloatArray) -> list[_Candidate]:
-    """A cast, in two ways; another saturation, in two ways; other hues."""
+    """A cast, in two ways; another saturation, in two ways; other hues; channels swapped, in five."""
     before, after = blocks[:, 0], blocks[:, 1]
     casts = (color_fits.fit_tint, color_fits.fit_channels)
     tinted = [_candidate(1, True, fit(before, after), blocks) for fit in casts]
     factors = (color_fits.fit_chroma, color_fits.fit_grey_mix, color_fits.fit_turn)
     scaled = [of(before, after) for of in factors]
-    return [*tinted, *(_candidate(factor, False, fit, blocks) for factor, fit in scaled)]
+    swaps = [(order, color_fits.swap(order)) for order in _SWAPS]
+    return [
+        *tinted,
+        *(_candidate(factor, False, fit, blocks) for factor, fit in scaled),
+        *(_Candidate(1, False, fit, left_by(fit, blocks), order) for order, fit in swaps),
+    ]
 
 
 def _double(blocks: FloatArray) -> list[_Candidate]:
@@ -176,16 +208,33 @@ def _explanation(chosen: _Candidate, before: FloatArray) -> Explanation:
     became = np.clip(chosen.fit(grey), 0, 255)
     moved = (became - grey).mean(axis=0)
     common = float(moved[np.abs(moved).argmin()]) if (moved > 0).all() or (moved < 0).all() else 0.0
-    neutral = lab_of(grey)
-    lightness = (lab_of(grey + common) - neutral)[:, 0].mean()
+    neutral, light = lab_of(grey)[:, 0], lab_of(became)[:, 0]
+    lightness = (lab_of(grey + common)[:, 0] - neutral).mean()
     cast = lab_of(became)[:, 1:].mean(axis=0) if chosen.cast else np.zeros(2)
-    spread = float(neutral[:, 0].std())
-    contrast = 1.0 if chosen.cast or spread < 1 else float(lab_of(became)[:, 0].std()) / spread
     return Explanation(
         gain=abs(chosen.factor),
         turn=math.degrees(cmath.phase(chosen.factor)),
         cast=(float(cast[0]), float(cast[1])),
         lightness=float(lightness),
-        contrast=contrast,
+        contrast=_slope(neutral, light),
+        brought=_brought(neutral, light),
+        swapped=chosen.swapped,
         fit=chosen.fit,
     )
+
+
+def _slope(before: FloatArray, after: FloatArray) -> float:
+    """Of a line fitted to L; 1 where it hardly changes from block to block."""
+    apart = before - before.mean()
+    power = float((apart * apart).mean())
+    return float((apart * (after - after.mean())).mean()) / power if power > 1 else 1.0
+
+
+def _brought(before: FloatArray, after: FloatArray) -> tuple[float, float]:
+    """L + 16 is a cube root of light: a gain of light is one of L + 16. A gamma is nearly one of L."""
+    mean, became = float(before.mean()), float(np.clip(after.mean(), 1, 99))
+    found = [1.0, (became + 16) / (mean + 16)]
+    if 1 < mean < 99:
+        power = math.log(became / 100) / math.log(mean / 100)
+        found.append(_slope(before, 100 * (before / 100) ** power))
+    return min(found), max(found)

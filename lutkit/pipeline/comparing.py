@@ -17,8 +17,9 @@ from lutkit.io.images import Uint8Image
 from lutkit.io.photo_list import PhotoList, PhotoRef, none_usable, read_bytes
 from lutkit.measure.artefacts import Artefacts, own_artefacts, pair_artefacts
 from lutkit.measure.compare import ColorChange, color_change
-from lutkit.measure.diagnosis import Finding, PairMeasure, diagnose
+from lutkit.measure.diagnosis import diagnose
 from lutkit.measure.explanation import Explanation, explain, free_blocks, thinned
+from lutkit.measure.finding import Finding, PairMeasure
 from lutkit.measure.pair_sums import ColorSums, pair_sums
 from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from lutkit.measure.compare import SectorChange
-from lutkit.measure.diagnosis import Finding, levels, unplaced
+from lutkit.measure.diagnosis import levels, unplaced
+from lutkit.measure.finding import Finding
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 
 HEADS = (
@@ -121,6 +122,7 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         },
         "findings": [_finding(finding) for finding in one.findings if not finding.explained],
         "consequences": [_finding(finding) for finding in one.findings if finding.explained],
+        "unexplained": next((_unexplained(found) for found in one.findings if found.of), None),
         "worst_delta_e": [{"key": pair.key, "mean": _short(pair.delta_e)} for pair in worst],
         "rejects": [{"path": reject.path, "reason": reject.reason} for reject in one.rejects],
     }
@@ -135,6 +137,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "images": finding.images,
         "worst": list(finding.worst),
     }
+
+
+def _unexplained(finding: Finding) -> dict[str, Any]:
+    """What no change of colours explains, as mean differences (CIE 1976)."""
+    return {"left": _short(finding.value), "of": _short(finding.of), "worst": list(finding.worst)}
 
 
 def train_json(name: str, train: TrainMeasure) -> dict[str, Any]:

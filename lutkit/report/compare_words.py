@@ -8,21 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from lutkit.measure.diagnosis import (
-    ARTEFACTS,
-    CHANNELS,
     MAX_FRINGING_PX,
     MAX_NOISE_CODES,
     MAX_SPECKLE,
-    Finding,
-    Kind,
     levels,
     unplaced,
 )
+from lutkit.measure.finding import ARTEFACTS, CHANNELS, Finding, Kind
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 
 # What counts as more of an artefact than others have, by itself: as in `levels`.
 _MORE = {"fringing": MAX_FRINGING_PX, "noise": MAX_NOISE_CODES, "speckle": MAX_SPECKLE, "clipping": 0.01}
-_OF_COLORS: tuple[Kind, ...] = ("saturation", "hue", "cast", "lightness", "contrast")
+_OF_COLORS: tuple[Kind, ...] = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
 _SEEN = 0.1  # of a ratio of saturation
 
 
@@ -40,14 +37,28 @@ def answers(
     for name, one in sets[-1:] if last else sets:
         if len(sets) > 1:
             lines.append(f"{name}:")
+        if any(finding.kind == "flat" for finding in one.findings):
+            lines.append("Outputs are nearly one colour: nothing else can be judged.")
+            continue
+        told = [finding for finding in one.findings if finding.kind != "saturation"]
+        lines += [unexplained_text(finding) for finding in told if finding.kind == "unexplained"]
         lines.append(saturation_text(one, train))
-        lines += [finding_text(finding, one) for finding in one.findings if finding.kind != "saturation"]
+        lines += [finding_text(finding, one) for finding in told if finding.kind != "unexplained"]
         faults = [found for found in one.findings if found.kind in ARTEFACTS and not found.explained]
         lines += [origin_text(finding, sets, train) for finding in faults]
         if not faults:
             lines.append("RGB artefacts: none beyond the references'.")
         lines += unplaced_lines(one)
     return lines
+
+
+def unexplained_text(finding: Finding) -> str:
+    """That what follows of colours is not the whole of it."""
+    return (
+        f"Colours: no one change explains this set: of a mean difference of {finding.of:.1f},"
+        f" {finding.value:.1f} is left. Images differ from each other, or outputs belong to other references;"
+        f" worst: {', '.join(finding.worst)}."
+    )
 
 
 def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
@@ -58,7 +69,7 @@ def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
         return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
     found = next((finding.value for finding in one.findings if finding.kind == "saturation"), None)
     if found is None:
-        verdict = f"unchanged{_doing(one)}"
+        verdict = "no one factor" if is_unexplained(one) else _without_factor(one)
     else:
         verdict = f"{'less' if found < 1 else 'more'} colourful, chroma x{found:.2f} of the references'"
     parts = [_times("mean chroma", change.chroma_ratio), _times("HSV saturation", change.saturation_ratio)]
@@ -80,12 +91,24 @@ def _times(name: str, ratio: float | None) -> str:
     return "" if ratio is None else f"{name} x{ratio:.2f}"
 
 
-def _doing(one: SetMeasure) -> str:
+def _without_factor(one: SetMeasure) -> str:
     """Whose doing it is where the numbers have changed all the same."""
-    ratios = (one.change.chroma_ratio, one.change.saturation_ratio)
+    chroma, hsv = one.change.chroma_ratio, one.change.saturation_ratio
     others = [*_colors_of(one), *(f.kind for f in one.findings if f.kind in ("fringing", "noise"))]
-    moved = any(ratio is not None and abs(ratio - 1) > _SEEN for ratio in ratios)
-    return f" but for what the {' and '.join(others)} does to it" if moved and others else ""
+    causes = " and ".join(others)
+    if chroma is not None and abs(chroma - 1) > _SEEN:
+        moves = "falls" if chroma < 1 else "rises"
+        if not causes:
+            return f"chroma {moves}, x{chroma:.2f}, by no one factor on all colours"
+        return f"chroma {moves} with {causes}, x{chroma:.2f}; nothing beside that"
+    if hsv is not None and abs(hsv - 1) > _SEEN and causes:
+        return f"unchanged but for what {causes} does to that of HSV"
+    return "unchanged"
+
+
+def is_unexplained(one: SetMeasure) -> bool:
+    """No one change of colours is that of the set."""
+    return any(finding.kind == "unexplained" for finding in one.findings)
 
 
 def _colors_of(one: SetMeasure) -> list[str]:
@@ -108,6 +131,10 @@ def unplaced_lines(one: SetMeasure) -> list[str]:
 def finding_text(finding: Finding, one: SetMeasure) -> str:
     """One fault in a line: what, how much, in how many images, and which are worst."""
     value = finding.value
+    if finding.kind == "channels":
+        were = zip(CHANNELS, finding.channels, strict=True)
+        swapped = ", ".join(f"output's {name} is the reference's {of}" for name, of in were if name != of)
+        return f"Channels: swapped: {swapped}."
     if finding.kind == "hue":
         return f"Hue: turned by {value:+.1f} degrees (above 0 from red towards yellow)."
     if finding.kind == "cast":
@@ -116,6 +143,8 @@ def finding_text(finding: Finding, one: SetMeasure) -> str:
     if finding.kind == "lightness":
         return f"Lightness: {abs(value):.1f} {'lighter' if value > 0 else 'darker'} on average."
     if finding.kind == "contrast":
+        if value < 0:
+            return f"Contrast: inverted, x{value:.2f} of the references'."
         return f"Contrast: {'more' if value > 1 else 'less'}, x{value:.2f} of the references'."
     who = _channels(finding.channels)
     texts = {

@@ -24,8 +24,9 @@ from known_damage import (
 from lutkit.errors import ArrayError
 from lutkit.measure.artefacts import own_artefacts, pair_artefacts
 from lutkit.measure.compare import color_change
-from lutkit.measure.diagnosis import PairMeasure, diagnose, levels, unplaced
+from lutkit.measure.diagnosis import diagnose, levels, unplaced
 from lutkit.measure.explanation import explain, free_blocks, thinned
+from lutkit.measure.finding import PairMeasure
 from lutkit.measure.pair_sums import pair_sums
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")

@@ -1,0 +1,64 @@
+"""Faults of a set as a noun, and what is kept of a pair to find them.
+
+Knows no limits and no wording.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from lutkit.measure.artefacts import Artefacts
+from lutkit.measure.explanation import Blocks
+
+Kind: TypeAlias = Literal[
+    "flat",
+    "unexplained", "channels", "saturation", "hue", "cast", "lightness", "contrast",
+    "shift", "fringing", "noise", "speckle", "clipping",
+]  # fmt: skip
+ARTEFACTS: tuple[Kind, ...] = ("fringing", "noise", "speckle", "clipping")
+CHANNELS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True, eq=False)
+class PairMeasure:
+    """What is kept of one pair.
+
+    Args:
+        key: its name.
+        found: artefacts beyond the reference's.
+        before: the reference by itself.
+        after: the output by itself.
+        delta_e: the mean delta E 2000.
+        blocks: some of its colours, as `lutkit.measure.explanation` takes them.
+    """
+
+    key: str
+    found: Artefacts
+    before: Artefacts
+    after: Artefacts
+    delta_e: float
+    blocks: Blocks
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault of a set.
+
+    Args:
+        kind: of what kind.
+        value: how much: a factor, degrees, units of Lab, pixels, codes, in a million, a share; the median of
+            the images that have it.
+        channels: those concerned, or none in particular; where they are swapped, which of the reference's
+            is the output's red, green and blue.
+        images: how many have it; 0 where it is of the whole set.
+        worst: the names of those that have most of it, worst first.
+        explained: it follows from the images' change of colours, and is no fault beside that.
+        of: where colours are left unexplained, how much there was to explain.
+    """
+
+    kind: Kind
+    value: float
+    channels: tuple[str, ...] = ()
+    images: int = 0
+    worst: tuple[str, ...] = ()
+    explained: bool = False
+    of: float = 0.0

@@ -15,11 +15,11 @@ from lutkit.measure.color_findings import color_findings, flat_outputs, unexplai
 from lutkit.measure.explanation import STRAIGHT, Explanation
 from lutkit.measure.finding import CHANNELS, Finding, Kind, PairMeasure
 
-# Of artefacts, for an image; a set has what at least one in ten of its images has: of 71 photographs with
-# one known damage, saved as JPEG of quality 95, up to 7 seemed to have another as well. Of 71 photographs at
-# 256 pixels, resized, of another gamma or less saturation, as PNG and as JPEG of quality 95 and 90 (4:2:0),
-# 99 in 100 stayed below: a shift of 0.11 px, fringing of 0.07 px (at most 0.09), noise of 0.65 codes, and 31
-# speckles in a million, which are two pixels.
+# Of artefacts, for an image. A set has what at least one in ten of its images has, less is `rare`: of 71
+# photographs with one known damage, saved as JPEG of quality 95, up to 7 seemed to have another as well. Of
+# 71 photographs at 256 pixels, resized, of another gamma or less saturation, as PNG and as JPEG of quality
+# 95 and 90 (4:2:0), 99 in 100 stayed below: a shift of 0.11 px, fringing of 0.07 px (at most 0.09), noise of
+# 0.65 codes, and 31 speckles in a million, which are two pixels.
 MAX_SHIFT_PX = 0.25
 MAX_FRINGING_PX = 0.15
 MAX_NOISE_CODES = 1.0
@@ -44,12 +44,12 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     """
     if flat := flat_outputs(pairs):
         return tuple(flat)
-    found = (*unexplained_colors(change, pairs), *color_findings(change), *_artefact_findings(pairs))
+    unexplained = unexplained_colors(change, pairs)
+    artefacts = _artefact_findings(pairs, follow=not unexplained)
     if change.swapped != STRAIGHT:
         # A dot of the reference's red, in the output's blue, is none that it has made.
-        found = tuple(finding for finding in found if finding.kind != "speckle")
-    unknown = any(finding.kind == "unexplained" for finding in found)
-    return tuple(replace(finding, explained=finding.explained and not unknown) for finding in found)
+        artefacts = [finding for finding in artefacts if finding.kind != "speckle"]
+    return (*unexplained, *color_findings(change), *artefacts)
 
 
 def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:
@@ -74,14 +74,17 @@ def levels(pictures: Sequence[Artefacts]) -> dict[Kind, FloatArray]:
     }
 
 
-def _artefact_findings(pairs: Sequence[PairMeasure]) -> list[Finding]:
+def _artefact_findings(pairs: Sequence[PairMeasure], *, follow: bool) -> list[Finding]:
+    """`follow`: clipping may follow from the colours; where they are not explained it cannot."""
     keys = [pair.key for pair in pairs]
     whole = np.hypot(*np.stack([pair.found.place() for pair in pairs]).T)
     fringing = np.stack([pair.found.fringing() for pair in pairs])
     noise = np.stack([pair.found.noise for pair in pairs])
     speckle = np.array([pair.found.speckle for pair in pairs])
-    explained = np.stack([pair.found.explained.max(axis=0) for pair in pairs])
-    clipped = np.stack([_unexplained(pair.found).max(axis=0) for pair in pairs])
+    explained = np.stack([pair.found.explained.max(axis=0) * follow for pair in pairs])
+    clipped = np.stack(
+        [(_unexplained(pair.found) if follow else pair.found.clipped).max(axis=0) for pair in pairs]
+    )
     measured: list[tuple[Kind, FloatArray, float]] = [
         ("shift", whole[:, None], MAX_SHIFT_PX),
         ("fringing", fringing, MAX_FRINGING_PX),
@@ -91,7 +94,7 @@ def _artefact_findings(pairs: Sequence[PairMeasure]) -> list[Finding]:
     ]
     found = [_artefact(kind, values, limit, keys) for kind, values, limit in measured]
     follows = _artefact("clipping", explained, MAX_CLIPPED, keys)
-    found.append(replace(follows, explained=True) if follows else None)
+    found.append(replace(follows, explained=True) if follows and not follows.rare else None)
     return [finding for finding in found if finding is not None]
 
 
@@ -105,7 +108,7 @@ def _artefact(kind: Kind, values: FloatArray, limit: float, keys: list[str]) -> 
     known = np.nan_to_num(values)
     most = known.max(axis=1)
     over = most > limit
-    if over.sum() < max(1, SHARE_OF_IMAGES * len(keys)):
+    if not over.any():
         return None
     order = sorted(np.flatnonzero(over).tolist(), key=lambda i: (-most[i], keys[i]))
     typical = np.median(known[over], axis=0)
@@ -113,7 +116,8 @@ def _artefact(kind: Kind, values: FloatArray, limit: float, keys: list[str]) -> 
     named = typical >= max(limit, 0.5 * float(typical.max())) if values.shape[1] == 3 else [False] * 3
     channels = tuple(name for name, has in zip(CHANNELS, named, strict=True) if has)
     worst = tuple(keys[i] for i in order[:_WORST])
-    return Finding(kind, float(np.median(most[over])), channels, int(over.sum()), worst)
+    value, images = float(np.median(most[over])), int(over.sum())
+    return Finding(kind, value, channels, images, worst, rare=images < SHARE_OF_IMAGES * len(keys))
 
 
 def _medians(values: FloatArray) -> FloatArray:

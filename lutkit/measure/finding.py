@@ -52,6 +52,7 @@ class Finding:
         images: how many have it; 0 where it is of the whole set.
         worst: the names of those that have most of it, worst first.
         explained: it follows from the images' change of colours, and is no fault beside that.
+        rare: fewer than one image in ten has it, as compression alone may give it to some: no fault of a set.
         of: where colours are left unexplained, how much there was to explain.
     """
 
@@ -62,3 +63,9 @@ class Finding:
     worst: tuple[str, ...] = ()
     explained: bool = False
     of: float = 0.0
+    rare: bool = False
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it counts against the set: neither a consequence nor rare."""
+        return not self.explained and not self.rare

@@ -40,16 +40,36 @@ def answers(
         if any(finding.kind == "flat" for finding in one.findings):
             lines.append("Outputs are nearly one colour: nothing else can be judged.")
             continue
-        told = [finding for finding in one.findings if finding.kind != "saturation"]
-        lines += [unexplained_text(finding) for finding in told if finding.kind == "unexplained"]
-        lines.append(saturation_text(one, train))
-        lines += [finding_text(finding, one) for finding in told if finding.kind != "unexplained"]
-        faults = [found for found in one.findings if found.kind in ARTEFACTS and not found.explained]
-        lines += [origin_text(finding, sets, train) for finding in faults]
-        if not faults:
-            lines.append("RGB artefacts: none beyond the references'.")
-        lines += unplaced_lines(one)
+        lines += _set_lines(one, sets, train)
     return lines
+
+
+def _set_lines(
+    one: SetMeasure, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None
+) -> list[str]:
+    lines = [unexplained_text(finding) for finding in one.findings if finding.kind == "unexplained"]
+    told = [finding for finding in one.findings if finding.kind != "unexplained" and not finding.rare]
+    lines.append(saturation_text(one, train))
+    lines += [finding_text(finding, one) for finding in told if finding.kind != "saturation"]
+    faults = [finding for finding in told if finding.kind in ARTEFACTS and finding.is_fault]
+    lines += [origin_text(finding, sets, train) for finding in faults]
+    lines += [_rare_text(finding, one) for finding in one.findings if finding.rare]
+    if not faults:
+        lines.append(_none_text(one))
+    return [*lines, *unplaced_lines(one)]
+
+
+def _rare_text(finding: Finding, one: SetMeasure) -> str:
+    found = f"{finding.kind} {_amount(finding, finding.value)}"
+    where = f" in {_channels(finding.channels)}" if finding.channels else ""
+    some = f"In {finding.images} of {len(one.pairs)} images, fewer than one in ten"
+    return f"{some}: {found}{where} ({', '.join(finding.worst)})."
+
+
+def _none_text(one: SetMeasure) -> str:
+    follows, rare = (any(getattr(f, name) for f in one.findings) for name in ("explained", "rare"))
+    beyond = " that one image in ten has" if rare else " beyond the references'"
+    return f"RGB artefacts: none{' beside that clipping' if follows else beyond}."
 
 
 def unexplained_text(finding: Finding) -> str:
@@ -94,7 +114,10 @@ def _times(name: str, ratio: float | None) -> str:
 def _without_factor(one: SetMeasure) -> str:
     """Whose doing it is where the numbers have changed all the same."""
     chroma, hsv = one.change.chroma_ratio, one.change.saturation_ratio
-    others = [*_colors_of(one), *(f.kind for f in one.findings if f.kind in ("fringing", "noise"))]
+    others = [
+        *_colors_of(one),
+        *(f.kind for f in one.findings if f.kind in ("fringing", "noise") and f.is_fault),
+    ]
     causes = " and ".join(others)
     if chroma is not None and abs(chroma - 1) > _SEEN:
         moves = "falls" if chroma < 1 else "rises"
@@ -158,7 +181,7 @@ def finding_text(finding: Finding, one: SetMeasure) -> str:
     worst = ", ".join(finding.worst)
     if finding.explained:
         cause = " and ".join(_colors_of(one)) or "change of colours"
-        return f"  {texts[finding.kind]}, {images}: no fault beside, it follows from the {cause}."
+        return f"  {texts[finding.kind]}, {images}: caused by the {cause}, not counted as a fault of its own."
     return f"{texts[finding.kind]}, {images}; worst: {worst}."
 
 
@@ -172,12 +195,16 @@ def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train:
         theirs = _level(finding, levels(train.pictures)[finding.kind])
         parts.append(f"training set {_amount(finding, theirs)}")
         has = theirs > before + _MORE[finding.kind]
-        verdict = "the training set has it too: learned from there" if has else "made by the model itself"
+        verdict = (
+            "the training set has it too: probably learned from there"
+            if has
+            else "not in the training set: the model or its pipeline makes it"
+        )
     if len(sets) > 1:
         having = [
             name
             for name, one in sets
-            if any(other.kind == finding.kind and not other.explained for other in one.findings)
+            if any(other.kind == finding.kind and other.is_fault for other in one.findings)
         ]
         everywhere = len(having) == len(sets)
         verdict += (
@@ -195,7 +222,12 @@ def _level(finding: Finding, of_channels: "np.ndarray[tuple[int, ...], np.dtype[
 
 
 def _amount(finding: Finding, level: float) -> str:
-    shapes = {"fringing": "{:.2f} px", "noise": "{:.1f} codes", "speckle": "{:,.0f} in a million"}
+    shapes = {
+        "shift": "{:.2f} px",
+        "fringing": "{:.2f} px",
+        "noise": "{:.1f} codes",
+        "speckle": "{:,.0f} in a million",
+    }
     return shapes.get(finding.kind, "{:.1%}").format(level)
 
 

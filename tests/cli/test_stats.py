@@ -191,8 +191,8 @@ def test_clipping_by_a_cast_is_its_consequence(lutkit_, photos, tmp_path):
 
     strong = save_changed(photos, tmp_path / "strong", glow)
     done = lutkit_("compare", photos, strong)
-    assert "no fault beside, it follows from the cast." in done.out
-    assert "RGB artefacts: none beyond the references'." in done.out
+    assert "caused by the cast, not counted as a fault of its own." in done.out
+    assert "RGB artefacts: none beside that clipping." in done.out
     assert "Saturation: chroma rises with cast, x" in done.out
     one = json.loads(lutkit_("compare", photos, strong, "--json").out)["sets"][0]
     assert [finding["kind"] for finding in one["findings"]] == ["cast"]
@@ -216,6 +216,26 @@ def test_of_a_dead_network_nothing_else_is_judged(lutkit_, photos, tmp_path):
     found = json.loads(lutkit_("compare", photos, dead, "--json").out)
     assert [finding["kind"] for finding in found["sets"][0]["findings"]] == ["flat"]
     assert len(found["answers"]) == 1
+
+
+def test_what_few_images_have_is_told_as_such(lutkit_, photos, tmp_path):
+    numbers = iter(range(30))
+
+    def move_two(pixels):
+        return np.dstack(
+            [pixels[..., :2], np.roll(pixels[..., 2:], 3 if next(numbers) in big else 0, axis=1)]
+        )
+
+    big = [i for i, p in enumerate(p for p in photos.rglob("*") if p.is_file()) if min(size_of(p)) > 60][:2]
+    moved = save_changed(photos, tmp_path / "out", move_two)
+    done = lutkit_("compare", photos, moved)
+    assert "In 2 of 30 images, fewer than one in ten: fringing 2.80 px in blue (" in done.out
+    assert "RGB artefacts: none that one image in ten has." in done.out
+    one = json.loads(lutkit_("compare", photos, moved, "--json").out)["sets"][0]
+    assert one["findings"] == []
+    assert [(rare["kind"], rare["images"], rare["channels"]) for rare in one["rare"]] == [
+        ("fringing", 2, ["blue"])
+    ]
 
 
 def test_sets_of_one_name_are_told_apart_everywhere(lutkit_, photos, outputs, tmp_path):

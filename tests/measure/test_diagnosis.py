@@ -182,7 +182,7 @@ def test_a_channel_that_cannot_be_placed_hides_no_fault_of_the_others(blue):
     assert "fringing" not in found
 
 
-def test_the_worst_images_are_named_and_one_in_thirty_is_none_of_the_set():
+def test_the_worst_images_are_named_and_one_in_thirty_is_rare():
     reference = photo("chelsea")
     pairs = [measured(reference, noisy(reference, 2, sigma), f"n{sigma}")[1] for sigma in (2, 9, 4, 6)]
     clean = measured(reference, reference, "clean")[1]
@@ -190,7 +190,10 @@ def test_the_worst_images_are_named_and_one_in_thirty_is_none_of_the_set():
     (finding,) = diagnose(change, [*pairs, clean])
     assert finding.worst == ("n9", "n6", "n4")
     assert finding.images == 4
-    assert diagnose(change, [pairs[0], *[clean] * 29]) == ()
+    (rare,) = diagnose(change, [pairs[0], *[clean] * 29])
+    assert (rare.kind, rare.rare, rare.images, rare.worst) == ("noise", True, 1, ("n2",))
+    assert not rare.is_fault
+    assert finding.is_fault
 
 
 def test_levels_tell_sets_apart():

@@ -233,7 +233,8 @@ def _tars(root: Path, names: list[str], source: str, field: str) -> PhotoList:
 def _nothing_in_tars(first: Path, count: int, source: str, field: str) -> SourceError:
     """Latents are told apart: whoever names them means the photos that they were made of."""
     suffixes = suffixes_in(first)
-    if any(suffix.endswith(".npy") for suffix in suffixes):
+    photos = any(suffix.rpartition(".")[2] in IMAGE_SUFFIXES for suffix in suffixes)
+    if not photos and any(suffix.endswith(".npy") for suffix in suffixes):
         what = f"these are latents (.{next(one for one in suffixes if one.endswith('.npy'))}), not photos"
         return SourceError(what, where=source, remedy="name what they were encoded from")
     tars = "1 tar" if count == 1 else f"{count} tars"

@@ -266,6 +266,14 @@ def test_latents_and_fields_are_said_with_the_option_that_mends_it(lutkit_, phot
     assert_one_line(lutkit_("compare", photos, photos, "--train", pairs).err, f"{none}name photos")
 
 
+def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_path):
+    with tarfile.open(tmp_path / "both.tar", "w") as tar:
+        for suffix in ("latent.npy", "input.jpg"):
+            tar.addfile(tarfile.TarInfo(f"a.{suffix}"))
+    done = lutkit_("compare", photos, tmp_path / "both.tar", "--set-field", "png")
+    assert_one_line(done.err, "no members '.png' in 1 tar (there are .latent.npy, .input.jpg); see --set-field")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

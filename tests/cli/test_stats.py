@@ -271,7 +271,9 @@ def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_
         for suffix in ("latent.npy", "input.jpg"):
             tar.addfile(tarfile.TarInfo(f"a.{suffix}"))
     done = lutkit_("compare", photos, tmp_path / "both.tar", "--set-field", "png")
-    assert_one_line(done.err, "no members '.png' in 1 tar (there are .latent.npy, .input.jpg); see --set-field")
+    assert_one_line(
+        done.err, "no members '.png' in 1 tar (there are .latent.npy, .input.jpg); see --set-field"
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from bench_kernels import kernel_rows
 from bench_latents import latent_rows
 from bench_nn import nn_rows
 from bench_synth import synth_rows
+from bench_table import table
 from rich.console import Console
-from rich.table import Table
 
 
 def main() -> None:
@@ -57,22 +57,6 @@ def main() -> None:
     versions = {name: version(name) for name in ("lutkit", "numpy", "numba", "pillow", "simplejpeg")}
     document = {"machine": machine, "versions": versions, **subjects}
     options.out.write_text(json.dumps(document, indent=1, default=float) + "\n")
-
-
-def table(title: str, rows: list[dict[str, object]]) -> Table:
-    """Rows as a table, a column a key."""
-    shown = Table(title=title, title_justify="left")
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    for key in keys:
-        shown.add_column(key, justify="left" if key == "name" else "right")
-    for row in rows:
-        shown.add_row(*(text(row.get(key, "")) for key in keys))
-    return shown
-
-
-def text(value: object) -> str:
-    """A cell."""
-    return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

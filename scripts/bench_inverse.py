@@ -40,7 +40,7 @@ def sizes(lut: Lut) -> str:
 
 
 if __name__ == "__main__":
-    from bench import table
+    from bench_table import table
     from rich.console import Console
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

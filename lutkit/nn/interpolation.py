@@ -6,44 +6,25 @@ plain operations are handed to it. Owns arithmetic alone: no checks, no options,
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from itertools import product
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lutkit.lut.kernels import SNAP
+from lutkit.nn.grid import Grid, Triple
 from lutkit.nn.parts import Part, parts
 
-Reading: TypeAlias = Literal["tetrahedral", "trilinear", "curves"]
 Planes: TypeAlias = tuple[Tensor, Tensor, Tensor]
 _Context: TypeAlias = Any  # where autograd keeps what a gradient needs
-_Triple: TypeAlias = tuple[float, float, float]
 _Corner: TypeAlias = tuple[Tensor | float, Tensor]
 
 _CPU_PIXELS = 1 << 15  # what goes through at a time, to stay in the second-level cache
 _GPU_PIXELS = 1 << 20  # what keeps a card busy
-
-
-@dataclass(frozen=True)
-class Grid:
-    """How values find their places in a table, and what is read there.
-
-    Args:
-        sizes: points along each axis.
-        low: the value at the first point, in the image's own units: codes for uint8.
-        scale: points per unit.
-        reading: a cube's `tetrahedral` or `trilinear`, or three `curves`, each read linearly.
-    """
-
-    sizes: tuple[int, int, int]
-    low: _Triple
-    scale: _Triple
-    reading: Reading
 
 
 def interpolate(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> Tensor:
@@ -183,7 +164,7 @@ def _places(pixels: Tensor, grid: Grid) -> tuple[Planes, Planes]:
     return (cells[0], cells[1], cells[2]), (rests[0], rests[1], rests[2])
 
 
-def _tetrahedron(rests: Planes, steps: _Triple) -> list[_Corner]:
+def _tetrahedron(rests: Planes, steps: Triple) -> list[_Corner]:
     """Offsets and weights of four corners: along the axis of the largest rest, of the middle, the smallest.
 
     Which axis that is stands in masks of 0 and 1: choosing by `where` takes five times as long on a CPU.
@@ -206,11 +187,11 @@ def _tetrahedron(rests: Planes, steps: _Triple) -> list[_Corner]:
     ]
 
 
-def _mixed(values: Planes | _Triple, masks: Planes) -> Tensor:
+def _mixed(values: Planes | Triple, masks: Planes) -> Tensor:
     return values[0] * masks[0] + values[1] * masks[1] + values[2] * masks[2]
 
 
-def _cell(rests: Planes, steps: _Triple) -> list[_Corner]:
+def _cell(rests: Planes, steps: Triple) -> list[_Corner]:
     """Offsets and weights of eight corners."""
     (r, g, b), (red, green, blue) = rests, steps
     sides = [(1 - rest, rest) for rest in (r, g, b)]

@@ -23,7 +23,8 @@ from lutkit.lut.model import (
     Rgb,
     lut_stages,
 )
-from lutkit.nn.interpolation import Grid, Reading, interpolate
+from lutkit.nn.grid import Grid, Reading
+from lutkit.nn.interpolation import interpolate
 
 Interpolation: TypeAlias = Literal["tetrahedral", "trilinear"]
 

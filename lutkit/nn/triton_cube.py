@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lutkit.lut.kernels import SNAP
-from lutkit.nn.interpolation import Grid
+from lutkit.nn.grid import Grid
 
 tl: Any = import_module("triton.language")
 

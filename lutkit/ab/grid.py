@@ -72,6 +72,8 @@ def ab_grid(name: str) -> Grid:
             `16`: the 224 cells of 16 units that touch the disc of radius 128, in order of a, then b; each
             stands for the mean of its points in the disc. A fine cell in no bin belongs to the one nearest
             to its middle.
+    Returns:
+        A new grid.
     Raises:
         ArrayError: another name.
     """
@@ -108,6 +110,8 @@ def keep_bins(grid: Grid, kept: npt.NDArray[np.bool_]) -> Grid:
     Args:
         grid: what to thin out.
         kept: (Q,) bool, at least one of them true.
+    Returns:
+        A new grid, its bins in the order that they had.
     Raises:
         ArrayError: another shape, or no bin is kept.
     """

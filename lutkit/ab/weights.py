@@ -68,8 +68,10 @@ def ab_weights(
         sigma: of the Gaussian that smooths the prior, in units of ab; 0 does not smooth.
         mix: how much of the uniform distribution is mixed in, 0..1.
         observed: drop bins that never occur, before smoothing.
+    Returns:
+        New; of fewer bins than the grid has where `observed`.
     Raises:
-        ArrayError: an empty histogram, options out of range, or a weight that would be infinite.
+        ArrayError: another shape, an empty histogram, options out of range, or an infinite weight.
     """
     if fine.sum() == 0:
         raise ArrayError("no pixels were counted: nothing to weigh", where="counts")

@@ -86,8 +86,15 @@ def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
     from functools import reduce
     from operator import add
 
+    from lutkit.errors import LutkitError
     from lutkit.io.ab_files import read_counts
 
+    known: set[Path] = set()
+    for path in paths:
+        # Counted twice, its photos would weigh twice, and nothing would say so.
+        if path.resolve() in known:
+            raise LutkitError("these counts come twice", where=str(path), remedy="name them once")
+        known.add(path.resolve())
     return reduce(add, map(read_counts, paths))
 
 

@@ -55,15 +55,18 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     from lutkit.ab.grid import ab_grid
     from lutkit.ab.weights import ab_weights as weigh
     from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.cli.console import PlainConsole
     from lutkit.errors import LutkitError
     from lutkit.io.ab_files import read_counts, write_npy, write_weights
 
     require_no_more(context.args, 1, "one file of counts")
     extra = [] if npy is None else [npy / "pts_in_hull.npy", npy / "prior_probs.npy"]
     outputs = [out, *extra, *([] if plot is None else [plot])]
-    if len(set(outputs)) < len(outputs):
+    if len({path.resolve() for path in outputs}) < len(outputs):
         raise LutkitError("two outputs of one name", where=str(out), remedy="give each its own")
     for path in outputs:
+        if path.resolve() == counts.resolve():
+            raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
         require_vacant(path, overwrite=overwrite)
     weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed)
     for path in outputs:
@@ -76,6 +79,8 @@ def ab_weights(  # noqa: D103  (its help text is set below)
 
         write_ab_picture(plot, weights)
     _show(weights, out, as_json=as_json)
+    if not as_json and len(outputs) > 1:
+        PlainConsole().print(f"Also: {', '.join(map(str, outputs[1:]))}", soft_wrap=True)
 
 
 ab_weights.__doc__ = HELP
@@ -108,4 +113,5 @@ def _show(weights: "AbWeights", out: Path, *, as_json: bool) -> None:
     )
     for name, number in (("least", least), ("most", most)):
         a, b = weights.grid.bins[number]
-        console.print(f"{name:>5}: {weights.weights[number]:.4g} at a {a:.0f}, b {b:.0f}")
+        empty = "" if weights.counts[number] else ", where no pixel fell"
+        console.print(f"{name:>5}: {weights.weights[number]:.4g} at a {a:.0f}, b {b:.0f}{empty}")

@@ -52,6 +52,10 @@ def require_installed(packages: tuple[str, ...], extra: str) -> None:
 
 
 def require_vacant(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write over a file unless that was asked for."""
+    """Refuse to write over a file unless that was asked for, and over a folder always."""
+    if path.is_dir():
+        raise LutkitError(
+            "is a folder, where a file is to be written", where=str(path), remedy="name a file in it"
+        )
     if path.exists() and not overwrite:
         raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another name")

@@ -39,6 +39,8 @@ def write_counts(path: Path, counts: FineCounts) -> None:
 def read_counts(path: Path) -> FineCounts:
     """Read what `write_counts` wrote.
 
+    Returns:
+        (256, 256) int64, 0 or above, as written.
     Raises:
         SourceError: no such file, another file, or counts that do not add up.
     """
@@ -79,6 +81,8 @@ def write_weights(path: Path, weights: AbWeights) -> None:
 def read_weights(path: Path) -> AbWeights:
     """Read what `write_weights` wrote.
 
+    Returns:
+        The weights, on the grid that the file names, without the bins that were dropped.
     Raises:
         SourceError: no such file, another file, or arrays that do not fit each other.
     """

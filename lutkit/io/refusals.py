@@ -16,6 +16,7 @@ _REMEDIES = {
     errno.EROFS: _ELSEWHERE,
     errno.ENOENT: _ELSEWHERE,
     errno.ENOTDIR: _ELSEWHERE,
+    errno.EEXIST: _ELSEWHERE,  # a file where a folder is to be made
     errno.EISDIR: _ELSEWHERE,
     errno.ENAMETOOLONG: _ELSEWHERE,
     errno.EMFILE: "allow more with `ulimit -n`, or ask for fewer workers",

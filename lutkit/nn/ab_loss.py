@@ -34,9 +34,9 @@ def rebalanced_cross_entropy(
         A number, or (B, H, W); float32, or float64 for float64 logits.
     Raises:
         ArrayError: shapes, dtypes or devices that do not fit; as many logits as another grid has bins; NaN
-            in logits or ab; infinite logits, but for -inf where a class is ruled out; ab out of range. The
-            check looks at ab and at the results, not at all the logits again; on CUDA it waits for the
-            device, once.
+            in logits or ab; infinite logits, but for -inf where a class is ruled out; ab out of range;
+            or another reduction. The check looks at ab and at the results, not at all the logits again; on
+            CUDA it waits for the device, once.
     Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, equations 2 and 3.
     """
     where = "rebalanced_cross_entropy"

@@ -10,7 +10,7 @@ from PIL import Image
 from lutkit.color.lab import lab_to_srgb
 from lutkit.measure.color_summary import ColorSummary
 from lutkit.report.page import CHANNELS, FAINT, INK, Box, add_panel, add_title, new_page, render
-from lutkit.report.stats_text import cast_text
+from lutkit.report.stats_text import cast_text, colors_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def draw_stats(summary: ColorSummary, title: str) -> Image.Image:
     """
     figure = new_page(14, 9)
     add_title(figure, title)
-    facts = f"{summary.pixels:,} pixels, {summary.distinct:,} different colours; {cast_text(summary)}"
+    facts = f"{summary.pixels:,} pixels, {colors_text(summary)}; {cast_text(summary)}"
     figure.text(0.02, 0.908, facts, color=FAINT, fontsize=11)
     panels: tuple[tuple[Callable[[Axes, ColorSummary], None], str, Box], ...] = (
         (_draw_channels, "Channels: share of pixels a code", (0.05, 0.51, 0.27, 0.34)),

@@ -20,7 +20,7 @@ def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
     """
     low, high = (float(count) / summary.pixels for count in summary.clipped)
     rows = [
-        ("pixels", f"{summary.pixels:,}", f"{summary.distinct:,} different colours of 16,777,216"),
+        ("pixels", f"{summary.pixels:,}", f"{colors_text(summary)} of 16,777,216"),
         _spread("saturation", summary.saturation, summary.mean_saturation, 255, "HSV, 0..1"),
         _spread("chroma", summary.chroma, summary.mean_chroma, 1, "CIELAB; 0 is grey, sRGB reaches 134"),
         _spread("lightness", summary.lightness, summary.mean_lab[0], 1, "CIELAB, 0..100"),
@@ -32,6 +32,11 @@ def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
         rows.append((name, f"{mean / 255:.4f}", text))
     rows.append(("clipped", f"{low:.2%}  {high:.2%}", "of pixels with a channel at 0, at 255"))
     return rows
+
+
+def colors_text(summary: ColorSummary) -> str:
+    """`1 colour`, `2 different colours`."""
+    return "1 colour" if summary.distinct == 1 else f"{summary.distinct:,} different colours"
 
 
 def cast_text(summary: ColorSummary) -> str:

@@ -97,7 +97,8 @@ def test_weights_are_a_noun_that_holds_together():
     with pytest.raises(ValueError, match="read-only"):
         made.weights[0] = 0
     for change in ({"weights": made.weights[1:]}, {"prior": made.prior * np.nan}, {"sigma": np.nan},
-                   {"counts": made.prior}, {"mix": 7.0}, {"weights": -made.weights}):  # fmt: skip
+                   {"counts": made.prior}, {"mix": 7.0}, {"weights": -made.weights},
+                   {"weights": made.weights * (made.weights < made.weights.max())}):  # fmt: skip
         with pytest.raises(ArrayError):
             dataclasses.replace(made, **change)
 
@@ -133,6 +134,12 @@ def test_observed_bins_alone():
 def test_mistakes_are_told(arguments, said):
     with pytest.raises(ArrayError, match=said):
         rebalancing_weights(*arguments)
+
+
+def test_a_bin_of_one_pixel_is_observed():
+    fine = np.zeros((256, 256), np.int64)
+    fine[128, 128], fine[158, 98] = 1000, 1
+    assert sorted(ab_weights(fine, ab_grid("10"), observed=True).counts) == [1, 1000]
 
 
 def test_weights_of_nothing_are_refused():

@@ -1,6 +1,7 @@
 """`lutkit ab-hist` and `lutkit ab-weights`: files, sums, pictures, and mistakes in one line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 import lutkit
 from lutkit.ab.grid import ab_grid
+from lutkit.ab.weights import ab_weights as weigh
 from lutkit.io.ab_files import read_counts, read_weights
 from lutkit.measure.color_summary import summarize
 from lutkit.measure.counts import count_colors, empty_counts
@@ -54,6 +56,50 @@ def test_counts_add(lutkit_, photos, counts, tmp_path):
     np.testing.assert_array_equal(fine(tmp_path / "both.npz"), fine(counts) + fine(tmp_path / "one.npz"))
 
 
+def test_size_and_field_choose_what_is_counted(lutkit_, photos, tmp_path):
+    made = lutkit_("synth", "--n", 8, "--images", photos, "--out", "p", "--size", 16, "--codec", "png", "-q")
+    assert made.code == 0, made.err
+    for field, pixels in (("input", 16 * 16), ("target", 16 * 16)):
+        out = tmp_path / f"{field}.npz"
+        assert lutkit_("ab-hist", "p", "--field", f"{field}.png", "-o", out).code == 0
+        assert fine(out).sum() == 8 * pixels
+    assert (fine(tmp_path / "input.npz") != fine(tmp_path / "target.npz")).any()
+    assert lutkit_("ab-hist", photos, "--size", 8, "-o", tmp_path / "small.npz").code == 0
+    assert fine(tmp_path / "small.npz").sum() == 30 * 64
+    means = [
+        json.loads(lutkit_("stats", "p", "--field", f"{field}.png", "--size", 8, "--json").out)
+        for field in ("input", "target")
+    ]
+    assert [found["pixels"] for found in means] == [8 * 64, 8 * 64]
+    assert means[0]["mean"] != means[1]["mean"]
+
+
+def test_observed_sigma_and_mix_reach_the_weights(lutkit_, counts, tmp_path):
+    options = ["--observed", "--sigma", 3, "--mix", 0.25]
+    done = lutkit_("ab-weights", counts, "-o", tmp_path / "w.npz", *options, "--json")
+    expected = weigh(fine(counts), ab_grid("10"), 3, 0.25, observed=True)
+    found, said = read_weights(tmp_path / "w.npz"), json.loads(done.out)
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    assert (found.sigma, found.mix, said["without_pixels"]) == (3, 0.25, 0)
+    assert said["bins"] == len(expected.weights) < 261
+    assert (
+        said["least"]["weight"] == expected.weights.min() < said["most"]["weight"] == expected.weights.max()
+    )
+    every = json.loads(lutkit_("ab-weights", counts, "-o", tmp_path / "a.npz", "--json").out)
+    assert every["without_pixels"] == 261 - said["bins"]
+
+
+def test_photos_left_out_are_named_and_not_counted(lutkit_, photos, tmp_path):
+    copied = shutil.copytree(photos, tmp_path / "copied")
+    for number in range(12):
+        (copied / f"bad{number:02d}.jpg").write_bytes(b"text")
+    done = lutkit_("ab-hist", copied, "-o", tmp_path / "c.npz")
+    assert done.out.count("not counted: bad") == 10
+    assert "not counted: 2 more\n" in done.out
+    found = json.loads(lutkit_("stats", copied, "--json").out)
+    assert (found["photos"], len(found["rejects"])) == (30, 12)
+
+
 def test_of_a_dataset_the_targets_are_counted_and_bare_commands_chain(lutkit_, photos):
     assert lutkit_("synth", "--n", 20, "--images", photos, "--size", 16, "--codec", "png", "-q").code == 0
     assert lutkit_("ab-hist").code == 0
@@ -71,6 +117,10 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
     done = lutkit_("ab-weights", counts, "--grid", "zhang313", *places, "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["bins"] == 313
+    said = lutkit_("ab-weights", counts, "--grid", "zhang313", *places, "--overwrite").out
+    also = ", ".join(str(tmp_path / name) for name in ("npy/pts_in_hull.npy", "npy/prior_probs.npy", "w.png"))
+    assert said.endswith(f"Also: {also}\n")
+    assert ", where no pixel fell\nAlso" in said
     assert np.load(tmp_path / "npy/prior_probs.npy").sum() == pytest.approx(1)
     picture = np.asarray(Image.open(tmp_path / "w.png").convert("RGB"))
     assert picture.shape[0] > 800
@@ -81,6 +131,19 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
     ("arguments", "said"),
     [
         (["ab-hist", "absent"], "absent: no such file or folder; name a folder"),
+        (
+            ["ab-hist", "--merge", "{counts}", "--merge", "{counts}"],
+            "these counts come twice; name them once",
+        ),
+        (["ab-weights", "{counts}", "--npy", "{counts}"], "name another place"),
+        (
+            ["ab-weights", "{counts}", "--plot", "{folder}"],
+            "is a folder, where a file is to be written; name",
+        ),
+        (
+            ["ab-weights", "{counts}", "--plot", "{counts}", "--overwrite"],
+            "would write over the counts; give",
+        ),
         (["ab-hist", "a", "--merge", "b"], "a source and --merge; give one of them"),
         (["ab-hist", "--merge", "b", "--size", "9"], "--merge counts nothing; leave out --size"),
         (["ab-weights", "{counts}", "--plot", "{out}"], "two outputs of one name; give each its own"),
@@ -98,7 +161,7 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
 def test_mistakes_are_one_line(lutkit_, counts, tmp_path, arguments, said):
     np.savez(tmp_path / "zero.npz", counts=np.zeros((256, 256), np.int64), pixels=np.array(0))
     out = tmp_path / "o" / "x.npz"
-    places = {"counts": counts, "zero": tmp_path / "zero.npz", "out": out}
+    places = {"counts": counts, "zero": tmp_path / "zero.npz", "out": out, "folder": tmp_path}
     done = lutkit_(*(argument.format(**places) for argument in arguments), "-o", out)
     assert done.code == 2
     assert said in done.err

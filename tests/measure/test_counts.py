@@ -88,6 +88,12 @@ def test_the_ab_histogram_is_that_of_colour_science(summary):
     assert summary.mean_lab == pytest.approx(lab.mean(axis=0), abs=1e-5)
 
 
+def test_a_summary_cannot_be_written(summary):
+    for array in (summary.ab, summary.lightness, summary.chroma, summary.channels, summary.clipped):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
 def test_greys_are_counted_in_one_cell():
     greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     found = summarize(counted(greys))

@@ -71,14 +71,14 @@ def compare(  # noqa: D103  (its help text is set below)
     overwrite: OverPlot = False,
     as_json: AsJson = False,
 ) -> None:
-    from lutkit.cli.arguments import require_vacant
+    from lutkit.cli.arguments import require_picture
     from lutkit.pipeline.engine import LocalEngine, wanted_workers
     from lutkit.pipeline.matching import match_photos
     from lutkit.pipeline.stopping import stopping
     from lutkit.report.set_names import short_names
 
     if plot is not None:
-        require_vacant(plot, overwrite=overwrite)
+        require_picture(plot, overwrite=overwrite)
     engine = LocalEngine(wanted_workers(workers))
     with stopping():
         # All names first: a mistake in the last one is told before hours of work.

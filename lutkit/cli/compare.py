@@ -65,15 +65,16 @@ def compare(  # noqa: D103  (its help text is set below)
         typer.Option(metavar="PX", min=16, help="Compare resized squares.  [default: as they are]"),
     ] = None,
     field: Annotated[str, typer.Option(help="Of REFERENCE in tars: the member, `input.jpg` say.")] = "",
-    set_field: Annotated[str, typer.Option(help="Of each SET in tars: the member.")] = "",
+    set_field: Annotated[str, typer.Option(help="The same of each SET.")] = "",
+    train_field: Annotated[str, typer.Option(help="The same of the training set.")] = "",
     plot: Plot = None,
     workers: Workers = None,
     overwrite: OverPlot = False,
     as_json: AsJson = False,
 ) -> None:
     from lutkit.cli.arguments import require_picture
+    from lutkit.cli.compare_sources import list_sets, list_train
     from lutkit.pipeline.engine import LocalEngine, wanted_workers
-    from lutkit.pipeline.matching import match_photos
     from lutkit.pipeline.stopping import stopping
     from lutkit.report.set_names import short_names
 
@@ -82,24 +83,20 @@ def compare(  # noqa: D103  (its help text is set below)
     engine = LocalEngine(wanted_workers(workers))
     with stopping():
         # All names first: a mistake in the last one is told before hours of work.
-        before = _listed(reference, field, "--field")
-        lists = [_listed(one, set_field, "--set-field") for one in sets]
-        matched = [match_photos(before, one, name) for one, name in zip(lists, sets, strict=True)]
-        trained = _listed(train, "", "") if train else None
-        measured, third = _measure(
-            before, list(zip(lists, matched, strict=True)), trained, size, engine, as_json
-        )
-        names = short_names(sets)
-        found = list(zip(names, measured, strict=True))
+        trained = list_train(train, train_field)
+        before, matched = list_sets((reference, field), sets, set_field, size)
+        measured, third = _measure(before, matched, trained, size, engine, as_json)
+        found = list(zip(short_names(sets), measured, strict=True))
         if plot is not None:
             from lutkit.report.compare_picture import draw_comparison
             from lutkit.report.page import write_picture
 
             write_picture(draw_comparison(found, third, reference), plot)
+    names = [one for _, one in matched]
     if as_json:
-        _print_json(found, matched, (train, third))
+        _print_json(found, names, (train, third))
     else:
-        _print(found, matched, (train, third))
+        _print(found, names, (train, third))
         if plot is not None:
             print(f"Picture: {plot}")
 
@@ -131,20 +128,6 @@ def _measure(
 
         measured = [compare_set((before, one), m, size, engine, on_pairs) for one, m in sets]
         return measured, measure_train(train, size, engine, on_pairs) if train else None
-
-
-def _listed(source: str, field: str, option: str) -> "PhotoList":
-    """A mistake about members of tars names the option that this list has."""
-    from lutkit.errors import SourceError
-    from lutkit.io.sources import list_photos
-
-    try:
-        return list_photos(source, field=field)
-    except SourceError as error:
-        if "--field" not in error.remedy:
-            raise
-        remedy = error.remedy.replace("--field", option) if option else "name photos, or tars with photos"
-        raise SourceError(error.what, where=error.where, remedy=remedy) from error
 
 
 def _print_json(

@@ -1,4 +1,5 @@
-"""A photo's header: which formats are opened, what profile it has, how it is turned, and how much memory decoding may take.
+"""A photo's header: which formats are opened, what profile it has, how it is turned, and what memory decoding
+may take.
 
 Owns the list of formats and the bounds. Decodes no pixel.
 """

@@ -1,6 +1,6 @@
 """How large a photo is once it stands upright, without decoding it.
 
-Owns where a size is stated. A PNG that may be turned by what stands behind its pixels is decoded all the same.
+Owns where a size is stated. A PNG that what stands behind its pixels may turn is decoded all the same.
 """
 
 import warnings

@@ -41,7 +41,7 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
     Raises:
         SourceError: nothing matches, or two photos of one list have the same key.
     """
-    before, after = _by_key(reference), _by_key(outputs)
+    before, after = photos_by_key(reference), photos_by_key(outputs)
     if len(before) == len(after) == 1:
         (key, ref), (_, out) = *before.items(), *after.items()
         return Matched(((key, ref, out),), (), ())
@@ -67,7 +67,12 @@ def photo_key(ref: PhotoRef) -> str:
     return f"{folder}{slash}{stem or name}"
 
 
-def _by_key(photos: PhotoList) -> dict[str, PhotoRef]:
+def photos_by_key(photos: PhotoList) -> dict[str, PhotoRef]:
+    """The photos of a list by what they are matched by.
+
+    Raises:
+        SourceError: two have the same key.
+    """
     found: dict[str, PhotoRef] = {}
     for ref in photos.photos:
         key = photo_key(ref)
@@ -75,7 +80,9 @@ def _by_key(photos: PhotoList) -> dict[str, PhotoRef]:
             raise SourceError(
                 f"{found[key].path} and {ref.path} are of one name",
                 where=str(photos.root),
-                remedy="leave one of them out, or name a pattern of one suffix",
+                remedy="say with --field which is meant"
+                if ref.offset >= 0
+                else "leave one of them out, or name a pattern of one suffix",
             )
         found[key] = ref
     return found

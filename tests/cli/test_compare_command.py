@@ -204,7 +204,7 @@ def test_latents_and_fields_are_said_with_the_option_that_mends_it(lutkit_, phot
     none = "no members '.target' in 1 tar (there are .input.jpg); "
     assert_one_line(lutkit_("compare", photos, pairs).err, f"{none}see --set-field")
     assert_one_line(lutkit_("compare", pairs, photos).err, f"{none}see --field")
-    assert_one_line(lutkit_("compare", photos, photos, "--train", pairs).err, f"{none}name photos")
+    assert_one_line(lutkit_("compare", photos, photos, "--train", pairs).err, f"{none}see --train-field")
 
 
 def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_path):

@@ -27,7 +27,12 @@ def list_sets(
     import sys
 
     from lutkit.io.sources import list_photos
-    from lutkit.pipeline.compare_checks import require_like_sizes, require_no_pattern, same_photos_warning
+    from lutkit.pipeline.compare_checks import (
+        require_like_sizes,
+        require_no_folders,
+        require_no_pattern,
+        same_photos_warning,
+    )
     from lutkit.pipeline.matching import match_photos, photos_by_key
 
     with _naming("--field"):
@@ -37,6 +42,7 @@ def list_sets(
     found: list[tuple[PhotoList, Matched]] = []
     with _naming("--set-field"):
         for name in sets:
+            require_no_folders(name)
             outputs = list_photos(name, field=set_field)
             found.append((outputs, match_photos(before, outputs, name)))
     for name, (outputs, matched) in zip(sets, found, strict=True):

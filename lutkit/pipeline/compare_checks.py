@@ -4,6 +4,7 @@ would be compared with themselves.
 Owns which mistakes are told before hours of work. Decodes nothing.
 """
 
+import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from lutkit.errors import ImageError, SourceError
 from lutkit.io.photo_list import PhotoList, PhotoRef, read_bytes
 from lutkit.io.photo_size import upright_size
 from lutkit.io.sources import IMAGE_SUFFIXES
+from lutkit.io.walk import has_wildcards
 from lutkit.pipeline.matching import Matched, photos_by_key
 
 _QUOTE = "put the pattern in quotes, or name the folder"
@@ -54,6 +56,21 @@ def require_no_pattern(reference: str, photos: PhotoList, sets: Sequence[str]) -
     )
 
 
+def require_no_folders(source: str) -> None:
+    """Refuse a pattern of folders: photos are looked for in none of them.
+
+    Raises:
+        SourceError: all that it finds are folders.
+    """
+    if not has_wildcards(source) or os.path.exists(source):  # noqa: PTH110
+        return
+    found = glob.glob(source)  # noqa: PTH207
+    if found and all(os.path.isdir(one) for one in found):  # noqa: PTH112
+        folders = "a folder" if len(found) == 1 else f"{len(found)} folders"
+        remedy = "without quotes each is a set; with quotes a pattern names photos or tars"
+        raise SourceError(f"this pattern finds {folders}, and no photos", where=source, remedy=remedy)
+
+
 def require_like_sizes(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> None:
     """Refuse a set whose outputs are of another size than their references, by the headers of a few pairs.
 
@@ -66,11 +83,11 @@ def require_like_sizes(lists: tuple[PhotoList, PhotoList], matched: Matched, nam
     sizes = [(_size(lists[0], before), _size(lists[1], after)) for _, before, after in few]
     if any(before is None or after is None or before == after for before, after in sizes):
         return
-    (_, before, after), (theirs, own) = few[0], sizes[0]
+    (_, _, after), (theirs, own) = few[0], sizes[0]
     assert theirs is not None
     assert own is not None
     raise SourceError(
-        f"of another size than the references: {after.path} is {own[0]} x {own[1]}, {before.path}"
+        f"of another size than the references: {after.path} is {own[0]} x {own[1]}, its reference"
         f" {theirs[0]} x {theirs[1]}",
         where=name,
         remedy=f"give --size PX, {max(16, min(*own, *theirs))} say, to compare centre squares of one size",

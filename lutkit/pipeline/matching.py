@@ -4,6 +4,7 @@ Knows names only: nothing is read.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lutkit.errors import SourceError
@@ -52,10 +53,19 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
             f"none of its {len(after):,} photos has a reference: the first is {other!r}, and that of the"
             f" references {first!r}",
             where=name,
-            remedy="give outputs the names of their references, whatever the suffix",
+            remedy=_nearest(before, after),
         )
     alone_before = tuple(key for key in before if key not in after)
     return Matched(pairs, alone_before, tuple(key for key in after if key not in before))
+
+
+def _nearest(before: Mapping[str, PhotoRef], after: Mapping[str, PhotoRef]) -> str:
+    """How to mend it where nothing matches: most often one of both lists begins a folder too high."""
+    for of, those, others in (("SET", after, before), ("REFERENCE", before, after)):
+        folder = next(iter(those)).rpartition("/")[0]
+        if folder and any(f"{folder}/{key}" in those for key in others):
+            return f"name the folder {folder} in it as the {of}"
+    return "give outputs the names of their references, whatever the suffix"
 
 
 def photo_key(ref: PhotoRef) -> str:

@@ -1,5 +1,6 @@
 """Panels of a comparison's picture that show colours: where neutral ones go, and chroma hue by hue."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,8 +26,8 @@ _FEW = 6  # sets that have a line each
 
 def draw_cast(axes: "Axes", sets: Sets) -> None:
     """The path of casts on the ab plane; with many sets its ends have names."""
-    casts = np.array([color_numbers(one)[2] for _, one in sets])
-    reach = max(_LEAST_REACH, 1.35 * float(np.abs(casts).max()))
+    casts = np.array([color_numbers(one)[2] or (math.nan, math.nan) for _, one in sets])
+    reach = max(_LEAST_REACH, 1.35 * float(np.nan_to_num(np.abs(casts)).max()))
     # Of equal scales, and as wide as the panel.
     wide = reach * axes.bbox.width / axes.bbox.height
     plane = np.linspace(-1, 1, 121).astype(np.float64)
@@ -40,7 +41,8 @@ def draw_cast(axes: "Axes", sets: Sets) -> None:
     sizes = [26 if len(sets) <= 12 or i in named else 8 for i in range(len(sets))]
     axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=sizes, zorder=3)
     names = brief([name for name, _ in sets], 18)
-    for i, height in _name_heights(casts, named, reach).items():
+    known = [i for i in named if math.isfinite(casts[i, 0])]
+    for i, height in _name_heights(casts, known, reach).items():
         # Beside the dot on the side where there is room.
         left = casts[i, 0] > 0
         axes.annotate(
@@ -59,7 +61,7 @@ def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: f
         # As wide as half the panel is the longest name.
         above = [height for j, height in heights.items() if abs(casts[i, 0] - casts[j, 0]) < reach]
         heights[i] = min([float(casts[i, 1]), *(height - 0.13 * reach for height in above)])
-    lift = max(0.0, -0.97 * reach - min(heights.values()))
+    lift = max(0.0, -0.97 * reach - min(heights.values(), default=0.0))
     return {i: height + lift for i, height in heights.items()}
 
 

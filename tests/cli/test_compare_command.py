@@ -36,7 +36,7 @@ def test_a_comparison_answers(lutkit_, photos, outputs, tmp_path):
     assert done.code == 0, done.err
     assert "Saturation: less colourful, chroma x0.50 of the references'" in done.out
     assert "RGB artefacts: none beyond the references'." in done.out
-    assert "1 outputs without a reference: new" in done.out
+    assert "1 output without a reference: new" in done.out
     assert size_of(tmp_path / "c.png")[0] == 1400
     assert size_of(tmp_path / "c.png")[1] < 1100  # no longer than its answers need
 
@@ -185,7 +185,7 @@ def test_sets_of_one_name_are_told_apart_everywhere(lutkit_, photos, outputs, tm
         shutil.copytree(outputs, tmp_path / name / "out")
     sets = [tmp_path / name / "out" for name in ("a", "b")]
     done = lutkit_("compare", photos, *sets)
-    assert [line.split()[0] for line in done.out.splitlines()[1:3]] == ["a", "b"]
+    assert [line.split()[0] for line in done.out.splitlines()[2:4]] == ["a", "b"]
     assert {"a:", "b:"} <= set(done.out.splitlines())
     found = json.loads(lutkit_("compare", photos, *sets, "--json").out)
     assert [one["set"] for one in found["sets"]] == ["a", "b"]

@@ -238,7 +238,7 @@ def _channels(names: tuple[str, ...]) -> str:
 
 def _direction(finding: Finding, one: SetMeasure) -> str:
     """To where, where most images agree."""
-    if len(finding.channels) != 1:
+    if finding.kind != "fringing" or len(finding.channels) != 1:
         return ""
     channel = CHANNELS.index(finding.channels[0])
     apart = np.stack([pair.found.shifts[channel] - pair.found.place() for pair in one.pairs])

@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 from PIL import Image
-from small_datasets import assert_one_line
+from small_datasets import assert_one_line, build, manifest_of, samples_of, textured
 
 
 def size_of(path):
@@ -215,6 +215,174 @@ def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_
     assert_one_line(
         done.err, "no members '.png' in 1 tar (there are .latent.npy, .input.jpg); see --set-field"
     )
+
+
+# What is told beforehand
+
+
+@pytest.fixture
+def few(tmp_path):
+    """Three references in `in`, the same with less colour in `out`, and at half their size in `small`."""
+    for number in range(3):
+        pixels = textured(number, 72, 64)
+        grey = pixels.mean(axis=2, keepdims=True)
+        less = np.rint(grey + 0.5 * (pixels - grey)).astype(np.uint8)
+        made = (("in", Image.fromarray(pixels)), ("out", Image.fromarray(less)),
+                ("small", Image.fromarray(less).resize((36, 32))))  # fmt: skip
+        for name, image in made:
+            (tmp_path / name).mkdir(exist_ok=True)
+            image.save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def no_measuring(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("lutkit.pipeline.comparing.compare_set", refuse)
+
+
+def tar_of(path, folder, of_member):
+    """A tar of a folder's photos under the members' names that `of_member` gives."""
+    with tarfile.open(path, "a") as tar:
+        for photo in sorted(folder.iterdir()):
+            tar.add(photo, of_member(photo.stem))
+    return path
+
+
+def test_the_heading_names_the_references(lutkit_, few):
+    assert lutkit_("compare", few / "in", few / "out").out.splitlines()[0].strip() == (
+        f"Compared with {few}/in"
+    )
+
+
+def test_a_pattern_that_the_shell_filled_in_is_refused(lutkit_, few, no_measuring):
+    photos = sorted((few / "in").iterdir())
+    done = lutkit_("compare", *photos, few / "out")
+    assert done.code == 2
+    said = "0.png: this photo is the reference, and 2 others would be a set each; put the pattern in quotes"
+    assert_one_line(done.err, f"{said}, or name the folder {few}/in")
+    done = lutkit_("compare", few / "in", *sorted((few / "out").iterdir()))
+    assert_one_line(done.err, "0.png: this photo and 2 more would be a set each, of one photo; put the")
+
+
+def test_a_series_of_one_photo_is_compared_and_warned_of(lutkit_, few):
+    done = lutkit_("compare", *sorted((few / "in").iterdir()), "--json")
+    assert done.code == 0
+    assert_one_line(done.err, "0.png: this photo is the reference, and 2 others are a set each; if a")
+    assert [one["pairs"] for one in json.loads(done.out)["sets"]] == [1, 1]
+    done = lutkit_("compare", few / "in/0.png", few / "out/0.png", few / "out/0.png")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_pattern_of_folders_is_refused(lutkit_, few, no_measuring):
+    done = lutkit_("compare", few / "in", few / "o?t")
+    assert_one_line(done.err, "o?t: this pattern finds a folder, and no photos; without quotes each is a set")
+    done = lutkit_("compare", few / "in", few.parent / few.name / "[ios]*")
+    assert_one_line(done.err, "this pattern finds 3 folders, and no photos")
+
+
+@pytest.mark.parametrize("name", ["o[u]t", "out/*.png"])
+def test_patterns_of_photos_and_folders_named_like_one_are_none(lutkit_, few, name):
+    if name == "o[u]t":
+        (few / "out").rename(few / name)
+    done = lutkit_("compare", few / "in", few / name)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_another_size_is_told_before_any_set_is_measured(lutkit_, few, no_measuring):
+    done = lutkit_("compare", few / "in", few / "out", few / "small")
+    assert done.code == 2
+    assert_one_line(
+        done.err,
+        f"{few}/small: of another size than the references: 0.png is 36 x 32, its reference 72 x 64; give"
+        " --size PX, 32 say",
+    )
+
+
+def test_a_size_brings_both_to_one(lutkit_, few):
+    done = lutkit_("compare", few / "in", few / "small", "--size", 32, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["sets"][0]["pairs"] == 3
+
+
+def test_what_mends_pairs_of_two_sizes_is_told(lutkit_, few):
+    for name in ("0.png", "2.png"):
+        shutil.copy(few / "small" / name, few / "out" / name)
+    done = lutkit_("compare", few / "in", few / "out")
+    assert "out: not compared: 0.png: another size: 36 x 32, its reference 72 x 64\n" in done.out
+    assert "\nout: --size PX brings pairs of two sizes to one\n" in done.out
+    (few / "out/1.png").write_bytes(b"text")
+    done = lutkit_("compare", few / "in", few / "out")
+    assert_one_line(done.err, "2 x another size, 1 x not an image; give --size PX, which brings both to one")
+    (few / "in/1.png").write_bytes(b"text")
+    done = lutkit_("compare", few / "in", few / "in")
+    assert "in: not compared: 1.png: not an image\n" in done.out
+    assert "--size" not in done.out
+
+
+def test_photos_compared_with_themselves_are_warned_of(lutkit_, few):
+    done = lutkit_("compare", few / "in", few / "in", few / "out", "--json")
+    assert done.code == 0
+    assert_one_line(done.err, f"{few}/in: the same photos as the references, so that nothing can differ")
+    assert [one["delta_e_2000"]["mean"] > 0 for one in json.loads(done.out)["sets"]] == [False, True]
+
+
+def test_inputs_of_a_dataset_are_compared_with_its_targets(lutkit_, photos, tmp_path):
+    pairs = tmp_path / "pairs"
+    build(manifest_of(photos, n=6, splits=(("train", 1.0),)), pairs)
+    done = lutkit_("compare", pairs, pairs, "--json")
+    assert_one_line(done.err, "can differ; --set-field names other members, `input` of a dataset")
+    done = lutkit_("compare", pairs, pairs, "--set-field", "input", "--json")
+    assert (done.code, done.err) == (0, "")
+    (one,) = json.loads(done.out)["sets"]
+    assert one["pairs"] == 6
+    delta_e = np.mean([data["delta_e_2000"] for _, _, data in samples_of(pairs)])
+    assert one["delta_e_2000"]["mean"] == pytest.approx(delta_e, rel=0.15)
+    turned = json.loads(lutkit_("compare", pairs, pairs, "--field", "input", "--json").out)["sets"][0]
+    assert turned["mean_before"] == one["mean_after"]
+
+
+def test_the_member_of_each_source_has_an_option(lutkit_, few):
+    both = tar_of(few / "both.tar", few / "in", lambda stem: f"{stem}.target.png")
+    tar_of(both, few / "out", lambda stem: f"{stem}.input.png")
+    one_name = "both.tar/0.input.png and both.tar/0.target.png are of one name; say with"
+    assert_one_line(lutkit_("compare", both, few / "in").err, f"{one_name} --field which is meant")
+    assert_one_line(lutkit_("compare", few / "in", both).err, f"{one_name} --set-field which is meant")
+    done = lutkit_("compare", few / "in", few / "out", "--train", both)
+    assert_one_line(done.err, f"{one_name} --train-field which is meant")
+    done = lutkit_("compare", few / "in", few / "out", "--train-field", "input")
+    assert_one_line(done.err, "--train-field without --train; name the training set")
+    chroma = {}
+    for field in ("input", "target"):
+        fields = ("--set-field", field, "--train-field", field)
+        done = lutkit_("compare", few / "in", both, "--train", both, *fields, "--json")
+        assert done.code == 0, done.err
+        found = json.loads(done.out)
+        chroma[field] = found["train"]["mean"]["chroma"]
+        assert found["train"]["photos"] == 3
+        assert found["sets"][0]["mean_after"]["chroma"] == pytest.approx(chroma[field], rel=1e-5)
+    assert chroma["input"] < 0.7 * chroma["target"]
+
+
+def test_a_mistake_in_the_last_source_comes_before_warnings(lutkit_, few, no_measuring):
+    for more in (("absent",), ("--train", "absent")):
+        done = lutkit_("compare", few / "in", few / "in", *more)
+        assert_one_line(done.err, "absent: no such file or folder")
+
+
+def test_a_folder_too_high_is_told_from_other_names(lutkit_, few):
+    (few / "run").mkdir()
+    shutil.copytree(few / "out", few / "run/7/out")
+    done = lutkit_("compare", few / "in", few / "run")
+    assert_one_line(done.err, "the first is '7/out/0'", "; name the folder '7/out' below it as the SET")
+    done = lutkit_("compare", few / "run", few / "in")
+    assert_one_line(done.err, "; name the folder '7/out' below it as the REFERENCE")
+    for path in (few / "out").iterdir():
+        path.rename(path.with_name(f"{path.stem}_made.png"))
+    done = lutkit_("compare", few / "in", few / "out")
+    assert_one_line(done.err, "the first is '0_made', and that of the references '0'; give outputs the names")
 
 
 @pytest.mark.parametrize(

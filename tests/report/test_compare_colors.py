@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from PIL import Image
-from small_datasets import textured
 
 from lutkit.io.sources import list_photos
 from lutkit.pipeline.comparing import compare_set
@@ -12,26 +11,6 @@ from lutkit.pipeline.matching import match_photos
 from lutkit.report.compare_colors import _name_heights, draw_cast, draw_sectors
 from lutkit.report.compare_picture import draw_comparison
 from lutkit.report.page import add_panel, new_page, render
-
-
-@pytest.fixture(scope="module")
-def measures(tmp_path_factory):
-    """Of three sets: chroma falls to a half, rises by a half, and a cast."""
-    root = tmp_path_factory.mktemp("sets")
-    changes = (lambda grey, own: grey + 0.5 * own, lambda grey, own: grey + 1.5 * own,
-               lambda grey, own: (grey + own) * [1.1, 1, 0.8])  # fmt: skip
-    for number in range(2):
-        pixels = textured(number, 72, 64).astype(float)
-        grey = pixels.mean(axis=2, keepdims=True)
-        for name, change in (("in", lambda grey, own: grey + own), *zip("abc", changes, strict=True)):
-            (root / name).mkdir(exist_ok=True)
-            made = np.clip(np.rint(change(grey, pixels - grey)), 0, 255).astype(np.uint8)
-            Image.fromarray(made).save(root / name / f"{number}.png")
-    found = []
-    for name in "abc":
-        lists = list_photos(str(root / "in")), list_photos(str(root / name))
-        found.append(compare_set(lists, match_photos(*lists, name), None, InProcess(), lambda _: None))
-    return found
 
 
 def series(measures, count):

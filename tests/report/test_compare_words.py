@@ -114,6 +114,7 @@ def test_rare_faults_are_told_apart(by_name):
     assert f"{some}speckle 1,061 in a million (1)." in lines
     assert f"{some}shift 0.30 px (1)." in lines
     assert "RGB artefacts: none that one image in ten has." in lines
+    assert sum("images" in line for line in lines) == 4  # nowhere else
 
 
 # Saturation

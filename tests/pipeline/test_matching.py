@@ -47,7 +47,7 @@ def test_one_photo_and_several_match_by_name():
 @pytest.mark.parametrize(
     ("before", "after", "mends"),
     [
-        (("a.png", "b.png"), ("run/out/a.png", "run/out/b.png"), "name the folder 'run/out' below it as the S"),
+        (("a.png", "b.png"), ("r/o/a.png", "r/o/b.png"), "name the folder 'r/o' below it as the SET"),
         (("in/a.png", "in/b.png"), ("a.png", "c.png"), "name the folder 'in' below it as the REFERENCE"),
         (("a.png", "b.png"), ("out/c.png", "out/d.png"), "give outputs the names of their references"),
         (("in/a.png", "in/b.png"), ("out/a.png", "out/b.png"), "give outputs the names of their references"),

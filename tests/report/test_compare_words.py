@@ -117,6 +117,14 @@ def test_rare_faults_are_told_apart(by_name):
     assert sum("images" in line for line in lines) == 4  # nowhere else
 
 
+def test_artefacts_are_said_to_be_none_only_where_there_are_none(by_name):
+    none = "RGB artefacts: none beyond the references'."
+    assert none in answers([("x", by_name["half"])], None)
+    lines = answers([("x", by_name["right"])], None)
+    assert any(line.startswith("Fringing") for line in lines)
+    assert not any("none" in line for line in lines)
+
+
 # Saturation
 
 

@@ -52,7 +52,7 @@ def require_no_pattern(reference: str, photos: PhotoList, sets: Sequence[str]) -
         return ""
     return (
         f"{reference}: this photo is the reference, and {_count(len(sets), 'other')} are a set each;"
-        f" if a pattern was meant, {_QUOTE} {folder}"
+        f" if a pattern was meant, put it in quotes, or name the folder {folder}"
     )
 
 

@@ -63,7 +63,7 @@ def _nearest(before: Mapping[str, PhotoRef], after: Mapping[str, PhotoRef]) -> s
     """How to mend it where nothing matches: most often one of both lists begins a folder too high."""
     for of, those, others in (("SET", after, before), ("REFERENCE", before, after)):
         folder = next(iter(those)).rpartition("/")[0]
-        if folder and any(f"{folder}/{key}" in those for key in others):
+        if any(f"{folder}/{key}" in those for key in others):
             return f"name the folder {folder!r} below it as the {of}"
     return "give outputs the names of their references, whatever the suffix"
 

@@ -100,7 +100,7 @@ def test_a_series_is_not_taken_for_a_pattern(here, names):
             IN,
             "in/a.png: this photo is the reference, and 2 others are a set each; if a pattern was meant, pu",
         ),
-        (("in/a.png", "in/b.png", "out/c.png"), "2 others are a set each; if a pattern was meant, put the"),
+        (("in/a.png", "in/b.png", "out/c.png"), "2 others are a set each; if a pattern was meant, put it"),
     ],
 )
 def test_what_may_be_either_is_warned_of(here, names, said):

@@ -32,6 +32,7 @@ def here(tmp_path, monkeypatch):
         name
     ) in "in/a in/b in/c in/x/a in/y/d out/a out/b out/c made/a made/b_new one/a ref out1 out2".split():  # noqa: SIM905
         save(tmp_path / f"{name}.png")
+    save(tmp_path / "bmp/a.bmp")
     (tmp_path / "list.txt").write_text("in/a.png\n")
     (tmp_path / "epochs").mkdir()
     for epoch in "12":
@@ -79,6 +80,7 @@ def test_photos_of_a_pattern_are_refused(here, names, said):
         ("in/a.png", "out", "made"),
         ("in/a.png", "out/a.png", "epochs/1/a.png"),
         ("in/a.png", "out/a.png", "epochs/1"),
+        ("in/a.png", "bmp/a.bmp", "epochs/1"),
         ("in/a.png", "made/b_new.png", "out/c.png"),
         ("in/a.png", "in/a.png", "in/x/a.png", "out"),
         ("in", "epochs/1/a.png", "epochs/2/a.png"),

@@ -108,7 +108,7 @@ def same_photos_warning(lists: tuple[PhotoList, PhotoList], matched: Matched, na
     """That outputs are the references themselves; empty where one is another file or member."""
     roots = [photos.root.resolve() for photos in lists]
     for _, before, after in matched.pairs:
-        if before.offset != after.offset or roots[0] / before.path != roots[1] / after.path:
+        if roots[0] / before.path != roots[1] / after.path:
             return ""
     text = f"{name}: the same photos as the references, so that nothing can differ"
     of_tars = matched.pairs[0][2].offset >= 0

@@ -286,7 +286,8 @@ def test_a_pattern_of_folders_is_refused(lutkit_, few, no_measuring):
 @pytest.mark.parametrize("name", ["o[u]t", "out/*.png"])
 def test_patterns_of_photos_and_folders_named_like_one_are_none(lutkit_, few, name):
     if name == "o[u]t":
-        (few / "out").rename(few / name)
+        shutil.copytree(few / "out", few / name)
+    (few / "out/below").mkdir()
     done = lutkit_("compare", few / "in", few / name)
     assert (done.code, done.err) == (0, "")
 

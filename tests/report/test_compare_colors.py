@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from lutkit.io.sources import list_photos
+from lutkit.measure.pair_sums import SECTORS
 from lutkit.pipeline.comparing import compare_set
 from lutkit.pipeline.engine import InProcess
 from lutkit.pipeline.matching import match_photos
@@ -30,7 +31,7 @@ def test_names_of_near_casts_keep_apart_and_inside(lowest):
     near = sorted(heights[i] for i in (0, 1, 2))
     assert np.diff(near).min() >= 0.5
     assert heights[1] == max(near)
-    assert min(near) >= -4
+    assert min(near) >= -3.88 - 1e-9
     if lowest == 0:
         assert heights[3] == 0.01  # far away, and so beside its dot
 
@@ -49,8 +50,19 @@ def test_of_many_casts_the_ends_have_names(measures, count, named):
     if expected:
         assert places[2].tolist() == pytest.approx(expected)
         assert expected[1] > 5
+    sides = {text.get_text(): text.get_ha() for text in axes.texts}
+    expected_sides = [places[i][0] > 0 for i in named]
+    assert [sides[f"run_$x$-{i}"] == "right" for i in named] == expected_sides
     width, height = (axes.get_xlim()[1], axes.get_ylim()[1])
     assert width / height == pytest.approx(axes.bbox.width / axes.bbox.height)
+
+
+def test_each_hue_has_its_place(measures):
+    one = measures[2]
+    (line,) = [line for line in panel_of(draw_sectors, [("x", one)]).lines if len(line.get_ydata()) == 8]
+    assert [part.name for part in one.change.sectors[:2]] == ["red", "orange"]
+    for part in one.change.sectors:
+        assert line.get_ydata()[SECTORS.index(part.name)] == part.chroma_ratio
 
 
 @pytest.mark.parametrize("count", [2, 6])

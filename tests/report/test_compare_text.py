@@ -60,7 +60,7 @@ def test_json_has_the_worst_first_and_findings_apart(by_name):
                 Finding("unexplained", 2.0, of=7.0, worst=("1",)))  # fmt: skip
     first, second = one.pairs
     pairs = (replace(first, delta_e=2.0), replace(second, delta_e=3.0), *(
-        replace(first, key=key, delta_e=3.0) for key in ("a", "b")))  # fmt: skip
+        replace(first, key=key, delta_e=3.0) for key in ("b", "a")))  # fmt: skip
     found = set_json("x", replace(one, findings=findings, pairs=pairs, rejects=(Reject("c.png", "broken"),)))
     assert [pair["key"] for pair in found["worst_delta_e"]] == ["1", "a", "b"]
     assert found["worst_delta_e"][0]["mean"] == 3

@@ -142,7 +142,9 @@ def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offse
     """Bars of few sets, side by side; a line of many."""
     places = np.arange(len(values))
     if len(values) <= 4:
-        bars = axes.bar(places + offset, values, width=0.9 * _bar_width(offset), color=color, label=name)
+        # A bar of no height where there is no number: matplotlib would write nothing above it.
+        high = np.nan_to_num(values)
+        bars = axes.bar(places + offset, high, width=0.9 * _bar_width(offset), color=color, label=name)
         texts = [f"{value:.2f}" if math.isfinite(value) else "-" for value in values]
         # Lines end at the numbers, instead of striking them out.
         ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8}

@@ -28,7 +28,11 @@ def texts_of(figure):
 
 
 def test_each_number_stands_in_its_panel(page, by_name):
-    sets = [(name, by_name[name]) for name in ("half", "more", "right")]
+    speckled = tuple(
+        replace(pair, found=replace(pair.found, speckle=250.0)) for pair in by_name["right"].pairs
+    )
+    sets = [("half", by_name["half"]), ("more", by_name["more"]),
+            ("right", replace(by_name["right"], pairs=speckled))]  # fmt: skip
     figure = page(sets)
     assert [axes.get_xlabel()[:5] for axes in figure.axes] == ["", "green", "", "", "", ""]
     saturation, cast, sectors, fringing, noise, rare = figure.axes
@@ -46,6 +50,7 @@ def test_each_number_stands_in_its_panel(page, by_name):
         *(100 * one["clipped"] for one in known), *(one["speckle"] / 100 for one in known),
     ]  # fmt: skip
     assert max(heights(rare)[:3]) > 0
+    assert heights(rare)[3:] == [pytest.approx(0), pytest.approx(0), 2.5]
     assert texts_of(figure)[:2] == ["Compared with in", "3 sets, 6 pairs"]
     assert texts_of(page(sets[:1]))[1] == "1 set, 2 pairs"
 

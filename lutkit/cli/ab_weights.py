@@ -54,7 +54,7 @@ def ab_weights(  # noqa: D103  (its help text is set below)
 ) -> None:
     from lutkit.ab.grid import ab_grid
     from lutkit.ab.weights import ab_weights as weigh
-    from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.cli.arguments import require_no_more, require_picture, require_vacant
     from lutkit.cli.console import PlainConsole
     from lutkit.errors import LutkitError
     from lutkit.io.ab_files import read_counts, write_npy, write_weights
@@ -68,6 +68,8 @@ def ab_weights(  # noqa: D103  (its help text is set below)
         if path.resolve() == counts.resolve():
             raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
         require_vacant(path, overwrite=overwrite)
+    if plot is not None:
+        require_picture(plot, overwrite=overwrite)
     weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed)
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """What every command checks of its arguments. Imports little: `--help` loads it."""
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -52,10 +53,22 @@ def require_installed(packages: tuple[str, ...], extra: str) -> None:
 
 
 def require_vacant(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write over a file unless that was asked for, and over a folder always."""
+    """Refuse what cannot become a file, and to write over one unless that was asked for."""
     if path.is_dir():
-        raise LutkitError(
-            "is a folder, where a file is to be written", where=str(path), remedy="name a file in it"
-        )
+        raise LutkitError("is a folder", where=str(path), remedy="name a file in it")
     if path.exists() and not overwrite:
         raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another name")
+    # What is missing of its folders is made when the file is written.
+    nearest = next(folder for folder in path.parents if folder.exists())
+    if not nearest.is_dir():
+        raise LutkitError("is no folder", where=str(nearest), remedy=f"name another place than {path}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        remedy = f"allow it, or name another place than {path}"
+        raise LutkitError("nothing may be written here", where=str(nearest), remedy=remedy)
+
+
+def require_picture(path: Path, *, overwrite: bool) -> None:
+    """The same of a picture, which is a PNG and is named so."""
+    if path.suffix.lower() != ".png" and not path.is_dir():
+        raise LutkitError("no PNG file", where=str(path), remedy="name one that ends in .png")
+    require_vacant(path, overwrite=overwrite)

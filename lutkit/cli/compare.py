@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 HELP = """Measure how outputs differ from their references.
 
-REFERENCE and each SET are a folder, a glob in quotes, a .txt list, tars or a
-dataset. A photo and its output bear one name, below their folders and without
-suffix; in tars, one key. Several sets, one a checkpoint say, give a series.
-A pair of two sizes is not compared, unless --size brings both to one.
+REFERENCE and each SET are a folder, a photo, a glob in quotes, a .txt list,
+tars, or a dataset, of which the targets are meant. A photo and its output bear
+one name, below their folders and without suffix; in tars, one key. Several
+sets, one a checkpoint say, give a series. A pair of two sizes is not compared,
+unless --size brings both to one.
 
 \b
 Measured, of all pixels of a set:
@@ -42,8 +43,8 @@ moves saturations too: that is not told twice), where it is a gain 8% from 1,
 a turn over 5 degrees, a cast over 2, lightness by 2, contrast by 8%.
 Artefacts are told where one of 10 images or more has 0.15 px of fringing, a
 shift of 0.25 px, 1 code of noise (more where the photo has grain), 35
-speckles in a million, or 2% newly clipped; with them stand how many images
-these are, and their median. Skin tones: references of CIELAB hue 30..80,
+speckles in a million, or 2% newly clipped; each with how many images have it,
+and their median. Skin tones: references of CIELAB hue 30..80,
 chroma 10..45, lightness 20..92 (our own rule: wood and sand pass too).
 
 \b
@@ -53,53 +54,54 @@ Examples:
       what training did, a row a checkpoint, and as a picture
   lutkit compare inputs outputs --train data/pairs
       whether the training set explains it; at most 1,000 of its photos
+  lutkit compare data/pairs data/pairs --set-field input
+      what a dataset's inputs have lost against its targets
 """
 
 
 def compare(  # noqa: D103  (its help text is set below)
-    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The photos.", show_default=False)],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="To compare with.", show_default=False)
+    ],
     sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Outputs.", show_default=False)],
     train: Annotated[str, typer.Option(metavar="SOURCE", help="The training set, as a third party.")] = "",
     size: Annotated[
         int | None,
-        typer.Option(metavar="PX", min=16, help="Compare resized squares.  [default: as they are]"),
+        typer.Option(metavar="PX", min=16, help="Compare centre squares of PX.  [default: all]"),
     ] = None,
-    field: Annotated[str, typer.Option(help="Of REFERENCE in tars: the member, `input.jpg` say.")] = "",
-    set_field: Annotated[str, typer.Option(help="Of each SET in tars: the member.")] = "",
+    field: Annotated[str, typer.Option(help="In tars of REFERENCE: the member meant, `input` say.")] = "",
+    set_field: Annotated[str, typer.Option(help="The same in tars of each SET.")] = "",
+    train_field: Annotated[str, typer.Option(help="The same in tars of --train.")] = "",
     plot: Plot = None,
     workers: Workers = None,
     overwrite: OverPlot = False,
     as_json: AsJson = False,
 ) -> None:
-    from lutkit.cli.arguments import require_vacant
+    from lutkit.cli.arguments import require_picture
+    from lutkit.cli.compare_sources import list_sets, list_train
     from lutkit.pipeline.engine import LocalEngine, wanted_workers
-    from lutkit.pipeline.matching import match_photos
     from lutkit.pipeline.stopping import stopping
     from lutkit.report.set_names import short_names
 
     if plot is not None:
-        require_vacant(plot, overwrite=overwrite)
+        require_picture(plot, overwrite=overwrite)
     engine = LocalEngine(wanted_workers(workers))
     with stopping():
         # All names first: a mistake in the last one is told before hours of work.
-        before = _listed(reference, field, "--field")
-        lists = [_listed(one, set_field, "--set-field") for one in sets]
-        matched = [match_photos(before, one, name) for one, name in zip(lists, sets, strict=True)]
-        trained = _listed(train, "", "") if train else None
-        measured, third = _measure(
-            before, list(zip(lists, matched, strict=True)), trained, size, engine, as_json
-        )
-        names = short_names(sets)
-        found = list(zip(names, measured, strict=True))
+        trained = list_train(train, train_field)
+        before, matched = list_sets((reference, field), sets, set_field, size)
+        measured, third = _measure(before, matched, trained, size, engine, as_json)
+        found = list(zip(short_names(sets), measured, strict=True))
         if plot is not None:
             from lutkit.report.compare_picture import draw_comparison
             from lutkit.report.page import write_picture
 
             write_picture(draw_comparison(found, third, reference), plot)
+    names = [one for _, one in matched]
     if as_json:
-        _print_json(found, matched, (train, third))
+        _print_json(found, names, (train, third))
     else:
-        _print(found, matched, (train, third))
+        _print(reference, found, names, (train, third))
         if plot is not None:
             print(f"Picture: {plot}")
 
@@ -133,20 +135,6 @@ def _measure(
         return measured, measure_train(train, size, engine, on_pairs) if train else None
 
 
-def _listed(source: str, field: str, option: str) -> "PhotoList":
-    """A mistake about members of tars names the option that this list has."""
-    from lutkit.errors import SourceError
-    from lutkit.io.sources import list_photos
-
-    try:
-        return list_photos(source, field=field)
-    except SourceError as error:
-        if "--field" not in error.remedy:
-            raise
-        remedy = error.remedy.replace("--field", option) if option else "name photos, or tars with photos"
-        raise SourceError(error.what, where=error.where, remedy=remedy) from error
-
-
 def _print_json(
     found: "list[tuple[str, SetMeasure]]", matched: "list[Matched]", train: "tuple[str, TrainMeasure | None]"
 ) -> None:
@@ -166,7 +154,10 @@ def _print_json(
 
 
 def _print(
-    found: "list[tuple[str, SetMeasure]]", matched: "list[Matched]", train: "tuple[str, TrainMeasure | None]"
+    reference: str,
+    found: "list[tuple[str, SetMeasure]]",
+    matched: "list[Matched]",
+    train: "tuple[str, TrainMeasure | None]",
 ) -> None:
     from lutkit.cli.console import PlainConsole
     from lutkit.cli.table import print_rows
@@ -174,7 +165,7 @@ def _print(
     from lutkit.report.compare_words import answers
 
     console = PlainConsole()
-    print_rows(console, "", [set_row(*one) for one in found], HEADS)
+    print_rows(console, f"Compared with {reference}", [set_row(*one) for one in found], HEADS)
     console.print(f" {NOTE}", soft_wrap=True)
     if len(found) == 1:
         if sectors := sector_rows(found[0][1]):  # grey references have none
@@ -192,7 +183,11 @@ def _print(
 
 def _rejected(name: str, rejects: "tuple[Reject, ...]") -> list[str]:
     lines = [f"{name}: not compared: {reject.path}: {reject.reason}" for reject in rejects[:10]]
-    return [*lines, f"{name}: not compared: {len(rejects) - 10:,} more"] if len(rejects) > 10 else lines
+    if len(rejects) > 10:
+        lines.append(f"{name}: not compared: {len(rejects) - 10:,} more")
+    if any(reject.reason.startswith("another size") for reject in rejects):
+        lines.append(f"{name}: --size PX brings pairs of two sizes to one")
+    return lines
 
 
 def _unmatched(name: str, names: "Matched") -> list[str]:
@@ -200,6 +195,7 @@ def _unmatched(name: str, names: "Matched") -> list[str]:
     for keys, what in ((names.alone_before, "references without an output"),
                        (names.alone_after, "outputs without a reference")):  # fmt: skip
         if keys:
+            what = what if len(keys) > 1 else what.replace("s ", " ", 1)
             more = ", ..." if len(keys) > 3 else ""
             lines.append(f"{name}: {len(keys):,} {what}: {', '.join(keys[:3])}{more}")
     return lines

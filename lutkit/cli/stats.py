@@ -40,7 +40,7 @@ def stats(  # noqa: D103  (its help text is set below)
 ) -> None:
     import json
 
-    from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.cli.arguments import require_no_more, require_picture
     from lutkit.cli.console import PlainConsole
     from lutkit.cli.count_screen import count_source, left_out_lines
     from lutkit.io.sources import list_photos
@@ -51,7 +51,7 @@ def stats(  # noqa: D103  (its help text is set below)
 
     require_no_more(context.args, 1, "one source")
     if plot is not None:
-        require_vacant(plot, overwrite=overwrite)
+        require_picture(plot, overwrite=overwrite)
     with stopping():
         photos = list_photos(source, field=field)
         counts, rejects = count_source(photos, size, workers, quiet=as_json)

@@ -18,16 +18,21 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lutkit.errors import ArrayError, ImageError
 from lutkit.io.icc import conversion_to_srgb
-from lutkit.io.opening import MOST_BYTES, choose_scale, is_jpeg, opened, require_affordable
+from lutkit.io.opening import (
+    MOST_BYTES,
+    ON_ITS_SIDE,
+    choose_scale,
+    is_jpeg,
+    opened,
+    require_affordable,
+    stated_orientation,
+)
 from lutkit.io.pixels import rgb_pixels
 from lutkit.io.png_chunks import foreign_note
 
 Uint8Image: TypeAlias = npt.NDArray[np.uint8]
 
 CODEC_SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
-
-_ORIENTATION = 0x0112
-_ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height
 
 
 @dataclass(frozen=True)
@@ -170,14 +175,14 @@ def _decoded(
     frames = _frames_note(image)
     foreign = foreign_note(data) if image.format == "PNG" else ""
     # Pillow turns a TIFF upright while loading it; a PNG may state its orientation after the pixels.
-    turned = _orientation(image) if image.format == "TIFF" else 1
+    turned = stated_orientation(image) if image.format == "TIFF" else 1
     pixels, notes = _pixels_of(image, data, scale)
-    orientation = _orientation(image)
+    orientation = stated_orientation(image)
     image.close()  # gives its pixels back before ours are copied
     rotated = "rotated by EXIF" if max(turned, orientation) > 1 else ""
     broken = "broken EXIF ignored" if min(turned, orientation) < 1 else ""
     covered = (width / scale, height / scale)
-    if orientation >= _ON_ITS_SIDE:
+    if orientation >= ON_ITS_SIDE:
         width, height = height, width
     pixels, origin = _upright(pixels, orientation, covered)
     return Photo(pixels, width, height, join_notes(frames, foreign, *notes, rotated, broken), scale, origin)
@@ -206,15 +211,6 @@ def _frames_note(image: ImageFile.ImageFile) -> str:
     return f"first of {frames} frames" if frames > 1 else ""
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
-    """1..8, or 0 for EXIF that cannot be read."""
-    try:
-        stated = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # EXIF breaks in as many ways as pixels do, and they are worth keeping without it
-        return 0
-    return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
-
-
 def _fast_jpeg(data: bytes, size: tuple[int, int] | None) -> tuple[Uint8Image | None, str]:
     """libjpeg-turbo without Pillow's copies; None on the least complaint: Pillow says what is broken."""
     width, height = size or (0, 0)
@@ -230,7 +226,7 @@ def _upright(
 ) -> tuple[Uint8Image, tuple[float, float]]:
     """Turn by EXIF orientation; also where the corner of the photo, `covered` wide and high, comes to lie."""
     slack_x, slack_y = pixels.shape[1] - covered[0], pixels.shape[0] - covered[1]
-    if orientation >= _ON_ITS_SIDE:
+    if orientation >= ON_ITS_SIDE:
         pixels, slack_x, slack_y = pixels.swapaxes(0, 1), slack_y, slack_x
     left_right, top_bottom = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
     pixels = pixels[:: -1 if top_bottom else 1, :: -1 if left_right else 1]

@@ -1,4 +1,5 @@
-"""A photo's header: which formats are opened, what profile it has, and how much memory decoding may take.
+"""A photo's header: which formats are opened, what profile it has, how it is turned, and what memory decoding
+may take.
 
 Owns the list of formats and the bounds. Decodes no pixel.
 """
@@ -31,6 +32,8 @@ _PLUGINS = (
 )
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _SCALES = (8, 4, 2)
+_ORIENTATION = 0x0112
+ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height
 # A worker idles at about 170 MB and may take 350: this is for the file and everything decoded from it.
 MOST_BYTES = 160_000_000
 _MOST_PX = 600_000_000  # bounds time, not memory: beyond it even a scaled decode takes seconds
@@ -69,6 +72,15 @@ def _with_profile(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
 def is_jpeg(image: ImageFile.ImageFile) -> bool:
     """Whether it is a JPEG, or several in one file (MPO), of which Pillow decodes the first."""
     return image.format in ("JPEG", "MPO")
+
+
+def stated_orientation(image: ImageFile.ImageFile) -> int:
+    """By EXIF: 1..8, or 0 for EXIF that cannot be read."""
+    try:
+        stated = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # EXIF breaks in as many ways as pixels do, and they are worth keeping without it
+        return 0
+    return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
 
 
 def choose_scale(image: ImageFile.ImageFile, at_least_px: int) -> int:

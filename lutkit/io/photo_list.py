@@ -23,6 +23,10 @@ _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _HEADER = "path\tsize\toffset"
 # Refusals that were there when the photo was listed, and will be there again.
 _LASTING = (errno.EACCES, errno.EPERM, errno.ELOOP)
+_REMEDIES = {
+    "too small": "lower --size, or give others",
+    "another size": "give --size PX, which brings both to one",
+}
 _AGAIN = "put it back as it was, and run the same command again"
 
 
@@ -83,7 +87,7 @@ def none_usable(photos: PhotoList, reasons: Iterable[str]) -> SourceError:
     return SourceError(
         f"none of the {counts.total():,} photographs can be used: {shown}",
         where=str(photos.root),
-        remedy="lower --size, or give others" if "too small" in counts else "give others",
+        remedy=next((_REMEDIES[reason] for reason in _REMEDIES if reason in counts), "give others"),
     )
 
 

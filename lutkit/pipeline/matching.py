@@ -4,6 +4,7 @@ Knows names only: nothing is read.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lutkit.errors import SourceError
@@ -41,7 +42,7 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
     Raises:
         SourceError: nothing matches, or two photos of one list have the same key.
     """
-    before, after = _by_key(reference), _by_key(outputs)
+    before, after = photos_by_key(reference), photos_by_key(outputs)
     if len(before) == len(after) == 1:
         (key, ref), (_, out) = *before.items(), *after.items()
         return Matched(((key, ref, out),), (), ())
@@ -52,10 +53,19 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
             f"none of its {len(after):,} photos has a reference: the first is {other!r}, and that of the"
             f" references {first!r}",
             where=name,
-            remedy="give outputs the names of their references, whatever the suffix",
+            remedy=_nearest(before, after),
         )
     alone_before = tuple(key for key in before if key not in after)
     return Matched(pairs, alone_before, tuple(key for key in after if key not in before))
+
+
+def _nearest(before: Mapping[str, PhotoRef], after: Mapping[str, PhotoRef]) -> str:
+    """How to mend it where nothing matches: most often one of both lists begins a folder too high."""
+    for of, those, others in (("SET", after, before), ("REFERENCE", before, after)):
+        folder = next(iter(those)).rpartition("/")[0]
+        if any(f"{folder}/{key}" in those for key in others):
+            return f"name the folder {folder!r} below it as the {of}"
+    return "give outputs the names of their references, whatever the suffix"
 
 
 def photo_key(ref: PhotoRef) -> str:
@@ -67,7 +77,12 @@ def photo_key(ref: PhotoRef) -> str:
     return f"{folder}{slash}{stem or name}"
 
 
-def _by_key(photos: PhotoList) -> dict[str, PhotoRef]:
+def photos_by_key(photos: PhotoList) -> dict[str, PhotoRef]:
+    """The photos of a list by what they are matched by.
+
+    Raises:
+        SourceError: two have the same key.
+    """
     found: dict[str, PhotoRef] = {}
     for ref in photos.photos:
         key = photo_key(ref)
@@ -75,7 +90,9 @@ def _by_key(photos: PhotoList) -> dict[str, PhotoRef]:
             raise SourceError(
                 f"{found[key].path} and {ref.path} are of one name",
                 where=str(photos.root),
-                remedy="leave one of them out, or name a pattern of one suffix",
+                remedy="say with --field which is meant"
+                if ref.offset >= 0
+                else "leave one of them out, or name a pattern of one suffix",
             )
         found[key] = ref
     return found

@@ -175,14 +175,15 @@ def finding_text(finding: Finding, one: SetMeasure) -> str:
         "fringing": f"Fringing: {who} misregistered by {value:.2f} px{_direction(finding, one)}",
         "noise": f"Noise: {value:.1f} codes in {who}",
         "speckle": f"Speckle: {value:,.0f} isolated pixels in a million",
-        "clipping": f"Clipping: {value:.1%} of pixels newly at an end in {who}",
+        "clipping": f"Clipping: {value:.1%} of pixels newly at 0 or 255 in {who}",
     }
     images = f"the median of the {finding.images} of {len(one.pairs)} images that have it"
     worst = ", ".join(finding.worst)
     if finding.explained:
         cause = " and ".join(_colors_of(one)) or "change of colours"
         return f"  {texts[finding.kind]}, {images}: caused by the {cause}, not counted as a fault of its own."
-    return f"{texts[finding.kind]}, {images}; worst: {worst}."
+    seen = f"in 1 of {len(one.pairs)} images: {worst}" if finding.images == 1 else f"{images}; worst: {worst}"
+    return f"{texts[finding.kind]}, {seen}."
 
 
 def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None) -> str:
@@ -237,7 +238,7 @@ def _channels(names: tuple[str, ...]) -> str:
 
 def _direction(finding: Finding, one: SetMeasure) -> str:
     """To where, where most images agree."""
-    if len(finding.channels) != 1:
+    if finding.kind != "fringing" or len(finding.channels) != 1:
         return ""
     channel = CHANNELS.index(finding.channels[0])
     apart = np.stack([pair.found.shifts[channel] - pair.found.place() for pair in one.pairs])

@@ -1,18 +1,117 @@
-"""A comparison's picture: names of sets that do not lie on each other."""
+"""A comparison's page: which number stands in which panel, and which answers have room."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from lutkit.report.compare_picture import _name_heights
+from lutkit.report import compare_picture
+from lutkit.report.compare_picture import draw_comparison
+from lutkit.report.compare_text import artefact_levels, color_numbers
 
 
-@pytest.mark.parametrize("lowest", [0.0, -2.95])
-def test_names_of_near_casts_keep_apart_and_inside(lowest):
-    casts = np.array([[0.1, lowest], [0.2, lowest + 0.05], [0.0, lowest], [-3.95, lowest + 0.01]])
-    heights = _name_heights(casts, range(4), 4.0)
-    near = sorted(heights[i] for i in (0, 1, 2))
-    assert np.diff(near).min() >= 0.5
-    assert heights[1] == max(near)
-    assert min(near) >= -4
-    if lowest == 0:
-        assert heights[3] == 0.01  # far away, and so beside its dot
+@pytest.fixture
+def page(monkeypatch):
+    """Draws a page and gives its figure."""
+    monkeypatch.setattr(compare_picture, "render", lambda figure: figure)
+    return lambda sets, train=None: draw_comparison(sets, train, "in")
+
+
+def heights(axes):
+    return [patch.get_height() for patch in axes.patches]
+
+
+def texts_of(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_each_number_stands_in_its_panel(page, by_name):
+    speckled = tuple(
+        replace(pair, found=replace(pair.found, speckle=250.0)) for pair in by_name["right"].pairs
+    )
+    sets = [("half", by_name["half"]), ("more", by_name["more"]),
+            ("right", replace(by_name["right"], pairs=speckled))]  # fmt: skip
+    figure = page(sets)
+    assert [axes.get_xlabel()[:5] for axes in figure.axes] == ["", "green", "", "", "", ""]
+    saturation, cast, sectors, fringing, noise, rare = figure.axes
+    gains, slopes = heights(saturation)[:3], heights(saturation)[3:]
+    assert gains == [color_numbers(one)[0] for _, one in sets]
+    assert slopes == [one.change.saturation_slope for _, one in sets]
+    assert gains[0] != slopes[0]
+    assert len(cast.images) == 1
+    assert [label.get_text() for label in sectors.get_xticklabels()][-1] == "skin"
+    known = [artefact_levels(one) for _, one in sets]
+    assert heights(fringing) == [one["fringing"][channel] for channel in range(3) for one in known]
+    assert heights(fringing)[-1] > 1.5
+    assert heights(noise) == [one["noise"][channel] for channel in range(3) for one in known]
+    assert heights(rare) == [
+        *(100 * one["clipped"] for one in known), *(one["speckle"] / 100 for one in known),
+    ]  # fmt: skip
+    assert max(heights(rare)[:3]) > 0
+    assert heights(rare)[3:] == [pytest.approx(0), pytest.approx(0), 2.5]
+    assert texts_of(figure)[:2] == ["Compared with in", "3 sets, 6 pairs"]
+    assert texts_of(page(sets[:1]))[1] == "1 set, 2 pairs"
+
+
+def test_many_sets_are_lines(page, by_name):
+    sets = [
+        (f"{number}", by_name[name]) for number, name in enumerate(["half", "right", "more", "left", "half"])
+    ]
+    saturation, *_, fringing, _, _ = page(sets).axes
+    assert heights(saturation) == heights(fringing) == []
+    (blue,) = [line for line in fringing.lines if line.get_label() == "blue"]
+    assert (np.array(blue.get_ydata()) > 1.5).tolist() == [False, True, False, True, False]
+
+
+def test_nothing_and_nothing_known_are_said(page, by_name):
+    same = by_name["in"]
+    *_, fringing, noise, rare = page([("x", same)]).axes
+    assert [[text.get_text() for text in axes.texts if text.get_text() == "none"]
+            for axes in (fringing, noise, rare)] == [["none"]] * 3  # fmt: skip
+    pairs = [replace(pair, found=replace(pair.found, shifts=np.full_like(pair.found.shifts, math.nan)))
+             for pair in same.pairs]  # fmt: skip
+    *_, fringing, noise, _ = page([("x", replace(same, pairs=tuple(pairs)))]).axes
+    shown = [text.get_text() for text in fringing.texts]
+    assert "not known" in shown
+    assert shown.count("-") == 3
+    assert "not known" not in [text.get_text() for text in noise.texts]
+
+
+def test_the_training_set_is_a_line(page, by_name):
+    one = by_name["half"]
+    train = SimpleNamespace(means=(50, 0, 0, 1.5 * one.change.mean_before[3], 0.3), pictures=(), rejects=())
+    saturation = page([("x", one)], train).axes[0]
+    (line,) = [line for line in saturation.lines if line.get_label() == "chroma of the training set"]
+    assert line.get_ydata()[0] == pytest.approx(1.5)
+    assert saturation.get_ylim()[1] > 1.5
+
+
+@pytest.mark.parametrize(
+    ("every", "last", "heading", "lines"),
+    [
+        (36, 5, "Answers", [f"all {number}" for number in range(36)]),
+        (37, 5, "Answers for the last set", [f"last {number}" for number in range(5)]),
+        (
+            37, 37, "Answers for the last set",
+            [*(f"last {number}" for number in range(35)), "... more in the printed answers"],
+        ),
+    ],
+)  # fmt: skip
+def test_answers_have_room_or_are_those_of_the_end(monkeypatch, page, by_name, every, last, heading, lines):
+    def said(_sets, _train, *, last=False):
+        return [f"{'last' if last else 'all'} {number}" for number in range(counts[last])]
+
+    counts = (every, last)
+    monkeypatch.setattr(compare_picture, "answers", said)
+    *_, title, text = texts_of(page([("x", by_name["half"])]))
+    assert (title, text.splitlines()) == (heading, lines)
+
+
+def test_long_answers_go_on_below_further_in(monkeypatch, page, by_name):
+    monkeypatch.setattr(compare_picture, "answers", lambda *_, **__: ["  Origin " + "word " * 50])
+    first, second = texts_of(page([("x", by_name["half"])]))[-1].splitlines()
+    assert first.startswith("  Origin word")
+    assert second.startswith("    word")
+    assert len(first) <= 205

@@ -1,0 +1,130 @@
+"""What is looked at before sets are compared: patterns that the shell has filled in, sizes, and photos that
+would be compared with themselves.
+
+Owns which mistakes are told before hours of work. Decodes nothing.
+"""
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lutkit.errors import ImageError, SourceError
+from lutkit.io.photo_list import PhotoList, PhotoRef, read_bytes
+from lutkit.io.photo_size import upright_size
+from lutkit.io.sources import IMAGE_SUFFIXES
+from lutkit.io.walk import has_wildcards
+from lutkit.pipeline.matching import Matched, photos_by_key
+
+_QUOTE = "put the pattern in quotes, or name the folder"
+
+
+def require_no_pattern(reference: str, photos: PhotoList, sets: Sequence[str]) -> str:
+    """Refuse the photos of a pattern that the shell has filled in, where each would be a set of its own.
+
+    Sets of one photo are meant where they bear the reference's name, `epoch-1/a.png` of `a.png`, or where
+    nothing but photos is named: then a pattern cannot be told from them.
+
+    Args:
+        reference: as the user named it.
+        photos: what it names.
+        sets: as the user named them.
+    Returns:
+        A warning where a pattern cannot be told; empty where there is none.
+    Raises:
+        SourceError: what is named is that of a pattern.
+    """
+    single = [name for name in sets if _is_photo(name)]
+    if not _is_photo(reference):
+        if len(photos.photos) > 1 and len({Path(name).stem for name in single}) > 1:
+            what = f"this photo and {_count(len(single) - 1, 'more')} would be a set each, of one photo"
+            raise SourceError(what, where=single[0], remedy=f"{_QUOTE} {Path(single[0]).parent}")
+        return ""
+    first = Path(reference)
+    others = [Path(name) for name in single if Path(name).stem != first.stem]
+    beside = [path for path in others if path.parent == first.parent]
+    again = {path.stem for path in beside} & {path.stem for path in others if path.parent != first.parent}
+    folder = first.parent
+    if (others and len(single) < len(sets)) or again:
+        what = f"this photo is the reference, and {_count(len(others), 'other')} would be a set each"
+        raise SourceError(what, where=reference, remedy=f"{_QUOTE} {folder}")
+    if not beside or len(sets) == 1:
+        return ""
+    return (
+        f"{reference}: this photo is the reference, and {_count(len(sets), 'other')} are a set each;"
+        f" if a pattern was meant, put it in quotes, or name the folder {folder}"
+    )
+
+
+def require_no_folders(source: str) -> None:
+    """Refuse a pattern of folders: photos are looked for in none of them.
+
+    Raises:
+        SourceError: all that it finds are folders.
+    """
+    if not has_wildcards(source) or os.path.exists(source):  # noqa: PTH110
+        return
+    found = glob.glob(source)  # noqa: PTH207
+    if found and all(os.path.isdir(one) for one in found):  # noqa: PTH112
+        folders = "a folder" if len(found) == 1 else f"{len(found)} folders"
+        remedy = "without quotes each is a set; with quotes a pattern names photos or tars"
+        raise SourceError(f"this pattern finds {folders}, and no photos", where=source, remedy=remedy)
+
+
+def require_like_sizes(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> None:
+    """Refuse a set whose outputs are of another size than their references, by the headers of a few pairs.
+
+    Raises:
+        SourceError: the first pair, the last and the one between differ; where only some do, pairs are
+            rejected one by one.
+    """
+    pairs = matched.pairs
+    few = [pairs[number] for number in sorted({0, len(pairs) // 2, len(pairs) - 1})]
+    sizes = [(_size(lists[0], before), _size(lists[1], after)) for _, before, after in few]
+    if any(before is None or after is None or before == after for before, after in sizes):
+        return
+    (_, _, after), (theirs, own) = few[0], sizes[0]
+    assert theirs is not None
+    assert own is not None
+    raise SourceError(
+        f"of another size than the references: {after.path} is {own[0]} x {own[1]}, its reference"
+        f" {theirs[0]} x {theirs[1]}",
+        where=name,
+        remedy=f"give --size PX, {max(16, min(*own, *theirs))} say, to compare centre squares of one size",
+    )
+
+
+def require_one_member(photos: PhotoList) -> None:
+    """Refuse tars of which several photos of a key would be taken, inputs as well as targets, say.
+
+    Raises:
+        SourceError: two photos of one key.
+    """
+    if photos.photos[0].offset >= 0:
+        photos_by_key(photos)
+
+
+def same_photos_warning(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> str:
+    """That outputs are the references themselves; empty where one is another file or member."""
+    roots = [photos.root.resolve() for photos in lists]
+    for _, before, after in matched.pairs:
+        if roots[0] / before.path != roots[1] / after.path:
+            return ""
+    text = f"{name}: the same photos as the references, so that nothing can differ"
+    of_tars = matched.pairs[0][2].offset >= 0
+    return f"{text}; --set-field names other members, `input` of a dataset" if of_tars else text
+
+
+def _is_photo(source: str) -> bool:
+    return os.path.isfile(source) and source.rpartition(".")[2].lower() in IMAGE_SUFFIXES  # noqa: PTH113
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if what == 'other' and count != 1 else ''}"
+
+
+def _size(photos: PhotoList, ref: PhotoRef) -> tuple[int, int] | None:
+    try:
+        return upright_size(read_bytes(photos.root, ref))
+    except ImageError:
+        return None

@@ -1,0 +1,75 @@
+"""What commands refuse of the files they are to write, before any work: all of them in the same words."""
+
+import os
+
+import pytest
+from small_datasets import assert_one_line
+
+from lutkit.cli.arguments import require_picture, require_vacant
+from lutkit.errors import LutkitError
+
+PICTURES = (("stats", "absent", "--plot"), ("compare", "absent", "absent", "--plot"),
+            ("ab-weights", "absent", "--plot"), ("decode-latents", "absent", "--vae", "x", "-o"))  # fmt: skip
+FILES = (*PICTURES, ("ab-hist", "absent", "-o"), ("ab-weights", "absent", "-o"))
+
+
+@pytest.fixture
+def places(tmp_path):
+    """A folder named like a picture, a picture, and a text that is no folder."""
+    (tmp_path / "folder.png").mkdir()
+    for name in ("there.png", "text"):
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def complaint(path, overwrite=True, require=require_picture):
+    with pytest.raises(LutkitError) as caught:
+        require(path, overwrite=overwrite)
+    return str(caught.value)
+
+
+def test_what_cannot_become_a_file_is_refused(places):
+    assert complaint(places / "folder.png") == f"{places}/folder.png: is a folder; name a file in it"
+    assert complaint(places) == f"{places}: is a folder; name a file in it"
+    new = places / "text" / "new" / "a.png"
+    assert complaint(new) == f"{places}/text: is no folder; name another place than {new}"
+    there = f"{places}/there.png: exists already; give --overwrite or another name"
+    assert complaint(places / "there.png", overwrite=False) == there
+    for path in (places / "there.png", places / "new" / "er" / "a.PNG"):
+        require_picture(path, overwrite=True)
+    assert not (places / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "png", ".png", "a.png.jpg"])
+def test_a_picture_is_named_as_what_it_is(places, name):
+    assert complaint(places / name) == f"{places / name}: no PNG file; name one that ends in .png"
+    require_vacant(places / name, overwrite=False)
+
+
+def test_a_folder_that_may_not_be_written_in_is_named(places, monkeypatch):
+    asked = []
+
+    def deny(folder, mode):
+        asked.append((folder, mode))
+        return False
+
+    monkeypatch.setattr(os, "access", deny)
+    new = places / "new" / "a.png"
+    assert complaint(new) == (
+        f"{places}: nothing may be written here; allow it, or name another place than {new}"
+    )
+    assert asked == [(places, os.W_OK | os.X_OK)]
+
+
+@pytest.mark.parametrize("command", FILES, ids=lambda command: f"{command[0]} {command[-1]}")
+def test_commands_refuse_it_before_they_look_for_what_they_read(lutkit_, places, command):
+    done = lutkit_(*command, places / "folder.png", "--overwrite")
+    assert done.code == 2
+    assert_one_line(done.err, f"{places}/folder.png: is a folder; name a file in it")
+
+
+@pytest.mark.parametrize("command", PICTURES, ids=lambda command: command[0])
+def test_commands_refuse_pictures_of_another_suffix(lutkit_, places, command):
+    done = lutkit_(*command, places / "a.jpg")
+    assert done.code == 2
+    assert_one_line(done.err, f"{places}/a.jpg: no PNG file; name one that ends in .png")

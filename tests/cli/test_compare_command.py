@@ -1,0 +1,408 @@
+"""`lutkit compare`: tables, JSON, pictures, and mistakes in one line."""
+
+import json
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_datasets import assert_one_line, build, manifest_of, samples_of, textured
+
+
+def size_of(path):
+    with Image.open(path) as image:
+        return image.size
+
+
+@pytest.fixture
+def outputs(photos, tmp_path):
+    """The photos with half their colour, one left out, one of another name."""
+    folder = tmp_path / "outputs"
+    for number, path in enumerate(sorted(p for p in photos.rglob("*") if p.is_file())):
+        target = (folder / path.relative_to(photos)).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB")).astype(float)
+            grey = pixels @ [0.3, 0.6, 0.1]
+            half = np.rint(grey[..., None] + 0.5 * (pixels - grey[..., None])).astype(np.uint8)
+            made = Image.fromarray(half)
+            made.save(target.with_name("new.png") if number == 0 else target, exif=image.getexif())
+    return folder
+
+
+def test_a_comparison_answers(lutkit_, photos, outputs, tmp_path):
+    done = lutkit_("compare", photos, outputs, "--plot", tmp_path / "c.png")
+    assert done.code == 0, done.err
+    assert "Saturation: less colourful, chroma x0.50 of the references'" in done.out
+    assert "RGB artefacts: none beyond the references'." in done.out
+    assert "1 output without a reference: new" in done.out
+    assert size_of(tmp_path / "c.png")[0] == 1400
+    assert size_of(tmp_path / "c.png")[1] < 1100  # no longer than its answers need
+
+
+def test_photos_of_the_training_set_that_cannot_be_read_are_named(lutkit_, photos, outputs, tmp_path):
+    train = shutil.copytree(photos, tmp_path / "train")
+    (train / "broken.jpg").write_bytes(b"text")
+    done = lutkit_("compare", photos, outputs, "--train", train)
+    assert f"{train}: not compared: broken.jpg: " in done.out
+    done = lutkit_("compare", photos, outputs, "--train", train, "--json")
+    assert [reject["path"] for reject in json.loads(done.out)["train"]["rejects"]] == ["broken.jpg"]
+
+
+def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):
+    done = lutkit_("compare", photos, outputs, photos, "--train", photos, "--json")
+    found = json.loads(done.out)
+    assert [one["set"] for one in found["sets"]] == ["outputs", "in"]
+    half, same = found["sets"]
+    assert half["chroma_gain"] == pytest.approx(0.5, abs=0.06)
+    assert {finding["kind"] for finding in half["findings"]} == {"saturation"}
+    assert same["findings"] == []
+    assert same["delta_e_2000"] == {"mean": 0, "p95": 0}
+    assert found["train"]["photos"] == 30
+    assert half["unmatched"]["outputs"] == ["new"]
+    assert "outputs have moved away from it" in found["answers"][1]
+
+
+def test_grey_references_leave_nothing_to_measure(lutkit_, tmp_path):
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+        noise = np.random.default_rng(0).integers(90, 110, (40, 40), np.uint8)
+        Image.fromarray(noise).save(tmp_path / folder / "a.png")
+    done = lutkit_("compare", tmp_path / "in", tmp_path / "out", "--plot", tmp_path / "c.png")
+    assert done.code == 0, done.err
+    assert "the references are grey" in done.out
+    assert "outputs have mean chroma 0.0" in done.out
+    assert "By hue" not in done.out
+    assert "nan" not in done.out.lower()
+
+
+def save_changed(photos, folder, change):
+    """Every photo under its name, changed, as PNG."""
+    for path in (p for p in photos.rglob("*") if p.is_file()):
+        target = (folder / path.relative_to(photos)).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as image:
+            changed = Image.fromarray(change(np.asarray(image.convert("RGB"))))
+            changed.save(target, exif=image.getexif())
+    return folder
+
+
+def test_a_channel_that_cannot_be_registered_is_named(lutkit_, photos, tmp_path):
+    def flatten(pixels):
+        flat = pixels.copy()
+        flat[..., 2] = 128
+        return flat
+
+    flat = save_changed(photos, tmp_path / "flat", flatten)
+    done = lutkit_("compare", photos, flat)
+    known = json.loads(lutkit_("compare", photos, photos, "--json").out)["sets"][0]["artefacts"]
+    lost = 30 - known["images_not_registered"][2]
+    assert lost > 0  # of small photos some have no edges
+    assert "Misregistration of blue is not known in 30 of 30 images: flat, or too unlike" in done.out
+    artefacts = json.loads(lutkit_("compare", photos, flat, "--json").out)["sets"][0]["artefacts"]
+    assert artefacts["images_not_registered"][2] == 30
+    assert artefacts["median_fringing_px"][2] is None
+    assert artefacts["median_fringing_px"][1] is not None
+
+
+def test_table_and_answers_say_what_their_numbers_are(lutkit_, photos, tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = iter(range(30))
+
+    def some_noise(pixels):
+        noisy = pixels.astype(float)
+        if next(numbers) % 3 == 0:
+            noisy[..., 1] += rng.normal(0, 12, pixels.shape[:2])
+        return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+
+    noisy = save_changed(photos, tmp_path / "noisy", some_noise)
+    done = lutkit_("compare", photos, noisy)
+    assert "fringe (px) and noise (codes) are medians over images, speckle (in a million) and new" in done.out
+    assert "codes in green, the median of the 10 of 30 images that have it; worst: " in done.out
+    one = json.loads(lutkit_("compare", photos, noisy, "--json").out)["sets"][0]
+    assert one["artefacts"]["median_noise"][1] < 1  # most have none
+    (finding,) = [finding for finding in one["findings"] if finding["kind"] == "noise"]
+    assert (finding["images"], finding["channels"]) == (10, ["green"])
+    assert finding["value"] == pytest.approx(12, rel=0.15)
+
+
+def test_clipping_by_a_cast_is_its_consequence(lutkit_, photos, tmp_path):
+    def glow(pixels):
+        return np.clip(np.rint(pixels * [1.5, 1, 0.7]), 0, 255).astype(np.uint8)
+
+    strong = save_changed(photos, tmp_path / "strong", glow)
+    done = lutkit_("compare", photos, strong)
+    assert "caused by the cast, not counted as a fault of its own." in done.out
+    assert "RGB artefacts: none beside that clipping." in done.out
+    assert "Saturation: chroma rises with cast, x" in done.out
+    one = json.loads(lutkit_("compare", photos, strong, "--json").out)["sets"][0]
+    assert [finding["kind"] for finding in one["findings"]] == ["cast"]
+    assert [(c["kind"], c["channels"]) for c in one["consequences"]] == [("clipping", ["red"])]
+
+
+def test_a_washed_out_network_is_not_called_unchanged(lutkit_, photos, tmp_path):
+    faded = save_changed(photos, tmp_path / "out", lambda pixels: (70 + 0.4 * pixels).astype(np.uint8))
+    done = lutkit_("compare", photos, faded)
+    assert "Saturation: chroma falls with lightness and contrast, x0.4" in done.out
+    assert "; nothing beside that; of all pixels" in done.out
+    assert "Contrast: less, x0.4" in done.out
+    assert "unchanged" not in done.out
+
+
+def test_of_a_dead_network_nothing_else_is_judged(lutkit_, photos, tmp_path):
+    dead = save_changed(photos, tmp_path / "out", lambda pixels: np.full_like(pixels, (120, 110, 90)))
+    done = lutkit_("compare", photos, dead)
+    assert done.out.endswith("\nOutputs are nearly one colour: nothing else can be judged.\n")
+    assert "Saturation:" not in done.out
+    found = json.loads(lutkit_("compare", photos, dead, "--json").out)
+    assert [finding["kind"] for finding in found["sets"][0]["findings"]] == ["flat"]
+    assert len(found["answers"]) == 1
+
+
+def test_what_few_images_have_is_told_as_such(lutkit_, photos, tmp_path):
+    numbers = iter(range(30))
+
+    def move_two(pixels):
+        return np.dstack(
+            [pixels[..., :2], np.roll(pixels[..., 2:], 3 if next(numbers) in big else 0, axis=1)]
+        )
+
+    big = [i for i, p in enumerate(p for p in photos.rglob("*") if p.is_file()) if min(size_of(p)) > 60][:2]
+    moved = save_changed(photos, tmp_path / "out", move_two)
+    done = lutkit_("compare", photos, moved)
+    assert "In 2 of 30 images, fewer than one in ten: fringing 2.80 px in blue (" in done.out
+    assert "RGB artefacts: none that one image in ten has." in done.out
+    one = json.loads(lutkit_("compare", photos, moved, "--json").out)["sets"][0]
+    assert one["findings"] == []
+    assert [(rare["kind"], rare["images"], rare["channels"]) for rare in one["rare"]] == [
+        ("fringing", 2, ["blue"])
+    ]
+
+
+def test_sets_of_one_name_are_told_apart_everywhere(lutkit_, photos, outputs, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(outputs, tmp_path / name / "out")
+    sets = [tmp_path / name / "out" for name in ("a", "b")]
+    done = lutkit_("compare", photos, *sets)
+    assert [line.split()[0] for line in done.out.splitlines()[2:4]] == ["a", "b"]
+    assert {"a:", "b:"} <= set(done.out.splitlines())
+    found = json.loads(lutkit_("compare", photos, *sets, "--json").out)
+    assert [one["set"] for one in found["sets"]] == ["a", "b"]
+
+
+def test_latents_and_fields_are_said_with_the_option_that_mends_it(lutkit_, photos, tmp_path):
+    latents, pairs = tmp_path / "latents", tmp_path / "pairs"
+    for folder, suffix in ((latents, "target.npy"), (pairs, "input.jpg")):
+        (folder / "shards").mkdir(parents=True)
+        (folder / "dataset.json").write_text("{}")
+        with tarfile.open(folder / "shards" / "train-000000.tar", "w") as tar:
+            tar.addfile(tarfile.TarInfo(f"train-000000000.{suffix}"))
+    of_latents = "these are latents (.target.npy), not photos; name what they were encoded from"
+    for arguments in ((latents, photos), (photos, latents), (photos, photos, "--train", latents)):
+        assert_one_line(lutkit_("compare", *arguments).err, of_latents)
+    none = "no members '.target' in 1 tar (there are .input.jpg); "
+    assert_one_line(lutkit_("compare", photos, pairs).err, f"{none}see --set-field")
+    assert_one_line(lutkit_("compare", pairs, photos).err, f"{none}see --field")
+    assert_one_line(lutkit_("compare", photos, photos, "--train", pairs).err, f"{none}see --train-field")
+
+
+def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_path):
+    with tarfile.open(tmp_path / "both.tar", "w") as tar:
+        for suffix in ("latent.npy", "input.jpg"):
+            tar.addfile(tarfile.TarInfo(f"a.{suffix}"))
+    done = lutkit_("compare", photos, tmp_path / "both.tar", "--set-field", "png")
+    assert_one_line(
+        done.err, "no members '.png' in 1 tar (there are .latent.npy, .input.jpg); see --set-field"
+    )
+
+
+# What is told beforehand
+
+
+@pytest.fixture
+def few(tmp_path):
+    """Three references in `in`, the same with less colour in `out`, and at half their size in `small`."""
+    for number in range(3):
+        pixels = textured(number, 72, 64)
+        grey = pixels.mean(axis=2, keepdims=True)
+        less = np.rint(grey + 0.5 * (pixels - grey)).astype(np.uint8)
+        made = (("in", Image.fromarray(pixels)), ("out", Image.fromarray(less)),
+                ("small", Image.fromarray(less).resize((36, 32))))  # fmt: skip
+        for name, image in made:
+            (tmp_path / name).mkdir(exist_ok=True)
+            image.save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def no_measuring(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("lutkit.pipeline.comparing.compare_set", refuse)
+
+
+def tar_of(path, folder, of_member):
+    """A tar of a folder's photos under the members' names that `of_member` gives."""
+    with tarfile.open(path, "a") as tar:
+        for photo in sorted(folder.iterdir()):
+            tar.add(photo, of_member(photo.stem))
+    return path
+
+
+def test_the_heading_names_the_references(lutkit_, few):
+    assert lutkit_("compare", few / "in", few / "out").out.splitlines()[0].strip() == (
+        f"Compared with {few}/in"
+    )
+
+
+def test_a_pattern_that_the_shell_filled_in_is_refused(lutkit_, few, no_measuring):
+    photos = sorted((few / "in").iterdir())
+    done = lutkit_("compare", *photos, few / "out")
+    assert done.code == 2
+    said = "0.png: this photo is the reference, and 2 others would be a set each; put the pattern in quotes"
+    assert_one_line(done.err, f"{said}, or name the folder {few}/in")
+    done = lutkit_("compare", few / "in", *sorted((few / "out").iterdir()))
+    assert_one_line(done.err, "0.png: this photo and 2 more would be a set each, of one photo; put the")
+
+
+def test_a_series_of_one_photo_is_compared_and_warned_of(lutkit_, few):
+    done = lutkit_("compare", *sorted((few / "in").iterdir()), "--json")
+    assert done.code == 0
+    assert_one_line(done.err, "0.png: this photo is the reference, and 2 others are a set each; if a")
+    assert [one["pairs"] for one in json.loads(done.out)["sets"]] == [1, 1]
+    done = lutkit_("compare", few / "in/0.png", few / "out/0.png", few / "out/0.png")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_pattern_of_folders_is_refused(lutkit_, few, no_measuring):
+    done = lutkit_("compare", few / "in", few / "o?t")
+    assert_one_line(done.err, "o?t: this pattern finds a folder, and no photos; without quotes each is a set")
+    done = lutkit_("compare", few / "in", few.parent / few.name / "[ios]*")
+    assert_one_line(done.err, "this pattern finds 3 folders, and no photos")
+
+
+@pytest.mark.parametrize("name", ["o[u]t", "out/*.png"])
+def test_patterns_of_photos_and_folders_named_like_one_are_none(lutkit_, few, name):
+    if name == "o[u]t":
+        shutil.copytree(few / "out", few / name)
+    (few / "out/below").mkdir()
+    done = lutkit_("compare", few / "in", few / name)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_another_size_is_told_before_any_set_is_measured(lutkit_, few, no_measuring):
+    done = lutkit_("compare", few / "in", few / "out", few / "small")
+    assert done.code == 2
+    assert_one_line(
+        done.err,
+        f"{few}/small: of another size than the references: 0.png is 36 x 32, its reference 72 x 64; give"
+        " --size PX, 32 say",
+    )
+
+
+def test_a_size_brings_both_to_one(lutkit_, few):
+    done = lutkit_("compare", few / "in", few / "small", "--size", 32, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["sets"][0]["pairs"] == 3
+
+
+def test_what_mends_pairs_of_two_sizes_is_told(lutkit_, few):
+    for name in ("0.png", "2.png"):
+        shutil.copy(few / "small" / name, few / "out" / name)
+    done = lutkit_("compare", few / "in", few / "out")
+    assert "out: not compared: 0.png: another size: 36 x 32, its reference 72 x 64\n" in done.out
+    assert "\nout: --size PX brings pairs of two sizes to one\n" in done.out
+    (few / "out/1.png").write_bytes(b"text")
+    done = lutkit_("compare", few / "in", few / "out")
+    assert_one_line(done.err, "2 x another size, 1 x not an image; give --size PX, which brings both to one")
+    (few / "in/1.png").write_bytes(b"text")
+    done = lutkit_("compare", few / "in", few / "in")
+    assert "in: not compared: 1.png: not an image\n" in done.out
+    assert "--size" not in done.out
+
+
+def test_photos_compared_with_themselves_are_warned_of(lutkit_, few):
+    done = lutkit_("compare", few / "in", few / "in", few / "out", "--json")
+    assert done.code == 0
+    assert_one_line(done.err, f"{few}/in: the same photos as the references, so that nothing can differ")
+    assert [one["delta_e_2000"]["mean"] > 0 for one in json.loads(done.out)["sets"]] == [False, True]
+
+
+def test_inputs_of_a_dataset_are_compared_with_its_targets(lutkit_, photos, tmp_path):
+    pairs = tmp_path / "pairs"
+    build(manifest_of(photos, n=6, splits=(("train", 1.0),)), pairs)
+    done = lutkit_("compare", pairs, pairs, "--json")
+    assert_one_line(done.err, "can differ; --set-field names other members, `input` of a dataset")
+    done = lutkit_("compare", pairs, pairs, "--set-field", "input", "--json")
+    assert (done.code, done.err) == (0, "")
+    (one,) = json.loads(done.out)["sets"]
+    assert one["pairs"] == 6
+    delta_e = np.mean([data["delta_e_2000"] for _, _, data in samples_of(pairs)])
+    assert one["delta_e_2000"]["mean"] == pytest.approx(delta_e, rel=0.15)
+    turned = json.loads(lutkit_("compare", pairs, pairs, "--field", "input", "--json").out)["sets"][0]
+    assert turned["mean_before"] == one["mean_after"]
+
+
+def test_the_member_of_each_source_has_an_option(lutkit_, few):
+    both = tar_of(few / "both.tar", few / "in", lambda stem: f"{stem}.target.png")
+    tar_of(both, few / "out", lambda stem: f"{stem}.input.png")
+    one_name = "both.tar/0.input.png and both.tar/0.target.png are of one name; say with"
+    assert_one_line(lutkit_("compare", both, few / "in").err, f"{one_name} --field which is meant")
+    assert_one_line(lutkit_("compare", few / "in", both).err, f"{one_name} --set-field which is meant")
+    done = lutkit_("compare", few / "in", few / "out", "--train", both)
+    assert_one_line(done.err, f"{one_name} --train-field which is meant")
+    done = lutkit_("compare", few / "in", few / "out", "--train-field", "input")
+    assert_one_line(done.err, "--train-field without --train; name the training set")
+    chroma = {}
+    for field in ("input", "target"):
+        fields = ("--set-field", field, "--train-field", field)
+        done = lutkit_("compare", few / "in", both, "--train", both, *fields, "--json")
+        assert done.code == 0, done.err
+        found = json.loads(done.out)
+        chroma[field] = found["train"]["mean"]["chroma"]
+        assert found["train"]["photos"] == 3
+        assert found["sets"][0]["mean_after"]["chroma"] == pytest.approx(chroma[field], rel=1e-5)
+    assert chroma["input"] < 0.7 * chroma["target"]
+
+
+def test_a_mistake_in_the_last_source_comes_before_warnings(lutkit_, few, no_measuring):
+    for more in (("absent",), ("--train", "absent")):
+        done = lutkit_("compare", few / "in", few / "in", *more)
+        assert_one_line(done.err, "absent: no such file or folder")
+
+
+def test_a_folder_too_high_is_told_from_other_names(lutkit_, few):
+    (few / "run").mkdir()
+    shutil.copytree(few / "out", few / "run/7/out")
+    done = lutkit_("compare", few / "in", few / "run")
+    assert_one_line(done.err, "the first is '7/out/0'", "; name the folder '7/out' below it as the SET")
+    done = lutkit_("compare", few / "run", few / "in")
+    assert_one_line(done.err, "; name the folder '7/out' below it as the REFERENCE")
+    for path in (few / "out").iterdir():
+        path.rename(path.with_name(f"{path.stem}_made.png"))
+    done = lutkit_("compare", few / "in", few / "out")
+    assert_one_line(done.err, "the first is '0_made', and that of the references '0'; give outputs the names")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "{photos}", "absent"], "absent: no such file or folder"),
+        (["compare", "{photos}", "{empty}"], "no photos found"),
+        (["compare", "{photos}", "{photos}", "--train", "absent"], "absent: no such file or folder"),
+        (["compare", "{photos}", "{photos}", "--plot", "{there}"], "exists already; give --overwrite"),
+        (["compare", "{photos}", "{other}"], "none of its 2 photos has a reference"),
+    ],
+)
+def test_mistakes_are_one_line(lutkit_, photos, tmp_path, arguments, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    for name in ("x", "y"):
+        Image.new("RGB", (9, 9)).save(tmp_path / "other" / f"{name}.png")
+    (tmp_path / "there.png").write_bytes(b"")
+    places = {"photos": photos, "empty": tmp_path / "empty", "other": tmp_path / "other"}
+    done = lutkit_(*(argument.format(**places, there=tmp_path / "there.png") for argument in arguments))
+    assert done.code == 2
+    assert_one_line(done.err, said)

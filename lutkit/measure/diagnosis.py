@@ -11,7 +11,7 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.quality import MAX_CLIPPED_SHARE
 from lutkit.measure.artefacts import Artefacts
-from lutkit.measure.color_findings import color_findings, flat_outputs, unexplained_colors
+from lutkit.measure.color_findings import color_findings, flat_outputs, is_described, unexplained_colors
 from lutkit.measure.explanation import STRAIGHT, Explanation
 from lutkit.measure.finding import CHANNELS, Finding, Kind, PairMeasure
 
@@ -33,7 +33,8 @@ _MOST = 2 / 3  # so much of an image's clipping explained, all of it is: no fit 
 def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding, ...]:
     """Every fault that passes its limit.
 
-    Of outputs of one colour that is the only one. Clipping that the colours explain, by a strong cast say,
+    Of outputs of one colour that is the only one; where the change leaves more of the difference than it
+    explains, nothing is said of it. Clipping that the colours explain, by a strong cast say,
     is a finding of its own, marked `explained`.
 
     Args:
@@ -49,7 +50,8 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     if change.swapped != STRAIGHT:
         # A dot of the reference's red, in the output's blue, is none that it has made.
         artefacts = [finding for finding in artefacts if finding.kind != "speckle"]
-    return (*unexplained, *color_findings(change), *artefacts)
+    colors = color_findings(change) if is_described(unexplained) else []
+    return (*unexplained, *colors, *artefacts)
 
 
 def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:

@@ -112,8 +112,8 @@ def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> No
 
 
 def _draw_cast(axes: "Axes", sets: Sets) -> None:
-    casts = np.array([color_numbers(one)[2] for _, one in sets])
-    reach = max(_LEAST_REACH, 1.35 * float(np.abs(casts).max()))
+    casts = np.array([color_numbers(one)[2] or (math.nan, math.nan) for _, one in sets])
+    reach = max(_LEAST_REACH, 1.35 * float(np.nan_to_num(np.abs(casts)).max()))
     # Of equal scales, and as wide as the panel.
     wide = reach * _WIDE * _WIDTH / _PANEL_HIGH
     plane = np.linspace(-1, 1, 121).astype(np.float64)
@@ -125,7 +125,8 @@ def _draw_cast(axes: "Axes", sets: Sets) -> None:
     axes.plot(casts[:, 0], casts[:, 1], color=INK, linewidth=0.9, alpha=0.7)
     axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=26, zorder=3)
     named = range(len(sets)) if len(sets) <= 4 else (0, len(sets) - 1)
-    for i, height in _name_heights(casts, named, reach).items():
+    known = [i for i in named if math.isfinite(casts[i, 0])]
+    for i, height in _name_heights(casts, known, reach).items():
         # Beside the dot on the side where there is room.
         left = casts[i, 0] > 0
         axes.annotate(
@@ -144,7 +145,7 @@ def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: f
         # As wide as half the panel is the longest name.
         above = [height for j, height in heights.items() if abs(casts[i, 0] - casts[j, 0]) < reach]
         heights[i] = min([float(casts[i, 1]), *(height - 0.13 * reach for height in above)])
-    lift = max(0.0, -0.97 * reach - min(heights.values()))
+    lift = max(0.0, -0.97 * reach - min(heights.values(), default=0.0))
     return {i: height + lift for i, height in heights.items()}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lutkit.measure.color_findings import LEAST_GAIN_WITH_HUE, is_described
 from lutkit.measure.compare import SectorChange
 from lutkit.measure.diagnosis import levels, unplaced
 from lutkit.measure.finding import Finding
@@ -32,9 +33,9 @@ def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
         _ratio(change.saturation_slope),
         _ratio(change.chroma_ratio),
         _ratio(gain),
-        "-" if turn is None else f"{turn:+.1f}",
-        f"{cast[0]:+.1f}",
-        f"{cast[1]:+.1f}",
+        _number(turn, "+.1f"),
+        _number(cast and cast[0], "+.1f"),
+        _number(cast and cast[1], "+.1f"),
         f"{change.mean_after[0] - change.mean_before[0]:+.1f}",
         " ".join(_number(value, ".2f") for value in found["fringing"]),
         " ".join(_number(value, ".1f") for value in found["noise"]),
@@ -43,23 +44,25 @@ def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
     )
 
 
-def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[float, float]]:
-    """Chroma gain, turn of hues and cast.
+def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[float, float] | None]:
+    """Chroma gain, turn of hues and cast: those of the set's explanation, as findings tell them.
 
-    As fitted to the ab plane; but where the set's explanation has a cast or a curve, the explanation's: a
-    strong one scales and turns colours, which is no change of saturation beside it.
+    All None of dead outputs and where the explanation leaves most of the difference; gain and turn of grey
+    references, and the turn of nearly grey outputs.
     """
-    change, simple = one.change, one.explanation
-    if change.chroma_gain is None or not (any(simple.cast) or simple.lightness or simple.contrast != 1):
-        return change.chroma_gain, change.hue_turn, change.cast
-    return simple.gain, simple.turn, simple.cast
+    simple = one.explanation
+    if not is_described(one.findings):
+        return None, None, None
+    if not one.change.colored:
+        return None, None, simple.cast
+    return simple.gain, simple.turn if simple.gain >= LEAST_GAIN_WITH_HUE else None, simple.cast
 
 
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
     """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift."""
     ranges = [*one.change.sectors, *([one.change.skin] if one.change.skin else [])]
     return [
-        (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", f"{part.hue_shift:+.1f}")
+        (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", _number(part.hue_shift, "+.1f"))
         for part in ranges
     ]
 
@@ -108,7 +111,7 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         "chroma_ratio": _short(change.chroma_ratio),
         "chroma_gain": _short(gain),
         "hue_turn": _short(turn),
-        "cast": {"a": _short(cast[0]), "b": _short(cast[1])},
+        "cast": {"a": _short(cast and cast[0]), "b": _short(cast and cast[1])},
         "bias": [_short(value) for value in change.bias],
         "gain": [_short(value) for value in change.gain],
         "sectors": [_sector(part) for part in change.sectors],

@@ -78,7 +78,7 @@ def unexplained_text(finding: Finding) -> str:
 def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
     """How saturation changed: by how much, evenly or not, and nearer to the training set or not."""
     change = one.change
-    if change.chroma_gain is None:
+    if not change.colored:
         chroma = f"mean chroma {change.mean_after[3]:.1f}"
         return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
     found = next((finding.value for finding in one.findings if finding.kind == "saturation"), None)

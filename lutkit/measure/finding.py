@@ -26,7 +26,6 @@ class PairMeasure:
         key: its name.
         found: artefacts beyond the reference's.
         before: the reference by itself.
-        after: the output by itself.
         delta_e: the mean delta E 2000.
         blocks: some of its colours, as `lutkit.measure.explanation` takes them.
     """
@@ -34,7 +33,6 @@ class PairMeasure:
     key: str
     found: Artefacts
     before: Artefacts
-    after: Artefacts
     delta_e: float
     blocks: Blocks
 

@@ -34,10 +34,11 @@ every_photo = pytest.mark.parametrize("reference", [photo(name) for name in PHOT
 
 
 def measured(reference, output, key="a"):
-    own = [own_artefacts(picture) for picture in (reference, output)]
     sums = pair_sums(reference, output)
     blocks = thinned(free_blocks(reference, output))
-    return sums, PairMeasure(key, pair_artefacts(reference, output), *own, sums.delta_e_sum, blocks)
+    return sums, PairMeasure(
+        key, pair_artefacts(reference, output), own_artefacts(reference), sums.delta_e_sum, blocks
+    )
 
 
 def diagnosed(reference, output):

@@ -17,7 +17,7 @@ PHOTOS = [photo(name)[y : y + 128, x : x + 128] for name in ("astronaut", "chels
 def pair(key, reference, output):
     blocks = thinned(free_blocks(reference, output))
     own = own_artefacts(reference)
-    return PairMeasure(key, pair_artefacts(reference, output), own, own, 0.0, blocks)
+    return PairMeasure(key, pair_artefacts(reference, output), own, 0.0, blocks)
 
 
 def findings(outputs, references=PHOTOS):

@@ -69,9 +69,9 @@ def _spread(codes: Sequence[Codes]) -> float:
 
 
 def is_described(findings: Sequence[Finding]) -> bool:
-    """Whether the simplest change says something of the set: not where outputs are dead or it leaves most."""
+    """Whether the simplest change says something of the set: not where it leaves most of the difference."""
     return not any(
-        one.kind == "flat" or (one.kind == "unexplained" and one.value > _MOST_LEFT_SHARE * one.of)
+        one.is_alone or (one.kind == "unexplained" and one.value > _MOST_LEFT_SHARE * one.of)
         for one in findings
     )
 

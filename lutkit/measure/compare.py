@@ -82,7 +82,9 @@ def color_change(sums: ColorSums) -> ColorChange:
         raise ArrayError("no pairs were summed")
     means = [value / pixels for value in totals[1:9]]
     before_s, after_s = (value / max(lit, 1) for value in totals[10:12])
-    lines: list[tuple[float, float | None]] = [_line(row, float(sums.plane[0])) for row in sums.channels.tolist()]
+    lines: list[tuple[float, float | None]] = [
+        _line(row, float(sums.plane[0])) for row in sums.channels.tolist()
+    ]
     hued = float(sums.sectors[:8, 0].sum())
     ranges = [
         _sector(name, row, hued) for name, row in zip((*SECTORS, "skin"), sums.sectors.tolist(), strict=True)

@@ -21,6 +21,7 @@ from lutkit.measure.compare import ColorChange, color_change
 from lutkit.measure.diagnosis import diagnose
 from lutkit.measure.explanation import MAX_BLOCKS, MAX_FITTED, Explanation, explain, free_blocks, thinned
 from lutkit.measure.finding import Finding, PairMeasure
+from lutkit.measure.likeness import likeness
 from lutkit.measure.pair_sums import ColorSums, pair_sums
 from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
@@ -197,7 +198,8 @@ def _compare(job: _Pairs, task: _Task[tuple[str, PhotoRef, PhotoRef]]) -> _Done[
         found, own = pair_artefacts(reference, output), own_artefacts(reference)
         delta_e = pair.delta_e_sum / float(pair.totals[0])
         blocks = thinned(free_blocks(reference, output), job.blocks)
-        measures.append(PairMeasure(key, found, own, delta_e, blocks))
+        alike = likeness(reference, output, found.place())
+        measures.append(PairMeasure(key, found, own, delta_e, blocks, alike))
     return _Done(task.start, len(task.some), tuple(sums), tuple(measures), tuple(rejects))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lutkit.color.srgb import FloatArray
 from lutkit.measure.color_findings import LEAST_GAIN_WITH_HUE, is_described
 from lutkit.measure.compare import SectorChange
 from lutkit.measure.diagnosis import levels, unplaced
@@ -83,9 +84,13 @@ def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 
 
 def artefact_levels(one: SetMeasure) -> dict[str, Any]:
-    """What a set has of each artefact beyond its references: medians over images, of shares the mean."""
-    fringing = _medians([pair.found.fringing().tolist() for pair in one.pairs])
-    noise = _medians([pair.found.noise.tolist() for pair in one.pairs])
+    """What a set has of each artefact beyond its references: medians over images, of shares the mean.
+
+    Medians are None where fewer than half of the images show it, or nothing of the set can be judged.
+    """
+    pairs = () if any(finding.is_alone for finding in one.findings) else one.pairs
+    fringing = _medians([pair.found.fringing() for pair in pairs])
+    noise = _medians([pair.found.noise for pair in pairs])
     return {
         "fringing": fringing,
         "noise": noise,
@@ -166,9 +171,10 @@ def _sector(part: SectorChange) -> dict[str, Any]:
     }
 
 
-def _medians(rows: Sequence[Sequence[float]]) -> list[float | None]:
-    columns = [[value for value in column if math.isfinite(value)] for column in zip(*rows, strict=True)]
-    return [float(np.median(column)) if column else None for column in columns]
+def _medians(rows: Sequence[FloatArray]) -> list[float | None]:
+    columns = np.reshape(rows, (-1, 3)).T
+    known = [column[np.isfinite(column)] for column in columns]
+    return [float(np.median(some)) if len(some) and 2 * len(some) >= len(rows) else None for some in known]
 
 
 def _ratio(value: float | None) -> str:

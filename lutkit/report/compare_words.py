@@ -20,7 +20,7 @@ _SEEN = 0.1  # of a ratio of saturation
 def answers(
     sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None, *, last: bool = False
 ) -> list[str]:
-    """The closing lines, at least two a set: saturation first, then each fault, then its origin.
+    """The closing lines of each set: saturation first, then each fault, then its origin; or why none is.
 
     Args:
         sets: names and measures, in the order of the series.
@@ -31,11 +31,19 @@ def answers(
     for name, one in sets[-1:] if last else sets:
         if len(sets) > 1:
             lines.append(f"{name}:")
-        if any(finding.kind == "flat" for finding in one.findings):
-            lines.append("Outputs are nearly one colour: nothing else can be judged.")
-            continue
-        lines += _set_lines(one, sets, train)
+        alone = [_alone_text(finding, one) for finding in one.findings if finding.is_alone]
+        lines += alone or _set_lines(one, sets, train)
     return lines
+
+
+def _alone_text(finding: Finding, one: SetMeasure) -> str:
+    if finding.kind == "flat":
+        return "Outputs are nearly one colour: nothing else can be judged."
+    return (
+        f"Outputs do not look like their references: {finding.images} of {len(one.pairs)} show something else"
+        f" (first {', '.join(finding.worst)}), so that nothing else can be judged. Are names matched rightly?"
+        " Are outputs flipped, rotated or cropped?"
+    )
 
 
 def _set_lines(

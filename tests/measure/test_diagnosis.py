@@ -27,6 +27,7 @@ from lutkit.measure.compare import color_change
 from lutkit.measure.diagnosis import diagnose, levels, unplaced
 from lutkit.measure.explanation import explain, free_blocks, thinned
 from lutkit.measure.finding import PairMeasure
+from lutkit.measure.likeness import likeness
 from lutkit.measure.pair_sums import pair_sums
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -36,9 +37,9 @@ every_photo = pytest.mark.parametrize("reference", [photo(name) for name in PHOT
 def measured(reference, output, key="a"):
     sums = pair_sums(reference, output)
     blocks = thinned(free_blocks(reference, output))
-    return sums, PairMeasure(
-        key, pair_artefacts(reference, output), own_artefacts(reference), sums.delta_e_sum, blocks
-    )
+    found, own = pair_artefacts(reference, output), own_artefacts(reference)
+    alike = likeness(reference, output, found.place())
+    return sums, PairMeasure(key, found, own, sums.delta_e_sum, blocks, alike)
 
 
 def diagnosed(reference, output):

@@ -117,7 +117,7 @@ def test_likeness_is_what_least_squares_explains():
     rest = bright - steps[0] @ np.linalg.lstsq(steps[0], bright, rcond=None)[0]
     expected = 1 - (rest**2).sum() / (bright**2).sum()
     assert 0.5 < expected < 0.97
-    assert likeness(reference, output, NOWHERE) == pytest.approx(expected, abs=2e-3)
+    assert likeness(reference, output, NOWHERE) == pytest.approx(expected, abs=5e-3)
 
 
 @pytest.mark.parametrize("place", [(7, 2), (-6, 3), (5, -7), (-4, -8), (6.4, 2.6)])

@@ -12,10 +12,11 @@ from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 from lutkit.measure.blocks import Picture, Signed, signed
+from lutkit.measure.channel_places import channel_shifts, planes
 from lutkit.measure.clipping import Mask, newly_clipped, swept_to_ends, was_swept
-from lutkit.measure.explanation import Blocks, free_blocks
+from lutkit.measure.explanation import free_blocks
 from lutkit.measure.noise import added_noise, own_noise
-from lutkit.measure.registration import find_shift, solve_three
+from lutkit.measure.registration import find_shift
 
 SPECKLE_CODES = 32
 _MARGIN = 3
@@ -58,9 +59,7 @@ class Artefacts:
 def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     """What artefacts an output has that its reference has not.
 
-    - Misregistration: each channel of the output is registered (`lutkit.measure.registration`) with that mix
-      of the reference's channels which fits it best in the means of blocks free of clipping, clipped as the
-      output is: neither fringes of the reference's own nor a change of colours count.
+    - Misregistration: `lutkit.measure.channel_places`.
     - Noise: `lutkit.measure.noise`, in the flattest quarter of the reference, by the median, which edges and
       speckle do not move.
     - Speckle: a pixel of a channel above or below all eight neighbours by `SPECKLE_CODES` and four times the
@@ -77,8 +76,7 @@ def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     """
     require_pair(reference, output)
     blocks = free_blocks(reference, output)
-    planes = zip(_expected_planes(reference, blocks), _planes(output), strict=True)
-    shifts = np.array([find_shift(expected, found) for expected, found in planes])
+    shifts = channel_shifts(reference, output, blocks)
     noise = added_noise(reference, output, np.nan_to_num(_fringing(shifts)) > _MOVED_PX)
     limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
     swept = swept_to_ends(reference, output)
@@ -99,7 +97,7 @@ def own_artefacts(picture: Picture) -> Artefacts:
         ArrayError: another shape or dtype.
     """
     require_pair(picture, picture)
-    red, green, blue = _planes(picture)
+    red, green, blue = planes(picture)
     shifts = np.array([find_shift(green, red), (0.0, 0.0), find_shift(green, blue)])
     noise = own_noise(picture)
     limits = SPECKLE_CODES + 4 * np.nan_to_num(noise)
@@ -122,10 +120,6 @@ def require_pair(reference: Picture, output: Picture) -> None:
         raise ArrayError(f"a pair has one size, not {reference.shape[:2]} and {output.shape[:2]}")
 
 
-def _planes(picture: Picture) -> list[FloatArray]:
-    return [np.ascontiguousarray(picture[..., c]).astype(np.float64) for c in range(3)]
-
-
 def _place(shifts: FloatArray) -> FloatArray:
     known = shifts[np.isfinite(shifts).all(axis=1)]
     if not len(known):
@@ -135,22 +129,6 @@ def _place(shifts: FloatArray) -> FloatArray:
 
 def _fringing(shifts: FloatArray) -> FloatArray:
     return np.hypot(*(shifts - _place(shifts)).T)
-
-
-def _expected_planes(reference: Picture, blocks: Blocks) -> list[FloatArray]:
-    """What each channel of the output would be as the best mix of the reference's, in means of blocks."""
-    before, after = blocks[:, 0].astype(np.float64), blocks[:, 1].astype(np.float64)
-    middle, became = before.mean(axis=0), after.mean(axis=0)
-    before, after = before - middle, after - became
-    squares = np.array([[(before[:, i] * before[:, j]).mean() for j in range(3)] for i in range(3)])
-    squares += np.eye(3) * (1e-4 * squares.trace() + 1e-6)
-    planes, expected = _planes(reference), list[FloatArray]()
-    for c in range(3):
-        parts = solve_three(squares, (before * after[:, c, None]).mean(axis=0))
-        mixed = parts[0] * planes[0] + parts[1] * planes[1] + parts[2] * planes[2]
-        offset = became[c] - sum(parts[i] * float(middle[i]) for i in range(3))
-        expected.append(np.clip(mixed + offset, 0, 255))
-    return expected
 
 
 @compiled

@@ -29,21 +29,22 @@ def block_means(picture: Picture) -> tuple[FloatArray, FloatArray]:
     return block_sums(picture) / weights[:, None], weights
 
 
-def block_sums(layers: npt.NDArray[np.uint8]) -> Counts:
-    """Sums over blocks of `BLOCK_PX` pixels.
+def block_sums(layers: npt.NDArray[np.uint8], side_px: int = BLOCK_PX) -> Counts:
+    """Sums over square blocks.
 
     Args:
         layers: (H, W, C) uint8.
+        side_px: of a block.
     Returns:
         (n, C) int64, row by row; blocks at the right and bottom may have fewer pixels.
     """
-    rows, columns = (_starts(side) for side in layers.shape[:2])
+    rows, columns = (_starts(length, side_px) for length in layers.shape[:2])
     sums = np.add.reduceat(np.add.reduceat(layers, rows, axis=0, dtype=np.int64), columns, axis=1)
     return sums.reshape(-1, layers.shape[2])
 
 
-def _starts(side: int) -> Counts:
-    return BLOCK_PX * np.arange(-(-side // BLOCK_PX), dtype=np.int64)
+def _starts(length: int, side_px: int = BLOCK_PX) -> Counts:
+    return side_px * np.arange(-(-length // side_px), dtype=np.int64)
 
 
 def signed(picture: Picture) -> Signed:

@@ -26,9 +26,10 @@ _LEAST_BROUGHT, _MOST_BROUGHT = 0.5, 2.0  # no light alone takes more contrast, 
 # change left at most 1.6; a cast of its own for every image, or names of other references, 8 to 24.
 MAX_LEFT = 2.5
 MAX_LEFT_SHARE = 0.25
+_MOST_LEFT_SHARE = 0.5  # what leaves more than it explains is no description of the set
 # Where an image's detail is elsewhere or covered, means of blocks tell nothing of a change of its colours.
 _MOVED_PX, _COVERED_CODES = 1.0, 10.0
-_LEAST_GAIN_WITH_HUE = 0.2  # what is nearly grey has no hue to have turned
+LEAST_GAIN_WITH_HUE = 0.2  # what is nearly grey has no hue to have turned
 
 _WORST = 3
 
@@ -67,6 +68,14 @@ def _spread(codes: Sequence[Codes]) -> float:
     return float(np.sqrt((apart * apart).sum(axis=1).mean()))
 
 
+def is_described(findings: Sequence[Finding]) -> bool:
+    """Whether the simplest change says something of the set: not where it leaves most of the difference."""
+    return not any(
+        one.is_alone or (one.kind == "unexplained" and one.value > _MOST_LEFT_SHARE * one.of)
+        for one in findings
+    )
+
+
 def color_findings(change: Explanation) -> list[Finding]:
     """What of the change is worth saying."""
     found: list[Finding] = []
@@ -74,7 +83,7 @@ def color_findings(change: Explanation) -> list[Finding]:
         found.append(Finding("channels", 1.0, tuple(CHANNELS[c] for c in change.swapped)))
     if abs(change.gain - 1) > MAX_CHROMA_GAIN_CHANGE:
         found.append(Finding("saturation", change.gain))
-    if change.gain > _LEAST_GAIN_WITH_HUE and abs(change.turn) > MAX_HUE_TURN:
+    if change.gain >= LEAST_GAIN_WITH_HUE and abs(change.turn) > MAX_HUE_TURN:
         found.append(Finding("hue", change.turn))
     cast = float(np.hypot(*change.cast))
     if cast > MAX_CAST:

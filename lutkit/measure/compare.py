@@ -3,7 +3,6 @@
 Knows no pixels, no files, no artefacts and no verdicts.
 """
 
-import cmath
 import math
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from lutkit.measure.counts import Counts
 from lutkit.measure.pair_sums import DELTA_E_STEP, SECTORS, ColorSums
 
 _LEAST_SPREAD = 1.0  # of a and b over blocks: a set of greys has no chroma to gain
+_LEAST_RATIO_WITH_HUE = 0.2  # what is nearly grey has no hue to have shifted
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,14 @@ class SectorChange:
         name: of the range.
         share: of all pixels that have a hue.
         chroma_ratio: mean chroma after over before.
-        hue_shift: degrees, towards yellow from red above 0; weighted by chroma.
+        hue_shift: degrees, towards yellow from red above 0; weighted by chroma; None where outputs are
+            nearly grey.
     """
 
     name: str
     share: float
     chroma_ratio: float
-    hue_shift: float
+    hue_shift: float | None
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,7 @@ class ColorChange:
         saturation_ratio: of the mean saturations.
         saturation_slope: by how much a pixel's saturation rises where its reference's is 1 higher.
         chroma_ratio: of the mean chromas.
-        chroma_gain: the factor on distances in the ab plane, a cast apart: blocks' a + ib after is
-            fitted as gain e^(i turn) times before, plus the cast.
-        hue_turn: the turn of that fit, degrees.
-        cast: a and b of that fit: what neutral colours become.
+        colored: whether the references' blocks have colours that differ, for saturation or hues to change.
         bias: red, green, blue: what code 0 becomes, of a line fitted to blocks.
         gain: the slope of that line.
         delta_e: mean and 95th percentile of delta E 2000 over pixels.
@@ -62,9 +60,7 @@ class ColorChange:
     saturation_ratio: float | None
     saturation_slope: float | None
     chroma_ratio: float | None
-    chroma_gain: float | None
-    hue_turn: float | None
-    cast: tuple[float, float]
+    colored: bool
     bias: tuple[float, float, float]
     gain: tuple[float | None, float | None, float | None]
     delta_e: tuple[float, float]
@@ -86,9 +82,8 @@ def color_change(sums: ColorSums) -> ColorChange:
         raise ArrayError("no pairs were summed")
     means = [value / pixels for value in totals[1:9]]
     before_s, after_s = (value / max(lit, 1) for value in totals[10:12])
-    gain, turn, cast = _plane_fit(sums)
     lines: list[tuple[float, float | None]] = [
-        _line(row, float(sums.blocks[0].real)) for row in sums.channels.tolist()
+        _line(row, float(sums.plane[0])) for row in sums.channels.tolist()
     ]
     hued = float(sums.sectors[:8, 0].sum())
     ranges = [
@@ -101,9 +96,7 @@ def color_change(sums: ColorSums) -> ColorChange:
         saturation_ratio=_ratio(after_s, before_s, 1e-3),
         saturation_slope=_line(totals[10:14], lit)[1],
         chroma_ratio=_ratio(means[7], means[6], 0.1),
-        chroma_gain=gain,
-        hue_turn=turn,
-        cast=cast,
+        colored=_are_colored(*sums.plane.tolist()),
         bias=(lines[0][0], lines[1][0], lines[2][0]),
         gain=(lines[0][1], lines[1][1], lines[2][1]),
         delta_e=(sums.delta_e_sum / pixels, _percentile_95(sums.delta_e)),
@@ -112,16 +105,9 @@ def color_change(sums: ColorSums) -> ColorChange:
     )
 
 
-def _plane_fit(sums: ColorSums) -> tuple[float | None, float | None, tuple[float, float]]:
-    weight, x, y, xx, yx, _ = sums.blocks.tolist()
-    x, y = x / weight, y / weight
-    spread = (xx / weight).real - abs(x) ** 2
-    if spread < _LEAST_SPREAD**2:
-        moved = y - x
-        return None, None, (moved.real, moved.imag)
-    factor = (yx / weight - y * x.conjugate()) / spread
-    cast = y - factor * x
-    return abs(factor), math.degrees(cmath.phase(factor)), (cast.real, cast.imag)
+def _are_colored(weight: float, a: float, b: float, squares: float) -> bool:
+    spread = squares / weight - (a / weight) ** 2 - (b / weight) ** 2
+    return spread >= _LEAST_SPREAD**2
 
 
 def _line(sums: list[float], n: float) -> tuple[float, float | None]:
@@ -144,9 +130,9 @@ def _sector(name: str, row: list[float], hued: float) -> SectorChange | None:
     pixels, before, after, real, imaginary = row
     if not pixels:
         return None
-    # Where the outputs are grey no hue is left to have shifted.
-    shift = math.degrees(math.atan2(imaginary, real)) if math.hypot(real, imaginary) > 1e-9 else 0.0
-    return SectorChange(name, pixels / max(hued, 1.0), after / before, shift)
+    ratio = after / before
+    shift = math.degrees(math.atan2(imaginary, real)) if ratio >= _LEAST_RATIO_WITH_HUE else None
+    return SectorChange(name, pixels / max(hued, 1.0), ratio, shift)
 
 
 def _percentile_95(histogram: Counts) -> float:

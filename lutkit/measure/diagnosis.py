@@ -11,7 +11,7 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.quality import MAX_CLIPPED_SHARE
 from lutkit.measure.artefacts import Artefacts
-from lutkit.measure.color_findings import color_findings, flat_outputs, unexplained_colors
+from lutkit.measure.color_findings import color_findings, flat_outputs, is_described, unexplained_colors
 from lutkit.measure.explanation import STRAIGHT, Explanation
 from lutkit.measure.finding import CHANNELS, Finding, Kind, PairMeasure
 
@@ -26,6 +26,7 @@ MAX_NOISE_CODES = 1.0
 MAX_SPECKLE = 35.0  # in a million
 MAX_CLIPPED = MAX_CLIPPED_SHARE
 SHARE_OF_IMAGES = 0.1
+LEAST_LIKENESS = 0.15  # see `likeness`
 _WORST = 3
 _MOST = 2 / 3  # so much of an image's clipping explained, all of it is: no fit is exact at the ends
 
@@ -33,8 +34,9 @@ _MOST = 2 / 3  # so much of an image's clipping explained, all of it is: no fit 
 def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding, ...]:
     """Every fault that passes its limit.
 
-    Of outputs of one colour that is the only one. Clipping that the colours explain, by a strong cast say,
-    is a finding of its own, marked `explained`.
+    Of outputs of one colour, or which show something else than their references, that is the only one.
+    Where the change leaves more of the difference than it explains, nothing is said of it. Clipping that the
+    colours explain, by a strong cast say, is a finding of its own, marked `explained`.
 
     Args:
         change: of the set's colours.
@@ -42,14 +44,25 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     Returns:
         Of colours first; empty where nothing is wrong.
     """
-    if flat := flat_outputs(pairs):
-        return tuple(flat)
+    if alone := flat_outputs(pairs) or _unlike_outputs(pairs):
+        return tuple(alone)
     unexplained = unexplained_colors(change, pairs)
     artefacts = _artefact_findings(pairs, follow=not unexplained)
     if change.swapped != STRAIGHT:
         # A dot of the reference's red, in the output's blue, is none that it has made.
         artefacts = [finding for finding in artefacts if finding.kind != "speckle"]
-    return (*unexplained, *color_findings(change), *artefacts)
+    colors = color_findings(change) if is_described(unexplained) else []
+    return (*unexplained, *colors, *artefacts)
+
+
+def _unlike_outputs(pairs: Sequence[PairMeasure]) -> list[Finding]:
+    """Of a set most of whose outputs show something else: flipped, or matched with other references."""
+    unlike = [pair for pair in pairs if pair.likeness < LEAST_LIKENESS]
+    if len(unlike) <= len(pairs) / 2:
+        return []
+    keys = tuple(pair.key for pair in sorted(unlike, key=lambda pair: (pair.likeness, pair.key))[:_WORST])
+    value = float(np.median([pair.likeness for pair in unlike]))
+    return [Finding("unlike", value, images=len(unlike), worst=keys)]
 
 
 def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:

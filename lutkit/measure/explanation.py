@@ -25,7 +25,7 @@ from lutkit.measure.color_fits import Fit, lab_of
 LEAST_EXPLAINED = 0.5
 LEAST_SHARE = 0.05
 MAX_BLOCKS = 256  # of a pair: what a set keeps of it
-_MAX_FITTED = 60_000
+MAX_FITTED = 60_000
 _ENDS = (6, 249)  # what is clipped lies so near the ends after compression too
 _SPREAD_PX = 2
 _GOLDEN = 0.6180339887
@@ -126,7 +126,7 @@ def explain(blocks: Blocks) -> Explanation:
     Args:
         blocks: (n, 2, 3), mean codes of references and outputs, n at least 1.
     """
-    some = thinned(blocks, _MAX_FITTED).astype(np.float64)
+    some = thinned(blocks, MAX_FITTED).astype(np.float64)
     before, after = some[:, 0], some[:, 1]
     nothing = _candidate(1, False, color_fits.identity, some)
     lighter = _candidate(1, False, color_fits.fit_curve(before, after), some)

@@ -10,7 +10,7 @@ from lutkit.measure.artefacts import Artefacts
 from lutkit.measure.explanation import Blocks
 
 Kind: TypeAlias = Literal[
-    "flat",
+    "flat", "unlike",
     "unexplained", "channels", "saturation", "hue", "cast", "lightness", "contrast",
     "shift", "fringing", "noise", "speckle", "clipping",
 ]  # fmt: skip
@@ -26,17 +26,17 @@ class PairMeasure:
         key: its name.
         found: artefacts beyond the reference's.
         before: the reference by itself.
-        after: the output by itself.
         delta_e: the mean delta E 2000.
         blocks: some of its colours, as `lutkit.measure.explanation` takes them.
+        likeness: of the output to the reference, as `lutkit.measure.likeness` gives it.
     """
 
     key: str
     found: Artefacts
     before: Artefacts
-    after: Artefacts
     delta_e: float
     blocks: Blocks
+    likeness: float
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Finding:
     explained: bool = False
     of: float = 0.0
     rare: bool = False
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether beside it nothing of a set can be judged."""
+        return self.kind in ("flat", "unlike")
 
     @property
     def is_fault(self) -> bool:

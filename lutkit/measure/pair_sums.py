@@ -36,15 +36,15 @@ class ColorSums:
             saturation, their saturation before and after, its square before, its product.
         sectors: (9, 5), a hue sector each, then skin: pixels, chroma before and after, real and imaginary
             part of (a + ib) after times its conjugate before.
-        blocks: (6,) complex, of blocks' a + ib (x before, y after): weight, x, y, |x|^2, y conj(x), |y|^2.
-        channels: (3, 4), of blocks' codes a channel: x, y, x^2, x y; the weight is that of `blocks`.
+        plane: (4,), of the references' blocks: weight, a, b, a^2 + b^2.
+        channels: (3, 4), of blocks' codes a channel: x, y, x^2, x y; the weight is that of `plane`.
         delta_e: (1500,) int64, pixels by delta E 2000 in steps of 0.1.
         delta_e_sum: the sum of delta E 2000.
     """
 
     totals: FloatArray
     sectors: FloatArray
-    blocks: ComplexArray
+    plane: FloatArray
     channels: FloatArray
     delta_e: Counts
     delta_e_sum: float
@@ -53,7 +53,7 @@ class ColorSums:
         return ColorSums(
             self.totals + other.totals,
             self.sectors + other.sectors,
-            self.blocks + other.blocks,
+            self.plane + other.plane,
             self.channels + other.channels,
             self.delta_e + other.delta_e,
             self.delta_e_sum + other.delta_e_sum,
@@ -111,13 +111,11 @@ def _sector_sums(
     return sums
 
 
-def _block_sums(reference: Picture, output: Picture) -> tuple[ComplexArray, FloatArray]:
+def _block_sums(reference: Picture, output: Picture) -> tuple[FloatArray, FloatArray]:
     """Over blocks, so that noise, edges out of place and compression do not pass for a change of colours."""
     before, weight = block_means(reference)
     after, _ = block_means(output)
-    labs = [srgb_to_lab(codes / 255) for codes in (before, after)]
-    x, y = (lab[:, 1] + 1j * lab[:, 2] for lab in labs)
-    terms = (np.ones_like(x), x, y, x * np.conj(x), y * np.conj(x), y * np.conj(y))
-    plane = np.array([(weight * term).sum() for term in terms])
+    _, a, b = srgb_to_lab(before / 255).T
+    plane = np.array([(weight * term).sum() for term in (np.ones_like(a), a, b, a * a + b * b)])
     products = (before, after, before * before, before * after)
     return plane, np.stack([(weight[:, None] * term).sum(axis=0) for term in products], axis=1)

@@ -14,6 +14,7 @@ _LEAST_SIDE = 48  # of a halved picture
 _HALVINGS = 2
 _STEPS = 6
 _DONE_PX = 0.002
+_BORDER = 3  # pixels at a side, or their slopes, that are blurred with none from beyond it
 # A picture without edges has no place, and two that have nothing in common lie nowhere to each other.
 _LEAST_GRADIENT = 0.1  # mean square, in codes a pixel
 _LEAST_AGREEMENT = 0.5  # the share of variance that one explains of the other
@@ -82,9 +83,9 @@ def _step(one: FloatArray, two: FloatArray, x: float, y: float) -> tuple[float, 
     s = np.zeros(4)
     q = np.zeros((4, 4))
     v = np.zeros(4)
-    for i in range(max(1, -top), min(height - 1, height - top - 1)):
+    for i in range(max(_BORDER, _BORDER - 1 - top), min(height - _BORDER, height - _BORDER - top)):
         row, next_row = two[i + top], two[i + top + 1]
-        for j in range(max(1, -left), min(width - 1, width - left - 1)):
+        for j in range(max(_BORDER, _BORDER - 1 - left), min(width - _BORDER, width - _BORDER - left)):
             v[0] = one[i, j]
             v[1] = 0.5 * (one[i, j + 1] - one[i, j - 1])
             v[2] = 0.5 * (one[i + 1, j] - one[i - 1, j])

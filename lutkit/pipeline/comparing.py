@@ -4,11 +4,12 @@ What a worker gives back is small: sums and a few numbers a pair. They are added
 references, so that any number of workers gives the same bits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -18,8 +19,9 @@ from lutkit.io.photo_list import PhotoList, PhotoRef, none_usable, read_bytes
 from lutkit.measure.artefacts import Artefacts, own_artefacts, pair_artefacts
 from lutkit.measure.compare import ColorChange, color_change
 from lutkit.measure.diagnosis import diagnose
-from lutkit.measure.explanation import Explanation, explain, free_blocks, thinned
+from lutkit.measure.explanation import MAX_BLOCKS, MAX_FITTED, Explanation, explain, free_blocks, thinned
 from lutkit.measure.finding import Finding, PairMeasure
+from lutkit.measure.likeness import likeness
 from lutkit.measure.pair_sums import ColorSums, pair_sums
 from lutkit.pipeline.decoding import read_pixels
 from lutkit.pipeline.engine import Engine
@@ -28,6 +30,10 @@ from lutkit.pipeline.records import Reject
 
 TRAIN_PHOTOS = 1000
 _A_TASK = 4
+_LEAST_BLOCKS = 4
+
+One = TypeVar("One")
+Measure = TypeVar("Measure")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,27 +73,34 @@ class TrainMeasure:
 
 
 @dataclass(frozen=True)
-class _Job:
-    reference: PhotoList
-    outputs: PhotoList | None  # None: the reference is looked at by itself
+class _Pairs:
+    before: PhotoList
+    after: PhotoList
+    size_px: int | None
+    blocks: int  # kept of a pair
+
+
+@dataclass(frozen=True)
+class _Photos:
+    photos: PhotoList
     size_px: int | None
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Task(Generic[One]):
     start: int
-    pairs: tuple[tuple[str, PhotoRef, PhotoRef], ...]
+    some: tuple[One, ...]
 
     def __str__(self) -> str:
-        return f"pairs {self.start}..{self.start + len(self.pairs) - 1}"
+        return f"pairs {self.start}..{self.start + len(self.some) - 1}"
 
 
 @dataclass(frozen=True, eq=False)
-class _Done:
+class _Done(Generic[Measure]):
     start: int
-    pairs: int
+    count: int
     sums: tuple[ColorSums, ...]
-    measures: tuple[PairMeasure, ...]
+    measures: tuple[Measure, ...]
     rejects: tuple[Reject, ...]
 
 
@@ -110,14 +123,18 @@ def compare_set(
     Raises:
         SourceError: not one pair can be compared.
     """
-    done = _run(_Job(*lists, size_px), matched.pairs, engine, on_pairs)
-    pairs = tuple(measure for part in done for measure in part.measures)
-    rejects = tuple(reject for part in done for reject in part.rejects)
-    if not pairs:
+    job = _Pairs(*lists, size_px, _blocks_of_each(len(matched.pairs)))
+    done = engine.run(_compare, job, _tasks(matched.pairs))
+    change, pairs, rejects = _gathered(done, on_pairs)
+    if change is None:
         raise none_usable(lists[1], (reject.reason for reject in rejects))
-    change = color_change(reduce(add, (sums for part in done for sums in part.sums)))
     explanation = explain(np.concatenate([pair.blocks for pair in pairs]))
     return SetMeasure(change, explanation, pairs, diagnose(explanation, pairs), rejects)
+
+
+def _blocks_of_each(pairs: int) -> int:
+    """No more than an explanation is fitted to; of some 200 pairs or fewer as many as help."""
+    return min(max(MAX_FITTED // pairs, _LEAST_BLOCKS), MAX_BLOCKS)
 
 
 def measure_train(
@@ -130,46 +147,46 @@ def measure_train(
     """
     count = min(len(photos.photos), TRAIN_PHOTOS)
     some = [photos.photos[number * len(photos.photos) // count] for number in range(count)]
-    pairs = tuple((ref.path, ref, ref) for ref in some)
-    done = _run(_Job(photos, None, size_px), pairs, engine, on_pairs)
-    sums = [sums for part in done for sums in part.sums]
-    rejects = tuple(reject for part in done for reject in part.rejects)
-    if not sums:
+    done = engine.run(_look, _Photos(photos, size_px), _tasks(some))
+    change, pictures, rejects = _gathered(done, on_pairs)
+    if change is None:
         raise none_usable(photos, (reject.reason for reject in rejects))
-    pictures = tuple(measure.after for part in done for measure in part.measures)
-    return TrainMeasure(len(sums), color_change(reduce(add, sums)).mean_after, pictures, rejects)
+    return TrainMeasure(len(pictures), change.mean_after, pictures, rejects)
 
 
-def _run(
-    job: _Job,
-    pairs: tuple[tuple[str, PhotoRef, PhotoRef], ...],
-    engine: Engine,
-    on_pairs: Callable[[int], None],
-) -> list[_Done]:
-    done: list[_Done] = []
-    with closing(engine.run(_compare, job, _tasks(pairs))) as results:
+def _tasks(every: Sequence[One]) -> Iterator[_Task[One]]:
+    for start in range(0, len(every), _A_TASK):
+        yield _Task(start, tuple(every[start : start + _A_TASK]))
+
+
+def _gathered(
+    results: Generator[_Done[Measure], None, None], on_pairs: Callable[[int], None]
+) -> tuple[ColorChange | None, tuple[Measure, ...], tuple[Reject, ...]]:
+    """Of all results in the order of their tasks; sums, which are large, are added as soon as it allows."""
+    early: dict[int, _Done[Measure]] = {}
+    total: ColorSums | None = None
+    at, measures, rejects = 0, list[Measure](), list[Reject]()
+    with closing(results):
         for part in results:
-            done.append(part)
-            on_pairs(part.pairs)
-    return sorted(done, key=lambda part: part.start)
+            on_pairs(part.count)
+            early[part.start] = part
+            while next_one := early.pop(at, None):
+                at += next_one.count
+                sums = next_one.sums if total is None else (total, *next_one.sums)
+                total = reduce(add, sums) if sums else None
+                measures += next_one.measures
+                rejects += next_one.rejects
+    return total and color_change(total), tuple(measures), tuple(rejects)
 
 
-def _tasks(pairs: tuple[tuple[str, PhotoRef, PhotoRef], ...]) -> Iterator[_Task]:
-    for start in range(0, len(pairs), _A_TASK):
-        yield _Task(start, pairs[start : start + _A_TASK])
-
-
-def _compare(job: _Job, task: _Task) -> _Done:
-    sums: list[ColorSums] = []
-    measures: list[PairMeasure] = []
-    rejects: list[Reject] = []
-    for key, before, after in task.pairs:
+def _compare(job: _Pairs, task: _Task[tuple[str, PhotoRef, PhotoRef]]) -> _Done[PairMeasure]:
+    sums, measures, rejects = list[ColorSums](), list[PairMeasure](), list[Reject]()
+    for key, before, after in task.some:
         path = before.path
         try:
-            reference = read_pixels(read_bytes(job.reference.root, before), job.size_px)
-            path, output = after.path, reference
-            if job.outputs is not None:
-                output = read_pixels(read_bytes(job.outputs.root, after), job.size_px)
+            reference = read_pixels(read_bytes(job.before.root, before), job.size_px)
+            path = after.path
+            output = read_pixels(read_bytes(job.after.root, after), job.size_px)
         except ImageError as error:
             rejects.append(Reject(path, error.what))
             continue
@@ -178,14 +195,25 @@ def _compare(job: _Job, task: _Task) -> _Done:
             continue
         pair = pair_sums(reference, output)
         sums.append(pair)
-        own = own_artefacts(reference)
-        found, after_own = own, own
-        if output is not reference:
-            found, after_own = pair_artefacts(reference, output), own_artefacts(output)
+        found, own = pair_artefacts(reference, output), own_artefacts(reference)
         delta_e = pair.delta_e_sum / float(pair.totals[0])
-        blocks = thinned(free_blocks(reference, output))
-        measures.append(PairMeasure(key, found, own, after_own, delta_e, blocks))
-    return _Done(task.start, len(task.pairs), tuple(sums), tuple(measures), tuple(rejects))
+        blocks = thinned(free_blocks(reference, output), job.blocks)
+        alike = likeness(reference, output, found.place())
+        measures.append(PairMeasure(key, found, own, delta_e, blocks, alike))
+    return _Done(task.start, len(task.some), tuple(sums), tuple(measures), tuple(rejects))
+
+
+def _look(job: _Photos, task: _Task[PhotoRef]) -> _Done[Artefacts]:
+    sums, pictures, rejects = list[ColorSums](), list[Artefacts](), list[Reject]()
+    for ref in task.some:
+        try:
+            photo = read_pixels(read_bytes(job.photos.root, ref), job.size_px)
+        except ImageError as error:
+            rejects.append(Reject(ref.path, error.what))
+            continue
+        sums.append(pair_sums(photo, photo))
+        pictures.append(own_artefacts(photo))
+    return _Done(task.start, len(task.some), tuple(sums), tuple(pictures), tuple(rejects))
 
 
 def _size(pixels: Uint8Image) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lutkit.color.srgb import FloatArray
+from lutkit.measure.color_findings import LEAST_GAIN_WITH_HUE, is_described
 from lutkit.measure.compare import SectorChange
 from lutkit.measure.diagnosis import levels, unplaced
 from lutkit.measure.finding import Finding
@@ -32,9 +34,9 @@ def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
         _ratio(change.saturation_slope),
         _ratio(change.chroma_ratio),
         _ratio(gain),
-        "-" if turn is None else f"{turn:+.1f}",
-        f"{cast[0]:+.1f}",
-        f"{cast[1]:+.1f}",
+        _number(turn, "+.1f"),
+        _number(cast and cast[0], "+.1f"),
+        _number(cast and cast[1], "+.1f"),
         f"{change.mean_after[0] - change.mean_before[0]:+.1f}",
         " ".join(_number(value, ".2f") for value in found["fringing"]),
         " ".join(_number(value, ".1f") for value in found["noise"]),
@@ -43,23 +45,25 @@ def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
     )
 
 
-def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[float, float]]:
-    """Chroma gain, turn of hues and cast.
+def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[float, float] | None]:
+    """Chroma gain, turn of hues and cast: those of the set's explanation, as findings tell them.
 
-    As fitted to the ab plane; but where the set's explanation has a cast or a curve, the explanation's: a
-    strong one scales and turns colours, which is no change of saturation beside it.
+    All None of dead outputs and where the explanation leaves most of the difference; gain and turn of grey
+    references, and the turn of nearly grey outputs.
     """
-    change, simple = one.change, one.explanation
-    if change.chroma_gain is None or not (any(simple.cast) or simple.lightness or simple.contrast != 1):
-        return change.chroma_gain, change.hue_turn, change.cast
-    return simple.gain, simple.turn, simple.cast
+    simple = one.explanation
+    if not is_described(one.findings):
+        return None, None, None
+    if not one.change.colored:
+        return None, None, simple.cast
+    return simple.gain, simple.turn if simple.gain >= LEAST_GAIN_WITH_HUE else None, simple.cast
 
 
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
     """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift."""
     ranges = [*one.change.sectors, *([one.change.skin] if one.change.skin else [])]
     return [
-        (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", f"{part.hue_shift:+.1f}")
+        (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", _number(part.hue_shift, "+.1f"))
         for part in ranges
     ]
 
@@ -80,9 +84,13 @@ def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 
 
 def artefact_levels(one: SetMeasure) -> dict[str, Any]:
-    """What a set has of each artefact beyond its references: medians over images, of shares the mean."""
-    fringing = _medians([pair.found.fringing().tolist() for pair in one.pairs])
-    noise = _medians([pair.found.noise.tolist() for pair in one.pairs])
+    """What a set has of each artefact beyond its references: medians over images, of shares the mean.
+
+    Medians are None where fewer than half of the images show it, or nothing of the set can be judged.
+    """
+    pairs = () if any(finding.is_alone for finding in one.findings) else one.pairs
+    fringing = _medians([pair.found.fringing() for pair in pairs])
+    noise = _medians([pair.found.noise for pair in pairs])
     return {
         "fringing": fringing,
         "noise": noise,
@@ -108,7 +116,7 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         "chroma_ratio": _short(change.chroma_ratio),
         "chroma_gain": _short(gain),
         "hue_turn": _short(turn),
-        "cast": {"a": _short(cast[0]), "b": _short(cast[1])},
+        "cast": {"a": _short(cast and cast[0]), "b": _short(cast and cast[1])},
         "bias": [_short(value) for value in change.bias],
         "gain": [_short(value) for value in change.gain],
         "sectors": [_sector(part) for part in change.sectors],
@@ -163,9 +171,10 @@ def _sector(part: SectorChange) -> dict[str, Any]:
     }
 
 
-def _medians(rows: Sequence[Sequence[float]]) -> list[float | None]:
-    columns = [[value for value in column if math.isfinite(value)] for column in zip(*rows, strict=True)]
-    return [float(np.median(column)) if column else None for column in columns]
+def _medians(rows: Sequence[FloatArray]) -> list[float | None]:
+    columns = np.reshape(rows, (-1, 3)).T
+    known = [column[np.isfinite(column)] for column in columns]
+    return [float(np.median(some)) if len(some) and 2 * len(some) >= len(rows) else None for some in known]
 
 
 def _ratio(value: float | None) -> str:

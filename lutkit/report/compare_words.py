@@ -1,24 +1,18 @@
-"""A comparison in sentences: how saturation changed, what is wrong, and where artefacts come from.
+"""A comparison in sentences: how saturation changed and what is wrong.
 
-Owns the wording of findings. Limits and measures are `lutkit.measure.diagnosis`'.
+Owns the wording of findings. Where artefacts come from is `compare_origin`'s; limits and measures are
+`lutkit.measure.diagnosis`'.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from lutkit.measure.diagnosis import (
-    MAX_FRINGING_PX,
-    MAX_NOISE_CODES,
-    MAX_SPECKLE,
-    levels,
-    unplaced,
-)
+from lutkit.measure.diagnosis import unplaced
 from lutkit.measure.finding import ARTEFACTS, CHANNELS, Finding, Kind
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
+from lutkit.report.compare_origin import amount, origin_text
 
-# What counts as more of an artefact than others have, by itself: as in `levels`.
-_MORE = {"fringing": MAX_FRINGING_PX, "noise": MAX_NOISE_CODES, "speckle": MAX_SPECKLE, "clipping": 0.01}
 _OF_COLORS: tuple[Kind, ...] = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
 _SEEN = 0.1  # of a ratio of saturation
 
@@ -26,7 +20,7 @@ _SEEN = 0.1  # of a ratio of saturation
 def answers(
     sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None, *, last: bool = False
 ) -> list[str]:
-    """The closing lines, at least two a set: saturation first, then each fault, then its origin.
+    """The closing lines of each set: saturation first, then each fault, then its origin; or why none is.
 
     Args:
         sets: names and measures, in the order of the series.
@@ -37,11 +31,19 @@ def answers(
     for name, one in sets[-1:] if last else sets:
         if len(sets) > 1:
             lines.append(f"{name}:")
-        if any(finding.kind == "flat" for finding in one.findings):
-            lines.append("Outputs are nearly one colour: nothing else can be judged.")
-            continue
-        lines += _set_lines(one, sets, train)
+        alone = [_alone_text(finding, one) for finding in one.findings if finding.is_alone]
+        lines += alone or _set_lines(one, sets, train)
     return lines
+
+
+def _alone_text(finding: Finding, one: SetMeasure) -> str:
+    if finding.kind == "flat":
+        return "Outputs are nearly one colour: nothing else can be judged."
+    return (
+        f"Outputs do not look like their references: {finding.images} of {len(one.pairs)} show something else"
+        f" (first {', '.join(finding.worst)}), so that nothing else can be judged. Are names matched rightly?"
+        " Are outputs flipped, rotated or cropped?"
+    )
 
 
 def _set_lines(
@@ -60,7 +62,7 @@ def _set_lines(
 
 
 def _rare_text(finding: Finding, one: SetMeasure) -> str:
-    found = f"{finding.kind} {_amount(finding, finding.value)}"
+    found = f"{finding.kind} {amount(finding, finding.value)}"
     where = f" in {_channels(finding.channels)}" if finding.channels else ""
     some = f"In {finding.images} of {len(one.pairs)} images, fewer than one in ten"
     return f"{some}: {found}{where} ({', '.join(finding.worst)})."
@@ -84,7 +86,7 @@ def unexplained_text(finding: Finding) -> str:
 def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
     """How saturation changed: by how much, evenly or not, and nearer to the training set or not."""
     change = one.change
-    if change.chroma_gain is None:
+    if not change.colored:
         chroma = f"mean chroma {change.mean_after[3]:.1f}"
         return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
     found = next((finding.value for finding in one.findings if finding.kind == "saturation"), None)
@@ -184,52 +186,6 @@ def finding_text(finding: Finding, one: SetMeasure) -> str:
         return f"  {texts[finding.kind]}, {images}: caused by the {cause}, not counted as a fault of its own."
     seen = f"in 1 of {len(one.pairs)} images: {worst}" if finding.images == 1 else f"{images}; worst: {worst}"
     return f"{texts[finding.kind]}, {seen}."
-
-
-def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None) -> str:
-    """Where an artefact comes from, by who else has it: references, training set, other sets."""
-    before = _level(finding, levels([pair.before for pair in sets[0][1].pairs])[finding.kind])
-    parts = [f"references {_amount(finding, before)} by themselves"]
-    if train is None:
-        verdict = "not from the references; --train tells whether the training set has it"
-    else:
-        theirs = _level(finding, levels(train.pictures)[finding.kind])
-        parts.append(f"training set {_amount(finding, theirs)}")
-        has = theirs > before + _MORE[finding.kind]
-        verdict = (
-            "the training set has it too: probably learned from there"
-            if has
-            else "not in the training set: the model or its pipeline makes it"
-        )
-    if len(sets) > 1:
-        having = [
-            name
-            for name, one in sets
-            if any(other.kind == finding.kind and other.is_fault for other in one.findings)
-        ]
-        everywhere = len(having) == len(sets)
-        verdict += (
-            "; in all sets" if everywhere else f"; in {len(having)} of {len(sets)} sets, first in {having[0]}"
-        )
-    return f"  Origin of {finding.kind}: {verdict} ({', '.join(parts)})."
-
-
-def _level(finding: Finding, of_channels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:
-    """Of the channels concerned; green, from which the others are measured, stands for all."""
-    numbers = [CHANNELS.index(name) for name in finding.channels]
-    if not numbers or (finding.kind == "fringing" and numbers == [1]):
-        numbers = [0, 1, 2]
-    return float(np.nan_to_num(of_channels[numbers]).max())
-
-
-def _amount(finding: Finding, level: float) -> str:
-    shapes = {
-        "shift": "{:.2f} px",
-        "fringing": "{:.2f} px",
-        "noise": "{:.1f} codes",
-        "speckle": "{:,.0f} in a million",
-    }
-    return shapes.get(finding.kind, "{:.1%}").format(level)
 
 
 def _channels(names: tuple[str, ...]) -> str:

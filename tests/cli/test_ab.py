@@ -138,7 +138,7 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
         (["ab-weights", "{counts}", "--npy", "{counts}"], "name another place"),
         (
             ["ab-weights", "{counts}", "--plot", "{folder}"],
-            "is a folder, where a file is to be written; name",
+            "is a folder; name",
         ),
         (
             ["ab-weights", "{counts}", "--plot", "{counts}", "--overwrite"],

@@ -171,7 +171,7 @@ def test_what_few_images_have_is_told_as_such(lutkit_, photos, tmp_path):
     big = [i for i, p in enumerate(p for p in photos.rglob("*") if p.is_file()) if min(size_of(p)) > 60][:2]
     moved = save_changed(photos, tmp_path / "out", move_two)
     done = lutkit_("compare", photos, moved)
-    assert "In 2 of 30 images, fewer than one in ten: fringing 2.80 px in blue (" in done.out
+    assert "In 2 of 30 images, fewer than one in ten: fringing 3.00 px in blue (" in done.out
     assert "RGB artefacts: none that one image in ten has." in done.out
     one = json.loads(lutkit_("compare", photos, moved, "--json").out)["sets"][0]
     assert one["findings"] == []

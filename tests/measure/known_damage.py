@@ -16,6 +16,29 @@ def photo(name):
     return np.ascontiguousarray(image[:320, 40:360])
 
 
+def scene(seed, height=160, width=160):
+    """Shapes of random colours and shadings with a fine texture: no photo, but of as much detail."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    found = np.ones((height, width, 1)) * rng.uniform(40, 210, 3)
+    found += rng.uniform(-0.3, 0.3, 3) * x[..., None] + rng.uniform(-0.3, 0.3, 3) * y[..., None]
+    for _ in range(40):
+        middle, radii = rng.uniform(0, (height, width)), rng.uniform(6, 40, 2)
+        place = (np.array([y, x]) - middle[:, None, None]) / radii[:, None, None]
+        inside = (np.abs(place).max(axis=0) if rng.random() < 0.5 else np.hypot(*place)) < 1
+        found[inside] = rng.uniform(20, 230, 3) + 12 * place[0][inside][:, None]
+    texture = scipy.ndimage.gaussian_filter(rng.normal(0, 14, (height, width)), 0.8)
+    return codes(found + texture[..., None])
+
+
+def blurred(image, sigma):
+    return codes(scipy.ndimage.gaussian_filter(image.astype(np.float64), (sigma, sigma, 0)))
+
+
+def grey(image):
+    return np.repeat(codes(image @ [0.299, 0.587, 0.114])[..., None], 3, axis=2)
+
+
 def codes(values):
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 

@@ -9,6 +9,7 @@ from lutkit.measure.artefacts import own_artefacts, pair_artefacts
 from lutkit.measure.diagnosis import diagnose
 from lutkit.measure.explanation import explain, free_blocks, thinned
 from lutkit.measure.finding import PairMeasure
+from lutkit.measure.likeness import likeness
 
 PHOTOS = [photo(name)[y : y + 128, x : x + 128] for name in ("astronaut", "chelsea", "coffee", "rocket")
           for y, x in ((0, 0), (100, 150))]  # fmt: skip
@@ -17,7 +18,9 @@ PHOTOS = [photo(name)[y : y + 128, x : x + 128] for name in ("astronaut", "chels
 def pair(key, reference, output):
     blocks = thinned(free_blocks(reference, output))
     own = own_artefacts(reference)
-    return PairMeasure(key, pair_artefacts(reference, output), own, own, 0.0, blocks)
+    found = pair_artefacts(reference, output)
+    alike = likeness(reference, output, found.place())
+    return PairMeasure(key, found, own, 0.0, blocks, alike)
 
 
 def findings(outputs, references=PHOTOS):
@@ -40,8 +43,8 @@ def other_saturations():
 
 @pytest.mark.parametrize(
     "outputs",
-    [other_casts(), other_saturations(), [*PHOTOS[3:], *PHOTOS[:3]]],
-    ids=["casts", "gains", "names"],
+    [other_casts(), other_saturations()],
+    ids=["casts", "gains"],
 )
 def test_what_no_one_change_explains_is_said_to_be_so(outputs):
     change, found = findings(outputs)

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import weakref
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from small_datasets import textured
 
 from lutkit.errors import SourceError
 from lutkit.io.sources import list_photos
+from lutkit.measure.artefacts import own_artefacts
 from lutkit.pipeline.comparing import compare_set, measure_train
 from lutkit.pipeline.engine import InProcess, LocalEngine
 from lutkit.pipeline.matching import match_photos
@@ -112,6 +114,64 @@ def test_any_number_of_workers_gives_the_same(tmp_path, workers):
     here, there = (compared(before, after, engine)[0] for engine in (None, LocalEngine(workers)))
     assert set_json("x", here) == set_json("x", there)
     assert here.change == there.change
+    blocks = [np.concatenate([pair.blocks for pair in one.pairs]) for one in (here, there)]
+    assert blocks[0].tobytes() == blocks[1].tobytes()
+
+
+@pytest.mark.parametrize(("fitted", "kept"), [(6 * 50 + 5, 50), (10, 4)])
+def test_large_sets_keep_few_blocks_a_pair(tmp_path, monkeypatch, fitted, kept):
+    """As many as an explanation is fitted to, of all; no fewer than 4."""
+    monkeypatch.setattr("lutkit.pipeline.comparing.MAX_FITTED", fitted)
+    before = save(tmp_path / "in", [f"{number:02d}.png" for number in range(6)])
+    one, _ = compared(before, before)
+    assert [len(pair.blocks) for pair in one.pairs] == [kept] * 6
+
+
+def test_small_sets_keep_256_blocks_a_pair(tmp_path):
+    before = save(tmp_path / "in", ["a.png", "b.png"], size=(200, 160))
+    one, _ = compared(before, before)
+    assert [len(pair.blocks) for pair in one.pairs] == [256, 256]
+
+
+class Watched(InProcess):
+    """An engine that counts the sums of pairs that are still kept."""
+
+    alive = most = 0
+
+    def run(self, work, job, tasks):
+        for part in super().run(work, job, tasks):
+            for sums in part.sums:
+                Watched.alive += 1
+                weakref.finalize(sums, self.gone)
+            Watched.most = max(Watched.most, Watched.alive)
+            yield part
+            del part, sums
+
+    @staticmethod
+    def gone():
+        Watched.alive -= 1
+
+
+def test_sums_of_pairs_are_kept_no_longer_than_needed(tmp_path):
+    before = save(tmp_path / "in", [f"{number:02d}.png" for number in range(24)], size=(24, 16))
+    one, _ = compared(before, before, Watched())
+    assert len(one.pairs) == 24
+    assert 4 <= Watched.most <= 8  # a task has 4
+
+
+def test_outputs_are_not_looked_at_by_themselves(tmp_path, monkeypatch):
+    seen = []
+
+    def watched(picture):
+        seen.append(picture.mean())
+        return own_artefacts(picture)
+
+    monkeypatch.setattr("lutkit.pipeline.comparing.own_artefacts", watched)
+    names = ["a.png", "b.png"]
+    before = save(tmp_path / "in", names)
+    after = save(tmp_path / "out", names, lambda pixels: (pixels * 0.5).astype(np.uint8))
+    compared(before, after)
+    assert seen == [textured(number, 72, 64).mean() for number in (0, 1)]
 
 
 def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):

@@ -120,8 +120,7 @@ class DiffusersVae:
     @property
     def factor(self) -> int:
         """How many pixels a side one latent stands for: each block but the last halves."""
-        blocks = self.identity.config.get("block_out_channels", [64])
-        return 2 ** (len(cast("list[int]", blocks)) - 1)
+        return factor_of(self.identity)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
@@ -208,6 +207,12 @@ def load_vae(
     parts = (_chain(model.encoder, after), _chain(before, model.decoder))
     encoder, decoder = (_placed(part, place, dtype) for part in parts)
     return DiffusersVae(identity, encoder, decoder, place, dtype)
+
+
+def factor_of(vae: VaeIdentity) -> int:
+    """How many pixels a side one latent stands for, as the config says."""
+    blocks = vae.config.get("block_out_channels", [64])
+    return 2 ** (len(cast("list[int]", blocks)) - 1)
 
 
 def require_size(height: int, width: int, factor: int, where: str = "", remedy: str = "") -> None:

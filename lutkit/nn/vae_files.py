@@ -49,7 +49,10 @@ class VaeFiles:
         Raises:
             VaeError: a factor or a number of channels in the config that is none.
         """
-        shift = self.config.get("shift_factor")
+        shift, widths = self.config.get("shift_factor"), self.config.get("block_out_channels", [64])
+        if not (isinstance(widths, list) and widths and all(isinstance(width, int) for width in widths)):
+            what = f"a config that cannot be: block_out_channels is {widths!r}"
+            raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
         try:
             return VaeIdentity(
                 name=self.name,
@@ -62,7 +65,8 @@ class VaeFiles:
                 latent_channels=int(cast("int", self.config.get("latent_channels", 4))),
             )
         except (TypeError, ValueError, DatasetError) as error:
-            raise VaeError(f"a config that cannot be: {error}", where=self.name) from None
+            remedy = "use the config.json saved with the weights"
+            raise VaeError(f"a config that cannot be: {error}", where=self.name, remedy=remedy) from None
 
 
 def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> VaeFiles:

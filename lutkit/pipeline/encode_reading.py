@@ -15,7 +15,7 @@ from typing import TypeAlias
 from lutkit.errors import DatasetError, ImageError
 from lutkit.pipeline.channel import Channel, Closed
 from lutkit.pipeline.decoding import Pixels
-from lutkit.pipeline.encode_checks import Fidelity
+from lutkit.pipeline.encode_checks import Conventions, Fidelity
 from lutkit.pipeline.encode_source import EncodeTask, Source, SourceSample, Undecoded
 
 _CHECKS = 4  # of a shard's pictures are decoded again,
@@ -40,7 +40,10 @@ class Reading:
 
 @dataclass(eq=False)
 class ShardNotes:
-    """What is found out about a shard while it is encoded; its record tells it."""
+    """What is found out about a shard while it is encoded; its record tells it.
+
+    `batch` is how many pictures went at once, when its last ones did.
+    """
 
     task: EncodeTask
     encoded: int = 0
@@ -48,7 +51,8 @@ class ShardNotes:
     shared: int = 0
     again: int = 0
     checks: list["Future[Fidelity]"] = field(default_factory=lambda: list["Future[Fidelity]"]())
-    conventions: dict[str, float] = field(default_factory=lambda: dict[str, float]())
+    conventions: Conventions = field(default_factory=lambda: Conventions())
+    batch: int = 0
 
     def next_is_decoded(self) -> bool:
         """Count a picture that is about to be encoded: whether it is decoded, too."""

@@ -261,6 +261,8 @@ def test_several_weights(copied):
         ("[]", ["not a VAE's config"]),
         ('{"_class_name": "AutoencoderTiny"}', ["AutoencoderTiny", "only AutoencoderKL"]),
         ('{"latent_channels": "four"}', ["cannot be"]),
+        ('{"block_out_channels": 8}', ["block_out_channels is 8", "saved with the weights"]),
+        ('{"block_out_channels": []}', ["block_out_channels is []"]),
         ('{"scaling_factor": 0}', ["scaling_factor is 0"]),
         ('{"latent_chanels": 4}', ["latent_chanels", "newer diffusers"]),
         ('{"block_out_channels": [6], "norm_num_groups": 4}', ["cannot be built"]),

@@ -417,9 +417,9 @@ def test_pictures_that_a_card_cannot_count_are_refused_before_one_is_read(
         prepared(jpeg_300)
     monkeypatch.undo()
     monkeypatch.setattr(encode_prepare, "first_pictures", Mock(side_effect=AssertionError))
-    with pytest.raises(VaeError, match="--size: an image of 4096 x 4096 px.*give --size 4094 at most"):
+    with pytest.raises(VaeError, match=r"--size: an image of 4096 x 4096 px.*give --size 4094 at most"):
         prepared(photos, 4096)
-    with pytest.raises(VaeError, match="--size: .*multiples of 2.*give --size, 16 say"):
+    with pytest.raises(VaeError, match=r"--size: .*multiples of 2.*give --size, 16 say"):
         prepared(photos, 17)
 
 

@@ -184,7 +184,7 @@ def _require_fitting(
     least = max(min(size) // factor, 1) * factor
     # Pairs are encoded at the size they have; of photos and tars squares can be cut.
     can_cut = source.about.get("kind") != "pairs"
-    require_size(*size, factor, where, f"give --size, {least} say" if can_cut else "")
+    require_size(*size, factor, where, f"give --size {least}" if can_cut else "")
     require_countable(device, vae, size, where, can_cut=can_cut)
 
 

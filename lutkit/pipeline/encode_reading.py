@@ -122,19 +122,21 @@ def first_pictures(source: Source, tasks: Iterable[EncodeTask], count: int) -> l
         DatasetError: there is none, or one is of another size than the first.
     """
     found: list[Pixels] = []
-    broken = 0
+    broken: list[str] = []
     for picture in (one for task in tasks for sample in source.read(task) for one in sample.pictures):
         try:
             pixels = picture.decode()
-        except ImageError:
-            broken += 1
+        except ImageError as error:
+            broken.append(f"{picture.place}: {error.what}")
         else:
             found.append(pixels)
             require_same_size(pixels, found[0].shape[:2], picture.place)
-        if len(found) == count or (found and broken >= _MOST_BROKEN):
+        if len(found) == count or (found and len(broken) >= _MOST_BROKEN):
             return found
     if not found:
-        raise DatasetError("not one picture can be decoded", remedy="name another source, or other --fields")
+        first = f": of {len(broken):,} the first is {broken[0]}" if broken else ""
+        remedy = "name another source, other --fields or another --size"
+        raise DatasetError(f"not one picture can be used{first}", remedy=remedy)
     return found
 
 

@@ -46,6 +46,27 @@ def test_draws_what_diffusers_draws():
     assert mine.shape == (2, 3, 5, 4)
 
 
+@pytest.mark.parametrize("log_variance", [-60.0, -30.0, 20.0, 45.0])
+def test_deviations_are_clamped_as_diffusers_does(log_variance):
+    # About a mean of 0, where the least of them shows.
+    given_moments = torch.cat([torch.zeros(2, 3, 5, 4), torch.full((2, 3, 5, 4), log_variance)], 1)
+    mine = sample_posterior(given_moments, torch.Generator().manual_seed(11))
+    theirs = diffusers_posterior(given_moments).sample(torch.Generator().manual_seed(11))
+    torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=0)
+
+
+def test_doubles_are_drawn_with_noise_of_doubles():
+    given_moments = moments(3)
+    mine = sample_posterior(given_moments, torch.Generator().manual_seed(11))
+    theirs = diffusers_posterior(given_moments).sample(torch.Generator().manual_seed(11))
+    torch.testing.assert_close(mine, theirs, rtol=1e-14, atol=0)
+
+
+def test_noise_comes_from_where_the_generator_is():
+    elsewhere = moments(3).to("meta")  # a device that a machine without a card has, too
+    assert sample_posterior(elsewhere, torch.Generator().manual_seed(11)).device.type == "meta"
+
+
 def test_draws_have_the_moments_they_are_drawn_from():
     wide = moments(4, (4, 2, 3)).expand(20_000, 4, 2, 3)
     drawn = sample_posterior(wide, torch.Generator().manual_seed(5))

@@ -10,6 +10,9 @@ from safetensors.torch import load_file, save_file
 from small_vaes import one_thread, oracle, save_vae, small_autoencoder
 
 from lutkit.errors import ArrayError, VaeError
+from lutkit.nn import precision
+from lutkit.nn.batch_size import BatchSize
+from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.devices import require_device
 from lutkit.nn.vae import load_vae
 from lutkit.nn.vae_files import find_vae
@@ -62,6 +65,50 @@ def test_posteriors_and_decodings_are_diffusers_own(changes, tmp_path):
     assert identity.scaling_factor == model.config.scaling_factor
     assert identity.shift_factor == (changes.get("shift_factor") or 0)
     assert identity.latent_channels == changes.get("channels", 4)
+
+
+# The fields that matter of configs in use: Stable Diffusion 1.x, SDXL, SD3 and FLUX.
+CONFIGS = {
+    "sd": {"scaling_factor": 0.18215},
+    "sdxl": {"scaling_factor": 0.13025, "force_upcast": True, "latents_mean": None, "latents_std": None},
+    "flux": {
+        "channels": 16,
+        "scaling_factor": 0.3611,
+        "shift_factor": 0.1159,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+        "force_upcast": True,
+    },
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_overflows_float16_is_float32s_by_trial_and_by_force(name, tmp_path, monkeypatch):
+    model = small_autoencoder(**CONFIGS[name])
+    with torch.no_grad():
+        # As SDXL's: of what the first layers give, the next norm leaves nothing of the scale.
+        for weights in model.encoder.conv_in.parameters():
+            weights.mul_(3e5)
+    model.save_pretrained(tmp_path / "vae")
+    vae, true = load_vae(str(tmp_path / "vae")), oracle(model, images())
+    assert vae.in_dtype("float16").encode(images()).isnan().any()
+    seconds = {"float32": 9.0, "bfloat16": 2.0, "float16": 1.0}
+    timed = precision._timed
+    monkeypatch.setattr(precision, "_timed", lambda vae, some: (timed(vae, some)[0], seconds[vae.dtype]))
+    taken, trials = precision.choose_dtype(vae, images(), ("float16", "bfloat16"))
+    assert [(trial.dtype, trial.finite) for trial in trials] == [
+        ("float32", True), ("float16", False), ("bfloat16", True),
+    ]  # fmt: skip
+    assert taken.dtype == "bfloat16"
+    assert (taken.encode(images()) - true).norm() < 3e-2 * true.norm()
+    asked = BatchEncoder(vae.in_dtype("float16"), BatchSize(3, fixed=True), load_float32=lambda: vae)
+    pictures = [image.permute(1, 2, 0).numpy() for image in images()]
+    found = torch.from_numpy(asked.fetch(asked.launch(pictures)).moments)
+    torch.testing.assert_close(found, true, rtol=1e-5, atol=1e-4)
+    assert asked.again == 3
+    assert (vae.identity.scaling_factor, vae.identity.latent_channels) == (
+        CONFIGS[name]["scaling_factor"], CONFIGS[name].get("channels", 4),
+    )  # fmt: skip
 
 
 def test_float32_is_exact_where_groups_lie_far_from_0(tmp_path):

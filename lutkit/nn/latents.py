@@ -190,7 +190,9 @@ class Latents(IterableDataset[dict[str, Any]]):
 
 def _require_one_scale(part: Part) -> None:
     """Raise DatasetError where a VAE is scaled channel by channel, which its two factors do not say."""
-    config = part.index.vae.config if part.index else {}
+    if part.index is None:
+        return
+    config = part.index.vae.config
     per_channel = [name for name in ("latents_mean", "latents_std") if config.get(name) is not None]
     if per_channel:
         what = f"its VAE's config has {' and '.join(per_channel)}, a scale a channel"

@@ -9,7 +9,8 @@ import torch
 
 from lutkit.errors import VaeError
 from lutkit.io.latent_index import VaeIdentity
-from lutkit.nn.vae import Vae, factor_of
+from lutkit.nn.vae import Vae
+from lutkit.nn.vae_files import factor_of
 
 # A larger batch has to be faster by this to be worth its memory.
 _WORTH = 1.04

@@ -17,7 +17,7 @@ from lutkit.io.latent_index import Dtype, InputRange, VaeIdentity
 from lutkit.nn.compiling import compiled
 from lutkit.nn.devices import computing_on, open_device
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
-from lutkit.nn.vae_files import VaeFiles, find_vae
+from lutkit.nn.vae_files import VaeFiles, factor_of, find_vae
 
 TORCH_DTYPE: dict[Dtype, torch.dtype] = {
     "float32": torch.float32,
@@ -207,12 +207,6 @@ def load_vae(
     parts = (_chain(model.encoder, after), _chain(before, model.decoder))
     encoder, decoder = (_placed(part, place, dtype) for part in parts)
     return DiffusersVae(identity, encoder, decoder, place, dtype)
-
-
-def factor_of(vae: VaeIdentity) -> int:
-    """How many pixels a side one latent stands for, as the config says."""
-    blocks = vae.config.get("block_out_channels", [64])
-    return 2 ** (len(cast("list[int]", blocks)) - 1)
 
 
 def require_size(height: int, width: int, factor: int, where: str = "", remedy: str = "") -> None:

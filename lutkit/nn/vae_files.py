@@ -99,6 +99,12 @@ def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> Va
     return find_hub_vae(name, revision)
 
 
+def factor_of(vae: VaeIdentity) -> int:
+    """How many pixels a side one latent stands for, as the config says."""
+    blocks = vae.config.get("block_out_channels", [64])
+    return 2 ** (len(cast("list[int]", blocks)) - 1)
+
+
 def _lone(path: Path, config: Path | None) -> VaeFiles:
     if not path.is_file():
         raise VaeError("no such file", where=str(path), remedy="correct the name")

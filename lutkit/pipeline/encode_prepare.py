@@ -26,8 +26,8 @@ from lutkit.io.latent_index import (
 from lutkit.nn.batch_size import most_at_once, require_countable
 from lutkit.nn.batches import stacked
 from lutkit.nn.precision import Trial, choose_dtype, fast_dtypes
-from lutkit.nn.vae import DiffusersVae, factor_of, load_vae, require_size
-from lutkit.nn.vae_files import VaeFiles
+from lutkit.nn.vae import DiffusersVae, load_vae, require_size
+from lutkit.nn.vae_files import VaeFiles, factor_of
 from lutkit.pipeline.encode_reading import first_pictures
 from lutkit.pipeline.encode_resume import Asked, begun_latents, finished_shards, require_same_latents
 from lutkit.pipeline.encode_source import EncodeTask, Source

@@ -103,6 +103,17 @@ def test_scaled_moments_are_those_of_the_scaled_latent(scale, shift):
     torch.testing.assert_close(found.log_prob(point), transformed.log_prob(point))
 
 
+@pytest.mark.parametrize("shape", [(6, 5, 4), (2, 2, 6, 5, 4)])
+def test_any_number_of_leading_axes_will_do(shape):
+    given_moments = moments(8, shape)
+    scaled = scale_moments(given_moments, 0.5, 0.1)
+    mean, log_variance = given_moments.split(3, dim=-3)
+    torch.testing.assert_close(scaled[..., :3, :, :], (mean - 0.1) * 0.5)
+    torch.testing.assert_close(scaled[..., 3:, :, :], log_variance + math.log(0.25))
+    assert sample_posterior(given_moments).shape == mean.shape
+    assert posterior_kl(given_moments, scaled, reduction="sample").shape == shape[:-3]
+
+
 def test_a_scale_of_nothing_is_refused():
     with pytest.raises(ArrayError, match="scale_moments: a scale of 0"):
         scale_moments(moments(), 0.0, 0.1)
@@ -190,6 +201,7 @@ def test_arguments_stay_as_they_are():
     [
         (lambda m: posterior_kl(m, m[:1]), r"two shapes: \(2, 6, 5, 4\) and \(1, 6, 5, 4\)"),
         (lambda m: posterior_kl(m[:, :5], m[:, :5]), r"expected \(..., 2C, h, w\), not \(2, 5, 5, 4\)"),
+        (lambda m: scale_moments(m[:, :0], 1.0, 0.0), r"expected \(..., 2C, h, w\), not \(2, 0, 5, 4\)"),
         (lambda m: posterior_kl(m[0, 0], m[0, 0]), r"expected \(..., 2C, h, w\), not \(5, 4\)"),
         (lambda m: posterior_kl(m.int(), m.int()), "expected floating moments, not torch.int32"),
         (lambda m: posterior_kl(m, m, direction="both"), "'both' is not one of target"),

@@ -48,6 +48,7 @@ def copied(saved, tmp_path):
     [
         {},
         {"channels": 16, "use_quant_conv": False, "use_post_quant_conv": False, "shift_factor": 0.1159},
+        {"block_out_channels": (4, 4, 4, 8)},
         {"block_out_channels": (4, 8, 8), "mid_block_add_attention": False, "scaling_factor": 0.13025},
     ],
 )
@@ -158,6 +159,7 @@ def test_half_floats_are_near_and_come_back_as_float32(dtype, saved):
     vae = load_vae(str(saved[0]))
     exact, half = vae.encode(images()), vae.in_dtype(dtype).encode(images())
     assert half.dtype == torch.float32
+    assert vae.in_dtype(dtype).decode(exact[:, :4]).dtype == torch.float32
     ratio = (half - exact).norm() / exact.norm()
     assert 0 < ratio < 3e-2
     assert torch.equal(vae.encode(images()), exact)  # the copy has not touched the original

@@ -44,7 +44,7 @@ _SIZE = "Cut centred squares of this side, of photos and tars."
 _RANGE = "What the VAE is fed: -1,1 or 0,1."
 _DTYPE = "What it computes in: auto, fp32, bf16 or fp16."
 _STORE = "What is stored: fp32 or fp16."
-_BATCH = "Pictures at once; cards take 254 of 256 px at most.  [default: found by trying]"
+_BATCH = "Pictures at once; cards count 254 of 256 px at most.  [default: found by trying]"
 _DEVICES = "Several cards, `0,1`: a process each, which share the shards."
 
 

@@ -1,11 +1,16 @@
 """How many images go through a VAE at once: found by trying, halved when memory runs out."""
 
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import cast
 
+import torch
+
 from lutkit.errors import VaeError
+from lutkit.io.latent_index import VaeIdentity
 from lutkit.nn.vae import Vae
+from lutkit.nn.vae_files import factor_of
 
 # A larger batch has to be faster by this to be worth its memory.
 _WORTH = 1.04
@@ -76,7 +81,7 @@ def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> Batc
         VaeError: less than 1 is asked for.
     """
     on_card = vae.device.type == "cuda"
-    most = most_at_once(vae, height, width)
+    most = max(1, most_at_once(vae.device, vae.identity, height, width))
     if asked is not None:
         if asked < 1:
             raise VaeError(f"a batch of {asked}", remedy="ask for at least 1")
@@ -87,11 +92,46 @@ def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> Batc
     return BatchSize(largest, now=max(1, min(_CARD_PIXELS // (height * width), largest)))
 
 
-def most_at_once(vae: Vae, height: int, width: int) -> int:
-    """How many images a device can count the elements of, at least 1; on a CPU any number."""
-    if vae.device.type != "cuda":
+def most_at_once(device: torch.device, vae: VaeIdentity, height: int, width: int) -> int:
+    """How many images of this size a device can count the elements of; on a CPU any number."""
+    if device.type != "cuda":
         return sys.maxsize
-    widths = cast("list[int]", vae.identity.config.get("block_out_channels", [_WIDTH]))
     # A row and a column more: a layer that halves pads by one.
-    elements = max(widths[0], _WIDTH) * (height + 1) * (width + 1)
-    return max(1, _CARD_ELEMENTS // elements)
+    return _CARD_ELEMENTS // (_widest(vae) * (height + 1) * (width + 1))
+
+
+def require_countable(
+    device: torch.device, vae: VaeIdentity, size: tuple[int, int], where: str = "", *, can_cut: bool = False
+) -> None:
+    """Raise VaeError where one image has more elements than a device can count.
+
+    Args:
+        device: where it is encoded.
+        vae: by what.
+        size: its height and width.
+        where: what the message begins with.
+        can_cut: whether --size is what mends it.
+    """
+    height, width = size
+    if most_at_once(device, vae, height, width):
+        return
+    factor = factor_of(vae)
+    largest = (math.isqrt(_CARD_ELEMENTS // _widest(vae)) - 1) // factor * factor
+    what = f"an image of {width} x {height} px, and with this VAE a card can count {largest} x {largest} only"
+    smaller = f"give --size {largest} at most" if can_cut else f"make images of {largest} px a side at most"
+    raise VaeError(f"{what} (2^31 elements a layer)", where=where, remedy=f"{smaller}, or --device cpu")
+
+
+def cut_note(size: BatchSize, asked: int | None, height: int, width: int) -> str:
+    """What a user has to know where fewer images go at once than were asked for; else empty."""
+    if asked is None or size.now >= asked:
+        return ""
+    return (
+        f"--batch-size {asked:,} is cut to {size.now:,}: a card can count 2^31 elements of a layer, those of"
+        f" {size.now:,} pictures of {width} x {height} px"
+    )
+
+
+def _widest(vae: VaeIdentity) -> int:
+    widths = cast("list[int]", vae.config.get("block_out_channels", [_WIDTH]))
+    return max(widths[0], _WIDTH)

@@ -60,8 +60,9 @@ class Latents(IterableDataset[dict[str, Any]]):
             are left over are dropped, others each epoch where it is shuffled.
         check: whether the sha256 of each shard is compared whenever it is opened; its size always is.
     Raises:
-        DatasetError: see `latent_folders`; a field there is none of, a negative number; when reading,
-            a shard that is missing, damaged or not what its index says, or keys that differ.
+        DatasetError: see `latent_folders`; `scaled`, and a VAE that is scaled by channel; a field there is
+            none of, a negative number; when reading, a shard that is missing, damaged or not what its index
+            says, or keys that differ.
     """
 
     source: Source
@@ -93,6 +94,8 @@ class Latents(IterableDataset[dict[str, Any]]):
             raise DatasetError('even cannot be kept with mismatched="skip"', where="Latents", remedy=remedy)
         parts = [open_part(self.source, "", self.split)]
         parts += [open_part(folder, name, self.split) for name, folder in self.joined.items()]
+        for part in parts if self.scaled else ():
+            _require_one_scale(part)
         skip = self.mismatched == "skip"
         object.__setattr__(self, "_parts", matched(parts, skip=skip, same_vae=self.same_vae))
         object.__setattr__(self, "_epoch", torch.zeros((), dtype=torch.int64).share_memory_())
@@ -183,6 +186,18 @@ class Latents(IterableDataset[dict[str, Any]]):
         seed = int(generator(self.seed, Stream.LATENT_NOISE, number, epoch).integers(1 << 62))
         drawn = sample_posterior(moments, torch.Generator().manual_seed(seed))
         return (drawn - shift) * scale if self.scaled else drawn
+
+
+def _require_one_scale(part: Part) -> None:
+    """Raise DatasetError where a VAE is scaled channel by channel, which its two factors do not say."""
+    if part.index is None:
+        return
+    config = part.index.vae.config
+    per_channel = [name for name in ("latents_mean", "latents_std") if config.get(name) is not None]
+    if per_channel:
+        what = f"its VAE's config has {' and '.join(per_channel)}, a scale a channel"
+        remedy = "leave out scaled=True, and scale them as the model that works on them does"
+        raise DatasetError(what, where=str(part.folder), remedy=remedy)
 
 
 def _metadata(members: Mapping[str, bytes], where: str) -> dict[str, Any]:

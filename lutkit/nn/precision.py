@@ -23,6 +23,8 @@ AnyVae = TypeVar("AnyVae", bound=Vae)
 L2_TOLERANCE = 3e-2
 # Speeds are not told apart any finer; of what is equally fast, the nearest to float32 is taken.
 _AS_FAST = 0.95
+# What a trial says of values that are all finite, and cannot of others.
+_OF_NUMBERS = ("l2_mean", "l2_logvar", "sigmas", "nats", "psnr")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Trial:
         sigmas: root mean square of the means' differences, in standard deviations of float32's posterior.
         nats: KL(this || float32) of an image's whole posterior, mean over the images.
         psnr: of float32's decoding of the means against the image, in dB; mean over the images that were
-            decoded, 0 where there was no memory for it.
-        finite: whether all values were; the others are 0 where they were not.
+            decoded, None where none was, where there was no memory for it, or where it was no number.
+        finite: whether all values were; the others say nothing where they were not.
         taken: whether this is what the run computes in.
     """
 
@@ -48,7 +50,7 @@ class Trial:
     l2_logvar: float = 0.0
     sigmas: float = 0.0
     nats: float = 0.0
-    psnr: float = 0.0
+    psnr: float | None = None
     finite: bool = True
     taken: bool = False
 
@@ -58,8 +60,9 @@ class Trial:
         return self.finite and self.l2_mean <= L2_TOLERANCE
 
     def row(self) -> Mapping[str, Json]:
-        """As JSON, rounded to what it is worth."""
-        values = {name: cast("Json", value) for name, value in vars(self).items()}
+        """As JSON, rounded to what it is worth; null where it is not known."""
+        known = vars(self) if self.finite else {**vars(self), **dict.fromkeys(_OF_NUMBERS)}
+        values = {name: cast("Json", value) for name, value in known.items()}
         return {
             name: float(f"{value:.4g}") if isinstance(value, float) else value
             for name, value in values.items()
@@ -112,7 +115,7 @@ def _choose(
     for dtype in candidates:
         tried[dtype] = vae.in_dtype(dtype)
         moments, seconds = _timed(tried[dtype], images)
-        psnr = _psnr(vae, moments, shown) if moments.isfinite().all() else 0.0
+        psnr = _psnr(vae, moments, shown) if moments.isfinite().all() else None
         trials.append(_judge(dtype, (moments, exact), len(images) / seconds, psnr))
     close = [trial for trial in trials if trial.is_close]
     fast = _AS_FAST * max(trial.images_per_s for trial in close)
@@ -136,7 +139,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _judge(dtype: Dtype, moments: tuple[Tensor, Tensor], rate: float, psnr: float) -> Trial:
+def _judge(dtype: Dtype, moments: tuple[Tensor, Tensor], rate: float, psnr: float | None) -> Trial:
     ours, exact = (values.double() for values in moments)
     if not (ours.isfinite().all() and exact.isfinite().all()):
         # float32 stays the measure even so: what else would be taken?
@@ -160,12 +163,12 @@ def _l2_ratio(values: Tensor, true: Tensor) -> float:
     return float((squared / size.clamp(min=1e-24)).max().sqrt())
 
 
-def _psnr(vae: Vae, moments: Tensor, images: Tensor) -> float:
+def _psnr(vae: Vae, moments: Tensor, images: Tensor) -> float | None:
     if not len(images):
-        return 0.0
+        return None
     means = moments[: len(images)].chunk(2, 1)[0]
     found = within_memory(lambda: vae.decode(means).cpu().double())
-    if found is None:
-        return 0.0
-    error = found.nan_to_num() - images.double() / 255
+    if found is None or not found.isfinite().all():
+        return None
+    error = found - images.double() / 255
     return float(-10 * (error**2).flatten(1).mean(1).clamp(min=1e-10).log10().mean())

@@ -17,7 +17,7 @@ from lutkit.io.latent_index import Dtype, InputRange, VaeIdentity
 from lutkit.nn.compiling import compiled
 from lutkit.nn.devices import computing_on, open_device
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
-from lutkit.nn.vae_files import VaeFiles, find_vae
+from lutkit.nn.vae_files import VaeFiles, factor_of, find_vae
 
 TORCH_DTYPE: dict[Dtype, torch.dtype] = {
     "float32": torch.float32,
@@ -120,8 +120,7 @@ class DiffusersVae:
     @property
     def factor(self) -> int:
         """How many pixels a side one latent stands for: each block but the last halves."""
-        blocks = self.identity.config.get("block_out_channels", [64])
-        return 2 ** (len(cast("list[int]", blocks)) - 1)
+        return factor_of(self.identity)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:

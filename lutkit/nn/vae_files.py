@@ -49,7 +49,10 @@ class VaeFiles:
         Raises:
             VaeError: a factor or a number of channels in the config that is none.
         """
-        shift = self.config.get("shift_factor")
+        shift, widths = self.config.get("shift_factor"), self.config.get("block_out_channels", [64])
+        if not (isinstance(widths, list) and widths and all(isinstance(width, int) for width in widths)):
+            what = f"a config that cannot be: block_out_channels is {widths!r}"
+            raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
         try:
             return VaeIdentity(
                 name=self.name,
@@ -62,7 +65,8 @@ class VaeFiles:
                 latent_channels=int(cast("int", self.config.get("latent_channels", 4))),
             )
         except (TypeError, ValueError, DatasetError) as error:
-            raise VaeError(f"a config that cannot be: {error}", where=self.name) from None
+            remedy = "use the config.json saved with the weights"
+            raise VaeError(f"a config that cannot be: {error}", where=self.name, remedy=remedy) from None
 
 
 def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> VaeFiles:
@@ -93,6 +97,12 @@ def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> Va
         remedy = "name a folder, a .safetensors with --vae-config, or a hub name, `owner/name`"
         raise VaeError("no such folder", where=name, remedy=remedy)
     return find_hub_vae(name, revision)
+
+
+def factor_of(vae: VaeIdentity) -> int:
+    """How many pixels a side one latent stands for, as the config says."""
+    blocks = vae.config.get("block_out_channels", [64])
+    return 2 ** (len(cast("list[int]", blocks)) - 1)
 
 
 def _lone(path: Path, config: Path | None) -> VaeFiles:

@@ -5,7 +5,7 @@ Owns PSNR, and the comparison of input ranges and channel orders.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from lutkit.io.latent_index import InputRange
 from lutkit.nn.batches import stacked
 from lutkit.nn.vae import Vae
 from lutkit.pipeline.decoding import Pixels
+
+Conventions: TypeAlias = dict[str, float | None]
 
 # Another convention has to be better by this, and by itself as good as that, to be worth a warning.
 _BETTER_DB = 0.5
@@ -44,7 +46,7 @@ def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity:
     return Fidelity(_psnr(picture, decoded), float(difference.mean()))
 
 
-def try_conventions(vae: Vae, pictures: Sequence[Pixels], in_float32: Callable[[], Vae]) -> dict[str, float]:
+def try_conventions(vae: Vae, pictures: Sequence[Pixels], in_float32: Callable[[], Vae]) -> Conventions:
     """The PSNR of decodings in dB, mean over some pictures: in both input ranges, as RGB and as BGR.
 
     Args:
@@ -52,9 +54,10 @@ def try_conventions(vae: Vae, pictures: Sequence[Pixels], in_float32: Callable[[
         pictures: (H, W, 3) uint8, at least one.
         in_float32: gives the VAE in float32, for what overflows.
     Returns:
-        By name, such as `RGB -1,1`; the convention that is used first.
+        By name, such as `RGB -1,1`; the convention that is used first. None where a picture decodes to
+        what is no number, in float32 neither.
     """
-    found: dict[str, float] = {}
+    found: Conventions = {}
     for input_range in (vae.input_range, _OTHER_RANGE[vae.input_range]):
         for order, step in (("RGB", 1), ("BGR", -1)):
             psnrs: list[float] = []
@@ -62,24 +65,27 @@ def try_conventions(vae: Vae, pictures: Sequence[Pixels], in_float32: Callable[[
                 decoded = _there_and_back(vae.in_range(input_range), picture)
                 if not np.isfinite(decoded).all():
                     decoded = _there_and_back(in_float32().in_range(input_range), picture)
-                psnrs.append(_psnr(picture, decoded))
-            found[f"{order} {input_range}"] = float(np.mean(psnrs))
+                psnrs.append(_psnr(picture, decoded) if np.isfinite(decoded).all() else np.nan)
+            mean = float(np.mean(psnrs))
+            found[f"{order} {input_range}"] = mean if np.isfinite(mean) else None
     return found
 
 
-def convention_warning(found: Mapping[str, float]) -> str:
+def convention_warning(found: Mapping[str, float | None]) -> str:
     """What to say of them: that another one decodes better, or that none decodes; else empty."""
     used, psnr = next(iter(found.items()))
-    best = max(found, key=lambda name: found[name])
-    if found[best] >= max(_DECODES_DB, psnr + _BETTER_DB):
+    numbers = {name: value for name, value in found.items() if value is not None}
+    best = max(numbers, key=lambda name: numbers[name], default="")
+    shown = "no numbers" if psnr is None else f"{psnr:.1f} dB"
+    if best and numbers[best] >= max(_DECODES_DB, -np.inf if psnr is None else psnr + _BETTER_DB):
         return (
-            f"WARNING: these images decode better as {best} ({found[best]:.1f} dB) than as {used}"
-            f" ({psnr:.1f} dB): {_advice(used, best)}"
+            f"WARNING: these images decode better as {best} ({numbers[best]:.1f} dB) than as {used}"
+            f" ({shown}): {_advice(used, best)}"
         )
-    if psnr < _DECODES_DB:
+    if psnr is None or psnr < _DECODES_DB:
         return (
-            f"WARNING: these images decode to {psnr:.1f} dB only, where good VAEs reach 25 and more: are"
-            " weights and config those of a trained VAE?"
+            f"WARNING: these images decode to {shown}, where good VAEs reach 25 dB and more: are weights"
+            " and config those of a trained VAE?"
         )
     return ""
 

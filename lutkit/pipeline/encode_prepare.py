@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import tomli_w
 import torch
@@ -22,11 +23,11 @@ from lutkit.io.latent_index import (
     StoreDtype,
     write_latent_index,
 )
-from lutkit.nn.batch_size import most_at_once
+from lutkit.nn.batch_size import most_at_once, require_countable
 from lutkit.nn.batches import stacked
 from lutkit.nn.precision import Trial, choose_dtype, fast_dtypes
 from lutkit.nn.vae import DiffusersVae, load_vae, require_size
-from lutkit.nn.vae_files import VaeFiles
+from lutkit.nn.vae_files import VaeFiles, factor_of
 from lutkit.pipeline.encode_reading import first_pictures
 from lutkit.pipeline.encode_resume import Asked, begun_latents, finished_shards, require_same_latents
 from lutkit.pipeline.encode_source import EncodeTask, Source
@@ -146,13 +147,12 @@ def _first_index(
     settings: EncodeSettings,
     begun: LatentIndex | None,
 ) -> tuple[LatentIndex, DiffusersVae, tuple[int, int]]:
+    if side := cast("int", source.about.get("size_px", 0)):
+        _require_fitting(source, files, settings, (side, side), "--size")
     pictures = first_pictures(source, todo, _TRIED[settings.device.partition(":")[0]])
     height, width = pictures[0].shape[:2]
+    _require_fitting(source, files, settings, (height, width), "the first image")
     vae = load_vae(files, device=settings.device).in_range(settings.input_range)
-    least = max(min(height, width) // vae.factor, 1) * vae.factor
-    # Pairs are encoded at the size they have; of photos and tars squares can be cut.
-    remedy = "" if source.about.get("kind") == "pairs" else f"give --size, {least} say"
-    require_size(height, width, vae.factor, "the first image", remedy)
     shape = (2 * vae.identity.latent_channels, height // vae.factor, width // vae.factor)
     trials: tuple[Trial, ...] = ()
     if begun is not None:
@@ -162,7 +162,7 @@ def _first_index(
             raise DatasetError(what, where=todo[0].shard, remedy="write into another folder")
         return replace(begun, complete=False), vae.in_dtype(begun.encoding.dtype), (height, width)
     if settings.dtype is None:
-        tried = pictures[: most_at_once(vae, height, width)]
+        tried = pictures[: most_at_once(vae.device, vae.identity, height, width)]
         vae, trials = choose_dtype(vae, stacked(tried), fast_dtypes(vae.device))
     else:
         vae = vae.in_dtype(settings.dtype)
@@ -173,6 +173,19 @@ def _first_index(
     libraries = {"lutkit": lutkit.__version__, **{name: version(name) for name in _LIBRARIES}}
     index = LatentIndex(vae.identity, encoding, source.fields, {}, False, source.about, libraries)
     return index, vae, (height, width)
+
+
+def _require_fitting(
+    source: Source, files: VaeFiles, settings: EncodeSettings, size: tuple[int, int], where: str
+) -> None:
+    """Raise VaeError unless the VAE takes pictures of this size, and the device can count them."""
+    vae, device = files.identity(), torch.device(settings.device)
+    factor = factor_of(vae)
+    least = max(min(size) // factor, 1) * factor
+    # Pairs are encoded at the size they have; of photos and tars squares can be cut.
+    can_cut = source.about.get("kind") != "pairs"
+    require_size(*size, factor, where, f"give --size {least}" if can_cut else "")
+    require_countable(device, vae, size, where, can_cut=can_cut)
 
 
 def _device_name(device: torch.device) -> str:

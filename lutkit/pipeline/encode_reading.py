@@ -15,7 +15,7 @@ from typing import TypeAlias
 from lutkit.errors import DatasetError, ImageError
 from lutkit.pipeline.channel import Channel, Closed
 from lutkit.pipeline.decoding import Pixels
-from lutkit.pipeline.encode_checks import Fidelity
+from lutkit.pipeline.encode_checks import Conventions, Fidelity
 from lutkit.pipeline.encode_source import EncodeTask, Source, SourceSample, Undecoded
 
 _CHECKS = 4  # of a shard's pictures are decoded again,
@@ -40,7 +40,10 @@ class Reading:
 
 @dataclass(eq=False)
 class ShardNotes:
-    """What is found out about a shard while it is encoded; its record tells it."""
+    """What is found out about a shard while it is encoded; its record tells it.
+
+    `batch` is how many pictures went at once, when its last ones did.
+    """
 
     task: EncodeTask
     encoded: int = 0
@@ -48,7 +51,8 @@ class ShardNotes:
     shared: int = 0
     again: int = 0
     checks: list["Future[Fidelity]"] = field(default_factory=lambda: list["Future[Fidelity]"]())
-    conventions: dict[str, float] = field(default_factory=lambda: dict[str, float]())
+    conventions: Conventions = field(default_factory=lambda: Conventions())
+    batch: int = 0
 
     def next_is_decoded(self) -> bool:
         """Count a picture that is about to be encoded: whether it is decoded, too."""
@@ -118,19 +122,21 @@ def first_pictures(source: Source, tasks: Iterable[EncodeTask], count: int) -> l
         DatasetError: there is none, or one is of another size than the first.
     """
     found: list[Pixels] = []
-    broken = 0
+    broken: list[str] = []
     for picture in (one for task in tasks for sample in source.read(task) for one in sample.pictures):
         try:
             pixels = picture.decode()
-        except ImageError:
-            broken += 1
+        except ImageError as error:
+            broken.append(f"{picture.place}: {error.what}")
         else:
             found.append(pixels)
             require_same_size(pixels, found[0].shape[:2], picture.place)
-        if len(found) == count or (found and broken >= _MOST_BROKEN):
+        if len(found) == count or (found and len(broken) >= _MOST_BROKEN):
             return found
     if not found:
-        raise DatasetError("not one picture can be decoded", remedy="name another source, or other --fields")
+        first = f": of {len(broken):,} the first is {broken[0]}" if broken else ""
+        remedy = "name another source, other --fields or another --size"
+        raise DatasetError(f"not one picture can be used{first}", remedy=remedy)
     return found
 
 

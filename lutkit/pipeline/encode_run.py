@@ -173,6 +173,8 @@ class _Run:
         if images:
             decoded = [i for i, picture in enumerate(there) if picture.notes.next_is_decoded()]
             self.in_flight.append((there, self.encoder.launch(images, decoded)))
+            for picture in there:
+                picture.notes.batch = self.encoder.size.now
         # One batch more than the card is at, so that it never waits for this thread.
         ahead = self.encoder.vae.device.type == "cuda" and self.encoder.size.settled
         while len(self.in_flight) > (1 if ahead else 0):

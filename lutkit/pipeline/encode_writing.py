@@ -151,11 +151,16 @@ def _summary(notes: ShardNotes, absent: tuple[str, ...]) -> dict[str, Json]:
         "shared": notes.shared,
         "again_in_float32": notes.again,
         "decoded": len(notes.checks),
+        "batch": notes.batch,
     }
     if notes.checks:
         found = [check.result() for check in notes.checks]
         summary["psnr"] = round(fmean(check.psnr for check in found), 3)
         summary["delta_e_2000"] = round(fmean(check.delta_e_2000 for check in found), 3)
     if notes.conventions:
-        summary["conventions"] = {name: round(psnr, 3) for name, psnr in notes.conventions.items()}
+        summary["conventions"] = {name: _rounded(psnr) for name, psnr in notes.conventions.items()}
     return summary
+
+
+def _rounded(psnr: float | None) -> float | None:
+    return None if psnr is None else round(psnr, 3)

@@ -94,6 +94,7 @@ def _trial_text(row: Mapping[str, Json]) -> str:
     taken = ", taken" if row["taken"] else ""
     if not row["finite"]:
         return f"{rate}, overflows{taken}"
+    # What was not decoded was recorded as 0 once, and is null now.
     decodes = f", decodes at {row['psnr']:.2f} dB" if row["psnr"] else ""
     if row["dtype"] == "float32":
         return f"{rate}{decodes}{taken}"

@@ -101,7 +101,7 @@ def test_photos_of_no_fitting_size_and_what_is_said_when_done(made, photos, lutk
         "encode-latents", photos, "--size", "17", "--vae", made[1], "--out", out, "--device", "cpu"
     )
     assert ended.code == 2
-    assert_one_line(ended.err, "17 x 17 px", "give --size, 16 say")
+    assert_one_line(ended.err, "17 x 17 px", "give --size 16")
     ended = lutkit_(
         "encode-latents", photos, "--size", "16", "--vae", made[1], "--out", out, "--device", "cpu"
     )

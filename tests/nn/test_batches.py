@@ -11,7 +11,7 @@ from small_vaes import STAND_IN, StandInVae, one_thread
 
 from lutkit.errors import VaeError
 from lutkit.nn import precision
-from lutkit.nn.batch_size import BatchSize, batch_size_for
+from lutkit.nn.batch_size import BatchSize, batch_size_for, cut_note, require_countable
 from lutkit.nn.batches import BatchEncoder, stacked
 from lutkit.nn.precision import choose_dtype, fast_dtypes
 
@@ -77,6 +77,35 @@ def test_a_card_begins_with_some_and_ends_where_its_kernels_cannot_count():
     identity = dataclasses.replace(STAND_IN, config={"block_out_channels": [256]})
     wide = StandInVae(device=vae.device, identity=identity)
     assert batch_size_for(wide, 256, 256, None).largest * 256 * 256 * 256 < 2**31
+
+
+def test_a_batch_that_a_card_cannot_count_is_cut_and_said():
+    card, cpu = StandInVae(device=torch.device("cuda")), StandInVae()
+    size = batch_size_for(card, 256, 256, 300)
+    assert (size.now, size.settled) == (254, True)
+    said = cut_note(size, 300, 256, 250)
+    assert "--batch-size 300 is cut to 254: a card can count 2^31 elements" in said
+    assert "254 pictures of 250 x 256 px" in said
+    for vae, asked in ((card, 254), (card, None), (cpu, 300)):
+        assert cut_note(batch_size_for(vae, 256, 256, asked), asked, 256, 256) == ""
+
+
+@pytest.mark.parametrize(("widths", "largest"), [([128, 128, 128, 128], 4088), ([256, 256], 2894)])
+def test_an_image_that_a_card_cannot_count_is_refused(widths, largest):
+    # The first layer's elements, padded by a row and a column where it is halved.
+    assert widths[0] * (largest + 1) ** 2 < 2**31
+    factor = 2 ** (len(widths) - 1)
+    assert widths[0] * (largest + factor + 1) ** 2 >= 2**31
+    identity = dataclasses.replace(STAND_IN, config={"block_out_channels": widths})
+    card = torch.device("cuda")
+    require_countable(card, identity, (largest, largest))
+    require_countable(torch.device("cpu"), identity, (9000, 9000))
+    with pytest.raises(VaeError) as caught:
+        require_countable(card, identity, (largest + factor, largest + factor), "here", can_cut=True)
+    for word in ("here: ", f"{largest + factor} x {largest + factor} px", "2^31", f"--size {largest}", "cpu"):
+        assert word in str(caught.value)
+    with pytest.raises(VaeError, match=rf"9000 x 5000 px.*make images of {largest} px"):
+        require_countable(card, identity, (5000, 9000))
 
 
 def test_out_of_memory_halves_and_goes_on():
@@ -352,7 +381,8 @@ def test_dtypes_are_tried_where_no_decoding_fits_into_memory():
             raise torch.OutOfMemoryError("out of memory")
 
     _, trials = choose_dtype(Undecoding(), stacked(pictures(2)), ("bfloat16",))
-    assert [(trial.psnr, trial.finite) for trial in trials] == [(0.0, True)] * 2
+    assert [(trial.psnr, trial.finite) for trial in trials] == [(None, True)] * 2
+    assert trials[1].row()["psnr"] is None
 
 
 def test_float32_stays_where_nothing_is_faster_or_close(monkeypatch):
@@ -367,7 +397,20 @@ def test_what_overflows_is_not_taken(monkeypatch):
     vae, trials = choose_dtype(StandInVae(overflows=-2.0), images, ("float16",))
     assert vae.dtype == "float32"
     assert [trial.finite for trial in trials] == [True, False]
-    assert all(isinstance(value, str | bool | float) for trial in trials for value in trial.row().values())
+    assert all(isinstance(value, str | bool | float) for value in trials[0].row().values())
+    named = {"dtype": "float16", "images_per_s": 2.0, "finite": False, "taken": False}
+    unknown = dict.fromkeys(("l2_mean", "l2_logvar", "sigmas", "nats", "psnr"))
+    assert trials[1].row() == {**named, **unknown}
+
+
+def test_a_decoding_that_is_no_number_has_no_psnr():
+    class Undecodable(StandInVae):
+        def decode(self, latents):
+            return super().decode(latents) * torch.tensor([1, torch.nan, 1]).view(3, 1, 1)
+
+    _, trials = choose_dtype(Undecodable(), stacked(pictures(2)), ())
+    assert (trials[0].psnr, trials[0].finite) == (None, True)
+    assert choose_dtype(StandInVae(), stacked(pictures(2)), (), 0)[1][0].psnr is None
 
 
 def test_a_cpu_says_whether_it_has_bfloat16(monkeypatch):

@@ -94,6 +94,19 @@ def test_scaling_is_that_of_diffusers_pipelines(folder):
     np.testing.assert_allclose(sample["input"][4:], want[4:] + 2 * np.log(0.4), rtol=1e-5)
 
 
+@pytest.mark.parametrize("names", [("latents_mean", "latents_std"), ("latents_std",)])
+def test_a_vae_that_is_scaled_channel_by_channel_is_not_scaled_by_its_factors(names, tmp_path):
+    # diffusers' image-to-image pipelines then take (z - latents_mean) * scaling_factor / latents_std.
+    config = {**VAE.config, **{name: [1.5, -0.5, 2.0, 0.25] for name in names}}
+    make_latents(tmp_path / "more", COUNTS, vae=dataclasses.replace(VAE, config=config))
+    assert next(iter(Latents(tmp_path / "more")))["input"].shape == SHAPE
+    with pytest.raises(DatasetError, match=rf"more: its VAE's config has {' and '.join(names)}.*leave out"):
+        Latents(tmp_path / "more", scaled=True)
+    config = dict.fromkeys(("latents_mean", "latents_std"))  # as diffusers saves it
+    make_latents(tmp_path / "null", COUNTS, vae=dataclasses.replace(VAE, config=config))
+    assert next(iter(Latents(tmp_path / "null", scaled=True)))["input"].shape == SHAPE
+
+
 # Draws
 
 

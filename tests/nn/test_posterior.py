@@ -46,6 +46,22 @@ def test_draws_what_diffusers_draws():
     assert mine.shape == (2, 3, 5, 4)
 
 
+@pytest.mark.parametrize("log_variance", [-60.0, -30.0, 20.0, 45.0])
+def test_deviations_are_clamped_as_diffusers_does(log_variance):
+    # About a mean of 0, where the least of them shows.
+    given_moments = torch.cat([torch.zeros(2, 3, 5, 4), torch.full((2, 3, 5, 4), log_variance)], 1)
+    mine = sample_posterior(given_moments, torch.Generator().manual_seed(11))
+    theirs = diffusers_posterior(given_moments).sample(torch.Generator().manual_seed(11))
+    torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=0)
+
+
+def test_doubles_are_drawn_with_noise_of_doubles():
+    given_moments = moments(3)
+    mine = sample_posterior(given_moments, torch.Generator().manual_seed(11))
+    theirs = diffusers_posterior(given_moments).sample(torch.Generator().manual_seed(11))
+    torch.testing.assert_close(mine, theirs, rtol=1e-14, atol=0)
+
+
 def test_draws_have_the_moments_they_are_drawn_from():
     wide = moments(4, (4, 2, 3)).expand(20_000, 4, 2, 3)
     drawn = sample_posterior(wide, torch.Generator().manual_seed(5))
@@ -85,6 +101,17 @@ def test_scaled_moments_are_those_of_the_scaled_latent(scale, shift):
     point = torch.full_like(z.mean, 0.37)
     transformed = torch.distributions.TransformedDistribution(z, [affine])
     torch.testing.assert_close(found.log_prob(point), transformed.log_prob(point))
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 4), (2, 2, 6, 5, 4)])
+def test_any_number_of_leading_axes_will_do(shape):
+    given_moments = moments(8, shape)
+    scaled = scale_moments(given_moments, 0.5, 0.1)
+    mean, log_variance = given_moments.split(3, dim=-3)
+    torch.testing.assert_close(scaled[..., :3, :, :], (mean - 0.1) * 0.5)
+    torch.testing.assert_close(scaled[..., 3:, :, :], log_variance + math.log(0.25))
+    assert sample_posterior(given_moments).shape == mean.shape
+    assert posterior_kl(given_moments, scaled, reduction="sample").shape == shape[:-3]
 
 
 def test_a_scale_of_nothing_is_refused():
@@ -174,6 +201,7 @@ def test_arguments_stay_as_they_are():
     [
         (lambda m: posterior_kl(m, m[:1]), r"two shapes: \(2, 6, 5, 4\) and \(1, 6, 5, 4\)"),
         (lambda m: posterior_kl(m[:, :5], m[:, :5]), r"expected \(..., 2C, h, w\), not \(2, 5, 5, 4\)"),
+        (lambda m: scale_moments(m[:, :0], 1.0, 0.0), r"expected \(..., 2C, h, w\), not \(2, 0, 5, 4\)"),
         (lambda m: posterior_kl(m[0, 0], m[0, 0]), r"expected \(..., 2C, h, w\), not \(5, 4\)"),
         (lambda m: posterior_kl(m.int(), m.int()), "expected floating moments, not torch.int32"),
         (lambda m: posterior_kl(m, m, direction="both"), "'both' is not one of target"),

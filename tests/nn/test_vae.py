@@ -10,6 +10,9 @@ from safetensors.torch import load_file, save_file
 from small_vaes import one_thread, oracle, save_vae, small_autoencoder
 
 from lutkit.errors import ArrayError, VaeError
+from lutkit.nn import precision
+from lutkit.nn.batch_size import BatchSize
+from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.devices import require_device
 from lutkit.nn.vae import load_vae
 from lutkit.nn.vae_files import find_vae
@@ -45,6 +48,7 @@ def copied(saved, tmp_path):
     [
         {},
         {"channels": 16, "use_quant_conv": False, "use_post_quant_conv": False, "shift_factor": 0.1159},
+        {"block_out_channels": (4, 4, 4, 8)},
         {"block_out_channels": (4, 8, 8), "mid_block_add_attention": False, "scaling_factor": 0.13025},
     ],
 )
@@ -62,6 +66,50 @@ def test_posteriors_and_decodings_are_diffusers_own(changes, tmp_path):
     assert identity.scaling_factor == model.config.scaling_factor
     assert identity.shift_factor == (changes.get("shift_factor") or 0)
     assert identity.latent_channels == changes.get("channels", 4)
+
+
+# The fields that matter of configs in use: Stable Diffusion 1.x, SDXL, SD3 and FLUX.
+CONFIGS = {
+    "sd": {"scaling_factor": 0.18215},
+    "sdxl": {"scaling_factor": 0.13025, "force_upcast": True, "latents_mean": None, "latents_std": None},
+    "flux": {
+        "channels": 16,
+        "scaling_factor": 0.3611,
+        "shift_factor": 0.1159,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+        "force_upcast": True,
+    },
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_overflows_float16_is_float32s_by_trial_and_by_force(name, tmp_path, monkeypatch):
+    model = small_autoencoder(**CONFIGS[name])
+    with torch.no_grad():
+        # As SDXL's: of what the first layers give, the next norm leaves nothing of the scale.
+        for weights in model.encoder.conv_in.parameters():
+            weights.mul_(3e5)
+    model.save_pretrained(tmp_path / "vae")
+    vae, true = load_vae(str(tmp_path / "vae")), oracle(model, images())
+    assert vae.in_dtype("float16").encode(images()).isnan().any()
+    seconds = {"float32": 9.0, "bfloat16": 2.0, "float16": 1.0}
+    timed = precision._timed
+    monkeypatch.setattr(precision, "_timed", lambda vae, some: (timed(vae, some)[0], seconds[vae.dtype]))
+    taken, trials = precision.choose_dtype(vae, images(), ("float16", "bfloat16"))
+    assert [(trial.dtype, trial.finite) for trial in trials] == [
+        ("float32", True), ("float16", False), ("bfloat16", True),
+    ]  # fmt: skip
+    assert taken.dtype == "bfloat16"
+    assert (taken.encode(images()) - true).norm() < 3e-2 * true.norm()
+    asked = BatchEncoder(vae.in_dtype("float16"), BatchSize(3, fixed=True), load_float32=lambda: vae)
+    pictures = [image.permute(1, 2, 0).numpy() for image in images()]
+    found = torch.from_numpy(asked.fetch(asked.launch(pictures)).moments)
+    torch.testing.assert_close(found, true, rtol=1e-5, atol=1e-4)
+    assert asked.again == 3
+    assert (vae.identity.scaling_factor, vae.identity.latent_channels) == (
+        CONFIGS[name]["scaling_factor"], CONFIGS[name].get("channels", 4),
+    )  # fmt: skip
 
 
 def test_float32_is_exact_where_groups_lie_far_from_0(tmp_path):
@@ -111,6 +159,7 @@ def test_half_floats_are_near_and_come_back_as_float32(dtype, saved):
     vae = load_vae(str(saved[0]))
     exact, half = vae.encode(images()), vae.in_dtype(dtype).encode(images())
     assert half.dtype == torch.float32
+    assert vae.in_dtype(dtype).decode(exact[:, :4]).dtype == torch.float32
     ratio = (half - exact).norm() / exact.norm()
     assert 0 < ratio < 3e-2
     assert torch.equal(vae.encode(images()), exact)  # the copy has not touched the original
@@ -261,6 +310,8 @@ def test_several_weights(copied):
         ("[]", ["not a VAE's config"]),
         ('{"_class_name": "AutoencoderTiny"}', ["AutoencoderTiny", "only AutoencoderKL"]),
         ('{"latent_channels": "four"}', ["cannot be"]),
+        ('{"block_out_channels": 8}', ["block_out_channels is 8", "saved with the weights"]),
+        ('{"block_out_channels": []}', ["block_out_channels is []"]),
         ('{"scaling_factor": 0}', ["scaling_factor is 0"]),
         ('{"latent_chanels": 4}', ["latent_chanels", "newer diffusers"]),
         ('{"block_out_channels": [6], "norm_num_groups": 4}', ["cannot be built"]),

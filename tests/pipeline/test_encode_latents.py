@@ -20,7 +20,7 @@ from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.images import decode_image, encode_image
 from lutkit.io.latent_index import read_latent_index
 from lutkit.io.tars import Sample, read_samples, write_shard
-from lutkit.nn import batches
+from lutkit.nn import batch_size, batches
 from lutkit.nn.batch_size import BatchSize
 from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.handing import Handed
@@ -389,6 +389,40 @@ def test_a_card_gets_its_next_batch_before_the_last_one_is_waited_for(tmp_path, 
     assert (result.spent.busy_s, result.index.encoding.device) == (2.0, "a card")
 
 
+def test_a_batch_that_is_cut_is_said_and_the_one_used_is_recorded(tmp_path, vae, monkeypatch):
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(5)])
+    on_card(monkeypatch, Card())
+    stood_in(monkeypatch, StandInVae(device=torch.device("cuda")))
+    monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", 3 * 128 * 17 * 17)
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=300))
+    assert len(log.notes) == 1
+    assert "--batch-size 300 is cut to 3: " in log.notes[0]
+    assert (result.spent.batch, result.records[0].summary["batch"]) == (3, 3)
+    result, log = encode(tmp_path / "in", vae, tmp_path / "less", replace(FLOAT32, batch=2))
+    assert (log.notes, result.records[0].summary["batch"]) == ([], 2)
+
+
+def test_pictures_that_a_card_cannot_count_are_refused_before_one_is_read(
+    photos, jpeg_300, vae, tmp_path, monkeypatch
+):
+    def prepared(source, size_px=None):
+        opened, files = open_source(str(source), (), size_px), find_vae(str(vae[0]))
+        on_card = replace(FLOAT32, device="cuda")
+        encode_prepare.prepare(opened, files, on_card, tmp_path / "out", lambda *_: None)
+
+    monkeypatch.setattr(encode_prepare, "load_vae", Mock(side_effect=AssertionError))
+    pairs = len(decode_image(samples_of(jpeg_300)[0][1]["target.jpg"]))
+    monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", 128 * pairs**2)
+    with pytest.raises(VaeError, match=f"the first image: an image of {pairs} x {pairs} px.*make images of"):
+        prepared(jpeg_300)
+    monkeypatch.undo()
+    monkeypatch.setattr(encode_prepare, "first_pictures", Mock(side_effect=AssertionError))
+    with pytest.raises(VaeError, match=r"--size: an image of 4096 x 4096 px.*give --size 4094 at most"):
+        prepared(photos, 4096)
+    with pytest.raises(VaeError, match=r"--size: .*multiples of 2.*give --size 16"):
+        prepared(photos, 17)
+
+
 def sizes_of(monkeypatch):
     true, sizes = BatchEncoder.launch, []
     monkeypatch.setattr(
@@ -487,6 +521,27 @@ def test_conventions_are_compared_in_float32_where_a_decoding_overflows():
     found = try_conventions(overflowing, [picture], lambda: exact)
     assert found == try_conventions(exact, [picture], lambda: exact)
     assert convention_warning(found) == ""
+
+
+def test_a_convention_that_decodes_to_no_number_has_no_psnr(tmp_path, vae, monkeypatch):
+    class Undecodable(StandInVae):
+        def decode(self, latents):
+            return super().decode(latents) * (torch.nan if self.input_range == broken else 1)
+
+    pictures, none = [textured(1, 16, 16), textured(2, 16, 16)], Undecodable()
+    broken = "0,1"
+    found = try_conventions(none, pictures, lambda: none)
+    assert [name for name, psnr in found.items() if psnr is None] == ["RGB 0,1", "BGR 0,1"]
+    assert convention_warning(found) == ""
+    tar_of(tmp_path / "in/a.tar", [("k", {"png": png(1)})])
+    stood_in(monkeypatch, none)
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert result.records[0].summary["conventions"]["RGB 0,1"] is None
+    broken = "-1,1"
+    found = try_conventions(none, pictures, lambda: none)
+    assert "decode better as RGB 0,1" in convention_warning(found)
+    assert "than as RGB -1,1 (no numbers): try --input-range=0,1" in convention_warning(found)
+    assert "decode to no numbers, where" in convention_warning(dict.fromkeys(found))
 
 
 def test_a_decoding_that_is_no_number_counts_as_black():
@@ -801,7 +856,9 @@ def test_a_tar_whose_name_no_shard_can_bear(vae, tmp_path):
 
 def test_not_one_picture(vae, tmp_path):
     tar_of(tmp_path / "in/a.tar", [("k", {"png": b"text"})])
-    with pytest.raises(DatasetError, match="not one picture can be decoded"):
+    with pytest.raises(
+        DatasetError, match=r"not one picture can be used: of 1 the first is a\.tar/k\.png: not an image"
+    ):
         encode(tmp_path / "in", vae, tmp_path / "out")
     with tarfile.open(tmp_path / "empty.tar", "w"):
         pass

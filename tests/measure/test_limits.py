@@ -32,8 +32,8 @@ def noise(*of_channels):
 
 
 def clipping(clipped, explained=0.0):
-    """Of red, at 255; beside it what is at 0, which is less."""
-    ends = [np.array([[0.3 * share, 0, 0], [share, 0, 0]]) for share in (clipped, explained)]
+    """Of green, at 255; beside it what is at 0, which is less."""
+    ends = [np.array([[0, 0.3 * share, 0], [0, share, 0]]) for share in (clipped, explained)]
     return replace(CLEAN, clipped=ends[0], explained=ends[1])
 
 
@@ -57,6 +57,14 @@ def test_clipping_that_colours_mostly_explain_is_all_theirs(explained, left):
     found = diagnose(SAME, [pair(clipping(0.3, explained))])
     assert [one.value for one in found if not one.explained] == pytest.approx([left] if left else [])
     assert [one.value for one in found if one.explained] == pytest.approx([explained] if explained else [])
+    assert {one.channels for one in found} == {("green",)}
+
+
+def test_what_is_unexplained_itself_explains_no_clipping():
+    change, blocks = lighter(20, 10)
+    unexplained, clipped = diagnose(change, [pair(clipping(0.3, 0.3), blocks=blocks)])
+    assert (unexplained.kind, clipped.kind, clipped.explained) == ("unexplained", "clipping", False)
+    assert clipped.value == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(("count", "rare"), [(1, True), (2, False)])
@@ -69,13 +77,14 @@ def test_one_image_in_ten_makes_it_the_sets(count, rare):
 
 
 @pytest.mark.parametrize(
-    ("likeness", "unlike", "told"), [(0.14, 3, True), (0.14, 2, False), (0.16, 4, False)]
+    ("likeness", "unlike", "told"), [(0.14, 4, True), (0.14, 3, False), (0.16, 6, False)]
 )
 def test_most_images_have_to_show_something_else(likeness, unlike, told):
-    pairs = [pair(key=f"u{i}", likeness=likeness) for i in range(unlike)]
-    found = diagnose(SAME, pairs + [pair()] * (4 - unlike))
+    pairs = [pair(key=f"u{i}", likeness=likeness - (likeness < 0.15) * 0.01 * i * i) for i in range(unlike)]
+    found = diagnose(SAME, pairs + [pair()] * (6 - unlike))
     assert [one.kind for one in found] == (["unlike"] if told else [])
-    assert [one.worst for one in found] == ([("u0", "u1", "u2")] if told else [])
+    assert [one.worst for one in found] == ([("u3", "u2", "u1")] if told else [])
+    assert [one.value for one in found] == ([pytest.approx(0.115)] if told else [])
 
 
 @pytest.mark.parametrize(
@@ -132,6 +141,13 @@ def test_what_is_left_unexplained(of, left, told):
     assert [(one.value, one.of) for one in found] == ([pytest.approx((left, of), abs=0.02)] if told else [])
 
 
+def test_the_worst_of_what_is_left():
+    change, _ = lighter(20, 10)
+    pairs = [pair(key=f"p{light}", blocks=lighter(light, 0)[1]) for light in (21, 24, 22, 23)]
+    (found,) = unexplained_colors(change, pairs)
+    assert found.worst == ("p24", "p23", "p22")
+
+
 @pytest.mark.parametrize(
     ("found", "told"),
     [
@@ -160,3 +176,16 @@ def test_outputs_of_one_colour(before, after, dead):
     lab = np.stack([light, 0 * light, 0 * light], axis=2)
     blocks = (255 * skimage.color.lab2rgb(lab)).astype(np.float32)
     assert [one.kind for one in flat_outputs([pair(blocks=blocks)])] == (["flat"] if dead else [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ({}, True),
+        ({"explained": True}, False),
+        ({"rare": True}, False),
+        ({"explained": True, "rare": True}, False),
+    ],
+)
+def test_consequences_and_rarities_are_no_faults(changed, counts):
+    assert replace(Finding("clipping", 0.1), **changed).is_fault == counts

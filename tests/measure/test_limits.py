@@ -189,3 +189,9 @@ def test_outputs_of_one_colour(before, after, dead):
 )
 def test_consequences_and_rarities_are_no_faults(changed, counts):
     assert replace(Finding("clipping", 0.1), **changed).is_fault == counts
+
+
+def test_the_value_of_an_artefact_is_the_median_of_the_images_that_have_it():
+    pairs = [pair(noise(0, codes, 0), f"n{codes}") for codes in (2, 9, 0.5, 3)]
+    (found,) = diagnose(SAME, pairs)
+    assert (found.value, found.images, found.worst) == (3, 3, ("n9", "n3", "n2"))

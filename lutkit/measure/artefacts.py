@@ -32,7 +32,8 @@ class Artefacts:
     Args:
         shifts: (3, 2), x and y in pixels of red, green and blue, each from its place in the reference, or of
             one picture each from green's; NaN where it cannot be told.
-        noise: (3,), standard deviation in codes of 255, a channel; NaN where no flat part shows it.
+        noise: (3,), standard deviation of fine noise in codes of 255, a channel; NaN where no flat part shows
+            it.
         speckle: isolated pixels that stand out, in a million.
         clipped: (2, 3), share of pixels at 0 and at 255, a channel; of a pair those newly so.
         explained: (2, 3), of these what the pair's change of colours explains; 0 of one picture.

@@ -12,7 +12,7 @@ from lutkit.measure.registration import find_shift, solve_three
 
 _MOVED_PX = 0.1
 _PASSES, _DONE_PX = 3, 0.02
-_LEAST_SIDE_PX = 32  # of what is left without margins, to fit a mix to
+_LEAST_SIDE_PX = 16  # of what is left without margins, to fit a mix to
 
 
 def channel_shifts(reference: Picture, output: Picture, blocks: Blocks) -> FloatArray:

@@ -4,6 +4,13 @@ Compression puts noise where there is grain. In 84 photographs saved as JPEG of 
 or changed in colour, what all channels share was up to 1.1 times the grain. What a channel had by itself was
 up to 0.5 times the grain in copies, 1.1 times where colours had grown more vivid; where a channel was out of
 place 0.6 times in the others (0.8 in one photograph), and 1.5 times in itself. So noise counts from there on.
+An error of JPEG's chroma is in red, green and blue at once, but grain is least in green: so what all three
+have by themselves is held against the grain of the channel that has most. Of 780 compressed copies of 58
+photographs green had 0.5 to 0.6 times its own grain in three.
+
+Noise is fine noise here, from pixel to pixel. Compression takes that first: of 4 codes in red, JPEG of
+quality 95 (4:4:4) left a standard deviation of 3.4 in flat parts of 36 photographs, of which the mask sees
+1.7; 1.2 of these are red's alone, and told. Of quality 85 nothing is. Of PNG all is told.
 
 Source: J. Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64 (1996)
 300-302, for the mask, which is blind to edges and ramps; that flat parts and the median are taken is ours.
@@ -25,6 +32,7 @@ _SIGMA_OF_MEDIAN = 1 / (0.674489750196 * 6)
 _MARGIN = 3
 # Times the reference's grain, as above.
 _SHARED, _ALONE, _BESIDE_MOVED, _OF_VIVID, _OF_MOVED = 1.5, 0.5, 0.6, 1.1, 1.5
+_TOGETHER = 0.25  # of a channel's own, in squares: so much the others have where it is an error of chroma
 _VIVID = 1.15  # the sum of a mix's parts, without their signs
 
 
@@ -73,11 +81,13 @@ def _added(details: FloatArray, moved: npt.NDArray[np.bool_]) -> FloatArray:
     rest, gains = _rest(details)
     total = _total(details) ** 2
     apart = [_sigma(rest[:, (c + 1) % 3] - rest[:, (c + 2) % 3]) ** 2 for c in range(3)]  # without c
-    alone = np.clip([(sum(apart) - 2 * apart[c]) / 2 for c in range(3)], 0, total)
+    every = np.clip([(sum(apart) - 2 * apart[c]) / 2 for c in range(3)], 0, None)
+    alone = np.minimum(every, total)
     shared = float((total - alone).min())
     grain = np.array([_sigma(details[:, c]) for c in range(3)])
     one = _OF_VIVID if gains.max() > _VIVID else _BESIDE_MOVED if moved.any() else _ALONE
-    masked = alone <= (np.where(moved, _OF_MOVED, one) * grain) ** 2
+    most = np.where(every.min() >= _TOGETHER * every, grain.max(), grain)
+    masked = alone <= np.where(moved, _OF_MOVED * grain, one * most) ** 2
     shared = shared if shared > (_SHARED * np.median(grain)) ** 2 else 0.0
     return np.sqrt(np.where(masked, 0, alone) + shared)
 

@@ -61,3 +61,18 @@ def test_channels_that_few_blocks_tell_apart_are_their_own():
     large[:24, :24, 2] = 90
     reference, output = moved(large, (0, 0), (0, 0), (2, 1))
     assert found(reference, output)[2] == pytest.approx((2, 1), abs=0.04)
+
+
+@pytest.mark.parametrize("size", [(32, 40), (36, 36)])
+@pytest.mark.parametrize("shift", [(3, 0), (2, -2)])
+def test_places_of_pictures_of_a_few_blocks(size, shift):
+    for seed in (0, 1, 2):
+        reference, output = moved(scene(seed, size[0] + 16, size[1] + 16), (0, 0), (0, 0), shift)
+        assert found(reference, output) == pytest.approx(np.array([(0, 0), (0, 0), shift], float), abs=0.06)
+
+
+@pytest.mark.parametrize(("size", "shift"), [((16, 200), (7, 0)), ((200, 16), (0, 7))])
+def test_a_picture_without_room_to_move_channels_back_is_placed_as_it_is(size, shift):
+    reference, output = moved(scene(2, size[0] + 16, size[1] + 16), (0, 0), (0, 0), shift)
+    expected = np.array([(0, 0), (0, 0), shift], float)
+    assert found(reference, output) == pytest.approx(expected, abs=0.4)

@@ -18,6 +18,7 @@ from lutkit.nn.hub import fetch
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 
+_SPLIT_NAME = f"{WEIGHTS_NAME}.index.json"  # what diffusers writes beside weights that it split
 _CLASS = "AutoencoderKL"
 _PART = "vae"  # the folder within a whole pipeline's
 _PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -129,6 +130,10 @@ def _folder(folder: Path) -> VaeFiles:
 def _weights_in(folder: Path) -> Path:
     if (folder / WEIGHTS_NAME).is_file():
         return folder / WEIGHTS_NAME
+    if (folder / _SPLIT_NAME).is_file():
+        what = f"weights in several files, as {_SPLIT_NAME} lists them"
+        remedy = "save it as one: save_pretrained with max_shard_size='100GB'"
+        raise VaeError(what, where=str(folder), remedy=remedy)
     found = sorted(folder.glob("*.safetensors"))
     if len(found) == 1:
         return found[0]

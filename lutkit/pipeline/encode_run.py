@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lutkit.errors import ImageError
 from lutkit.io.latent_index import StoreDtype
+from lutkit.nn.batch_size import can_decode
 from lutkit.nn.batches import BatchEncoder, Launched
 from lutkit.nn.memory import within_memory
 from lutkit.pipeline.decoding import Pixels
@@ -218,7 +219,10 @@ class _Run:
         self._hand_over()
 
     def _try_conventions(self, picture: Picture, images: Sequence[Pixels]) -> None:
-        found = within_memory(partial(try_conventions, self.encoder.vae, images, self.encoder.in_float32))
+        vae = self.encoder.vae
+        if not can_decode(vae.device, vae.identity, *self.job.size):
+            return
+        found = within_memory(partial(try_conventions, vae, images, self.encoder.in_float32))
         if found is None:
             self.heard.on_note("no memory to decode: input ranges and channel orders are not compared")
             return

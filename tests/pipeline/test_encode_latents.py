@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 from small_datasets import build, contents, make_photos, manifest_of, samples_of, textured
-from small_vaes import StandInVae, one_thread, oracle, save_vae
+from small_vaes import STAND_IN, StandInVae, one_thread, oracle, save_vae
 
 import lutkit
 from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.images import decode_image, encode_image
 from lutkit.io.latent_index import read_latent_index
 from lutkit.io.tars import Sample, read_samples, write_shard
-from lutkit.nn import batch_size, batches
+from lutkit.nn import batch_size, batches, precision
 from lutkit.nn.batch_size import BatchSize
 from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.handing import Handed
@@ -36,6 +36,7 @@ from lutkit.pipeline.encode_prepare import EncodeSettings
 from lutkit.pipeline.encode_run import Heard
 from lutkit.pipeline.encode_source import EncodeTask
 from lutkit.pipeline.records import read_record
+from lutkit.report.latents_summary import done_json, done_rows
 
 FLOAT32 = EncodeSettings(dtype="float32")
 
@@ -402,6 +403,33 @@ def test_a_batch_that_is_cut_is_said_and_the_one_used_is_recorded(tmp_path, vae,
     assert (log.notes, result.records[0].summary["batch"]) == ([], 2)
 
 
+def test_pictures_that_a_card_can_encode_and_not_decode_are_not_checked(tmp_path, vae, monkeypatch):
+    class Undecoding(StandInVae):
+        def decode(self, latents):
+            raise AssertionError("beyond what a card counts")
+
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(5)])
+    stood_in(monkeypatch, StandInVae())
+    encode(tmp_path / "in", vae, tmp_path / "plain")
+    monkeypatch.setattr(batches, "hand", Card().hand)
+    monkeypatch.setattr(batches, "empty_for", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
+    monkeypatch.setattr(encode_prepare, "_device_name", lambda _: "a card")
+    monkeypatch.setattr(encode_prepare, "fast_dtypes", lambda _: ())
+    monkeypatch.setattr(precision, "_wait", lambda _: None)
+    monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", 5 * 128 * 17 * 17)
+    identity = replace(STAND_IN, config={"block_out_channels": [128, 1024]})
+    stood_in(monkeypatch, Undecoding(device=torch.device("cuda"), identity=identity))
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", EncodeSettings())
+    assert contents(tmp_path / "out", "shards") == contents(tmp_path / "plain", "shards")
+    assert len(log.notes) == 1
+    assert "pictures of 16 x 16 px are encoded, and none is decoded" in log.notes[0]
+    assert result.index.encoding.trials[0]["psnr"] is None
+    summary = result.records[0].summary
+    assert (summary["decoded"], summary["psnr"], summary["delta_e_2000"]) == (0, None, None)
+    assert "conventions" not in summary
+    assert [row[0] for row in done_rows(result) if "decoded" in row] == []
+
+
 def test_pictures_that_a_card_cannot_count_are_refused_before_one_is_read(
     photos, jpeg_300, vae, tmp_path, monkeypatch
 ):
@@ -544,12 +572,41 @@ def test_a_convention_that_decodes_to_no_number_has_no_psnr(tmp_path, vae, monke
     assert "decode to no numbers, where" in convention_warning(dict.fromkeys(found))
 
 
-def test_a_decoding_that_is_no_number_counts_as_black():
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_of_a_decoding_that_is_no_number_nothing_is_measured(value):
     picture = textured(1, 16, 16)
     decoded = np.full((3, 16, 16), 0.25, np.float32)
-    decoded[1] = np.nan
-    as_black = np.nan_to_num(decoded)
-    assert fidelity(picture, decoded) == fidelity(picture, as_black)
+    assert fidelity(picture, decoded) is not None
+    decoded[1, 3, 5] = value
+    assert fidelity(picture, decoded) is None
+
+
+def test_decodings_that_are_no_numbers_are_counted_and_left_out_of_the_mean(vae, tmp_path, monkeypatch):
+    class Overflowing(StandInVae):
+        def decode(self, latents):
+            found = super().decode(latents)
+            return torch.where(found.amin((1, 2, 3), keepdim=True) > bound, torch.nan, found)
+
+    samples = [(f"k{i:03d}", {"png": png(i)}) for i in range(70)]
+    samples[64] = ("k064", {"png": encode_image(np.full((16, 16, 3), 255, np.uint8), "png")})
+    tar_of(tmp_path / "in/a.tar", samples)
+    stood_in(monkeypatch, Overflowing())
+    bound = 0.99
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
+    summary, told = result.records[0].summary, done_json(result)
+    assert (summary["decoded"], summary["decoded_not_finite"], result.missing) == (1, 1, 0)
+    assert summary["psnr"] == told["psnr"] == 100
+    assert (told["decoded"], told["decoded_not_finite"]) == (1, 1)
+    rows = dict(done_rows(result))
+    assert "PSNR 100.0 dB, delta E 2000 0.0 (of one picture)" in rows["decoded"]
+    assert rows["no numbers"].startswith("one picture decoded to NaN")
+    bound = -1.0
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "none", replace(FLOAT32, batch=1))
+    summary, told = result.records[0].summary, done_json(result)
+    assert (summary["decoded"], summary["decoded_not_finite"]) == (0, 2)
+    assert summary["psnr"] is summary["delta_e_2000"] is told["psnr"] is told["delta_e_2000"] is None
+    assert "decoded" not in dict(done_rows(result))
+    assert dict(done_rows(result))["no numbers"].startswith("2 pictures decoded")
 
 
 def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):

@@ -13,6 +13,7 @@ from typing import cast
 from lutkit.errors import DatasetError, VaeError
 from lutkit.io.digests import sha256_of
 from lutkit.io.latent_index import Json, VaeIdentity
+from lutkit.io.refusals import refusal
 from lutkit.nn.hub import fetch
 
 CONFIG_NAME = "config.json"
@@ -112,7 +113,7 @@ def _lone(path: Path, config: Path | None) -> VaeFiles:
     if config is None:
         remedy = "add --vae-config FILE, the config.json that belongs to it"
         raise VaeError("a lone .safetensors does not say how it is built", where=str(path), remedy=remedy)
-    return VaeFiles(path.name, "", _read_config(config), path, sha256_of(path))
+    return VaeFiles(path.name, "", _read_config(config), path, _sha256_of(path))
 
 
 def _folder(folder: Path) -> VaeFiles:
@@ -124,7 +125,7 @@ def _folder(folder: Path) -> VaeFiles:
         raise VaeError("no config.json here", where=str(folder), remedy=remedy)
     weights = _weights_in(home)
     name = folder.resolve().name or "vae"
-    return VaeFiles(name, "", _read_config(home / CONFIG_NAME), weights, sha256_of(weights))
+    return VaeFiles(name, "", _read_config(home / CONFIG_NAME), weights, _sha256_of(weights))
 
 
 def _weights_in(folder: Path) -> Path:
@@ -170,7 +171,15 @@ def find_hub_vae(name: str, revision: str) -> VaeFiles:
     weights = fetch(name, f"{folder}{WEIGHTS_NAME}", commit)
     if weights is None:
         raise VaeError(f"no {folder}{WEIGHTS_NAME} there", where=name, remedy=_AS_SAFETENSORS)
-    return VaeFiles(name, commit, read, weights, sha256_of(weights))
+    return VaeFiles(name, commit, read, weights, _sha256_of(weights))
+
+
+def _sha256_of(weights: Path) -> str:
+    try:
+        return sha256_of(weights)
+    except OSError as error:
+        what, remedy = refusal(error)
+        raise VaeError(what, where=str(weights), remedy=remedy) from None
 
 
 def _read_config(path: Path) -> Mapping[str, Json]:

@@ -14,7 +14,7 @@ from lutkit.errors import DatasetError, VaeError
 from lutkit.io.digests import sha256_of
 from lutkit.io.latent_index import Json, VaeIdentity
 from lutkit.io.refusals import refusal
-from lutkit.nn.hub import fetch
+from lutkit.nn.hub import fetch, fetched
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
@@ -158,11 +158,12 @@ def find_hub_vae(name: str, revision: str) -> VaeFiles:
     Raises:
         VaeError: see `find_vae`.
     """
-    config = fetch(name, CONFIG_NAME, revision)
-    folder = ""
-    if config is None:
-        folder = f"{_PART}/"
-        config = fetch(name, f"{folder}{CONFIG_NAME}", revision)
+    # First without a network, both: that a pipeline has no config of its own only the hub knows.
+    looked = ((look, part) for look in (fetched, fetch) for part in ("", f"{_PART}/"))
+    found = (
+        (part, config) for look, part in looked if (config := look(name, f"{part}{CONFIG_NAME}", revision))
+    )
+    folder, config = next(found, ("", None))
     if config is None:
         remedy = "name a repository that diffusers saved a VAE to"
         raise VaeError(f"neither {CONFIG_NAME} nor {_PART}/{CONFIG_NAME} there", where=name, remedy=remedy)

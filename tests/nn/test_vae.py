@@ -416,7 +416,7 @@ def test_options_that_do_not_belong(copied):
     assert_vae_error(lone, "no revisions", "--revision", revision="main", config=copied / "config.json")
 
 
-# The hub, as its library lays its cache out.
+# The hub.
 
 
 def hub_of(monkeypatch, *files):
@@ -427,6 +427,7 @@ def hub_of(monkeypatch, *files):
         asked.append((name, file, revision))
         return next((path for path in files if str(path).endswith(f"/snapshots/{COMMIT}/{file}")), None)
 
+    monkeypatch.setattr(vae_files, "fetched", lambda *_: None)
     monkeypatch.setattr(vae_files, "fetch", fetch)
     return asked
 
@@ -476,3 +477,29 @@ def test_what_is_no_image(saved):
         vae.encode(torch.zeros(1, 3, 16, 16, dtype=torch.int64))
     with pytest.raises(ArrayError, match=r"\(B, 4, h, w\)"):
         vae.decode(torch.zeros(1, 8, 4, 4))
+
+
+@pytest.mark.parametrize("part", ["", "vae/"])
+@pytest.mark.parametrize("revision", ["", "v2", COMMIT])
+def test_what_was_fetched_once_needs_no_network(part, revision, saved, tmp_path, monkeypatch):
+    # As huggingface_hub lays its cache out: files by their content, and links by commit.
+    home = tmp_path / "models--some-one--vae"
+    blobs, snapshot = home / "blobs", home / "snapshots" / COMMIT / part
+    for folder in (blobs, snapshot, home / "refs"):
+        folder.mkdir(parents=True)
+    for name in ("config.json", WEIGHTS):
+        blob = blobs / hashlib.sha256((saved[0] / name).read_bytes()).hexdigest()
+        shutil.copy(saved[0] / name, blob)
+        (snapshot / name).symlink_to(blob)
+    for name in ("main", "v2"):
+        (home / "refs" / name).write_text(COMMIT)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = find_vae("some-one/vae", revision=revision)
+    assert (found.name, found.revision) == ("some-one/vae", COMMIT)
+    assert found.sha256 == find_vae(str(saved[0])).sha256
+    torch.testing.assert_close(
+        load_vae(found).encode(images()), oracle(saved[1], images()), rtol=0, atol=1e-5
+    )
+    with pytest.raises(VaeError, match="the hub cannot be reached"):
+        find_vae("some-one/vae", revision="v3")

@@ -35,6 +35,7 @@ from lutkit.pipeline.encode_writing import ShardWriter, writing
 from lutkit.pipeline.records import Record
 
 NOT_FINITE = "not finite, in float32 neither"
+BEYOND_STORED = "beyond what float16 holds: store float32"
 _OVERFLOWS = (
     "WARNING: most pictures overflow in {dtype} and are encoded a second time, in float32: --dtype auto takes"
     " what does not, into another folder"
@@ -207,7 +208,7 @@ class _Run:
                 stored = moments.astype(self.job.store_dtype)
             picture.pixels = None
             if not np.isfinite(stored).all():
-                picture.error = NOT_FINITE
+                picture.error = BEYOND_STORED if np.isfinite(moments).all() else NOT_FINITE
                 continue
             if i in encoded.decodings:
                 decoding = encoded.decodings[i]

@@ -1,5 +1,6 @@
 """From images to latent shards: diffusers' own posteriors are the oracle, and nothing is lost in silence."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -27,7 +28,7 @@ from lutkit.nn.handing import Handed
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae_files import find_vae
 from lutkit.pipeline import encode_latents as module
-from lutkit.pipeline import encode_prepare, encode_reading, encode_run, encode_tars
+from lutkit.pipeline import encode_photos, encode_prepare, encode_reading, encode_run, encode_tars
 from lutkit.pipeline.decode_latents import find_images
 from lutkit.pipeline.decoding import center_square
 from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
@@ -176,6 +177,16 @@ def test_inputs_that_are_not_stored_are_replayed(photos, vae, tmp_path):
         assert_posterior(arrays["target"], vae[1], target)
 
 
+def test_inputs_replayed_upon_one_target_are_not_taken_for_one(tmp_path):
+    build(
+        manifest_of(make_photos(tmp_path / "photos", 2), n=8, codec="png", store="recipe"), tmp_path / "pairs"
+    )
+    source = open_source(str(tmp_path / "pairs"))
+    samples = [sample.pictures for task in source.tasks for sample in source.read(task)]
+    assert len({damaged.digest for damaged, _ in samples}) == 8
+    assert len({target.digest for _, target in samples}) < 8
+
+
 def test_plain_tars(vae, tmp_path):
     samples = [(f"a/{i}", {"jpg": png(i), "x.png": png(i + 50), "json": b'{"i": 1}'}) for i in range(5)]
     tar_of(tmp_path / "in/00000.tar", samples[:3])
@@ -208,6 +219,37 @@ def test_photos_are_cut_to_squares(photos, vae, tmp_path):
         assert_posterior(arrays["image"], vae[1], center_square(path.read_bytes(), 24))
 
 
+def test_many_photos_are_several_shards(photos, vae, tmp_path, monkeypatch):
+    monkeypatch.setattr(encode_photos, "SHARD_SAMPLES", 8)
+    encode(photos, vae, tmp_path / "out", size_px=16)
+    index = read_latent_index(tmp_path / "out")
+    counts = {shard: file.samples for shard, file in index.shards.items()}
+    assert counts == {f"photos-{i:06d}": size for i, size in enumerate((8, 8, 8, 6))}
+    latents = latents_of(tmp_path / "out")
+    assert list(latents) == [f"photos-{i:09d}" for i in range(30)]
+    seen = set()
+    for key, (arrays, data) in latents.items():
+        told = json.loads(data)
+        content = (photos / told["source"]["path"]).read_bytes()
+        assert (told["key"], told["source"]["sha256"]) == (key, hashlib.sha256(content).hexdigest())
+        seen.add(told["source"]["path"])
+        if key.endswith(("7", "8")):
+            assert_posterior(arrays["image"], vae[1], center_square(content, 16))
+    assert len(seen) == 30
+
+
+def test_a_photo_that_is_a_link_to_nothing_is_absent_and_one_that_goes_later_stops_the_run(tmp_path, vae):
+    make_photos(tmp_path / "photos", 3)
+    (tmp_path / "photos/a.jpg").symlink_to(tmp_path / "nothing")
+    result, _ = encode(tmp_path / "photos", vae, tmp_path / "out", size_px=16)
+    assert [(r.path, r.reason) for r in result.rejects] == [("a.jpg", "cannot be read")]
+    assert list(latents_of(tmp_path / "out")) == [f"photos-{i:09d}" for i in (1, 2, 3)]
+    source = open_source(str(tmp_path / "photos"), (), 16)
+    (tmp_path / "photos/beach-01.jpg").unlink()
+    with pytest.raises(SourceError, match=r"beach-01\.jpg: cannot be read any more"):
+        list(source.read(source.tasks[0]))
+
+
 def test_half_floats_are_stored_where_asked(jpeg_300, vae, tmp_path):
     encode(jpeg_300, vae, tmp_path / "whole")
     encode(jpeg_300, vae, tmp_path / "half", replace(FLOAT32, store_dtype="float16"))
@@ -215,6 +257,24 @@ def test_half_floats_are_stored_where_asked(jpeg_300, vae, tmp_path):
     for key, (arrays, _) in halves.items():
         assert arrays["input"].dtype == np.float16
         np.testing.assert_allclose(arrays["input"], whole[key][0]["input"], rtol=2e-3, atol=1e-3)
+
+
+def test_what_half_floats_cannot_hold_is_absent_and_named(vae, tmp_path, monkeypatch):
+    class Large(StandInVae):
+        def encode(self, images):
+            found = super().encode(images)
+            found[:, :12] *= 1e5
+            return found
+
+    grey = encode_image(np.full((16, 16, 3), 128, np.uint8), "png")
+    tar_of(tmp_path / "in/a.tar", [("k0", {"png": grey}), ("k1", {"png": png(1)})])
+    stood_in(monkeypatch, Large())
+    half = replace(FLOAT32, store_dtype="float16")
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "half", half)
+    assert list(latents_of(tmp_path / "half")) == ["k0"]
+    named = [("a.tar/k1.png", "beyond what float16 holds: store float32")]
+    assert [(reject.path, reject.reason) for reject in result.rejects] == named
+    assert encode(tmp_path / "in", vae, tmp_path / "whole")[0].rejects == ()
 
 
 def test_the_dtype_is_chosen_recorded_and_kept(jpeg_300, vae, tmp_path, monkeypatch):
@@ -486,10 +546,11 @@ def test_out_of_memory_with_one_picture_stops_the_run(tmp_path, vae, monkeypatch
 # Checks of what was encoded.
 
 
-def test_decodings_are_compared(vae, tmp_path, monkeypatch):
+@pytest.mark.parametrize("batch", [1, 70])
+def test_decodings_are_compared(batch, vae, tmp_path, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [(f"k{i:03d}", {"png": png(i)}) for i in range(70)])
     stood_in(monkeypatch, StandInVae(clip=(-0.9, 0.2)))
-    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=batch))
     summary = result.records[0].summary
     first, last = (textured(i, 16, 16) for i in (0, 64))
     expected = [fidelity(p, np.clip(p / 255, 0.05, 0.6).transpose(2, 0, 1)) for p in (first, last)]
@@ -517,7 +578,7 @@ def test_fidelity_is_that_of_scikit_image():
 def test_another_range_that_decodes_better_is_said_loudly(vae, tmp_path, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(3)])
     stood_in(monkeypatch, StandInVae(clip=(0, 1)))
-    result, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
     assert len(log.notes) == 1
     assert "WARNING: these images decode better as RGB 0,1" in log.notes[0]
     assert "--input-range=0,1" in log.notes[0]
@@ -637,6 +698,44 @@ def test_what_is_missing_or_damaged_is_made_again(jpeg_300, vae, tmp_path):
     assert log.there == 300 - log.samples
     assert contents(tmp_path / "out", "shards").keys() == whole.keys()
     assert read_latent_index(tmp_path / "out").complete
+
+
+def test_a_run_that_goes_on_says_so_until_it_is_done(vae, tmp_path, monkeypatch):
+    for i in range(3):
+        tar_of(tmp_path / f"in/a-{i}.tar", [(f"{i}", {"png": png(i)})])
+    _, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert len(log.notes) == 1
+    (tmp_path / "out/shards/a-1.tar").write_bytes(b"")
+    meanwhile = []
+    monkeypatch.setattr(
+        encode_prepare, "write_latent_index", lambda folder, index: meanwhile.append((folder, index))
+    )
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    ((folder, index),) = meanwhile
+    assert (folder, index.complete, list(index.shards)) == (tmp_path / "out", False, ["a-0", "a-2"])
+    assert (result.index.complete, list(result.index.shards)) == (True, ["a-0", "a-1", "a-2"])
+    # Conventions were tried when it began.
+    assert log.notes == []
+
+
+def test_pictures_of_another_size_than_those_it_was_begun_with_are_refused(vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("0", {"png": png(0)})])
+    encode(tmp_path / "in", vae, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    tar_of(tmp_path / "in/b.tar", [("1", {"png": png(1, 18, 14)})])
+    with pytest.raises(DatasetError, match="b: begun with images of 16 x 16 px, and these are 18 x 14"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_folder_whose_index_is_lost_is_refused(vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("0", {"png": png(0)})])
+    encode(tmp_path / "in", vae, tmp_path / "out")
+    (tmp_path / "out/dataset.json").unlink()
+    before = contents(tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"out/dataset\.json: missing; restore it, or write into another"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
 
 
 def test_a_dataset_that_grew_gets_its_new_shards(photos, vae, tmp_path):

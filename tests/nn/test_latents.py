@@ -106,6 +106,9 @@ def test_a_vae_that_is_scaled_channel_by_channel_is_not_scaled_by_its_factors(na
     assert next(iter(Latents(tmp_path / "more")))["input"].shape == SHAPE
     with pytest.raises(DatasetError, match=rf"more: its VAE's config has {' and '.join(names)}.*leave out"):
         Latents(tmp_path / "more", scaled=True)
+    first = make_latents(tmp_path / "first", COUNTS)
+    with pytest.raises(DatasetError, match=r"more: its VAE's config has"):
+        Latents(first, scaled=True, joined={"more": tmp_path / "more"}, same_vae=False)
     config = dict.fromkeys(("latents_mean", "latents_std"))  # as diffusers saves it
     make_latents(tmp_path / "null", COUNTS, vae=dataclasses.replace(VAE, config=config))
     assert next(iter(Latents(tmp_path / "null", scaled=True)))["input"].shape == SHAPE
@@ -281,11 +284,13 @@ def test_latents_join_by_key(folder, tmp_path):
 
 def test_several_folders_join_by_key(folder, tmp_path):
     make_latents(tmp_path / "a", COUNTS, fields=("depth",), drop=(TRAIN[6],))
-    make_latents(tmp_path / "b", COUNTS, fields=("edges",), drop=(TRAIN[1],))
+    make_latents(tmp_path / "b", COUNTS, fields=("edges",), drop=(TRAIN[1],),
+                 edit=lambda key, members: [members[0], ("json", b'{"of": "b"}')])  # fmt: skip
     joined = {"a": tmp_path / "a", "b": tmp_path / "b"}
     found = list(Latents(folder, "train", joined=joined, mismatched="skip"))
     assert keys(found) == [key for key in TRAIN if key not in (TRAIN[1], TRAIN[6])]
     for sample in found:
+        assert sample["json"]["key"] == sample["__key__"]  # the first folder's
         for name, field in (("a.depth", "depth"), ("b.edges", "edges")):
             np.testing.assert_array_equal(sample[name], moments_of(sample["__key__"], field))
     # The folder that lacks the key is named.

@@ -370,6 +370,13 @@ def test_a_dtype_that_most_pictures_overflow_is_said_once(tmp_path, vae, monkeyp
     assert [note for note in log.notes if "overflow in float16" in note] == log.notes[:1]
     stood_in(monkeypatch, StandInVae())
     assert encode(tmp_path / "in", vae, tmp_path / "sound", half)[1].notes == []
+    # One of seven is no reason to take another dtype.
+    white = encode_image(np.full((16, 16, 3), 255, np.uint8), "png")
+    tar_of(tmp_path / "in/b.tar", [("white", {"png": white})])
+    stood_in(monkeypatch, StandInVae(overflows=0.99))
+    result, log = encode(tmp_path / "in", vae, tmp_path / "few", replace(half, batch=7))
+    assert (result.index.encoding.dtype, log.notes) == ("float16", [])
+    assert sum(record.summary["again_in_float32"] for record in result.records) == 1
 
 
 def test_conventions_that_do_not_fit_into_memory_are_passed_over(tmp_path, vae, monkeypatch):

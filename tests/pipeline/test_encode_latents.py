@@ -849,11 +849,15 @@ def test_an_index_of_before_sources_were_told_apart_goes_on(photos, vae, tmp_pat
     assert encode(tmp_path / "pairs", vae, tmp_path / "out")[0].spent is None
 
 
-def test_shards_the_source_has_not_are_refused(vae, tmp_path):
+@pytest.mark.parametrize("left", [("shards", "records"), ("shards",), ("records",)])
+def test_shards_the_source_has_not_are_refused(left, vae, tmp_path):
     for i in range(2):
         tar_of(tmp_path / f"in/a-{i}.tar", [(f"{i}", {"png": png(i)})])
     encode(tmp_path / "in", vae, tmp_path / "out")
     (tmp_path / "in/a-1.tar").unlink()
+    for part, name in (("shards", "a-1.tar"), ("records", "a-1.json")):
+        if part not in left:
+            (tmp_path / "out" / part / name).unlink()
     with pytest.raises(DatasetError, match="holds latents of a-1, which the source has not"):
         encode(tmp_path / "in", vae, tmp_path / "out")
 

@@ -177,16 +177,6 @@ def test_inputs_that_are_not_stored_are_replayed(photos, vae, tmp_path):
         assert_posterior(arrays["target"], vae[1], target)
 
 
-def test_inputs_replayed_upon_one_target_are_not_taken_for_one(tmp_path):
-    build(
-        manifest_of(make_photos(tmp_path / "photos", 2), n=8, codec="png", store="recipe"), tmp_path / "pairs"
-    )
-    source = open_source(str(tmp_path / "pairs"))
-    samples = [sample.pictures for task in source.tasks for sample in source.read(task)]
-    assert len({damaged.digest for damaged, _ in samples}) == 8
-    assert len({target.digest for _, target in samples}) < 8
-
-
 def test_plain_tars(vae, tmp_path):
     samples = [(f"a/{i}", {"jpg": png(i), "x.png": png(i + 50), "json": b'{"i": 1}'}) for i in range(5)]
     tar_of(tmp_path / "in/00000.tar", samples[:3])
@@ -199,6 +189,13 @@ def test_plain_tars(vae, tmp_path):
         assert_posterior(arrays["image"], vae[1], textured(i, 16, 16))
         assert_posterior(arrays["x"], vae[1], textured(i + 50, 16, 16))
     assert sorted(p.name for p in (tmp_path / "out/shards").iterdir()) == ["00000.tar", "00001.tar"]
+
+
+def test_a_field_means_pictures_and_not_what_else_bears_its_name(tmp_path):
+    members = {"x.txt": b"a cat", "x.json": b"{}", "x.png": png(1), "x.y.png": png(2)}
+    source = open_source(str(tar_of(tmp_path / "a.tar", [("k", members)])), ("x",))
+    (sample,) = source.read(source.tasks[0])
+    assert np.array_equal(sample.pictures[0].decode(), textured(1, 16, 16))
 
 
 @pytest.mark.parametrize("named", ["in/a-{0..1}.tar", "in/*.tar", "in", "in/a-0.tar"])

@@ -8,10 +8,10 @@ quote the ratios. On a card, the share of its measured dense bf16 rate is
 reckoned at 271 GFLOP an image.
 """
 
+import argparse
 import io
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -154,8 +154,10 @@ def dense_tflops() -> float:
 
 def main() -> None:
     """Print the rows for the folder of photos that is named."""
-    for row in latent_rows(Path(sys.argv[1])):
-        print("  ".join(f"{name} {value}" for name, value in row.items()))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", type=Path, help="a folder of photos")
+    for row in latent_rows(parser.parse_args().photos):
+        print("  ".join(f"{name} {value}" for name, value in row.items() if value is not None))
 
 
 if __name__ == "__main__":

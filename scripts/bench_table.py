@@ -15,5 +15,7 @@ def table(title: str, rows: list[dict[str, object]]) -> Table:
 
 
 def text(value: object) -> str:
-    """A cell."""
+    """A cell; empty where nothing was measured."""
+    if value is None:
+        return ""
     return f"{value:,.3g}" if isinstance(value, float) else str(value)

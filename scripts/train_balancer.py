@@ -50,8 +50,9 @@ def nats(balancer: nn.Module, batch: dict[str, Tensor], device: str) -> Tensor:
 
 @torch.no_grad()
 def validate(balancer: nn.Module, loader: DataLoader, device: str) -> float:
-    losses = [nats(balancer, batch, device).item() for batch in loader]
-    return sum(losses) / len(losses)
+    """The mean over all samples: the last batch holds fewer."""
+    sizes_and_losses = [(len(batch["input"]), nats(balancer, batch, device).item()) for batch in loader]
+    return sum(size * loss for size, loss in sizes_and_losses) / sum(size for size, _ in sizes_and_losses)
 
 
 def train(options: argparse.Namespace) -> list[float]:
@@ -62,6 +63,8 @@ def train(options: argparse.Namespace) -> list[float]:
         options.latents, "train", scaled=True, shuffle=2048, seed=options.seed, metadata=False, even=True
     )
     loader = DataLoader(latents, options.batch, num_workers=options.workers)
+    # Opened before anything is learned: a split that is not there would lose it all.
+    held_out = Latents(options.latents, options.validate, scaled=True, metadata=False)
     balancer = Balancer(latents.index.encoding.latent_shape[0]).to(options.device)
     optimizer = torch.optim.AdamW(balancer.parameters(), lr=options.learning_rate)
     losses: list[float] = []
@@ -79,7 +82,6 @@ def train(options: argparse.Namespace) -> list[float]:
         losses.append(total.item() / max(steps, 1))
         print(f"epoch {epoch}: {losses[-1]:.4f} nats an element", flush=True)
     if options.validate:
-        held_out = Latents(options.latents, options.validate, scaled=True, metadata=False)
         found = validate(balancer, DataLoader(held_out, options.batch), options.device)
         print(f"{options.validate}: {found:.4f} nats an element")
     # With what it takes to use it again: the VAE's factors are part of its input.

@@ -92,20 +92,30 @@ def _show(found: "list[Decoding]", out: Path, title: str, *, as_json: bool) -> N
     from lutkit.cli.console import PlainConsole
 
     console = PlainConsole()
-    measured = [(one, one.fidelity) for one in found if one.fidelity is not None]
+    broken = sum(not one.finite for one in found)
     if as_json:
-        rows = [
-            {"key": one.key, "field": one.field, "psnr": near.psnr, "delta_e_2000": near.delta_e_2000}
-            for one, near in measured
-        ]
-        console.out(json.dumps({"file": str(out), "decoded": len(found), "measured": rows}))
+        rows = [_row(one) for one in found if one.photo is not None]
+        told = {"file": str(out), "decoded": len(found), "not_finite": broken, "measured": rows}
+        console.out(json.dumps(told))
         return
+    measured = [one.fidelity for one in found if one.fidelity is not None]
     console.print(f"{out}: {title}.", soft_wrap=True)
     if measured:
-        decibels = sorted(near.psnr for _, near in measured)
-        mean = sum(near.delta_e_2000 for _, near in measured) / len(measured)
+        decibels = sorted(near.psnr for near in measured)
+        mean = sum(near.delta_e_2000 for near in measured) / len(measured)
         spread = f"{decibels[0]:.1f} to {decibels[-1]:.1f}"
         console.print(
             f"PSNR {sum(decibels) / len(decibels):.1f} dB ({spread}), delta E 2000 {mean:.2f} on average.",
             soft_wrap=True,
         )
+    if broken:
+        console.print(
+            f"{broken:,} of {len(found):,} decodings are not finite: black there, and not measured."
+        )
+
+
+def _row(one: "Decoding") -> dict[str, object]:
+    """What was measured, null where the decoding is not finite."""
+    near = one.fidelity
+    psnr, difference = (None, None) if near is None else (near.psnr, near.delta_e_2000)
+    return {"key": one.key, "field": one.field, "psnr": psnr, "delta_e_2000": difference}

@@ -21,7 +21,7 @@ _CPU_PIXELS = 1 << 20
 _CARD_PIXELS = 1 << 19
 # Some of a card's kernels count elements with 32 bits and write zeros beyond them (torch's issue 141831).
 _CARD_ELEMENTS = (1 << 31) - 1
-_WIDTH = 128  # of the first layer, the largest tensor's, where a config does not say
+_WIDTH = 128  # of the first layer, an encoder's largest tensor, where a config does not say
 
 
 @dataclass
@@ -115,11 +115,38 @@ def require_countable(
     height, width = size
     if most_at_once(device, vae, height, width):
         return
-    factor = factor_of(vae)
-    largest = (math.isqrt(_CARD_ELEMENTS // _widest(vae)) - 1) // factor * factor
+    largest = _largest(vae, _widest(vae))
     what = f"an image of {width} x {height} px, and with this VAE a card can count {largest} x {largest} only"
     smaller = f"give --size {largest} at most" if can_cut else f"make images of {largest} px a side at most"
     raise VaeError(f"{what} (2^31 elements a layer)", where=where, remedy=f"{smaller}, or --device cpu")
+
+
+def can_decode(device: torch.device, vae: VaeIdentity, height: int, width: int) -> bool:
+    """Whether a device can count the elements of one decoding of this size; on a CPU always.
+
+    They are more than an encoder's: a decoder comes to full size with the channels of its last block but one.
+    """
+    return device.type != "cuda" or _widest_decoded(vae) * (height + 1) * (width + 1) <= _CARD_ELEMENTS
+
+
+def require_decodable(device: torch.device, vae: VaeIdentity, size: tuple[int, int]) -> None:
+    """Raise VaeError where one decoding of this (height, width) has more elements than a device can count."""
+    if not can_decode(device, vae, *size):
+        side, (height, width) = _largest(vae, _widest_decoded(vae)), size
+        what = f"a decoding of {width} x {height} px, and with this VAE a card can count {side} x {side} only"
+        raise VaeError(f"{what} (2^31 elements a layer)", remedy="choose --device cpu")
+
+
+def undecoded_note(device: torch.device, vae: VaeIdentity, height: int, width: int) -> str:
+    """What a user has to know where pictures are encoded, and a card cannot count a decoding; else empty."""
+    if can_decode(device, vae, height, width):
+        return ""
+    side = _largest(vae, _widest_decoded(vae))
+    return (
+        f"pictures of {width} x {height} px are encoded, and none is decoded: there a card can count"
+        f" {side} x {side} px only (2^31 elements a layer), so PSNR, input ranges and channel orders are not"
+        " checked"
+    )
 
 
 def cut_note(size: BatchSize, asked: int | None, height: int, width: int) -> str:
@@ -133,5 +160,20 @@ def cut_note(size: BatchSize, asked: int | None, height: int, width: int) -> str
 
 
 def _widest(vae: VaeIdentity) -> int:
-    widths = cast("list[int]", vae.config.get("block_out_channels", [_WIDTH]))
-    return max(widths[0], _WIDTH)
+    return max(_widths(vae)[0], _WIDTH)
+
+
+def _widest_decoded(vae: VaeIdentity) -> int:
+    # diffusers' Decoder (models/autoencoders/vae.py, 0.42): each block but the last ends in an upsampling
+    # that keeps its channels.
+    return max(*_widths(vae)[:2], _WIDTH)
+
+
+def _widths(vae: VaeIdentity) -> list[int]:
+    return cast("list[int]", vae.config.get("block_out_channels", [_WIDTH]))
+
+
+def _largest(vae: VaeIdentity, channels: int) -> int:
+    """The side of the largest square that a card can count with so many channels, that the factor divides."""
+    factor = factor_of(vae)
+    return (math.isqrt(_CARD_ELEMENTS // channels) - 1) // factor * factor

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lutkit.nn.batch_size import BatchSize
+from lutkit.nn.batch_size import BatchSize, can_decode
 from lutkit.nn.handing import Handed, empty_for, hand
 from lutkit.nn.memory import within_memory
 from lutkit.nn.vae import Vae
@@ -75,7 +75,8 @@ class BatchEncoder:
 
         Args:
             images: (H, W, 3) uint8 sRGB, all of one size, at least one.
-            decoded: the numbers of those whose means are decoded, too, where there is memory for it.
+            decoded: the numbers of those whose means are decoded, too, where there is memory for it and the
+                device can count it.
         Raises:
             VaeError: memory runs out with one image, or a size that the VAE does not take.
         """
@@ -91,7 +92,7 @@ class BatchEncoder:
                 parts.append(part)
                 start += len(batch)
         decodings: dict[int, Handed] = {}
-        if decoded:
+        if decoded and can_decode(self.vae.device, self.vae.identity, *images[0].shape[:2]):
             means = torch.cat([part.source for part in parts]).chunk(2, 1)[0]
             for i in decoded:
                 part = within_memory(partial(hand, self.vae.device, self.vae.decode, means[i : i + 1]))

@@ -31,11 +31,10 @@ def fetch(repository: str, file: str, revision: str) -> Path | None:
     from huggingface_hub import hf_hub_download  # pyright: ignore[reportUnknownVariableType]
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+    here = fetched(repository, file, revision)
+    if here is not None:
+        return here
     known = revision or "main"
-    try:
-        return Path(hf_hub_download(repository, file, revision=known, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
     _require_reachable(repository, file, known)
     try:
         return Path(hf_hub_download(repository, file, revision=known, etag_timeout=_TIMEOUT_S))
@@ -46,6 +45,17 @@ def fetch(repository: str, file: str, revision: str) -> Path | None:
     except Exception as error:
         # The hub's library raises its own errors, its HTTP client's and the system's.
         raise _refused(repository, file, known, error) from None
+
+
+def fetched(repository: str, file: str, revision: str) -> Path | None:
+    """What `fetch` gives, where it needs no network for that; None where it does."""
+    from huggingface_hub import hf_hub_download  # pyright: ignore[reportUnknownVariableType]
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, file, revision=revision or "main", local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
 
 
 def _require_reachable(repository: str, file: str, revision: str) -> None:

@@ -91,7 +91,7 @@ def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor
         raise DatasetError(what, where=where, remedy=_CHANGED)
     body = memoryview(content)[start:]
     if len(body) != dtype.itemsize * int(np.prod(shape)):
-        raise DatasetError("a .npy array that is cut off", where=where, remedy=_CHANGED)
+        raise DatasetError("a .npy array that is cut off or too long", where=where, remedy=_CHANGED)
     stored = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
     values = np.array(stored, np.float32, order="C")
     if not np.isfinite(values).all():

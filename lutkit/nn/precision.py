@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lutkit.io.latent_index import Dtype, Json
+from lutkit.nn.batch_size import can_decode
 from lutkit.nn.memory import within_memory
 from lutkit.nn.posterior import posterior_kl
 from lutkit.nn.vae import Vae
@@ -39,7 +40,8 @@ class Trial:
         sigmas: root mean square of the means' differences, in standard deviations of float32's posterior.
         nats: KL(this || float32) of an image's whole posterior, mean over the images.
         psnr: of float32's decoding of the means against the image, in dB; mean over the images that were
-            decoded, None where none was, where there was no memory for it, or where it was no number.
+            decoded, None where none was, where there was no memory for it or more elements than a card can
+            count, or where it was no number.
         finite: whether all values were; the others say nothing where they were not.
         taken: whether this is what the run computes in.
     """
@@ -164,7 +166,7 @@ def _l2_ratio(values: Tensor, true: Tensor) -> float:
 
 
 def _psnr(vae: Vae, moments: Tensor, images: Tensor) -> float | None:
-    if not len(images):
+    if not len(images) or not can_decode(vae.device, vae.identity, *images.shape[-2:]):
         return None
     means = moments[: len(images)].chunk(2, 1)[0]
     found = within_memory(lambda: vae.decode(means).cpu().double())

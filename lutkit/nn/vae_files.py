@@ -13,11 +13,13 @@ from typing import cast
 from lutkit.errors import DatasetError, VaeError
 from lutkit.io.digests import sha256_of
 from lutkit.io.latent_index import Json, VaeIdentity
-from lutkit.nn.hub import fetch
+from lutkit.io.refusals import refusal
+from lutkit.nn.hub import fetch, fetched
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 
+_SPLIT_NAME = f"{WEIGHTS_NAME}.index.json"  # what diffusers writes beside weights that it split
 _CLASS = "AutoencoderKL"
 _PART = "vae"  # the folder within a whole pipeline's
 _PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -111,7 +113,7 @@ def _lone(path: Path, config: Path | None) -> VaeFiles:
     if config is None:
         remedy = "add --vae-config FILE, the config.json that belongs to it"
         raise VaeError("a lone .safetensors does not say how it is built", where=str(path), remedy=remedy)
-    return VaeFiles(path.name, "", _read_config(config), path, sha256_of(path))
+    return VaeFiles(path.name, "", _read_config(config), path, _sha256_of(path))
 
 
 def _folder(folder: Path) -> VaeFiles:
@@ -123,12 +125,16 @@ def _folder(folder: Path) -> VaeFiles:
         raise VaeError("no config.json here", where=str(folder), remedy=remedy)
     weights = _weights_in(home)
     name = folder.resolve().name or "vae"
-    return VaeFiles(name, "", _read_config(home / CONFIG_NAME), weights, sha256_of(weights))
+    return VaeFiles(name, "", _read_config(home / CONFIG_NAME), weights, _sha256_of(weights))
 
 
 def _weights_in(folder: Path) -> Path:
     if (folder / WEIGHTS_NAME).is_file():
         return folder / WEIGHTS_NAME
+    if (folder / _SPLIT_NAME).is_file():
+        what = f"weights in several files, as {_SPLIT_NAME} lists them"
+        remedy = "save it as one: save_pretrained with max_shard_size='100GB'"
+        raise VaeError(what, where=str(folder), remedy=remedy)
     found = sorted(folder.glob("*.safetensors"))
     if len(found) == 1:
         return found[0]
@@ -152,11 +158,12 @@ def find_hub_vae(name: str, revision: str) -> VaeFiles:
     Raises:
         VaeError: see `find_vae`.
     """
-    config = fetch(name, CONFIG_NAME, revision)
-    folder = ""
-    if config is None:
-        folder = f"{_PART}/"
-        config = fetch(name, f"{folder}{CONFIG_NAME}", revision)
+    # First without a network, both: that a pipeline has no config of its own only the hub knows.
+    looked = ((look, part) for look in (fetched, fetch) for part in ("", f"{_PART}/"))
+    found = (
+        (part, config) for look, part in looked if (config := look(name, f"{part}{CONFIG_NAME}", revision))
+    )
+    folder, config = next(found, ("", None))
     if config is None:
         remedy = "name a repository that diffusers saved a VAE to"
         raise VaeError(f"neither {CONFIG_NAME} nor {_PART}/{CONFIG_NAME} there", where=name, remedy=remedy)
@@ -165,7 +172,15 @@ def find_hub_vae(name: str, revision: str) -> VaeFiles:
     weights = fetch(name, f"{folder}{WEIGHTS_NAME}", commit)
     if weights is None:
         raise VaeError(f"no {folder}{WEIGHTS_NAME} there", where=name, remedy=_AS_SAFETENSORS)
-    return VaeFiles(name, commit, read, weights, sha256_of(weights))
+    return VaeFiles(name, commit, read, weights, _sha256_of(weights))
+
+
+def _sha256_of(weights: Path) -> str:
+    try:
+        return sha256_of(weights)
+    except OSError as error:
+        what, remedy = refusal(error)
+        raise VaeError(what, where=str(weights), remedy=remedy) from None
 
 
 def _read_config(path: Path) -> Mapping[str, Json]:

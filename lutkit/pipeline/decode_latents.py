@@ -16,9 +16,11 @@ from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.latent_index import LatentIndex, read_latent_index
 from lutkit.io.shard_list import INDEX_NAME, Json
 from lutkit.io.tars import read_samples
+from lutkit.nn.batch_size import require_decodable
+from lutkit.nn.devices import require_device
 from lutkit.nn.latent_stream import decode_moments, require_whole
 from lutkit.nn.vae import Vae, load_vae
-from lutkit.nn.vae_files import find_hub_vae, find_vae
+from lutkit.nn.vae_files import factor_of, find_hub_vae, find_vae
 from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_checks import Fidelity, fidelity
 from lutkit.pipeline.encode_open import open_source
@@ -39,14 +41,16 @@ class Decoding:
     Args:
         key: of its sample.
         field: which of the sample's latents.
-        decoded: (H, W, 3) uint8 sRGB, the decoding of the posterior's mean.
+        decoded: (H, W, 3) uint8 sRGB, the decoding of the posterior's mean; black where it is not finite.
+        finite: whether all of it is.
         photo: what was encoded, of the same shape; None where it was not found.
-        fidelity: how near they are; None without a photo.
+        fidelity: how near they are; None without a photo, or where not all of the decoding is finite.
     """
 
     key: str
     field: str
     decoded: Pixels
+    finite: bool = True
     photo: Pixels | None = None
     fidelity: Fidelity | None = None
 
@@ -76,7 +80,8 @@ def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str)
         config: of a lone .safetensors.
         device: `cpu`, `cuda` or `cuda:1`.
     Raises:
-        VaeError: it is not there or cannot be loaded; no such device.
+        VaeError: it is not there or cannot be loaded; no such device, or a card that cannot count so large
+            a decoding.
         DatasetError: the index names files, not a hub name; or the weights are others.
     """
     made_with = index.vae
@@ -91,6 +96,9 @@ def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str)
         what = f"sha256 {files.sha256[:12]}, and the latents were made with {made_with.sha256[:12]}"
         remedy = f"name the weights of {made_with.name!r} with --vae"
         raise DatasetError(what, where=f"--vae {files.name}", remedy=remedy)
+    identity, factor = files.identity(), factor_of(files.identity())
+    _, rows, columns = index.encoding.latent_shape
+    require_decodable(require_device(device), identity, (rows * factor, columns * factor))
     return load_vae(files, device=device).in_range(index.encoding.input_range)
 
 
@@ -215,12 +223,13 @@ def _compared(
     key: str, field: str, decoded: npt.NDArray[np.float32], picture: Callable[[], Pixels] | None
 ) -> Decoding:
     codes = np.rint(np.nan_to_num(decoded.transpose(1, 2, 0)) * 255).astype(np.uint8)
+    finite = bool(np.isfinite(decoded).all())
     if picture is None:
-        return Decoding(key, field, codes)
+        return Decoding(key, field, codes, finite)
     photo = picture()
     if photo.shape != codes.shape:
         what = (
             f"an image of {photo.shape[1]} x {photo.shape[0]} px, decoded {codes.shape[1]} x {codes.shape[0]}"
         )
         raise DatasetError(what, where=f"{key}.{field}", remedy="name the images that were encoded")
-    return Decoding(key, field, codes, photo, fidelity(photo, decoded))
+    return Decoding(key, field, codes, finite, photo, fidelity(photo, decoded))

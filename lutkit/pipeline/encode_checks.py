@@ -33,14 +33,16 @@ class Fidelity:
     delta_e_2000: float
 
 
-def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity:
-    """Compare a picture with its decoding.
+def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity | None:
+    """Compare a picture with its decoding; None where not all of that is finite: there is no number for it.
 
     Args:
         picture: (H, W, 3) uint8 sRGB.
-        decoded: (3, H, W) sRGB, 0..1; rounded to codes for delta E. What is not finite counts as black.
+        decoded: (3, H, W) sRGB, 0..1; rounded to codes for delta E.
     """
-    decoded = np.nan_to_num(decoded.transpose(1, 2, 0))
+    if not np.isfinite(decoded).all():
+        return None
+    decoded = decoded.transpose(1, 2, 0)
     codes = np.rint(decoded * 255).astype(np.uint8)
     difference = delta_e_2000(codes_to_lab(picture.reshape(-1, 3)), codes_to_lab(codes.reshape(-1, 3)))
     return Fidelity(_psnr(picture, decoded), float(difference.mean()))
@@ -107,5 +109,5 @@ def _there_and_back(vae: Vae, picture: Pixels) -> npt.NDArray[np.float32]:
 
 
 def _psnr(picture: Pixels, decoded: npt.NDArray[np.float32]) -> float:
-    error = np.nan_to_num(decoded.astype(np.float64)) - picture / 255
+    error = decoded.astype(np.float64) - picture / 255
     return float(-10 * np.log10(max(float(np.square(error).mean()), 1e-10)))

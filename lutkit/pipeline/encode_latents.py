@@ -15,7 +15,7 @@ from typing import cast
 import torch
 
 from lutkit.io.latent_index import Encoding, LatentIndex, write_latent_index
-from lutkit.nn.batch_size import batch_size_for, cut_note
+from lutkit.nn.batch_size import batch_size_for, cut_note, undecoded_note
 from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.cpu_memory import keep_freed_memory
 from lutkit.nn.devices import open_device, require_device
@@ -116,9 +116,11 @@ def encode_latents(
             vae = vae or load_as(prepared.index, files, settings)
             kept_bytes = _KEPT_BYTES // ranks.world
             encoder = _encoder(prepared, vae, files, settings)
-            note = cut_note(encoder.size, settings.batch, *prepared.size)
-            if note and ranks.rank == 0:
-                listening.heard.on_note(note)
+            cut = cut_note(encoder.size, settings.batch, *prepared.size)
+            undecoded = undecoded_note(vae.device, vae.identity, *prepared.size)
+            for note in (cut, undecoded) if ranks.rank == 0 else ():
+                if note:
+                    listening.heard.on_note(note)
             how = (encoder, settings.threads, kept_bytes)
             spent = _encode(source, share, (folder, prepared), how, listening.heard)
         ranks.agree(None)

@@ -18,6 +18,8 @@ from lutkit.pipeline.decoding import Pixels
 from lutkit.pipeline.encode_checks import Conventions, Fidelity
 from lutkit.pipeline.encode_source import EncodeTask, Source, SourceSample, Undecoded
 
+_Check: TypeAlias = "Future[Fidelity | None]"
+
 _CHECKS = 4  # of a shard's pictures are decoded again,
 _EVERY = 64  # one for so many encoded
 _MOST_BROKEN = 64  # pictures that are passed over to find some more that are sound
@@ -50,7 +52,7 @@ class ShardNotes:
     to_decode: int = 0
     shared: int = 0
     again: int = 0
-    checks: list["Future[Fidelity]"] = field(default_factory=lambda: list["Future[Fidelity]"]())
+    checks: list[_Check] = field(default_factory=lambda: list[_Check]())
     conventions: Conventions = field(default_factory=lambda: Conventions())
     batch: int = 0
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lutkit.errors import ImageError
 from lutkit.io.latent_index import StoreDtype
+from lutkit.nn.batch_size import can_decode
 from lutkit.nn.batches import BatchEncoder, Launched
 from lutkit.nn.memory import within_memory
 from lutkit.pipeline.decoding import Pixels
@@ -34,6 +35,7 @@ from lutkit.pipeline.encode_writing import ShardWriter, writing
 from lutkit.pipeline.records import Record
 
 NOT_FINITE = "not finite, in float32 neither"
+BEYOND_STORED = "beyond what float16 holds: store float32"
 _OVERFLOWS = (
     "WARNING: most pictures overflow in {dtype} and are encoded a second time, in float32: --dtype auto takes"
     " what does not, into another folder"
@@ -206,7 +208,7 @@ class _Run:
                 stored = moments.astype(self.job.store_dtype)
             picture.pixels = None
             if not np.isfinite(stored).all():
-                picture.error = NOT_FINITE
+                picture.error = BEYOND_STORED if np.isfinite(moments).all() else NOT_FINITE
                 continue
             if i in encoded.decodings:
                 decoding = encoded.decodings[i]
@@ -218,7 +220,10 @@ class _Run:
         self._hand_over()
 
     def _try_conventions(self, picture: Picture, images: Sequence[Pixels]) -> None:
-        found = within_memory(partial(try_conventions, self.encoder.vae, images, self.encoder.in_float32))
+        vae = self.encoder.vae
+        if not can_decode(vae.device, vae.identity, *self.job.size):
+            return
+        found = within_memory(partial(try_conventions, vae, images, self.encoder.in_float32))
         if found is None:
             self.heard.on_note("no memory to decode: input ranges and channel orders are not compared")
             return

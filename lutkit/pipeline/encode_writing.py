@@ -144,19 +144,21 @@ def _faults(arrived: Arrived) -> list[Reject]:
 
 
 def _summary(notes: ShardNotes, absent: tuple[str, ...]) -> dict[str, Json]:
+    # Of no number there is no mean: such decodings are counted by themselves.
+    found = [check.result() for check in notes.checks]
+    measured = [one for one in found if one is not None]
     summary: dict[str, Json] = {
         "source": source_entry(notes.task),
         "absent": list(absent),
         "encoded": notes.encoded,
         "shared": notes.shared,
         "again_in_float32": notes.again,
-        "decoded": len(notes.checks),
+        "decoded": len(measured),
+        "decoded_not_finite": len(found) - len(measured),
+        "psnr": round(fmean(one.psnr for one in measured), 3) if measured else None,
+        "delta_e_2000": round(fmean(one.delta_e_2000 for one in measured), 3) if measured else None,
         "batch": notes.batch,
     }
-    if notes.checks:
-        found = [check.result() for check in notes.checks]
-        summary["psnr"] = round(fmean(check.psnr for check in found), 3)
-        summary["delta_e_2000"] = round(fmean(check.delta_e_2000 for check in found), 3)
     if notes.conventions:
         summary["conventions"] = {name: _rounded(psnr) for name, psnr in notes.conventions.items()}
     return summary

@@ -71,11 +71,17 @@ def _draw_one(sheet: Image.Image, decoding: Decoding, left: int, top: int) -> No
         sheet.paste(picture, (left + place * (_PICTURE_PX + 2), top))
     draw, font = ImageDraw.Draw(sheet), sheet_font()
     width = len(pictures) * (_PICTURE_PX + 2) - 2
-    caption = fitted(f"{decoding.key}, {decoding.field}", width, font)
-    draw.text((left, top + height + 3), caption, INK, font)
-    if decoding.fidelity is not None:
+    below = top + height + 3
+    draw.text((left, below), fitted(f"{decoding.key}, {decoding.field}", width, font), INK, font)
+    if not decoding.finite:
+        measure = "not finite: black"
+    elif decoding.fidelity is not None:
         measure = f"PSNR {decoding.fidelity.psnr:.1f} dB, delta E 2000 {decoding.fidelity.delta_e_2000:.2f}"
-        draw.text((left + width - font.getlength(measure), top + height + 3), measure, INK, font)
+    else:
+        return
+    # Below a single picture there is no room beside its name.
+    below += LINE_PX if decoding.photo is None else 0
+    draw.text((left + width - font.getlength(measure), below), measure, INK, font)
 
 
 def _shown_height(pixels: Pixels) -> int:

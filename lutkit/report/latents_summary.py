@@ -42,6 +42,8 @@ def done_rows(result: EncodeResult) -> Rows:
                 f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} ({_tried_text(quality[2])})",
             )
         )
+    if broken := _total(result, "decoded_not_finite"):
+        rows.append(("no numbers", f"{_pictures(broken)} decoded to NaN or infinity, in float32 too"))
     if shared := _total(result, "shared"):
         rows.append(("shared", f"{shared:,} pictures came again and were not encoded again"))
     if again := _total(result, "again_in_float32"):
@@ -80,6 +82,8 @@ def done_json(result: EncodeResult) -> dict[str, object]:
         "trials": [dict(row) for row in index.encoding.trials],
         "psnr": quality[0] if quality else None,
         "delta_e_2000": quality[1] if quality else None,
+        "decoded": _total(result, "decoded"),
+        "decoded_not_finite": _total(result, "decoded_not_finite"),
         "pictures": 0 if spent is None else spent.pictures,
         "seconds": 0.0 if spent is None else round(spent.seconds, 3),
         "encoder_share": 0.0 if spent is None else round(spent.busy_s / spent.seconds, 4),
@@ -122,6 +126,10 @@ def _quality(result: EncodeResult) -> tuple[float, float, int] | None:
 
 def _tried_text(count: int) -> str:
     return "of one picture" if count == 1 else f"mean of {count:,} pictures"
+
+
+def _pictures(count: int) -> str:
+    return "one picture" if count == 1 else f"{count:,} pictures"
 
 
 def _total(result: EncodeResult, name: str) -> int:

@@ -7,13 +7,23 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from small_vaes import STAND_IN, StandInVae, one_thread
+from small_vaes import STAND_IN, StandInVae, one_thread, save_vae
 
 from lutkit.errors import VaeError
-from lutkit.nn import precision
-from lutkit.nn.batch_size import BatchSize, batch_size_for, cut_note, require_countable
+from lutkit.nn import batch_size, precision
+from lutkit.nn.batch_size import (
+    BatchSize,
+    batch_size_for,
+    can_decode,
+    cut_note,
+    most_at_once,
+    require_countable,
+    require_decodable,
+    undecoded_note,
+)
 from lutkit.nn.batches import BatchEncoder, stacked
 from lutkit.nn.precision import choose_dtype, fast_dtypes
+from lutkit.nn.vae import load_vae
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,6 +116,58 @@ def test_an_image_that_a_card_cannot_count_is_refused(widths, largest):
         assert word in str(caught.value)
     with pytest.raises(VaeError, match=rf"9000 x 5000 px.*make images of {largest} px"):
         require_countable(card, identity, (5000, 9000))
+
+
+@pytest.mark.parametrize("blocks", [(4, 8, 8), (8, 4, 4), (8, 24), (8,)])
+def test_what_a_card_counts_is_no_less_than_the_largest_tensor(blocks, tmp_path, monkeypatch):
+    save_vae(tmp_path / "vae", block_out_channels=blocks)
+    vae, largest = load_vae(str(tmp_path / "vae")), []
+    for part in (*vae.encoder.modules(), *vae.decoder.modules()):
+        if isinstance(part, torch.nn.Conv2d | torch.nn.GroupNorm):
+            part.register_forward_hook(
+                lambda _, given, out: largest.append(max(given[0].numel(), out.numel()))
+            )
+    monkeypatch.setattr(batch_size, "_WIDTH", 1)
+    card, (height, width) = torch.device("cuda"), (16, 24)
+    moments = vae.encode(torch.zeros(1, 3, height, width, dtype=torch.uint8))
+    encoding = max(largest)
+    largest.clear()
+    vae.decode(moments[:, :4])
+    decoding, padding = max(largest), (height + 1) * (width + 1) / (height * width)
+    # Counted are a row and a column more than there may be.
+    for countable, elements in ((most_at_once, encoding), (can_decode, decoding)):
+        for room, enough in ((elements - 1, False), (int(elements * padding) + 1, True)):
+            monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", room)
+            assert bool(countable(card, vae.identity, height, width)) is enough
+    assert can_decode(torch.device("cpu"), vae.identity, 1 << 20, 1 << 20)
+
+
+def test_a_decoding_that_a_card_cannot_count_is_told_of_what_it_can_encode():
+    identity = dataclasses.replace(STAND_IN, config={"block_out_channels": [128, 256, 512, 512]})
+    card, cpu = torch.device("cuda"), torch.device("cpu")
+    # 256 channels as large as the picture.
+    assert 256 * 2888**2 < 2**31 < 256 * 2904**2
+    require_decodable(card, identity, (2888, 2888))
+    require_countable(card, identity, (2904, 4000))
+    with pytest.raises(VaeError, match=r"a decoding of 4000 x 2904 px.* 2888 x 2888 only.*--device cpu"):
+        require_decodable(card, identity, (2904, 4000))
+    require_decodable(cpu, identity, (2904, 4000))
+    said = undecoded_note(card, identity, 2904, 4000)
+    assert "pictures of 4000 x 2904 px are encoded, and none is decoded" in said
+    assert "2888 x 2888 px" in said
+    assert undecoded_note(card, identity, 2888, 2888) == undecoded_note(cpu, identity, 2904, 4000) == ""
+
+
+def test_dtypes_are_tried_without_a_decoding_that_a_card_cannot_count(monkeypatch):
+    identity = dataclasses.replace(STAND_IN, config={"block_out_channels": [128, 256]})
+    vae = StandInVae(device=torch.device("cuda"), identity=identity)
+    monkeypatch.setattr(precision, "_wait", lambda _: None)
+    images = stacked(pictures(2))
+    for elements, decodes in ((256 * 7 * 5, True), (256 * 7 * 5 - 1, False)):
+        monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", elements)
+        _, trials = choose_dtype(vae, images, ("bfloat16",))
+        assert [trial.psnr is not None for trial in trials] == [decodes] * 2
+        assert all(trial.finite for trial in trials)
 
 
 def test_out_of_memory_halves_and_goes_on():

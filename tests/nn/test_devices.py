@@ -10,6 +10,7 @@ import torch
 from small_vaes import StandInVae
 
 from lutkit.errors import VaeError
+from lutkit.nn import batch_size
 from lutkit.nn.batch_size import BatchSize
 from lutkit.nn.batches import BatchEncoder, stacked
 from lutkit.nn.devices import computing_on, open_device, require_device
@@ -96,6 +97,18 @@ def test_a_card_is_given_pinned_memory_and_waited_for_last(card):
     assert encoder.busy_s == pytest.approx(2e-3)
     assert np.array_equal(found.moments, StandInVae().encode(stacked(images)).numpy())
     np.testing.assert_allclose(found.decodings[1].transpose(1, 2, 0), images[1] / 255, atol=1e-6)
+
+
+def test_a_decoding_that_a_card_cannot_count_is_not_started(card, monkeypatch):
+    _, copied = card
+    images = list(np.zeros((3, 6, 4, 3), np.uint8))
+    encoder = BatchEncoder(StandInVae(device=CUDA), BatchSize(3, fixed=True))
+    for elements, decoded in ((128 * 7 * 5, [(1, 3, 6, 4)]), (128 * 7 * 5 - 1, [])):
+        monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", elements)
+        found = encoder.fetch(encoder.launch(images, [1]))
+        assert copied == [(3, 24, 3, 2), *decoded]
+        assert (len(found.moments), list(found.decodings)) == (3, [1] if decoded else [])
+        copied.clear()
 
 
 def test_a_size_that_is_not_settled_is_waited_for_and_timed(card):

@@ -1,6 +1,7 @@
 """Latents for training: what was stored comes out, once, joined rightly, and what is broken is named."""
 
 import dataclasses
+import io
 import json
 import pickle
 import re
@@ -55,11 +56,14 @@ def test_splits_fields_and_metadata_are_chosen(folder):
     assert Latents(folder, split="train").samples == 12
 
 
-def test_tars_by_name_and_in_braces(folder):
+def test_tars_by_name_and_in_braces(folder, monkeypatch):
     shards = folder / "shards"
     assert keys(Latents(f"{shards}/train-{{000001..000002}}.tar")) == TRAIN[5:]
     assert keys(Latents([shards / "train-000002.tar", shards / "train-000000.tar"])) == TRAIN[8:] + TRAIN[:5]
     assert keys(Latents(shards / "val-000000.tar")) == ["val-000000000", "val-000000001"]
+    monkeypatch.chdir(shards)
+    assert keys(Latents("val-000000.tar")) == ["val-000000000", "val-000000001"]
+    assert keys(Latents(["train-000001.tar"])) == TRAIN[5:8]
 
 
 def test_half_precision_and_columns_first_are_read(tmp_path):
@@ -102,6 +106,9 @@ def test_a_vae_that_is_scaled_channel_by_channel_is_not_scaled_by_its_factors(na
     assert next(iter(Latents(tmp_path / "more")))["input"].shape == SHAPE
     with pytest.raises(DatasetError, match=rf"more: its VAE's config has {' and '.join(names)}.*leave out"):
         Latents(tmp_path / "more", scaled=True)
+    first = make_latents(tmp_path / "first", COUNTS)
+    with pytest.raises(DatasetError, match=r"more: its VAE's config has"):
+        Latents(first, scaled=True, joined={"more": tmp_path / "more"}, same_vae=False)
     config = dict.fromkeys(("latents_mean", "latents_std"))  # as diffusers saves it
     make_latents(tmp_path / "null", COUNTS, vae=dataclasses.replace(VAE, config=config))
     assert next(iter(Latents(tmp_path / "null", scaled=True)))["input"].shape == SHAPE
@@ -142,6 +149,15 @@ def test_no_two_draws_share_their_noise(folder):
         noise.append((value.numpy() - mean) / np.exp(log_variance / 2))
     correlations = np.corrcoef([one.ravel() for one in noise]) - np.eye(len(noise))
     assert np.abs(correlations).max() < 0.5
+
+
+def test_fields_of_one_name_in_two_folders_do_not_share_their_noise(folder):
+    for sample in Latents(folder, draw=True, joined={"more": folder}):
+        for field in ("input", "target"):
+            mean, log_variance = np.split(moments_of(sample["__key__"], field), 2)
+            values = (sample[field].numpy(), sample[f"more.{field}"].numpy())
+            noise = [((value - mean) / np.exp(log_variance / 2)).ravel() for value in values]
+            assert abs(np.corrcoef(noise)[0, 1]) < 0.5
 
 
 def assert_same(found, want):
@@ -225,6 +241,16 @@ def test_shuffling_mixes_shards_and_repeats_by_seed(folder):
     assert order(3) == orders[3]
 
 
+def test_ranks_shuffle_otherwise_than_each_other(tmp_path, monkeypatch):
+    made, orders = make_latents(tmp_path / "made", {"train": [9, 9]}), []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in range(2):
+        monkeypatch.setenv("RANK", str(rank))
+        orders.append([int(key[-9:]) % 9 for key in keys(Latents(made, shuffle=9))])
+    assert [sorted(order) for order in orders] == [list(range(9))] * 2
+    assert orders[0] != orders[1]
+
+
 @pytest.mark.parametrize("vary", ["seed", "epoch"])
 def test_shards_are_shuffled_and_samples_within_them(folder, vary):
     def order(number, **options):
@@ -254,6 +280,22 @@ def test_latents_join_by_key(folder, tmp_path):
     for sample in Latents(folder, joined={"more": tmp_path / "more"}):
         assert set(sample) == {"__key__", "json", "input", "target", "more.depth"}
         np.testing.assert_array_equal(sample["more.depth"], moments_of(sample["__key__"], "depth"))
+
+
+def test_several_folders_join_by_key(folder, tmp_path):
+    make_latents(tmp_path / "a", COUNTS, fields=("depth",), drop=(TRAIN[6],))
+    make_latents(tmp_path / "b", COUNTS, fields=("edges",), drop=(TRAIN[1],),
+                 edit=lambda key, members: [members[0], ("json", b'{"of": "b"}')])  # fmt: skip
+    joined = {"a": tmp_path / "a", "b": tmp_path / "b"}
+    found = list(Latents(folder, "train", joined=joined, mismatched="skip"))
+    assert keys(found) == [key for key in TRAIN if key not in (TRAIN[1], TRAIN[6])]
+    for sample in found:
+        assert sample["json"]["key"] == sample["__key__"]  # the first folder's
+        for name, field in (("a.depth", "depth"), ("b.edges", "edges")):
+            np.testing.assert_array_equal(sample[name], moments_of(sample["__key__"], field))
+    # The folder that lacks the key is named.
+    with pytest.raises(DatasetError, match=r"b/shards/train-000000\.tar: no train-000000001, which .*made"):
+        list(Latents(folder, joined=joined))
 
 
 def test_each_folder_is_scaled_by_its_own_vae(folder, tmp_path):
@@ -392,6 +434,12 @@ def broken(value):
     ]
 
 
+def npy_2(array):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=(2, 0))
+    return file.getvalue()
+
+
 NAN = np.where(np.arange(240).reshape(SHAPE) == 77, np.nan, 0).astype(np.float32)
 OBJECTS = (
     b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (8, 6, 5), }".ljust(127)
@@ -413,6 +461,8 @@ OBJECTS = (
         (np.zeros(SHAPE), r"found float64"),
         (np.zeros(SHAPE, ">f4"), r"found >f4"),
         (npy(np.zeros(SHAPE, np.float32))[:-4], "a .npy array that is cut off"),
+        (npy(np.zeros(SHAPE, np.float32)) + b"more", "a .npy array that is cut off or too long"),
+        (npy_2(np.zeros(SHAPE, np.float32)), "not a .npy array: npy version 2"),
         (NAN, "NaN or infinity in a posterior"),
     ],
 )
@@ -467,11 +517,13 @@ def test_sources_that_are_none_are_refused(folder, tmp_path):
     unfinished = changed(folder, tmp_path)
     document = json.loads((unfinished / "dataset.json").read_text())
     (unfinished / "dataset.json").write_text(json.dumps({**document, "complete": False}))
+    two_folders = [root / "shards" / "train-000000.tar" for root in (folder, unfinished)]
     for source, said in [
         (tmp_path / "nothing", "nothing: no dataset.json here"),
         (unfinished, "copy: not finished; run the same `lutkit encode-latents` again"),
         (folder / "shards" / "train-000009.tar", r"train-000009.tar: not in made/dataset.json"),
         ([], "expected .tar files of one folder, found 0 paths"),
+        (two_folders, "expected .tar files of one folder, found 2 paths"),
         ([folder], "expected .tar files of one folder"),
     ]:
         with pytest.raises(DatasetError, match=said):

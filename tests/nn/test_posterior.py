@@ -151,6 +151,17 @@ def test_the_floor_is_that_of_both_variances():
     torch.testing.assert_close(found, kl_divergence(normal(floored[1]), normal(floored[0])))
 
 
+@pytest.mark.parametrize(("left", "right"), [(0.0, 27.0), (27.0, 0.0), (24.0, 23.0)])
+def test_each_variance_of_kl_is_clamped_above_as_diffusers_does(left, right):
+    predicted, target = moments(1), moments(2)
+    predicted[:, 3:], target[:, 3:] = left, right
+    posteriors = diffusers_posterior(predicted), diffusers_posterior(target)
+    found = posterior_kl(predicted, target, direction="predicted||target", reduction="sample")
+    torch.testing.assert_close(found, posteriors[0].kl(posteriors[1]))
+    found = posterior_kl(predicted, target, reduction="sample")
+    torch.testing.assert_close(found, posteriors[1].kl(posteriors[0]))
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_kl_of_equals_is_exactly_nothing(direction):
     same = moments(9, dtype=torch.float32, spread=(-28.0, 5.0))

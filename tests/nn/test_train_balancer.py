@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 import torch
 from small_latents import VAE, make_latents, moments_of, npy
+from torch.utils.data import DataLoader
+
+from lutkit.errors import DatasetError
+from lutkit.nn.latents import Latents
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -55,6 +59,23 @@ def test_the_plain_loop_learns(scripts, latents, tmp_path, capsys):
         0.25,
     )
     Balancer(8).load_state_dict(stored["balancer"])
+
+
+def test_a_split_that_is_not_there_is_said_before_anything_is_learned(scripts, latents, tmp_path, capsys):
+    from train_balancer import options_of, train
+
+    arguments = [str(latents), "--epochs=1", "--workers=0", "--validate=test", f"--out={tmp_path / 'b.pt'}"]
+    with pytest.raises(DatasetError, match="no split 'test'; splits there are: train, val"):
+        train(options_of([*arguments, "--device=cpu"]))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_smaller_last_batch_counts_for_its_samples(scripts, latents):
+    from train_balancer import Balancer, validate
+
+    held_out = Latents(latents, "val", scaled=True, metadata=False)
+    found = [validate(Balancer(8), DataLoader(held_out, size), "cpu") for size in (1, 3, 5)]
+    assert found == pytest.approx(found[:1] * 3, rel=1e-5)
 
 
 def test_the_plain_loop_takes_shards(scripts, latents, tmp_path):

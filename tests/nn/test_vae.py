@@ -1,16 +1,19 @@
 """VAEs from their files: diffusers' own posteriors are the oracle, and everything that can be wrong."""
 
+import hashlib
+import inspect
 import json
 import re
 import shutil
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from small_vaes import one_thread, oracle, save_vae, small_autoencoder
 
 from lutkit.errors import ArrayError, VaeError
-from lutkit.nn import precision
+from lutkit.nn import precision, vae_files
 from lutkit.nn.batch_size import BatchSize
 from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.devices import require_device
@@ -231,6 +234,31 @@ def test_weights_by_latent_diffusions_own_names_are_known(prefix, tmp_path):
     torch.testing.assert_close(vae.decode(expected[:, :4]), decoded, rtol=0, atol=1e-5)
 
 
+def test_a_suffix_in_capitals_is_one(saved, copied, tmp_path):
+    lone = tmp_path / "LONE.SAFETENSORS"
+    (copied / WEIGHTS).rename(lone)
+    vae = load_vae(str(lone), config=copied / "config.json")
+    torch.testing.assert_close(vae.encode(images()), oracle(saved[1], images()), rtol=0, atol=1e-5)
+    (tmp_path / "LONE.CKPT").touch()
+    assert_vae_error(tmp_path / "LONE.CKPT", ".CKPT weights", "run code")
+
+
+def test_a_folder_is_named_as_it_is_called_wherever_one_stands(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(saved[0])
+    assert find_vae(".").name == "small"
+    (tmp_path / "link").symlink_to(saved[0])
+    found = find_vae(str(tmp_path / "link"))
+    assert (found.name, found.sha256) == ("small", find_vae(str(saved[0])).sha256)
+    # Files that are links, as the hub's cache has them.
+    (tmp_path / "linked").mkdir()
+    for name in ("config.json", WEIGHTS):
+        (tmp_path / "linked" / name).symlink_to(saved[0] / name)
+    assert find_vae(str(tmp_path / "linked")).sha256 == found.sha256
+    (tmp_path / "linked" / WEIGHTS).unlink()
+    (tmp_path / "linked" / WEIGHTS).symlink_to(tmp_path / "gone")
+    assert_vae_error(tmp_path / "linked", f"{WEIGHTS}: cannot be read", "No such file")
+
+
 def test_half_floats_in_the_file_are_read_as_float32(saved, copied):
     halves = {name: tensor.half() for name, tensor in load_file(copied / WEIGHTS).items()}
     save_file(halves, copied / WEIGHTS)
@@ -243,10 +271,14 @@ def test_a_config_without_factors_means_what_diffusers_means(copied):
     path = copied / "config.json"
     config = json.loads(path.read_text())
     config["_name_or_path"] = "/home/someone/vae"
-    del config["scaling_factor"], config["shift_factor"]
+    del config["scaling_factor"], config["shift_factor"], config["latent_channels"]
     path.write_text(json.dumps(config))
     identity = find_vae(str(copied)).identity()
     assert (identity.scaling_factor, identity.shift_factor) == (0.18215, 0.0)
+    defaults = inspect.signature(AutoencoderKL.__init__).parameters
+    assert identity.scaling_factor == defaults["scaling_factor"].default
+    assert identity.latent_channels == defaults["latent_channels"].default
+    load_vae(str(copied)).encode(images())
     assert "someone" not in json.dumps(dict(identity.config))
 
 
@@ -296,6 +328,33 @@ def test_a_folder_without_weights(copied):
     assert_vae_error(copied / "diffusion_pytorch_model.bin", "pickled")
 
 
+def test_pickled_weights_are_named_only_where_there_is_nothing_else(copied):
+    (copied / "diffusion_pytorch_model.bin").write_bytes(b"pickle")
+    load_vae(str(copied))
+    (copied / WEIGHTS).unlink()
+    assert_vae_error(copied, "only diffusion_pytorch_model.bin here", "convert them to .safetensors")
+    (copied / "a.PT").touch()
+    assert_vae_error(copied, "only a.PT here")
+
+
+def test_the_usual_name_is_preferred_to_others(saved, copied, tmp_path):
+    save_vae(tmp_path / "other", seed=1)
+    for name in ("a.safetensors", "diffusion_pytorch_model.fp16.safetensors"):
+        shutil.copy(tmp_path / "other" / WEIGHTS, copied / name)
+    assert find_vae(str(copied)).sha256 == find_vae(str(saved[0])).sha256
+    vae = load_vae(str(copied))
+    torch.testing.assert_close(vae.encode(images()), oracle(saved[1], images()), rtol=0, atol=1e-5)
+
+
+def test_weights_that_diffusers_split_are_one_line(tmp_path):
+    small_autoencoder().save_pretrained(tmp_path / "vae", max_shard_size="20KB")
+    assert len(list((tmp_path / "vae").glob("*.safetensors"))) > 1
+    assert_vae_error(tmp_path / "vae", "weights in several files", f"{WEIGHTS}.index.json", "max_shard_size")
+    for path in sorted((tmp_path / "vae").glob("*.safetensors"))[1:]:
+        path.unlink()
+    assert_vae_error(tmp_path / "vae", "weights in several files")
+
+
 def test_several_weights(copied):
     (copied / WEIGHTS).rename(copied / "a.safetensors")
     load_vae(str(copied))
@@ -329,6 +388,21 @@ def test_weights_of_another_architecture(copied, tmp_path):
     assert_vae_error(copied, *words)
 
 
+def test_weights_with_more_than_the_architecture_has(copied):
+    weights = load_file(copied / WEIGHTS)
+    extra = {f"encoder.more.{i}": torch.zeros(2) for i in range(3)}
+    save_file({**weights, **extra}, copied / WEIGHTS)
+    words = ("another architecture", "3 unexpected (encoder.more.0, encoder.more.1, ...)")
+    assert_vae_error(copied, *words)
+
+
+def test_weights_that_cannot_be_read(copied, monkeypatch):
+    files = find_vae(str(copied))
+    (copied / WEIGHTS).unlink()
+    with pytest.raises(VaeError, match=rf"{WEIGHTS}: cannot be read as safetensors: .*fetch the file again"):
+        load_vae(files)
+
+
 def test_damaged_weights(copied):
     data = (copied / WEIGHTS).read_bytes()
     (copied / WEIGHTS).write_bytes(data[: len(data) // 2])
@@ -338,6 +412,46 @@ def test_damaged_weights(copied):
 def test_options_that_do_not_belong(copied):
     assert_vae_error(copied, "--vae-config", config=copied / "config.json")
     assert_vae_error(copied, "no revisions", revision="main")
+    lone = copied / WEIGHTS
+    assert_vae_error(lone, "no revisions", "--revision", revision="main", config=copied / "config.json")
+
+
+# The hub.
+
+
+def hub_of(monkeypatch, *files):
+    """Let the hub have these files of a repository `some-one/vae`; what was asked for is noted."""
+    asked = []
+
+    def fetch(name, file, revision):
+        asked.append((name, file, revision))
+        return next((path for path in files if str(path).endswith(f"/snapshots/{COMMIT}/{file}")), None)
+
+    monkeypatch.setattr(vae_files, "fetched", lambda *_: None)
+    monkeypatch.setattr(vae_files, "fetch", fetch)
+    return asked
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize("part", ["", "vae/"])
+def test_a_vae_on_the_hub_is_of_one_commit(part, saved, tmp_path, monkeypatch):
+    snapshot = tmp_path / "models--some-one--vae/snapshots" / COMMIT
+    shutil.copytree(saved[0], snapshot / part)
+    files = [snapshot / part / name for name in ("config.json", WEIGHTS)]
+    asked = hub_of(monkeypatch, *files)
+    found = find_vae("some-one/vae", revision="v2")
+    # Weights are asked for at the commit that the config was of: a branch may move in between.
+    tried = [("some-one/vae", f"{part}config.json", "v2"), ("some-one/vae", f"{part}{WEIGHTS}", COMMIT)]
+    assert asked == [*([("some-one/vae", "config.json", "v2")] if part else []), *tried]
+    assert (found.name, found.revision, found.weights) == ("some-one/vae", COMMIT, files[1])
+    assert found.sha256 == hashlib.sha256(files[1].read_bytes()).hexdigest()
+    assert found.identity().revision == COMMIT
+    hub_of(monkeypatch, files[0])
+    assert_vae_error("some-one/vae", f"no {part}{WEIGHTS} there", "pickled weights")
+    hub_of(monkeypatch, files[1])
+    assert_vae_error("some-one/vae", "neither config.json nor vae/config.json there")
 
 
 def test_devices_that_are_not_there(saved):
@@ -363,3 +477,29 @@ def test_what_is_no_image(saved):
         vae.encode(torch.zeros(1, 3, 16, 16, dtype=torch.int64))
     with pytest.raises(ArrayError, match=r"\(B, 4, h, w\)"):
         vae.decode(torch.zeros(1, 8, 4, 4))
+
+
+@pytest.mark.parametrize("part", ["", "vae/"])
+@pytest.mark.parametrize("revision", ["", "v2", COMMIT])
+def test_what_was_fetched_once_needs_no_network(part, revision, saved, tmp_path, monkeypatch):
+    # As huggingface_hub lays its cache out: files by their content, and links by commit.
+    home = tmp_path / "models--some-one--vae"
+    blobs, snapshot = home / "blobs", home / "snapshots" / COMMIT / part
+    for folder in (blobs, snapshot, home / "refs"):
+        folder.mkdir(parents=True)
+    for name in ("config.json", WEIGHTS):
+        blob = blobs / hashlib.sha256((saved[0] / name).read_bytes()).hexdigest()
+        shutil.copy(saved[0] / name, blob)
+        (snapshot / name).symlink_to(blob)
+    for name in ("main", "v2"):
+        (home / "refs" / name).write_text(COMMIT)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = find_vae("some-one/vae", revision=revision)
+    assert (found.name, found.revision) == ("some-one/vae", COMMIT)
+    assert found.sha256 == find_vae(str(saved[0])).sha256
+    torch.testing.assert_close(
+        load_vae(found).encode(images()), oracle(saved[1], images()), rtol=0, atol=1e-5
+    )
+    with pytest.raises(VaeError, match="the hub cannot be reached"):
+        find_vae("some-one/vae", revision="v3")

@@ -1,5 +1,6 @@
 """From images to latent shards: diffusers' own posteriors are the oracle, and nothing is lost in silence."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -13,21 +14,21 @@ import numpy as np
 import pytest
 import torch
 from small_datasets import build, contents, make_photos, manifest_of, samples_of, textured
-from small_vaes import StandInVae, one_thread, oracle, save_vae
+from small_vaes import STAND_IN, StandInVae, one_thread, oracle, save_vae
 
 import lutkit
 from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.io.images import decode_image, encode_image
 from lutkit.io.latent_index import read_latent_index
 from lutkit.io.tars import Sample, read_samples, write_shard
-from lutkit.nn import batch_size, batches
+from lutkit.nn import batch_size, batches, precision
 from lutkit.nn.batch_size import BatchSize
 from lutkit.nn.batches import BatchEncoder
 from lutkit.nn.handing import Handed
 from lutkit.nn.ranks import Ranks
 from lutkit.nn.vae_files import find_vae
 from lutkit.pipeline import encode_latents as module
-from lutkit.pipeline import encode_prepare, encode_reading, encode_run, encode_tars
+from lutkit.pipeline import encode_photos, encode_prepare, encode_reading, encode_run, encode_tars
 from lutkit.pipeline.decode_latents import find_images
 from lutkit.pipeline.decoding import center_square
 from lutkit.pipeline.encode_checks import convention_warning, fidelity, try_conventions
@@ -36,6 +37,7 @@ from lutkit.pipeline.encode_prepare import EncodeSettings
 from lutkit.pipeline.encode_run import Heard
 from lutkit.pipeline.encode_source import EncodeTask
 from lutkit.pipeline.records import read_record
+from lutkit.report.latents_summary import done_json, done_rows
 
 FLOAT32 = EncodeSettings(dtype="float32")
 
@@ -189,6 +191,13 @@ def test_plain_tars(vae, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out/shards").iterdir()) == ["00000.tar", "00001.tar"]
 
 
+def test_a_field_means_pictures_and_not_what_else_bears_its_name(tmp_path):
+    members = {"x.txt": b"a cat", "x.json": b"{}", "x.png": png(1), "x.y.png": png(2)}
+    source = open_source(str(tar_of(tmp_path / "a.tar", [("k", members)])), ("x",))
+    (sample,) = source.read(source.tasks[0])
+    assert np.array_equal(sample.pictures[0].decode(), textured(1, 16, 16))
+
+
 @pytest.mark.parametrize("named", ["in/a-{0..1}.tar", "in/*.tar", "in", "in/a-0.tar"])
 def test_tars_by_any_name(named, vae, tmp_path):
     for i in range(2):
@@ -207,6 +216,37 @@ def test_photos_are_cut_to_squares(photos, vae, tmp_path):
         assert_posterior(arrays["image"], vae[1], center_square(path.read_bytes(), 24))
 
 
+def test_many_photos_are_several_shards(photos, vae, tmp_path, monkeypatch):
+    monkeypatch.setattr(encode_photos, "SHARD_SAMPLES", 8)
+    encode(photos, vae, tmp_path / "out", size_px=16)
+    index = read_latent_index(tmp_path / "out")
+    counts = {shard: file.samples for shard, file in index.shards.items()}
+    assert counts == {f"photos-{i:06d}": size for i, size in enumerate((8, 8, 8, 6))}
+    latents = latents_of(tmp_path / "out")
+    assert list(latents) == [f"photos-{i:09d}" for i in range(30)]
+    seen = set()
+    for key, (arrays, data) in latents.items():
+        told = json.loads(data)
+        content = (photos / told["source"]["path"]).read_bytes()
+        assert (told["key"], told["source"]["sha256"]) == (key, hashlib.sha256(content).hexdigest())
+        seen.add(told["source"]["path"])
+        if key.endswith(("7", "8")):
+            assert_posterior(arrays["image"], vae[1], center_square(content, 16))
+    assert len(seen) == 30
+
+
+def test_a_photo_that_is_a_link_to_nothing_is_absent_and_one_that_goes_later_stops_the_run(tmp_path, vae):
+    make_photos(tmp_path / "photos", 3)
+    (tmp_path / "photos/a.jpg").symlink_to(tmp_path / "nothing")
+    result, _ = encode(tmp_path / "photos", vae, tmp_path / "out", size_px=16)
+    assert [(r.path, r.reason) for r in result.rejects] == [("a.jpg", "cannot be read")]
+    assert list(latents_of(tmp_path / "out")) == [f"photos-{i:09d}" for i in (1, 2, 3)]
+    source = open_source(str(tmp_path / "photos"), (), 16)
+    (tmp_path / "photos/beach-01.jpg").unlink()
+    with pytest.raises(SourceError, match=r"beach-01\.jpg: cannot be read any more"):
+        list(source.read(source.tasks[0]))
+
+
 def test_half_floats_are_stored_where_asked(jpeg_300, vae, tmp_path):
     encode(jpeg_300, vae, tmp_path / "whole")
     encode(jpeg_300, vae, tmp_path / "half", replace(FLOAT32, store_dtype="float16"))
@@ -214,6 +254,24 @@ def test_half_floats_are_stored_where_asked(jpeg_300, vae, tmp_path):
     for key, (arrays, _) in halves.items():
         assert arrays["input"].dtype == np.float16
         np.testing.assert_allclose(arrays["input"], whole[key][0]["input"], rtol=2e-3, atol=1e-3)
+
+
+def test_what_half_floats_cannot_hold_is_absent_and_named(vae, tmp_path, monkeypatch):
+    class Large(StandInVae):
+        def encode(self, images):
+            found = super().encode(images)
+            found[:, :12] *= 1e5
+            return found
+
+    grey = encode_image(np.full((16, 16, 3), 128, np.uint8), "png")
+    tar_of(tmp_path / "in/a.tar", [("k0", {"png": grey}), ("k1", {"png": png(1)})])
+    stood_in(monkeypatch, Large())
+    half = replace(FLOAT32, store_dtype="float16")
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "half", half)
+    assert list(latents_of(tmp_path / "half")) == ["k0"]
+    named = [("a.tar/k1.png", "beyond what float16 holds: store float32")]
+    assert [(reject.path, reject.reason) for reject in result.rejects] == named
+    assert encode(tmp_path / "in", vae, tmp_path / "whole")[0].rejects == ()
 
 
 def test_the_dtype_is_chosen_recorded_and_kept(jpeg_300, vae, tmp_path, monkeypatch):
@@ -309,6 +367,13 @@ def test_a_dtype_that_most_pictures_overflow_is_said_once(tmp_path, vae, monkeyp
     assert [note for note in log.notes if "overflow in float16" in note] == log.notes[:1]
     stood_in(monkeypatch, StandInVae())
     assert encode(tmp_path / "in", vae, tmp_path / "sound", half)[1].notes == []
+    # One of seven is no reason to take another dtype.
+    white = encode_image(np.full((16, 16, 3), 255, np.uint8), "png")
+    tar_of(tmp_path / "in/b.tar", [("white", {"png": white})])
+    stood_in(monkeypatch, StandInVae(overflows=0.99))
+    result, log = encode(tmp_path / "in", vae, tmp_path / "few", replace(half, batch=7))
+    assert (result.index.encoding.dtype, log.notes) == ("float16", [])
+    assert sum(record.summary["again_in_float32"] for record in result.records) == 1
 
 
 def test_conventions_that_do_not_fit_into_memory_are_passed_over(tmp_path, vae, monkeypatch):
@@ -402,6 +467,33 @@ def test_a_batch_that_is_cut_is_said_and_the_one_used_is_recorded(tmp_path, vae,
     assert (log.notes, result.records[0].summary["batch"]) == ([], 2)
 
 
+def test_pictures_that_a_card_can_encode_and_not_decode_are_not_checked(tmp_path, vae, monkeypatch):
+    class Undecoding(StandInVae):
+        def decode(self, latents):
+            raise AssertionError("beyond what a card counts")
+
+    tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(5)])
+    stood_in(monkeypatch, StandInVae())
+    encode(tmp_path / "in", vae, tmp_path / "plain")
+    monkeypatch.setattr(batches, "hand", Card().hand)
+    monkeypatch.setattr(batches, "empty_for", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
+    monkeypatch.setattr(encode_prepare, "_device_name", lambda _: "a card")
+    monkeypatch.setattr(encode_prepare, "fast_dtypes", lambda _: ())
+    monkeypatch.setattr(precision, "_wait", lambda _: None)
+    monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", 5 * 128 * 17 * 17)
+    identity = replace(STAND_IN, config={"block_out_channels": [128, 1024]})
+    stood_in(monkeypatch, Undecoding(device=torch.device("cuda"), identity=identity))
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", EncodeSettings())
+    assert contents(tmp_path / "out", "shards") == contents(tmp_path / "plain", "shards")
+    assert len(log.notes) == 1
+    assert "pictures of 16 x 16 px are encoded, and none is decoded" in log.notes[0]
+    assert result.index.encoding.trials[0]["psnr"] is None
+    summary = result.records[0].summary
+    assert (summary["decoded"], summary["psnr"], summary["delta_e_2000"]) == (0, None, None)
+    assert "conventions" not in summary
+    assert [row[0] for row in done_rows(result) if "decoded" in row] == []
+
+
 def test_pictures_that_a_card_cannot_count_are_refused_before_one_is_read(
     photos, jpeg_300, vae, tmp_path, monkeypatch
 ):
@@ -458,10 +550,11 @@ def test_out_of_memory_with_one_picture_stops_the_run(tmp_path, vae, monkeypatch
 # Checks of what was encoded.
 
 
-def test_decodings_are_compared(vae, tmp_path, monkeypatch):
+@pytest.mark.parametrize("batch", [1, 70])
+def test_decodings_are_compared(batch, vae, tmp_path, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [(f"k{i:03d}", {"png": png(i)}) for i in range(70)])
     stood_in(monkeypatch, StandInVae(clip=(-0.9, 0.2)))
-    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=batch))
     summary = result.records[0].summary
     first, last = (textured(i, 16, 16) for i in (0, 64))
     expected = [fidelity(p, np.clip(p / 255, 0.05, 0.6).transpose(2, 0, 1)) for p in (first, last)]
@@ -489,7 +582,7 @@ def test_fidelity_is_that_of_scikit_image():
 def test_another_range_that_decodes_better_is_said_loudly(vae, tmp_path, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(3)])
     stood_in(monkeypatch, StandInVae(clip=(0, 1)))
-    result, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
     assert len(log.notes) == 1
     assert "WARNING: these images decode better as RGB 0,1" in log.notes[0]
     assert "--input-range=0,1" in log.notes[0]
@@ -544,12 +637,41 @@ def test_a_convention_that_decodes_to_no_number_has_no_psnr(tmp_path, vae, monke
     assert "decode to no numbers, where" in convention_warning(dict.fromkeys(found))
 
 
-def test_a_decoding_that_is_no_number_counts_as_black():
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_of_a_decoding_that_is_no_number_nothing_is_measured(value):
     picture = textured(1, 16, 16)
     decoded = np.full((3, 16, 16), 0.25, np.float32)
-    decoded[1] = np.nan
-    as_black = np.nan_to_num(decoded)
-    assert fidelity(picture, decoded) == fidelity(picture, as_black)
+    assert fidelity(picture, decoded) is not None
+    decoded[1, 3, 5] = value
+    assert fidelity(picture, decoded) is None
+
+
+def test_decodings_that_are_no_numbers_are_counted_and_left_out_of_the_mean(vae, tmp_path, monkeypatch):
+    class Overflowing(StandInVae):
+        def decode(self, latents):
+            found = super().decode(latents)
+            return torch.where(found.amin((1, 2, 3), keepdim=True) > bound, torch.nan, found)
+
+    samples = [(f"k{i:03d}", {"png": png(i)}) for i in range(70)]
+    samples[64] = ("k064", {"png": encode_image(np.full((16, 16, 3), 255, np.uint8), "png")})
+    tar_of(tmp_path / "in/a.tar", samples)
+    stood_in(monkeypatch, Overflowing())
+    bound = 0.99
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
+    summary, told = result.records[0].summary, done_json(result)
+    assert (summary["decoded"], summary["decoded_not_finite"], result.missing) == (1, 1, 0)
+    assert summary["psnr"] == told["psnr"] == 100
+    assert (told["decoded"], told["decoded_not_finite"]) == (1, 1)
+    rows = dict(done_rows(result))
+    assert "PSNR 100.0 dB, delta E 2000 0.0 (of one picture)" in rows["decoded"]
+    assert rows["no numbers"].startswith("one picture decoded to NaN")
+    bound = -1.0
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "none", replace(FLOAT32, batch=1))
+    summary, told = result.records[0].summary, done_json(result)
+    assert (summary["decoded"], summary["decoded_not_finite"]) == (0, 2)
+    assert summary["psnr"] is summary["delta_e_2000"] is told["psnr"] is told["delta_e_2000"] is None
+    assert "decoded" not in dict(done_rows(result))
+    assert dict(done_rows(result))["no numbers"].startswith("2 pictures decoded")
 
 
 def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):
@@ -580,6 +702,44 @@ def test_what_is_missing_or_damaged_is_made_again(jpeg_300, vae, tmp_path):
     assert log.there == 300 - log.samples
     assert contents(tmp_path / "out", "shards").keys() == whole.keys()
     assert read_latent_index(tmp_path / "out").complete
+
+
+def test_a_run_that_goes_on_says_so_until_it_is_done(vae, tmp_path, monkeypatch):
+    for i in range(3):
+        tar_of(tmp_path / f"in/a-{i}.tar", [(f"{i}", {"png": png(i)})])
+    _, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert len(log.notes) == 1
+    (tmp_path / "out/shards/a-1.tar").write_bytes(b"")
+    meanwhile = []
+    monkeypatch.setattr(
+        encode_prepare, "write_latent_index", lambda folder, index: meanwhile.append((folder, index))
+    )
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out")
+    ((folder, index),) = meanwhile
+    assert (folder, index.complete, list(index.shards)) == (tmp_path / "out", False, ["a-0", "a-2"])
+    assert (result.index.complete, list(result.index.shards)) == (True, ["a-0", "a-1", "a-2"])
+    # Conventions were tried when it began.
+    assert log.notes == []
+
+
+def test_pictures_of_another_size_than_those_it_was_begun_with_are_refused(vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("0", {"png": png(0)})])
+    encode(tmp_path / "in", vae, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    tar_of(tmp_path / "in/b.tar", [("1", {"png": png(1, 18, 14)})])
+    with pytest.raises(DatasetError, match="b: begun with images of 16 x 16 px, and these are 18 x 14"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_folder_whose_index_is_lost_is_refused(vae, tmp_path):
+    tar_of(tmp_path / "in/a.tar", [("0", {"png": png(0)})])
+    encode(tmp_path / "in", vae, tmp_path / "out")
+    (tmp_path / "out/dataset.json").unlink()
+    before = contents(tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"out/dataset\.json: missing; restore it, or write into another"):
+        encode(tmp_path / "in", vae, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
 
 
 def test_a_dataset_that_grew_gets_its_new_shards(photos, vae, tmp_path):
@@ -686,11 +846,15 @@ def test_an_index_of_before_sources_were_told_apart_goes_on(photos, vae, tmp_pat
     assert encode(tmp_path / "pairs", vae, tmp_path / "out")[0].spent is None
 
 
-def test_shards_the_source_has_not_are_refused(vae, tmp_path):
+@pytest.mark.parametrize("left", [("shards", "records"), ("shards",), ("records",)])
+def test_shards_the_source_has_not_are_refused(left, vae, tmp_path):
     for i in range(2):
         tar_of(tmp_path / f"in/a-{i}.tar", [(f"{i}", {"png": png(i)})])
     encode(tmp_path / "in", vae, tmp_path / "out")
     (tmp_path / "in/a-1.tar").unlink()
+    for part, name in (("shards", "a-1.tar"), ("records", "a-1.json")):
+        if part not in left:
+            (tmp_path / "out" / part / name).unlink()
     with pytest.raises(DatasetError, match="holds latents of a-1, which the source has not"):
         encode(tmp_path / "in", vae, tmp_path / "out")
 

@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,9 +16,11 @@ from skimage.metrics import peak_signal_noise_ratio
 from small_datasets import assert_one_line, build, make_photos, manifest_of, run_lutkit
 from small_latents import ENCODING, make_latents, npy
 
+from lutkit.cli.decode_latents import _show
 from lutkit.errors import DatasetError, VaeError
 from lutkit.nn import vae_files
 from lutkit.nn.vae_files import find_vae
+from lutkit.pipeline import decode_latents as module
 from lutkit.pipeline.decode_latents import decode_some, find_images, load_vae_of, open_latents
 from lutkit.pipeline.pairs import pairs
 from lutkit.report.latent_sheet import difference_picture, draw_latent_sheet
@@ -216,6 +221,72 @@ def test_a_damaged_shard_is_not_decoded(made, tmp_path):
     shard.write_bytes(data)
     with pytest.raises(DatasetError, match=r"train-000000\.tar: its sha256 is not the one that dataset.json"):
         opened(tmp_path, 2)
+
+
+def test_a_decoding_that_a_card_cannot_count_is_one_line(made, monkeypatch):
+    root, _, _ = made
+    index = open_latents(root / "latents")
+    monkeypatch.setattr(module, "require_device", torch.device)
+    monkeypatch.setattr(module, "load_vae", Mock(side_effect=AssertionError("it was loaded")))
+    large = dataclasses.replace(index.encoding, latent_shape=(8, 2100, 2090))
+    index = dataclasses.replace(index, encoding=large)
+    said = r"a decoding of 4180 x 4200 px, .*card can count 4094 x 4094 only .*2\^31.*; choose --device cpu"
+    with pytest.raises(VaeError, match=said):
+        load_vae_of(index, str(root / "vae"), None, "cuda:1")
+    with pytest.raises(AssertionError, match="loaded"):
+        load_vae_of(index, str(root / "vae"), None, "cpu")
+
+
+class Undecodable:
+    """A VAE one channel of whose decodings has a place that is no number."""
+
+    def __init__(self, vae):
+        self.vae = vae
+
+    def decode(self, latents):
+        found = self.vae.decode(latents)
+        found[:, 1, 3, 5] = torch.nan
+        return found
+
+
+@pytest.fixture
+def undecodable(monkeypatch):
+    true = module.load_vae
+    loaded = SimpleNamespace(in_range=lambda _: Undecodable(loaded.vae))
+
+    def load(files, device):
+        loaded.vae = true(files, device=device)
+        return loaded
+
+    monkeypatch.setattr(module, "load_vae", load)
+
+
+def test_a_decoding_that_is_not_finite_is_shown_black_and_not_measured(made, undecodable):
+    root, model, stored = made
+    found = opened(root, 2)
+    assert [(one.finite, one.fidelity) for one in found] == [(False, None)] * 4
+    want = np.rint(decoded(model, stored[found[0].key][0]) * 255).astype(int)
+    want[3, 5, 1] = 0
+    assert np.abs(found[0].decoded - want).max() <= 1
+    for one in found:
+        sound = dataclasses.replace(one, finite=True)
+        pictures = [draw_latent_sheet([some], "t") for some in (one, sound)]
+        assert pictures[0].shape == pictures[1].shape
+        assert not np.array_equal(*pictures)  # the sheet says so
+
+
+def test_the_command_says_what_was_not_finite(made, undecodable, capsys):
+    found = opened(made[0], 1)
+    _show(found, Path("a.png"), "one", as_json=False)
+    printed = capsys.readouterr().out
+    assert "2 of 2 decodings are not finite: black there, and not measured." in printed
+    assert "PSNR" not in printed
+    _show(found, Path("a.png"), "one", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["decoded"], told["not_finite"]) == (2, 2)
+    unknown = {"psnr": None, "delta_e_2000": None}
+    key = "train-000000000"
+    assert told["measured"] == [{"key": key, "field": field, **unknown} for field in FIELDS]
 
 
 def test_the_command_draws_a_sheet(made, tmp_path):

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -171,6 +172,17 @@ def test_resampling_goes_on_and_differs_by_rank(folder, targets, monkeypatch):
     assert len(orders[0]) > len(targets)
     assert set(orders[0]) <= set(names_of(targets))
     assert orders[0][:30] != orders[1]
+
+
+def test_each_worker_of_each_rank_draws_shards_of_its_own(folder):
+    read, orders = AbTargets(folder, BINS, TargetOptions(resampled=True, shuffle=0)), set()
+    for rank, worker in np.ndindex(2, 2):
+        for epoch in range(2):
+            read.set_epoch(epoch)
+            drawn = tuple(path.name for path in islice(read._own_shards((rank, 2), (worker, 2)), 40))
+            assert set(drawn) == {path.name for path in read.shards}
+            orders.add(drawn)
+    assert len(orders) == 8
 
 
 def test_workers_without_shards_are_warned_of_and_ranks_without_are_refused(folder, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_counts_add(lutkit_, photos, counts, tmp_path):
     both = lutkit_("ab-hist", "--merge", counts, "--merge", tmp_path / "one.npz", "-o", tmp_path / "both.npz")
     assert both.code == 0
     np.testing.assert_array_equal(fine(tmp_path / "both.npz"), fine(counts) + fine(tmp_path / "one.npz"))
+
+
+def test_a_tar_counts_what_its_photos_count(lutkit_, photos, counts, tmp_path):
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        for number, path in enumerate(files(photos)):
+            tar.add(path, f"{number:03d}{path.suffix}")
+    done = lutkit_("ab-hist", tmp_path / "photos.tar", "-o", tmp_path / "t.npz")
+    assert done.code == 0, done.err
+    assert (tmp_path / "t.npz").read_bytes() == counts.read_bytes()
 
 
 def test_size_and_field_choose_what_is_counted(lutkit_, photos, tmp_path):

@@ -252,6 +252,18 @@ def assert_all_are_bins(ab, bins):
     assert torch.allclose(shares.sum(1), torch.tensor(1.0))
 
 
+def test_before_it_is_refused_whatever_the_values_classes_are_bins_and_shares_are_shares():
+    bins, nan, far = AbBins(weights_of("10")), float("nan"), float("inf")
+    for dtype in (torch.float32, torch.float64, *HALVES):
+        ab = plane((nan, nan), (nan, 30), (far, -far), (-1e4, 1e4), dtype=dtype)
+        indices, shares = ab_module.shares_of(ab, bins)
+        classes = ab_module.classes_of(ab, bins)
+        for found in (indices, classes):
+            assert ((found >= 0) & (found < len(bins))).all()
+        assert torch.allclose(shares.sum(1), torch.tensor(1.0))
+        assert bins.bins[classes[0, 0, 0]].tolist() == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -288,3 +288,4 @@ def test_options_out_of_range(folder):
             TargetOptions(**options)
     with pytest.raises(ArrayError, match="stride 33 on targets of 32 x 32; give a smaller stride"):
         next(iter(AbTargets(folder, BINS, TargetOptions(stride=33))))
+    assert next(iter(AbTargets(folder, BINS, TargetOptions(stride=32))))[1].shape == (1, 1)

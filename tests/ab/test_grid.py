@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.spatial
 
-from lutkit.ab.grid import GRID_NAMES, ab_grid, fold, keep_bins
+from lutkit.ab.grid import GRID_NAMES, Grid, ab_grid, fold, keep_bins
 from lutkit.color.lab import codes_to_lab
 from lutkit.errors import ArrayError
 
@@ -66,6 +66,20 @@ def test_sixteens_are_cells_about_the_means_of_their_points_in_the_disc():
     assert (np.linalg.norm(grid.bins, axis=1) < 128).all()
 
 
+def test_sixteens_at_the_rim_keep_all_of_their_square():
+    """Their bin lies off its middle, and that of a neighbour may be nearer."""
+    grid, middles = ab_grid("16"), np.arange(256) - 127.5
+    squares = {tuple(square): number for number, square in enumerate(np.floor(grid.bins / 16))}
+    far = 0
+    for i, j in np.ndindex(256, 256):
+        square = np.floor(middles[i] / 16), np.floor(middles[j] / 16)
+        if square in squares:
+            assert grid.fine[i, j] == squares[square]
+        else:
+            far += 1
+    assert far == (256 - 224) * 16 * 16
+
+
 @pytest.mark.parametrize("name", GRID_NAMES)
 def test_every_fine_cell_has_a_bin_and_every_bin_its_own_cell(name):
     grid = ab_grid(name)
@@ -110,7 +124,22 @@ def test_bins_and_cells_cannot_be_written():
             array[0] = 0
 
 
+def test_what_a_grid_is_made_of_stays_the_callers():
+    tens = ab_grid("10")
+    bins, fine = tens.bins.copy(), tens.fine.copy()
+    made = Grid("10", bins, fine)
+    bins[0], fine[0, 0] = 77, 5
+    np.testing.assert_array_equal(made.bins, tens.bins)
+    np.testing.assert_array_equal(made.fine, tens.fine)
+
+
 def test_mistakes_are_told():
+    tens = ab_grid("10")
+    with pytest.raises(ArrayError, match=r"of 261 bins \(260,\) are said to be kept or not"):
+        keep_bins(tens, np.ones(260, bool))
+    for bins, fine in ((tens.bins[:, :1], tens.fine), (tens.bins[0], tens.fine), (tens.bins, tens.fine[1:])):
+        with pytest.raises(ArrayError, match=r"a grid has \(Q, 2\) bins and \(256, 256\) cells"):
+            Grid("10", bins, fine)
     with pytest.raises(ArrayError, match="no ab grid '313'; choose 10, zhang313, 16"):
         ab_grid("313")
     with pytest.raises(ArrayError, match="none of 261 bins is kept"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.spatial
 
 from lutkit.ab.grid import ab_grid
 from lutkit.ab.weights import rebalancing_weights, smooth_prior
@@ -29,6 +30,10 @@ def test_weights_of_the_imagenet_prior(prior):
     rises = np.diff(smoothed[order]) > 1e-12 * smoothed.max()
     assert (np.diff(weights[order])[rises] < 0).all()
     assert rises.sum() > 250
+    kernel = np.exp(-scipy.spatial.distance.cdist(bins, bins, "sqeuclidean") / (2 * 5.0**2))
+    np.testing.assert_allclose(smoothed, kernel / kernel.sum(axis=0) @ (prior / prior.sum()), rtol=1e-9)
+    parts = weights * (0.5 * smoothed + 0.5 / 313)
+    np.testing.assert_allclose(parts, parts[0], rtol=1e-9)
 
 
 def test_without_smoothing_and_mix_its_empty_bins_are_an_error(prior):

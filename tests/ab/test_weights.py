@@ -97,10 +97,19 @@ def test_weights_are_a_noun_that_holds_together():
     with pytest.raises(ValueError, match="read-only"):
         made.weights[0] = 0
     for change in ({"weights": made.weights[1:]}, {"prior": made.prior * np.nan}, {"sigma": np.nan},
-                   {"counts": made.prior}, {"mix": 7.0}, {"weights": -made.weights},
+                   {"counts": made.prior}, {"counts": made.counts - made.counts.min() - 1}, {"mix": 7.0},
+                   {"weights": -made.weights},
                    {"weights": made.weights * (made.weights < made.weights.max())}):  # fmt: skip
         with pytest.raises(ArrayError):
             dataclasses.replace(made, **change)
+
+
+def test_what_weights_are_made_of_stays_the_callers():
+    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    own = made.prior.copy()
+    kept = dataclasses.replace(made, prior=own)
+    own[0] = 7
+    assert kept.prior[0] == made.prior[0]
 
 
 def test_observed_bins_alone():
@@ -128,6 +137,7 @@ def test_observed_bins_alone():
         ((np.ones(312), ZHANG), "a prior is"),
         ((np.ones(313), ZHANG, -1), "sigma is 0 or above, not -1"),
         ((np.ones(313), ZHANG, np.nan), "sigma is 0 or above, not nan"),
+        ((np.ones(313), ZHANG, np.inf), "sigma is 0 or above, not inf"),
         ((np.ones(313), ZHANG, 5, 1.5), "mix is a share, 0..1, not 1.5"),
     ],
 )

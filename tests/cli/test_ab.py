@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,14 @@ def test_a_folder_is_counted_and_kept(lutkit_, photos, counts):
         2,
         f"lutkit: {counts}: exists already; give --overwrite or another name\n",
     )
+    cells = int((fine(counts) > 0).sum())
+    assert (fine(counts) == 1).any()
     shown = lutkit_("ab-hist", photos, "-o", counts, "--overwrite", "--json")
-    assert json.loads(shown.out)["pixels"] == pixels
+    assert json.loads(shown.out) == {"file": str(counts), "pixels": pixels, "cells": cells, "rejects": []}
     assert counts.read_bytes() == before
+    shown = lutkit_("ab-hist", photos, "-o", counts, "--overwrite")
+    assert shown.out == f"{counts}: {pixels:,} pixels in {cells:,} cells of one unit of a and b.\n"
+    assert lutkit_("ab-hist", photos, "-o", counts, "--overwrite", "-q").out == ""
 
 
 def test_counts_add(lutkit_, photos, counts, tmp_path):
@@ -54,6 +60,15 @@ def test_counts_add(lutkit_, photos, counts, tmp_path):
     both = lutkit_("ab-hist", "--merge", counts, "--merge", tmp_path / "one.npz", "-o", tmp_path / "both.npz")
     assert both.code == 0
     np.testing.assert_array_equal(fine(tmp_path / "both.npz"), fine(counts) + fine(tmp_path / "one.npz"))
+
+
+def test_a_tar_counts_what_its_photos_count(lutkit_, photos, counts, tmp_path):
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        for number, path in enumerate(files(photos)):
+            tar.add(path, f"{number:03d}{path.suffix}")
+    done = lutkit_("ab-hist", tmp_path / "photos.tar", "-o", tmp_path / "t.npz")
+    assert done.code == 0, done.err
+    assert (tmp_path / "t.npz").read_bytes() == counts.read_bytes()
 
 
 def test_size_and_field_choose_what_is_counted(lutkit_, photos, tmp_path):
@@ -85,6 +100,9 @@ def test_observed_sigma_and_mix_reach_the_weights(lutkit_, counts, tmp_path):
     assert (
         said["least"]["weight"] == expected.weights.min() < said["most"]["weight"] == expected.weights.max()
     )
+    for name, place in (("least", expected.weights.argmin()), ("most", expected.weights.argmax())):
+        assert said[name]["ab"] == expected.grid.bins[place].tolist()
+    assert said["pixels"] == fine(counts).sum()
     every = json.loads(lutkit_("ab-weights", counts, "-o", tmp_path / "a.npz", "--json").out)
     assert every["without_pixels"] == 261 - said["bins"]
 
@@ -96,8 +114,28 @@ def test_photos_left_out_are_named_and_not_counted(lutkit_, photos, tmp_path):
     done = lutkit_("ab-hist", copied, "-o", tmp_path / "c.npz")
     assert done.out.count("not counted: bad") == 10
     assert "not counted: 2 more\n" in done.out
+    (copied / "raw.nef").write_bytes(b"raw")
+    for command in (["stats", copied], ["ab-hist", copied, "-o", tmp_path / "d.npz"]):
+        said = lutkit_(*command).out
+        assert said.count("not counted: bad") == 10
+        assert "not counted: 1 file of kinds that are not read (.nef)\n" in said
     found = json.loads(lutkit_("stats", copied, "--json").out)
     assert (found["photos"], len(found["rejects"])) == (30, 12)
+    again = json.loads(lutkit_("ab-hist", copied, "-o", tmp_path / "e.npz", "--json").out)
+    assert again["rejects"] == found["rejects"]
+    assert again["rejects"][0] == {"path": "bad00.jpg", "reason": "not an image"}
+
+
+def test_one_cell_is_one(lutkit_, tmp_path):
+    Image.new("L", (9, 7), 100).save(tmp_path / "grey.png")
+    done = lutkit_("ab-hist", tmp_path / "grey.png", "-o", tmp_path / "g.npz")
+    assert done.out.endswith(": 63 pixels in 1 cell of one unit of a and b.\n")
+    done = lutkit_("ab-weights", tmp_path / "g.npz", "-o", tmp_path / "w.npz", "--observed")
+    assert done.out.splitlines() == [
+        f"{tmp_path / 'w.npz'}: 1 bin of grid 10, 0 of them without a pixel, from 63 pixels.",
+        "least: 1 at a 0, b 0",
+        " most: 1 at a 0, b 0",
+    ]
 
 
 def test_of_a_dataset_the_targets_are_counted_and_bare_commands_chain(lutkit_, photos):
@@ -110,6 +148,7 @@ def test_of_a_dataset_the_targets_are_counted_and_bare_commands_chain(lutkit_, p
     np.testing.assert_array_equal(read_counts(Path("data/ab/counts.npz")), summarize(expected.totals()).ab)
     weights = read_weights(Path("data/ab/weights.npz"))
     np.testing.assert_array_equal(weights.grid.bins, ab_grid("10").bins)
+    assert (weights.sigma, weights.mix) == (5.0, 0.5)
 
 
 def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
@@ -120,6 +159,11 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
     said = lutkit_("ab-weights", counts, "--grid", "zhang313", *places, "--overwrite").out
     also = ", ".join(str(tmp_path / name) for name in ("npy/pts_in_hull.npy", "npy/prior_probs.npy", "w.png"))
     assert said.endswith(f"Also: {also}\n")
+    made = read_weights(tmp_path / "w.npz")
+    for name, place in (("least", made.weights.argmin()), (" most", made.weights.argmax())):
+        a, b = made.grid.bins[place].astype(int)
+        assert a != b or name == "least"
+        assert f"{name}: {made.weights[place]:.4g} at a {a}, b {b}" in said
     assert ", where no pixel fell\nAlso" in said
     assert np.load(tmp_path / "npy/prior_probs.npy").sum() == pytest.approx(1)
     picture = np.asarray(Image.open(tmp_path / "w.png").convert("RGB"))
@@ -127,9 +171,26 @@ def test_weights_with_a_picture_and_files_for_others(lutkit_, counts, tmp_path):
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 300
 
 
+@pytest.mark.parametrize("there", ["w.npz", "npy/pts_in_hull.npy", "npy/prior_probs.npy", "w.png"])
+def test_no_output_is_written_over_unasked(lutkit_, counts, tmp_path, there):
+    (tmp_path / "npy").mkdir()
+    (tmp_path / there).write_bytes(b"mine")
+    places = ["-o", tmp_path / "w.npz", "--plot", tmp_path / "w.png", "--npy", tmp_path / "npy"]
+    done = lutkit_("ab-weights", counts, *places)
+    assert (done.code, done.err) == (
+        2,
+        f"lutkit: {tmp_path / there}: exists already; give --overwrite or another name\n",
+    )
+    assert (tmp_path / there).read_bytes() == b"mine"
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["ab-hist", "--merge", "b", "--workers", "2"], "--merge counts nothing; leave out --size"),
+        (["ab-hist", "--merge", "b", "--field", "jpg"], "--merge counts nothing; leave out --size"),
+        (["ab-weights", "{counts}", "--plot", "{folder}/p.txt"], "no PNG file; name one that ends in .png"),
         (["ab-hist", "absent"], "absent: no such file or folder; name a folder"),
         (
             ["ab-hist", "--merge", "{counts}", "--merge", "{counts}"],

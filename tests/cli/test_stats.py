@@ -69,7 +69,16 @@ def test_stats_of_grey_photos(lutkit_, tmp_path):
     done = lutkit_("stats", tmp_path / "grey.png", "--plot", tmp_path / "s.png")
     assert done.code == 0, done.err
     assert "the mean is neutral" in done.out
+    assert done.out.endswith(f"Picture: {tmp_path / 's.png'}\n")
+    assert "Picture" not in lutkit_("stats", tmp_path / "grey.png").out
     assert "nan" not in done.out.lower()
+
+
+def test_the_picture_is_of_the_source(lutkit_, photos, tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr("lutkit.report.stats_picture.add_title", lambda figure, text: titles.append(text))
+    lutkit_("stats", photos, "--plot", tmp_path / "s.png")
+    assert titles == [str(photos)]
 
 
 def test_latents_are_said_to_be_no_photos(lutkit_, tmp_path):

@@ -88,8 +88,10 @@ def test_the_ab_histogram_is_that_of_colour_science(summary):
     assert summary.mean_lab == pytest.approx(lab.mean(axis=0), abs=1e-5)
 
 
-def test_a_summary_cannot_be_written(summary):
-    for array in (summary.ab, summary.lightness, summary.chroma, summary.channels, summary.clipped):
+def test_totals_and_a_summary_cannot_be_written(summary):
+    totals = counted(picture())
+    for array in (totals.places, totals.times, summary.ab, summary.lightness, summary.chroma,
+                  summary.saturation, summary.channels, summary.clipped):  # fmt: skip
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 

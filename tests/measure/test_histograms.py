@@ -21,6 +21,11 @@ def test_they_are_those_of_numpy(values, percent):
     assert percentile(counted(values), percent) == np.percentile(values, percent, method="inverted_cdf")
 
 
+def test_no_percentage_is_rounded_into_the_next_value():
+    """Of 0..99, once each, p percent are the first p; 100 * (7 / 100) is more than 7 in floats."""
+    assert [percentile(np.ones(100, np.int64), percent) for percent in range(1, 101)] == list(range(100))
+
+
 def test_many_pixels_lose_no_digits():
     counts = np.zeros(256, np.int64)
     counts[[254, 255]] = 2**61

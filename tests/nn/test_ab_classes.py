@@ -98,6 +98,19 @@ def test_soft_classes_are_the_nearest_bins_by_a_gaussian_of_their_distances(bins
     assert_soft(ab_of_codes(torch.float32) + 0.001, bins)
 
 
+@pytest.mark.parametrize("nearest", [1, 5])
+def test_the_corners_of_all_cells_find_bins_that_are_far_from_the_middle(nearest):
+    """Of the 16-unit grid a bin that is nearest in a corner may be the farther by 1.37 from the middle."""
+    a, b = (np.add.outer(np.arange(low, high), [0.01, 0.99]).ravel() for low, high in ((-86, 98), (-107, 94)))
+    corners = torch.from_numpy(np.stack(np.meshgrid(a, b, indexing="ij"))).float()[None]
+    assert_soft(corners, AbBins(weights_of("16"), nearest=nearest))
+
+
+def test_by_default_bins_are_shared_out_as_the_paper_does():
+    bins = AbBins(weights_of("16"))
+    assert (bins.nearest, bins.sigma) == (5, 5.0)
+
+
 @settings(max_examples=40)
 @given(
     nearest=st.integers(1, 9),
@@ -209,10 +222,10 @@ def test_bins_of_the_public_prior(shared):
         (torch.zeros(2, 3, 4), r"ab is \(B, 2, H, W\), not \(2, 3, 4\)"),
         (torch.zeros(0, 2, 3, 4), r"ab is \(B, 2, H, W\)"),
         (plane((0, 0), (1, float("nan"))), "ab holds NaN"),
-        (plane((0, 0), (98.8, 0)), r"outside what sRGB reaches, a -86.2..98.2, b -107.9..94.5"),
-        (plane((0, 0), (0, -108.5)), "outside"),
-        (plane((0, 95.1)), "outside"),
-        (plane((-86.8, 0)), "outside"),
+        (plane((0, 0), (98.75, 0)), r"outside what sRGB reaches, a -86.2..98.2, b -107.9..94.5"),
+        (plane((0, 0), (0, -108.45)), "outside"),
+        (plane((0, 95.05)), "outside"),
+        (plane((-86.75, 0)), "outside"),
         (plane((0, float("inf"))), "outside"),
         (plane((128, 128)), "give a and b of CIELAB, unscaled"),
     ],
@@ -237,6 +250,18 @@ def assert_all_are_bins(ab, bins):
     indices, shares = soft_classes(ab, bins)
     assert (indices >= 0).all()
     assert torch.allclose(shares.sum(1), torch.tensor(1.0))
+
+
+def test_before_it_is_refused_whatever_the_values_classes_are_bins_and_shares_are_shares():
+    bins, nan, far = AbBins(weights_of("10")), float("nan"), float("inf")
+    for dtype in (torch.float32, torch.float64, *HALVES):
+        ab = plane((nan, nan), (nan, 30), (far, -far), (-1e4, 1e4), dtype=dtype)
+        indices, shares = ab_module.shares_of(ab, bins)
+        classes = ab_module.classes_of(ab, bins)
+        for found in (indices, classes):
+            assert ((found >= 0) & (found < len(bins))).all()
+        assert torch.allclose(shares.sum(1), torch.tensor(1.0))
+        assert bins.bins[classes[0, 0, 0]].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

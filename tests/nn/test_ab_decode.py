@@ -64,6 +64,23 @@ def test_equal_modes_share(temperature):
     assert torch.equal(annealed_mean(logits, temperature, TENS).flatten(), middle)
 
 
+@pytest.mark.parametrize("temperature", [0, 1e-44, 1e-9])
+def test_the_mode_is_the_largest_by_however_little(temperature):
+    logits = torch.zeros(1, len(TENS), 1, 1)
+    logits[0, 3] = 1
+    logits[0, 40] = torch.nextafter(logits[0, 3], torch.tensor(2.0))
+    assert torch.equal(annealed_mean(logits, temperature, TENS).flatten(), TENS.bins[40])
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-20, 1e-37])
+def test_a_little_warmth_is_no_mode(temperature):
+    logits = torch.full((1, len(TENS), 1, 1), -1.0)
+    logits[0, 3], logits[0, 40] = 0, -temperature / 2
+    less = np.exp(-0.5)
+    middle = (TENS.bins[3] + less * TENS.bins[40]) / (1 + less)
+    torch.testing.assert_close(annealed_mean(logits, temperature, TENS).flatten(), middle)
+
+
 def test_at_1_a_network_that_knows_nothing_gives_the_mean_of_all_bins():
     found = annealed_mean(torch.zeros(1, len(SIXTEENS), 1, 1), 1, SIXTEENS).flatten()
     torch.testing.assert_close(found, SIXTEENS.bins.mean(0), rtol=0, atol=1e-4)

@@ -207,6 +207,14 @@ def test_in_place_the_gradient_takes_the_place_of_the_logits(dtype):
         assert max(found.found) < size
 
 
+def test_in_place_logits_without_a_gradient_are_left_alone():
+    logits, ab = random_logits(Q), random_ab()  # as in evaluation
+    kept = logits.clone()
+    loss = rebalanced_cross_entropy(logits, ab, TENS, inplace=True)
+    assert torch.equal(loss, rebalanced_cross_entropy(logits, ab, TENS))
+    assert torch.equal(logits, kept)
+
+
 def test_in_place_no_other_use_of_the_logits_goes_unnoticed():
     base, ab = random_logits(Q).requires_grad_(), random_ab()
     logits = base.exp()  # whose own gradient needs its result

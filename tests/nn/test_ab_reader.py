@@ -1,14 +1,17 @@
 """Reading targets: the stored pixels themselves, and counting who read what, are the oracles."""
 
+import io
 import json
 import shutil
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 from ab_planes import weights_of
+from PIL import Image
 from small_datasets import SIZE_PX, build, make_photos, manifest_of, samples_of
 from torch.utils.data import DataLoader
 
@@ -86,6 +89,24 @@ def test_hard_targets_are_those_of_the_stored_pixels(folder, targets):
         np.testing.assert_array_equal(weight.numpy(), BINS.weights.numpy()[classes])
         count += 1
     assert count == len(targets)
+
+
+def test_colours_that_float32_would_round_into_the_next_bin_are_classes_as_counted(folder, tmp_path):
+    colors = np.uint8([(6, 32, 229), (53, 17, 107), (68, 158, 226), (71, 33, 191), (72, 211, 53)])
+    copied = tmp_path / "out"
+    shutil.copytree(folder, copied)
+    picture = io.BytesIO()
+    Image.fromarray(np.tile(colors, (4, 1, 1))).save(picture, "PNG")
+    sample = Sample("train-000000000", (("target.png", picture.getvalue()), ("json", b"{}")))
+    write_shard(copied / "shards" / "train-000000.tar", [sample])
+    _, classes, _ = next(iter(AbTargets(copied, BINS, IN_ORDER)))
+    a, b = codes_to_lab(colors)[:, 1:].T
+    kept, rounded = (
+        weights_of("10").grid.fine[np.floor(x).astype(int) + 128, np.floor(y).astype(int) + 128]
+        for x, y in ((a, b), (a.astype(np.float32), b.astype(np.float32)))
+    )
+    assert (kept != rounded).all()
+    np.testing.assert_array_equal(classes.numpy(), np.tile(kept, (4, 1)))
 
 
 def test_soft_targets_at_a_quarter_of_the_size_go_through_a_loader_into_the_loss(folder, targets):
@@ -173,6 +194,17 @@ def test_resampling_goes_on_and_differs_by_rank(folder, targets, monkeypatch):
     assert orders[0][:30] != orders[1]
 
 
+def test_each_worker_of_each_rank_draws_shards_of_its_own(folder):
+    read, orders = AbTargets(folder, BINS, TargetOptions(resampled=True, shuffle=0)), set()
+    for rank, worker in np.ndindex(2, 2):
+        for epoch in range(2):
+            read.set_epoch(epoch)
+            drawn = tuple(path.name for path in islice(read._own_shards((rank, 2), (worker, 2)), 40))
+            assert set(drawn) == {path.name for path in read.shards}
+            orders.add(drawn)
+    assert len(orders) == 8
+
+
 def test_workers_without_shards_are_warned_of_and_ranks_without_are_refused(folder, monkeypatch):
     read = AbTargets(folder, BINS, IN_ORDER)
     as_rank(monkeypatch, 3, 4)
@@ -256,3 +288,4 @@ def test_options_out_of_range(folder):
             TargetOptions(**options)
     with pytest.raises(ArrayError, match="stride 33 on targets of 32 x 32; give a smaller stride"):
         next(iter(AbTargets(folder, BINS, TargetOptions(stride=33))))
+    assert next(iter(AbTargets(folder, BINS, TargetOptions(stride=32))))[1].shape == (1, 1)

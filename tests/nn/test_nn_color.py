@@ -170,6 +170,9 @@ def test_the_ratio_of_chroma():
     assert chroma_ratio_loss(dull, target).item() == pytest.approx(-np.log(expected).mean())
     assert chroma_ratio_loss(target, dull).item() == pytest.approx(-np.log(expected).mean())
     assert chroma_ratio(grey, grey).tolist() == [1, 1]
+    # Too dull and too vivid do not make up for each other.
+    mixed = torch.stack([dull[0], target[1]]), torch.stack([target[0], dull[1]])
+    assert chroma_ratio_loss(*mixed).item() == pytest.approx(-np.log(expected).mean())
 
 
 # Gradients of losses.

@@ -46,6 +46,25 @@ def test_every_pixel_is_counted_as_pillow_decodes_it(photos):
     assert done == len(files(photos))
 
 
+def test_what_cannot_be_used_is_named_by_path_whoever_comes_first(photos, tmp_path, monkeypatch):
+    """Workers end in any order: here the last comes first."""
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    whole = files(photos)[-1]
+    (tmp_path / "b.png").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    (tmp_path / "c.jpg").write_bytes(b"text")
+    (tmp_path / f"d{whole.suffix}").write_bytes(whole.read_bytes())
+
+    class Backwards(InProcess):
+        def run(self, work, job, tasks, last=None):
+            *results, totals = super().run(work, job, tasks, last)
+            yield from (*results[::-1], totals)
+
+    monkeypatch.setattr("lutkit.pipeline.color_counts._A_TASK", 1)
+    _, rejects, _ = counted(tmp_path, engine=Backwards())
+    assert [reject.path for reject in rejects] == ["a.jpg", "b.png", "c.jpg"]
+    assert len({reject.reason for reject in rejects}) == 2
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same(photos, workers, monkeypatch):
     monkeypatch.setattr("lutkit.pipeline.color_counts._A_TASK", 4)

@@ -270,7 +270,9 @@ def test_a_pattern_that_the_shell_filled_in_is_refused(lutkit_, few, no_measurin
 def test_a_series_of_one_photo_is_compared_and_warned_of(lutkit_, few):
     done = lutkit_("compare", *sorted((few / "in").iterdir()), "--json")
     assert done.code == 0
-    assert_one_line(done.err, "0.png: this photo is the reference, and 2 others are a set each; if a")
+    assert_one_line(
+        done.err, "0.png: this photo is the reference, and 2 others beside it are a set each; if a"
+    )
     assert [one["pairs"] for one in json.loads(done.out)["sets"]] == [1, 1]
     done = lutkit_("compare", few / "in/0.png", few / "out/0.png", few / "out/0.png")
     assert (done.code, done.err) == (0, "")

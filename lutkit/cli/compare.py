@@ -25,11 +25,12 @@ unless --size brings both to one.
 Measured, of all pixels of a set:
   delta E      CIEDE2000, mean and 95th percentile
   saturation   HSV: the ratio of means, and the slope of output on reference
-  chroma       CIELAB: the ratio of means; gain, the factor on colour
-               differences, and turn, of hues, whatever the cast
-  cast         a and b that neutral colours take on; L: change of lightness
-Measured, of each image, beyond what its reference has; the table has medians
-over images of the first two, means of the others:
+  chroma, L    CIELAB: the ratio of mean chromas, the change of mean lightness
+Of the simplest change of colours that explains the set; - where none does:
+  gain, turn   the factor on colour differences; of hues; - of (nearly) greys
+  cast         a and b that neutral colours take on
+Of each image, beyond what its reference has; the table has medians over
+images of the first two, means of the others:
   fringe       how far a channel lies from the others, in pixels; - where it
                is flat, or too unlike its reference, to be registered
   noise        of each channel in flat parts, in codes of 255
@@ -38,14 +39,13 @@ over images of the first two, means of the others:
                more, of the channel with most
 
 \b
-Answers name the simplest change of colours that explains the set (a cast
-moves saturations too: that is not told twice), where it is a gain 8% from 1,
-a turn over 5 degrees, a cast over 2, lightness by 2, contrast by 8%.
-Artefacts are told where one of 10 images or more has 0.15 px of fringing, a
-shift of 0.25 px, 1 code of noise (more where the photo has grain), 35
-speckles in a million, or 2% newly clipped; each with how many images have it,
-and their median. Skin tones: references of CIELAB hue 30..80,
-chroma 10..45, lightness 20..92 (our own rule: wood and sand pass too).
+Answers tell of that change a gain 8% from 1, a turn over 5 degrees, a cast
+over 2, lightness by 2, contrast by 8%; artefacts where one of 10 images or
+more has 0.15 px of fringing, a shift of 0.25 px, 1 code of noise (more where
+the photo has grain), 35 speckles in a million, or 2% newly clipped, with how
+many images have it, and their median; of outputs that are nearly one colour,
+or do not look like their references, only that. Skin tones: references of
+hue 30..80, chroma 10..45, L 20..92 (our own rule: wood and sand pass too).
 
 \b
 Examples:

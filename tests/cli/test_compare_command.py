@@ -347,6 +347,24 @@ def test_inputs_of_a_dataset_are_compared_with_its_targets(lutkit_, photos, tmp_
     assert turned["mean_before"] == one["mean_after"]
 
 
+def test_inputs_that_are_recipes_are_told_to_be_so(lutkit_, photos, tmp_path):
+    pairs = tmp_path / "pairs"
+    build(manifest_of(photos, n=2, splits=(("train", 1.0),), store="recipe", codec="png"), pairs)
+    said = "pairs: inputs are kept as recipes in this dataset, not as pixels; `lutkit.pairs` replays them"
+    for source in (pairs, pairs / "shards/train-000000.tar"):
+        for field in ("input", "input.png"):
+            done = lutkit_("compare", pairs, source, "--set-field", field)
+            assert_one_line(done.err, said.removeprefix("pairs: "), str(source))
+    assert_one_line(lutkit_("ab-hist", pairs, "--field", "input", "-o", tmp_path / "c.npz").err, said)
+    done = lutkit_("compare", pairs, pairs, "--set-field", "inputs")
+    assert_one_line(done.err, "no members '.inputs' in 1 tar (there are .target.png, .json); see --set-field")
+    for text in (None, "store =", 'store = "pixels"'):
+        (pairs / "manifest.toml").unlink() if text is None else (pairs / "manifest.toml").write_text(text)
+        assert_one_line(
+            lutkit_("compare", pairs, pairs, "--set-field", "input").err, "no members '.input' in"
+        )
+
+
 def test_the_member_of_each_source_has_an_option(lutkit_, few):
     both = tar_of(few / "both.tar", few / "in", lambda stem: f"{stem}.target.png")
     tar_of(both, few / "out", lambda stem: f"{stem}.input.png")

@@ -170,8 +170,9 @@ def _print(
     if len(found) == 1:
         if sectors := sector_rows(found[0][1]):  # grey references have none
             print_rows(console, "By hue, degrees", sectors, ("hue", "share", "chroma", "shift"))
-        heads = ("channel", "bias", "gain", "noise", "fringe px")
-        print_rows(console, "By channel, codes of 255", channel_rows(found[0][1]), heads)
+        if channels := channel_rows(found[0][1]):  # nor have outputs that cannot be judged
+            heads = ("channel", "bias", "gain", "noise", "fringe px")
+            print_rows(console, "By channel, codes of 255", channels, heads)
     for (name, one), names in zip(found, matched, strict=True):
         for line in [*_rejected(name, one.rejects), *_unmatched(name, names)]:
             console.print(line, soft_wrap=True)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from lutkit.color.lab import lab_to_srgb
 from lutkit.measure.pair_sums import SECTORS
 from lutkit.pipeline.comparing import SetMeasure
-from lutkit.report.compare_text import color_numbers
-from lutkit.report.page import FAINT, INK
+from lutkit.report.compare_text import color_numbers, sectors
+from lutkit.report.page import FAINT, INK, say
 from lutkit.report.set_axis import brief
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def draw_cast(axes: "Axes", sets: Sets) -> None:
             names[i], (casts[i, 0], height), (-7 if left else 7, 4), textcoords="offset points",
             color=INK, fontsize=8.5, ha="right" if left else "left", parse_math=False,
         )  # fmt: skip
+    if not np.isfinite(casts).any():
+        say(axes, "not known")
     axes.set(anchor="W")
     axes.set_xlabel("green  \N{LEFTWARDS ARROW}  a*  \N{RIGHTWARDS ARROW}  red", color=FAINT)
     axes.set_ylabel("blue  \N{LEFTWARDS ARROW}  b*  \N{RIGHTWARDS ARROW}  yellow", color=FAINT)
@@ -87,6 +89,8 @@ def draw_sectors(axes: "Axes", sets: Sets) -> None:
         for text in legend.get_texts():
             text.set_parse_math(False)
         most *= 1.1 + 0.08 * (len(drawn) + (len(sets) > _FEW))
+    if not np.isfinite(ratios).any():
+        say(axes, "not known")
     axes.set(xlim=(-0.5, 8.5), ylim=(0, 1.15 * min(most, 4.0)))
     axes.set_xticks(range(9), [*SECTORS, "skin"], rotation=40, ha="right", rotation_mode="anchor")
 
@@ -95,10 +99,11 @@ def _ratios(one: SetMeasure) -> _Values:
     """Of chroma: of eight hues, then of skin; NaN where there is none."""
     places = {name: place for place, name in enumerate(SECTORS)}
     values = np.full(9, np.nan)
-    for part in one.change.sectors:
+    hues, skin = sectors(one)
+    for part in hues:
         values[places[part.name]] = part.chroma_ratio
-    if one.change.skin:
-        values[8] = one.change.skin.chroma_ratio
+    if skin:
+        values[8] = skin.chroma_ratio
     return values
 
 

@@ -147,7 +147,7 @@ def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offse
         size = 7 if len(values) == 4 and offset not in (-0.2, 0.2) else 8  # or they would touch
         # Lines end at the numbers, instead of striking them out.
         ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-        axes.bar_label(bars, map(_text, values), color=INK, fontsize=size, padding=2, bbox=ground)
+        axes.bar_label(bars, [*map(_text, values)], color=INK, fontsize=size, padding=2, bbox=ground)
     else:
         axes.plot(places, values, color=color, linewidth=1.6, marker="o", markersize=4, label=name)
 

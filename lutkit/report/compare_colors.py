@@ -76,7 +76,8 @@ def draw_sectors(axes: "Axes", sets: Sets) -> None:
     if len(sets) > _FEW:
         low, high = (np.array([end(some[np.isfinite(some)], initial=start) for some in ratios.T])
                      for end, start in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
-        label = f" all {len(sets)} sets"
+        some = "all" if len(known) == len(sets) else f"{len(known)} of"
+        label = f" {some} {len(sets)} sets"
         axes.fill_between(range(8), low[:8], high[:8], color=INK, alpha=0.15, linewidth=0, label=label)
         axes.fill_between([7.85, 8.15], low[8], high[8], color=INK, alpha=0.15, linewidth=0)
     for number in drawn:

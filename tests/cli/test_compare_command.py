@@ -9,6 +9,10 @@ import pytest
 from PIL import Image
 from small_datasets import assert_one_line, build, make_photos, manifest_of, samples_of, textured
 
+from lutkit.measure.artefacts import own_artefacts
+from lutkit.pipeline.engine import InProcess
+from lutkit.report.compare_text import NOTE
+
 
 def size_of(path):
     with Image.open(path) as image:
@@ -227,7 +231,7 @@ def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_
     )
 
 
-# What is told beforehand
+# What is printed
 
 
 @pytest.fixture
@@ -243,6 +247,122 @@ def few(tmp_path):
             (tmp_path / name).mkdir(exist_ok=True)
             image.save(tmp_path / name / f"{number}.png")
     return tmp_path
+
+
+def save_many(folder, count, data=None):
+    """Tiny photos, of two colours, or what is none."""
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        path = folder / f"{number:02d}.png"
+        if data is None:
+            Image.fromarray(textured(number, 20, 16)).save(path)
+        else:
+            path.write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("alone", "shown"),
+    [
+        (1, "1 reference without an output: 01"),
+        (3, "3 references without an output: 01, 02, 03"),
+        (4, "4 references without an output: 01, 02, 03, ..."),
+    ],
+)
+def test_what_has_no_partner_is_counted_and_named(lutkit_, tmp_path, alone, shown):
+    many, one = save_many(tmp_path / "many", alone + 1), save_many(tmp_path / "one", 1)
+    done = lutkit_("compare", many, one)
+    assert f"one: {shown}" in done.out.splitlines()
+    assert "outputs without" not in done.out
+    done = lutkit_("compare", one, many)
+    assert f"many: {shown.replace('reference', 'output').replace('an output', 'a reference')}" in (
+        done.out.splitlines()
+    )
+    keys = [f"{number:02d}" for number in range(1, alone + 1)]
+    for sets, unmatched in (
+        ((many, one), {"references": keys, "outputs": []}),
+        ((one, many), {"references": [], "outputs": keys}),
+    ):
+        (found,) = json.loads(lutkit_("compare", *sets, "--json").out)["sets"]
+        assert found["unmatched"] == unmatched
+
+
+@pytest.mark.parametrize("count", [10, 12])
+def test_ten_pairs_that_cannot_be_compared_are_named(lutkit_, tmp_path, count):
+    before, after = save_many(tmp_path / "in", 13), save_many(tmp_path / "out", 13)
+    save_many(after, count, b"text")
+    lines = [line for line in lutkit_("compare", before, after).out.splitlines() if "not compared" in line]
+    assert lines[:10] == [f"out: not compared: {number:02d}.png: not an image" for number in range(10)]
+    assert lines[10:] == (["out: not compared: 2 more"] if count == 12 else [])
+
+
+def test_text_and_picture_say_what_json_does(lutkit_, few, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    drawn = []
+
+    def draw(sets, train, title):
+        drawn.append(([name for name, _ in sets], train and train.photos, title))
+        return Image.new("RGB", (9, 9))
+
+    monkeypatch.setattr("lutkit.report.compare_picture.draw_comparison", draw)
+    for more in ((), ("--train", few / "out")):
+        for sets in ((few / "out",), (few / "out", few / "in")):
+            done = lutkit_("compare", few / "in", *sets, *more, "--plot", few / "c.png", "--overwrite")
+            lines = [line.strip() for line in done.out.splitlines()]
+            said = json.loads(lutkit_("compare", few / "in", *sets, *more, "--json").out)["answers"]
+            assert lines[-len(said) - 1 :] == [*(line.strip() for line in said), f"Picture: {few}/c.png"]
+            assert NOTE in lines
+            assert ("By channel, codes of 255" in lines) == ("By hue, degrees" in lines) == (len(sets) == 1)
+            assert any("training set" in line for line in said) == bool(more)
+            assert drawn.pop() == (["out", "in"][: len(sets)], 3 if more else None, f"{few}/in")
+    assert "Picture" not in lutkit_("compare", few / "in", few / "out").out
+
+
+def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
+    counted = []
+
+    class Bar:
+        def __init__(self, console, **options):
+            counted.append((console.quiet, options))
+
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+
+        def add_task(self, _, total):
+            counted.append(total)
+            return 7
+
+        def update(self, task, advance):
+            counted.append((task, advance))
+
+    monkeypatch.setattr("rich.progress.Progress", Bar)
+    monkeypatch.setattr("lutkit.pipeline.comparing.TRAIN_PHOTOS", 2)
+    lutkit_("compare", few / "in", few / "out", few / "in", "--train", few / "out")
+    assert counted == [(False, {"disable": True, "transient": True}), 8, (7, 3), (7, 3), (7, 2)]
+    counted.clear()
+    lutkit_("compare", few / "in", few / "out", "--json")
+    assert counted == [(True, {"disable": True, "transient": True}), 3, (7, 3)]
+
+
+def test_a_size_and_workers_are_those_of_the_training_set_as_well(lutkit_, few, monkeypatch):
+    asked, looked = [], []
+
+    def engine(workers):
+        asked.append(workers)
+        return InProcess()
+
+    def own(picture):
+        looked.append(picture.shape)
+        return own_artefacts(picture)
+
+    monkeypatch.setattr("lutkit.pipeline.engine.LocalEngine", engine)
+    monkeypatch.setattr("lutkit.pipeline.comparing.own_artefacts", own)
+    options = ("--train", few / "out", "--size", 32, "--workers", 3)
+    assert lutkit_("compare", few / "in", few / "small", *options).code == 0
+    assert (asked, looked) == ([3], [(32, 32, 3)] * 6)
+
+
+# What is told beforehand
 
 
 @pytest.fixture

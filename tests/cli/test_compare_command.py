@@ -365,6 +365,13 @@ def test_a_size_and_workers_are_those_of_the_training_set_as_well(lutkit_, few, 
 # What is told beforehand
 
 
+def test_a_size_of_too_few_pixels_is_refused(lutkit_, few, no_measuring):
+    done = lutkit_("compare", few / "in", few / "out", "--size", 15)
+    assert done.code == 2
+    assert "'--size'" in done.err
+    assert "greater than or equal to 16" in done.err
+
+
 @pytest.fixture
 def no_measuring(monkeypatch):
     def refuse(*_):

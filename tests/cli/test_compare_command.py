@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import tarfile
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from PIL import Image
 from small_datasets import assert_one_line, build, make_photos, manifest_of, samples_of, textured
 
+from lutkit.errors import LutkitError
 from lutkit.measure.artefacts import own_artefacts
 from lutkit.pipeline.engine import InProcess
+from lutkit.pipeline.stopping import raise_stopped
 from lutkit.report.compare_text import NOTE
 
 
@@ -342,6 +345,18 @@ def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
     counted.clear()
     lutkit_("compare", few / "in", few / "out", "--json")
     assert counted == [(True, {"disable": True, "transient": True}), 3, (7, 3)]
+
+
+def test_a_comparison_can_be_stopped(lutkit_, few, monkeypatch):
+    handlers = []
+
+    def note(*_):
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        raise LutkitError("enough")
+
+    monkeypatch.setattr("lutkit.pipeline.comparing.compare_set", note)
+    assert_one_line(lutkit_("compare", few / "in", few / "out").err, "enough")
+    assert handlers == [raise_stopped]
 
 
 def test_a_size_and_workers_are_those_of_the_training_set_as_well(lutkit_, few, monkeypatch):

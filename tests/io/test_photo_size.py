@@ -69,6 +69,10 @@ def test_a_png_may_be_turned_by_what_stands_behind_its_pixels():
     photo = read_photo(late, at_least_px=40)
     assert upright_size(late) == (photo.width, photo.height) == (40, 64)
     assert upright_size(plain[:-12] + packed(b"tEXt", b"Title\0x") + plain[-12:]) == (64, 40)
+    tiny = io.BytesIO()
+    WIDE.resize((3, 2)).save(tiny, "PNG")
+    plain = tiny.getvalue()
+    assert upright_size(plain[:-12] + packed(b"eXIf", exif_of(6).tobytes()[6:]) + plain[-12:]) == (2, 3)
 
 
 @pytest.mark.parametrize("data", [b"", b"text", saved("JPEG")[:40], saved("PNG")[:20]])

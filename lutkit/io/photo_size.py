@@ -35,5 +35,5 @@ def _of_png(data: bytes, stored: tuple[int, int]) -> tuple[int, int]:
     """Pillow would decode any that has no EXIF before its pixels to look for some behind them."""
     if not any(describing_chunks(data, colours=False)):
         return stored
-    photo = read_photo(data, at_least_px=1, smallest_px=1)
+    photo = read_photo(data, at_least_px=1)
     return photo.width, photo.height

@@ -345,6 +345,10 @@ def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
     counted.clear()
     lutkit_("compare", few / "in", few / "out", "--json")
     assert counted == [(True, {"disable": True, "transient": True}), 3, (7, 3)]
+    counted.clear()
+    monkeypatch.setattr("lutkit.cli.console.PlainConsole.is_terminal", True)
+    lutkit_("compare", few / "in", few / "out")
+    assert counted[0] == (False, {"disable": False, "transient": True})
 
 
 def test_a_comparison_can_be_stopped(lutkit_, few, monkeypatch):

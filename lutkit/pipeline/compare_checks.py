@@ -23,8 +23,9 @@ _QUOTE = "put the pattern in quotes, or name the folder"
 def require_no_pattern(reference: tuple[str, PhotoList], sets: Sequence[tuple[str, PhotoList]]) -> None:
     """Refuse the photos of a pattern that the shell has filled in, where each would be a set of its own.
 
-    Several references have sets of more than one photo, so that `in out/a.png out/b.png` was a pattern. And
-    `in/a.png in/b.png out` was one if `out` has both: the outputs of the first, and of another "set".
+    `in out/a.png out/b.png`: sets of several references that are photos, one of each name. And
+    `in/a.png in/b.png out` where `out` has both names: that of the reference, and that of another set, so that
+    b.png was no output of a.png but has one of its own.
 
     Args:
         reference: as the user named it, and its photos.

@@ -24,8 +24,8 @@ def require_no_pattern(reference: tuple[str, PhotoList], sets: Sequence[tuple[st
     """Refuse the photos of a pattern that the shell has filled in, where each would be a set of its own.
 
     `in out/a.png out/b.png`: sets of several references that are photos, one of each name. And
-    `in/a.png in/b.png out` where `out` has both names: that of the reference, and that of another set, so that
-    b.png was no output of a.png but has one of its own.
+    `in/a.png in/b.png out` where `out` has the reference's name and that of another set, which so is no
+    output but has one.
 
     Args:
         reference: as the user named it, and its photos.

@@ -538,7 +538,7 @@ def test_the_member_of_each_source_has_an_option(lutkit_, few):
         assert done.code == 0, done.err
         found = json.loads(done.out)
         chroma[field] = found["train"]["mean"]["chroma"]
-        assert found["train"]["photos"] == 3
+        assert (found["train"]["set"], found["train"]["photos"]) == (str(both), 3)
         assert found["sets"][0]["mean_after"]["chroma"] == pytest.approx(chroma[field], rel=1e-5)
     assert chroma["input"] < 0.7 * chroma["target"]
 

@@ -196,7 +196,7 @@ def _unmatched(name: str, names: "Matched") -> list[str]:
     for keys, what in ((names.alone_before, "references without an output"),
                        (names.alone_after, "outputs without a reference")):  # fmt: skip
         if keys:
-            what = what if len(keys) > 1 else what.replace("s ", " ", 1)
+            what = what if len(keys) > 1 else what.replace("s ", " ")
             more = ", ..." if len(keys) > 3 else ""
             lines.append(f"{name}: {len(keys):,} {what}: {', '.join(keys[:3])}{more}")
     return lines

@@ -473,6 +473,9 @@ def test_what_mends_pairs_of_two_sizes_is_told(lutkit_, few):
     assert "out: not compared: 0.png: another size: 36 x 32, its reference 72 x 64\n" in done.out
     assert "\nout: --size PX brings pairs of two sizes to one\n" in done.out
     (few / "out/1.png").write_bytes(b"text")
+    shutil.copy(few / "in/2.png", few / "out/2.png")
+    assert "\nout: --size PX brings" in lutkit_("compare", few / "in", few / "out").out
+    shutil.copy(few / "small/2.png", few / "out/2.png")
     done = lutkit_("compare", few / "in", few / "out")
     assert_one_line(done.err, "2 x another size, 1 x not an image; give --size PX, which brings both to one")
     (few / "in/1.png").write_bytes(b"text")

@@ -89,6 +89,7 @@ def test_photos_of_a_pattern_are_refused(here, names, said):
         ("in/a.png", "out/a.png", "epochs/1"),
         ("in/a.png", "bmp/a.bmp", "epochs/1"),
         ("in/a.png", "made/b_new.png", "out/c.png"),
+        ("ref.png", "one", "epochs/1"),
         ("ref.png", "epochs/1/a.png", "epochs/2/a.png", "epochs/2"),
         ("in/a.png", "in/a.png", "in/x/a.png", "out"),
         ("in", "epochs/1/a.png", "epochs/2/a.png"),

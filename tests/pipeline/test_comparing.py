@@ -88,7 +88,7 @@ def test_other_sizes_and_broken_photos_are_rejected_by_name(tmp_path):
     both, _ = compared(before, after, size_px=32)
     assert [pair.key for pair in both.pairs] == ["a", "b"]
     (after / "a.png").write_bytes(b"text")
-    with pytest.raises(SourceError, match="none of the 3 photographs can be used"):
+    with pytest.raises(SourceError, match="out: none of the 3 photographs can be used"):
         compared(before, after)
 
 
@@ -186,3 +186,7 @@ def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):
     some = measure_train(photos, None, InProcess(), lambda _: None)
     assert [reject.path for reject in some.rejects] == ["04.png", "07.png", "09.png"]  # from all over
     assert train.means[3] > 5
+    for name in names:
+        (tmp_path / "train" / name).write_bytes(b"text")
+    with pytest.raises(SourceError, match="train: none of the 5 photographs can be used"):
+        measure_train(list_photos(str(tmp_path / "train")), None, InProcess(), lambda _: None)

@@ -42,7 +42,7 @@ def require_no_pattern(reference: tuple[str, PhotoList], sets: Sequence[tuple[st
         return
     own = _bare(photos)[0]
     others = [bare for _, bare in single if bare != own]
-    sets_of = Counter(bare for _, one in sets for bare in set(_bare(one)))
+    sets_of = Counter(bare for _, one in sets for bare in _bare(one))
     if own in sets_of and any(sets_of[bare] > 1 for bare in others):
         what = f"this photo is the reference, and {_others(len(others))} would be a set each"
         raise SourceError(what, where=name, remedy=f"{_QUOTE} {Path(name).parent}")

@@ -85,6 +85,9 @@ def test_other_sizes_and_broken_photos_are_rejected_by_name(tmp_path):
         ("b.png", "another size: 71 x 64, its reference 72 x 64"),
         ("c.bmp", "not an image"),
     ]
+    lists, counted = (list_photos(str(before)), list_photos(str(after))), []
+    compare_set(lists, match_photos(*lists, "out"), None, InProcess(), counted.append)
+    assert counted == [3]  # the rejected as well
     both, _ = compared(before, after, size_px=32)
     assert [pair.key for pair in both.pairs] == ["a", "b"]
     (after / "a.png").write_bytes(b"text")
@@ -185,6 +188,7 @@ def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):
     photos = list_photos(str(tmp_path / "train"))
     some = measure_train(photos, None, InProcess(), lambda _: None)
     assert [reject.path for reject in some.rejects] == ["04.png", "07.png", "09.png"]  # from all over
+    assert some.photos == len(some.pictures) == 2
     assert train.means[3] > 5
     for name in names:
         (tmp_path / "train" / name).write_bytes(b"text")

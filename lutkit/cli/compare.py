@@ -25,11 +25,12 @@ unless --size brings both to one.
 Measured, of all pixels of a set:
   delta E      CIEDE2000, mean and 95th percentile
   saturation   HSV: the ratio of means, and the slope of output on reference
-  chroma       CIELAB: the ratio of means; gain, the factor on colour
-               differences, and turn, of hues, whatever the cast
-  cast         a and b that neutral colours take on; L: change of lightness
-Measured, of each image, beyond what its reference has; the table has medians
-over images of the first two, means of the others:
+  chroma, L    CIELAB: the ratio of mean chromas, the change of mean lightness
+Of the simplest change of colours that explains the set; - where none does:
+  gain, turn   the factor on colour differences; of hues; - of (nearly) greys
+  cast         a and b that neutral colours take on
+Of each image, beyond what its reference has; the table has medians over
+images of the first two, means of the others:
   fringe       how far a channel lies from the others, in pixels; - where it
                is flat, or too unlike its reference, to be registered
   noise        of each channel in flat parts, in codes of 255
@@ -38,14 +39,13 @@ over images of the first two, means of the others:
                more, of the channel with most
 
 \b
-Answers name the simplest change of colours that explains the set (a cast
-moves saturations too: that is not told twice), where it is a gain 8% from 1,
-a turn over 5 degrees, a cast over 2, lightness by 2, contrast by 8%.
-Artefacts are told where one of 10 images or more has 0.15 px of fringing, a
-shift of 0.25 px, 1 code of noise (more where the photo has grain), 35
-speckles in a million, or 2% newly clipped; each with how many images have it,
-and their median. Skin tones: references of CIELAB hue 30..80,
-chroma 10..45, lightness 20..92 (our own rule: wood and sand pass too).
+Answers tell of that change a gain 8% from 1, a turn over 5 degrees, a cast
+over 2, lightness by 2, contrast by 8%; artefacts where one of 10 images or
+more has 0.15 px of fringing, a shift of 0.25 px, 1 code of noise (more where
+the photo has grain), 35 speckles in a million, or 2% newly clipped, with how
+many images have it, and their median; of outputs that are nearly one colour,
+or do not look like their references, only that. Skin tones: references of
+hue 30..80, chroma 10..45, L 20..92 (our own rule: wood and sand pass too).
 
 \b
 Examples:
@@ -170,8 +170,9 @@ def _print(
     if len(found) == 1:
         if sectors := sector_rows(found[0][1]):  # grey references have none
             print_rows(console, "By hue, degrees", sectors, ("hue", "share", "chroma", "shift"))
-        heads = ("channel", "bias", "gain", "noise", "fringe px")
-        print_rows(console, "By channel, codes of 255", channel_rows(found[0][1]), heads)
+        if channels := channel_rows(found[0][1]):  # nor have outputs that cannot be judged
+            heads = ("channel", "bias", "gain", "noise", "fringe px")
+            print_rows(console, "By channel, codes of 255", channels, heads)
     for (name, one), names in zip(found, matched, strict=True):
         for line in [*_rejected(name, one.rejects), *_unmatched(name, names)]:
             console.print(line, soft_wrap=True)
@@ -195,7 +196,7 @@ def _unmatched(name: str, names: "Matched") -> list[str]:
     for keys, what in ((names.alone_before, "references without an output"),
                        (names.alone_after, "outputs without a reference")):  # fmt: skip
         if keys:
-            what = what if len(keys) > 1 else what.replace("s ", " ", 1)
+            what = what if len(keys) > 1 else what.replace("s ", " ")
             more = ", ..." if len(keys) > 3 else ""
             lines.append(f"{name}: {len(keys):,} {what}: {', '.join(keys[:3])}{more}")
     return lines

@@ -28,6 +28,7 @@ def list_sets(
 
     from lutkit.io.sources import list_photos
     from lutkit.pipeline.compare_checks import (
+        pattern_warning,
         require_like_sizes,
         require_no_folders,
         require_no_pattern,
@@ -38,13 +39,14 @@ def list_sets(
     with _naming("--field"):
         before = list_photos(reference[0], field=reference[1])
         photos_by_key(before)
-    warnings = [require_no_pattern(reference[0], before, sets)]
-    found: list[tuple[PhotoList, Matched]] = []
+    named: list[tuple[str, PhotoList]] = []
     with _naming("--set-field"):
         for name in sets:
             require_no_folders(name)
-            outputs = list_photos(name, field=set_field)
-            found.append((outputs, match_photos(before, outputs, name)))
+            named.append((name, list_photos(name, field=set_field)))
+        require_no_pattern((reference[0], before), named)
+        found = [(outputs, match_photos(before, outputs, name)) for name, outputs in named]
+    warnings = [pattern_warning(reference[0], sets)]
     for name, (outputs, matched) in zip(sets, found, strict=True):
         if size is None:
             require_like_sizes((before, outputs), matched, name)

@@ -5,7 +5,6 @@ Owns where a size is stated. A PNG that what stands behind its pixels may turn i
 
 import warnings
 
-from lutkit.errors import ImageError
 from lutkit.io.images import read_photo
 from lutkit.io.opening import ON_ITS_SIDE, opened, stated_orientation
 from lutkit.io.png_chunks import describing_chunks
@@ -32,12 +31,9 @@ def upright_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _of_png(data: bytes, stored: tuple[int, int]) -> tuple[int, int] | None:
+def _of_png(data: bytes, stored: tuple[int, int]) -> tuple[int, int]:
     """Pillow would decode any that has no EXIF before its pixels to look for some behind them."""
     if not any(describing_chunks(data, colours=False)):
         return stored
-    try:
-        photo = read_photo(data, at_least_px=1, smallest_px=1)
-    except ImageError:
-        return None
+    photo = read_photo(data, at_least_px=1)
     return photo.width, photo.height

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lutkit.errors import DatasetError, SourceError
 from lutkit.io.braces import expand_braces, has_braces
+from lutkit.io.foreign_tars import nothing_in_tars
 from lutkit.io.photo_list import (
     PhotoList,
     PhotoRef,
@@ -22,7 +23,7 @@ from lutkit.io.photo_list import (
     unread_text,
 )
 from lutkit.io.shard_list import read_shard_list
-from lutkit.io.tar_index import index_tar, suffixes_in
+from lutkit.io.tar_index import index_tar
 from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, unescaped, walk
 
 __all__ = [
@@ -226,18 +227,5 @@ def _tars(root: Path, names: list[str], source: str, field: str) -> PhotoList:
         for member, offset, size in index_tar(root / name, IMAGE_SUFFIXES, field)
     ]
     if not refs and names:
-        raise _nothing_in_tars(root / names[0], len(names), source, field)
+        raise nothing_in_tars((root / names[0], len(names)), source, field, IMAGE_SUFFIXES)
     return _listed(root, refs, source)
-
-
-def _nothing_in_tars(first: Path, count: int, source: str, field: str) -> SourceError:
-    """Latents are told apart: whoever names them means the photos that they were made of."""
-    suffixes = suffixes_in(first)
-    photos = any(suffix.rpartition(".")[2] in IMAGE_SUFFIXES for suffix in suffixes)
-    if not photos and any(suffix.endswith(".npy") for suffix in suffixes):
-        what = f"these are latents (.{next(one for one in suffixes if one.endswith('.npy'))}), not photos"
-        return SourceError(what, where=source, remedy="name what they were encoded from")
-    tars = "1 tar" if count == 1 else f"{count} tars"
-    there = f" (there are .{', .'.join(suffixes[:6])})" if suffixes else ""
-    what = f"no members '.{field}' in {tars}{there}" if field else f"no photos found in {tars}{there}"
-    return SourceError(what, where=source, remedy="see --field" if field else _LOOKED_FOR)

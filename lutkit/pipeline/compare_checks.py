@@ -6,6 +6,7 @@ Owns which mistakes are told before hours of work. Decodes nothing.
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,45 +15,50 @@ from lutkit.io.photo_list import PhotoList, PhotoRef, read_bytes
 from lutkit.io.photo_size import upright_size
 from lutkit.io.sources import IMAGE_SUFFIXES
 from lutkit.io.walk import has_wildcards
-from lutkit.pipeline.matching import Matched, photos_by_key
+from lutkit.pipeline.matching import Matched, photo_key, photos_by_key
 
 _QUOTE = "put the pattern in quotes, or name the folder"
 
 
-def require_no_pattern(reference: str, photos: PhotoList, sets: Sequence[str]) -> str:
+def require_no_pattern(reference: tuple[str, PhotoList], sets: Sequence[tuple[str, PhotoList]]) -> None:
     """Refuse the photos of a pattern that the shell has filled in, where each would be a set of its own.
 
-    Sets of one photo are meant where they bear the reference's name, `epoch-1/a.png` of `a.png`, or where
-    nothing but photos is named: then a pattern cannot be told from them.
+    `in out/a.png out/b.png`: sets of several references that are photos, one of each name. And
+    `in/a.png in/b.png out` where `out` has the reference's name and that of another set, which so is no
+    output but has one.
 
     Args:
-        reference: as the user named it.
-        photos: what it names.
-        sets: as the user named them.
-    Returns:
-        A warning where a pattern cannot be told; empty where there is none.
+        reference: as the user named it, and its photos.
+        sets: the same of each set.
     Raises:
         SourceError: what is named is that of a pattern.
     """
-    single = [name for name in sets if _is_photo(name)]
-    if not _is_photo(reference):
-        if len(photos.photos) > 1 and len({Path(name).stem for name in single}) > 1:
-            what = f"this photo and {_count(len(single) - 1, 'more')} would be a set each, of one photo"
-            raise SourceError(what, where=single[0], remedy=f"{_QUOTE} {Path(single[0]).parent}")
-        return ""
+    (name, photos), single = reference, [(path, _bare(one)[0]) for path, one in sets if _is_photo(path)]
+    if not _is_photo(name):
+        if len(photos.photos) > 1 and len({bare for _, bare in single}) > 1:
+            what = f"this photo and {len(single) - 1:,} more would be a set each, of one photo"
+            path = single[0][0]
+            raise SourceError(what, where=path, remedy=f"{_QUOTE} {Path(path).parent}")
+        return
+    own = _bare(photos)[0]
+    others = [bare for _, bare in single if bare != own]
+    sets_of = Counter(bare for _, one in sets for bare in _bare(one))
+    if own in sets_of and any(sets_of[bare] > 1 for bare in others):
+        what = f"this photo is the reference, and {_others(len(others))} would be a set each"
+        raise SourceError(what, where=name, remedy=f"{_QUOTE} {Path(name).parent}")
+
+
+def pattern_warning(reference: str, sets: Sequence[str]) -> str:
+    """That a series of one photo may be the photos of a pattern; empty where its outputs lie elsewhere."""
     first = Path(reference)
-    others = [Path(name) for name in single if Path(name).stem != first.stem]
-    beside = [path for path in others if path.parent == first.parent]
-    again = {path.stem for path in beside} & {path.stem for path in others if path.parent != first.parent}
-    folder = first.parent
-    if (others and len(single) < len(sets)) or again:
-        what = f"this photo is the reference, and {_count(len(others), 'other')} would be a set each"
-        raise SourceError(what, where=reference, remedy=f"{_QUOTE} {folder}")
-    if not beside or len(sets) == 1:
+    beside = [one for one in map(Path, sets) if one.parent == first.parent and one.stem != first.stem]
+    count = len([one for one in beside if _is_photo(str(one))])
+    if not _is_photo(reference) or not count or len(sets) == 1:
         return ""
     return (
-        f"{reference}: this photo is the reference, and {_count(len(sets), 'other')} are a set each;"
-        f" if a pattern was meant, put it in quotes, or name the folder {folder}"
+        f"{reference}: this photo is the reference, and {_others(count)} beside it"
+        f" {'is a set' if count == 1 else 'are a set each'};"
+        f" if a pattern was meant, put it in quotes, or name the folder {first.parent}"
     )
 
 
@@ -119,8 +125,13 @@ def _is_photo(source: str) -> bool:
     return os.path.isfile(source) and source.rpartition(".")[2].lower() in IMAGE_SUFFIXES  # noqa: PTH113
 
 
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' if what == 'other' and count != 1 else ''}"
+def _bare(photos: PhotoList) -> list[str]:
+    """Names without folders and suffixes."""
+    return [photo_key(ref).rpartition("/")[2] for ref in photos.photos]
+
+
+def _others(count: int) -> str:
+    return f"{count:,} other{'' if count == 1 else 's'}"
 
 
 def _size(photos: PhotoList, ref: PhotoRef) -> tuple[int, int] | None:

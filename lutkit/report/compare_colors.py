@@ -10,8 +10,8 @@ import numpy.typing as npt
 from lutkit.color.lab import lab_to_srgb
 from lutkit.measure.pair_sums import SECTORS
 from lutkit.pipeline.comparing import SetMeasure
-from lutkit.report.compare_text import color_numbers
-from lutkit.report.page import FAINT, INK
+from lutkit.report.compare_text import color_numbers, sectors
+from lutkit.report.page import FAINT, INK, say
 from lutkit.report.set_axis import brief
 
 if TYPE_CHECKING:
@@ -37,18 +37,20 @@ def draw_cast(axes: "Axes", sets: Sets) -> None:
     axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
     axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
     axes.plot(casts[:, 0], casts[:, 1], color=INK, linewidth=0.9, alpha=0.7)
-    named = range(len(sets)) if len(sets) <= 4 else (0, len(sets) - 1)
+    known = _known(casts)
+    named = known if len(sets) <= 4 else (*known[:1], *known[1:][-1:])
     sizes = [26 if len(sets) <= 12 or i in named else 8 for i in range(len(sets))]
     axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=sizes, zorder=3)
     names = brief([name for name, _ in sets], 18)
-    known = [i for i in named if math.isfinite(casts[i, 0])]
-    for i, height in _name_heights(casts, known, reach).items():
+    for i, height in _name_heights(casts, named, reach).items():
         # Beside the dot on the side where there is room.
         left = casts[i, 0] > 0
         axes.annotate(
             names[i], (casts[i, 0], height), (-7 if left else 7, 4), textcoords="offset points",
             color=INK, fontsize=8.5, ha="right" if left else "left", parse_math=False,
         )  # fmt: skip
+    if not known:
+        say(axes, "not known")
     axes.set(anchor="W")
     axes.set_xlabel("green  \N{LEFTWARDS ARROW}  a*  \N{RIGHTWARDS ARROW}  red", color=FAINT)
     axes.set_ylabel("blue  \N{LEFTWARDS ARROW}  b*  \N{RIGHTWARDS ARROW}  yellow", color=FAINT)
@@ -69,11 +71,13 @@ def draw_sectors(axes: "Axes", sets: Sets) -> None:
     """A line a set over the hues, the last the strongest; of many sets the first, the last and the range."""
     ratios = np.array([_ratios(one) for _, one in sets])
     names = [f" {name}" for name in brief([name for name, _ in sets], 18)]  # "_a" would be no legend's
-    drawn = range(len(sets)) if len(sets) <= _FEW else (0, len(sets) - 1)
+    known = _known(ratios)
+    drawn = known if len(sets) <= _FEW else (*known[:1], *known[1:][-1:])
     if len(sets) > _FEW:
-        low, high = (np.array([end(known[np.isfinite(known)], initial=start) for known in ratios.T])
+        low, high = (np.array([end(some[np.isfinite(some)], initial=start) for some in ratios.T])
                      for end, start in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
-        label = f" all {len(sets)} sets"
+        some = "all" if len(known) == len(sets) else f"{len(known)} of"
+        label = f" {some} {len(sets)} sets"
         axes.fill_between(range(8), low[:8], high[:8], color=INK, alpha=0.15, linewidth=0, label=label)
         axes.fill_between([7.85, 8.15], low[8], high[8], color=INK, alpha=0.15, linewidth=0)
     for number in drawn:
@@ -82,23 +86,31 @@ def draw_sectors(axes: "Axes", sets: Sets) -> None:
         axes.scatter(np.arange(9), ratios[number], color=_sector_colors(), alpha=alpha, s=42, zorder=3)
     axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
     most = float(np.nanmax(np.append(ratios, 1.1)))
-    if len(sets) > 1:
+    if len(sets) > 1 and known:
         legend = axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8, ncols=2)
         for text in legend.get_texts():
             text.set_parse_math(False)
         most *= 1.1 + 0.08 * (len(drawn) + (len(sets) > _FEW))
+    if not known:
+        say(axes, "not known")
     axes.set(xlim=(-0.5, 8.5), ylim=(0, 1.15 * min(most, 4.0)))
     axes.set_xticks(range(9), [*SECTORS, "skin"], rotation=40, ha="right", rotation_mode="anchor")
+
+
+def _known(values: _Values) -> list[int]:
+    """Sets that have a number in their row."""
+    return np.flatnonzero(np.isfinite(values).any(axis=1)).tolist()
 
 
 def _ratios(one: SetMeasure) -> _Values:
     """Of chroma: of eight hues, then of skin; NaN where there is none."""
     places = {name: place for place, name in enumerate(SECTORS)}
     values = np.full(9, np.nan)
-    for part in one.change.sectors:
+    hues, skin = sectors(one)
+    for part in hues:
         values[places[part.name]] = part.chroma_ratio
-    if one.change.skin:
-        values[8] = one.change.skin.chroma_ratio
+    if skin:
+        values[8] = skin.chroma_ratio
     return values
 
 

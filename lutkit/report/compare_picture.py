@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -12,7 +12,7 @@ from lutkit.pipeline.comparing import TrainMeasure
 from lutkit.report.compare_colors import Sets, draw_cast, draw_sectors
 from lutkit.report.compare_text import artefact_levels, color_numbers
 from lutkit.report.compare_words import answers
-from lutkit.report.page import CHANNELS, FAINT, INK, PAPER, Box, add_panel, add_title, new_page, render
+from lutkit.report.page import CHANNELS, FAINT, INK, PAPER, Box, add_panel, add_title, new_page, render, say
 from lutkit.report.set_axis import name_sets
 
 if TYPE_CHECKING:
@@ -120,22 +120,21 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
     name_sets(axes, [name for name, _ in sets])
 
 
-def _draw_rare(axes: "Axes", sets: Sets, values: list[dict[str, float]]) -> None:
-    clipped = [100 * one["clipped"] for one in values]
-    speckle = [one["speckle"] / 100 for one in values]
+def _draw_rare(axes: "Axes", sets: Sets, values: list[dict[str, Any]]) -> None:
+    clipped = [100 * _known(one["clipped"]) for one in values]
+    speckle = [_known(one["speckle"]) / 100 for one in values]
     _draw_series(axes, clipped, "clipped, %", _VIVID, -0.2)
     _draw_series(axes, speckle, "speckle, in 10,000", _CALM, 0.2)
-    _say_none(axes, [*clipped, *speckle])
-    axes.set_ylim(0, max(0.5, 1.35 * max([*clipped, *speckle])))
+    known = [value for value in [*clipped, *speckle] if math.isfinite(value)]
+    _say_none(axes, known)
+    axes.set_ylim(0, max([0.5, *(1.35 * value for value in known)]))
     axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
     name_sets(axes, [name for name, _ in sets])
 
 
 def _say_none(axes: "Axes", values: list[float]) -> None:
-    """An empty panel looks like a broken one."""
     if max(values, default=0) < _LEAST_SHOWN:
-        text = "none" if values else "not known"
-        axes.text(0.5, 0.5, text, transform=axes.transAxes, color=FAINT, fontsize=12, ha="center")
+        say(axes, "none" if values else "not known")
 
 
 def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offset: float) -> None:
@@ -145,12 +144,18 @@ def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offse
         # A bar of no height where there is no number: matplotlib would write nothing above it.
         high = np.nan_to_num(values)
         bars = axes.bar(places + offset, high, width=0.9 * _bar_width(offset), color=color, label=name)
-        texts = [f"{value:.2f}" if math.isfinite(value) else "-" for value in values]
+        size = 7 if len(values) == 4 and offset not in (-0.2, 0.2) else 8  # or they would touch
         # Lines end at the numbers, instead of striking them out.
         ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-        axes.bar_label(bars, texts, color=INK, fontsize=8, padding=2, bbox=ground)
+        axes.bar_label(bars, [*map(_text, values)], color=INK, fontsize=size, padding=2, bbox=ground)
     else:
         axes.plot(places, values, color=color, linewidth=1.6, marker="o", markersize=4, label=name)
+
+
+def _text(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return "0" if abs(value) < _LEAST_SHOWN else f"{value:.2f}"
 
 
 def _bar_width(offset: float) -> float:

@@ -40,8 +40,8 @@ def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
         f"{change.mean_after[0] - change.mean_before[0]:+.1f}",
         " ".join(_number(value, ".2f") for value in found["fringing"]),
         " ".join(_number(value, ".1f") for value in found["noise"]),
-        f"{found['speckle']:,.0f}",
-        f"{found['clipped']:.2%}",
+        _number(found["speckle"], ",.0f"),
+        _number(found["clipped"], ".2%"),
     )
 
 
@@ -59,17 +59,27 @@ def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[fl
     return simple.gain, simple.turn if simple.gain >= LEAST_GAIN_WITH_HUE else None, simple.cast
 
 
+def sectors(one: SetMeasure) -> tuple[tuple[SectorChange, ...], SectorChange | None]:
+    """What became of each hue, and of skin tones; nothing where outputs show nothing of the references."""
+    return (one.change.sectors, one.change.skin) if _is_judged(one) else ((), None)
+
+
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift."""
-    ranges = [*one.change.sectors, *([one.change.skin] if one.change.skin else [])]
+    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift; none as `sectors`."""
+    hues, skin = sectors(one)
     return [
         (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", _number(part.hue_shift, "+.1f"))
-        for part in ranges
+        for part in (*hues, *([skin] if skin else []))
     ]
 
 
 def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Channel by channel: what code 0 becomes, and the slope; noise; distance from the other channels."""
+    """Channel by channel: what code 0 becomes, and the slope; noise; distance from the other channels.
+
+    None as `sectors`.
+    """
+    if not _is_judged(one):
+        return []
     found = artefact_levels(one)
     return [
         (
@@ -86,23 +96,29 @@ def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 def artefact_levels(one: SetMeasure) -> dict[str, Any]:
     """What a set has of each artefact beyond its references: medians over images, of shares the mean.
 
-    Medians are None where fewer than half of the images show it, or nothing of the set can be judged.
+    None where nothing of the set can be judged; medians also where fewer than half of the images show it.
     """
-    pairs = () if any(finding.is_alone for finding in one.findings) else one.pairs
+    judged = _is_judged(one)
+    pairs = one.pairs if judged else ()
     fringing = _medians([pair.found.fringing() for pair in pairs])
     noise = _medians([pair.found.noise for pair in pairs])
     return {
         "fringing": fringing,
         "noise": noise,
-        "speckle": float(np.mean([pair.found.speckle for pair in one.pairs])),
-        "clipped": float(np.mean([pair.found.clipped.max() for pair in one.pairs])),
+        "speckle": float(np.mean([pair.found.speckle for pair in pairs])) if judged else None,
+        "clipped": float(np.mean([pair.found.clipped.max() for pair in pairs])) if judged else None,
     }
+
+
+def _is_judged(one: SetMeasure) -> bool:
+    """Whether outputs are more than one colour, and show what their references do."""
+    return not any(finding.is_alone for finding in one.findings)
 
 
 def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
     """A set under stable names; null where greys or flat pictures leave nothing to measure."""
     change, found = one.change, artefact_levels(one)
-    gain, turn, cast = color_numbers(one)
+    (gain, turn, cast), (hues, skin) = color_numbers(one), sectors(one)
     worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
     keys = ("lightness", "a", "b", "chroma", "saturation")
     return {
@@ -119,8 +135,8 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         "cast": {"a": _short(cast and cast[0]), "b": _short(cast and cast[1])},
         "bias": [_short(value) for value in change.bias],
         "gain": [_short(value) for value in change.gain],
-        "sectors": [_sector(part) for part in change.sectors],
-        "skin": _sector(change.skin) if change.skin else None,
+        "sectors": [_sector(part) for part in hues],
+        "skin": _sector(skin) if skin else None,
         "artefacts": {
             "median_fringing_px": [_short(value) for value in found["fringing"]],
             "median_noise": [_short(value) for value in found["noise"]],

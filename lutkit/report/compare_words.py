@@ -40,9 +40,10 @@ def _alone_text(finding: Finding, one: SetMeasure) -> str:
     if finding.kind == "flat":
         return "Outputs are nearly one colour: nothing else can be judged."
     return (
-        f"Outputs do not look like their references: {finding.images} of {len(one.pairs)} show something else"
-        f" (first {', '.join(finding.worst)}), so that nothing else can be judged. Are names matched rightly?"
-        " Are outputs flipped, rotated or cropped?"
+        f"Outputs do not look like their references: {finding.images} of {len(one.pairs)}"
+        f" {'shows' if finding.images == 1 else 'show'} something else"
+        f" (least alike: {', '.join(finding.worst)}), so that nothing else can be judged. Are names matched"
+        " rightly? Are outputs flipped, rotated or cropped?"
     )
 
 
@@ -125,7 +126,7 @@ def _without_factor(one: SetMeasure) -> str:
         moves = "falls" if chroma < 1 else "rises"
         if not causes:
             return f"chroma {moves}, x{chroma:.2f}, by no one factor on all colours"
-        return f"chroma {moves} with {causes}, x{chroma:.2f}; nothing beside that"
+        return f"chroma {moves} with {causes} alone"
     if hsv is not None and abs(hsv - 1) > _SEEN and causes:
         return f"unchanged but for what {causes} does to that of HSV"
     return "unchanged"

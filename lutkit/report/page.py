@@ -45,6 +45,12 @@ def add_panel(figure: "Figure", heading: str, box: Box) -> "Axes":
     return axes
 
 
+def say(axes: "Axes", text: str) -> None:
+    """Write in the middle of a panel why nothing is drawn: an empty one looks like a broken one."""
+    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 4}  # or axes would strike it out
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, color=FAINT, fontsize=12, ha="center", bbox=ground)
+
+
 def add_title(figure: "Figure", text: str, y: float = 0.945) -> None:
     """What stands above all panels, shortened to fit: a file's name, say."""
     name = text if len(text) <= 70 else f"{text[:66]}..."

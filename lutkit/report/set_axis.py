@@ -79,12 +79,12 @@ def without_common(names: Sequence[str]) -> tuple[list[str], str]:
 
 
 def cut(name: str, most: int) -> str:
-    """A name of at most so many letters: what stands in its middle gives way to an ellipsis."""
+    """A name of at most so many letters, 1 or more: what stands in its middle gives way to an ellipsis."""
     if letters(name) <= most:
         return name
     kept = range(len(name) - 1, -1, -1)
     shorter = (f"{name[: -(-some // 2)]}{_DOTS}{name[len(name) - some // 2 :]}" for some in kept)
-    return next(one for one in shorter if letters(one) <= max(most, 1))
+    return next(one for one in shorter if letters(one) <= most)
 
 
 def letters(name: str) -> int:

@@ -5,8 +5,15 @@ import os
 import pytest
 from small_datasets import assert_one_line
 
-from lutkit.cli.arguments import require_picture, require_vacant
-from lutkit.errors import LutkitError
+from lutkit.cli.arguments import (
+    parse_shares,
+    require_choice,
+    require_installed,
+    require_no_more,
+    require_picture,
+    require_vacant,
+)
+from lutkit.errors import LutkitError, ManifestError
 
 PICTURES = (("stats", "absent", "--plot"), ("compare", "absent", "absent", "--plot"),
             ("ab-weights", "absent", "--plot"), ("decode-latents", "absent", "--vae", "x", "-o"))  # fmt: skip
@@ -59,6 +66,33 @@ def test_a_folder_that_may_not_be_written_in_is_named(places, monkeypatch):
         f"{places}: nothing may be written here; allow it, or name another place than {new}"
     )
     assert asked == [(places, os.W_OK | os.X_OK)]
+
+
+@pytest.mark.parametrize(("extra", "allowed", "names"), [(["b"], 1, 2), (["b", "c"], 2, 4)])
+def test_more_names_than_a_command_takes_are_refused(extra, allowed, names):
+    with pytest.raises(LutkitError) as caught:
+        require_no_more(extra, allowed, "one LUT")
+    assert str(caught.value) == f"{names} names where one LUT is expected; put a pattern in quotes"
+    require_no_more([], allowed, "one LUT")
+
+
+def test_choices_and_packages_that_there_are_none_of_are_named():
+    with pytest.raises(LutkitError) as caught:
+        require_choice("--codec", "gif", ("png", "webp"))
+    assert str(caught.value) == "--codec is 'gif'; choose from png, webp"
+    require_choice("--codec", "webp", ("png", "webp"))
+    with pytest.raises(LutkitError) as caught:
+        require_installed(("json", "absent_a", "absent_b"), "nn")
+    assert str(caught.value) == ("this command needs absent_a and absent_b; run `pip install 'lutkit[nn]'`")
+    require_installed(("json",), "nn")
+
+
+def test_shares_are_names_and_numbers():
+    assert parse_shares("train=0.9, val=.1", "--splits", "split", "x") == (("train", 0.9), ("val", 0.1))
+    for text, part in (("train", "train"), ("train=0.9,", ""), ("a=1,val=b", "val=b")):
+        with pytest.raises(ManifestError) as caught:
+            parse_shares(text, "--splits", "split", "train=0.9,val=0.1")
+        assert str(caught.value) == f"--splits: {part!r} is no share of a split; write train=0.9,val=0.1"
 
 
 @pytest.mark.parametrize("command", FILES, ids=lambda command: f"{command[0]} {command[-1]}")

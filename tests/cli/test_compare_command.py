@@ -2,17 +2,30 @@
 
 import json
 import shutil
+import signal
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
-from small_datasets import assert_one_line, build, manifest_of, samples_of, textured
+from small_datasets import assert_one_line, build, make_photos, manifest_of, samples_of, textured
+
+from lutkit.errors import LutkitError
+from lutkit.measure.artefacts import own_artefacts
+from lutkit.pipeline.engine import InProcess
+from lutkit.pipeline.stopping import raise_stopped
+from lutkit.report.compare_text import NOTE
 
 
 def size_of(path):
     with Image.open(path) as image:
         return image.size
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Twelve small photos: each is measured many times here."""
+    return make_photos(tmp_path_factory.mktemp("photos") / "in", 12)
 
 
 @pytest.fixture
@@ -59,7 +72,7 @@ def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):
     assert {finding["kind"] for finding in half["findings"]} == {"saturation"}
     assert same["findings"] == []
     assert same["delta_e_2000"] == {"mean": 0, "p95": 0}
-    assert found["train"]["photos"] == 30
+    assert found["train"]["photos"] == 12
     assert half["unmatched"]["outputs"] == ["new"]
     assert "outputs have moved away from it" in found["answers"][1]
 
@@ -97,18 +110,18 @@ def test_a_channel_that_cannot_be_registered_is_named(lutkit_, photos, tmp_path)
     flat = save_changed(photos, tmp_path / "flat", flatten)
     done = lutkit_("compare", photos, flat)
     known = json.loads(lutkit_("compare", photos, photos, "--json").out)["sets"][0]["artefacts"]
-    lost = 30 - known["images_not_registered"][2]
+    lost = 12 - known["images_not_registered"][2]
     assert lost > 0  # of small photos some have no edges
-    assert "Misregistration of blue is not known in 30 of 30 images: flat, or too unlike" in done.out
+    assert "Misregistration of blue is not known in 12 of 12 images: flat, or too unlike" in done.out
     artefacts = json.loads(lutkit_("compare", photos, flat, "--json").out)["sets"][0]["artefacts"]
-    assert artefacts["images_not_registered"][2] == 30
+    assert artefacts["images_not_registered"][2] == 12
     assert artefacts["median_fringing_px"][2] is None
     assert artefacts["median_fringing_px"][1] is not None
 
 
 def test_table_and_answers_say_what_their_numbers_are(lutkit_, photos, tmp_path):
     rng = np.random.default_rng(0)
-    numbers = iter(range(30))
+    numbers = iter(range(12))
 
     def some_noise(pixels):
         noisy = pixels.astype(float)
@@ -119,11 +132,11 @@ def test_table_and_answers_say_what_their_numbers_are(lutkit_, photos, tmp_path)
     noisy = save_changed(photos, tmp_path / "noisy", some_noise)
     done = lutkit_("compare", photos, noisy)
     assert "fringe (px) and noise (codes) are medians over images, speckle (in a million) and new" in done.out
-    assert "codes in green, the median of the 10 of 30 images that have it; worst: " in done.out
+    assert "codes in green, the median of the 4 of 12 images that have it; worst: " in done.out
     one = json.loads(lutkit_("compare", photos, noisy, "--json").out)["sets"][0]
     assert one["artefacts"]["median_noise"][1] < 1  # most have none
     (finding,) = [finding for finding in one["findings"] if finding["kind"] == "noise"]
-    assert (finding["images"], finding["channels"]) == (10, ["green"])
+    assert (finding["images"], finding["channels"]) == (4, ["green"])
     assert finding["value"] == pytest.approx(12, rel=0.15)
 
 
@@ -135,7 +148,7 @@ def test_clipping_by_a_cast_is_its_consequence(lutkit_, photos, tmp_path):
     done = lutkit_("compare", photos, strong)
     assert "caused by the cast, not counted as a fault of its own." in done.out
     assert "RGB artefacts: none beside that clipping." in done.out
-    assert "Saturation: chroma rises with cast, x" in done.out
+    assert "Saturation: chroma rises with cast alone; of all pixels mean chroma x1." in done.out
     one = json.loads(lutkit_("compare", photos, strong, "--json").out)["sets"][0]
     assert [finding["kind"] for finding in one["findings"]] == ["cast"]
     assert [(c["kind"], c["channels"]) for c in one["consequences"]] == [("clipping", ["red"])]
@@ -144,8 +157,10 @@ def test_clipping_by_a_cast_is_its_consequence(lutkit_, photos, tmp_path):
 def test_a_washed_out_network_is_not_called_unchanged(lutkit_, photos, tmp_path):
     faded = save_changed(photos, tmp_path / "out", lambda pixels: (70 + 0.4 * pixels).astype(np.uint8))
     done = lutkit_("compare", photos, faded)
-    assert "Saturation: chroma falls with lightness and contrast, x0.4" in done.out
-    assert "; nothing beside that; of all pixels" in done.out
+    assert (
+        "Saturation: chroma falls with lightness and contrast alone; of all pixels mean chroma x0.4"
+        in done.out
+    )
     assert "Contrast: less, x0.4" in done.out
     assert "unchanged" not in done.out
 
@@ -153,30 +168,32 @@ def test_a_washed_out_network_is_not_called_unchanged(lutkit_, photos, tmp_path)
 def test_of_a_dead_network_nothing_else_is_judged(lutkit_, photos, tmp_path):
     dead = save_changed(photos, tmp_path / "out", lambda pixels: np.full_like(pixels, (120, 110, 90)))
     done = lutkit_("compare", photos, dead)
-    assert done.out.endswith("\nOutputs are nearly one colour: nothing else can be judged.\n")
-    assert "Saturation:" not in done.out
+    _, _, row, note, answer = done.out.splitlines()
+    assert row.split()[-8:] == ["-"] * 8
+    assert note.startswith(" fringe (px)")
+    assert answer == "Outputs are nearly one colour: nothing else can be judged."
     found = json.loads(lutkit_("compare", photos, dead, "--json").out)
     assert [finding["kind"] for finding in found["sets"][0]["findings"]] == ["flat"]
     assert len(found["answers"]) == 1
 
 
-def test_what_few_images_have_is_told_as_such(lutkit_, photos, tmp_path):
-    numbers = iter(range(30))
+def test_what_one_image_has_is_told_as_such(lutkit_, photos, tmp_path):
+    numbers = iter(range(12))
 
-    def move_two(pixels):
+    def move_one(pixels):
         return np.dstack(
             [pixels[..., :2], np.roll(pixels[..., 2:], 3 if next(numbers) in big else 0, axis=1)]
         )
 
-    big = [i for i, p in enumerate(p for p in photos.rglob("*") if p.is_file()) if min(size_of(p)) > 60][:2]
-    moved = save_changed(photos, tmp_path / "out", move_two)
+    big = [i for i, p in enumerate(p for p in photos.rglob("*") if p.is_file()) if min(size_of(p)) > 60][:1]
+    moved = save_changed(photos, tmp_path / "out", move_one)
     done = lutkit_("compare", photos, moved)
-    assert "In 2 of 30 images, fewer than one in ten: fringing 3.00 px in blue (" in done.out
+    assert "In 1 of 12 images, fewer than one in ten: fringing 3.00 px in blue (" in done.out
     assert "RGB artefacts: none that one image in ten has." in done.out
     one = json.loads(lutkit_("compare", photos, moved, "--json").out)["sets"][0]
     assert one["findings"] == []
     assert [(rare["kind"], rare["images"], rare["channels"]) for rare in one["rare"]] == [
-        ("fringing", 2, ["blue"])
+        ("fringing", 1, ["blue"])
     ]
 
 
@@ -217,7 +234,7 @@ def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_
     )
 
 
-# What is told beforehand
+# What is printed
 
 
 @pytest.fixture
@@ -233,6 +250,145 @@ def few(tmp_path):
             (tmp_path / name).mkdir(exist_ok=True)
             image.save(tmp_path / name / f"{number}.png")
     return tmp_path
+
+
+def save_many(folder, count, data=None):
+    """Tiny photos, of two colours, or what is none."""
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        path = folder / f"{number:02d}.png"
+        if data is None:
+            Image.fromarray(textured(number, 20, 16)).save(path)
+        else:
+            path.write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("alone", "shown"),
+    [
+        (1, "1 reference without an output: 01"),
+        (3, "3 references without an output: 01, 02, 03"),
+        (4, "4 references without an output: 01, 02, 03, ..."),
+    ],
+)
+def test_what_has_no_partner_is_counted_and_named(lutkit_, tmp_path, alone, shown):
+    many, one = save_many(tmp_path / "many", alone + 1), save_many(tmp_path / "one", 1)
+    done = lutkit_("compare", many, one)
+    assert f"one: {shown}" in done.out.splitlines()
+    assert "outputs without" not in done.out
+    done = lutkit_("compare", one, many)
+    assert f"many: {shown.replace('reference', 'output').replace('an output', 'a reference')}" in (
+        done.out.splitlines()
+    )
+    keys = [f"{number:02d}" for number in range(1, alone + 1)]
+    for sets, unmatched in (
+        ((many, one), {"references": keys, "outputs": []}),
+        ((one, many), {"references": [], "outputs": keys}),
+    ):
+        (found,) = json.loads(lutkit_("compare", *sets, "--json").out)["sets"]
+        assert found["unmatched"] == unmatched
+
+
+@pytest.mark.parametrize("count", [10, 12])
+def test_ten_pairs_that_cannot_be_compared_are_named(lutkit_, tmp_path, count):
+    before, after = save_many(tmp_path / "in", 13), save_many(tmp_path / "out", 13)
+    save_many(after, count, b"text")
+    lines = [line for line in lutkit_("compare", before, after).out.splitlines() if "not compared" in line]
+    assert lines[:10] == [f"out: not compared: {number:02d}.png: not an image" for number in range(10)]
+    assert lines[10:] == (["out: not compared: 2 more"] if count == 12 else [])
+
+
+def test_text_and_picture_say_what_json_does(lutkit_, few, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    drawn = []
+
+    def draw(sets, train, title):
+        drawn.append(([name for name, _ in sets], train and train.photos, title))
+        return Image.new("RGB", (9, 9))
+
+    monkeypatch.setattr("lutkit.report.compare_picture.draw_comparison", draw)
+    for more in ((), ("--train", few / "out")):
+        for sets in ((few / "out",), (few / "out", few / "in")):
+            done = lutkit_("compare", few / "in", *sets, *more, "--plot", few / "c.png", "--overwrite")
+            lines = [line.strip() for line in done.out.splitlines()]
+            said = json.loads(lutkit_("compare", few / "in", *sets, *more, "--json").out)["answers"]
+            assert lines[-len(said) - 1 :] == [*(line.strip() for line in said), f"Picture: {few}/c.png"]
+            assert NOTE in lines
+            assert ("By channel, codes of 255" in lines) == ("By hue, degrees" in lines) == (len(sets) == 1)
+            assert any("training set" in line for line in said) == bool(more)
+            assert drawn.pop() == (["out", "in"][: len(sets)], 3 if more else None, f"{few}/in")
+    assert "Picture" not in lutkit_("compare", few / "in", few / "out").out
+
+
+def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
+    counted = []
+
+    class Bar:
+        def __init__(self, console, **options):
+            counted.append((console.quiet, options))
+
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+
+        def add_task(self, _, total):
+            counted.append(total)
+            return 7
+
+        def update(self, task, advance):
+            counted.append((task, advance))
+
+    monkeypatch.setattr("rich.progress.Progress", Bar)
+    monkeypatch.setattr("lutkit.pipeline.comparing.TRAIN_PHOTOS", 2)
+    lutkit_("compare", few / "in", few / "out", few / "in", "--train", few / "out")
+    assert counted == [(False, {"disable": True, "transient": True}), 8, (7, 3), (7, 3), (7, 2)]
+    counted.clear()
+    lutkit_("compare", few / "in", few / "out", "--json")
+    assert counted == [(True, {"disable": True, "transient": True}), 3, (7, 3)]
+    counted.clear()
+    monkeypatch.setattr("lutkit.cli.console.PlainConsole.is_terminal", True)
+    lutkit_("compare", few / "in", few / "out")
+    assert counted[0] == (False, {"disable": False, "transient": True})
+
+
+def test_a_comparison_can_be_stopped(lutkit_, few, monkeypatch):
+    handlers = []
+
+    def note(*_):
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        raise LutkitError("enough")
+
+    monkeypatch.setattr("lutkit.pipeline.comparing.compare_set", note)
+    assert_one_line(lutkit_("compare", few / "in", few / "out").err, "enough")
+    assert handlers == [raise_stopped]
+
+
+def test_a_size_and_workers_are_those_of_the_training_set_as_well(lutkit_, few, monkeypatch):
+    asked, looked = [], []
+
+    def engine(workers):
+        asked.append(workers)
+        return InProcess()
+
+    def own(picture):
+        looked.append(picture.shape)
+        return own_artefacts(picture)
+
+    monkeypatch.setattr("lutkit.pipeline.engine.LocalEngine", engine)
+    monkeypatch.setattr("lutkit.pipeline.comparing.own_artefacts", own)
+    options = ("--train", few / "out", "--size", 32, "--workers", 3)
+    assert lutkit_("compare", few / "in", few / "small", *options).code == 0
+    assert (asked, looked) == ([3], [(32, 32, 3)] * 6)
+
+
+# What is told beforehand
+
+
+def test_a_size_of_too_few_pixels_is_refused(lutkit_, few, no_measuring):
+    done = lutkit_("compare", few / "in", few / "out", "--size", 15)
+    assert done.code == 2
+    assert "'--size'" in done.err
+    assert "greater than or equal to 16" in done.err
 
 
 @pytest.fixture
@@ -270,7 +426,9 @@ def test_a_pattern_that_the_shell_filled_in_is_refused(lutkit_, few, no_measurin
 def test_a_series_of_one_photo_is_compared_and_warned_of(lutkit_, few):
     done = lutkit_("compare", *sorted((few / "in").iterdir()), "--json")
     assert done.code == 0
-    assert_one_line(done.err, "0.png: this photo is the reference, and 2 others are a set each; if a")
+    assert_one_line(
+        done.err, "0.png: this photo is the reference, and 2 others beside it are a set each; if a"
+    )
     assert [one["pairs"] for one in json.loads(done.out)["sets"]] == [1, 1]
     done = lutkit_("compare", few / "in/0.png", few / "out/0.png", few / "out/0.png")
     assert (done.code, done.err) == (0, "")
@@ -315,6 +473,9 @@ def test_what_mends_pairs_of_two_sizes_is_told(lutkit_, few):
     assert "out: not compared: 0.png: another size: 36 x 32, its reference 72 x 64\n" in done.out
     assert "\nout: --size PX brings pairs of two sizes to one\n" in done.out
     (few / "out/1.png").write_bytes(b"text")
+    shutil.copy(few / "in/2.png", few / "out/2.png")
+    assert "\nout: --size PX brings" in lutkit_("compare", few / "in", few / "out").out
+    shutil.copy(few / "small/2.png", few / "out/2.png")
     done = lutkit_("compare", few / "in", few / "out")
     assert_one_line(done.err, "2 x another size, 1 x not an image; give --size PX, which brings both to one")
     (few / "in/1.png").write_bytes(b"text")
@@ -345,6 +506,24 @@ def test_inputs_of_a_dataset_are_compared_with_its_targets(lutkit_, photos, tmp_
     assert turned["mean_before"] == one["mean_after"]
 
 
+def test_inputs_that_are_recipes_are_told_to_be_so(lutkit_, photos, tmp_path):
+    pairs = tmp_path / "pairs"
+    build(manifest_of(photos, n=2, splits=(("train", 1.0),), store="recipe", codec="png"), pairs)
+    said = "pairs: inputs are kept as recipes in this dataset, not as pixels; `lutkit.pairs` replays them"
+    for source in (pairs, pairs / "shards/train-000000.tar"):
+        for field in ("input", "input.png"):
+            done = lutkit_("compare", pairs, source, "--set-field", field)
+            assert_one_line(done.err, said.removeprefix("pairs: "), str(source))
+    assert_one_line(lutkit_("ab-hist", pairs, "--field", "input", "-o", tmp_path / "c.npz").err, said)
+    done = lutkit_("compare", pairs, pairs, "--set-field", "inputs")
+    assert_one_line(done.err, "no members '.inputs' in 1 tar (there are .target.png, .json); see --set-field")
+    for text in (None, "store =", 'store = "pixels"'):
+        (pairs / "manifest.toml").unlink() if text is None else (pairs / "manifest.toml").write_text(text)
+        assert_one_line(
+            lutkit_("compare", pairs, pairs, "--set-field", "input").err, "no members '.input' in"
+        )
+
+
 def test_the_member_of_each_source_has_an_option(lutkit_, few):
     both = tar_of(few / "both.tar", few / "in", lambda stem: f"{stem}.target.png")
     tar_of(both, few / "out", lambda stem: f"{stem}.input.png")
@@ -362,7 +541,7 @@ def test_the_member_of_each_source_has_an_option(lutkit_, few):
         assert done.code == 0, done.err
         found = json.loads(done.out)
         chroma[field] = found["train"]["mean"]["chroma"]
-        assert found["train"]["photos"] == 3
+        assert (found["train"]["set"], found["train"]["photos"]) == (str(both), 3)
         assert found["sets"][0]["mean_after"]["chroma"] == pytest.approx(chroma[field], rel=1e-5)
     assert chroma["input"] < 0.7 * chroma["target"]
 

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from lutkit.io import photo_size
 from lutkit.io.images import read_photo
@@ -55,12 +55,24 @@ def test_no_pixel_is_decoded(file_format, no_decoding):
         assert upright_size(saved(file_format, exif=exif_of(6))) == (40, 64)
 
 
+def test_a_png_that_states_its_colours_is_not_decoded(no_decoding):
+    plain = saved("PNG")
+    gamma = packed(b"gAMA", struct.pack(">I", 45455))
+    assert upright_size(plain[:33] + gamma + plain[33:]) == (64, 40)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert upright_size(saved("PNG", icc_profile=profile)) == (64, 40)
+
+
 def test_a_png_may_be_turned_by_what_stands_behind_its_pixels():
     plain = saved("PNG")
     late = plain[:-12] + packed(b"eXIf", exif_of(6).tobytes()[6:]) + plain[-12:]
     photo = read_photo(late, at_least_px=40)
     assert upright_size(late) == (photo.width, photo.height) == (40, 64)
     assert upright_size(plain[:-12] + packed(b"tEXt", b"Title\0x") + plain[-12:]) == (64, 40)
+    tiny = io.BytesIO()
+    WIDE.resize((3, 2)).save(tiny, "PNG")
+    plain = tiny.getvalue()
+    assert upright_size(plain[:-12] + packed(b"eXIf", exif_of(6).tobytes()[6:]) + plain[-12:]) == (2, 3)
 
 
 @pytest.mark.parametrize("data", [b"", b"text", saved("JPEG")[:40], saved("PNG")[:20]])
@@ -72,3 +84,10 @@ def test_a_broken_png_that_must_be_decoded_has_none():
     plain = saved("PNG")
     cut = packed(b"tEXt", b"Title\0x")
     assert upright_size(plain[:33] + cut + plain[33:-60]) is None
+
+
+def test_what_pillow_warns_of_has_a_size_all_the_same(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # WIDE has 2,560
+    with pytest.warns(Image.DecompressionBombWarning):
+        Image.open(io.BytesIO(saved("PPM")))
+    assert upright_size(saved("PPM")) == (64, 40)

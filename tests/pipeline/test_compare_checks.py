@@ -10,6 +10,7 @@ from lutkit.errors import SourceError
 from lutkit.io.photo_list import PhotoList
 from lutkit.io.sources import list_photos
 from lutkit.pipeline.compare_checks import (
+    pattern_warning,
     require_like_sizes,
     require_no_pattern,
     require_one_member,
@@ -28,12 +29,15 @@ def save(path, size=(72, 64), orientation=1):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    for (
-        name
-    ) in "in/a in/b in/c in/x/a in/y/d out/a out/b out/c made/a made/b_new one/a ref out1 out2".split():  # noqa: SIM905
+    names = (
+        "a b ref out1 out2 in/a in/b in/c in/x/a in/y/d out/a out/b out/c made/a made/b_new one/a"
+        " deep/x/a deep/y/d"
+    )
+    for name in names.split():
         save(tmp_path / f"{name}.png")
     save(tmp_path / "bmp/a.bmp")
     (tmp_path / "list.txt").write_text("in/a.png\n")
+    tar_of(tmp_path / "s.tar", "a.target.png", "b.target.png")
     (tmp_path / "epochs").mkdir()
     for epoch in "12":
         save(tmp_path / "epochs" / epoch / "a.png")
@@ -42,7 +46,9 @@ def here(tmp_path, monkeypatch):
 
 
 def meant(reference, *sets):
-    return require_no_pattern(reference, list_photos(reference), sets)
+    named = [(name, list_photos(name)) for name in (reference, *sets)]
+    require_no_pattern(named[0], named[1:])
+    return pattern_warning(reference, sets)
 
 
 IN = ("in/a.png", "in/b.png", "in/c.png")
@@ -58,10 +64,11 @@ OUT = ("out/a.png", "out/b.png", "out/c.png")
             (*IN, "out/*.png"),
             "2 others would be a set each; put the pattern in quotes, or name the folder in",
         ),
-        ((*IN, "list.txt"), "2 others"),
+        ((*IN, "list.txt", "out"), "2 others"),
         ((*IN, *OUT), "in/a.png: this photo is the reference, and 4 others would be a set each; put the"),
-        (("ref.png", "out1.png", "epochs"), "or name the folder ."),
-        (("in/x/a.png", "in/y/d.png", "out"), "1 other would be a set each"),
+        (("a.png", "b.png", "in"), "or name the folder ."),
+        (("in/x/a.png", "in/y/d.png", "deep"), "1 other would be a set each"),
+        (("in/a.png", "in/b.png", "s.tar"), "1 other would be a set each"),
         (("in", *OUT), "out/a.png: this photo and 2 more would be a set each, of one photo; put the pattern"),
         (("in/*.png", "out/b.png", "out", "out/a.png"), "quotes, or name the folder out"),
     ],
@@ -82,6 +89,8 @@ def test_photos_of_a_pattern_are_refused(here, names, said):
         ("in/a.png", "out/a.png", "epochs/1"),
         ("in/a.png", "bmp/a.bmp", "epochs/1"),
         ("in/a.png", "made/b_new.png", "out/c.png"),
+        ("ref.png", "one", "epochs/1"),
+        ("ref.png", "epochs/1/a.png", "epochs/2/a.png", "epochs/2"),
         ("in/a.png", "in/a.png", "in/x/a.png", "out"),
         ("in", "epochs/1/a.png", "epochs/2/a.png"),
         ("in", "out"),
@@ -97,12 +106,19 @@ def test_a_series_is_not_taken_for_a_pattern(here, names):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("ref.png", "out1.png", "out2.png"), "ref.png: this photo is the reference, and 2 others are a set"),
+        (
+            ("ref.png", "out1.png", "out2.png"),
+            "ref.png: this photo is the reference, and 2 others beside it are",
+        ),
         (
             IN,
-            "in/a.png: this photo is the reference, and 2 others are a set each; if a pattern was meant, pu",
+            "in/a.png: this photo is the reference, and 2 others beside it are a set each; if a pattern w",
         ),
-        (("in/a.png", "in/b.png", "out/c.png"), "2 others are a set each; if a pattern was meant, put it"),
+        (("in/a.png", "in/b.png", "out/c.png"), "1 other beside it is a set; if a pattern was meant, put it"),
+        ((*IN, "list.txt"), "2 others beside it are a set each"),
+        (("a.png", "b.png", "epochs/1"), "1 other beside it is a set; if"),  # a photo, ours, another's
+        (("a.png", "b.png", "one"), "or name the folder ."),
+        (("a.png", "b.png", "in/b.png"), "1 other beside it is a set"),  # outputs of their own name
     ],
 )
 def test_what_may_be_either_is_warned_of(here, names, said):

@@ -85,10 +85,13 @@ def test_other_sizes_and_broken_photos_are_rejected_by_name(tmp_path):
         ("b.png", "another size: 71 x 64, its reference 72 x 64"),
         ("c.bmp", "not an image"),
     ]
+    lists, counted = (list_photos(str(before)), list_photos(str(after))), []
+    compare_set(lists, match_photos(*lists, "out"), None, InProcess(), counted.append)
+    assert counted == [3]  # the rejected as well
     both, _ = compared(before, after, size_px=32)
     assert [pair.key for pair in both.pairs] == ["a", "b"]
     (after / "a.png").write_bytes(b"text")
-    with pytest.raises(SourceError, match="none of the 3 photographs can be used"):
+    with pytest.raises(SourceError, match="out: none of the 3 photographs can be used"):
         compared(before, after)
 
 
@@ -185,4 +188,31 @@ def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):
     photos = list_photos(str(tmp_path / "train"))
     some = measure_train(photos, None, InProcess(), lambda _: None)
     assert [reject.path for reject in some.rejects] == ["04.png", "07.png", "09.png"]  # from all over
+    assert some.photos == len(some.pictures) == 2
     assert train.means[3] > 5
+    for name in names:
+        (tmp_path / "train" / name).write_bytes(b"text")
+    with pytest.raises(SourceError, match="train: none of the 5 photographs can be used"):
+        measure_train(list_photos(str(tmp_path / "train")), None, InProcess(), lambda _: None)
+
+
+def test_references_and_outputs_keep_their_sides(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 9, (128, 144, 3))
+    before = save(tmp_path / "in", ["a.png", "b.png"], size=(144, 128))
+    after = save(
+        tmp_path / "out", ["a.png", "b.png"],
+        lambda pixels: np.clip(0.7 * pixels + noise, 0, 255).astype(np.uint8), (144, 128),
+    )  # fmt: skip
+    one, _ = compared(before, after)
+    assert one.change.mean_after[0] < one.change.mean_before[0] - 5
+    assert one.explanation.lightness < -5
+    assert all(pair.found.noise.min() > 5 > pair.before.noise.max() for pair in one.pairs)
+    assert [pair.delta_e > 5 for pair in one.pairs] == [True, True]
+    assert np.mean([pair.delta_e for pair in one.pairs]) == pytest.approx(one.change.delta_e[0])
+    assert min(pair.likeness for pair in one.pairs) > 0.5
+    other, _ = compared(before, save(tmp_path / "other", ["b.png", "a.png"], size=(144, 128)))
+    assert max(pair.likeness for pair in other.pairs) < 0.3
+    train = measure_train(list_photos(str(before)), None, InProcess(), lambda _: None)
+    assert [picture.noise.tolist() for picture in train.pictures] == [
+        pair.before.noise.tolist() for pair in one.pairs
+    ]

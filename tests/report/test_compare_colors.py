@@ -1,10 +1,13 @@
 """Panels of colours: names of sets that do not lie on each other, and what is drawn of a long series."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from lutkit.io.sources import list_photos
+from lutkit.measure.finding import Finding
 from lutkit.measure.pair_sums import SECTORS
 from lutkit.pipeline.comparing import compare_set
 from lutkit.pipeline.engine import InProcess
@@ -90,6 +93,22 @@ def test_of_many_sets_the_ends_stand_before_the_range(measures):
     heights = np.concatenate([path.vertices[:, 1] for path in axes.collections[0].get_paths()])
     values = np.array([[part.chroma_ratio for part in one.change.sectors] for one in measures])
     assert (heights.min(), heights.max()) == pytest.approx((values.min(), values.max()))
+
+
+@pytest.mark.parametrize("count", [4, 9])
+def test_sets_that_cannot_be_judged_have_no_names(measures, count):
+    dead = replace(measures[0], findings=(Finding("flat", 0.0),))
+    sets = [(name, dead if number in (0, count - 1) else one)
+            for number, (name, one) in enumerate(series(measures, count))]  # fmt: skip
+    ends = ["run_$x$-1", f"run_$x$-{count - 2}"]
+    axes = panel_of(draw_sectors, sets)
+    shown = [text.get_text().strip() for text in axes.get_legend().get_texts()]
+    assert shown == (ends if count == 4 else ["7 of 9 sets", *ends])
+    assert len([line for line in axes.lines if len(line.get_ydata()) == 8]) == 2
+    assert sorted(text.get_text() for text in panel_of(draw_cast, sets).texts) == ends
+    nothing = panel_of(draw_sectors, [("x", dead)] * count)
+    assert nothing.get_legend() is None
+    render(nothing.figure)
 
 
 def test_one_set_needs_no_legend_and_odd_names_have_one(measures):

@@ -1,5 +1,6 @@
 """A comparison's page: which number stands in which panel, and which answers have room."""
 
+import itertools
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -53,6 +54,18 @@ def test_each_number_stands_in_its_panel(page, by_name):
     assert heights(rare)[3:] == [pytest.approx(0), pytest.approx(0), 2.5]
     assert texts_of(figure)[:2] == ["Compared with in", "3 sets, 6 pairs"]
     assert texts_of(page(sets[:1]))[1] == "1 set, 2 pairs"
+
+
+def test_numbers_of_four_sets_do_not_touch(page, by_name):
+    names = ("half", "right", "left", "in")
+    *_, fringing, noise, _ = page([(name, by_name[name]) for name in names]).axes
+    for axes in (fringing, noise):
+        axes.figure.draw_without_rendering()
+        shown = [text for text in axes.texts if text.get_text() not in ("limit", "none")]
+        boxes = sorted((text.get_window_extent() for text in shown), key=lambda box: box.x0)
+        assert len(boxes) == 12
+        assert all(a.x1 < b.x0 or a.y1 < b.y0 or b.y1 < a.y0 for a, b in itertools.pairwise(boxes))
+    assert {text.get_text() for text in noise.texts} == {"0", "limit", "none"}
 
 
 def test_many_sets_are_lines(page, by_name):

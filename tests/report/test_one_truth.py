@@ -17,8 +17,9 @@ from lutkit.measure.finding import PairMeasure
 from lutkit.measure.likeness import likeness
 from lutkit.measure.pair_sums import pair_sums
 from lutkit.pipeline.comparing import SetMeasure
+from lutkit.report import compare_picture
 from lutkit.report.compare_picture import draw_comparison
-from lutkit.report.compare_text import HEADS, artefact_levels, sector_rows, set_json, set_row
+from lutkit.report.compare_text import HEADS, artefact_levels, channel_rows, sector_rows, set_json, set_row
 from lutkit.report.compare_words import answers
 
 
@@ -117,17 +118,30 @@ NOTHING = {
 }
 
 
+def panels_not_known(sets):
+    panels = enumerate(draw_comparison(sets, None, "in").axes)
+    return {n for n, axes in panels if "not known" in [text.get_text() for text in axes.texts]}
+
+
 @pytest.mark.parametrize("kind", NOTHING)
-def test_what_cannot_be_judged_has_no_numbers_in_row_json_and_picture(kind):
+def test_what_cannot_be_judged_has_no_numbers_in_row_json_and_picture(kind, monkeypatch):
     one = compared(NOTHING[kind], CALM)
     assert cells(one) == ["-"] * 4
     assert numbers(one) == [None] * 4
     if kind != "casts of their own":
-        assert artefact_levels(one)["fringing"] == artefact_levels(one)["noise"] == [None] * 3
+        found = artefact_levels(one)
+        assert found == {"fringing": [None] * 3, "noise": [None] * 3, "speckle": None, "clipped": None}
+        assert set_row("x", one)[-4:] == ("- - -", "- - -", "-", "-")
+        assert sector_rows(one) == channel_rows(one) == set_json("x", one)["sectors"] == []
+        assert set_json("x", one)["skin"] is None
         assert len(answers([("x", one)], None)) == 1
     assert {finding.kind for finding in one.findings}.isdisjoint({"saturation", "hue", "cast", "lightness"})
+    unknown = {1} if kind == "casts of their own" else {1, 2, 3, 4, 5}
     assert draw_comparison([("x", one)], None, "in").width == 1400
     assert draw_comparison([("x", one), ("y", compared(CALM, CALM))], None, "in").width == 1400
+    monkeypatch.setattr(compare_picture, "render", lambda figure: figure)
+    assert panels_not_known([("x", one)]) == unknown
+    assert panels_not_known([("x", one), ("y", compared(CALM, CALM))]) == set()
 
 
 def test_the_answer_says_that_outputs_show_something_else_first_and_only():
@@ -135,9 +149,9 @@ def test_the_answer_says_that_outputs_show_something_else_first_and_only():
     (line,) = answers([("x", one)], None)
     worst = sorted(one.pairs, key=lambda pair: pair.likeness)[:3]
     assert line == (
-        "Outputs do not look like their references: 3 of 4 show something else (first"
-        f" {', '.join(pair.key for pair in worst)}), so that nothing else can be judged. Are names matched"
-        " rightly? Are outputs flipped, rotated or cropped?"
+        "Outputs do not look like their references: 3 of 4 show something else (least"
+        f" alike: {', '.join(pair.key for pair in worst)}), so that nothing else can be judged. Are names"
+        " matched rightly? Are outputs flipped, rotated or cropped?"
     )
     findings = set_json("x", one)["findings"]
     assert [(finding["kind"], finding["images"]) for finding in findings] == [("unlike", 3)]

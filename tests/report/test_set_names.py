@@ -19,6 +19,7 @@ from lutkit.report.set_names import short_names
         (["a/out", "a/out", "b"], ["out", "out (2)", "b"]),
         (["out/*.png", "out/*.jpg"], ["*.png", "*.jpg"]),
         (["/", "/a"], ["/", "a"]),
+        (["/a", "a"], ["/a", "a"]),
         (["."], ["."]),
     ],
 )

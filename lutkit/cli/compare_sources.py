@@ -60,21 +60,18 @@ def list_train(source: str, field: str) -> "PhotoList | None":
     """The training set's photos; None where none is named.
 
     Raises:
-        SourceError: there are none, or tars hold several of a key.
+        SourceError: there are none, or tars hold several a sample.
         LutkitError: a field of no training set.
     """
     from lutkit.errors import LutkitError
     from lutkit.io.sources import list_photos
-    from lutkit.pipeline.compare_checks import require_one_member
 
     if not source:
         if field:
             raise LutkitError("--train-field without --train", remedy="name the training set")
         return None
     with _naming("--train-field"):
-        photos = list_photos(source, field=field)
-        require_one_member(photos)
-    return photos
+        return list_photos(source, field=field)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from lutkit.io.photo_list import (
     unread_text,
 )
 from lutkit.io.shard_list import read_shard_list
-from lutkit.io.tar_index import index_tar
+from lutkit.io.tar_index import index_tar, split_member
 from lutkit.io.walk import fixed_part, has_wildcards, matches, pattern_depth, unescaped, walk
 
 __all__ = [
@@ -68,7 +68,7 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
         tar's or the photo's folder. Absolute paths in a text list stay absolute.
     Raises:
         SourceError: nothing there, nothing found, something unreadable or damaged, a path twice, a field
-            where there are no tars.
+            where there are no tars, several photos a sample where there are and no field.
     """
     if source == "sample":
         _require_no_field(field, source)
@@ -221,11 +221,23 @@ def _text_list(path: Path) -> PhotoList:
 
 
 def _tars(root: Path, names: list[str], source: str, field: str) -> PhotoList:
-    refs = [
-        PhotoRef(shown_path(f"{name}/{member}"), size, offset)
-        for name in names
-        for member, offset, size in index_tar(root / name, IMAGE_SUFFIXES, field)
-    ]
+    refs: list[PhotoRef] = []
+    for name in names:
+        members = list(index_tar(root / name, IMAGE_SUFFIXES, field))
+        if not field:
+            _require_one_a_sample([member for member, _, _ in members], source)
+        refs += [PhotoRef(shown_path(f"{name}/{member}"), size, offset) for member, offset, size in members]
     if not refs and names:
         raise nothing_in_tars((root / names[0], len(names)), source, field, IMAGE_SUFFIXES)
     return _listed(root, refs, source)
+
+
+def _require_one_a_sample(members: list[str], source: str) -> None:
+    """Of pairs both would be taken, and damaged inputs pass for photographs."""
+    suffixes: dict[str, str] = {}
+    for member in members:
+        key, suffix = split_member(member)
+        if suffixes.setdefault(key, suffix) != suffix:
+            one, other = sorted((suffixes[key], suffix))
+            what = f"several photos a sample: {shown_path(key)} has .{one} and .{other}"
+            raise SourceError(what, where=source, remedy=f"take one of them: --field {other}, say")

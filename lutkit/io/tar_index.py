@@ -48,6 +48,12 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Memb
         raise SourceError(what, where=str(path), remedy="allow it, or name another") from error
 
 
+def split_member(name: str) -> tuple[str, str]:
+    """Key and suffix of a member, as webdataset has them; the suffix in lower case, empty without a dot."""
+    split = _SPLIT.fullmatch(name)
+    return (split[1], split[2].lower()) if split else (name, "")
+
+
 def suffixes_in(path: Path, most: int = 64) -> tuple[str, ...]:
     """What the first members of a tar are, by their suffixes, in order: `target.jpg`, `json`.
 
@@ -59,8 +65,8 @@ def suffixes_in(path: Path, most: int = 64) -> tuple[str, ...]:
     """
     with tarfile.open(path, mode="r:") as tar:
         names = [member.name for member, _ in zip(tar, range(most), strict=False)]
-    splits = [_SPLIT.fullmatch(name) for name in names]
-    return tuple(dict.fromkeys(split[2].lower() for split in splits if split))
+    suffixes = [split_member(name)[1] for name in names]
+    return tuple(dict.fromkeys(suffix for suffix in suffixes if suffix))
 
 
 def member_size(header: bytes) -> int:
@@ -72,10 +78,9 @@ def member_size(header: bytes) -> int:
 
 
 def _is_meant(name: str, suffixes: frozenset[str], field: str) -> bool:
-    split = _SPLIT.fullmatch(name)
-    if split is None or _SKIPPED.match(name) or _SKIPPED.match(name.rpartition("/")[2]):
+    _, suffix = split_member(name)
+    if not suffix or _SKIPPED.match(name) or _SKIPPED.match(name.rpartition("/")[2]):
         return False
-    suffix = split[2].lower()
     if not field:
         return suffix.rpartition(".")[2] in suffixes
     stem, _, last = suffix.rpartition(".")

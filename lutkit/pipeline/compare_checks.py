@@ -15,7 +15,7 @@ from lutkit.io.photo_list import PhotoList, PhotoRef, read_bytes
 from lutkit.io.photo_size import upright_size
 from lutkit.io.sources import IMAGE_SUFFIXES
 from lutkit.io.walk import has_wildcards
-from lutkit.pipeline.matching import Matched, photo_key, photos_by_key
+from lutkit.pipeline.matching import Matched, photo_key
 
 _QUOTE = "put the pattern in quotes, or name the folder"
 
@@ -98,16 +98,6 @@ def require_like_sizes(lists: tuple[PhotoList, PhotoList], matched: Matched, nam
         where=name,
         remedy=f"give --size PX, {max(16, min(*own, *theirs))} say, to compare centre squares of one size",
     )
-
-
-def require_one_member(photos: PhotoList) -> None:
-    """Refuse tars of which several photos of a key would be taken, inputs as well as targets, say.
-
-    Raises:
-        SourceError: two photos of one key.
-    """
-    if photos.photos[0].offset >= 0:
-        photos_by_key(photos)
 
 
 def same_photos_warning(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> str:

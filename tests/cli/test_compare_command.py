@@ -527,11 +527,11 @@ def test_inputs_that_are_recipes_are_told_to_be_so(lutkit_, photos, tmp_path):
 def test_the_member_of_each_source_has_an_option(lutkit_, few):
     both = tar_of(few / "both.tar", few / "in", lambda stem: f"{stem}.target.png")
     tar_of(both, few / "out", lambda stem: f"{stem}.input.png")
-    one_name = "both.tar/0.input.png and both.tar/0.target.png are of one name; say with"
-    assert_one_line(lutkit_("compare", both, few / "in").err, f"{one_name} --field which is meant")
-    assert_one_line(lutkit_("compare", few / "in", both).err, f"{one_name} --set-field which is meant")
+    several = "several photos a sample: 0 has .input.png and .target.png; take one of them:"
+    assert_one_line(lutkit_("compare", both, few / "in").err, f"{several} --field target.png, say")
+    assert_one_line(lutkit_("compare", few / "in", both).err, f"{several} --set-field target.png, say")
     done = lutkit_("compare", few / "in", few / "out", "--train", both)
-    assert_one_line(done.err, f"{one_name} --train-field which is meant")
+    assert_one_line(done.err, f"{several} --train-field target.png, say")
     done = lutkit_("compare", few / "in", few / "out", "--train-field", "input")
     assert_one_line(done.err, "--train-field without --train; name the training set")
     chroma = {}

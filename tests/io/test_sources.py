@@ -329,6 +329,23 @@ def test_a_field_where_there_are_no_tars(tmp_path):
         assert "no tars here, so no member 'jpg'; leave out --field" in complaint(source, field="jpg")
 
 
+def test_of_tars_with_several_photos_a_sample_one_has_to_be_named(tmp_path):
+    for shard in range(2):
+        members = [f"{shard}-{i}.{kind}.jpg" for i in range(2) for kind in ("input", "target")]
+        put_tar(tmp_path / "shards" / f"{shard}.tar", *members)
+    several = "several photos a sample: 0-0 has .input.jpg and .target.jpg"
+    told = f"{several}; take one of them: --field target.jpg, say"
+    for source in ("shards", "shards/*.tar", "shards/0.tar", "**/*.tar"):
+        assert complaint(tmp_path / source) == f"{tmp_path}/{source}: {told}"
+        assert len(list_photos(str(tmp_path / source), field="target").photos) in (2, 4)
+    put_tar(tmp_path / "apart.tar", "a.jpg", "b.jpg", "a.png", "b.png")
+    assert "a has .jpg and .png; take one of them: --field png" in complaint(tmp_path / "apart.tar")
+    # The same key in another tar is another sample, and so is one in another folder.
+    for name in ("a", "b"):
+        put_tar(tmp_path / f"{name}.tar", "0.jpg", "0.json", "0.1/a.jpg", "0.1/b.jpg")
+    assert len(list_photos(str(tmp_path / "[ab].tar")).photos) == 6
+
+
 def test_a_dataset_folder_of_ours_means_its_targets(tmp_path):
     members = ["train-000000000.input.jpg", "train-000000000.target.jpg", "train-000000000.json"]
     put_tar(tmp_path / "shards" / "train-000000.tar", *members)

@@ -7,13 +7,11 @@ from PIL import Image
 from small_datasets import textured
 
 from lutkit.errors import SourceError
-from lutkit.io.photo_list import PhotoList
 from lutkit.io.sources import list_photos
 from lutkit.pipeline.compare_checks import (
     pattern_warning,
     require_like_sizes,
     require_no_pattern,
-    require_one_member,
     same_photos_warning,
 )
 from lutkit.pipeline.matching import match_photos
@@ -218,14 +216,8 @@ def test_other_members_of_the_same_tars_are_no_warning(tmp_path):
     assert same_photos_warning(tuple(lists), match_photos(*lists, "x"), "x") == ""
 
 
-def test_tars_of_several_photos_a_key_need_a_field(here, tmp_path):
-    both = tar_of(tmp_path / "a.tar", "s-1.input.png", "s-1.target.png")
-    with pytest.raises(SourceError, match=r"s-1\.input\.png and .*are of one name; say with --field which"):
-        require_one_member(list_photos(str(both)))
-    require_one_member(list_photos(str(both), field="input"))
+def test_photos_of_one_name_are_refused(here):
     Image.new("RGB", (9, 9)).save(here / "in/a.bmp")
     folder = list_photos("in")
-    assert isinstance(folder, PhotoList)
-    require_one_member(folder)  # of a training set's files names do not matter
     with pytest.raises(SourceError, match="leave one of them out, or name a pattern of one suffix"):
         match_photos(folder, folder, "x")

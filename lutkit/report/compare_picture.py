@@ -110,9 +110,9 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
     for channel, (name, color) in enumerate(CHANNELS):
         _draw_series(axes, [one[channel] for one in values], name, color, 0.27 * (channel - 1))
     axes.axhline(limit, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
-    axes.annotate(
-        "limit", (1, limit), (-5, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-        color=FAINT, fontsize=8, ha="right",
+    axes.annotate(  # outside, where no bar can cover it
+        "limit", (1, limit), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        color=FAINT, fontsize=8, va="center",
     )  # fmt: skip
     known = [value for one in values for value in one if math.isfinite(value)]
     _say_none(axes, known)

@@ -64,7 +64,9 @@ def train(options: argparse.Namespace) -> list[float]:
     )
     loader = DataLoader(latents, options.batch, num_workers=options.workers)
     # Opened before anything is learned: a split that is not there would lose it all.
-    held_out = Latents(options.latents, options.validate, scaled=True, metadata=False)
+    held_out = None
+    if options.validate:
+        held_out = Latents(options.latents, options.validate, scaled=True, metadata=False)
     balancer = Balancer(latents.index.encoding.latent_shape[0]).to(options.device)
     optimizer = torch.optim.AdamW(balancer.parameters(), lr=options.learning_rate)
     losses: list[float] = []
@@ -81,7 +83,7 @@ def train(options: argparse.Namespace) -> list[float]:
             steps += 1
         losses.append(total.item() / max(steps, 1))
         print(f"epoch {epoch}: {losses[-1]:.4f} nats an element", flush=True)
-    if options.validate:
+    if held_out is not None:
         found = validate(balancer, DataLoader(held_out, options.batch), options.device)
         print(f"{options.validate}: {found:.4f} nats an element")
     # With what it takes to use it again: the VAE's factors are part of its input.

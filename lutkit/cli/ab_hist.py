@@ -1,5 +1,6 @@
 """`lutkit ab-hist`: the ab histogram of photographs, counted exactly."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,12 +90,13 @@ def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
     from lutkit.errors import LutkitError
     from lutkit.io.ab_files import read_counts
 
-    known: set[Path] = set()
+    known: set[str] = set()
     for path in paths:
         # Counted twice, its photos would weigh twice, and nothing would say so.
-        if path.resolve() in known:
+        place = os.path.realpath(path)  # `Path.resolve` raises where links run in circles
+        if place in known:
             raise LutkitError("these counts come twice", where=str(path), remedy="name them once")
-        known.add(path.resolve())
+        known.add(place)
     return reduce(add, map(read_counts, paths))
 
 

@@ -1,5 +1,6 @@
 """`lutkit ab-weights`: from an ab histogram to class-rebalancing weights."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,14 +63,14 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     require_no_more(context.args, 1, "one file of counts")
     extra = [] if npy is None else [npy / "pts_in_hull.npy", npy / "prior_probs.npy"]
     outputs = [out, *extra, *([] if plot is None else [plot])]
-    if len({path.resolve() for path in outputs}) < len(outputs):
+    # `Path.resolve` raises where links run in circles.
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise LutkitError("two outputs of one name", where=str(out), remedy="give each its own")
     for path in outputs:
-        if path.resolve() == counts.resolve():
+        if os.path.realpath(path) == os.path.realpath(counts):
             raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
-        require_vacant(path, overwrite=overwrite)
-    if plot is not None:
-        require_picture(plot, overwrite=overwrite)
+        require = require_picture if path == plot else require_vacant
+        require(path, overwrite=overwrite)
     weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed)
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)

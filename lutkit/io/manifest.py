@@ -34,7 +34,7 @@ class Images:
     Args:
         source: a folder, a glob, a text list, WebDataset tars, or `sample` (five photos that ship with
             scikit-image).
-        field: of tars, the member to take (`jpg`, `target.jpg`); empty takes any image.
+        field: of tars, the member to take (`jpg`, `target.jpg`); may be empty where a sample has one photo.
     """
 
     source: str = "sample"

@@ -225,19 +225,25 @@ def _tars(root: Path, names: list[str], source: str, field: str) -> PhotoList:
     for name in names:
         members = list(index_tar(root / name, IMAGE_SUFFIXES, field))
         if not field:
-            _require_one_a_sample([member for member, _, _ in members], source)
+            _require_one_a_sample([member for member, _, _ in members], str(root / name))
         refs += [PhotoRef(shown_path(f"{name}/{member}"), size, offset) for member, offset, size in members]
     if not refs and names:
         raise nothing_in_tars((root / names[0], len(names)), source, field, IMAGE_SUFFIXES)
     return _listed(root, refs, source)
 
 
-def _require_one_a_sample(members: list[str], source: str) -> None:
-    """Of pairs both would be taken, and damaged inputs pass for photographs."""
-    suffixes: dict[str, str] = {}
-    for member in members:
-        key, suffix = split_member(member)
-        if suffixes.setdefault(key, suffix) != suffix:
-            one, other = sorted((suffixes[key], suffix))
-            what = f"several photos a sample: {shown_path(key)} has .{one} and .{other}"
-            raise SourceError(what, where=source, remedy=f"take one of them: --field {other}, say")
+def _require_one_a_sample(members: list[str], tar: str) -> None:
+    """Of pairs both would be taken, and damaged inputs pass for photographs.
+
+    Names with dots, `2019.08.12_001.png`, are not fields: what a field is called has no digit and recurs.
+    """
+    fields: dict[str, set[str]] = {}
+    for key, suffix in map(split_member, members):
+        if not any(character.isdigit() for character in suffix):
+            fields.setdefault(key, set()).add(suffix)
+    times = Counter(suffix for suffixes in fields.values() for suffix in suffixes)
+    for key, suffixes in fields.items():
+        found = sorted(suffix for suffix in suffixes if times[suffix] > 1 or len(fields) == 1)
+        if len(found) > 1:
+            what = f"several photos a sample: {shown_path(key)} has .{', .'.join(found)}"
+            raise SourceError(what, where=tar, remedy="name the one that is meant with --field")

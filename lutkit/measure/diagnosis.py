@@ -34,7 +34,8 @@ _MOST = 2 / 3  # so much of an image's clipping explained, all of it is: no fit 
 def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding, ...]:
     """Every fault that passes its limit.
 
-    Of outputs of one colour, or which show something else than their references, that is the only one.
+    Of outputs of one colour, or most of which show something else than their references, that is the only
+    one; where fewer do, they are a finding, and left out of all others.
     Where the change leaves more of the difference than it explains, nothing is said of it. Clipping that the
     colours explain, by a strong cast say, is a finding of its own, marked `explained`.
 
@@ -46,23 +47,38 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     """
     if alone := flat_outputs(pairs) or _unlike_outputs(pairs):
         return tuple(alone)
-    unexplained = unexplained_colors(change, pairs)
-    artefacts = _artefact_findings(pairs, follow=not unexplained)
+    alike = judged(pairs)
+    unexplained = unexplained_colors(change, alike)
+    artefacts = _artefact_findings(alike, follow=not unexplained)
     if change.swapped != STRAIGHT:
         # A dot of the reference's red, in the output's blue, is none that it has made.
         artefacts = [finding for finding in artefacts if finding.kind != "speckle"]
     colors = color_findings(change) if is_described(unexplained) else []
-    return (*unexplained, *colors, *artefacts)
+    return (*_strangers(pairs), *unexplained, *colors, *artefacts)
+
+
+def judged(pairs: Sequence[PairMeasure]) -> list[PairMeasure]:
+    """The pairs whose outputs show what their references do; all, where those are the lesser part."""
+    alike = [pair for pair in pairs if not pair.likeness < LEAST_LIKENESS]  # what is not known is no fault
+    return alike if 2 * len(alike) >= len(pairs) else list(pairs)
 
 
 def _unlike_outputs(pairs: Sequence[PairMeasure]) -> list[Finding]:
     """Of a set most of whose outputs show something else: flipped, or matched with other references."""
     unlike = [pair for pair in pairs if pair.likeness < LEAST_LIKENESS]
-    if len(unlike) <= len(pairs) / 2:
-        return []
+    return [_unlike("unlike", unlike)] if 2 * len(unlike) > len(pairs) else []
+
+
+def _strangers(pairs: Sequence[PairMeasure]) -> list[Finding]:
+    """The same of the lesser part of a set: nothing else is judged of them."""
+    unlike = [pair for pair in pairs if pair.likeness < LEAST_LIKENESS]
+    return [_unlike("strangers", unlike)] if unlike else []
+
+
+def _unlike(kind: Kind, unlike: Sequence[PairMeasure]) -> Finding:
     keys = tuple(pair.key for pair in sorted(unlike, key=lambda pair: (pair.likeness, pair.key))[:_WORST])
     value = float(np.median([pair.likeness for pair in unlike]))
-    return [Finding("unlike", value, images=len(unlike), worst=keys)]
+    return Finding(kind, value, images=len(unlike), worst=keys)
 
 
 def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from lutkit.measure.artefacts import Artefacts
 from lutkit.measure.explanation import Blocks
 
 Kind: TypeAlias = Literal[
-    "flat", "unlike",
+    "flat", "unlike", "strangers",
     "unexplained", "channels", "saturation", "hue", "cast", "lightness", "contrast",
     "shift", "fringing", "noise", "speckle", "clipping",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from lutkit.errors import ImageError, SourceError
@@ -78,20 +79,19 @@ def require_no_folders(source: str) -> None:
 
 
 def require_like_sizes(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> None:
-    """Refuse a set whose outputs are of another size than their references, by the headers of a few pairs.
+    """Refuse a set whose outputs are all of another size than their references, by their headers.
 
     Raises:
-        SourceError: the first pair, the last and the one between differ; where only some do, pairs are
-            rejected one by one.
+        SourceError: every pair differs; where only some do, pairs are rejected one by one.
     """
-    pairs = matched.pairs
-    few = [pairs[number] for number in sorted({0, len(pairs) // 2, len(pairs) - 1})]
-    sizes = [(_size(lists[0], before), _size(lists[1], after)) for _, before, after in few]
-    if any(before is None or after is None or before == after for before, after in sizes):
+    sizes = ((_size(lists[0], before), _size(lists[1], after)) for _, before, after in matched.pairs)
+    theirs, own = first = next(sizes)
+    # Most sets are told by the first pair: either it is of one size, or all are of two.
+    if any(before is None or after is None or before == after for before, after in chain([first], sizes)):
         return
-    (_, _, after), (theirs, own) = few[0], sizes[0]
     assert theirs is not None
     assert own is not None
+    after = matched.pairs[0][2]
     raise SourceError(
         f"of another size than the references: {after.path} is {own[0]} x {own[1]}, its reference"
         f" {theirs[0]} x {theirs[1]}",

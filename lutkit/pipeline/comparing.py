@@ -18,7 +18,7 @@ from lutkit.io.images import Uint8Image
 from lutkit.io.photo_list import PhotoList, PhotoRef, none_usable, read_bytes
 from lutkit.measure.artefacts import Artefacts, own_artefacts, pair_artefacts
 from lutkit.measure.compare import ColorChange, color_change
-from lutkit.measure.diagnosis import diagnose
+from lutkit.measure.diagnosis import diagnose, judged
 from lutkit.measure.explanation import MAX_BLOCKS, MAX_FITTED, Explanation, explain, free_blocks, thinned
 from lutkit.measure.finding import Finding, PairMeasure
 from lutkit.measure.likeness import likeness
@@ -128,7 +128,7 @@ def compare_set(
     change, pairs, rejects = _gathered(done, on_pairs)
     if change is None:
         raise none_usable(lists[1], (reject.reason for reject in rejects))
-    explanation = explain(np.concatenate([pair.blocks for pair in pairs]))
+    explanation = explain(np.concatenate([pair.blocks for pair in judged(pairs)]))
     return SetMeasure(change, explanation, pairs, diagnose(explanation, pairs), rejects)
 
 

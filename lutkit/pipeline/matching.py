@@ -91,8 +91,13 @@ def photos_by_key(photos: PhotoList) -> dict[str, PhotoRef]:
                 f"{found[key].path} and {ref.path} are of one name",
                 where=str(photos.root),
                 remedy="say with --field which is meant"
-                if ref.offset >= 0
+                if ref.offset >= 0 and _tar_of(ref) == _tar_of(found[key])
                 else "leave one of them out, or name a pattern of one suffix",
             )
         found[key] = ref
     return found
+
+
+def _tar_of(ref: PhotoRef) -> str:
+    within = _MEMBER.match(ref.path)
+    return within[0] if within else ""

@@ -116,7 +116,7 @@ def _is_judged(one: SetMeasure) -> bool:
 
 
 def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
-    """A set under stable names; null where greys or flat pictures leave nothing to measure."""
+    """A set under stable names; null where nothing can be measured: greys, flat or unlike outputs."""
     change, found = one.change, artefact_levels(one)
     (gain, turn, cast), (hues, skin) = color_numbers(one), sectors(one)
     worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
@@ -133,8 +133,8 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         "chroma_gain": _short(gain),
         "hue_turn": _short(turn),
         "cast": {"a": _short(cast and cast[0]), "b": _short(cast and cast[1])},
-        "bias": [_short(value) for value in change.bias],
-        "gain": [_short(value) for value in change.gain],
+        "bias": [_short(value) if _is_judged(one) else None for value in change.bias],
+        "gain": [_short(value) if _is_judged(one) else None for value in change.gain],
         "sectors": [_sector(part) for part in hues],
         "skin": _sector(skin) if skin else None,
         "artefacts": {

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lutkit.measure.diagnosis import unplaced
+from lutkit.measure.diagnosis import judged, unplaced
 from lutkit.measure.finding import ARTEFACTS, CHANNELS, Finding, Kind
 from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
 from lutkit.report.compare_origin import amount, origin_text
 
 _OF_COLORS: tuple[Kind, ...] = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
+_TOLD_FIRST: tuple[Kind, ...] = ("strangers", "unexplained")
 _SEEN = 0.1  # of a ratio of saturation
 
 
@@ -50,16 +51,28 @@ def _alone_text(finding: Finding, one: SetMeasure) -> str:
 def _set_lines(
     one: SetMeasure, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None
 ) -> list[str]:
-    lines = [unexplained_text(finding) for finding in one.findings if finding.kind == "unexplained"]
-    told = [finding for finding in one.findings if finding.kind != "unexplained" and not finding.rare]
+    lines = [_stranger_text(finding, one) for finding in one.findings if finding.kind == "strangers"]
+    lines += [unexplained_text(finding) for finding in one.findings if finding.kind == "unexplained"]
+    told = [finding for finding in one.findings if not finding.rare and finding.kind not in _TOLD_FIRST]
+    lines += [finding_text(finding, one) for finding in told if finding.kind == "channels"]
     lines.append(saturation_text(one, train))
-    lines += [finding_text(finding, one) for finding in told if finding.kind != "saturation"]
+    lines += [
+        finding_text(finding, one) for finding in told if finding.kind not in ("channels", "saturation")
+    ]
     faults = [finding for finding in told if finding.kind in ARTEFACTS and finding.is_fault]
     lines += [origin_text(finding, sets, train) for finding in faults]
     lines += [_rare_text(finding, one) for finding in one.findings if finding.rare]
     if not faults:
         lines.append(_none_text(one))
     return [*lines, *unplaced_lines(one)]
+
+
+def _stranger_text(finding: Finding, one: SetMeasure) -> str:
+    return (
+        f"Not judged: in {finding.images} of {len(one.pairs)} images the output shows something else than its"
+        f" reference ({', '.join(finding.worst)}{', ...' if finding.images > len(finding.worst) else ''}):"
+        " flipped, rotated, or of another photo."
+    )
 
 
 def _rare_text(finding: Finding, one: SetMeasure) -> str:
@@ -144,11 +157,12 @@ def _colors_of(one: SetMeasure) -> list[str]:
 def unplaced_lines(one: SetMeasure) -> list[str]:
     """Channels that could not be registered: of them no fringing is known."""
     counts: dict[int, list[str]] = {}
-    for name, count in zip(CHANNELS, unplaced(one.pairs), strict=True):
+    pairs = judged(one.pairs)
+    for name, count in zip(CHANNELS, unplaced(pairs), strict=True):
         if count:
             counts.setdefault(count, []).append(name)
     return [
-        f"Misregistration of {' and '.join(names)} is not known in {count} of {len(one.pairs)} images: flat,"
+        f"Misregistration of {' and '.join(names)} is not known in {count} of {len(pairs)} images: flat,"
         " or too unlike the reference."
         for count, names in counts.items()
     ]

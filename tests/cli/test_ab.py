@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_datasets import assert_one_line
 
 import lutkit
 from lutkit.ab.grid import ab_grid
@@ -228,3 +229,10 @@ def test_mistakes_are_one_line(lutkit_, counts, tmp_path, arguments, said):
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not out.exists()
+
+
+def test_links_that_run_in_circles_are_one_line(lutkit_, tmp_path):
+    loop = tmp_path / "loop.npz"
+    loop.symlink_to(loop)
+    assert_one_line(lutkit_("ab-hist", "--merge", loop, "-o", tmp_path / "o.npz").err, "loop.npz")
+    assert_one_line(lutkit_("ab-weights", loop, "-o", tmp_path / "w.npz").err, "loop.npz")

@@ -527,11 +527,11 @@ def test_inputs_that_are_recipes_are_told_to_be_so(lutkit_, photos, tmp_path):
 def test_the_member_of_each_source_has_an_option(lutkit_, few):
     both = tar_of(few / "both.tar", few / "in", lambda stem: f"{stem}.target.png")
     tar_of(both, few / "out", lambda stem: f"{stem}.input.png")
-    several = "several photos a sample: 0 has .input.png and .target.png; take one of them:"
-    assert_one_line(lutkit_("compare", both, few / "in").err, f"{several} --field target.png, say")
-    assert_one_line(lutkit_("compare", few / "in", both).err, f"{several} --set-field target.png, say")
+    several = "several photos a sample: 0 has .input.png, .target.png; name the one that is meant with"
+    assert_one_line(lutkit_("compare", both, few / "in").err, f"{several} --field")
+    assert_one_line(lutkit_("compare", few / "in", both).err, f"{several} --set-field")
     done = lutkit_("compare", few / "in", few / "out", "--train", both)
-    assert_one_line(done.err, f"{several} --train-field target.png, say")
+    assert_one_line(done.err, f"{several} --train-field")
     done = lutkit_("compare", few / "in", few / "out", "--train-field", "input")
     assert_one_line(done.err, "--train-field without --train; name the training set")
     chroma = {}
@@ -585,3 +585,26 @@ def test_mistakes_are_one_line(lutkit_, photos, tmp_path, arguments, said):
     done = lutkit_(*(argument.format(**places, there=tmp_path / "there.png") for argument in arguments))
     assert done.code == 2
     assert_one_line(done.err, said)
+
+
+def test_an_output_that_shows_something_else_is_named_first_and_not_judged(lutkit_, few):
+    with Image.open(few / "out/1.png") as image:
+        image.rotate(180).save(few / "out/1.png")
+    done = lutkit_("compare", few / "in", few / "out")
+    lines = done.out.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("Not judged: "))
+    assert "in 1 of 3 images the output shows something else than its reference (1): flipped" in lines[first]
+    assert lines[first + 1].startswith("Saturation: less colourful, chroma x0.5")
+    assert lines[first + 2] == "RGB artefacts: none beyond the references'."
+    found = json.loads(lutkit_("compare", few / "in", few / "out", "--json").out)["sets"][0]
+    assert [(one["kind"], one["images"]) for one in found["findings"]] == [
+        ("strangers", 1), ("saturation", 0),
+    ]  # fmt: skip
+
+
+def test_swapped_channels_are_told_before_saturation(lutkit_, few):
+    for number in range(3):
+        with Image.open(few / f"in/{number}.png") as image:
+            Image.fromarray(np.asarray(image)[..., ::-1].copy()).save(few / f"out/{number}.png")
+    out = lutkit_("compare", few / "in", few / "out").out
+    assert 0 < out.index("Channels: swapped: ") < out.index("Saturation: ")

@@ -333,17 +333,32 @@ def test_of_tars_with_several_photos_a_sample_one_has_to_be_named(tmp_path):
     for shard in range(2):
         members = [f"{shard}-{i}.{kind}.jpg" for i in range(2) for kind in ("input", "target")]
         put_tar(tmp_path / "shards" / f"{shard}.tar", *members)
-    several = "several photos a sample: 0-0 has .input.jpg and .target.jpg"
-    told = f"{several}; take one of them: --field target.jpg, say"
+    several = "several photos a sample: 0-0 has .input.jpg, .target.jpg"
+    told = f"{tmp_path}/shards/0.tar: {several}; name the one that is meant with --field"
     for source in ("shards", "shards/*.tar", "shards/0.tar", "**/*.tar"):
-        assert complaint(tmp_path / source) == f"{tmp_path}/{source}: {told}"
+        assert complaint(tmp_path / source) == told
         assert len(list_photos(str(tmp_path / source), field="target").photos) in (2, 4)
     put_tar(tmp_path / "apart.tar", "a.jpg", "b.jpg", "a.png", "b.png")
-    assert "a has .jpg and .png; take one of them: --field png" in complaint(tmp_path / "apart.tar")
+    assert "a has .jpg, .png; name the one" in complaint(tmp_path / "apart.tar")
+    put_tar(tmp_path / "one.tar", "a.input.jpg", "a.target.jpg", "a.json")
+    assert "a has .input.jpg, .target.jpg" in complaint(tmp_path / "one.tar")
     # The same key in another tar is another sample, and so is one in another folder.
     for name in ("a", "b"):
         put_tar(tmp_path / f"{name}.tar", "0.jpg", "0.json", "0.1/a.jpg", "0.1/b.jpg")
     assert len(list_photos(str(tmp_path / "[ab].tar")).photos) == 6
+
+
+def test_dots_in_names_are_no_fields(tmp_path):
+    names = [
+        "2019.08.12_001.png",
+        "2019.08.12_002.png",
+        "b.0001.png",
+        "b.0002.png",
+        "c.0001.png",
+        "c.0002.png",
+    ]
+    put_tar(tmp_path / "a.tar", *names, "beach.final.jpg", "beach.draft.jpg", "hill.jpg")
+    assert len(list_photos(str(tmp_path / "a.tar")).photos) == 9
 
 
 def test_a_dataset_folder_of_ours_means_its_targets(tmp_path):

@@ -9,7 +9,7 @@ from known_damage import scene
 
 from lutkit.measure.artefacts import pair_artefacts
 from lutkit.measure.color_findings import color_findings, flat_outputs, is_described, unexplained_colors
-from lutkit.measure.diagnosis import diagnose
+from lutkit.measure.diagnosis import diagnose, judged
 from lutkit.measure.explanation import explain, free_blocks
 from lutkit.measure.finding import Finding, PairMeasure
 
@@ -77,14 +77,29 @@ def test_one_image_in_ten_makes_it_the_sets(count, rare):
 
 
 @pytest.mark.parametrize(
-    ("likeness", "unlike", "told"), [(0.14, 4, True), (0.14, 3, False), (0.16, 6, False)]
+    ("likeness", "unlike", "told"), [(0.14, 4, "unlike"), (0.14, 3, "strangers"), (0.16, 6, "")]
 )
 def test_most_images_have_to_show_something_else(likeness, unlike, told):
     pairs = [pair(key=f"u{i}", likeness=likeness - (likeness < 0.15) * 0.01 * i * i) for i in range(unlike)]
     found = diagnose(SAME, pairs + [pair()] * (6 - unlike))
-    assert [one.kind for one in found] == (["unlike"] if told else [])
-    assert [one.worst for one in found] == ([("u3", "u2", "u1")] if told else [])
-    assert [one.value for one in found] == ([pytest.approx(0.115)] if told else [])
+    assert [one.kind for one in found] == ([told] if told else [])
+    worst = {"unlike": ("u3", "u2", "u1"), "strangers": ("u2", "u1", "u0")}
+    assert [one.worst for one in found] == ([worst[told]] if told else [])
+    values = {"unlike": 0.115, "strangers": 0.13}
+    assert [one.value for one in found] == ([pytest.approx(values[told])] if told else [])
+
+
+def test_nothing_else_is_judged_of_images_that_show_something_else():
+    stranger = pair(noise(40, 0, 0), "x", likeness=0.01)
+    known = pair(noise(3, 0, 0), "n")
+    found = diagnose(SAME, [stranger, known, pair()])
+    assert [(one.kind, one.images, one.worst) for one in found] == [
+        ("strangers", 1, ("x",)), ("noise", 1, ("n",)),
+    ]  # fmt: skip
+    assert found[1].value == pytest.approx(3)
+    assert judged([stranger, known]) == [known]
+    assert judged([stranger, stranger, known]) == [stranger, stranger, known]
+    assert judged([pair(likeness=float("nan"))])
 
 
 @pytest.mark.parametrize(

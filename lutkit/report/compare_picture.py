@@ -114,8 +114,7 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
         "limit", (1, limit), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
         color=FAINT, fontsize=8, va="center",
     )  # fmt: skip
-    known = [value for one in values for value in one if math.isfinite(value)]
-    _say_none(axes, known)
+    known = _say_none(axes, [value for one in values for value in one])
     axes.set_ylim(0, max([1.6 * limit, *(1.2 * value for value in known)]))
     name_sets(axes, [name for name, _ in sets])
 
@@ -125,16 +124,20 @@ def _draw_rare(axes: "Axes", sets: Sets, values: list[dict[str, Any]]) -> None:
     speckle = [_known(one["speckle"]) / 100 for one in values]
     _draw_series(axes, clipped, "clipped, %", _VIVID, -0.2)
     _draw_series(axes, speckle, "speckle, in 10,000", _CALM, 0.2)
-    known = [value for value in [*clipped, *speckle] if math.isfinite(value)]
-    _say_none(axes, known)
+    known = _say_none(axes, [*clipped, *speckle])
     axes.set_ylim(0, max([0.5, *(1.35 * value for value in known)]))
     axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
     name_sets(axes, [name for name, _ in sets])
 
 
-def _say_none(axes: "Axes", values: list[float]) -> None:
-    if max(values, default=0) < _LEAST_SHOWN:
-        say(axes, "none" if values else "not known")
+def _say_none(axes: "Axes", values: list[float]) -> list[float]:
+    """Those of the values that are known; none is said to be there only where all are."""
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        say(axes, "not known")
+    elif len(known) == len(values) and max(known) < _LEAST_SHOWN:
+        say(axes, "none")
+    return known
 
 
 def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offset: float) -> None:

@@ -56,9 +56,13 @@ def name_sets(axes: "Axes", names: Sequence[str]) -> None:
 
 
 def brief(names: Sequence[str], most: int) -> list[str]:
-    """Names of at most so many letters, without what they have in common where one is longer."""
+    """Names of at most so many letters, without what they have in common where one is longer.
+
+    By number where they would be cut to the same.
+    """
     fits = max(map(letters, names)) <= most
-    return [cut(name, most) for name in (names if fits else without_common(names)[0])]
+    shown = [cut(name, most) for name in (names if fits else without_common(names)[0])]
+    return shown if len(set(shown)) == len(names) else [f"set {place + 1}" for place in range(len(names))]
 
 
 def without_common(names: Sequence[str]) -> tuple[list[str], str]:

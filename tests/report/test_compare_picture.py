@@ -90,6 +90,9 @@ def test_nothing_and_nothing_known_are_said(page, by_name):
     assert "not known" in shown
     assert shown.count("-") == 3
     assert "not known" not in [text.get_text() for text in noise.texts]
+    *_, fringing, noise, _ = page([("x", same), ("y", replace(same, pairs=tuple(pairs)))]).axes
+    assert {"none", "not known"}.isdisjoint(text.get_text() for text in fringing.texts)  # of one set only
+    assert "none" in [text.get_text() for text in noise.texts]
 
 
 def test_the_training_set_is_a_line(page, by_name):

@@ -161,3 +161,8 @@ def test_brief_names():
     assert brief(checkpoints(2), 22) == checkpoints(2)
     assert brief(checkpoints(2), 21) == ["0001000", "0002000"]
     assert brief(["short", "a-name-too-long-to-stand"], 10) == ["short", "a-nam…tand"]
+
+
+def test_names_that_are_cut_to_the_same_are_numbered():
+    names = [f"colorizerbaseline{middle}unetlargemodel" for middle in "XY"]
+    assert brief(names, 18) == ["set 1", "set 2"]

@@ -45,8 +45,9 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     Returns:
         Of colours first; empty where nothing is wrong.
     """
-    if alone := flat_outputs(pairs) or _unlike_outputs(pairs):
-        return tuple(alone)
+    first = flat_outputs(pairs) or _unlike_outputs(pairs)
+    if any(finding.is_alone for finding in first):
+        return tuple(first)
     alike = judged(pairs)
     unexplained = unexplained_colors(change, alike)
     artefacts = _artefact_findings(alike, follow=not unexplained)
@@ -54,7 +55,7 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
         # A dot of the reference's red, in the output's blue, is none that it has made.
         artefacts = [finding for finding in artefacts if finding.kind != "speckle"]
     colors = color_findings(change) if is_described(unexplained) else []
-    return (*_strangers(pairs), *unexplained, *colors, *artefacts)
+    return (*first, *unexplained, *colors, *artefacts)
 
 
 def judged(pairs: Sequence[PairMeasure]) -> list[PairMeasure]:
@@ -64,21 +65,14 @@ def judged(pairs: Sequence[PairMeasure]) -> list[PairMeasure]:
 
 
 def _unlike_outputs(pairs: Sequence[PairMeasure]) -> list[Finding]:
-    """Of a set most of whose outputs show something else: flipped, or matched with other references."""
+    """Outputs that show something else, flipped or of other references: of most of a set, or of some."""
     unlike = [pair for pair in pairs if pair.likeness < LEAST_LIKENESS]
-    return [_unlike("unlike", unlike)] if 2 * len(unlike) > len(pairs) else []
-
-
-def _strangers(pairs: Sequence[PairMeasure]) -> list[Finding]:
-    """The same of the lesser part of a set: nothing else is judged of them."""
-    unlike = [pair for pair in pairs if pair.likeness < LEAST_LIKENESS]
-    return [_unlike("strangers", unlike)] if unlike else []
-
-
-def _unlike(kind: Kind, unlike: Sequence[PairMeasure]) -> Finding:
+    if not unlike:
+        return []
+    kind: Kind = "unlike" if 2 * len(unlike) > len(pairs) else "strangers"
     keys = tuple(pair.key for pair in sorted(unlike, key=lambda pair: (pair.likeness, pair.key))[:_WORST])
     value = float(np.median([pair.likeness for pair in unlike]))
-    return Finding(kind, value, images=len(unlike), worst=keys)
+    return [Finding(kind, value, images=len(unlike), worst=keys)]
 
 
 def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:

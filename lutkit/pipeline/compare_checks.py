@@ -8,7 +8,6 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 from lutkit.errors import ImageError, SourceError
@@ -84,20 +83,16 @@ def require_like_sizes(lists: tuple[PhotoList, PhotoList], matched: Matched, nam
     Raises:
         SourceError: every pair differs; where only some do, pairs are rejected one by one.
     """
-    sizes = ((_size(lists[0], before), _size(lists[1], after)) for _, before, after in matched.pairs)
-    theirs, own = first = next(sizes)
-    # Most sets are told by the first pair: either it is of one size, or all are of two.
-    if any(before is None or after is None or before == after for before, after in chain([first], sizes)):
-        return
-    assert theirs is not None
-    assert own is not None
-    after = matched.pairs[0][2]
-    raise SourceError(
-        f"of another size than the references: {after.path} is {own[0]} x {own[1]}, its reference"
-        f" {theirs[0]} x {theirs[1]}",
-        where=name,
-        remedy=f"give --size PX, {max(16, min(*own, *theirs))} say, to compare centre squares of one size",
-    )
+    told, side = "", 0  # of the first pair
+    for _, before, after in matched.pairs:
+        theirs, own = _size(lists[0], before), _size(lists[1], after)
+        if theirs is None or own is None or theirs == own:
+            return  # most often at once
+        if not told:
+            told = f"{after.path} is {own[0]} x {own[1]}, its reference {theirs[0]} x {theirs[1]}"
+            side = max(16, min(*own, *theirs))
+    remedy = f"give --size PX, {side} say, to compare centre squares of one size"
+    raise SourceError(f"of another size than the references: {told}", where=name, remedy=remedy)
 
 
 def same_photos_warning(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> str:

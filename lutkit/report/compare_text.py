@@ -119,6 +119,7 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
     """A set under stable names; null where nothing can be measured: greys, flat or unlike outputs."""
     change, found = one.change, artefact_levels(one)
     (gain, turn, cast), (hues, skin) = color_numbers(one), sectors(one)
+    bias, gains = (change.bias, change.gain) if _is_judged(one) else ((None,) * 3, (None,) * 3)
     worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
     keys = ("lightness", "a", "b", "chroma", "saturation")
     return {
@@ -133,8 +134,8 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         "chroma_gain": _short(gain),
         "hue_turn": _short(turn),
         "cast": {"a": _short(cast and cast[0]), "b": _short(cast and cast[1])},
-        "bias": [_short(value) if _is_judged(one) else None for value in change.bias],
-        "gain": [_short(value) if _is_judged(one) else None for value in change.gain],
+        "bias": [_short(value) for value in bias],
+        "gain": [_short(value) for value in gains],
         "sectors": [_sector(part) for part in hues],
         "skin": _sector(skin) if skin else None,
         "artefacts": {

@@ -1,4 +1,4 @@
-"""The house rules, as far as a machine can tell: the one arrow, purity, smallness, docstrings."""
+"""The house rules, as far as a machine can tell: the one arrow, purity, docstrings."""
 
 import ast
 import subprocess
@@ -31,10 +31,6 @@ IMPURE = {
 UNPICKLING = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 THREADED = {"linalg", "einsum", "dot", "vdot", "inner", "matmul", "tensordot", "matvec", "vecmat"}
 SEEDED = {"Generator", "PCG64", "SeedSequence"}
-
-MAX_MODULE_LINES = 250
-MAX_BODY_LINES = 39
-MAX_PARAMETERS = 5
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -126,21 +122,10 @@ def pickles(tree):
             yield f"{node.value.lineno}: allow_pickle"
 
 
-def large_functions(tree, lines):
-    """Functions with long bodies or many parameters."""
+def open_ended(tree):
+    """Functions that take any keyword: a misspelled option would be swallowed."""
     for node in ast.walk(tree):
-        if not isinstance(node, Function):
-            continue
-        body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
-        length = (body[-1].end_lineno or 0) - body[0].lineno + 1
-        if length > MAX_BODY_LINES:
-            yield f"{node.lineno}: the body of {node.name} has {length} lines"
-        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        count = len([a for a in arguments if a.arg not in ("self", "cls")])
-        head = "\n".join(lines[node.lineno - 1 : body[0].lineno])
-        if count > MAX_PARAMETERS and "noqa: PLR0913" not in head:
-            yield f"{node.lineno}: {node.name} has {count} parameters"
-        if node.args.kwarg:
+        if isinstance(node, Function) and node.args.kwarg:
             yield f"{node.lineno}: {node.name} takes **{node.args.kwarg.arg}"
 
 
@@ -203,17 +188,8 @@ def test_files_say_what_they_own(path):
 
 
 @every_module
-def test_modules_are_small(path):
-    if path == KERNELS:
-        pytest.skip("loops may be long")
-    assert len(_lines(path)) <= MAX_MODULE_LINES
-
-
-@every_module
-def test_functions_are_small(path):
-    if path == KERNELS or _is_cli(path):
-        pytest.skip("loops and options may be many")
-    assert list(large_functions(_tree(path), _lines(path))) == []
+def test_options_are_named(path):
+    assert list(open_ended(_tree(path))) == []
 
 
 @pytest.mark.parametrize("path", PURE, ids=_name)
@@ -251,8 +227,6 @@ def test_loops_name_nothing_of_files_without_loops(path):
 
 # The rules themselves, shown failing.
 
-LONG = "def f():\n" + "    x = 1\n" * 40
-
 
 @pytest.mark.parametrize(
     ("rule", "code"),
@@ -274,6 +248,7 @@ LONG = "def f():\n" + "    x = 1\n" * 40
         (pickles, "from pickle import loads"),
         (pickles, "x = np.load('x', allow_pickle=True)"),
         (pickles, "eval('1')"),
+        (open_ended, "def f(**options): pass"),
         (foreign_to_loops, "from lutkit.lut.loops import WHITE\n@compiled\ndef f(x): return x + WHITE[0]"),
         (foreign_to_loops, "from lutkit.lut import loops\n@compiled\ndef f(x): return loops.WHITE[x]"),
     ],
@@ -285,18 +260,9 @@ def test_each_rule_can_fail(rule, code):
 NO_DOC = ["x = 1", '"""Doc."""\ndef f(): pass', '"""Doc."""\nclass A:\n    """Doc."""\n    def f(self): pass']
 
 
-@pytest.mark.parametrize(
-    ("rule", "code"),
-    [
-        *(
-            (large_functions, code)
-            for code in (LONG, "def f(a, b, c, *, d, e, g): pass", "def f(**options): pass")
-        ),
-        *((undocumented, code) for code in NO_DOC),
-    ],
-)
-def test_each_rule_that_reads_lines_can_fail(rule, code):
-    assert list(rule(ast.parse(code), code.splitlines()))
+@pytest.mark.parametrize("code", NO_DOC)
+def test_a_missing_docstring_is_found(code):
+    assert list(undocumented(ast.parse(code), code.splitlines()))
 
 
 # Importing is quick because it loads nothing.

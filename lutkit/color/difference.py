@@ -81,7 +81,7 @@ def _delta_e_2000(first: FloatArray, second: FloatArray, difference: FloatArray)
 
 
 @compiled
-def _pair(l1: float, a1: float, b1: float, l2: float, a2: float, b2: float) -> float:  # noqa: PLR0913
+def _pair(l1: float, a1: float, b1: float, l2: float, a2: float, b2: float) -> float:
     mean_c_7 = (0.5 * (math.sqrt(a1 * a1 + b1 * b1) + math.sqrt(a2 * a2 + b2 * b2))) ** 7
     g = 0.5 * (1 - math.sqrt(mean_c_7 / (mean_c_7 + _25_TO_7)))
     a1 *= 1 + g
@@ -103,7 +103,7 @@ def _pair(l1: float, a1: float, b1: float, l2: float, a2: float, b2: float) -> f
 
 
 @compiled
-def _weigh(l1: float, l2: float, c1: float, c2: float, dh: float, mean_h: float) -> float:  # noqa: PLR0913
+def _weigh(l1: float, l2: float, c1: float, c2: float, dh: float, mean_h: float) -> float:
     big_dh = 2 * math.sqrt(c1 * c2) * math.sin(0.5 * dh)
     mean_l, mean_c = 0.5 * (l1 + l2), 0.5 * (c1 + c2)
     # cos 2h, 3h and 4h from cos h and sin h: one sine and cosine in place of four.

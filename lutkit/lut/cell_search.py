@@ -19,7 +19,7 @@ _FOLDED = 4.0
 
 
 @compiled
-def find_within(  # noqa: PLR0913
+def find_within(
     gamut: Gamut,
     color: FloatArray,
     point: FloatArray,
@@ -75,7 +75,7 @@ def _search_around(
 
 
 @compiled
-def _search_block(  # noqa: PLR0913
+def _search_block(
     gamut: Gamut, number: int, color: FloatArray, expected: FloatArray, place: FloatArray, best: float
 ) -> tuple[float, int]:
     block, tops = gamut.block, gamut.signs.shape
@@ -89,7 +89,7 @@ def _search_block(  # noqa: PLR0913
 
 
 @compiled
-def _search_cells(  # noqa: PLR0913
+def _search_cells(
     gamut: Gamut, cells: Indices, color: FloatArray, expected: FloatArray, place: FloatArray, best: float
 ) -> tuple[float, int]:
     """Fills `place` where a tetrahedron of the cells holds the colour and is better than the best so far."""

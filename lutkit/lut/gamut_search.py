@@ -112,7 +112,7 @@ def _enough(gamut: Gamut, squared: float) -> float:
 
 
 @compiled
-def _push_children(  # noqa: PLR0913
+def _push_children(
     tree: BoxTree, level: int, box: int, point: FloatArray, stack: Indices, waiting: int
 ) -> int:
     """All children of a box onto the stack, the nearest on top."""
@@ -144,7 +144,7 @@ def _onto(gamut: Gamut, triangle: int, point: FloatArray, place: FloatArray) -> 
 
 
 @compiled
-def _continue(  # noqa: PLR0913
+def _continue(
     gamut: Gamut, number: int, color: FloatArray, reach: float, place: FloatArray, beyond: FloatArray
 ) -> None:
     """How much further than a place on the surface the tetrahedron within goes, by no more than `reach`."""

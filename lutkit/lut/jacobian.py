@@ -65,7 +65,7 @@ def _place(value: float, low: float, high: float, size: int) -> tuple[int, float
 
 
 @compiled
-def _curves(  # noqa: PLR0913
+def _curves(
     table: Float32Array,
     low: FloatArray,
     high: FloatArray,
@@ -83,7 +83,7 @@ def _curves(  # noqa: PLR0913
 
 
 @compiled
-def _cube(  # noqa: PLR0913
+def _cube(
     table: Float32Array,
     low: FloatArray,
     high: FloatArray,

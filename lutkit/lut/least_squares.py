@@ -67,7 +67,7 @@ def improved(start: Displacements, pairs: ColorPairs, weights: FloatArray, stren
 
 
 @compiled
-def _add_pairs(  # noqa: PLR0913
+def _add_pairs(
     colors: FloatArray,
     goals: FloatArray,
     weights: FloatArray,
@@ -111,7 +111,7 @@ def _add_smoothness(weight: float, places: IntArray, size: int, stencil: FloatAr
 
 
 @compiled
-def _conjugate_gradients(  # noqa: PLR0913
+def _conjugate_gradients(
     stencil: FloatArray, right: FloatArray, places: IntArray, start: int, steps: int, solution: FloatArray
 ) -> None:
     end = right.shape[0] - start

@@ -166,7 +166,7 @@ def _stands_out(picture: Signed, i: int, j: int, c: int, limit: float) -> bool:
 
 
 @compiled
-def _is_calm(picture: Signed, i: int, j: int, c: int, limit: float, reach: int) -> bool:  # noqa: PLR0913
+def _is_calm(picture: Signed, i: int, j: int, c: int, limit: float, reach: int) -> bool:
     """Of one picture by itself, `reach` below 0, the pixel is left out."""
     least, most = 255, 0
     for y in range(i - abs(reach), i + abs(reach) + 1):

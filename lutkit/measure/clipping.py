@@ -78,7 +78,7 @@ def swept_to_ends(reference: Picture, output: Picture) -> Mask:
 
 
 @compiled
-def was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Mask) -> bool:  # noqa: PLR0913
+def was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Mask) -> bool:
     """Whether clipping made a pixel stand out: it or a neighbour went to an end with most that were as near.
 
     Args:

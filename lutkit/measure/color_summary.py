@@ -72,7 +72,7 @@ def summarize(totals: ColorTotals) -> ColorSummary:
 
 
 @compiled
-def _summarize(  # noqa: PLR0913
+def _summarize(
     places: Places,
     times: Counts,
     linear: FloatArray,

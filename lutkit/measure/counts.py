@@ -155,7 +155,7 @@ def _are_totals(places: Places, times: Counts) -> bool:
 
 
 @compiled
-def _merge(  # noqa: PLR0913
+def _merge(
     one: Places, times_one: Counts, other: Places, times_other: Counts, places: Places, times: Counts
 ) -> int:
     i, j, distinct = 0, 0, 0

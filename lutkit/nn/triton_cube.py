@@ -65,7 +65,7 @@ def _words(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @_compiled
-def _through_cube(  # noqa: PLR0913
+def _through_cube(
     pixels: "Block", target: "Block", rows: "Block", words: "Block", narrow: "Block",
     count: "Block", blocks: "Block", image_step: "Block", channel_step: "Block", pixel_step: "Block",
     target_image_step: "Block", target_channel_step: "Block", target_pixel_step: "Block", table_step: "Block",
@@ -124,7 +124,7 @@ def _or_nan(value: "Block", is_nan: "Block") -> "Block":
 
 
 @_compiled
-def _weigh_rows(  # noqa: PLR0913
+def _weigh_rows(
     rows: "Block", first: "Block", second: "Block", third: "Block", last: "Block",
     w1: "Block", w2: "Block", w3: "Block", w4: "Block",
 ) -> "Block":  # fmt: skip
@@ -143,7 +143,7 @@ def _row(at: "Block") -> "Block":
 
 
 @_compiled
-def _weigh_words(  # noqa: PLR0913
+def _weigh_words(
     words: "Block", first: "Block", second: "Block", third: "Block", last: "Block",
     w1: "Block", w2: "Block", w3: "Block", w4: "Block",
 ) -> "Block":  # fmt: skip

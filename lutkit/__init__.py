@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from lutkit.distort.sampling import sample_recipe as sample_recipe
     from lutkit.distort.settings import DamageSettings as DamageSettings
     from lutkit.errors import LutkitError as LutkitError
-    from lutkit.io.luts import lut_library as lut_library
-    from lutkit.io.luts import read_lut as read_lut
-    from lutkit.io.luts import write_lut as write_lut
     from lutkit.lut.apply import apply as apply
     from lutkit.lut.model import Lut1D as Lut1D
     from lutkit.lut.model import Lut3D as Lut3D
     from lutkit.lut.model import LutChain as LutChain
-    from lutkit.pipeline.pairs import pairs as pairs
+    from lutkit.lutfiles.luts import lut_library as lut_library
+    from lutkit.lutfiles.luts import read_lut as read_lut
+    from lutkit.lutfiles.luts import write_lut as write_lut
+    from lutkit.synthesis.pairs import pairs as pairs
 
 __version__ = "0.1.0"
 
@@ -31,11 +31,11 @@ _HOMES = {
     "Recipe": "lutkit.distort.recipe",
     "apply": "lutkit.lut.apply",
     "damage": "lutkit.distort.bake",
-    "lut_library": "lutkit.io.luts",
-    "pairs": "lutkit.pipeline.pairs",
-    "read_lut": "lutkit.io.luts",
+    "lut_library": "lutkit.lutfiles.luts",
+    "pairs": "lutkit.synthesis.pairs",
+    "read_lut": "lutkit.lutfiles.luts",
     "sample_recipe": "lutkit.distort.sampling",
-    "write_lut": "lutkit.io.luts",
+    "write_lut": "lutkit.lutfiles.luts",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

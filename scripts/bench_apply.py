@@ -19,8 +19,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from lutkit.io.shipped import shipped_folder
-from lutkit.io.sources import IMAGE_SUFFIXES
+from lutkit.photos.sources import IMAGE_SUFFIXES
+from lutkit.shipped import shipped_folder
 
 COUNT = 100
 PEER_COUNT = 20  # the first of the same photos: the others take seconds for each

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lutkit.io.cube import format_cube, read_cube, write_cube
 from lutkit.lut.model import Lut3D
+from lutkit.lutfiles.cube import format_cube, read_cube, write_cube
 
 SIZE = 65
 REPEATS = 7

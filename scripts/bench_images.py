@@ -15,8 +15,8 @@ import simplejpeg
 from PIL import Image
 
 from lutkit.errors import ImageError
-from lutkit.io.images import encode_image, read_photo
-from lutkit.io.resize import center_box, resize_crop
+from lutkit.photos.images import encode_image, read_photo
+from lutkit.photos.resize import center_box, resize_crop
 
 SIZE_PX = 256
 ROUNDS = 3

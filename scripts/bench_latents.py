@@ -21,16 +21,16 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.errors import ImageError
-from lutkit.io.images import encode_image
-from lutkit.io.tars import Sample, read_samples, write_shard
-from lutkit.nn.ranks import Ranks
-from lutkit.nn.vae_files import find_vae
-from lutkit.pipeline.decoding import center_square
-from lutkit.pipeline.encode_latents import EncodeResult, Listening, encode_latents
-from lutkit.pipeline.encode_open import open_source
-from lutkit.pipeline.encode_prepare import EncodeSettings
-from lutkit.pipeline.encode_run import Heard
+from lutkit.latents.encode import EncodeResult, Listening, encode_latents
+from lutkit.latents.encode_open import open_source
+from lutkit.latents.encode_prepare import EncodeSettings
+from lutkit.latents.ranks import Ranks
+from lutkit.latents.stream import Heard
+from lutkit.latents.vae_files import find_vae
+from lutkit.photos.decoding import center_square
+from lutkit.photos.images import encode_image
 
 SIZE_PX = 256
 GFLOP_AN_IMAGE = 271

@@ -21,10 +21,10 @@ from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import lab_to_srgb, srgb_to_lab
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.srgb import FloatArray
-from lutkit.io.cube import parse_cube, write_cube
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut3D
 from lutkit.lut.quality import judge_lut
+from lutkit.lutfiles.cube import parse_cube, write_cube
 
 SIZE = 25
 DECIMALS = 5

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from train_balancer import FLOOR, Balancer
 
-from lutkit.nn.latents import Latents
+from lutkit.latents.reading import Latents
 from lutkit.nn.posterior import posterior_kl
 
 try:

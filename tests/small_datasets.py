@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lutkit.io.manifest import Images, Manifest
-from lutkit.io.tars import read_samples
-from lutkit.pipeline.engine import InProcess
-from lutkit.pipeline.synth import plan_synth, synth
+from lutkit.dataset.tars import read_samples
+from lutkit.engine.engine import InProcess
+from lutkit.synthesis.build import plan_synth, synth
+from lutkit.synthesis.manifest import Images, Manifest
 
 SIZE_PX = 32
 

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from lutkit.io.latent_index import Encoding, LatentIndex, VaeIdentity, write_latent_index
-from lutkit.io.tars import Sample, write_shard
+from lutkit.dataset.latent_index import Encoding, LatentIndex, VaeIdentity, write_latent_index
+from lutkit.dataset.tars import Sample, write_shard
 
 SHAPE = (8, 6, 5)
 VAE = VaeIdentity("small-vae", "", "ab" * 32, {"latent_channels": 4}, 0.4, 0.25, 4)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from diffusers import AutoencoderKL
 
-from lutkit.io.latent_index import VaeIdentity
+from lutkit.dataset.latent_index import VaeIdentity
 
 
 @contextmanager

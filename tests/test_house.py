@@ -10,10 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "lutkit"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in
-        ("color", "lut", "measure", "distort", "ab")]  # fmt: skip
-NO_BLAS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in
-           ("color", "lut", "measure", "distort", "ab", "io", "pipeline")]  # fmt: skip
+PURE_ROOMS = {"color", "lut", "measure", "distort", "ab"}
+BYTE_PATH = PURE_ROOMS | {"lutfiles", "photos", "dataset", "engine", "synthesis", "statistics"}
+PURE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in PURE_ROOMS]
+NO_BLAS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in BYTE_PATH]
 KERNELS = PACKAGE / "lut" / "kernels.py"
 
 IMPURE = {

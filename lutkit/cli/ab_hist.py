@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lutkit.io.photo_list import PhotoList
-    from lutkit.pipeline.records import Reject
+    from lutkit.dataset.records import Reject
+    from lutkit.photos.photo_list import PhotoList
 
 HELP = """Count the colours of photographs in CIELAB's ab plane.
 
@@ -52,10 +52,10 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.engine.stopping import stopping
     from lutkit.errors import LutkitError
-    from lutkit.io.ab_files import write_counts
-    from lutkit.io.sources import list_photos
-    from lutkit.pipeline.stopping import stopping
+    from lutkit.photos.sources import list_photos
+    from lutkit.statistics.ab_files import write_counts
 
     require_no_more(context.args, 1, "one source")
     if merge and source:
@@ -69,8 +69,8 @@ def ab_hist(  # noqa: D103  (its help text is set below)
         if merge:
             counts = _merged(merge)
         else:
-            from lutkit.cli.count_screen import count_source
             from lutkit.measure.color_summary import summarize
+            from lutkit.statistics.count_screen import count_source
 
             photos = list_photos(source or "data/pairs", field=field)
             totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)
@@ -88,7 +88,7 @@ def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
     from operator import add
 
     from lutkit.errors import LutkitError
-    from lutkit.io.ab_files import read_counts
+    from lutkit.statistics.ab_files import read_counts
 
     known: set[str] = set()
     for path in paths:
@@ -109,8 +109,8 @@ def _show(
 ) -> None:
     import json
 
-    from lutkit.cli.console import PlainConsole
-    from lutkit.cli.count_screen import left_out_lines
+    from lutkit.report.console import PlainConsole
+    from lutkit.statistics.count_screen import left_out_lines
 
     pixels, cells = int(counts.sum()), int((counts > 0).sum())
     console = PlainConsole()

@@ -56,9 +56,9 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     from lutkit.ab.grid import ab_grid
     from lutkit.ab.weights import ab_weights as weigh
     from lutkit.cli.arguments import require_no_more, require_picture, require_vacant
-    from lutkit.cli.console import PlainConsole
     from lutkit.errors import LutkitError
-    from lutkit.io.ab_files import read_counts, write_npy, write_weights
+    from lutkit.report.console import PlainConsole
+    from lutkit.statistics.ab_files import read_counts, write_npy, write_weights
 
     require_no_more(context.args, 1, "one file of counts")
     extra = [] if npy is None else [npy / "pts_in_hull.npy", npy / "prior_probs.npy"]
@@ -78,7 +78,7 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     if npy is not None:
         write_npy(npy, weights)
     if plot is not None:
-        from lutkit.report.ab_picture import write_ab_picture
+        from lutkit.statistics.ab_picture import write_ab_picture
 
         write_ab_picture(plot, weights)
     _show(weights, out, as_json=as_json)
@@ -92,7 +92,7 @@ ab_weights.__doc__ = HELP
 def _show(weights: "AbWeights", out: Path, *, as_json: bool) -> None:
     import json
 
-    from lutkit.cli.console import PlainConsole
+    from lutkit.report.console import PlainConsole
 
     least, most = int(weights.weights.argmin()), int(weights.weights.argmax())
     summary = {

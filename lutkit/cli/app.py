@@ -21,8 +21,8 @@ from lutkit.cli.lut.app import lut_app
 from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
 from lutkit.cli.verify import verify
+from lutkit.engine.stopping import Stopped
 from lutkit.errors import LutkitError
-from lutkit.pipeline.stopping import Stopped
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +75,7 @@ def run() -> None:
         _say_stopped()
         sys.exit(128 + stopped.signal_number)
     except OSError as error:
-        from lutkit.io.refusals import refusal
+        from lutkit.dataset.os_errors import refusal
 
         what, remedy = refusal(error)
         print(f"lutkit: {LutkitError(what, where=str(error.filename or ''), remedy=remedy)}", file=sys.stderr)
@@ -104,6 +104,6 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        from lutkit.cli.console import close_stdout
+        from lutkit.report.console import close_stdout
 
         close_stdout()

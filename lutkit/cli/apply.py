@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.pipeline.apply_photos import Applied, ApplySettings
-    from lutkit.pipeline.apply_plan import ApplyPlan
+    from lutkit.photos.apply_plan import ApplyPlan
+    from lutkit.photos.grade_many import Applied, ApplySettings
 
 HELP = """Apply LUTs to photos: JPEG, PNG, TIFF, WebP and EXR.
 
@@ -66,13 +66,13 @@ def apply(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each photo as JSON.")] = False,
 ) -> None:
-    from lutkit.io.luts import read_lut
+    from lutkit.engine.engine import wanted_workers
+    from lutkit.engine.stopping import stopping
     from lutkit.lut.model import LutChain
-    from lutkit.pipeline.apply_photos import ApplySettings
-    from lutkit.pipeline.apply_plan import plan_apply
-    from lutkit.pipeline.engine import wanted_workers
-    from lutkit.pipeline.grading import Grading, require_floats, require_profile
-    from lutkit.pipeline.stopping import stopping
+    from lutkit.lutfiles.luts import read_lut
+    from lutkit.photos.apply_plan import plan_apply
+    from lutkit.photos.grade_many import ApplySettings
+    from lutkit.photos.grading import Grading, require_floats, require_profile
 
     _require_range("--strength", strength, 0, 1)
     _require_range("--quality", 95 if quality is None else quality, 1, 100)
@@ -102,8 +102,8 @@ def _run(plan: "ApplyPlan", settings: "ApplySettings", workers: int, *, quiet: b
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from lutkit.cli.console import PlainConsole
-    from lutkit.pipeline.apply_photos import apply_photos
+    from lutkit.photos.grade_many import apply_photos
+    from lutkit.report.console import PlainConsole
 
     console = PlainConsole(quiet=quiet)
     columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -122,8 +122,8 @@ def _summarize(plan: "ApplyPlan", results: "list[Applied]", out: Path, *, quiet:
     import json
     from collections import Counter
 
-    from lutkit.cli.console import PlainConsole
-    from lutkit.io.photo_list import shown_path, unread_text
+    from lutkit.photos.photo_list import shown_path, unread_text
+    from lutkit.report.console import PlainConsole
 
     counts = Counter(applied.status for applied in results)
     console = PlainConsole(quiet=quiet and not as_json)

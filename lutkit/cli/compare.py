@@ -7,11 +7,11 @@ import typer
 from lutkit.cli.arguments import AsJson, OverPlot, Plot, Workers
 
 if TYPE_CHECKING:
-    from lutkit.io.photo_list import PhotoList
-    from lutkit.pipeline.comparing import SetMeasure, TrainMeasure
-    from lutkit.pipeline.engine import LocalEngine
-    from lutkit.pipeline.matching import Matched
-    from lutkit.pipeline.records import Reject
+    from lutkit.comparison.matching import Matched
+    from lutkit.comparison.run import SetMeasure, TrainMeasure
+    from lutkit.dataset.records import Reject
+    from lutkit.engine.engine import LocalEngine
+    from lutkit.photos.photo_list import PhotoList
 
 HELP = """Measure how outputs differ from their references.
 
@@ -78,10 +78,10 @@ def compare(  # noqa: D103  (its help text is set below)
     as_json: AsJson = False,
 ) -> None:
     from lutkit.cli.arguments import require_picture
-    from lutkit.cli.compare_sources import list_sets, list_train
-    from lutkit.pipeline.engine import LocalEngine, wanted_workers
-    from lutkit.pipeline.stopping import stopping
-    from lutkit.report.set_names import short_names
+    from lutkit.comparison.compare_sources import list_sets, list_train
+    from lutkit.comparison.set_names import short_names
+    from lutkit.engine.engine import LocalEngine, wanted_workers
+    from lutkit.engine.stopping import stopping
 
     if plot is not None:
         require_picture(plot, overwrite=overwrite)
@@ -93,7 +93,7 @@ def compare(  # noqa: D103  (its help text is set below)
         measured, third = _measure(before, matched, trained, size, engine, as_json)
         found = list(zip(short_names(sets), measured, strict=True))
         if plot is not None:
-            from lutkit.report.compare_picture import draw_comparison
+            from lutkit.comparison.picture import draw_comparison
             from lutkit.report.page import write_picture
 
             write_picture(draw_comparison(found, third, reference), plot)
@@ -119,8 +119,8 @@ def _measure(
 ) -> "tuple[list[SetMeasure], TrainMeasure | None]":
     from rich.progress import Progress
 
-    from lutkit.cli.console import PlainConsole
-    from lutkit.pipeline.comparing import TRAIN_PHOTOS, compare_set, measure_train
+    from lutkit.comparison.run import TRAIN_PHOTOS, compare_set, measure_train
+    from lutkit.report.console import PlainConsole
 
     console = PlainConsole(quiet=quiet)
     total = sum(len(matched.pairs) for _, matched in sets)
@@ -140,9 +140,9 @@ def _print_json(
 ) -> None:
     import json
 
-    from lutkit.cli.console import PlainConsole
-    from lutkit.report.compare_text import set_json, train_json
-    from lutkit.report.compare_words import answers
+    from lutkit.comparison.table import set_json, train_json
+    from lutkit.comparison.words import answers
+    from lutkit.report.console import PlainConsole
 
     document: dict[str, Any] = {"sets": []}
     for (name, one), names in zip(found, matched, strict=True):
@@ -159,10 +159,10 @@ def _print(
     matched: "list[Matched]",
     train: "tuple[str, TrainMeasure | None]",
 ) -> None:
-    from lutkit.cli.console import PlainConsole
     from lutkit.cli.table import print_rows
-    from lutkit.report.compare_text import HEADS, NOTE, channel_rows, sector_rows, set_row
-    from lutkit.report.compare_words import answers
+    from lutkit.comparison.table import HEADS, NOTE, channel_rows, sector_rows, set_row
+    from lutkit.comparison.words import answers
+    from lutkit.report.console import PlainConsole
 
     console = PlainConsole()
     print_rows(console, f"Compared with {reference}", [set_row(*one) for one in found], HEADS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.pipeline.decode_latents import Decoding
+    from lutkit.latents.decode import Decoding
 
 HELP = """Decode some latents and show them beside the photos they were made from.
 
@@ -55,13 +55,13 @@ def decode_latents(  # noqa: D103  (its help text is set below)
 
     from rich.progress import Progress
 
-    from lutkit.cli.console import PlainConsole
-    from lutkit.io.atomic import write_whole
-    from lutkit.io.images import encode_image
+    from lutkit.dataset.atomic import write_whole
+    from lutkit.engine.stopping import stopping
+    from lutkit.latents.decode import decode_some, find_images, load_vae_of, open_latents
+    from lutkit.latents.latent_sheet import draw_latent_sheet
     from lutkit.nn.memory import plain_device_errors
-    from lutkit.pipeline.decode_latents import decode_some, find_images, load_vae_of, open_latents
-    from lutkit.pipeline.stopping import stopping
-    from lutkit.report.latent_sheet import draw_latent_sheet
+    from lutkit.photos.images import encode_image
+    from lutkit.report.console import PlainConsole
 
     with stopping(), plain_device_errors():
         index = open_latents(folder)
@@ -89,7 +89,7 @@ decode_latents.__doc__ = HELP
 def _show(found: "list[Decoding]", out: Path, title: str, *, as_json: bool) -> None:
     import json
 
-    from lutkit.cli.console import PlainConsole
+    from lutkit.report.console import PlainConsole
 
     console = PlainConsole()
     broken = sum(not one.finite for one in found)

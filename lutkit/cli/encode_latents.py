@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.nn.ranks import Ranks
+    from lutkit.latents.ranks import Ranks
 
 HELP = """Encode images to the posteriors of a VAE: mean and log-variance.
 
@@ -80,7 +80,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_choice, require_installed, require_no_more
-    from lutkit.pipeline.engine import wanted_workers
+    from lutkit.engine.engine import wanted_workers
 
     require_no_more(context.args, 1, "one source")
     choices = {
@@ -95,12 +95,12 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     threads = workers if workers is None else wanted_workers(workers)
 
     from lutkit.cli.encode_screen import encode, show
-    from lutkit.io.latent_index import Dtype, InputRange, StoreDtype
-    from lutkit.nn.ranks import leave_ranks
-    from lutkit.nn.vae_files import find_vae
-    from lutkit.pipeline.encode_open import open_source
-    from lutkit.pipeline.encode_prepare import EncodeSettings
-    from lutkit.pipeline.stopping import stopping
+    from lutkit.dataset.latent_index import Dtype, InputRange, StoreDtype
+    from lutkit.engine.stopping import stopping
+    from lutkit.latents.encode_open import open_source
+    from lutkit.latents.encode_prepare import EncodeSettings
+    from lutkit.latents.ranks import leave_ranks
+    from lutkit.latents.vae_files import find_vae
 
     names: dict[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
     stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
@@ -138,9 +138,9 @@ def _placed(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
     import torch
 
     from lutkit.errors import LutkitError
+    from lutkit.latents.many_devices import run_on_devices
+    from lutkit.latents.ranks import join_ranks
     from lutkit.nn.devices import require_device
-    from lutkit.nn.ranks import join_ranks
-    from lutkit.pipeline.many_devices import run_on_devices
 
     kind = device
     if numbers and ":" in device:

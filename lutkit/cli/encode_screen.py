@@ -6,15 +6,15 @@ from pathlib import Path
 
 from rich.table import Table
 
-from lutkit.cli.console import PlainConsole, rated_progress
-from lutkit.io.latent_index import Encoding
-from lutkit.nn.ranks import Ranks
-from lutkit.nn.vae_files import VaeFiles
-from lutkit.pipeline.encode_latents import EncodeResult, Listening, encode_latents
-from lutkit.pipeline.encode_prepare import EncodeSettings
-from lutkit.pipeline.encode_run import Heard
-from lutkit.pipeline.encode_source import Source
-from lutkit.report.latents_summary import done_json, done_rows, next_line, ready_lines
+from lutkit.dataset.latent_index import Encoding
+from lutkit.latents.encode import EncodeResult, Listening, encode_latents
+from lutkit.latents.encode_prepare import EncodeSettings
+from lutkit.latents.ranks import Ranks
+from lutkit.latents.show import done_json, done_rows, next_line, ready_lines
+from lutkit.latents.sources import Source
+from lutkit.latents.stream import Heard
+from lutkit.latents.vae_files import VaeFiles
+from lutkit.report.console import PlainConsole, rated_progress
 
 
 def encode(

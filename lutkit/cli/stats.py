@@ -41,13 +41,13 @@ def stats(  # noqa: D103  (its help text is set below)
     import json
 
     from lutkit.cli.arguments import require_no_more, require_picture
-    from lutkit.cli.console import PlainConsole
-    from lutkit.cli.count_screen import count_source, left_out_lines
-    from lutkit.io.sources import list_photos
+    from lutkit.engine.stopping import stopping
     from lutkit.measure.color_summary import summarize
-    from lutkit.pipeline.stopping import stopping
-    from lutkit.report.stats_text import stats_json, stats_rows
+    from lutkit.photos.sources import list_photos
+    from lutkit.report.console import PlainConsole
     from lutkit.report.wording import photos_text
+    from lutkit.statistics.count_screen import count_source, left_out_lines
+    from lutkit.statistics.stats_text import stats_json, stats_rows
 
     require_no_more(context.args, 1, "one source")
     if plot is not None:
@@ -58,7 +58,7 @@ def stats(  # noqa: D103  (its help text is set below)
         summary = summarize(counts)
         if plot is not None:
             from lutkit.report.page import write_picture
-            from lutkit.report.stats_picture import draw_stats
+            from lutkit.statistics.stats_picture import draw_stats
 
             write_picture(draw_stats(summary, source), plot)
     counted = len(photos.photos) - len(rejects)

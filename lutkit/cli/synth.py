@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from lutkit.errors import ManifestError
-    from lutkit.io.manifest import Manifest
+    from lutkit.synthesis.manifest import Manifest
 
 HELP = """Turn photographs into a dataset of (input, target) pairs.
 
@@ -88,9 +88,9 @@ def synth(  # noqa: D103  (its help text is set below)
 ) -> None:
     from lutkit.cli import synth_screen
     from lutkit.cli.arguments import parse_shares, require_no_more
-    from lutkit.io.manifest import read_manifest
-    from lutkit.io.shipped import shipped_folder
-    from lutkit.io.walk import anchored
+    from lutkit.photos.walk import anchored
+    from lutkit.shipped import shipped_folder
+    from lutkit.synthesis.manifest import read_manifest
 
     require_no_more(context.args, 1, "one manifest")
     path = manifest or shipped_folder("manifests") / "default.toml"

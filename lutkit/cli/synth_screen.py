@@ -6,17 +6,17 @@ from pathlib import Path
 
 from rich.table import Table
 
-from lutkit.cli.console import PlainConsole, rated_progress
-from lutkit.io.manifest import Manifest
-from lutkit.pipeline.engine import LocalEngine, wanted_workers
-from lutkit.pipeline.estimate import estimate
-from lutkit.pipeline.plan import SHARD_SAMPLES
-from lutkit.pipeline.records import Record
-from lutkit.pipeline.stopping import stopping
-from lutkit.pipeline.synth import SynthPlan, SynthResult, plan_synth, synth
-from lutkit.report.contact_sheet import SHEET_NAME, write_contact_sheet
-from lutkit.report.loader import loader_lines
-from lutkit.report.summary import done_json, done_rows, plan_json, plan_rows, source_lines
+from lutkit.dataset.records import Record
+from lutkit.engine.engine import LocalEngine, wanted_workers
+from lutkit.engine.stopping import stopping
+from lutkit.report.console import PlainConsole, rated_progress
+from lutkit.synthesis.build import SynthPlan, SynthResult, plan_synth, synth
+from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
+from lutkit.synthesis.estimate import estimate
+from lutkit.synthesis.loader import loader_lines
+from lutkit.synthesis.manifest import Manifest
+from lutkit.synthesis.plan import SHARD_SAMPLES
+from lutkit.synthesis.summary import done_json, done_rows, plan_json, plan_rows, source_lines
 
 _FIRST_RUN = "starting (compiling, the first time)"
 

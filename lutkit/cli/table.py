@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lutkit.cli.console import PlainConsole
+    from lutkit.report.console import PlainConsole
 
 
 def print_rows(

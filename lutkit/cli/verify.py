@@ -26,11 +26,11 @@ def verify(  # noqa: D103  (its help text is set below)
     import json
 
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.console import PlainConsole
-    from lutkit.pipeline.engine import LocalEngine, wanted_workers
-    from lutkit.pipeline.stopping import stopping
-    from lutkit.pipeline.verify import Checked
-    from lutkit.pipeline.verify import verify as verify_folder
+    from lutkit.engine.engine import LocalEngine, wanted_workers
+    from lutkit.engine.stopping import stopping
+    from lutkit.report.console import PlainConsole
+    from lutkit.synthesis.verify import Checked
+    from lutkit.synthesis.verify import verify as verify_folder
 
     require_no_more(context.args, 1, "one folder")
     samples = 0

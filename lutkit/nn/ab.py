@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from lutkit.ab.weights import AbWeights
 from lutkit.errors import ArrayError
-from lutkit.io.ab_files import read_weights
 from lutkit.measure.color_summary import AB_SIZE
-from lutkit.nn.parts import parts
+from lutkit.nn.chunks import parts
+from lutkit.statistics.ab_files import read_weights
 
 NEAREST = 5
 SIGMA = 5.0

@@ -23,11 +23,11 @@ from torch.utils.data import IterableDataset
 from webdataset.utils import pytorch_worker_info
 
 from lutkit.color.lab import codes_to_lab
+from lutkit.dataset.shard_list import read_shard_list
+from lutkit.dataset.tars import read_samples
 from lutkit.errors import ArrayError, DatasetError, ImageError
-from lutkit.io.images import decode_image
-from lutkit.io.shard_list import read_shard_list
-from lutkit.io.tars import read_samples
 from lutkit.nn.ab import AbBins, SoftClasses, hard_classes, soft_classes
+from lutkit.photos.images import decode_image
 
 AbTarget: TypeAlias = tuple[Tensor, Tensor | SoftClasses, Tensor]
 _Target: TypeAlias = tuple[str, bytes]  # what an error calls it, and the encoded picture

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lutkit.lut.kernels import SNAP
+from lutkit.nn.chunks import Part, parts
 from lutkit.nn.grid import Grid, Triple
-from lutkit.nn.parts import Part, parts
 
 Planes: TypeAlias = tuple[Tensor, Tensor, Tensor]
 _Context: TypeAlias = Any  # where autograd keeps what a gradient needs

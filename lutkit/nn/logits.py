@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lutkit.errors import ArrayError
 from lutkit.nn.ab import AbBins, require_device
-from lutkit.nn.parts import Part, parts
+from lutkit.nn.chunks import Part, parts
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _CPU_LOGITS = 1 << 18  # what goes through at a time, to stay in the second-level cache

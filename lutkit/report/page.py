@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from lutkit.io.atomic import write_whole
+from lutkit.dataset.atomic import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,12 +4,11 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from small_datasets import make_photos
 
 import lutkit.cli.synth_screen
-import lutkit.pipeline.engine
+import lutkit.engine.engine
 from lutkit.cli import main
-from lutkit.pipeline.engine import InProcess, LocalEngine
+from lutkit.engine.engine import InProcess, LocalEngine
 
 
 @dataclass(frozen=True)
@@ -21,18 +20,12 @@ class Ended:
     err: str
 
 
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory):
-    """Thirty small photos."""
-    return make_photos(tmp_path_factory.mktemp("photos") / "in")
-
-
 @pytest.fixture
 def lutkit_(monkeypatch, capsys, tmp_path):
     """Run `lutkit ARGUMENTS` here, in an empty folder."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    for module in (lutkit.cli.synth_screen, lutkit.pipeline.engine):
+    for module in (lutkit.cli.synth_screen, lutkit.engine.engine):
         monkeypatch.setattr(module, "LocalEngine", lambda workers: InProcess())
 
     def run(*arguments):

@@ -13,9 +13,9 @@ from small_datasets import assert_one_line
 import lutkit
 from lutkit.ab.grid import ab_grid
 from lutkit.ab.weights import ab_weights as weigh
-from lutkit.io.ab_files import read_counts, read_weights
 from lutkit.measure.color_summary import summarize
 from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.statistics.ab_files import read_counts, read_weights
 
 
 def files(folder):

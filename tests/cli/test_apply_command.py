@@ -12,9 +12,9 @@ from PIL import Image
 from small_datasets import assert_one_line, run_lutkit
 from stored_photos import read_deep, samples, write_deep
 
-from lutkit.io.cube import write_cube
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
+from lutkit.lutfiles.cube import write_cube
 
 CURVES = Lut1D(np.linspace((0, 0.1, 0.2), (0.7, 1, 0.9), 33).astype(np.float32) ** 1.5)
 TWIST = Lut3D(np.roll(Lut3D.identity(5).table, 1, axis=-1))

@@ -24,10 +24,10 @@ from small_datasets import (
 )
 
 import lutkit.cli.synth_screen
-import lutkit.pipeline.synth as synth_module
-import lutkit.pipeline.verify
-from lutkit.pipeline.stopping import Stopped
-from lutkit.pipeline.verify import verify
+import lutkit.synthesis.build as synth_module
+import lutkit.synthesis.verify
+from lutkit.engine.stopping import Stopped
+from lutkit.synthesis.verify import verify
 
 SMALL = ("--n", 12, "--size", 32, "--splits", "train=1")
 
@@ -377,7 +377,7 @@ def test_a_file_where_the_folder_should_be(out, lutkit_, few, tmp_path):
 def test_a_folder_in_use_is_refused_and_its_writer_named(lutkit_, few, tmp_path):
     lutkit_("synth", "--images", few, "--out", "out", "-q", *SMALL)
     code = (
-        "import sys; from pathlib import Path; from lutkit.pipeline.lock import locked\n"
+        "import sys; from pathlib import Path; from lutkit.dataset.lock import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, "out"]
@@ -487,6 +487,6 @@ def test_stopped_by_a_signal(arguments, error, code, lutkit_, monkeypatch):
 
     monkeypatch.setattr(lutkit.cli.synth_screen, "build", stop)
     monkeypatch.setattr(lutkit.cli.synth_screen, "show_plan", stop)
-    monkeypatch.setattr(lutkit.pipeline.verify, "verify", stop)
+    monkeypatch.setattr(lutkit.synthesis.verify, "verify", stop)
     ended = lutkit_(*arguments)
     assert_refused(ended, "stopped; the same command goes on with what is not done", "begins anew", code=code)

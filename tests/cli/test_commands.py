@@ -11,9 +11,9 @@ import worker_modules
 from PIL import Image
 from small_datasets import build, contents, manifest_of, run_lutkit, samples_of
 
-from lutkit.io.manifest import format_manifest, read_manifest
-from lutkit.pipeline.engine import LocalEngine
-from lutkit.pipeline.synth import plan_synth
+from lutkit.engine.engine import LocalEngine
+from lutkit.synthesis.build import plan_synth
+from lutkit.synthesis.manifest import format_manifest, read_manifest
 
 TRAINING = ("torch", "webdataset", "datasets", "diffusers")
 HEAVY = (*TRAINING, "numba", "colour", "PIL", "numpy", "scipy", "skimage")

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from small_datasets import assert_one_line, build, make_photos, manifest_of, samples_of, textured
 
+from lutkit.comparison.artefacts import own_artefacts
+from lutkit.comparison.table import NOTE
+from lutkit.engine.engine import InProcess
+from lutkit.engine.stopping import raise_stopped
 from lutkit.errors import LutkitError
-from lutkit.measure.artefacts import own_artefacts
-from lutkit.pipeline.engine import InProcess
-from lutkit.pipeline.stopping import raise_stopped
-from lutkit.report.compare_text import NOTE
 
 
 def size_of(path):
@@ -307,7 +307,7 @@ def test_text_and_picture_say_what_json_does(lutkit_, few, monkeypatch):
         drawn.append(([name for name, _ in sets], train and train.photos, title))
         return Image.new("RGB", (9, 9))
 
-    monkeypatch.setattr("lutkit.report.compare_picture.draw_comparison", draw)
+    monkeypatch.setattr("lutkit.comparison.picture.draw_comparison", draw)
     for more in ((), ("--train", few / "out")):
         for sets in ((few / "out",), (few / "out", few / "in")):
             done = lutkit_("compare", few / "in", *sets, *more, "--plot", few / "c.png", "--overwrite")
@@ -339,14 +339,14 @@ def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
             counted.append((task, advance))
 
     monkeypatch.setattr("rich.progress.Progress", Bar)
-    monkeypatch.setattr("lutkit.pipeline.comparing.TRAIN_PHOTOS", 2)
+    monkeypatch.setattr("lutkit.comparison.run.TRAIN_PHOTOS", 2)
     lutkit_("compare", few / "in", few / "out", few / "in", "--train", few / "out")
     assert counted == [(False, {"disable": True, "transient": True}), 8, (7, 3), (7, 3), (7, 2)]
     counted.clear()
     lutkit_("compare", few / "in", few / "out", "--json")
     assert counted == [(True, {"disable": True, "transient": True}), 3, (7, 3)]
     counted.clear()
-    monkeypatch.setattr("lutkit.cli.console.PlainConsole.is_terminal", True)
+    monkeypatch.setattr("lutkit.report.console.PlainConsole.is_terminal", True)
     lutkit_("compare", few / "in", few / "out")
     assert counted[0] == (False, {"disable": False, "transient": True})
 
@@ -358,7 +358,7 @@ def test_a_comparison_can_be_stopped(lutkit_, few, monkeypatch):
         handlers.append(signal.getsignal(signal.SIGTERM))
         raise LutkitError("enough")
 
-    monkeypatch.setattr("lutkit.pipeline.comparing.compare_set", note)
+    monkeypatch.setattr("lutkit.comparison.run.compare_set", note)
     assert_one_line(lutkit_("compare", few / "in", few / "out").err, "enough")
     assert handlers == [raise_stopped]
 
@@ -374,8 +374,8 @@ def test_a_size_and_workers_are_those_of_the_training_set_as_well(lutkit_, few, 
         looked.append(picture.shape)
         return own_artefacts(picture)
 
-    monkeypatch.setattr("lutkit.pipeline.engine.LocalEngine", engine)
-    monkeypatch.setattr("lutkit.pipeline.comparing.own_artefacts", own)
+    monkeypatch.setattr("lutkit.engine.engine.LocalEngine", engine)
+    monkeypatch.setattr("lutkit.comparison.run.own_artefacts", own)
     options = ("--train", few / "out", "--size", 32, "--workers", 3)
     assert lutkit_("compare", few / "in", few / "small", *options).code == 0
     assert (asked, looked) == ([3], [(32, 32, 3)] * 6)
@@ -396,7 +396,7 @@ def no_measuring(monkeypatch):
     def refuse(*_):
         raise AssertionError("measured")
 
-    monkeypatch.setattr("lutkit.pipeline.comparing.compare_set", refuse)
+    monkeypatch.setattr("lutkit.comparison.run.compare_set", refuse)
 
 
 def tar_of(path, folder, of_member):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lutkit.io.cube import write_cube
 from lutkit.lut.inspection import inspect
 from lutkit.lut.model import Lut1D, Lut3D
+from lutkit.lutfiles.cube import write_cube
 
 RAMP = np.linspace(0, 1, 65)
 DIM = Lut1D(np.stack([0.1 + 0.8 * RAMP, RAMP**1.3, 0.7 * RAMP], axis=1).astype(np.float32))

@@ -76,7 +76,7 @@ def test_stats_of_grey_photos(lutkit_, tmp_path):
 
 def test_the_picture_is_of_the_source(lutkit_, photos, tmp_path, monkeypatch):
     titles = []
-    monkeypatch.setattr("lutkit.report.stats_picture.add_title", lambda figure, text: titles.append(text))
+    monkeypatch.setattr("lutkit.statistics.stats_picture.add_title", lambda figure, text: titles.append(text))
     lutkit_("stats", photos, "--plot", tmp_path / "s.png")
     assert titles == [str(photos)]
 

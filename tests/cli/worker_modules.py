@@ -16,8 +16,8 @@ class Job:
 
 def names_after_a_shard(job, _task):
     """The modules that are loaded, by the first part of their names."""
-    from lutkit.pipeline.plan import plan_shards
-    from lutkit.pipeline.shard import SynthJob, build_shard
+    from lutkit.synthesis.plan import plan_shards
+    from lutkit.synthesis.shard import SynthJob, build_shard
 
     for part in ("shards", "records"):
         (job.folder / part).mkdir()

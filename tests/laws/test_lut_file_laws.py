@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lutkit.errors import LutFormatError
-from lutkit.io.cube import format_cube, parse_cube
-from lutkit.io.hald import read_hald, write_hald
-from lutkit.io.ocio import read_ocio, read_ocio_baked
-from lutkit.io.ocio_write import OCIO_WRITES, write_ocio
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
+from lutkit.lutfiles.cube import format_cube, parse_cube
+from lutkit.lutfiles.hald import read_hald, write_hald
+from lutkit.lutfiles.ocio import read_ocio, read_ocio_baked
+from lutkit.lutfiles.ocio_write import OCIO_WRITES, write_ocio
 
 FLOATS = st.floats(-2, 2, width=32)
 # Buffers that do not grow with the file.

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from small_datasets import build, contents, make_photos, manifest_of, samples_of
 
 import lutkit
-from lutkit.pipeline.engine import InProcess
-from lutkit.pipeline.synth import plan_synth, synth
-from lutkit.pipeline.verify import verify
+from lutkit.engine.engine import InProcess
+from lutkit.synthesis.build import plan_synth, synth
+from lutkit.synthesis.verify import verify
 
 # A build takes a good part of a second.
 FEW = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])

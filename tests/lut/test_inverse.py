@@ -10,7 +10,6 @@ from scipy.interpolate import interp1d
 from scipy.spatial import cKDTree
 
 from lutkit.errors import LutError
-from lutkit.io.cube import read_cube
 from lutkit.lut.algebra import is_single
 from lutkit.lut.apply import apply
 from lutkit.lut.baking import through
@@ -19,6 +18,7 @@ from lutkit.lut.curve_inverse import curve_preimages, invert_curves
 from lutkit.lut.inverse import invert, invert_to_single, round_trip
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.tetrahedra import PATHS, orientations, outline
+from lutkit.lutfiles.cube import read_cube
 
 ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(5)

@@ -11,9 +11,9 @@ from torch import nn
 
 from lutkit.ab.grid import GRID_NAMES, fold
 from lutkit.errors import ArrayError, LutkitError, SourceError
-from lutkit.io.ab_files import write_weights
 from lutkit.nn import ab as ab_module
 from lutkit.nn.ab import AbBins, hard_classes, read_ab_bins, soft_classes
+from lutkit.statistics.ab_files import write_weights
 
 KINDS = [(grid, observed) for grid in GRID_NAMES for observed in (False, True)]
 HALVES = (torch.float16, torch.bfloat16)

@@ -16,13 +16,13 @@ from small_datasets import SIZE_PX, build, make_photos, manifest_of, samples_of
 from torch.utils.data import DataLoader
 
 from lutkit.color.lab import codes_to_lab
+from lutkit.dataset.index import read_dataset_json, write_dataset_json
+from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.errors import ArrayError, DatasetError
-from lutkit.io.images import decode_image
-from lutkit.io.tars import Sample, read_samples, write_shard
 from lutkit.nn.ab import AbBins
 from lutkit.nn.ab_loss import class_cross_entropy
 from lutkit.nn.ab_reader import AbTargets, TargetOptions
-from lutkit.pipeline.index import read_dataset_json, write_dataset_json
+from lutkit.photos.images import decode_image
 
 N = 40
 BINS = AbBins(weights_of("10"))

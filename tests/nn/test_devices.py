@@ -10,9 +10,9 @@ import torch
 from small_vaes import StandInVae
 
 from lutkit.errors import VaeError
-from lutkit.nn import batch_size
-from lutkit.nn.batch_size import BatchSize
-from lutkit.nn.batches import BatchEncoder, stacked
+from lutkit.latents import batch_size
+from lutkit.latents.batch_size import BatchSize
+from lutkit.latents.batches import BatchEncoder, stacked
 from lutkit.nn.devices import computing_on, open_device, require_device
 from lutkit.nn.memory import plain_device_errors, within_memory
 

@@ -10,7 +10,7 @@ import numpy as np
 from ab_planes import weights_of
 from small_datasets import build, make_photos, manifest_of
 
-from lutkit.io.ab_files import write_weights
+from lutkit.statistics.ab_files import write_weights
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_colorizer.py"
 

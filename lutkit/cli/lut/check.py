@@ -43,8 +43,8 @@ def check(  # noqa: D103  (its help text is set below)
     import sys
 
     from lutkit.errors import LutkitError
-    from lutkit.io.luts import read_lut
     from lutkit.lut.inspection import inspect
+    from lutkit.lutfiles.luts import read_lut
 
     pictures: list[Path] = []
     if plot is not None:
@@ -53,7 +53,7 @@ def check(  # noqa: D103  (its help text is set below)
         pictures = picture_paths(files, plot, overwrite=overwrite)
     colors = None
     if photo is not None:
-        from lutkit.io.photo_colors import read_photo_colors
+        from lutkit.photos.photo_colors import read_photo_colors
 
         colors = read_photo_colors(photo)
     found: list[tuple[Path, Inspection | LutkitError]] = []
@@ -90,8 +90,8 @@ def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | No
 
     from rich.table import Table
 
-    from lutkit.cli.console import PlainConsole
     from lutkit.errors import LutkitError
+    from lutkit.report.console import PlainConsole
     from lutkit.report.inspection_text import OVERVIEW_TITLES, inspection_json, inspection_rows, overview_row
 
     console = PlainConsole()

@@ -29,13 +29,13 @@ def compose(  # noqa: D103  (its help text is set below)
 ) -> None:
     from functools import reduce
 
-    from lutkit.cli.console import PlainConsole
     from lutkit.cli.lut.targets import require_free
     from lutkit.errors import LutkitError
-    from lutkit.io.convert import error_against, write_fitted
-    from lutkit.io.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
     from lutkit.lut.algebra import compose as compose_luts
     from lutkit.lut.algebra import is_single, to_single
+    from lutkit.lutfiles.convert import error_against, write_fitted
+    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
+    from lutkit.report.console import PlainConsole
     from lutkit.report.lut_errors import error_sentence
     from lutkit.report.lut_summary import sizes_words
 

@@ -39,11 +39,11 @@ def convert(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.console import PlainConsole
     from lutkit.cli.lut.targets import require_bits, require_free
     from lutkit.errors import LutkitError
-    from lutkit.io.convert import convert_lut
-    from lutkit.io.luts import WRITTEN_SUFFIXES, require_suffix
+    from lutkit.lutfiles.convert import convert_lut
+    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, require_suffix
+    from lutkit.report.console import PlainConsole
     from lutkit.report.lut_summary import error_words, sizes_words
 
     require_no_more(context.args, 2, "one file to read and one to write")

@@ -50,9 +50,9 @@ def fit(  # noqa: D103  (its help text is set below)
 
     from lutkit.cli.arguments import require_no_more
     from lutkit.cli.lut.targets import require_free
-    from lutkit.io.luts import WRITTEN_SUFFIXES, require_suffix, write_lut
     from lutkit.lut.fit import fit as fit_pixels
-    from lutkit.pipeline.photo_pair import read_pair
+    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, require_suffix, write_lut
+    from lutkit.photos.photo_pair import read_pair
 
     require_no_more(context.args, 2, "BEFORE and AFTER")
     require_suffix(out, WRITTEN_SUFFIXES)
@@ -69,7 +69,7 @@ fit.__doc__ = HELP
 def _show(out: Path, found: "Fit", *, as_json: bool) -> None:
     import json
 
-    from lutkit.cli.console import PlainConsole
+    from lutkit.report.console import PlainConsole
 
     console = PlainConsole()
     measures = {name: value for name, value in vars(found).items() if name != "lut"}

@@ -45,12 +45,12 @@ def identity(  # noqa: D103  (its help text is set below)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
-    from lutkit.cli.console import PlainConsole
     from lutkit.cli.lut.targets import require_bits, require_free
     from lutkit.errors import LutkitError
-    from lutkit.io.convert import error_against, identity_for
-    from lutkit.io.hald import HALD_SUFFIXES, LEVELS
-    from lutkit.io.luts import WRITTEN_SUFFIXES, read_lut, require_suffix, write_lut
+    from lutkit.lutfiles.convert import error_against, identity_for
+    from lutkit.lutfiles.hald import HALD_SUFFIXES, LEVELS
+    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix, write_lut
+    from lutkit.report.console import PlainConsole
     from lutkit.report.lut_summary import error_words, sizes_words
 
     suffix = require_suffix(out, WRITTEN_SUFFIXES)

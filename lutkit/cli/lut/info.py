@@ -29,9 +29,9 @@ def info(  # noqa: D103  (its help text is set below)
     import json
     import sys
 
-    from lutkit.cli.console import PlainConsole
     from lutkit.errors import LutkitError
-    from lutkit.io.luts import format_name, read_baked
+    from lutkit.lutfiles.luts import format_name, read_baked
+    from lutkit.report.console import PlainConsole
     from lutkit.report.lut_summary import summary_json
 
     found: list[dict[str, Any]] = []

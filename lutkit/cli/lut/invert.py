@@ -40,10 +40,10 @@ def invert(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import require_no_more
     from lutkit.cli.lut.targets import require_free
     from lutkit.errors import LutError
-    from lutkit.io.convert import write_fitted
-    from lutkit.io.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
     from lutkit.lut.inverse import invert as invert_lut
     from lutkit.lut.inverse import invert_to_single, round_trip, with_round_trip
+    from lutkit.lutfiles.convert import write_fitted
+    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
 
     require_no_more(context.args, 1, "one file")
     suffix = require_suffix(out, WRITTEN_SUFFIXES)
@@ -63,7 +63,7 @@ invert.__doc__ = HELP
 def _show(file: Path, out: Path, inverse: "Inverse", *, as_json: bool) -> None:
     import json
 
-    from lutkit.cli.console import PlainConsole
+    from lutkit.report.console import PlainConsole
     from lutkit.report.lut_errors import inverse_sentences
     from lutkit.report.lut_summary import sizes_words
 

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lutkit.pipeline.random_luts import RandomLut
+    from lutkit.lutfiles.random_luts import RandomLut
 
 HELP = """Write random gamma curves and 3D distortions as .cube files.
 
@@ -49,7 +49,7 @@ def random_luts(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import parse_shares
     from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
     from lutkit.errors import LutkitError
-    from lutkit.pipeline.random_luts import KINDS, random_lut, write_random_luts
+    from lutkit.lutfiles.random_luts import KINDS, random_lut, write_random_luts
 
     if kind not in KINDS:
         raise LutkitError(f"no kind {kind!r}", where="--kind", remedy=f"choose {', '.join(KINDS)}")
@@ -81,8 +81,8 @@ def _show(written: "Iterator[RandomLut]", n: int, out: Path, *, as_json: bool) -
 
     from rich.table import Table
 
-    from lutkit.cli.console import PlainConsole
-    from lutkit.pipeline.random_luts import table_kind
+    from lutkit.lutfiles.random_luts import table_kind
+    from lutkit.report.console import PlainConsole
 
     rows: list[dict[str, Any]] = [
         {

@@ -26,11 +26,11 @@ def resize(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.console import PlainConsole
     from lutkit.cli.lut.targets import require_free
-    from lutkit.io.convert import error_against, write_fitted
-    from lutkit.io.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
     from lutkit.lut.algebra import resize as resize_lut
+    from lutkit.lutfiles.convert import error_against, write_fitted
+    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
+    from lutkit.report.console import PlainConsole
     from lutkit.report.lut_errors import error_sentence
     from lutkit.report.lut_summary import sizes_words
 

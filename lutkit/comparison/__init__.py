@@ -1,0 +1,1 @@
+"""`lutkit compare`: what a model did to colours, and which artefacts it makes."""

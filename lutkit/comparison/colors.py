@@ -1,0 +1,121 @@
+"""Sums over the pixels of pairs, (reference, output): whatever a comparison of colours is made of.
+
+Sums of one pair add to those of a set. Knows no files, and not what follows from the sums.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.difference import delta_e_2000
+from lutkit.color.lab import codes_to_lab, srgb_to_lab
+from lutkit.color.srgb import FloatArray
+from lutkit.comparison.artefacts import require_pair
+from lutkit.comparison.blocks import Picture, block_means
+from lutkit.measure.counts import Counts
+
+ComplexArray: TypeAlias = npt.NDArray[np.complex128]
+
+# Eighths of CIELAB's hue circle from 0 degrees on; the names are ours.
+SECTORS = ("red", "orange", "yellow", "green", "cyan", "azure", "blue", "magenta")
+SKIN_HUE, SKIN_CHROMA, SKIN_LIGHTNESS = (30.0, 80.0), (10.0, 45.0), (20.0, 92.0)
+_HUE_CHROMA = 8.0  # a reference below it has no hue to speak of
+_DARK = 16  # below it one code more or less is another saturation
+DELTA_E_STEP = 0.1
+_DELTA_E_BINS = 1500
+
+
+@dataclass(frozen=True, eq=False)
+class ColorSums:
+    """Sums over the pixels of pairs; `a + b` is those of both.
+
+    Args:
+        totals: (14,): pixels, L a b before, L a b after, chroma before and after; pixels that have a
+            saturation, their saturation before and after, its square before, its product.
+        sectors: (9, 5), a hue sector each, then skin: pixels, chroma before and after, real and imaginary
+            part of (a + ib) after times its conjugate before.
+        plane: (4,), of the references' blocks: weight, a, b, a^2 + b^2.
+        channels: (3, 4), of blocks' codes a channel: x, y, x^2, x y; the weight is that of `plane`.
+        delta_e: (1500,) int64, pixels by delta E 2000 in steps of 0.1.
+        delta_e_sum: the sum of delta E 2000.
+    """
+
+    totals: FloatArray
+    sectors: FloatArray
+    plane: FloatArray
+    channels: FloatArray
+    delta_e: Counts
+    delta_e_sum: float
+
+    def __add__(self, other: "ColorSums") -> "ColorSums":
+        return ColorSums(
+            self.totals + other.totals,
+            self.sectors + other.sectors,
+            self.plane + other.plane,
+            self.channels + other.channels,
+            self.delta_e + other.delta_e,
+            self.delta_e_sum + other.delta_e_sum,
+        )
+
+
+def pair_sums(reference: Picture, output: Picture) -> ColorSums:
+    """The sums of one pair.
+
+    Hue sectors are eighths of CIELAB's hue circle, of references with chroma 8 or more. Skin tones, by our
+    own rule: references of hue 30..80 degrees, chroma 10..45 and lightness 20..92; wood and sand fall into
+    it as well.
+
+    Args:
+        reference: (H, W, 3) uint8 sRGB.
+        output: the same shape and dtype.
+    Raises:
+        ArrayError: another shape or dtype.
+    """
+    require_pair(reference, output)
+    before = codes_to_lab(reference).reshape(-1, 3)
+    after = codes_to_lab(output).reshape(-1, 3)
+    x, y = (lab[:, 1] + 1j * lab[:, 2] for lab in (before, after))
+    chroma_x, chroma_y = np.abs(x), np.abs(y)
+    one, two = _saturation(reference), _saturation(output)
+    lit = (reference.max(axis=2) >= _DARK).reshape(-1) & (output.max(axis=2) >= _DARK).reshape(-1)
+    one, two = one[lit], two[lit]
+    tail = [lit.sum(), one.sum(), two.sum(), (one * one).sum(), (one * two).sum()]
+    labs = [*before.sum(axis=0), *after.sum(axis=0)]
+    totals = np.array([len(x), *labs, chroma_x.sum(), chroma_y.sum(), *tail], np.float64)
+    apart = delta_e_2000(before, after)
+    steps = np.minimum((apart / DELTA_E_STEP).astype(np.int64), _DELTA_E_BINS - 1)
+    histogram = np.bincount(steps, minlength=_DELTA_E_BINS).astype(np.int64)
+    sectors = _sector_sums(before, chroma_x, chroma_y, y * np.conj(x))
+    return ColorSums(totals, sectors, *_block_sums(reference, output), histogram, float(apart.sum()))
+
+
+def _saturation(picture: Picture) -> FloatArray:
+    most = picture.max(axis=2).reshape(-1).astype(np.float64)
+    return (most - picture.min(axis=2).reshape(-1)) / np.maximum(most, 1)
+
+
+def _sector_sums(
+    before: FloatArray, chroma_x: FloatArray, chroma_y: FloatArray,
+    product: ComplexArray,
+) -> FloatArray:  # fmt: skip
+    hue = np.degrees(np.arctan2(before[:, 2], before[:, 1])) % 360
+    sector = np.where(chroma_x >= _HUE_CHROMA, np.minimum(hue // 45, 7), 8).astype(np.int64)
+    columns = (np.ones(len(hue)), chroma_x, chroma_y, product.real, product.imag)
+    sums = np.stack([np.bincount(sector, column, 9) for column in columns], axis=1).astype(np.float64)
+    skin = np.ones(len(hue), bool)
+    for values, (low, high) in ((hue, SKIN_HUE), (chroma_x, SKIN_CHROMA), (before[:, 0], SKIN_LIGHTNESS)):
+        skin &= (values >= low) & (values <= high)
+    sums[8] = [column[skin].sum() for column in columns]
+    return sums
+
+
+def _block_sums(reference: Picture, output: Picture) -> tuple[FloatArray, FloatArray]:
+    """Over blocks, so that noise, edges out of place and compression do not pass for a change of colours."""
+    before, weight = block_means(reference)
+    after, _ = block_means(output)
+    _, a, b = srgb_to_lab(before / 255).T
+    plane = np.array([(weight * term).sum() for term in (np.ones_like(a), a, b, a * a + b * b)])
+    products = (before, after, before * before, before * after)
+    return plane, np.stack([(weight[:, None] * term).sum(axis=0) for term in products], axis=1)

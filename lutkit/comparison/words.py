@@ -1,0 +1,221 @@
+"""A comparison in sentences: how saturation changed and what is wrong.
+
+Owns the wording of findings. Where artefacts come from is `compare_origin`'s; limits and measures are
+`lutkit.comparison.findings`'.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lutkit.comparison.compare_origin import amount, origin_text
+from lutkit.comparison.finding import ARTEFACTS, CHANNELS, Finding, Kind
+from lutkit.comparison.findings import judged, unplaced
+from lutkit.comparison.run import SetMeasure, TrainMeasure
+
+_OF_COLORS: tuple[Kind, ...] = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
+_TOLD_FIRST: tuple[Kind, ...] = ("strangers", "unexplained")
+_SEEN = 0.1  # of a ratio of saturation
+
+
+def answers(
+    sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None, *, last: bool = False
+) -> list[str]:
+    """The closing lines of each set: saturation first, then each fault, then its origin; or why none is.
+
+    Args:
+        sets: names and measures, in the order of the series.
+        train: the training set, or None.
+        last: speak of the last set only.
+    """
+    lines: list[str] = []
+    for name, one in sets[-1:] if last else sets:
+        if len(sets) > 1:
+            lines.append(f"{name}:")
+        alone = [_alone_text(finding, one) for finding in one.findings if finding.is_alone]
+        lines += alone or _set_lines(one, sets, train)
+    return lines
+
+
+def _alone_text(finding: Finding, one: SetMeasure) -> str:
+    if finding.kind == "flat":
+        return "Outputs are nearly one colour: nothing else can be judged."
+    return (
+        f"Outputs do not look like their references: {finding.images} of {len(one.pairs)}"
+        f" {'shows' if finding.images == 1 else 'show'} something else"
+        f" (least alike: {', '.join(finding.worst)}), so that nothing else can be judged. Are names matched"
+        " rightly? Are outputs flipped, rotated or cropped?"
+    )
+
+
+def _set_lines(
+    one: SetMeasure, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None
+) -> list[str]:
+    lines = [_stranger_text(finding, one) for finding in one.findings if finding.kind == "strangers"]
+    lines += [unexplained_text(finding) for finding in one.findings if finding.kind == "unexplained"]
+    told = [finding for finding in one.findings if not finding.rare and finding.kind not in _TOLD_FIRST]
+    lines += [finding_text(finding, one) for finding in told if finding.kind == "channels"]
+    lines.append(saturation_text(one, train))
+    lines += [
+        finding_text(finding, one) for finding in told if finding.kind not in ("channels", "saturation")
+    ]
+    faults = [finding for finding in told if finding.kind in ARTEFACTS and finding.is_fault]
+    lines += [origin_text(finding, sets, train) for finding in faults]
+    lines += [_rare_text(finding, one) for finding in one.findings if finding.rare]
+    if not faults:
+        lines.append(_none_text(one))
+    return [*lines, *unplaced_lines(one)]
+
+
+def _stranger_text(finding: Finding, one: SetMeasure) -> str:
+    return (
+        f"Not judged: in {finding.images} of {len(one.pairs)} images the output shows something else than its"
+        f" reference ({', '.join(finding.worst)}{', ...' if finding.images > len(finding.worst) else ''}):"
+        " flipped, rotated, or of another photo."
+    )
+
+
+def _rare_text(finding: Finding, one: SetMeasure) -> str:
+    found = f"{finding.kind} {amount(finding, finding.value)}"
+    where = f" in {_channels(finding.channels)}" if finding.channels else ""
+    some = f"In {finding.images} of {len(one.pairs)} images, fewer than one in ten"
+    return f"{some}: {found}{where} ({', '.join(finding.worst)})."
+
+
+def _none_text(one: SetMeasure) -> str:
+    follows, rare = (any(getattr(f, name) for f in one.findings) for name in ("explained", "rare"))
+    beyond = " that one image in ten has" if rare else " beyond the references'"
+    return f"RGB artefacts: none{' beside that clipping' if follows else beyond}."
+
+
+def unexplained_text(finding: Finding) -> str:
+    """That what follows of colours is not the whole of it."""
+    return (
+        f"Colours: no one change explains this set: of a mean difference of {finding.of:.1f},"
+        f" {finding.value:.1f} is left. Images differ from each other, or outputs belong to other references;"
+        f" worst: {', '.join(finding.worst)}."
+    )
+
+
+def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
+    """How saturation changed: by how much, evenly or not, and nearer to the training set or not."""
+    change = one.change
+    if not change.colored:
+        chroma = f"mean chroma {change.mean_after[3]:.1f}"
+        return f"Saturation: the references are grey, so that there is no ratio; outputs have {chroma}."
+    found = next((finding.value for finding in one.findings if finding.kind == "saturation"), None)
+    if found is None:
+        verdict = "no one factor" if is_unexplained(one) else _without_factor(one)
+    else:
+        verdict = f"{'less' if found < 1 else 'more'} colourful, chroma x{found:.2f} of the references'"
+    parts = [_times("mean chroma", change.chroma_ratio), _times("HSV saturation", change.saturation_ratio)]
+    slope = "" if change.saturation_slope is None else f" (slope {change.saturation_slope:.2f})"
+    text = f"Saturation: {verdict}; of all pixels {', '.join(part for part in parts if part)}{slope}."
+    if train is None:
+        return text
+    before, after, theirs = change.mean_before[3], change.mean_after[3], train.means[3]
+    nearer = abs(after - theirs) < abs(before - theirs)
+    moved = "have moved nearer to it" if nearer else "have moved away from it"
+    where = "are where they were" if abs(after - before) < 0.05 * max(before, 1.0) else moved
+    return (
+        f"{text} Mean chroma of references {before:.1f}, outputs {after:.1f}, training set {theirs:.1f}:"
+        f" outputs {where}."
+    )
+
+
+def _times(name: str, ratio: float | None) -> str:
+    return "" if ratio is None else f"{name} x{ratio:.2f}"
+
+
+def _without_factor(one: SetMeasure) -> str:
+    """Whose doing it is where the numbers have changed all the same."""
+    chroma, hsv = one.change.chroma_ratio, one.change.saturation_ratio
+    others = [
+        *_colors_of(one),
+        *(f.kind for f in one.findings if f.kind in ("fringing", "noise") and f.is_fault),
+    ]
+    causes = " and ".join(others)
+    if chroma is not None and abs(chroma - 1) > _SEEN:
+        moves = "falls" if chroma < 1 else "rises"
+        if not causes:
+            return f"chroma {moves}, x{chroma:.2f}, by no one factor on all colours"
+        return f"chroma {moves} with {causes} alone"
+    if hsv is not None and abs(hsv - 1) > _SEEN and causes:
+        return f"unchanged but for what {causes} does to that of HSV"
+    return "unchanged"
+
+
+def is_unexplained(one: SetMeasure) -> bool:
+    """No one change of colours is that of the set."""
+    return any(finding.kind == "unexplained" for finding in one.findings)
+
+
+def _colors_of(one: SetMeasure) -> list[str]:
+    return [finding.kind for finding in one.findings if finding.kind in _OF_COLORS]
+
+
+def unplaced_lines(one: SetMeasure) -> list[str]:
+    """Channels that could not be registered: of them no fringing is known."""
+    counts: dict[int, list[str]] = {}
+    pairs = judged(one.pairs)
+    for name, count in zip(CHANNELS, unplaced(pairs), strict=True):
+        if count:
+            counts.setdefault(count, []).append(name)
+    return [
+        f"Misregistration of {' and '.join(names)} is not known in {count} of {len(pairs)} images: flat,"
+        " or too unlike the reference."
+        for count, names in counts.items()
+    ]
+
+
+def finding_text(finding: Finding, one: SetMeasure) -> str:
+    """One fault in a line: what, how much, in how many images, and which are worst."""
+    value = finding.value
+    if finding.kind == "channels":
+        were = zip(CHANNELS, finding.channels, strict=True)
+        swapped = ", ".join(f"output's {name} is the reference's {of}" for name, of in were if name != of)
+        return f"Channels: swapped: {swapped}."
+    if finding.kind == "hue":
+        return f"Hue: turned by {value:+.1f} degrees (above 0 from red towards yellow)."
+    if finding.kind == "cast":
+        a, b = one.explanation.cast
+        return f"Cast: neutral colours move by {value:.1f}, a {a:+.1f}, b {b:+.1f}."
+    if finding.kind == "lightness":
+        return f"Lightness: {abs(value):.1f} {'lighter' if value > 0 else 'darker'} on average."
+    if finding.kind == "contrast":
+        if value < 0:
+            return f"Contrast: inverted, x{value:.2f} of the references'."
+        return f"Contrast: {'more' if value > 1 else 'less'}, x{value:.2f} of the references'."
+    who = _channels(finding.channels)
+    texts = {
+        "shift": f"Shift of the whole picture: {value:.2f} px",
+        "fringing": f"Fringing: {who} misregistered by {value:.2f} px{_direction(finding, one)}",
+        "noise": f"Noise: {value:.1f} codes in {who}",
+        "speckle": f"Speckle: {value:,.0f} isolated pixels in a million",
+        "clipping": f"Clipping: {value:.1%} of pixels newly at 0 or 255 in {who}",
+    }
+    images = f"the median of the {finding.images} of {len(one.pairs)} images that have it"
+    worst = ", ".join(finding.worst)
+    if finding.explained:
+        cause = " and ".join(_colors_of(one)) or "change of colours"
+        return f"  {texts[finding.kind]}, {images}: caused by the {cause}, not counted as a fault of its own."
+    seen = f"in 1 of {len(one.pairs)} images: {worst}" if finding.images == 1 else f"{images}; worst: {worst}"
+    return f"{texts[finding.kind]}, {seen}."
+
+
+def _channels(names: tuple[str, ...]) -> str:
+    return "all channels" if len(names) == 3 else " and ".join(names) or "one channel or another"
+
+
+def _direction(finding: Finding, one: SetMeasure) -> str:
+    """To where, where most images agree."""
+    if finding.kind != "fringing" or len(finding.channels) != 1:
+        return ""
+    channel = CHANNELS.index(finding.channels[0])
+    apart = np.stack([pair.found.shifts[channel] - pair.found.place() for pair in one.pairs])
+    known = apart[np.isfinite(apart).all(axis=1)]
+    x, y = (float(value) for value in np.median(known, axis=0))
+    if np.hypot(x, y) < 0.5 * finding.value:
+        return ", another way from image to image"
+    sides = [f"{abs(x):.2f} {'right' if x > 0 else 'left'}", f"{abs(y):.2f} {'down' if y > 0 else 'up'}"]
+    return f" ({', '.join(side for side, size in zip(sides, (x, y), strict=True) if abs(size) >= 0.05)})"

@@ -1,0 +1,186 @@
+"""The dataset folder: whether it is ours, who may write into it, and what lies in it for good.
+
+`shards/` holds tars and `records/` a JSON a shard; `sources.tsv` and `manifest.toml` are frozen when a run
+starts; `rejects.jsonl`, `README.md` and, last, `dataset.json` are written at its end. No file but `.lock`
+names a time or a host, and only `manifest.toml` says where photographs and LUTs lie. Must not know what
+samples are made of.
+"""
+
+import errno
+import json
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lutkit.dataset.atomic import clear_temporaries, is_temporary, write_whole
+from lutkit.dataset.lock import LOCK_NAME, locked
+from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.records import Record, Reject
+from lutkit.errors import DatasetError
+
+MANIFEST_NAME = "manifest.toml"
+SOURCES_NAME = "sources.tsv"
+REJECTS_NAME = "rejects.jsonl"
+
+_BEGINNINGS = {"records", "shards", SOURCES_NAME, MANIFEST_NAME}
+_SHOWN = 3
+
+
+@contextmanager
+def claim(folder: Path) -> Generator[None]:
+    """Hold `folder` as a dataset folder of ours with no other writer within the block.
+
+    It is made where it is missing, with `shards/` and `records/`; temporaries that a killed run left are
+    removed. An OSError in the block, the full disk above all, becomes a one-line error. What was made here
+    is removed again when the block fails before it has written a file.
+
+    Args:
+        folder: a dataset folder, or one that is empty or missing.
+    Raises:
+        DatasetError: it holds something else, another process writes into it, or the system refused
+            something: the disk is full, a folder may not be written.
+    """
+    with _plain_errors(folder):
+        require_ours(folder)
+        parts = (folder / "records", folder / "shards")
+        new = [path for path in (*parts, folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder):
+                for part in parts:
+                    part.mkdir(exist_ok=True)
+                    clear_temporaries(part)
+                clear_temporaries(folder)
+                yield
+        except BaseException:
+            # With a single file of it left, a folder is a run's that the next one takes up.
+            if all(path.is_dir() for path in folder.rglob("*")):
+                _remove_empty(new)
+            raise
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def require_ours(folder: Path) -> None:
+    """Raise DatasetError unless `folder` is missing, empty, or a dataset folder, begun or finished.
+
+    Raises:
+        DatasetError: it is no folder, or holds something else; what is there is named.
+        OSError: from the system.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise DatasetError("not a folder", where=str(folder), remedy="name a folder that is empty or new")
+    names = {entry.name for entry in folder.iterdir() if not is_temporary(entry.name)} - {LOCK_NAME}
+    ours = {"records", MANIFEST_NAME} <= names
+    begun = "records" in names and names <= _BEGINNINGS and is_bare(folder)
+    if names and not ours and not begun:
+        shown = ", ".join(sorted(names)[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
+        raise DatasetError(
+            f"holds something else than a dataset of lutkit: {shown}",
+            where=str(folder),
+            remedy="name a folder that is empty or new",
+        )
+
+
+def is_bare(folder: Path) -> bool:
+    """Whether nothing is built in `folder` yet: neither a shard nor a record.
+
+    Raises:
+        OSError: from the system.
+    """
+    return not any(_holds(folder / part) for part in ("records", "shards"))
+
+
+def freeze(path: Path, text: str, remedy: str) -> None:
+    """Write a list of sources to `path` for good: the first run writes it, later ones come with the same.
+
+    Args:
+        path: where it stands, `sources.tsv` say.
+        text: what this run has: lines that end with a newline, each source's name before its first tab.
+        remedy: what to do where the two differ.
+    Raises:
+        DatasetError: the file is there and differs; how many sources do, and one of each, are named.
+        OSError: from the system.
+    """
+    if not path.exists():
+        write_whole(path, text.encode())
+        return
+    then = path.read_bytes().decode(errors="replace")
+    if then != text:
+        what = f"other sources than before: {_changes(_lines_by_name(then), _lines_by_name(text))}"
+        raise DatasetError(what, where=str(path), remedy=remedy)
+
+
+def write_rejects(folder: Path, records: Iterable[Record], more: Iterable[Reject] = ()) -> tuple[Reject, ...]:
+    """Write `rejects.jsonl`: every source that some shard could not use, and why, one line a source.
+
+    Where there is none, there is no file.
+
+    Args:
+        folder: the dataset folder.
+        records: of all shards; a source that several rejected counts once, with its first reason.
+        more: rejects from before there were shards.
+    Returns:
+        What was written, sorted by the path's bytes.
+    Raises:
+        OSError: from the system.
+    """
+    reasons: dict[str, str] = {}
+    met = [reject for record in records for reject in record.rejects]
+    for reject in sorted([*met, *more], key=_reject_order):
+        reasons.setdefault(reject.path, reject.reason)
+    path = folder / REJECTS_NAME
+    if reasons:
+        lines = [json.dumps({"path": p, "reason": r}, ensure_ascii=False) for p, r in reasons.items()]
+        write_whole(path, "".join(f"{line}\n" for line in lines).encode(errors="surrogatepass"))
+    else:
+        path.unlink(missing_ok=True)
+    return tuple(Reject(p, r) for p, r in reasons.items())
+
+
+def _lines_by_name(text: str) -> dict[str, str]:
+    return {line.partition("\t")[0]: line for line in text.splitlines()}
+
+
+def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    kinds = {
+        "added": [name for name in now if name not in then],
+        "removed": [name for name in then if name not in now],
+        "changed": [name for name in then if name in now and now[name] != then[name]],
+    }
+    return ", ".join(f"{len(names)} {kind}{_first_of(names)}" for kind, names in kinds.items())
+
+
+def _first_of(names: list[str]) -> str:
+    return f" ({names[0]}{', ...' if len(names) > 1 else ''})" if names else ""
+
+
+def _reject_order(reject: Reject) -> tuple[bytes, str]:
+    return reject.path.encode(errors="surrogateescape"), reject.reason
+
+
+def _holds(folder: Path) -> bool:
+    return folder.exists() and (
+        not folder.is_dir() or any(not is_temporary(entry.name) for entry in folder.iterdir())
+    )
+
+
+@contextmanager
+def _plain_errors(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output went away: no matter of the folder's.
+        raise
+    except OSError as error:
+        what, remedy = refusal(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            kept = len(list(folder.glob("records/*.json")))
+            raise DatasetError(what, where=str(folder), remedy=f"{remedy}; {kept} shards are kept") from error
+        raise DatasetError(what, where=str(error.filename or folder), remedy=remedy) from error

@@ -1,0 +1,113 @@
+"""`dataset.json`: what a dataset folder holds, for verifying it and for readers that want an index.
+
+Owns the format and its version. It is a wids shard index at the same time (webdataset's random-access
+reader). Must not know what samples are made of.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.latent_index import KIND as LATENTS
+from lutkit.dataset.records import Json, Record, split_of
+from lutkit.dataset.shard_list import INDEX_NAME, listed_shards, shard_entry
+from lutkit.dataset.tars import ShardFile
+from lutkit.errors import DatasetError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """What `dataset.json` says.
+
+    Args:
+        seed: what all draws were made from.
+        libraries: version by name, as `library_versions` gives them.
+        shards: what each finished shard holds, by its name, in the order of the list.
+        complete: whether these are all that was asked for; False while a run is under way.
+        about: what the pipeline adds; JSON values.
+    """
+
+    seed: int
+    libraries: Mapping[str, str]
+    shards: Mapping[str, ShardFile]
+    complete: bool
+    about: Mapping[str, Json] = field(default_factory=lambda: dict[str, Json]())
+
+    def splits(self) -> dict[str, tuple[int, int]]:
+        """The number of shards and of samples in each split, in the order of the shards."""
+        totals: dict[str, tuple[int, int]] = {}
+        for shard, file in self.shards.items():
+            shards, samples = totals.get(split_of(shard), (0, 0))
+            totals[split_of(shard)] = shards + 1, samples + file.samples
+        return totals
+
+
+def shard_files(records: Iterable[Record]) -> dict[str, ShardFile]:
+    """What each recorded shard holds, by its name: the `shards` of a `DatasetIndex`."""
+    return {record.shard: record.file for record in records}
+
+
+def write_dataset_json(folder: Path, index: DatasetIndex) -> None:
+    """Write `dataset.json`, whole or not at all.
+
+    Written when a run starts too, with `complete` False: it then keeps the library versions that a later
+    run has to match.
+
+    Raises:
+        ValueError: `about` holds what JSON cannot, NaN included.
+        OSError: from the system.
+    """
+    splits = index.splits().items()
+    document = {
+        "__kind__": "wids-shard-index-v1",
+        "wids_version": 1,
+        "format": FORMAT_VERSION,
+        "complete": index.complete,
+        "seed": index.seed,
+        "libraries": dict(index.libraries),
+        "splits": {split: {"shards": shards, "samples": samples} for split, (shards, samples) in splits},
+        "about": dict(index.about),
+        "shardlist": [shard_entry(shard, file) for shard, file in index.shards.items()],
+    }
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    write_whole(folder / INDEX_NAME, f"{text}\n".encode())
+
+
+def read_dataset_json(folder: Path) -> DatasetIndex | None:
+    """Read `dataset.json`, or return None where there is none.
+
+    Raises:
+        DatasetError: it is not what `write_dataset_json` writes, or of a later format.
+        OSError: from the system, other than that there is no such file.
+    """
+    path = folder / INDEX_NAME
+    try:
+        document = cast("dict[str, Any]", json.loads(path.read_bytes()))
+        if document.get("kind") == LATENTS:
+            remedy = "name the dataset of images they were made from"
+            raise DatasetError("a dataset of latents, not of images", where=str(path), remedy=remedy)
+        known = document["format"]
+        if known == FORMAT_VERSION:
+            return _index(document)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"not a dataset index of lutkit ({type(error).__name__}: {error})"
+        raise DatasetError(what, where=str(path), remedy="restore it, or write into another folder") from None
+    what = f"format {known!r}, and this lutkit reads {FORMAT_VERSION}"
+    raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
+
+
+def _index(document: dict[str, Any]) -> DatasetIndex:
+    return DatasetIndex(
+        seed=int(document["seed"]),
+        libraries={str(name): str(version) for name, version in document["libraries"].items()},
+        shards=listed_shards(document),
+        complete=bool(document["complete"]),
+        about=dict(document["about"]),
+    )

@@ -1,0 +1,222 @@
+"""`dataset.json` of a folder of latents: which VAE made them and how, what each shard holds.
+
+Owns the format and its version. It is a wids shard index at the same time, as that of a dataset of pairs
+is. Must not know how latents are made or read.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.shard_list import INDEX_NAME, Json, listed_shards, shard_entry
+from lutkit.dataset.tars import ShardFile
+from lutkit.errors import DatasetError
+
+Dtype: TypeAlias = Literal["float32", "bfloat16", "float16"]
+StoreDtype: TypeAlias = Literal["float32", "float16"]
+InputRange: TypeAlias = Literal["-1,1", "0,1"]
+
+FORMAT_VERSION = 1
+KIND = "latents"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"[!-.0-~]+")  # a file's name without a space or a slash
+_FIELD = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def _no_json() -> dict[str, Json]:
+    return {}
+
+
+@dataclass(frozen=True)
+class VaeIdentity:
+    """The VAE whose posteriors a folder holds.
+
+    Args:
+        name: as it was asked for: a hub name, or the last part of a path; never a path of a machine.
+        revision: the hub's commit; empty for files.
+        sha256: of the file of weights, in hex.
+        config: its `config.json`.
+        scaling_factor: what a sample is multiplied by, after the shift; what is stored is unscaled.
+        shift_factor: what is taken off a latent before it is scaled; 0.0 where the config has none or null.
+        latent_channels: C.
+    Raises:
+        DatasetError: an empty name, a sha256 that is none, a factor that is not finite, a scale of 0, C < 1.
+    """
+
+    name: str
+    revision: str
+    sha256: str
+    config: Mapping[str, Json]
+    scaling_factor: float
+    shift_factor: float
+    latent_channels: int
+
+    def __post_init__(self) -> None:
+        _require(bool(self.name), "a VAE without a name")
+        _require_sha256(self.sha256)
+        for name in ("scaling_factor", "shift_factor"):
+            _require(math.isfinite(getattr(self, name)), f"{name} is not finite")
+        _require(self.scaling_factor != 0, "scaling_factor is 0")
+        _require(self.latent_channels >= 1, f"latent_channels is {self.latent_channels}")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the posteriors were computed and stored.
+
+    Args:
+        dtype: what the encoder computed in.
+        store_dtype: what the shards hold.
+        device: where: `cpu`, or a card's name.
+        input_range: what the encoder was fed: sRGB as -1..1 or as 0..1.
+        latent_shape: (2C, h, w) of every member.
+        trials: what `--dtype auto` tried and found, a row a dtype; empty where nothing was tried.
+    Raises:
+        DatasetError: a dtype or range that is none of these, a shape that is not (2C, h, w).
+    """
+
+    dtype: Dtype
+    store_dtype: StoreDtype
+    device: str
+    input_range: InputRange
+    latent_shape: tuple[int, int, int]
+    trials: tuple[Mapping[str, Json], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, kind in (("dtype", Dtype), ("store_dtype", StoreDtype), ("input_range", InputRange)):
+            found, known = getattr(self, name), get_args(kind)
+            _require(found in known, f"{name} is {found!r}, not one of {', '.join(known)}")
+        shape = self.latent_shape
+        sound = len(shape) == 3 and all(length > 0 for length in shape) and shape[0] % 2 == 0
+        _require(sound, f"latent_shape is {list(shape)}, not [2C, h, w]")
+
+
+@dataclass(frozen=True)
+class LatentIndex:
+    """What the `dataset.json` of a folder of latents says.
+
+    Args:
+        vae: whose posteriors they are.
+        encoding: how they were computed and stored.
+        fields: what each sample holds, `{key}.{field}.npy`: `input` and `target` from a dataset of pairs.
+        source: what was encoded; JSON values, no path of a machine.
+        libraries: version by name, `lutkit` among them.
+        shards: what each finished shard holds, by its name without `.tar`, in the order of the list.
+        complete: whether these are all that was asked for; False while a run is under way.
+    Raises:
+        DatasetError: 2C that is not twice the VAE's channels, no field or one twice, a name that is no
+            field's or no shard's, a shard with a size or a sha256 that cannot be.
+    """
+
+    vae: VaeIdentity
+    encoding: Encoding
+    fields: tuple[str, ...]
+    shards: Mapping[str, ShardFile]
+    complete: bool
+    source: Mapping[str, Json] = field(default_factory=_no_json)
+    libraries: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+
+    def __post_init__(self) -> None:
+        channels, moments = self.vae.latent_channels, self.encoding.latent_shape[0]
+        _require(moments == 2 * channels, f"{moments} channels of moments for {channels} of latents")
+        _require(bool(self.fields), "no fields")
+        _require(len(set(self.fields)) == len(self.fields), f"a field twice in {list(self.fields)}")
+        for name in self.fields:
+            _require(bool(_FIELD.fullmatch(name)), f"{name!r} is not a field's name")
+        for shard, file in self.shards.items():
+            sound = _SHARD.fullmatch(shard) and not shard.startswith(".")
+            _require(bool(sound), f"{shard!r} is not a shard's name")
+            _require(file.samples >= 0 and file.bytes > 0, f"{shard}: a size below 0")
+            _require_sha256(file.sha256)
+
+
+def format_latent_index(index: LatentIndex) -> str:
+    """The text of `dataset.json`, with its last newline.
+
+    Raises:
+        ValueError: the config, the source or a trial holds what JSON cannot, NaN included.
+    """
+    document = {
+        "__kind__": "wids-shard-index-v1",
+        "wids_version": 1,
+        "kind": KIND,
+        "format": FORMAT_VERSION,
+        "complete": index.complete,
+        "libraries": dict(index.libraries),
+        "vae": asdict(index.vae),
+        "encoding": asdict(index.encoding),
+        "fields": list(index.fields),
+        "source": dict(index.source),
+        "shardlist": [shard_entry(shard, file) for shard, file in index.shards.items()],
+    }
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_latent_index(folder: Path, index: LatentIndex) -> None:
+    """Write `dataset.json`, whole or not at all; at the start of a run too, with `complete` False.
+
+    Raises:
+        ValueError: see `format_latent_index`.
+        OSError: from the system.
+    """
+    write_whole(folder / INDEX_NAME, format_latent_index(index).encode())
+
+
+def read_latent_index(folder: Path) -> LatentIndex | None:
+    """Read `dataset.json`, or return None where there is none.
+
+    Raises:
+        DatasetError: it is damaged, of a later format, or that of another kind of dataset.
+        OSError: from the system, other than that there is no such file.
+    """
+    path = folder / INDEX_NAME
+    try:
+        document = cast("dict[str, Any]", json.loads(path.read_bytes()))
+        kind, known = document.get("kind"), document["format"]
+        if kind == KIND and known == FORMAT_VERSION:
+            return _index(document)
+    except FileNotFoundError:
+        return None
+    except DatasetError as error:
+        raise DatasetError(error.what, where=str(path), remedy=_RESTORE) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"not an index of latents ({type(error).__name__}: {error})"
+        raise DatasetError(what, where=str(path), remedy=_RESTORE) from None
+    if kind != KIND:
+        what, remedy = "a dataset of images, not of latents", "encode it with `lutkit encode-latents`"
+        raise DatasetError(what, where=str(path), remedy=remedy)
+    what = f"format {known!r}, and this lutkit reads {FORMAT_VERSION}"
+    raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
+
+
+_RESTORE = "restore it, or encode into another folder"
+
+
+def _index(document: dict[str, Any]) -> LatentIndex:
+    encoding = dict(document["encoding"])
+    encoding["latent_shape"] = tuple(int(length) for length in encoding["latent_shape"])
+    encoding["trials"] = tuple(dict(row) for row in encoding["trials"])
+    return LatentIndex(
+        vae=VaeIdentity(**document["vae"]),
+        encoding=Encoding(**encoding),
+        fields=tuple(str(name) for name in document["fields"]),
+        shards=listed_shards(document),
+        complete=bool(document["complete"]),
+        source=dict(document["source"]),
+        libraries={str(name): str(version) for name, version in document["libraries"].items()},
+    )
+
+
+def _require_sha256(text: str) -> None:
+    _require(bool(_SHA256.fullmatch(text)), f"{text!r} is not a sha256 in hex")
+
+
+def _require(sound: bool, what: str) -> None:
+    if not sound:
+        raise DatasetError(what)

@@ -1,0 +1,243 @@
+"""Where work runs: an engine hands tasks to workers and gives their results back as they come.
+
+Owns the local pool of processes. Must not know what a task does: neither shards nor images.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import connection, resource_tracker
+from multiprocessing.context import SpawnProcess
+from time import monotonic
+from typing import Protocol, TypeVar, cast
+
+from lutkit.engine.worker import Failure, Last, Trace, failure_of, serve
+from lutkit.errors import LutkitError
+
+Job = TypeVar("Job")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+# Read by numba and the BLAS libraries when they load, which is why the environment has to carry them.
+_ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_GRACE_S = 5.0
+_NO_MORE = object()
+
+
+class Engine(Protocol):
+    """What runs tasks: a pool of processes here, a cluster elsewhere."""
+
+    def run(
+        self,
+        work: Callable[[Job, Task], Result],
+        job: Job,
+        tasks: Iterable[Task],
+        last: Callable[[Job], Result] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Call `work(job, task)` for every task, somewhere, and yield the results in any order.
+
+        Args:
+            work: a function of a module's top level, which workers can import.
+            job: what all tasks share; picklable, and sent to each worker once. A worker keeps its own from
+                task to task, and what `work` keeps on it.
+            tasks: small and picklable; `str(task)` names one in errors. They are taken as workers become
+                free, never many ahead.
+            last: called as `last(job)` once by each worker that had tasks, after all; its result is yielded
+                too. For what is costly to give back with each task.
+        Returns:
+            A generator; closing it (`contextlib.closing`) stops the workers.
+        Raises:
+            LutkitError: as `work` raised it, or a worker died.
+            OSError: as `work` raised it, with its errno.
+            WorkError: `work` raised anything else, a bug; its cause holds the traceback.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Processes on this machine, started afresh (spawn), one numba and BLAS thread each.
+
+    One worker too is a process of its own, so that any number of them works under the same conditions.
+    Workers ignore Ctrl-C, which reaches the whole process group, and end when this process tells them to
+    or dies, by whatever signal. On an error, running tasks are given up; results that had come in before
+    are yielded first.
+
+    Args:
+        workers: how many processes, at least 1; no more are started than there are tasks.
+    Raises:
+        LutkitError: fewer than one worker.
+    """
+
+    workers: int
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise LutkitError(f"{self.workers} workers", remedy="ask for at least 1")
+
+    def run(
+        self,
+        work: Callable[[Job, Task], Result],
+        job: Job,
+        tasks: Iterable[Task],
+        last: Callable[[Job], Result] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Call `work(job, task)` for every task in a worker process; see `Engine.run`."""
+        waiting = iter(tasks)
+        pool: list[_Worker] = []
+        finished = False
+        try:
+            first = list(islice(waiting, self.workers))
+            pool += _start(len(first))
+            for worker, task in zip(pool, first, strict=True):
+                worker.send((work, last, job))
+                worker.give(task)
+            busy: list[_Worker] = list(pool)
+            while busy:
+                heard = connection.wait([worker.pipe for worker in busy])
+                ready: list[_Worker] = [worker for worker in busy if worker.pipe in heard]
+                busy = [worker for worker in busy if worker not in ready]
+                answers = [worker.answer() for worker in ready]
+                failures = [answer for answer in answers if isinstance(answer, Failure)]
+                if not failures:
+                    busy += [worker for worker in ready if worker.go_on(waiting, last=last is not None)]
+                yield from (cast("Result", a) for a in answers if not isinstance(a, Failure))
+                for failure in failures:
+                    raise failure.error from (Trace(failure.trace) if failure.trace else None)
+            finished = True
+        finally:
+            _end(pool, at_once=not finished)
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """This process itself: nothing is started, tasks run one after the other where they are asked for.
+
+    For few tasks, whose processes would take longer to start than they work, and for one worker where the
+    work needs no process of its own: a Ctrl-C interrupts it where it stands, and what kills it kills the
+    caller.
+    """
+
+    def run(
+        self,
+        work: Callable[[Job, Task], Result],
+        job: Job,
+        tasks: Iterable[Task],
+        last: Callable[[Job], Result] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Call `work(job, task)` for every task, here and now; see `Engine.run`."""
+        task: object = ""
+        some = False
+        try:
+            for task in tasks:
+                some = True
+                yield work(job, task)
+            if some and last is not None:
+                task = Last()
+                yield last(job)
+        except (LutkitError, OSError):
+            raise
+        except Exception as error:
+            raise failure_of(error, str(task)).error from error
+
+
+def wanted_workers(asked: int | None) -> int:
+    """As many workers as are asked for, or one a core that this process may use.
+
+    Raises:
+        LutkitError: fewer than one is asked for.
+    """
+    if asked is not None and asked < 1:
+        raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return asked or cores or 1
+
+
+class _Worker:
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=serve, args=(theirs,), daemon=True)
+        self.process.start()
+        # Only the worker may hold its end: then its death shows as the end of the pipe.
+        theirs.close()
+        self.task = ""
+        self.handed_over = False
+
+    def send(self, message: object) -> None:
+        # A worker that died is noticed, and named, when its answer is awaited.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.pipe.send(message)
+
+    def give(self, task: object) -> None:
+        self.task = str(task)
+        self.send(task)
+
+    def go_on(self, waiting: Iterator[object], *, last: bool) -> bool:
+        """Give the next task, and after all, once, `Last` where it is wanted; False if nothing was given."""
+        if self.handed_over:
+            return False
+        task = next(waiting, _NO_MORE)
+        self.handed_over = task is _NO_MORE
+        if task is not _NO_MORE:
+            self.give(task)
+        elif last:
+            self.give(Last())
+        return task is not _NO_MORE or last
+
+    def answer(self) -> object:
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join(_GRACE_S)
+            return Failure(_death(self.process.exitcode, self.task))
+
+
+def _death(exit_code: int | None, task: str) -> LutkitError:
+    if exit_code is not None and exit_code < 0:
+        return LutkitError(
+            f"a worker process was killed by {signal.Signals(-exit_code).name} while it worked on {task}",
+            remedy="if memory ran out, use fewer workers; the same command goes on from what is finished",
+        )
+    return LutkitError(
+        f"a worker process ended by itself (exit code {exit_code}) while it worked on {task}",
+        remedy="what it printed stands above; a script that starts workers does so under "
+        'if __name__ == "__main__"',
+    )
+
+
+def _start(count: int) -> list[_Worker]:
+    # Else the first worker starts the tracker, which would unblock the signals that are blocked here.
+    resource_tracker.ensure_running()
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    # Workers inherit the mask: no Ctrl-C can hit one before it has learnt to ignore it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        return [_Worker() for _ in range(count)]
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _end(pool: list[_Worker], *, at_once: bool) -> None:
+    for worker in pool:
+        # An idle worker ends when its pipe does; a busy one clears up on SIGTERM.
+        worker.pipe.close()
+        if at_once:
+            worker.process.terminate()
+    deadline = monotonic() + _GRACE_S
+    for worker in pool:
+        worker.process.join(max(0.0, deadline - monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.process.close()

@@ -1,1 +1,0 @@
-"""Bytes at the edges: LUT files, photographs, lists of photographs, tars, manifests, shipped files."""

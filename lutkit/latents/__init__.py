@@ -1,0 +1,1 @@
+"""`lutkit encode-latents` and `decode-latents`: the VAEs, and readers of latents."""

@@ -1,0 +1,113 @@
+"""Whether latents decode to what was encoded: how well, and whether another convention does better.
+
+Owns PSNR, and the comparison of input ranges and channel orders.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.difference import delta_e_2000
+from lutkit.color.lab import codes_to_lab
+from lutkit.dataset.latent_index import InputRange
+from lutkit.latents.batches import stacked
+from lutkit.latents.vae import Vae
+from lutkit.photos.decoding import Pixels
+
+Conventions: TypeAlias = dict[str, float | None]
+
+# Another convention has to be better by this, and by itself as good as that, to be worth a warning.
+_BETTER_DB = 0.5
+_DECODES_DB = 20.0
+_OTHER_RANGE: dict[InputRange, InputRange] = {"-1,1": "0,1", "0,1": "-1,1"}
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How near a decoding comes: PSNR in dB, and the mean delta E 2000 of its pixels."""
+
+    psnr: float
+    delta_e_2000: float
+
+
+def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity | None:
+    """Compare a picture with its decoding; None where not all of that is finite: there is no number for it.
+
+    Args:
+        picture: (H, W, 3) uint8 sRGB.
+        decoded: (3, H, W) sRGB, 0..1; rounded to codes for delta E.
+    """
+    if not np.isfinite(decoded).all():
+        return None
+    decoded = decoded.transpose(1, 2, 0)
+    codes = np.rint(decoded * 255).astype(np.uint8)
+    difference = delta_e_2000(codes_to_lab(picture.reshape(-1, 3)), codes_to_lab(codes.reshape(-1, 3)))
+    return Fidelity(_psnr(picture, decoded), float(difference.mean()))
+
+
+def try_conventions(vae: Vae, pictures: Sequence[Pixels], in_float32: Callable[[], Vae]) -> Conventions:
+    """The PSNR of decodings in dB, mean over some pictures: in both input ranges, as RGB and as BGR.
+
+    Args:
+        vae: in the range that is used.
+        pictures: (H, W, 3) uint8, at least one.
+        in_float32: gives the VAE in float32, for what overflows.
+    Returns:
+        By name, such as `RGB -1,1`; the convention that is used first. None where a picture decodes to
+        what is no number, in float32 neither.
+    """
+    found: Conventions = {}
+    for input_range in (vae.input_range, _OTHER_RANGE[vae.input_range]):
+        for order, step in (("RGB", 1), ("BGR", -1)):
+            psnrs: list[float] = []
+            for picture in (picture[..., ::step] for picture in pictures):
+                decoded = _there_and_back(vae.in_range(input_range), picture)
+                if not np.isfinite(decoded).all():
+                    decoded = _there_and_back(in_float32().in_range(input_range), picture)
+                psnrs.append(_psnr(picture, decoded) if np.isfinite(decoded).all() else np.nan)
+            mean = float(np.mean(psnrs))
+            found[f"{order} {input_range}"] = mean if np.isfinite(mean) else None
+    return found
+
+
+def convention_warning(found: Mapping[str, float | None]) -> str:
+    """What to say of them: that another one decodes better, or that none decodes; else empty."""
+    used, psnr = next(iter(found.items()))
+    numbers = {name: value for name, value in found.items() if value is not None}
+    best = max(numbers, key=lambda name: numbers[name], default="")
+    shown = "no numbers" if psnr is None else f"{psnr:.1f} dB"
+    if best and numbers[best] >= max(_DECODES_DB, -np.inf if psnr is None else psnr + _BETTER_DB):
+        return (
+            f"WARNING: these images decode better as {best} ({numbers[best]:.1f} dB) than as {used}"
+            f" ({shown}): {_advice(used, best)}"
+        )
+    if psnr is None or psnr < _DECODES_DB:
+        return (
+            f"WARNING: these images decode to {shown}, where good VAEs reach 25 dB and more: are weights"
+            " and config those of a trained VAE?"
+        )
+    return ""
+
+
+def _advice(used: str, best: str) -> str:
+    order, _, input_range = best.partition(" ")
+    parts: list[str] = []
+    if not used.endswith(input_range):
+        parts.append(f"try --input-range={input_range} into another folder")
+    if order == "BGR":
+        parts.append("were red and blue swapped when they were written?")
+    return "; ".join(parts)
+
+
+def _there_and_back(vae: Vae, picture: Pixels) -> npt.NDArray[np.float32]:
+    moments = vae.encode(stacked([picture]))
+    decoded = vae.decode(moments.chunk(2, 1)[0])[0].cpu().numpy()
+    return cast("npt.NDArray[np.float32]", decoded).transpose(1, 2, 0)
+
+
+def _psnr(picture: Pixels, decoded: npt.NDArray[np.float32]) -> float:
+    error = decoded.astype(np.float64) - picture / 255
+    return float(-10 * np.log10(max(float(np.square(error).mean()), 1e-10)))

@@ -1,0 +1,235 @@
+"""Stored latents decoded again, beside the images they were made from where those can be found.
+
+Owns which samples are taken and how their images are found. Must not know how a sheet looks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lutkit.dataset.latent_index import LatentIndex, read_latent_index
+from lutkit.dataset.records import read_record, shard_path
+from lutkit.dataset.shard_list import INDEX_NAME, Json
+from lutkit.dataset.tars import read_samples
+from lutkit.errors import DatasetError, SourceError, VaeError
+from lutkit.latents.batch_size import require_decodable
+from lutkit.latents.checks import Fidelity, fidelity
+from lutkit.latents.encode_open import open_source
+from lutkit.latents.encode_writing import source_entry
+from lutkit.latents.latent_stream import decode_moments, require_whole
+from lutkit.latents.sources import Source, SourceSample, differing_names
+from lutkit.latents.vae import Vae, load_vae
+from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
+from lutkit.nn.devices import require_device
+from lutkit.photos.decoding import Pixels
+
+Moments: TypeAlias = torch.Tensor
+
+_AS_ENCODED = "name with --images what `lutkit encode-latents` was given"
+_BESIDE = "pairs"  # where `lutkit synth` writes, next to `lutkit encode-latents`
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """One latent decoded.
+
+    Args:
+        key: of its sample.
+        field: which of the sample's latents.
+        decoded: (H, W, 3) uint8 sRGB, the decoding of the posterior's mean; black where it is not finite.
+        finite: whether all of it is.
+        photo: what was encoded, of the same shape; None where it was not found.
+        fidelity: how near they are; None without a photo, or where not all of the decoding is finite.
+    """
+
+    key: str
+    field: str
+    decoded: Pixels
+    finite: bool = True
+    photo: Pixels | None = None
+    fidelity: Fidelity | None = None
+
+
+def open_latents(folder: Path) -> LatentIndex:
+    """The index of a folder of latents that holds some; a run may still be under way.
+
+    Raises:
+        DatasetError: it is none, or has no finished shard.
+    """
+    index = read_latent_index(folder)
+    if index is None:
+        remedy = "name a folder that `lutkit encode-latents` wrote"
+        raise DatasetError("no dataset.json here", where=str(folder), remedy=remedy)
+    if not any(file.samples for file in index.shards.values()):
+        remedy = "run `lutkit encode-latents` to its end"
+        raise DatasetError("no finished shards", where=str(folder), remedy=remedy)
+    return index
+
+
+def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str) -> Vae:
+    """The VAE that latents were made with, computing in float32, in their input range.
+
+    Args:
+        index: of the latents.
+        name: a folder, a hub name, a .safetensors; empty for the name that the index gives.
+        config: of a lone .safetensors.
+        device: `cpu`, `cuda` or `cuda:1`.
+    Raises:
+        VaeError: it is not there or cannot be loaded; no such device, or a card that cannot count so large
+            a decoding.
+        DatasetError: the index names files, not a hub name; or the weights are others.
+    """
+    made_with = index.vae
+    if not name and not made_with.revision:
+        what = f"made with the files {made_with.name!r}; where they lie is not recorded"
+        raise DatasetError(what, remedy="name them with --vae")
+    if config is not None and not name:
+        raise VaeError("--vae-config without --vae", remedy="name its .safetensors with --vae")
+    # By its name alone: a folder that bears it may hold anything.
+    files = find_vae(name, config=config) if name else find_hub_vae(made_with.name, made_with.revision)
+    if files.sha256 != made_with.sha256:
+        what = f"sha256 {files.sha256[:12]}, and the latents were made with {made_with.sha256[:12]}"
+        remedy = f"name the weights of {made_with.name!r} with --vae"
+        raise DatasetError(what, where=f"--vae {files.name}", remedy=remedy)
+    identity, factor = files.identity(), factor_of(files.identity())
+    _, rows, columns = index.encoding.latent_shape
+    require_decodable(require_device(device), identity, (rows * factor, columns * factor))
+    return load_vae(files, device=device).in_range(index.encoding.input_range)
+
+
+def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
+    """The images that latents were made from, or None where they are not found.
+
+    Args:
+        folder: of the latents.
+        index: theirs.
+        images: as `lutkit encode-latents` takes a SOURCE; where empty, and the latents are those of pairs,
+            a folder `pairs` beside them is looked at, and passed over if it is another dataset by now.
+    Raises:
+        DatasetError, SourceError: `images` cannot be opened, or something else was encoded.
+    """
+    beside = folder.absolute().parent / _BESIDE
+    if not images and not (index.source.get("kind") == "pairs" and (beside / INDEX_NAME).is_file()):
+        return None
+    about = index.source
+    size = cast("int", about.get("size_px", 0)) or None
+    members = tuple(cast("Sequence[str]", about.get("members", ())))
+    fields = members if about.get("kind") == "tars" else index.fields if about.get("kind") == "pairs" else ()
+    try:
+        opened = open_source(images or str(beside), fields, size)
+    except (DatasetError, SourceError) as error:
+        if not images:
+            return None  # nobody asked for what lies beside
+        # Its remedies are of another command's options.
+        raise DatasetError(error.what, where=error.where, remedy=_AS_ENCODED) from error
+    what = ""
+    if differing_names(about, opened.about) or opened.fields != index.fields:
+        what = f"other images than were encoded: {_words(opened.about)}, not {_words(about)}"
+    elif changed := _changed(folder, index, opened):
+        what = f"other images than were encoded: its shard {changed} is another"
+    if not what:
+        return opened
+    if not images:
+        return None
+    raise DatasetError(what, where=images, remedy=_AS_ENCODED)
+
+
+def _words(about: Mapping[str, Json]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in about.items())
+
+
+def _changed(folder: Path, index: LatentIndex, opened: Source) -> str:
+    """The first shard that is not what its latents' record was made from: names and seeds may be alike."""
+    for task in opened.tasks:
+        record = read_record(folder, task.shard) if task.shard in index.shards else None
+        if record is not None and record.summary.get("source") != source_entry(task):
+            return task.shard
+    return ""
+
+
+def decode_some(
+    folder: Path, index: LatentIndex, count: int, vae: Vae, images: Source | None
+) -> Iterator[Decoding]:
+    """Decode the latents of samples from all over a folder.
+
+    Args:
+        folder: of the latents.
+        index: theirs.
+        count: how many samples; all where there are fewer.
+        vae: what they were made with.
+        images: what they were made from.
+    Yields:
+        A decoding for each field of each sample, as they lie in the shards.
+    Raises:
+        DatasetError: a shard that is damaged, or images that do not match it.
+        OSError: a shard that cannot be read.
+    """
+    for shard, numbers in _spread(index, count):
+        path = shard_path(folder, shard)
+        with path.open("rb") as stream:
+            require_whole(path, stream, index.shards[shard], check=True)
+        chosen = [sample for i, sample in enumerate(read_samples(path)) if i in numbers]
+        photos = _photos(images, shard, {sample.key for sample in chosen})
+        for sample in chosen:
+            members = dict(sample.members)
+            for place, field in enumerate(index.fields):
+                where = f"{path}: {sample.key}.{field}.npy"
+                if f"{field}.npy" not in members:
+                    raise DatasetError("no such member", where=where, remedy="encode it again")
+                moments = decode_moments(members[f"{field}.npy"], index.encoding.latent_shape, where)
+                decoded = _decoded(vae, moments)
+                picture = photos[sample.key].pictures[place].decode if images else None
+                yield _compared(sample.key, field, decoded, picture)
+
+
+def _spread(index: LatentIndex, count: int) -> Iterator[tuple[str, set[int]]]:
+    total = sum(file.samples for file in index.shards.values())
+    wanted = {i * total // count for i in range(count)}
+    before = 0
+    for shard, file in index.shards.items():
+        numbers = {i - before for i in wanted if before <= i < before + file.samples}
+        if numbers:
+            yield shard, numbers
+        before += file.samples
+
+
+def _photos(images: Source | None, shard: str, keys: set[str]) -> dict[str, SourceSample]:
+    if images is None:
+        return {}
+    task = next((task for task in images.tasks if task.shard == shard), None)
+    found: dict[str, SourceSample] = {}
+    for sample in images.read(task) if task else ():
+        if sample.key in keys and sample.pictures:
+            found[sample.key] = sample
+        if len(found) == len(keys):
+            break
+    missing = sorted(keys - set(found))
+    if missing:
+        what = f"the images have no sample {missing[0]} in a shard {shard}"
+        raise DatasetError(what, where="--images", remedy=_AS_ENCODED)
+    return found
+
+
+def _decoded(vae: Vae, moments: Moments) -> npt.NDArray[np.float32]:
+    return cast("npt.NDArray[np.float32]", vae.decode(moments.chunk(2)[0][None])[0].cpu().numpy())
+
+
+def _compared(
+    key: str, field: str, decoded: npt.NDArray[np.float32], picture: Callable[[], Pixels] | None
+) -> Decoding:
+    codes = np.rint(np.nan_to_num(decoded.transpose(1, 2, 0)) * 255).astype(np.uint8)
+    finite = bool(np.isfinite(decoded).all())
+    if picture is None:
+        return Decoding(key, field, codes, finite)
+    photo = picture()
+    if photo.shape != codes.shape:
+        what = (
+            f"an image of {photo.shape[1]} x {photo.shape[0]} px, decoded {codes.shape[1]} x {codes.shape[0]}"
+        )
+        raise DatasetError(what, where=f"{key}.{field}", remedy="name the images that were encoded")
+    return Decoding(key, field, codes, finite, photo, fidelity(photo, decoded))

@@ -1,0 +1,176 @@
+"""Which dtype a VAE may compute in: the fast ones tried on real images, and compared with float32.
+
+Owns what is compared and how far the two may be apart.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from lutkit.dataset.latent_index import Dtype, Json
+from lutkit.latents.batch_size import can_decode
+from lutkit.latents.vae import Vae
+from lutkit.nn.memory import within_memory
+from lutkit.nn.posterior import posterior_kl
+
+AnyVae = TypeVar("AnyVae", bound=Vae)
+
+# How far means may be from float32's, as ||difference|| / ||means||, in any image.
+L2_TOLERANCE = 3e-2
+# Speeds are not told apart any finer; of what is equally fast, the nearest to float32 is taken.
+_AS_FAST = 0.95
+# What a trial says of values that are all finite, and cannot of others.
+_OF_NUMBERS = ("l2_mean", "l2_logvar", "sigmas", "nats", "psnr")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of encoding some images in one dtype; all but the speed is against float32.
+
+    Args:
+        dtype: which.
+        images_per_s: how fast.
+        l2_mean: ||difference|| / ||float32|| of the means, in the worst image.
+        l2_logvar: the same of the log-variances.
+        sigmas: root mean square of the means' differences, in standard deviations of float32's posterior.
+        nats: KL(this || float32) of an image's whole posterior, mean over the images.
+        psnr: of float32's decoding of the means against the image, in dB; mean over the images that were
+            decoded, None where none was, where there was no memory for it or more elements than a card can
+            count, or where it was no number.
+        finite: whether all values were; the others say nothing where they were not.
+        taken: whether this is what the run computes in.
+    """
+
+    dtype: Dtype
+    images_per_s: float
+    l2_mean: float = 0.0
+    l2_logvar: float = 0.0
+    sigmas: float = 0.0
+    nats: float = 0.0
+    psnr: float | None = None
+    finite: bool = True
+    taken: bool = False
+
+    @property
+    def is_close(self) -> bool:
+        """Whether it stays within the tolerance."""
+        return self.finite and self.l2_mean <= L2_TOLERANCE
+
+    def row(self) -> Mapping[str, Json]:
+        """As JSON, rounded to what it is worth; null where it is not known."""
+        known = vars(self) if self.finite else {**vars(self), **dict.fromkeys(_OF_NUMBERS)}
+        values = {name: cast("Json", value) for name, value in known.items()}
+        return {
+            name: float(f"{value:.4g}") if isinstance(value, float) else value
+            for name, value in values.items()
+        }
+
+
+def fast_dtypes(device: torch.device) -> tuple[Dtype, ...]:
+    """What a device computes faster than float32, as far as it says so."""
+    if device.type == "cuda":
+        # By itself: torch emulates bfloat16 on cards before Ampere, which have no convolutions of it.
+        has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
+        return ("float16", "bfloat16") if has_bf16 else ("float16",)
+    has = torch.cpu.get_capabilities()
+    return ("bfloat16",) if has.get("avx512_bf16") or has.get("amx_bf16") else ()
+
+
+def choose_dtype(
+    vae: AnyVae, images: Tensor, candidates: tuple[Dtype, ...], decoded: int = 1
+) -> tuple[AnyVae, tuple[Trial, ...]]:
+    """Try each dtype on the same images, and take the fastest that stays within `L2_TOLERANCE`.
+
+    Of two that are equally fast to 5%, it is the one that is nearer to float32. Where memory runs out, fewer
+    of the images are tried.
+
+    Args:
+        vae: in float32.
+        images: (B, 3, H, W) uint8; the first batch of what is to be encoded.
+        candidates: to be tried beside float32.
+        decoded: how many of the images are decoded, in float32, to see what a dtype costs.
+    Returns:
+        The VAE in the dtype taken, and all trials, float32's first.
+    Raises:
+        VaeError: memory runs out with one image.
+    """
+    while True:
+        several = len(images) > 1
+        found = within_memory(partial(_choose, vae, images, candidates, decoded), with_less=several)
+        if found is not None:
+            return found
+        images = images[: len(images) // 2]
+
+
+def _choose(
+    vae: AnyVae, images: Tensor, candidates: tuple[Dtype, ...], decoded: int
+) -> tuple[AnyVae, tuple[Trial, ...]]:
+    tried: dict[Dtype, AnyVae] = {"float32": vae}
+    exact, seconds = _timed(vae, images)
+    shown = images[:decoded]
+    trials = [_judge("float32", (exact, exact), len(images) / seconds, _psnr(vae, exact, shown))]
+    for dtype in candidates:
+        tried[dtype] = vae.in_dtype(dtype)
+        moments, seconds = _timed(tried[dtype], images)
+        psnr = _psnr(vae, moments, shown) if moments.isfinite().all() else None
+        trials.append(_judge(dtype, (moments, exact), len(images) / seconds, psnr))
+    close = [trial for trial in trials if trial.is_close]
+    fast = _AS_FAST * max(trial.images_per_s for trial in close)
+    best = min((trial for trial in close if trial.images_per_s >= fast), key=lambda trial: trial.l2_mean)
+    marked = tuple(replace(trial, taken=trial is best) for trial in trials)
+    return tried[best.dtype], marked
+
+
+def _timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:
+    """The moments on the CPU, and the seconds that the second time took: the first one warms up."""
+    vae.encode(images)
+    _wait(vae.device)
+    start = time.perf_counter()
+    moments = vae.encode(images)
+    _wait(vae.device)
+    return moments.cpu(), max(time.perf_counter() - start, 1e-9)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _judge(dtype: Dtype, moments: tuple[Tensor, Tensor], rate: float, psnr: float | None) -> Trial:
+    ours, exact = (values.double() for values in moments)
+    if not (ours.isfinite().all() and exact.isfinite().all()):
+        # float32 stays the measure even so: what else would be taken?
+        return Trial(dtype, rate, finite=dtype == "float32")
+    (mean, logvar), (true_mean, true_logvar) = ours.chunk(2, 1), exact.chunk(2, 1)
+    off = (mean - true_mean) ** 2 / true_logvar.exp()
+    nats = posterior_kl(ours, exact, direction="predicted||target", reduction="sample")
+    return Trial(
+        dtype,
+        rate,
+        l2_mean=_l2_ratio(mean, true_mean),
+        l2_logvar=_l2_ratio(logvar, true_logvar),
+        sigmas=float(off.mean().sqrt()),
+        nats=float(nats.mean()),
+        psnr=psnr,
+    )
+
+
+def _l2_ratio(values: Tensor, true: Tensor) -> float:
+    squared, size = (values - true).flatten(1).square().sum(1), true.flatten(1).square().sum(1)
+    return float((squared / size.clamp(min=1e-24)).max().sqrt())
+
+
+def _psnr(vae: Vae, moments: Tensor, images: Tensor) -> float | None:
+    if not len(images) or not can_decode(vae.device, vae.identity, *images.shape[-2:]):
+        return None
+    means = moments[: len(images)].chunk(2, 1)[0]
+    found = within_memory(lambda: vae.decode(means).cpu().double())
+    if found is None or not found.isfinite().all():
+        return None
+    error = found - images.double() / 255
+    return float(-10 * (error**2).flatten(1).mean(1).clamp(min=1e-10).log10().mean())

@@ -1,0 +1,200 @@
+"""The files of a VAE: found on disk, or fetched from the hub; checked to be what they are called.
+
+Owns where weights and config lie. Only safetensors are taken, which cannot run code. Loads no torch.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from lutkit.dataset.digests import sha256_of
+from lutkit.dataset.latent_index import Json, VaeIdentity
+from lutkit.dataset.os_errors import refusal
+from lutkit.errors import DatasetError, VaeError
+from lutkit.latents.hub import fetch, fetched
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
+
+_SPLIT_NAME = f"{WEIGHTS_NAME}.index.json"  # what diffusers writes beside weights that it split
+_CLASS = "AutoencoderKL"
+_PART = "vae"  # the folder within a whole pipeline's
+_PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+_AS_SAFETENSORS = "pickled weights can run code and are not read: convert them to .safetensors"
+
+
+@dataclass(frozen=True)
+class VaeFiles:
+    """What a VAE is loaded from.
+
+    Args:
+        name: a hub name, or the last part of a path.
+        revision: the hub's commit; empty for files.
+        config: its `config.json`.
+        weights: the .safetensors.
+        sha256: of that file, in hex.
+    """
+
+    name: str
+    revision: str
+    config: Mapping[str, Json]
+    weights: Path
+    sha256: str
+
+    def identity(self) -> VaeIdentity:
+        """What a dataset records of it.
+
+        Raises:
+            VaeError: a factor or a number of channels in the config that is none.
+        """
+        shift, widths = self.config.get("shift_factor"), self.config.get("block_out_channels", [64])
+        if not (isinstance(widths, list) and widths and all(isinstance(width, int) for width in widths)):
+            what = f"a config that cannot be: block_out_channels is {widths!r}"
+            raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
+        try:
+            return VaeIdentity(
+                name=self.name,
+                revision=self.revision,
+                sha256=self.sha256,
+                config=self.config,
+                # What diffusers takes where a config does not say.
+                scaling_factor=float(cast("float", self.config.get("scaling_factor", 0.18215))),
+                shift_factor=0.0 if shift is None else float(cast("float", shift)),
+                latent_channels=int(cast("int", self.config.get("latent_channels", 4))),
+            )
+        except (TypeError, ValueError, DatasetError) as error:
+            remedy = "use the config.json saved with the weights"
+            raise VaeError(f"a config that cannot be: {error}", where=self.name, remedy=remedy) from None
+
+
+def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> VaeFiles:
+    """Find the files of a VAE.
+
+    Args:
+        name: a folder as diffusers saves it (of a VAE, or of a pipeline that holds one in `vae/`); a lone
+            .safetensors; or the name of either folder on the hub, `owner/name`.
+        revision: of a hub name, a branch, tag or commit; empty for the newest.
+        config: of a lone .safetensors, its `config.json`.
+    Raises:
+        VaeError: nothing of that name, files that are missing, pickled weights, a config of another class,
+            a hub that cannot be reached.
+    """
+    path = Path(name)
+    if path.suffix.lower() in _PICKLED:
+        raise VaeError(f"{path.suffix} weights", where=name, remedy=_AS_SAFETENSORS)
+    lone = path.suffix.lower() == ".safetensors"
+    if config is not None and not lone:
+        raise VaeError("--vae-config beside a folder or hub name", remedy="it is for a lone .safetensors")
+    if revision and (lone or path.is_dir()):
+        raise VaeError("files have no revisions", where=name, remedy="leave out --revision")
+    if lone:
+        return _lone(path, config)
+    if path.is_dir():
+        return _folder(path)
+    if not _HUB_NAME.fullmatch(name):
+        remedy = "name a folder, a .safetensors with --vae-config, or a hub name, `owner/name`"
+        raise VaeError("no such folder", where=name, remedy=remedy)
+    return find_hub_vae(name, revision)
+
+
+def factor_of(vae: VaeIdentity) -> int:
+    """How many pixels a side one latent stands for, as the config says."""
+    blocks = vae.config.get("block_out_channels", [64])
+    return 2 ** (len(cast("list[int]", blocks)) - 1)
+
+
+def _lone(path: Path, config: Path | None) -> VaeFiles:
+    if not path.is_file():
+        raise VaeError("no such file", where=str(path), remedy="correct the name")
+    if config is None:
+        remedy = "add --vae-config FILE, the config.json that belongs to it"
+        raise VaeError("a lone .safetensors does not say how it is built", where=str(path), remedy=remedy)
+    return VaeFiles(path.name, "", _read_config(config), path, _sha256_of(path))
+
+
+def _folder(folder: Path) -> VaeFiles:
+    home = folder
+    if not (folder / CONFIG_NAME).is_file():
+        home = folder / _PART
+    if not (home / CONFIG_NAME).is_file():
+        remedy = "name a folder that diffusers saved, or a .safetensors with --vae-config"
+        raise VaeError("no config.json here", where=str(folder), remedy=remedy)
+    weights = _weights_in(home)
+    name = folder.resolve().name or "vae"
+    return VaeFiles(name, "", _read_config(home / CONFIG_NAME), weights, _sha256_of(weights))
+
+
+def _weights_in(folder: Path) -> Path:
+    if (folder / WEIGHTS_NAME).is_file():
+        return folder / WEIGHTS_NAME
+    if (folder / _SPLIT_NAME).is_file():
+        what = f"weights in several files, as {_SPLIT_NAME} lists them"
+        remedy = "save it as one: save_pretrained with max_shard_size='100GB'"
+        raise VaeError(what, where=str(folder), remedy=remedy)
+    found = sorted(folder.glob("*.safetensors"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(path.name for path in found)
+        remedy = "name one of them, with --vae-config"
+        raise VaeError(f"several weights: {names}", where=str(folder), remedy=remedy)
+    pickled = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLED)
+    if pickled:
+        raise VaeError(f"only {pickled[0]} here", where=str(folder), remedy=_AS_SAFETENSORS)
+    remedy = f"add {WEIGHTS_NAME}"
+    raise VaeError("no weights here", where=str(folder), remedy=remedy)
+
+
+def find_hub_vae(name: str, revision: str) -> VaeFiles:
+    """Find the files of a VAE on the hub, or where an earlier run put them; no folder here is taken for it.
+
+    Args:
+        name: `owner/name`.
+        revision: a branch, tag or commit; empty for the newest.
+    Raises:
+        VaeError: see `find_vae`.
+    """
+    # First without a network, both: that a pipeline has no config of its own only the hub knows.
+    looked = ((look, part) for look in (fetched, fetch) for part in ("", f"{_PART}/"))
+    found = (
+        (part, config) for look, part in looked if (config := look(name, f"{part}{CONFIG_NAME}", revision))
+    )
+    folder, config = next(found, ("", None))
+    if config is None:
+        remedy = "name a repository that diffusers saved a VAE to"
+        raise VaeError(f"neither {CONFIG_NAME} nor {_PART}/{CONFIG_NAME} there", where=name, remedy=remedy)
+    commit = config.parts[-2 - folder.count("/")]
+    read = _read_config(config)
+    weights = fetch(name, f"{folder}{WEIGHTS_NAME}", commit)
+    if weights is None:
+        raise VaeError(f"no {folder}{WEIGHTS_NAME} there", where=name, remedy=_AS_SAFETENSORS)
+    return VaeFiles(name, commit, read, weights, _sha256_of(weights))
+
+
+def _sha256_of(weights: Path) -> str:
+    try:
+        return sha256_of(weights)
+    except OSError as error:
+        what, remedy = refusal(error)
+        raise VaeError(what, where=str(weights), remedy=remedy) from None
+
+
+def _read_config(path: Path) -> Mapping[str, Json]:
+    try:
+        config = cast("object", json.loads(path.read_bytes()))
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise VaeError(what, where=str(path), remedy="name the VAE's config.json") from None
+    except ValueError as error:
+        raise VaeError(f"not JSON: {error}", where=str(path), remedy="name the VAE's config.json") from None
+    if not isinstance(config, dict):
+        raise VaeError("not a VAE's config", where=str(path), remedy="name the VAE's config.json")
+    kind = cast("dict[str, Json]", config).get("_class_name", _CLASS)
+    if kind != _CLASS:
+        raise VaeError(f"a config of {kind}", where=str(path), remedy=f"only {_CLASS} is read")
+    # diffusers notes there where it was loaded from, a path of some machine at times.
+    return {name: value for name, value in cast("dict[str, Json]", config).items() if name != "_name_or_path"}

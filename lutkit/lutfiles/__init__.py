@@ -1,0 +1,1 @@
+"""LUT files in and out: one file a format, one table of formats."""

@@ -1,0 +1,86 @@
+"""Cinespace LUT files (`.csp`) as they are written: curves or a cube, alone or behind other curves.
+
+Reading is `ocio`'s matter: OpenColorIO knows the format, but writes cubes without shapers only, and curves as
+cubes.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.os_errors import writing
+from lutkit.errors import LutFormatError
+from lutkit.lut.baking import through
+from lutkit.lut.model import Lut, Lut1D, Lut3D, lut_stages
+from lutkit.lutfiles.decimals import printed_rows
+from lutkit.lutfiles.ocio_write import OCIO_MOST_POINTS
+
+# OpenColorIO puts a spline through a shaper's points, and takes so many values of that: where points lie as
+# densely, straight lines stay straight.
+_SHAPER_POINTS = 65536
+
+
+def write_csp(lut: Lut, path: Path | str) -> None:
+    """Write a Cinespace file, whole or not at all.
+
+    Args:
+        lut: a `Lut1D` or a `Lut3D`, or a chain of a `Lut1D` and one of these; cubes with as many points on
+            each axis, up to 129; any domain. The last table is kept number by number; of curves before it,
+            and of domains other than 0..1, OpenColorIO makes 65536 values. Title and comments are dropped.
+        path: where to; an existing file is replaced.
+    Raises:
+        LutFormatError: another LUT.
+        LutkitError: the file cannot be written.
+    """
+    if (fault := csp_fault(lut)) != "":
+        remedy = "`lutkit lut convert --size`, or lutkit.lut.algebra.to_single, makes one that it holds"
+        raise LutFormatError(f"a .csp {fault}", where=str(path), remedy=remedy)
+    with writing(path):
+        write_whole(Path(path), b"".join(_pieces(lut)))
+
+
+def csp_fault(lut: Lut) -> str:
+    """What keeps a LUT from being written as it is: "holds ..., not ..."; empty where nothing does."""
+    stages = lut_stages(lut)
+    kinds = " + ".join("1D" if isinstance(stage, Lut1D) else "3D" for stage in stages)
+    if kinds not in ("1D", "3D", "1D + 1D", "1D + 3D"):
+        return f"holds curves, or a cube, with curves before them or without, not {kinds}"
+    last = stages[-1]
+    if isinstance(last, Lut3D) and (len(set(last.sizes)) > 1 or last.sizes[0] > OCIO_MOST_POINTS):
+        shown = " x ".join(map(str, last.sizes))
+        return f"holds cubes of 2 to {OCIO_MOST_POINTS} points, as many on each axis, not {shown}"
+    return ""
+
+
+def _pieces(lut: Lut) -> Iterator[bytes]:
+    first, last = lut_stages(lut)[0], lut_stages(lut)[-1]
+    yield f"CSPLUTV100\n{'3D' if isinstance(last, Lut3D) else '1D'}\n\n".encode()
+    yield b"BEGIN METADATA\nmade by lutkit\nEND METADATA\n\n"
+    ends = np.array([last.domain_min, last.domain_max])
+    places, values = (ends, ends) if first is last else _shaper_points(first)
+    for channel in range(3):
+        low, high = ends[:, channel]
+        # What comes out is a place in the table that follows: 0 its first row, 1 its last.
+        yield _prelut(places[:, channel], (values[:, channel] - low) / (high - low))
+    if isinstance(last, Lut1D):
+        yield f"\n{last.size}\n".encode()
+        yield from printed_rows(last.table)
+    else:
+        yield ("\n" + " ".join(map(str, last.sizes)) + "\n").encode()
+        yield from printed_rows(last.table.transpose(2, 1, 0, 3).reshape(-1, 3))  # red runs fastest
+
+
+def _shaper_points(shaper: Lut1D | Lut3D) -> tuple[FloatArray, FloatArray]:
+    """Inputs and outputs (n, 3): the rows of curves, and points on the straight lines between them."""
+    steps = shaper.table.shape[0] - 1
+    count = steps * max((_SHAPER_POINTS - 1) // steps, 1) + 1
+    places = np.linspace(shaper.domain_min, shaper.domain_max, count)
+    return places, through(shaper, places)
+
+
+def _prelut(places: FloatArray, values: FloatArray) -> bytes:
+    lines = (" ".join(f"{number:.9g}" for number in line.tolist()) for line in (places, values))
+    return "\n".join((str(len(places)), *lines, "")).encode()

@@ -1,0 +1,203 @@
+"""Hald images: a cube as a square picture, PNG or TIFF, that an image editor grades like any other.
+
+Owns the layout, and which pictures are such cubes. A picture of level L has L^3 pixels a side and holds a
+cube of L^2 lattice points an axis over 0..1: read row by row, red runs fastest, then green, then blue. A
+picture that is something else is refused, never guessed at.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.dataset.atomic import whole_file
+from lutkit.dataset.os_errors import reading, writing
+from lutkit.errors import LutFormatError
+from lutkit.lut.model import Lut, Lut3D
+from lutkit.photos.png_chunks import foreign_colours
+from lutkit.photos.profiles import conversion_to_srgb
+from lutkit.photos.sound_png import SIGNATURE, png_fault
+
+if TYPE_CHECKING:
+    import OpenImageIO
+
+LEVELS = range(2, 17)
+HALD_SUFFIXES = (".png", ".tif", ".tiff")
+HALD_SIZES = tuple(level**2 for level in LEVELS)
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# What a TIFF calls the way it stores colour, by its number.
+_TIFF_RGB = 2
+_TIFF_COLOURS = {0: "grey", 1: "grey", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
+_SIZES = "it has 8, 27, 64, 125 ... or 4096 pixels a side, the cube of its level, 2 to 16"
+_PLAIN = "save it as RGB of 8 or 16 bits, upright"
+_TO_SRGB = "convert it to sRGB where it was made"
+# Where a PNG says how it stores colour, and its word for a palette (ISO/IEC 15948, 11.2.2).
+_PNG_COLOURS, _PNG_PALETTE = 25, 3
+# A tile is decoded whole, however small the image.
+_MOST_TILE_PX = 1024
+
+
+def read_hald(path: Path | str) -> Lut3D:
+    """Read a Hald image.
+
+    Args:
+        path: a PNG or TIFF of 8 or 16 bits, RGB or RGBA; alpha is not looked at. What the file is, not its
+            suffix, decides.
+    Returns:
+        A cube of level^2 lattice points an axis over 0..1, its values the codes over the largest code.
+    Raises:
+        SourceError: the file cannot be read.
+        LutFormatError: no such picture, or one whose colours are not sRGB by its ICC profile or a PNG's
+            gamma. A wrong size is refused on the word of the header; a right one takes up to 32 bytes a pixel
+            to read: 540 MB at level 16.
+    Source: Eskil Steenberg, "Hald CLUT", quelsolaar.com/technology/clut.html; the identity is ImageMagick's
+        `hald:` and FFmpeg's `haldclutsrc`.
+    """
+    path = Path(path)
+    _require_sound(path)
+    import OpenImageIO
+
+    wish = OpenImageIO.ImageSpec()
+    wish.attribute("oiio:UnassociatedAlpha", 1)
+    picture = OpenImageIO.ImageInput.open(str(path), wish)
+    if picture is None:  # pyright: ignore[reportUnnecessaryComparison]  (the stub leaves None out)
+        raise _broken(path, OpenImageIO.geterror())
+    try:
+        spec = picture.spec()
+        size = _lattice_size(spec, path)
+        _require_plain_rgb(spec, path)
+        pixels = _pixels(picture, spec, path)
+    finally:
+        picture.close()
+    codes = 255 if pixels.dtype == np.uint8 else 65535
+    values = pixels.reshape(size, size, size, 3).transpose(2, 1, 0, 3).astype(np.float32)
+    del pixels
+    values /= np.float32(codes)
+    return Lut3D(values)
+
+
+def write_hald(lut: Lut, path: Path | str, *, bits: Literal[8, 16] = 16) -> None:
+    """Write a cube as a Hald image: RGB, lossless, whole or not at all.
+
+    Args:
+        lut: a `Lut3D` over 0..1 with 4, 9, 16, 25 ... or 256 lattice points on each axis, the square of a
+            level. Values are clamped to 0..1 and rounded to the nearest code; title and comments are lost.
+        path: where to; `.png`, `.tif` or `.tiff` says the format, and an existing file is replaced.
+        bits: a channel, 8 or 16.
+    Raises:
+        LutFormatError: another suffix, other bits, or a LUT that no Hald image holds.
+        LutkitError: the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in HALD_SUFFIXES:
+        remedy = "name it .png, .tif or .tiff"
+        raise LutFormatError(f"no Hald image has the suffix {path.suffix!r}", where=str(path), remedy=remedy)
+    if bits not in (8, 16):
+        raise LutFormatError(f"a Hald image of {bits!r} bits", where=str(path), remedy="choose 8 or 16")
+    pixels = _codes(_require_hald_cube(lut, path), bits)
+    with writing(path), whole_file(path) as file:
+        _write_pixels(pixels, file.name, "png" if suffix == ".png" else "tiff")
+
+
+def _require_sound(path: Path) -> None:
+    """Refuse what is no PNG and no TIFF, and a PNG with a fault."""
+    with reading(path), path.open("rb") as file:
+        head = file.read(_PNG_COLOURS + 1)
+        file.seek(0)
+        is_png = head.startswith(SIGNATURE)
+        fault = png_fault(file) if is_png else ""
+    if not is_png and not head.startswith(_TIFF):
+        found = "the file is neither PNG nor TIFF" if head else "the file is empty"
+        raise LutFormatError(found, where=str(path), remedy="save the Hald image as PNG or TIFF")
+    if fault:
+        raise _broken(path, fault)
+    if is_png and head[_PNG_COLOURS] == _PNG_PALETTE:  # of which OpenImageIO makes RGB without a word
+        raise LutFormatError("a Hald image is RGB or RGBA, not palette", where=str(path), remedy=_PLAIN)
+    if is_png and (foreign := foreign_colours(path.read_bytes())):
+        raise LutFormatError(f"its colours are not sRGB ({foreign})", where=str(path), remedy=_TO_SRGB)
+
+
+def _broken(path: Path, reason: str) -> LutFormatError:
+    words = " ".join("".join(c if c.isprintable() else " " for c in reason).split())[:200]
+    what = f"the image cannot be decoded ({words or 'damaged'})"
+    return LutFormatError(what, where=str(path), remedy="export it again")
+
+
+def _lattice_size(spec: "OpenImageIO.ImageSpec", path: Path) -> int:
+    width, height = spec.width, spec.height
+    level = next((level for level in LEVELS if (level**3, level**3) == (width, height)), None)
+    if level is None or spec.depth > 1:
+        raise LutFormatError(f"no Hald image is {width} x {height} pixels", where=str(path), remedy=_SIZES)
+    if max(spec.tile_width, spec.tile_height) > _MOST_TILE_PX:
+        what = f"tiles of {spec.tile_width} x {spec.tile_height} pixels"
+        raise LutFormatError(what, where=str(path), remedy="save the image without tiles")
+    return level**2
+
+
+def _require_plain_rgb(spec: "OpenImageIO.ImageSpec", path: Path) -> None:
+    colours = int(spec.get_int_attribute("tiff:PhotometricInterpretation", _TIFF_RGB))
+    depth = str(spec.format)
+    profile = spec.getattribute("ICCProfile")
+    fault = ""
+    if spec.nchannels not in (3, 4) or colours != _TIFF_RGB:
+        named = _TIFF_COLOURS.get(colours, f"{spec.nchannels} channels")
+        fault = f"a Hald image is RGB or RGBA, not {named}"
+    elif depth not in ("uint8", "uint16"):
+        fault = f"a Hald image has 8 or 16 bits, not {depth}"
+    elif spec.get_int_attribute("Orientation", 1) != 1:
+        fault = "the image is to be turned, says its orientation tag"
+    if fault:
+        raise LutFormatError(fault, where=str(path), remedy=_PLAIN)
+    note = conversion_to_srgb(None if profile is None else bytes(profile), "RGB").note
+    if note.startswith("converted"):
+        what = f"its colours are not sRGB ({note.removeprefix('converted from ')})"
+        raise LutFormatError(what, where=str(path), remedy=_TO_SRGB)
+
+
+def _pixels(picture: "OpenImageIO.ImageInput", spec: "OpenImageIO.ImageSpec", path: Path) -> npt.NDArray[Any]:
+    """(H, W, 3) in the file's depth."""
+    premultiplied = spec.nchannels == 4 and not spec.get_int_attribute("oiio:UnassociatedAlpha", 0)
+    pixels = picture.read_image(0, 0, 0, 4 if premultiplied else 3, spec.format)
+    if pixels is None:
+        raise _broken(path, picture.geterror())
+    if premultiplied and (pixels[..., 3] != np.iinfo(pixels.dtype).max).any():
+        what = "its colours are multiplied by a transparency"
+        raise LutFormatError(what, where=str(path), remedy="save it without alpha")
+    return pixels[..., :3]
+
+
+def _require_hald_cube(lut: Lut, path: Path) -> Lut3D:
+    if not isinstance(lut, Lut3D):
+        fault = "a Hald image holds one cube"
+    elif len(set(lut.sizes)) > 1 or lut.sizes[0] not in HALD_SIZES:
+        fault = f"a Hald image holds 4, 9, 16 ... 256 points an axis, not {' x '.join(map(str, lut.sizes))}"
+    elif (lut.domain_min, lut.domain_max) != ((0, 0, 0), (1, 1, 1)):
+        fault = f"a Hald image has the domain 0..1, not {lut.domain_min} to {lut.domain_max}"
+    else:
+        return lut
+    remedy = "bake it with `lutkit lut convert --size 64`, or with lutkit.lut.algebra.bake_function"
+    raise LutFormatError(fault, where=str(path), remedy=remedy)
+
+
+def _codes(lut: Lut3D, bits: int) -> npt.NDArray[Any]:
+    size = lut.sizes[0]
+    side = round(size**1.5)
+    codes = np.clip(lut.table.transpose(2, 1, 0, 3), 0, 1) * np.float32((1 << bits) - 1)
+    return np.rint(codes).astype(np.uint8 if bits == 8 else np.uint16).reshape(side, side, 3)
+
+
+def _write_pixels(pixels: npt.NDArray[Any], name: str, writer: str) -> None:
+    """Write over an open temporary file, which is this process's own."""
+    import OpenImageIO
+
+    image = OpenImageIO.ImageOutput.create(writer)
+    assert image is not None  # both formats are built in
+    spec = OpenImageIO.ImageSpec(pixels.shape[1], pixels.shape[0], 3, str(pixels.dtype))
+    spec.attribute("compression", "zip")
+    fine = image.open(name, spec) and image.write_image(pixels)
+    if not (image.close() and fine):
+        reason = " ".join(image.geterror().split())
+        raise OSError(reason or "the system does not say why")

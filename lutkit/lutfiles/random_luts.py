@@ -1,0 +1,105 @@
+"""Random damage as LUT files: draws of `distort`, written as `.cube` with their recipes beside them.
+
+Owns which draws are taken and what the files are called. The same seed gives the same files, and the first
+of them are the same for any larger number.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from lutkit.dataset.atomic import write_whole
+from lutkit.distort.bake import bake_layer
+from lutkit.distort.recipe import Recipe
+from lutkit.distort.sampling import Draw, draw_wanted, draws
+from lutkit.distort.settings import DamageSettings
+from lutkit.errors import LutkitError, ManifestError
+from lutkit.lut.algebra import Baked, to_single
+from lutkit.lut.model import Lut1D, lut_stages
+from lutkit.lut.quality import Label, judge_lut
+from lutkit.lutfiles.cube import write_cube
+
+Kind: TypeAlias = Literal["any", "curves", "cubes"]
+KINDS: tuple[Kind, ...] = ("any", "curves", "cubes")
+
+# How many draws of the wanted severity and kind are tried for the wanted label before the last is taken.
+_LABEL_ATTEMPTS = 16
+
+
+@dataclass(frozen=True)
+class RandomLut:
+    """One random LUT.
+
+    Args:
+        name: what its files are called, without a suffix.
+        recipe: its one layer of damage.
+        severity: delta E 2000, mean over the palette.
+        label: the verdict on the palette.
+        baked: what a `.cube` file holds of it, and by how much that errs.
+    """
+
+    name: str
+    recipe: Recipe
+    severity: float
+    label: Label
+    baked: Baked
+
+
+def random_lut(seed: int, index: int, settings: DamageSettings, kind: Kind = "any") -> RandomLut:
+    """Draw random LUT number `index` of a seed.
+
+    Args:
+        seed: 0 or above.
+        index: 0 or above.
+        settings: what damage to draw; a LUT knows no place in a picture, so its light is never mixed.
+        kind: `curves` for LUTs that change each channel by itself, `cubes` for those that do not.
+    Raises:
+        ManifestError: the severity, or the kind, is out of the families' reach.
+    """
+    settings = replace(settings, mixed_light=0.0)
+    wanted = draw_wanted(seed, index, settings)
+    found: tuple[Draw, Label] | None = None
+    tried = 0
+    for draw in draws(seed, index, wanted, settings):
+        lut = bake_layer(draw.recipe.layers[0])
+        if kind != "any" and (kind == "curves") != isinstance(lut, Lut1D):
+            continue
+        found = draw, judge_lut(lut).label
+        tried += 1
+        if found[1] == wanted.label or tried == _LABEL_ATTEMPTS:
+            break
+    if found is None:
+        raise ManifestError(f"no draw gives {kind}", where="families", remedy="give others a share")
+    draw, label = found
+    families = draw.recipe.layers[0].families
+    name = f"{index:04d}-{'+'.join(family.name for family in families)}"
+    lut = to_single(bake_layer(draw.recipe.layers[0]))
+    return RandomLut(name, draw.recipe, draw.severity, label, lut)
+
+
+def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: bool) -> Iterator[RandomLut]:
+    """Write `{name}.cube` and `{name}.json`, the recipe, for each LUT, and give it back when it is written.
+
+    Args:
+        folder: made where it does not exist.
+        luts: what to write.
+        overwrite: whether files of those names are replaced.
+    Raises:
+        LutkitError: a file of that name is there already, or cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for lut in luts:
+        cube, recipe = folder / f"{lut.name}.cube", folder / f"{lut.name}.json"
+        for path in (cube, recipe):
+            if path.exists() and not overwrite:
+                remedy = "give --overwrite or another --out"
+                raise LutkitError("exists already", where=str(path), remedy=remedy)
+        write_cube(lut.baked.lut, cube)
+        write_whole(recipe, (lut.recipe.to_json() + "\n").encode())
+        yield lut
+
+
+def table_kind(lut: RandomLut) -> str:
+    """What the `.cube` file of a LUT holds: `1D`, `3D`, or `1D + 3D`."""
+    return " + ".join("1D" if isinstance(stage, Lut1D) else "3D" for stage in lut_stages(lut.baked.lut))

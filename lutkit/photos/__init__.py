@@ -1,0 +1,1 @@
+"""A photograph's bytes in and out at any depth, and where photographs are found."""

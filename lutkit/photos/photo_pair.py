@@ -1,0 +1,91 @@
+"""Two photos of one scene, before and after, as the pixels that a LUT is learned from.
+
+Owns how they are made comparable: upright, sRGB-encoded, at their own depth, and opaque pixels only.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lutkit.color.srgb import linear_to_srgb
+from lutkit.dataset.os_errors import reading
+from lutkit.errors import ImageError
+from lutkit.lut.model import Lut1D
+from lutkit.photos.grading import Grading, grade
+from lutkit.photos.image_header import opened
+from lutkit.photos.stored import read_stored
+from lutkit.photos.stored_photo import Samples
+
+_ORIENTATION = 0x0112
+_ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height
+_OPAQUE = {"uint8": 255, "uint16": 65535, "float32": 1}
+
+
+def read_pair(before: Path, after: Path) -> tuple[Samples, Samples]:
+    """Read two photos of one scene as sRGB.
+
+    What is not sRGB is converted by its ICC profile; floats without one are linear light, and are encoded.
+
+    Args:
+        before: a JPEG, PNG, TIFF, WebP or EXR.
+        after: likewise, of any of these formats and depths.
+    Returns:
+        Two arrays of one shape, uint8, uint16 or float32 each: (H, W, 3), turned as EXIF says; or (n, 3), the
+        pixels that are opaque in both photos, where some are not.
+    Raises:
+        SourceError: a file cannot be read.
+        ImageError: not a photo, a broken one, colours that cannot be converted, or two sizes.
+    """
+    first, second = _read_upright(before), _read_upright(after)
+    if first.shape[:2] != second.shape[:2]:
+        what = f"{_size_words(second)} pixels, and {before} has {_size_words(first)}"
+        raise ImageError(what, where=str(after), remedy="crop or resize one: both must show the same scene")
+    opaque = _is_opaque(first) & _is_opaque(second)
+    if opaque.all():
+        return first[..., :3], second[..., :3]
+    return first[opaque, :3], second[opaque, :3]
+
+
+def _read_upright(path: Path) -> Samples:
+    """(H, W, 3) or (H, W, 4), sRGB-encoded."""
+    try:
+        with reading(path):
+            photo = read_stored(path)
+        # A LUT of no strength: what is left of grading is the conversion to sRGB.
+        pixels = grade(replace(photo, linear=False), Grading(Lut1D.identity(2), strength=0)).pixels
+        turned = _turned(pixels, _orientation(path))
+    except ImageError as error:
+        remedy = "save it as sRGB first" if "--profile" in error.remedy else error.remedy
+        raise ImageError(error.what, where=str(path), remedy=remedy or "name another photo") from None
+    if photo.linear:
+        turned[..., :3] = linear_to_srgb(turned[..., :3].astype(np.float64))
+    if turned.shape[2] < 3:
+        turned = np.concatenate([turned[..., :1]] * 3 + [turned[..., 1:]], axis=2)
+    return turned
+
+
+def _orientation(path: Path) -> int:
+    """1 where none is stated: of EXR, or of what Pillow cannot open."""
+    try:
+        stated = opened(path.read_bytes()).getexif().get(_ORIENTATION, 1)
+    except Exception:  # EXIF breaks in many ways, and the pixels are read already
+        return 1
+    return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
+
+
+def _turned(pixels: Samples, orientation: int) -> Samples:
+    if orientation >= _ON_ITS_SIDE:
+        pixels = pixels.swapaxes(0, 1)
+    left_right, top_bottom = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+    return pixels[:: -1 if top_bottom else 1, :: -1 if left_right else 1]
+
+
+def _is_opaque(pixels: Samples) -> Samples:
+    if pixels.shape[2] == 3:
+        return np.ones(pixels.shape[:2], np.bool_)
+    return pixels[..., 3] >= _OPAQUE[pixels.dtype.name]
+
+
+def _size_words(pixels: Samples) -> str:
+    return f"{pixels.shape[1]} x {pixels.shape[0]}"

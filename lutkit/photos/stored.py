@@ -1,0 +1,244 @@
+"""A photo as it is stored: read at its own depth, with all that came with it.
+
+Owns how each format is read, and what of each cannot be kept. Unlike `images`, which makes 8-bit sRGB of
+anything, it converts nothing and turns nothing. Writing is `photo_writing`'s matter.
+"""
+
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, ImageFile
+
+from lutkit.errors import ImageError
+from lutkit.photos import deep_images, png_chunks, tiff_tags
+from lutkit.photos.image_header import opened
+from lutkit.photos.jpeg_segments import bytes_behind, jpeg_coding
+from lutkit.photos.stored_photo import KIND_OF_SUFFIX, RESAVE, Kind, Samples, StoredPhoto, kind_of
+
+Reserve: TypeAlias = Callable[[int], None]
+Buffer: TypeAlias = npt.NDArray[np.uint8]
+Scratch: TypeAlias = Callable[[int], Buffer]
+
+# What a pixel costs beside the file: decoded, graded, handed to the encoder; progressive JPEGs keep every
+# coefficient, once for reading and once for writing.
+_BYTES_PER_PX, _BYTES_PER_PX_PROGRESSIVE, _DEEP_COPIES = 12, 18, 4
+_MOST_BYTES = 6 << 30
+
+_PHOTOMETRIC, _SUBFILE, _BITS, _SAMPLE_FORMAT = 262, 254, 258, 339
+_PHOTOMETRIC_KEPT = {0, 1, 2, 3, 6}
+_PHOTOMETRIC_NAMES = {5: "CMYK", 8: "CIELAB", 9: "CIELAB", 10: "CIELAB", 32803: "raw", 34892: "raw"}
+_REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+_SAME_CHROMATICITY = 0.003
+
+
+def _fresh(size: int) -> Buffer:
+    return np.empty(size, np.uint8)
+
+
+def read_stored(path: Path, reserve: Reserve | None = None, scratch: Scratch = _fresh) -> StoredPhoto:
+    """Read a JPEG, PNG, TIFF, WebP or EXR; what it holds decides which, not its name.
+
+    Args:
+        path: the file.
+        reserve: called before any pixel is decoded, with the bytes that reading, grading and writing the
+            photo are reckoned to take.
+        scratch: gives so many bytes, in which a JPEG's pixels may come to lie; fresh ones where left out.
+            Fresh pages cost as much as half of decoding: whoever reads photo after photo keeps them.
+    Raises:
+        ImageError: its `what` is a stable reason, such as "truncated", "not an image", "CMYK is not graded",
+            "animated", "too large: W x H".
+        OSError: from the system.
+    """
+    data = path.read_bytes()
+    if not data:
+        raise ImageError("empty file")
+    kind = kind_of(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            photo = _READERS[kind](path, data, _Room(reserve or (lambda _: None), scratch))
+    except (ImageError, OSError, MemoryError) as error:
+        if isinstance(error, OSError) and not isinstance(error, ImageError) and error.errno is None:
+            raise ImageError(_reason(error)) from error
+        raise
+    except Exception as error:  # broken files raise whatever Pillow and libjpeg raise
+        raise ImageError(_reason(error)) from error
+    told = KIND_OF_SUFFIX.get(path.suffix[1:].lower())
+    if told != kind:
+        photo = replace(photo, notes=(f"a {kind.upper()}, whatever its name says", *photo.notes))
+    return photo
+
+
+@contextmanager
+def pillow_memory(photos: int) -> Generator[None]:
+    """Within the block Pillow keeps the memory of images that are gone, of up to 80 MB for each of `photos`.
+
+    Else each new image is given fresh pages by the system, which costs as much as decoding it.
+    """
+    core = cast("Any", Image.core)
+    before = core.get_blocks_max()
+    core.set_blocks_max(5 * photos)  # blocks of 16 MB
+    try:
+        yield
+    finally:
+        core.set_blocks_max(before)
+        core.clear_cache()
+
+
+@dataclass(frozen=True)
+class _Room:
+    """Who is told what a photo takes, and where its pixels may lie."""
+
+    reserve: Reserve
+    scratch: Scratch
+
+
+def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
+    coding = jpeg_coding(data)
+    if coding.components == 4:
+        raise ImageError("CMYK is not graded", remedy="convert it to RGB first")
+    if coding.bits != 8 or coding.components not in (1, 3):
+        raise ImageError(f"{coding.components} channels of {coding.bits} bits are not kept", remedy=RESAVE)
+    image = opened(data)
+    each = _BYTES_PER_PX_PROGRESSIVE if coding.progressive else _BYTES_PER_PX
+    _reserve_for(image.size, each, data, room.reserve)
+    notes: list[str] = []
+    try:
+        buffer = room.scratch(coding.components * image.width * image.height)
+        pixels = simplejpeg.decode_jpeg(data, "RGB" if coding.components == 3 else "GRAY", buffer=buffer)
+    except ValueError:
+        image.load()  # says what is broken, or passes over what matters little
+        pixels = np.array(image)
+        notes.append("damaged JPEG data")
+    if coding.components == 3 and not coding.subsampling:
+        notes.append("unusual chroma subsampling becomes 4:4:4")
+    if bytes_behind(data):
+        notes.append("what follows the picture in the file is left out")
+    return StoredPhoto("jpeg", _with_channels(pixels), data, _icc(image), notes=tuple(notes))
+
+
+def _read_png(path: Path, data: bytes, room: _Room) -> StoredPhoto:
+    if png_chunks.is_animated(data):
+        raise ImageError("animated", remedy="take its pictures apart first")
+    foreign = png_chunks.foreign_colours(data)
+    if png_chunks.png_bits(data) == 16:
+        png_chunks.require_whole(data)  # libpng would print what is broken
+        photo = _read_deep(path, data, "png", room.reserve)
+        return replace(photo, icc=_icc(opened(data)), foreign=foreign)
+    image = opened(data)
+    _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
+    image.load()
+    notes = ("a palette becomes RGB",) if image.mode == "P" else ()
+    if image.mode != "P" and png_chunks.png_bits(data) < 8:
+        notes = ("widened to 8 bits",)
+    return StoredPhoto("png", _plain(image), data, _icc(image), foreign=foreign, notes=notes)
+
+
+def _read_webp(path: Path, data: bytes, room: _Room) -> StoredPhoto:
+    if len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise ImageError("truncated")
+    image = opened(data)
+    if getattr(image, "is_animated", False):
+        raise ImageError("animated", remedy="take its pictures apart first")
+    _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
+    image.load()
+    return StoredPhoto("webp", _plain(image), data, _icc(image))
+
+
+def _read_tiff(path: Path, data: bytes, room: _Room) -> StoredPhoto:
+    tags, following = tiff_tags.read_tags(data)
+    photometric = tags[_PHOTOMETRIC].number() if _PHOTOMETRIC in tags else 1
+    if photometric not in _PHOTOMETRIC_KEPT:
+        name = _PHOTOMETRIC_NAMES.get(photometric, f"photometric {photometric}")
+        raise ImageError(f"{name} is not graded", remedy="convert it to RGB first")
+    if following and not (_SUBFILE in following and following[_SUBFILE].number() & 1):
+        raise ImageError("several pages", remedy="take them apart first")
+    photo = _read_deep(path, data, "tiff", room.reserve)
+    icc = tags[tiff_tags.ICC].data if tiff_tags.ICC in tags else b""
+    is_float = photo.pixels.dtype == np.float32
+    notes = ("a palette becomes RGB",) if photometric == 3 else ()
+    bits = tags[_BITS].number() if _BITS in tags else 1
+    if bits != 8 * photo.pixels.dtype.itemsize:
+        notes += (f"widened to {8 * photo.pixels.dtype.itemsize} bits",)
+    return replace(photo, icc=icc, linear=is_float and not icc, notes=notes)
+
+
+def _read_exr(path: Path, data: bytes, room: _Room) -> StoredPhoto:
+    photo = _read_deep(path, b"", "exr", room.reserve)
+    assert photo.deep is not None
+    chromaticities = photo.deep.spec.getattribute("chromaticities") or _REC_709
+    far = max(abs(a - b) for a, b in zip(chromaticities, _REC_709, strict=True)) > _SAME_CHROMATICITY
+    return replace(photo, linear=True, foreign="chromaticities that are not Rec. 709" if far else "")
+
+
+_READERS: dict[Kind, Callable[[Path, bytes, _Room], StoredPhoto]] = {
+    "jpeg": _read_jpeg,
+    "png": _read_png,
+    "webp": _read_webp,
+    "tiff": _read_tiff,
+    "exr": _read_exr,
+}
+
+
+def _read_deep(path: Path, data: bytes, kind: Kind, reserve: Reserve) -> StoredPhoto:
+    width, height, each = deep_images.deep_size(path)
+    _reserve_for((width, height), each * _DEEP_COPIES, data, reserve)
+    deep = deep_images.read_deep(path)
+    picked = colour_channels(deep.channels) if kind == "exr" else tuple(range(len(deep.channels)))
+    if not 1 <= len(picked) <= 4:
+        raise ImageError(f"{len(picked)} channels are not kept")
+    pixels = deep.pixels if len(picked) == deep.pixels.shape[2] else deep.pixels[..., list(picked)]
+    return StoredPhoto(
+        kind, pixels, data, premultiplied=deep.premultiplied and len(picked) in (2, 4), deep=deep
+    )
+
+
+def colour_channels(names: tuple[str, ...]) -> tuple[int, ...]:
+    """Which channels of an EXR are its picture: R, G, B, or Y alone, and A where it is there.
+
+    Raises:
+        ImageError: neither.
+    """
+    where = {name: i for i, name in enumerate(names)}
+    alpha = (where["A"],) if "A" in where else ()
+    if {"R", "G", "B"} <= where.keys():
+        return (where["R"], where["G"], where["B"], *alpha)
+    if "Y" in where and not {"RY", "BY"} & where.keys():
+        return (where["Y"], *alpha)
+    raise ImageError("no channels R, G, B", remedy="name the layer that is meant so")
+
+
+def _plain(image: ImageFile.ImageFile) -> Samples:
+    """As grey or RGB, with alpha where there is transparency of any kind."""
+    grey = image.mode in ("1", "L", "LA", "I;16")
+    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "PA"):
+        raise ImageError(f"unsupported pixels: mode {image.mode}", remedy=RESAVE)
+    mode = ("LA" if grey else "RGBA") if image.has_transparency_data else ("L" if grey else "RGB")
+    return _with_channels(np.array(image if image.mode == mode else image.convert(mode)))
+
+
+def _with_channels(pixels: Samples) -> Samples:
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _icc(image: ImageFile.ImageFile) -> bytes:
+    return cast("bytes | None", image.info.get("icc_profile")) or b""
+
+
+def _reserve_for(size: tuple[int, int], each: int, data: bytes, reserve: Reserve) -> None:
+    cost = size[0] * size[1] * each + 2 * len(data)
+    if cost > _MOST_BYTES:
+        raise ImageError(f"too large: {size[0]} x {size[1]}")
+    reserve(cost)
+
+
+def _reason(error: Exception) -> str:
+    truncated = isinstance(error, EOFError) or "truncated" in str(error).lower()
+    return "truncated" if truncated else "cannot be decoded"

@@ -1,0 +1,1 @@
+"""`lutkit ab-hist`, `ab-weights` and `stats`: the colours of a dataset."""

@@ -1,0 +1,145 @@
+"""`counts.npz` and `weights.npz`: the files that colorization trainers read.
+
+Owns their members and what makes a file one of them. Nothing is ever unpickled. The same contents give the
+same bytes.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.ab.grid import ab_grid, keep_bins
+from lutkit.ab.weights import AbWeights
+from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.os_errors import refusal
+from lutkit.errors import LutkitError, SourceError
+from lutkit.measure.color_summary import AB_SIZE
+
+FineCounts = npt.NDArray[np.int64]
+
+LAB_CONVENTION = "CIE 1976 L*a*b*, D65, sRGB; L 0..100, a and b unscaled; greys are exactly 0, 0"
+
+
+def write_counts(path: Path, counts: FineCounts) -> None:
+    """Write a fine ab histogram, whole or not at all.
+
+    Args:
+        path: where to; an existing file is replaced.
+        counts: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128, floor(b) = j - 128.
+    Raises:
+        OSError: from the system.
+    """
+    _write(path, {"counts": counts, "pixels": np.array(int(counts.sum()), np.int64)})
+
+
+def read_counts(path: Path) -> FineCounts:
+    """Read what `write_counts` wrote.
+
+    Returns:
+        (256, 256) int64, 0 or above, as written.
+    Raises:
+        SourceError: no such file, another file, or counts that do not add up.
+    """
+    members = _read(path, ("counts", "pixels"), "a counts file, as `lutkit ab-hist` writes it")
+    counts, pixels = members["counts"], members["pixels"]
+    sound = counts.shape == (AB_SIZE, AB_SIZE) and counts.dtype == np.int64 and counts.min() >= 0
+    if not sound or pixels.shape != () or pixels != counts.sum():
+        raise SourceError(
+            "its counts do not add up", where=str(path), remedy="count again with `lutkit ab-hist`"
+        )
+    return counts
+
+
+def write_weights(path: Path, weights: AbWeights) -> None:
+    """Write bins, counts, prior, smoothed prior and weights, with how they were made, whole or not at all.
+
+    Raises:
+        OSError: from the system.
+    """
+    meta = {
+        "grid": weights.grid.name,
+        "sigma": weights.sigma,
+        "mix": weights.mix,
+        "observed": len(weights.grid.bins) != len(ab_grid(weights.grid.name).bins),
+        "lab": LAB_CONVENTION,
+    }
+    members = {
+        "bins": weights.grid.bins,
+        "counts": weights.counts,
+        "prior": weights.prior,
+        "smoothed": weights.smoothed,
+        "weights": weights.weights,
+        "meta": np.array(json.dumps(meta)),
+    }
+    _write(path, members)
+
+
+def read_weights(path: Path) -> AbWeights:
+    """Read what `write_weights` wrote.
+
+    Returns:
+        The weights, on the grid that the file names, without the bins that were dropped.
+    Raises:
+        SourceError: no such file, another file, or arrays that do not fit each other.
+    """
+    names = ("bins", "counts", "prior", "smoothed", "weights", "meta")
+    members = _read(path, names, "a weights file, as `lutkit ab-weights` writes it")
+    try:
+        meta = cast("dict[str, Any]", json.loads(str(members["meta"])))
+        whole = ab_grid(str(meta["grid"]))
+        # Which of the grid's bins were kept; a bin's place is its name.
+        kept = (whole.bins[:, None] == members["bins"]).all(axis=-1).any(axis=1)
+        grid = keep_bins(whole, kept)
+        if np.array_equal(grid.bins, members["bins"]):
+            arrays = (members[name] for name in names[1:-1])
+            return AbWeights(grid, *arrays, sigma=float(meta["sigma"]), mix=float(meta["mix"]))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, LutkitError):
+        pass  # all of them say that this is no such file
+    raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")
+
+
+def write_npy(folder: Path, weights: AbWeights) -> None:
+    """Write `pts_in_hull.npy` (Q, 2) and `prior_probs.npy` (Q,), which colorization trainers read.
+
+    Args:
+        folder: made where it does not exist.
+        weights: whose bins and prior (not smoothed, as those files hold it) to write.
+    Raises:
+        OSError: from the system.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    bins = weights.grid.bins
+    whole = bins.astype(np.int64) if (bins == np.rint(bins)).all() else bins
+    for name, array in (("pts_in_hull.npy", whole), ("prior_probs.npy", weights.prior)):
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        write_whole(folder / name, buffer.getvalue())
+
+
+def _write(path: Path, members: dict[str, npt.NDArray[Any]]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **members)
+    write_whole(path, buffer.getvalue())
+
+
+def _read(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArray[Any]]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise SourceError("no such file", where=str(path), remedy=f"name {kind}") from None
+    except OSError as error:
+        what, remedy = refusal(error)
+        raise SourceError(what, where=str(path), remedy=remedy) from None
+    try:
+        file = np.load(io.BytesIO(data), allow_pickle=False)
+        if isinstance(file, np.lib.npyio.NpzFile):
+            with file:
+                if set(names) <= set(file.files):
+                    return {name: file[name] for name in names}
+    except Exception:
+        pass  # a damaged archive raises whatever zipfile, zlib and numpy's parser of headers do
+    raise SourceError(f"not {kind}", where=str(path))

@@ -1,0 +1,1 @@
+"""`lutkit synth`, `verify` and `pairs`: a manifest becomes a dataset of pairs."""

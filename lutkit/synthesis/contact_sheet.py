@@ -1,0 +1,102 @@
+"""A contact sheet of pairs: input beside target, captioned with what was done, how far, and the label."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from lutkit.dataset.atomic import write_whole
+from lutkit.photos.images import encode_image
+from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
+from lutkit.synthesis.pairs import Pair, pairs
+
+SHEET_NAME = "contact-sheet.png"
+PAIRS = 24
+
+_COLUMNS = 3
+_PICTURE_PX = 200
+_LINES = 4
+
+_LOSSY = (240, 150, 90)
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def write_contact_sheet(folder: Path) -> Path:
+    """Draw `PAIRS` pairs from all over the first shard of a dataset and write them as a PNG into its folder.
+
+    Args:
+        folder: a dataset folder that `lutkit synth` wrote.
+    Returns:
+        The picture's path.
+    """
+    found = pairs(folder)
+    count = next(iter(found.shards.values()))
+    shown = [found[number] for number in range(0, count, max(count // PAIRS, 1))[:PAIRS]]
+    sheet = draw_contact_sheet(shown)
+    write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))
+    return folder / SHEET_NAME
+
+
+def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
+    """Draw pairs in rows, input left and target right, with a caption below each.
+
+    Args:
+        shown: (input, target, metadata) as `lutkit.pairs` gives them.
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
+    rows = -(-len(shown) // _COLUMNS)
+    cell_width = 2 * _PICTURE_PX + 2 * GAP_PX
+    cell_height = _PICTURE_PX + _LINES * LINE_PX + GAP_PX
+    columns = min(_COLUMNS, len(shown))
+    sheet = Image.new("RGB", (columns * cell_width + GAP_PX, rows * cell_height + GAP_PX), PAPER)
+    for number, pair in enumerate(shown):
+        left = GAP_PX + number % _COLUMNS * cell_width
+        top = GAP_PX + number // _COLUMNS * cell_height
+        _draw_pair(sheet, pair, left, top)
+    return np.asarray(sheet)
+
+
+def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
+    damaged, target, metadata = pair
+    for place, pixels in enumerate((damaged, target)):
+        picture = Image.fromarray(pixels).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (left + place * _PICTURE_PX, top))
+    draw = ImageDraw.Draw(sheet)
+    font = sheet_font()
+    width = 2 * _PICTURE_PX
+    top += _PICTURE_PX + 4
+    label = str(metadata["label"])
+    measure = f"severity {metadata['severity']:.1f}, here {metadata['delta_e_2000']:.1f}"
+    draw.text((left, top), measure, INK, font)
+    draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else INK, font)
+    for line, text in enumerate(_described(metadata)[: _LINES - 1], 1):
+        draw.text((left, top + line * LINE_PX), fitted(text, width, font), FAINT, font)
+
+
+def _described(metadata: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for number, layer in enumerate(json.loads(metadata["recipe"])):
+        names = ", ".join(_family_text(family) for family in layer["families"])
+        lines.append(f"and over part of it {names}" if number else names)
+    look = metadata["look"]
+    if look["path"]:
+        lines.append(f"target graded: {look['path']} at {look['strength']:.2f}")
+    return lines
+
+
+def _family_text(family: dict[str, Any]) -> str:
+    name = str(family["family"]).replace("_", " ")
+    numbers = [(key, value) for key, value in family.items() if isinstance(value, float)]
+    if not numbers:
+        return name
+    key, value = numbers[0]
+    if key.endswith("_k"):
+        return f"{name} {value:.0f} K"
+    unit = " EV" if key.endswith("_ev") else "\N{DEGREE SIGN}" if key.endswith("_deg") else ""
+    return f"{name} {value:.2f}{unit}" if unit != "\N{DEGREE SIGN}" else f"{name} {value:.0f}{unit}"

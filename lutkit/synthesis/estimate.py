@@ -1,0 +1,105 @@
+"""What a run will come to: gigabytes, minutes, and which families of damage at which severity."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from lutkit.distort.sampling import draw_wanted, draws
+from lutkit.errors import ImageError
+from lutkit.photos.images import encode_image
+from lutkit.photos.photo_list import none_usable
+from lutkit.photos.sources import read_bytes
+from lutkit.synthesis.build import SynthPlan
+from lutkit.synthesis.plan import photo_candidates, sample_number
+from lutkit.synthesis.sample import make_pair, metadata_json, prepare_target
+
+_PROBES = 48
+_WARM_UP = 8
+_DRAWS = 600
+BANDS = 4
+
+# A tar adds a header a member and padding to 512 bytes.
+_TAR_BYTES = 3 * 768
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What samples made on trial came to.
+
+    Args:
+        sample_bytes: mean size of a sample in its shard.
+        sample_s: mean seconds of a sample on one worker.
+        enlarged: the share of samples whose photograph is smaller than the square.
+        bands: for each quarter of the severity range its bounds and the share of each family, largest first.
+    """
+
+    sample_bytes: float
+    sample_s: float
+    enlarged: float
+    bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]
+
+
+def estimate(plan: SynthPlan) -> Estimate:
+    """Make a few dozen samples, keep none, and count families over some hundred draws.
+
+    Raises:
+        SourceError: no photograph of the first split can be used.
+    """
+    split = next(iter(plan.counts))
+    failed: dict[int, str] = {}
+    sizes: list[int] = []
+    enlarged = 0
+    spent = 0.0
+    for i in range(min(_PROBES + _WARM_UP, max(plan.counts[split], 1) + _WARM_UP)):
+        start = time.perf_counter()
+        size, is_enlarged = _trial(plan, split, i, failed)
+        if i >= _WARM_UP:
+            sizes.append(size)
+            enlarged += is_enlarged
+            spent += time.perf_counter() - start
+    count = len(sizes)
+    return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, enlarged / count, _bands(plan))
+
+
+def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple[int, bool]:
+    manifest, number = plan.manifest, sample_number(split, i)
+    target = None
+    for photo in photo_candidates(manifest.seed, split, i, plan.members[split]):
+        ref = plan.photos.photos[photo]
+        if photo in failed:
+            continue
+        try:
+            target = prepare_target(read_bytes(plan.photos.root, ref), ref.path, manifest, number)
+            break
+        except ImageError as error:
+            failed[photo] = error.what
+    if target is None:
+        raise none_usable(plan.photos, failed.values())
+    pair = make_pair(target, manifest, plan.libraries, number)
+    pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
+    size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)
+    is_enlarged = "enlarged" in str(target.source["notes"])
+    return size + len(metadata_json("", split, pair.metadata)), is_enlarged
+
+
+def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]:
+    manifest = plan.manifest
+    if not any(share > 0 and kind != "enhance" for kind, share in manifest.kinds):
+        return ()
+    low, high = manifest.damage.severity
+    width = (high - low) / BANDS
+    counts = [Counter[str]() for _ in range(BANDS)]
+    for i in range(_DRAWS):
+        wanted = draw_wanted(manifest.seed, i, manifest.damage)
+        band = min(int((wanted.severity - low) / width), BANDS - 1) if width else 0
+        draw = next(draws(manifest.seed, i, wanted, manifest.damage, plan.libraries.damage))
+        counts[band].update(f.name for layer in draw.recipe.layers for f in layer.families)
+    return tuple(
+        (
+            low + number * width,
+            low + (number + 1) * width,
+            tuple((name, times / count.total()) for name, times in count.most_common()),
+        )
+        for number, count in enumerate(counts)
+        if count
+    )

@@ -1,0 +1,46 @@
+"""The lines of code that load a dataset, filled in with its folder, shards and suffixes."""
+
+from pathlib import Path
+
+from lutkit.photos.images import CODEC_SUFFIX
+from lutkit.synthesis.build import SynthPlan
+from lutkit.synthesis.plan import shard_count
+
+# What webdataset takes for a range, for a scheme, for two lists or for an escape where it stands in a path.
+_MEANT_OTHERWISE = frozenset("{}:\\")
+
+
+def loader_lines(plan: SynthPlan, out: Path) -> str:
+    """Ten lines of PyTorch that load the split with the most samples."""
+    split, count = max(plan.counts.items(), key=lambda item: item[1])
+    shards = shard_count(count)
+    suffix = CODEC_SUFFIX[plan.manifest.codec]
+    if plan.manifest.store == "recipe":
+        return f"""\
+import lutkit, torch  # pip install torch
+
+pairs = lutkit.pairs({str(out)!r}, split={split!r})  # inputs are replayed from recipes
+loader = torch.utils.data.DataLoader(pairs, 32, shuffle=True, num_workers=2)
+for input, target, metadata in loader:  # {count:,} samples
+    ...  # input, target: (32, {plan.manifest.size_px}, {plan.manifest.size_px}, 3) uint8"""
+    urls, imports = _urls(split, shards, out)
+    return f"""\
+import {imports}, webdataset as wds  # pip install torch webdataset
+
+dataset = (
+    wds.WebDataset({urls}, shardshuffle={min(shards, 100)})
+    .shuffle(1000).decode("torchrgb").to_tuple("input.{suffix}", "target.{suffix}", "json")
+)
+loader = torch.utils.data.DataLoader(dataset.batched(32), batch_size=None, num_workers={min(shards, 2)})
+for input, target, metadata in loader:  # {count:,} samples
+    ...  # input, target: (32, 3, {plan.manifest.size_px}, {plan.manifest.size_px}) float32, 0..1"""
+
+
+def _urls(split: str, shards: int, out: Path) -> tuple[str, str]:
+    """The shards as webdataset takes them, and what to import for that."""
+    # Shards have six digits, and from a million on more: a range would write them all alike.
+    if _MEANT_OTHERWISE & set(str(out)) or shards > 1_000_000:
+        files = f'pathlib.Path({str(out.absolute())!r}, "shards").glob("{split}-*.tar")'
+        return f"sorted(map(str, {files}))", "pathlib, torch"
+    name = f"{split}-000000" if shards == 1 else f"{split}-{{000000..{shards - 1:06d}}}"
+    return repr(f"{out}/shards/{name}.tar"), "torch"

@@ -1,0 +1,250 @@
+"""Dataset manifests: what a dataset is to be, as TOML, read strictly and written back whole.
+
+Owns the noun `Manifest`. An unknown key is an error that names the nearest known one, never ignored.
+"""
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from lutkit.distort.draws import Range
+from lutkit.distort.settings import DamageSettings
+from lutkit.errors import ManifestError
+from lutkit.photos.walk import anchored
+
+Shares: TypeAlias = tuple[tuple[str, float], ...]
+
+KINDS = ("distort", "enhance", "distort+enhance")
+_MOST_N = 999_999_999
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_IS_TOML = "a manifest is a TOML file; photos are named with --images"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where photographs come from.
+
+    Args:
+        source: a folder, a glob, a text list, WebDataset tars, or `sample` (five photos that ship with
+            scikit-image).
+        field: of tars, the member to take (`jpg`, `target.jpg`); may be empty where a sample has one photo.
+    """
+
+    source: str = "sample"
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Enhancement LUTs for *enhance* pairs.
+
+    Args:
+        path: a folder of .cube files; empty means those that ship with lutkit.
+        strength: drawn uniformly between the two, 0..1.
+    """
+
+    path: str = ""
+    strength: Range = (0.6, 1.0)
+
+    def __post_init__(self) -> None:
+        low, high = self.strength
+        _require(0 < low <= high <= 1, "looks.strength", "two numbers, 0 < low <= high <= 1", self.strength)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a dataset is to be: everything that decides its bytes, and nothing else.
+
+    Args:
+        n: how many samples in all splits together, 1..999,999,999.
+        seed: of every draw, 0..2^63 - 1.
+        size_px: side of the square pictures, 8..4096.
+        crop: `center`, or `random` (where a sample's square lies is drawn).
+        codec: `jpeg` (4:4:4), `png` or `webp` (both lossless).
+        quality: of JPEG, 1..100.
+        store: `pixels`, or `recipe`, which leaves the input to be replayed; needs a lossless codec.
+        images: where photographs come from.
+        splits: shares of samples and of photographs, by name; scaled to sum 1.
+        kinds: shares of `distort`, `enhance` and `distort+enhance` pairs; scaled to sum 1.
+        damage: what damage to draw.
+        damage_luts: a folder of .cube files for the family `library_lut`; empty means the shipped ones.
+        looks: enhancement LUTs.
+    Raises:
+        ManifestError: a value out of its range.
+    """
+
+    n: int = 1000
+    seed: int = 0
+    size_px: int = 256
+    crop: Literal["center", "random"] = "center"
+    codec: Literal["jpeg", "png", "webp"] = "jpeg"
+    quality: int = 95
+    store: Literal["pixels", "recipe"] = "pixels"
+    images: Images = field(default_factory=Images)
+    splits: Shares = (("train", 0.9), ("val", 0.05), ("test", 0.05))
+    kinds: Shares = (("distort", 1.0),)
+    damage: DamageSettings = field(default_factory=DamageSettings)
+    damage_luts: str = ""
+    looks: Looks = field(default_factory=Looks)
+
+    def __post_init__(self) -> None:
+        _require(self.images.source != "", "images.source", "a folder, a glob, a list, tars or 'sample'", "")
+        _require(1 <= self.n <= _MOST_N, "n", f"1 to {_MOST_N:,} (keys have nine digits)", self.n)
+        _require(0 <= self.seed < 2**63, "seed", f"0 to {2**63 - 1:,}", self.seed)
+        _require(8 <= self.size_px <= 4096, "size_px", "8..4096 pixels", self.size_px)
+        _require(1 <= self.quality <= 100, "quality", "1..100", self.quality)
+        for name in ("crop", "codec", "store"):
+            choices = get_args(get_type_hints(type(self))[name])
+            _require(getattr(self, name) in choices, name, " or ".join(choices), getattr(self, name))
+        _require_shares("splits", self.splits)
+        for name, _ in self.splits:
+            _require(bool(_NAME.fullmatch(name)), "splits", "lower-case letters, digits and _", name)
+        _require_shares("kinds", self.kinds)
+        for name, _ in self.kinds:
+            if name not in KINDS:
+                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=_nearest(name, KINDS))
+        if self.store == "recipe" and self.codec == "jpeg":
+            what = "a recipe replayed on a JPEG target is not the input that was judged"
+            raise ManifestError(what, remedy="use png or webp")
+        graded = any(share > 0 and name != "distort" for name, share in self.kinds)
+        if self.store == "recipe" and graded:
+            what = "store = 'recipe' leaves out the input, which cannot be replayed from a graded target"
+            raise ManifestError(what, remedy="store pixels, or make distort pairs only")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest file; paths in it are relative to the file's folder.
+
+    Raises:
+        ManifestError: no such file, not TOML, an unknown key, a wrong type, or a value out of its range.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or error) if isinstance(error, OSError) else "not text"
+        remedy = "allow it" if isinstance(error, PermissionError) else _IS_TOML
+        raise ManifestError(f"cannot be read: {reason}", where=str(path), remedy=remedy) from None
+    manifest = parse_manifest(text, str(path))
+    folder = path.resolve().parent
+    return dataclasses.replace(
+        manifest,
+        images=dataclasses.replace(manifest.images, source=_anchored(manifest.images.source, folder)),
+        damage_luts=_anchored(manifest.damage_luts, folder),
+        looks=dataclasses.replace(manifest.looks, path=_anchored(manifest.looks.path, folder)),
+    )
+
+
+def parse_manifest(text: str, where: str) -> Manifest:
+    """Read a manifest from TOML; a table `[recorded]`, which datasets add, is not part of it."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(f"not TOML: {error}", where=where) from None
+    data.pop("recorded", None)
+    if "damage_luts" in data:
+        raise ManifestError("unknown key 'damage_luts'", where=where, remedy="write path under [damage]")
+    if data.get("store") == "recipe":
+        data.setdefault("codec", "png")
+    # [damage] path reads better in a file than a key of its own beside the table.
+    damage = data.get("damage")
+    if isinstance(damage, dict) and "path" in damage:
+        data["damage_luts"] = cast("dict[str, object]", damage).pop("path")
+    try:
+        return cast("Manifest", _build(Manifest, data, ""))
+    except ManifestError as error:
+        place = f"{where} {error.where}".strip()
+        raise ManifestError(error.what, where=place, remedy=error.remedy) from None
+
+
+def read_recorded(path: Path) -> dict[str, dict[str, str]]:
+    """What a dataset recorded beside its manifest, table by table; empty where it recorded nothing."""
+    return cast("dict[str, dict[str, str]]", tomllib.loads(path.read_text("utf-8")).get("recorded", {}))
+
+
+def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = None) -> str:
+    """Write a manifest as TOML, every key of it, with what else a dataset records under `[recorded]`."""
+    data = _plain(manifest)
+    data["damage"]["path"] = data.pop("damage_luts")
+    if recorded:
+        data["recorded"] = dict(recorded)
+    return tomli_w.dumps(data)
+
+
+def _require(holds: bool, name: str, expected: str, found: object) -> None:
+    if not holds:
+        raise ManifestError(f"{name} is {expected}, not {found!r}")
+
+
+def _require_shares(name: str, shares: Shares) -> None:
+    for key, share in shares:
+        _require([k for k, _ in shares].count(key) == 1, name, "names that come once", key)
+        _require(0 <= share < 1e6, f"{name}.{key}", "a share, 0 or above", share)
+    _require(sum(share for _, share in shares) > 0, name, "at least one share above 0", dict(shares))
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def _anchored(path: str, folder: Path) -> str:
+    return path if path in ("", "sample") else anchored(path, folder)
+
+
+def _plain(item: object) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for part in dataclasses.fields(cast("Any", item)):
+        value = getattr(item, part.name)
+        if dataclasses.is_dataclass(value):
+            value = _plain(value)
+        elif isinstance(value, tuple):
+            pairs = cast("tuple[Any, ...]", value)
+            value = dict(pairs) if pairs and isinstance(pairs[0], tuple) else list(pairs)
+        plain[part.name] = value
+    return plain
+
+
+def _build(kind: type[Any], data: Mapping[str, object], where: str) -> object:
+    hints = get_type_hints(kind)
+    known = [part.name for part in dataclasses.fields(kind)]
+    for key in data:
+        if key not in known:
+            names = [*known, "path"] if kind is DamageSettings else known
+            raise ManifestError(f"unknown key {key!r}", where=where, remedy=_nearest(key, names))
+    values = {key: _typed(hints[key], value, f"{where}{key}") for key, value in data.items()}
+    try:
+        return kind(**values)
+    except ManifestError as error:
+        raise ManifestError(error.what, where=error.where or where, remedy=error.remedy) from None
+
+
+def _typed(hint: object, value: object, where: str) -> object:
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _build(cast("type[Any]", hint), cast("dict[str, object]", value), f"[{where}] ")
+    if hint == Shares and isinstance(value, dict):
+        table = cast("dict[str, object]", value)
+        return tuple((key, _typed(float, share, f"{where}.{key}")) for key, share in table.items())
+    if hint == Range and isinstance(value, list) and len(cast("list[object]", value)) == 2:
+        return tuple(_typed(float, number, where) for number in cast("list[object]", value))
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    is_whole = hint is int and isinstance(value, int) and not isinstance(value, bool)
+    if is_whole or ((hint is str or get_origin(hint) is Literal) and isinstance(value, str)):
+        return cast("object", value)
+    raise ManifestError(f"{where} is {_described(hint)}, not {value!r}")
+
+
+def _described(hint: object) -> str:
+    if hint == Range:
+        return "two numbers"
+    if hint == Shares or dataclasses.is_dataclass(hint):
+        return "a table"
+    named = {int: "a whole number", float: "a number", str: "text"}
+    return named.get(cast("type", hint), f"one of {', '.join(map(repr, get_args(hint)))}")

@@ -1,0 +1,152 @@
+"""Reading a dataset of pairs: pixels and metadata, in order or by number; what is not stored is replayed.
+
+Needs no torch, and knows just so much of it that the workers of its `DataLoader` share the pairs.
+"""
+
+import json
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, islice
+from operator import index
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.dataset.folder import MANIFEST_NAME
+from lutkit.dataset.index import read_dataset_json
+from lutkit.dataset.records import shard_path, split_of
+from lutkit.dataset.sample_offsets import read_sample
+from lutkit.dataset.shard_list import share
+from lutkit.dataset.tars import Sample, read_samples
+from lutkit.distort.bake import damage
+from lutkit.distort.family import Library
+from lutkit.distort.library_lut import LibraryLut
+from lutkit.distort.recipe import Recipe
+from lutkit.errors import DatasetError
+from lutkit.lutfiles.luts import library_folder, luts_by_sha256, read_library
+from lutkit.photos.images import decode_image
+from lutkit.synthesis.manifest import read_manifest
+
+Pixels = npt.NDArray[np.uint8]
+Pair = tuple[Pixels, Pixels, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of a dataset folder, in order; iterate over it as often as you like.
+
+    It is a sequence too, and so a dataset that `torch.utils.data.DataLoader` reads, shuffles and gives to
+    any number of workers and ranks. Where an `IterableDataset` iterates over it in several workers, each
+    gets its share: over all of them every pair comes once. Ranks do not share it by themselves.
+
+    Args:
+        folder: a dataset folder that `lutkit synth` wrote.
+        shards: the shards to read and their samples, by name, in order.
+        library: the LUT files that recipes may name, by sha256.
+    """
+
+    folder: Path
+    shards: Mapping[str, int]
+    library: Library
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Yield (input, target, metadata): two (H, W, 3) uint8 sRGB arrays and the sample's JSON."""
+        for shard, within in share(self.shards, *_worker()):
+            path = shard_path(self.folder, shard)
+            count = 0
+            for sample in islice(read_samples(path), within.start, within.stop):
+                yield read_pair(sample, path, self.library)
+                count += 1
+            if count < len(within):
+                what = f"ends before the sample {within.stop - 1} that dataset.json promises"
+                raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
+
+    def __len__(self) -> int:
+        """How many pairs there are, over all workers."""
+        return self._ends[-1]
+
+    def __getitem__(self, number: int) -> Pair:
+        """The pair of that number, from 0, or from the end where negative; as iterating gives it.
+
+        Raises:
+            IndexError: there are not so many.
+        """
+        place = range(len(self))[index(number)]
+        shard = bisect_right(self._ends, place)
+        path = shard_path(self.folder, list(self.shards)[shard])
+        before = self._ends[shard - 1] if shard else 0
+        return read_pair(read_sample(path, place - before), path, self.library)
+
+    @cached_property
+    def _ends(self) -> tuple[int, ...]:
+        """How many pairs there are up to each shard's end."""
+        return tuple(accumulate(self.shards.values()))
+
+
+def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pairs:
+    """Open a dataset of pairs, with stored inputs or with recipes only.
+
+    An input that is not stored is replayed from its target and its recipe: bit for bit what `--codec png`
+    would have stored of it.
+
+    Args:
+        folder: a dataset folder that `lutkit synth` wrote.
+        split: `train`, `val`, ...; empty takes all splits.
+        luts: the folder of LUT files that recipes name, where it is not the one the dataset was made with.
+    Raises:
+        DatasetError: not a dataset folder, one that is not finished, or no such split.
+    """
+    folder = Path(folder)
+    found = read_dataset_json(folder)
+    if found is None:
+        raise DatasetError("no dataset.json here", where=str(folder), remedy="name a dataset folder")
+    if not found.complete:
+        raise DatasetError("not finished", where=str(folder), remedy="run the same `lutkit synth` again")
+    chosen = (shard for shard in found.shards if not split or split_of(shard) == split)
+    shards = {shard: found.shards[shard].samples for shard in chosen}
+    if not shards:
+        known = ", ".join(sorted({split_of(shard) for shard in found.shards})) or "none"
+        raise DatasetError(f"no split {split!r}", where=str(folder), remedy=f"there are: {known}")
+    return Pairs(folder, shards, _library(folder, luts))
+
+
+def read_pair(sample: Sample, path: Path, library: Library) -> Pair:
+    """The (input, target, metadata) of one sample, as iterating over `Pairs` gives them.
+
+    Args:
+        sample: as it lies in its shard.
+        path: the shard, for the message.
+        library: the LUT files that its recipe may name, by sha256.
+    Raises:
+        DatasetError: no target or no JSON.
+    """
+    members = {suffix.partition(".")[0]: content for suffix, content in sample.members}
+    if not {"target", "json"} <= set(members):
+        raise DatasetError(f"sample {sample.key} has no target or no json", where=str(path))
+    metadata = cast("dict[str, Any]", json.loads(members["json"]))
+    target = decode_image(members["target"])
+    if "input" in members:
+        return decode_image(members["input"]), target, metadata
+    return damage(target, Recipe.from_json(metadata["recipe"]), library, threads=1), target, metadata
+
+
+def _library(folder: Path, luts: Path | str) -> Library:
+    manifest = read_manifest(folder / MANIFEST_NAME)
+    if luts:
+        return luts_by_sha256(read_library(luts))
+    replays = manifest.store == "recipe" and dict(manifest.damage.families).get(LibraryLut.name, 0) > 0
+    # Not NO_LIBRARY: workers that start by spawn are sent it.
+    return luts_by_sha256(read_library(library_folder(manifest.damage_luts))) if replays else {}
+
+
+def _worker() -> tuple[int, int]:
+    """Of several that iterate over one `IterableDataset` of torch: which this is, and how many there are."""
+    data: Any = sys.modules.get("torch.utils.data")  # a worker of torch's has it
+    worker = data and data.get_worker_info()
+    shared = worker and isinstance(worker.dataset, data.IterableDataset)
+    return (worker.id, worker.num_workers) if shared else (0, 1)

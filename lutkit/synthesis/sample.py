@@ -1,0 +1,221 @@
+"""One sample: a photograph's bytes become an (input, target) pair and what is recorded of it.
+
+Everything here is a pure function of the bytes, the manifest, the LUT libraries and the sample's number.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.difference import delta_e_2000, mean_delta_e_2000
+from lutkit.color.lab import codes_to_lab
+from lutkit.color.palette import PALETTE_SRGB, palette_lab
+from lutkit.color.srgb import FloatArray
+from lutkit.distort.bake import BakedLayer, apply_layers, bake
+from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
+from lutkit.distort.mask import mask_at
+from lutkit.distort.recipe import Recipe
+from lutkit.distort.sampling import Draw, draw_wanted, draws
+from lutkit.lut.algebra import blend
+from lutkit.lut.apply import apply
+from lutkit.lut.jacobian import value_and_jacobian
+from lutkit.lut.model import Lut
+from lutkit.lut.quality import Verdict, clipped_share, judge
+from lutkit.lutfiles.luts import LutFile
+from lutkit.photos.images import decoded_box, join_notes, read_photo
+from lutkit.photos.resize import center_box, is_enlarged, resize_crop
+from lutkit.synthesis.manifest import Manifest
+
+Pixels = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+# Labels, clipping and delta E are measured on this many pixels a side, evenly spread over the crop.
+GRID = 20
+
+# How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
+LABEL_ATTEMPTS = 16
+
+# Random crops keep at least this share of the short side.
+MIN_CROP_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """The LUT files that a dataset draws from: `damage` by sha256, and `looks` in order of path."""
+
+    damage: Mapping[str, Lut]
+    looks: tuple[LutFile, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A photograph, cropped and resized: `pixels` (size, size, 3), and what is recorded of its source.
+
+    `codes` (n, 3) are its pixels on the grid; `colors` the same 0..1 and `lab` in CIELAB.
+    """
+
+    pixels: Pixels
+    source: dict[str, object]
+    crop: Box
+    codes: Pixels
+    colors: FloatArray
+    lab: FloatArray
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Input and target (size, size, 3) uint8, the damage, and the sample's JSON without its key and split."""
+
+    input: Pixels
+    target: Pixels
+    recipe: Recipe
+    metadata: dict[str, object]
+
+
+def prepare_target(
+    data: bytes, path: str, manifest: Manifest, number: int, reserve: Callable[[int], None] | None = None
+) -> Target:
+    """Decode a photograph and cut the sample's square out of it.
+
+    Args:
+        data: the file's bytes.
+        path: what the sample records as `source.path`.
+        manifest: size and crop.
+        number: the sample's number, which a random crop is drawn from.
+        reserve: called before decoding, with the bytes that it is reckoned to take.
+    Raises:
+        ImageError: the photograph cannot be used.
+    """
+    # A random crop is a part of the photo, and that part has to be sharp.
+    share = 1.0 if manifest.crop == "center" else MIN_CROP_SHARE
+    photo = read_photo(
+        data,
+        at_least_px=math.ceil(manifest.size_px / share),
+        smallest_px=-(-manifest.size_px // 2),
+        reserve=reserve,
+    )
+    if manifest.crop == "center":
+        box = center_box(photo.width, photo.height)
+    else:
+        box = _random_box(generator(manifest.seed, Stream.CROP, number), photo.width, photo.height)
+    pixels = resize_crop(photo.pixels, decoded_box(photo, box), manifest.size_px)
+    codes = _on_grid(pixels)
+    colors = codes / 255.0
+    source: dict[str, object] = {
+        "path": path,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "width": photo.width,
+        "height": photo.height,
+        "notes": join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else ""),
+    }
+    return Target(pixels, source, box, codes, colors, codes_to_lab(codes))
+
+
+def make_pair(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> Pair:
+    """Draw what is to be done to a photograph, do it, and measure it.
+
+    Args:
+        target: the prepared photograph.
+        manifest: seed, kinds of pair, damage and looks.
+        libraries: the LUT files to draw from.
+        number: the sample's number; equal numbers draw the same.
+    """
+    kind = _draw_kind(manifest, number)
+    damaged = graded = target.pixels
+    recipe, look = Recipe(), {"path": "", "sha256": "", "strength": 0.0}
+    severity, verdict = 0.0, None
+    if kind != "distort":
+        rng = generator(manifest.seed, Stream.LOOK, number)
+        file = libraries.looks[int(rng.integers(len(libraries.looks)))]
+        strength = uniform(rng, manifest.looks.strength)
+        graded = apply(target.pixels, file.lut, strength=strength, threads=1)
+        look = {"path": file.path, "sha256": file.sha256, "strength": strength}
+        severity, verdict = _judge_look(file.lut, strength, target)
+    if kind != "enhance":
+        draw, layers, verdict = _draw_damage(target, manifest, libraries, number)
+        recipe, severity = draw.recipe, draw.severity
+        damaged = apply_layers(target.pixels, layers, threads=1)
+    metadata: dict[str, object] = {
+        "kind": kind,
+        "label": verdict.label if verdict else "recoverable",
+        "severity": severity,
+        **_compare(damaged, graded, target, kind),
+        "source": target.source,
+        "crop": list(target.crop),
+        "recipe": recipe.to_json(),
+        "look": look,
+    }
+    return Pair(damaged, graded, recipe, metadata)
+
+
+def metadata_json(key: str, split: str, metadata: dict[str, object]) -> bytes:
+    """The JSON member of a sample, its keys in a fixed order."""
+    return json.dumps({"key": key, "split": split, **metadata}, ensure_ascii=True).encode()
+
+
+def _draw_kind(manifest: Manifest, number: int) -> str:
+    kinds = [(kind, share) for kind, share in manifest.kinds if share > 0]
+    if len(kinds) == 1:
+        return kinds[0][0]
+    rng = generator(manifest.seed, Stream.PAIR_KIND, number)
+    at = rng.random() * sum(share for _, share in kinds)
+    for kind, share in kinds:
+        at -= share
+        if at < 0:
+            return kind
+    return kinds[-1][0]
+
+
+def _draw_damage(
+    target: Target, manifest: Manifest, libraries: Libraries, number: int
+) -> tuple[Draw, tuple[BakedLayer, ...], Verdict]:
+    wanted = draw_wanted(manifest.seed, number, manifest.damage)
+    found: tuple[Draw, tuple[BakedLayer, ...], Verdict] | None = None
+    for tried, draw in enumerate(draws(manifest.seed, number, wanted, manifest.damage, libraries.damage), 1):
+        layers = bake(draw.recipe, libraries.damage)
+        weighed = [(layer.lut, None if layer.mask is None else _grid_mask(layer)) for layer in layers]
+        found = (draw, layers, judge(target.colors, weighed))
+        if found[2].label == wanted.label or tried == LABEL_ATTEMPTS:
+            break
+    assert found is not None  # draws() raises where it has nothing to give
+    return found
+
+
+def _grid_mask(layer: BakedLayer) -> npt.NDArray[np.float32]:
+    assert layer.mask is not None
+    places = (np.arange(GRID) + 0.5) / GRID
+    return mask_at(layer.mask, places, places).reshape(-1)
+
+
+def _judge_look(lut: Lut, strength: float, target: Target) -> tuple[float, Verdict]:
+    graded = blend(lut, strength)
+    values, _ = value_and_jacobian(graded, PALETTE_SRGB)
+    severity = mean_delta_e_2000(palette_lab(), values, linear=False)
+    return rounded(severity), judge(target.colors, [(graded, None)])
+
+
+def _compare(damaged: Pixels, graded: Pixels, target: Target, kind: str) -> dict[str, object]:
+    after = _on_grid(damaged) if kind != "enhance" else _on_grid(graded)
+    before = target.codes if kind != "distort+enhance" else _on_grid(graded)
+    before_lab = target.lab if before is target.codes else codes_to_lab(before)
+    difference = delta_e_2000(before_lab, codes_to_lab(after))
+    return {
+        "delta_e_2000": rounded(float(difference.mean())),
+        "clipped": rounded(clipped_share(before, after)),
+    }
+
+
+def _on_grid(pixels: Pixels) -> Pixels:
+    places = ((np.arange(GRID) + 0.5) * pixels.shape[0] / GRID).astype(np.intp)
+    return np.take(pixels[places], places, axis=1).reshape(-1, 3)
+
+
+def _random_box(rng: Rng, width: int, height: int) -> Box:
+    short = min(width, height)
+    side = max(round(short * (MIN_CROP_SHARE + (1 - MIN_CROP_SHARE) * rng.random())), 1)
+    return int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1)), side, side

@@ -1,0 +1,155 @@
+"""One shard of pairs: photographs in, a tar and its record out, the same bytes wherever it is built."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lutkit.dataset.records import Record, Reject, shard_path, write_record
+from lutkit.dataset.tars import Sample, write_shard
+from lutkit.errors import ImageError
+from lutkit.photos.images import CODEC_SUFFIX, encode_image
+from lutkit.photos.photo_list import none_usable
+from lutkit.photos.sources import PhotoList, read_bytes
+from lutkit.synthesis.manifest import Manifest
+from lutkit.synthesis.plan import ShardTask, photo_candidates, sample_key, sample_number
+from lutkit.synthesis.sample import Libraries, Pair, Target, make_pair, metadata_json, prepare_target
+
+# What a worker may spend on photographs: those it keeps in case they come again, and decoding the next. With
+# some 170 MB for the interpreter and compiled code it stays within 350.
+_PHOTO_BYTES = 160_000_000
+_KEPT_BYTES = 128_000_000
+
+
+@dataclass(frozen=True)
+class SynthJob:
+    """What every shard needs: the manifest, the photographs, which split has which, and the LUTs."""
+
+    manifest: Manifest
+    photos: PhotoList
+    members: Mapping[str, tuple[int, ...]]
+    libraries: Libraries
+    folder: Path
+
+
+def build_shard(job: SynthJob, task: ShardTask) -> Record:
+    """Write one shard and its record: a pure function of the job and the task, wherever it runs."""
+    rejects: dict[str, str] = {}
+    totals: Counter[str] = Counter()
+    samples = _samples(job, task, rejects, totals)
+    file = write_shard(shard_path(job.folder, task.name), samples)
+    record = Record(
+        task.name,
+        task.count,
+        file,
+        tuple(Reject(path, reason) for path, reason in sorted(rejects.items())),
+        dict(sorted(totals.items())),
+    )
+    write_record(job.folder, record)
+    return record
+
+
+def _samples(
+    job: SynthJob, task: ShardTask, rejects: dict[str, str], totals: Counter[str]
+) -> Iterator[Sample]:
+    manifest, suffix = job.manifest, CODEC_SUFFIX[job.manifest.codec]
+    for i in range(task.start, task.start + task.count):
+        key = sample_key(task.split, i)
+        photograph = _find_photograph(job, task.split, i, rejects)
+        pair = make_pair(photograph.target, manifest, job.libraries, sample_number(task.split, i))
+        _count(pair, totals)
+        graded = pair.target is not photograph.target.pixels
+        encoded = (
+            encode_image(pair.target, manifest.codec, manifest.quality) if graded else photograph.encoded
+        )
+        members = [(f"target.{suffix}", encoded), ("json", metadata_json(key, task.split, pair.metadata))]
+        if manifest.store == "pixels":
+            damaged = encode_image(pair.input, manifest.codec, manifest.quality)
+            members.insert(0, (f"input.{suffix}", damaged))
+        yield Sample(key, tuple(members))
+
+
+@dataclass(frozen=True)
+class _Photograph:
+    """A target and its encoding: with centre crops, the same for every draw of a photo."""
+
+    target: Target
+    encoded: bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """What keeping it takes."""
+        return self.target.pixels.nbytes + len(self.encoded) + 2 * self.target.lab.nbytes
+
+
+@dataclass
+class _Kept:
+    """What a worker keeps of one job from shard to shard: the photographs it used last.
+
+    No byte of a dataset depends on it: a photograph that was let go is prepared again.
+    """
+
+    job: SynthJob | None = None
+    photographs: dict[int, _Photograph] = field(default_factory=lambda: dict[int, _Photograph]())
+    kept_bytes: int = 0
+
+    def find(self, job: SynthJob, number: int) -> _Photograph | None:
+        """The photograph of that number, if it is kept; those of another job are let go."""
+        if self.job is not job:
+            self.job, self.photographs, self.kept_bytes = job, {}, 0
+        found = self.photographs.pop(number, None)
+        if found is not None:
+            self.photographs[number] = found  # the last to be let go
+        return found
+
+    def keep(self, number: int, photograph: _Photograph) -> None:
+        """Keep a photograph, in place of the oldest where there are too many."""
+        self.photographs[number] = photograph
+        self.kept_bytes += photograph.kept_bytes
+        self._shrink_to(_KEPT_BYTES)
+
+    def make_room(self, decoding_bytes: int) -> None:
+        """Let the oldest go until decoding has the memory that it is reckoned to take."""
+        self._shrink_to(_PHOTO_BYTES - decoding_bytes)
+
+    def _shrink_to(self, most: int) -> None:
+        while self.kept_bytes > most and self.photographs:
+            self.kept_bytes -= self.photographs.pop(next(iter(self.photographs))).kept_bytes
+
+
+_kept = _Kept()
+
+
+def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str]) -> _Photograph:
+    manifest = job.manifest
+    for number in photo_candidates(manifest.seed, split, i, job.members[split]):
+        ref = job.photos.photos[number]
+        kept = _kept.find(job, number)
+        if kept is not None:
+            return kept
+        if ref.path in rejects:
+            continue
+        try:
+            data = read_bytes(job.photos.root, ref)
+            target = prepare_target(data, ref.path, manifest, sample_number(split, i), _kept.make_room)
+        except ImageError as error:
+            rejects[ref.path] = error.what
+            continue
+        encoded = encode_image(target.pixels, manifest.codec, manifest.quality)
+        photograph = _Photograph(target, encoded)
+        if manifest.crop == "center":
+            _kept.keep(number, photograph)
+        return photograph
+    raise none_usable(job.photos, rejects.values())
+
+
+def _count(pair: Pair, totals: Counter[str]) -> None:
+    totals[f"label {pair.metadata['label']}"] += 1
+    totals[f"kind {pair.metadata['kind']}"] += 1
+    match pair.metadata["source"]:
+        case {"notes": str(notes)} if "enlarged" in notes:
+            totals["note enlarged"] += 1
+        case _:
+            pass
+    for layer in pair.recipe.layers:
+        totals.update(f"family {family.name}" for family in layer.families)

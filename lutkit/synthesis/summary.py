@@ -1,0 +1,176 @@
+"""What a run of `lutkit synth` will come to, and came to: rows of a table, and the same as JSON.
+
+Owns the wording of both. Must not know the terminal.
+"""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+from lutkit.photos.photo_list import unread_text
+from lutkit.report.wording import photos_text, size_text, time_text
+from lutkit.synthesis.build import SynthPlan, SynthResult
+from lutkit.synthesis.estimate import Estimate
+from lutkit.synthesis.manifest import Manifest
+from lutkit.synthesis.plan import MIN_PHOTOS_TO_SPLIT
+
+Rows = list[tuple[str, str]]
+
+
+def plan_rows(plan: SynthPlan, guess: Estimate, workers: int) -> Rows:
+    """The plan, a row a line: what it is of, and what it says."""
+    manifest = plan.manifest
+    rows = [
+        ("pairs", f"{manifest.n:,} of {manifest.size_px} px, {manifest.codec}"),
+        ("splits", _splits_text(plan)),
+        ("shards", f"{plan.shards:,}"),
+        ("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}"),
+        ("size", f"about {size_text(guess.sample_bytes * manifest.n)}"),
+        ("time", f"about {time_text(_seconds(plan, guess, workers))} on {workers} workers"),
+    ]
+    if guess.enlarged:
+        rows.append(("enlarged", f"about {guess.enlarged:.0%} of pairs: {_enlarged_text(manifest)}"))
+    return [*rows, *_unread_rows(plan)]
+
+
+def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, object]:
+    """The plan as JSON values."""
+    n, photos = plan.manifest.n, len(plan.photos.photos)
+    return {
+        "n": n,
+        "photos": photos,
+        "unread": dict(plan.photos.unread),
+        "shards": plan.shards,
+        "splits": dict(plan.counts),
+        "gigabytes": round(guess.sample_bytes * n / 1e9, 4),
+        "minutes": round(_seconds(plan, guess, workers) / 60, 3),
+        "draws_per_photo": round(n / photos, 3),
+        "enlarged": round(guess.enlarged, 3),
+        "bands": [{"severity": [low, high], "families": dict(shares)} for low, high, shares in guess.bands],
+    }
+
+
+def done_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
+    """What was built, a row a line; percentages are of all pairs of the dataset."""
+    n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
+    totals = _totals(result)
+    shards = "1 shard" if len(result.records) == 1 else f"{len(result.records):,} shards"
+    rows = [
+        ("pairs", f"{n:,} in {shards}, {size_text(size)}"),
+        ("splits", _splits_text(plan)),
+        ("labels", _shares_text(totals, "label ", n) + _lossy_note(plan, totals)),
+        ("kinds", _shares_text(totals, "kind ", n)),
+        ("families", _shares_text(totals, "family ", n)),
+    ]
+    if result.built:
+        rows.append(("time", time_text(spent_s)))
+    enlarged = totals["note enlarged"]
+    if enlarged:
+        text = f"{enlarged:,} pairs ({enlarged / n:.1%}): {_enlarged_text(plan.manifest)}"
+        rows.append(("enlarged", text))
+    if result.rejects:
+        rows.append(("rejected", _rejects_text(result)))
+    return [*rows, *_unread_rows(plan)]
+
+
+def done_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
+    """What was built as JSON values."""
+    return {
+        "folder": str(result.folder),
+        "n": plan.manifest.n,
+        "splits": dict(plan.counts),
+        "shards": len(result.records),
+        "built": result.built,
+        "bytes": sum(record.file.bytes for record in result.records),
+        "totals": dict(_totals(result)),
+        "rejects": [{"path": reject.path, "reason": reject.reason} for reject in result.rejects],
+        "unread": dict(plan.photos.unread),
+        "contact_sheet": str(sheet),
+    }
+
+
+def source_lines(plan: SynthPlan) -> list[str]:
+    """What is to be known of the photographs before anything is made of them."""
+    photos, manifest = len(plan.photos.photos), plan.manifest
+    draws = f"{manifest.n / photos:,.0f} draws each" if manifest.n >= 1.5 * photos else "about a draw each"
+    if manifest.n < photos:
+        draws = f"{manifest.n:,} of them used"
+    is_sample = manifest.images.source == "sample"
+    note = ": for trying out, not for training: give --images PHOTOS" if is_sample else ""
+    lines = [f"{photos_text(photos)}, {draws}{note}."]
+    if manifest.store == "recipe":
+        lines.append(f"So that recipes replay to the bit: pictures are stored as {manifest.codec}.")
+    if _is_overruled(plan):
+        (split,) = plan.counts
+        few = f"Fewer than {MIN_PHOTOS_TO_SPLIT} photos: all go to {split}; no photo may be in two splits."
+        asked = _asked_splits(manifest)
+        return [*lines, few, *([f"The splits that were asked for are not used: {asked}."] if asked else [])]
+    without = [name for name, share in manifest.splits if share > 0 and name not in plan.members]
+    return [*lines, *(f"{name} has no photo: its share goes to the others." for name in without)]
+
+
+def _is_overruled(plan: SynthPlan) -> bool:
+    wanted = [name for name, share in plan.manifest.splits if share > 0]
+    return len(plan.photos.photos) < MIN_PHOTOS_TO_SPLIT and len(wanted) > 1
+
+
+def _asked_splits(manifest: Manifest) -> str:
+    """The splits where they are not the default's; else empty."""
+    is_default = manifest.splits == Manifest().splits
+    return "" if is_default else ", ".join(f"{name}={share:g}" for name, share in manifest.splits)
+
+
+def _splits_text(plan: SynthPlan) -> str:
+    given = ", ".join(
+        f"{name} {count:,} ({photos_text(len(plan.members[name]))})" for name, count in plan.counts.items()
+    )
+    asked = _asked_splits(plan.manifest) if _is_overruled(plan) else ""
+    return f"{given}\n(not {asked}: fewer than {MIN_PHOTOS_TO_SPLIT} photos)" if asked else given
+
+
+def _seconds(plan: SynthPlan, guess: Estimate, workers: int) -> float:
+    return guess.sample_s * plan.manifest.n / min(workers, plan.shards)
+
+
+def _enlarged_text(manifest: Manifest) -> str:
+    return f"their squares are cut smaller than {manifest.size_px} px; a lower --size spares that"
+
+
+def _unread_rows(plan: SynthPlan) -> Rows:
+    unread = plan.photos.unread
+    return [("passed over", f"{unread_text(unread)}; convert to JPEG or PNG")] if unread else []
+
+
+def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
+    """Say so where the families that were given could not damage as badly as was wanted."""
+    damaged = totals["kind distort"] + totals["kind distort+enhance"]
+    wanted = plan.manifest.damage.lossy
+    # What is no more than chance, as in a handful of pairs, is no fault of theirs.
+    chance = 3 * math.sqrt(damaged * wanted * (1 - wanted))
+    if totals["label lossy"] >= damaged * wanted - max(0.05 * damaged, chance):
+        return ""
+    return f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)"
+
+
+def _totals(result: SynthResult) -> Counter[str]:
+    totals = Counter[str]()
+    for record in result.records:
+        totals.update({name: count for name, count in record.summary.items() if isinstance(count, int)})
+    return totals
+
+
+def _rejects_text(result: SynthResult) -> str:
+    shown = [f"{reject.path}: {reject.reason}" for reject in result.rejects[:5]]
+    more = len(result.rejects) - len(shown)
+    if more:
+        shown.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
+    return "\n".join([photos_text(len(result.rejects)), *shown])
+
+
+def _shares_text(totals: Counter[str], prefix: str, n: int) -> str:
+    found = {
+        name.removeprefix(prefix): count for name, count in totals.most_common() if name.startswith(prefix)
+    }
+    shares = ", ".join(f"{name} {count / n:.0%}" for name, count in found.items())
+    several = "; one may hold several" if sum(found.values()) > n else ""
+    return f"{shares} (of all pairs{several})" if found else "none"

@@ -1,0 +1,185 @@
+"""`verify`: everything that can be wrong with a dataset folder of pairs, found and named.
+
+Reads every byte. What can be wrong with a sample lies in `sample_faults`; the folder's layout is its
+neighbours' matter.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from lutkit.dataset.atomic import is_temporary
+from lutkit.dataset.card import CARD_NAME
+from lutkit.dataset.folder import MANIFEST_NAME, SOURCES_NAME
+from lutkit.dataset.index import DatasetIndex, read_dataset_json
+from lutkit.dataset.lock import LOCK_NAME, holder_of
+from lutkit.dataset.records import is_intact, read_record, shard_path, split_of
+from lutkit.dataset.shard_list import INDEX_NAME
+from lutkit.dataset.tars import read_samples
+from lutkit.engine.engine import Engine
+from lutkit.errors import DatasetError
+from lutkit.synthesis.manifest import Manifest, read_manifest
+from lutkit.synthesis.plan import SHARD_SAMPLES, sample_key
+from lutkit.synthesis.sample_faults import sample_problems
+
+AGAIN = "run the same `lutkit synth` again"
+# What is wrong under a checksum that is right was written so: synth takes it for done.
+DELETE = f"delete the shard and {AGAIN}"
+RESTORE = "restore it: without it nothing can be added to the dataset"
+_ANEW = "keep one of the two and build the dataset anew, in another folder"
+_COPIES = "remove one of the copies from the photos and build into another folder"
+
+_NEEDED = (
+    (CARD_NAME, "missing: Hugging Face `datasets` finds no splits without it", AGAIN),
+    (SOURCES_NAME, "missing: it lists the photos that samples are drawn from", RESTORE),
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong, where (a shard, a sample or a file of the folder), and how to mend it."""
+
+    where: str
+    what: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one shard came to: samples, faults, and by (sha256, path) of each source who used it first."""
+
+    shard: str
+    samples: int
+    faults: tuple[Fault, ...]
+    sources: Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class _Job:
+    folder: Path
+    manifest: Manifest
+    index: DatasetIndex
+
+
+def verify(folder: Path, engine: Engine, on_shard: Callable[[Checked], None]) -> tuple[Fault, ...]:
+    """Check a dataset folder: index, records, checksums, tars, keys, images, fields, splits.
+
+    Args:
+        folder: what `lutkit synth` wrote.
+        engine: where shards are checked.
+        on_shard: called after each shard.
+    Returns:
+        Every fault found, by place; none for a sound dataset.
+    Raises:
+        DatasetError: not a dataset folder at all.
+    """
+    index = read_dataset_json(folder)
+    if index is None:
+        raise DatasetError("no dataset.json here", where=str(folder), remedy="name a dataset folder")
+    job = _Job(folder, read_manifest(folder / MANIFEST_NAME), index)
+    faults = _folder_faults(job)
+    checked: list[Checked] = []
+    with closing(engine.run(check_shard, job, tuple(index.shards))) as results:
+        for result in results:
+            on_shard(result)
+            checked.append(result)
+    checked.sort(key=lambda item: item.shard)
+    for result in checked:
+        faults += result.faults
+    return (*faults, *_source_faults(checked))
+
+
+def check_shard(job: _Job, shard: str) -> Checked:
+    """Check one shard to the last byte."""
+    where = _place(shard)
+    expected = job.index.shards[shard]
+    if not shard_path(job.folder, shard).exists():
+        return Checked(shard, 0, (Fault(where, "missing", AGAIN),), {})
+    record = read_record(job.folder, shard)
+    faults: list[Fault] = []
+    if record is None:
+        faults.append(Fault(where, f"its record records/{shard}.json is missing or damaged", AGAIN))
+    elif record.file != expected:
+        faults.append(Fault(where, "its record and dataset.json disagree", AGAIN))
+    elif not is_intact(job.folder, record):
+        what = "its bytes are not those that were written: size or sha256 differ"
+        faults.append(Fault(where, what, AGAIN))
+    remedy = AGAIN if faults else DELETE
+    count, problems, sources = _check_samples(job, shard)
+    faults += [Fault(place, what, remedy) for place, what in problems]
+    if count != expected.samples:
+        what = f"holds {count} samples, dataset.json says {expected.samples}"
+        faults.append(Fault(where, what, remedy))
+    return Checked(shard, count, tuple(faults), sources)
+
+
+def _check_samples(job: _Job, shard: str) -> tuple[int, list[tuple[str, str]], dict[tuple[str, str], str]]:
+    problems: list[tuple[str, str]] = []
+    misplaced: list[tuple[str, str]] = []
+    sources: dict[tuple[str, str], str] = {}
+    start = int(shard.rpartition("-")[2]) * SHARD_SAMPLES
+    count = 0
+    try:
+        for count, sample in enumerate(read_samples(shard_path(job.folder, shard)), 1):
+            where = f"{_place(shard)}, sample {sample.key}"
+            key = sample_key(split_of(shard), start + count - 1)
+            if sample.key != key:
+                misplaced.append((where, f"out of order: {key} should stand here"))
+            found, source = sample_problems(sample, job.manifest)
+            problems += [(where, what) for what in found]
+            if source:
+                sources.setdefault(source, where)
+    except DatasetError as error:
+        problems.append((_place(shard), f"not a sound tar: {error.what}"))
+    if misplaced:
+        # One sample that is missing puts all that follow out of place.
+        (where, what), more = misplaced[0], len(misplaced) - 1
+        rest = f"; {more} more of this shard out of order" if more else ""
+        problems.insert(0, (where, what + rest))
+    return count, problems, sources
+
+
+def _folder_faults(job: _Job) -> list[Fault]:
+    known = {f"{shard}.tar" for shard in job.index.shards}
+    names = {entry.name for entry in (job.folder / "shards").glob("*")} - known
+    if not job.index.complete:
+        # The index of a run under way, or stopped, does not list what that run has built.
+        names = {name for name in names if not name.endswith(".tar") and not is_temporary(name)}
+    strangers = sorted(names)
+    faults = [Fault(f"shards/{name}", "not listed in dataset.json", "remove it") for name in strangers]
+    holder = holder_of(job.folder)
+    if holder:
+        faults.append(Fault(LOCK_NAME, f"being written by {holder}", "wait until that is done"))
+    listed = sum(file.samples for file in job.index.shards.values())
+    if not job.index.complete:
+        faults.append(Fault(INDEX_NAME, "the dataset is not finished", AGAIN))
+        return faults
+    if listed != job.manifest.n:
+        what = f"says n = {job.manifest.n}, and dataset.json lists {listed} samples"
+        faults.append(Fault(MANIFEST_NAME, what, AGAIN))
+    lost = (needed for needed in _NEEDED if not (job.folder / needed[0]).is_file())
+    return [*faults, *(Fault(*needed) for needed in lost)]
+
+
+def _source_faults(checked: Iterable[Checked]) -> list[Fault]:
+    """Photos that are in two splits, and paths that two photos stood under, each once."""
+    owners: dict[str, tuple[str, str]] = {}
+    seen: dict[str, tuple[str, str]] = {}
+    found: dict[str, Fault] = {}
+    for result in checked:
+        split = split_of(result.shard)
+        for (sha256, path), where in sorted(result.sources.items()):
+            owner, its_split = owners.setdefault(sha256, (path, split))
+            if its_split != split:
+                what = f"its photo {path} is the same as {owner}, which is in {its_split}"
+                found.setdefault(what, Fault(where, what, _COPIES))
+            before, there = seen.setdefault(path, (sha256, where))
+            if before != sha256:
+                what = f"its photo {path} has another sha256 than in {there}"
+                found.setdefault(what, Fault(where, what, _ANEW))
+    return list(found.values())
+
+
+def _place(shard: str) -> str:
+    return f"shards/{shard}.tar"

@@ -1,0 +1,10 @@
+"""Small VAEs are worked on by one thread: others would wait for each other longer than they work."""
+
+import pytest
+from small_vaes import one_thread
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    with one_thread():
+        yield

@@ -1,0 +1,206 @@
+"""What happens to a photo's colours: profiles, linear light, alpha, grey."""
+
+import io
+
+import numpy as np
+import pytest
+import stored_photos as made
+from PIL import Image, ImageCms
+from stored_photos import samples
+
+from lutkit.errors import ImageError, LutkitError
+from lutkit.lut.apply import apply
+from lutkit.lut.model import Lut1D, Lut3D, LutChain
+from lutkit.photos.grading import Grading, grade, require_floats, require_profile
+from lutkit.photos.matrix_profile import srgb_profile
+from lutkit.photos.stored_photo import StoredPhoto
+
+
+def bent(size=9):
+    """A cube that swaps nothing but bends every channel in its own way, a little outside 0..1."""
+    table = Lut3D.identity(size).table.astype(np.float64)
+    red, green, blue = (table[..., c] for c in range(3))
+    mixed = np.stack([0.9 * red**1.3 + 0.1 * blue, green**0.8, 1.05 * blue - 0.1 * red + 0.03], axis=-1)
+    return Lut3D(mixed.astype(np.float32))
+
+
+LUT = bent()
+NEUTRAL = Lut1D(np.repeat(np.linspace(0, 1, 64)[:, None] ** 1.5, 3, axis=1).astype(np.float32))
+
+
+def photo(pixels, **told):
+    return StoredPhoto("tiff", pixels.copy(), **told)
+
+
+def encode(linear):
+    """sRGB as IEC 61966-2-1 has it, written once more."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
+
+
+def decode(encoded):
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+def test_codes_go_through_the_lut_and_alpha_stays(dtype, channels, strength):
+    pixels = samples(dtype, channels)
+    graded = grade(photo(pixels, icc=srgb_profile()), Grading(LUT, strength))
+    assert np.array_equal(graded.pixels, apply(pixels, LUT, strength=strength))
+    assert np.array_equal(graded.pixels[..., 3:], pixels[..., 3:])
+    assert (graded.icc, graded.now_srgb, graded.note) == (srgb_profile(), False, "")
+
+
+def test_more_pixels_than_a_strip_are_graded_alike():
+    pixels = samples(np.uint8, 3, 700, 600)
+    assert np.array_equal(grade(photo(pixels), Grading(LUT)).pixels, apply(pixels, LUT))
+
+
+def test_linear_floats_are_encoded_for_the_lut_and_decoded_again():
+    pixels = samples(np.float32, 4) * np.float32(1.2)
+    out = grade(photo(pixels, linear=True), Grading(LUT)).pixels
+    wanted = decode(
+        apply(encode(pixels[..., :3].astype(np.float64)).astype(np.float32), LUT).astype(np.float64)
+    )
+    assert np.abs(out[..., :3] - wanted).max() < 1e-5
+    assert np.array_equal(out[..., 3], pixels[..., 3])
+    plain = grade(photo(pixels, linear=True), Grading(LUT, floats="encoded")).pixels
+    assert np.array_equal(plain, apply(pixels, LUT))
+
+
+def test_a_neutral_lut_leaves_linear_light_as_it_was_up_to_white():
+    pixels = samples(np.float32, 3)
+    out = grade(photo(pixels, linear=True), Grading(Lut3D.identity(33))).pixels
+    assert np.abs(out - pixels).max() < 1e-6
+
+
+def test_premultiplied_colours_are_divided_meanwhile():
+    straight = samples(np.float32, 4)
+    straight[..., 3] = np.maximum(straight[..., 3], 0.2)
+    times = straight.copy()
+    times[..., :3] *= straight[..., 3:]
+    times[0, 0] = (0.5, 0.25, 0.125, 0)  # light without cover
+    out = grade(photo(times, linear=True, premultiplied=True), Grading(LUT)).pixels
+    wanted = grade(photo(straight, linear=True), Grading(LUT)).pixels
+    wanted[..., :3] *= wanted[..., 3:]
+    assert np.array_equal(out[0, 0], times[0, 0])
+    assert np.abs(out - wanted)[1:].max() < 1e-5
+    assert np.array_equal(out[..., 3], times[..., 3])
+
+
+def test_premultiplied_codes_are_too():
+    pixels = samples(np.uint16, 4)
+    pixels[..., 3] |= 0x8000
+    pixels[..., :3] = np.minimum(pixels[..., :3], pixels[..., 3:])
+    out = grade(photo(pixels, premultiplied=True), Grading(LUT)).pixels
+    values = (pixels[..., :3] / pixels[..., 3:]).astype(np.float32)
+    wanted = np.clip(apply(values, LUT) * (pixels[..., 3:] / 65535), 0, 1) * 65535
+    assert np.abs(out[..., :3] - wanted).max() <= 0.51
+    assert np.array_equal(out[..., 3], pixels[..., 3])
+
+
+def by_lcms(codes, profile):
+    transform = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), "RGB", "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )  # fmt: skip
+    return np.asarray(ImageCms.applyTransform(Image.fromarray(codes), transform))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_another_profile_is_converted_first(dtype):
+    codes = samples(np.uint8, 3)
+    white = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    pixels = (codes / 255 * white).round(6 if white == 1 else 0).astype(dtype)
+    graded = grade(photo(pixels, icc=made.adobe_rgb()), Grading(NEUTRAL))
+    wanted = apply(by_lcms(codes, made.adobe_rgb()), NEUTRAL)
+    inside = np.all((wanted > 0) & (wanted < 255), axis=-1)
+    assert inside.mean() > 0.4
+    assert np.abs(graded.pixels / white * 255 - wanted)[inside].max() < 2.5
+    assert (graded.icc, graded.now_srgb) == (srgb_profile(), True)
+    assert graded.note == "converted from ICC 'Adobe'"
+    kept = grade(photo(pixels, icc=made.adobe_rgb()), Grading(NEUTRAL, profile="keep"))
+    assert np.array_equal(kept.pixels, apply(pixels, NEUTRAL))
+    assert (kept.icc, kept.now_srgb, kept.note) == (made.adobe_rgb(), False, "")
+
+
+def test_16_bits_are_converted_at_16_bits():
+    ramp = np.arange(65536, dtype=np.uint16).reshape(64, 1024, 1).repeat(3, axis=2)
+    out = grade(photo(ramp, icc=made.adobe_rgb()), Grading(Lut3D.identity(2))).pixels
+    assert len(np.unique(out)) > 50000
+    assert np.array_equal(out[..., 0], out[..., 1])
+
+
+def test_what_cannot_be_converted_is_refused_unless_it_is_to_be_kept():
+    tables = made.profile({b"A2B0": b"mft2" + b"\0" * 60, b"wtpt": made.xyz(1, 1, 1)})
+    broken = b"no profile at all"
+    for told in (
+        {"icc": tables},
+        {"icc": broken},
+        {"icc": made.adobe_rgb(space=b"GRAY")},
+        {"foreign": "gamma 1"},
+    ):
+        pixels = samples(np.uint16, 3)
+        with pytest.raises(ImageError, match="--profile keep"):
+            grade(photo(pixels, **told), Grading(LUT))
+        kept = grade(photo(pixels, **told), Grading(LUT, profile="keep"))
+        assert np.array_equal(kept.pixels, apply(pixels, LUT))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_stays_grey_unless_the_lut_colours_it(dtype, channels):
+    pixels = samples(dtype, channels)
+    three = np.repeat(pixels[..., :1], 3, axis=2)
+    neutral = grade(photo(pixels), Grading(NEUTRAL)).pixels
+    assert neutral.shape == pixels.shape
+    assert np.array_equal(neutral[..., 0], apply(three, NEUTRAL)[..., 0])
+    coloured = grade(photo(pixels), Grading(LUT)).pixels
+    assert np.array_equal(coloured[..., :3], apply(three, LUT))
+    for out in (neutral, coloured):
+        assert np.array_equal(out[..., -1], pixels[..., -1]) or channels == 1
+
+
+def test_grey_profiles():
+    pixels = samples(np.uint8, 1)
+    grey = made.adobe_rgb(gamma=1.6, space=b"GRAY")
+    converted = grade(photo(pixels, icc=grey), Grading(NEUTRAL))
+    assert (converted.pixels.shape[2], converted.icc) == (3, srgb_profile())
+    assert np.array_equal(converted.pixels[..., 0], converted.pixels[..., 2])
+    assert converted.pixels.mean() > apply(np.repeat(pixels, 3, axis=2), NEUTRAL).mean() + 4
+    kept = grade(photo(pixels, icc=grey), Grading(NEUTRAL, profile="keep"))
+    assert (kept.pixels.shape[2], kept.icc) == (1, grey)
+    with pytest.raises(ImageError, match="whose ICC profile is grey; leave out --profile keep"):
+        grade(photo(pixels, icc=grey), Grading(LUT, profile="keep"))
+
+
+def test_a_grey_photo_with_a_profile_for_rgb_is_converted_by_it():
+    pixels = samples(np.uint8, 1)
+    out = grade(photo(pixels, icc=made.adobe_rgb(gamma=1.6)), Grading(NEUTRAL))
+    wanted = apply(by_lcms(np.repeat(pixels, 3, axis=2), made.adobe_rgb(gamma=1.6)), NEUTRAL)
+    assert np.abs(out.pixels.astype(int) - wanted).max() <= 2
+
+
+def test_nan_is_refused_and_infinity_is_clamped():
+    pixels = samples(np.float32, 3)
+    pixels[0, 0, 0] = np.inf
+    assert np.isfinite(grade(photo(pixels, linear=True), Grading(LUT)).pixels).all()
+    pixels[0, 0, 0] = np.nan
+    with pytest.raises(ImageError, match="image holds NaN"):
+        grade(photo(pixels, linear=True), Grading(LUT))
+
+
+def test_a_chain_is_applied_in_its_order():
+    pixels = samples(np.uint8, 3)
+    out = grade(photo(pixels), Grading(LutChain([NEUTRAL, LUT]))).pixels
+    assert np.array_equal(out, apply(pixels, LutChain([NEUTRAL, LUT])))
+    assert not np.array_equal(out, apply(pixels, LutChain([LUT, NEUTRAL])))
+
+
+def test_policies_have_two_names_each():
+    assert (require_profile("keep"), require_floats("encoded")) == ("keep", "encoded")
+    with pytest.raises(LutkitError, match="choose convert or keep"):
+        require_profile("ignore")
+    with pytest.raises(LutkitError, match="choose linear or encoded"):
+        require_floats("log")

@@ -1,0 +1,95 @@
+"""Counting photographs: the same for any number of workers, and what trainers see where a size is given."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from small_datasets import make_photos, manifest_of
+
+from lutkit.engine.engine import InProcess, LocalEngine
+from lutkit.errors import SourceError
+from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.photos.sources import list_photos
+from lutkit.statistics.count import count_photos
+from lutkit.synthesis.sample import prepare_target
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = make_photos(tmp_path_factory.mktemp("counted") / "in")
+    (folder / "bad.jpg").write_bytes(b"text")
+    return folder
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def counted(source, size_px=None, engine=None):
+    done = []
+    totals, rejects = count_photos(list_photos(str(source)), size_px, engine or InProcess(), done.append)
+    return totals, rejects, sum(part.photos for part in done)
+
+
+def same(found, expected):
+    np.testing.assert_array_equal(found.places, expected.places)
+    np.testing.assert_array_equal(found.times, expected.times)
+
+
+def test_every_pixel_is_counted_as_pillow_decodes_it(photos):
+    expected = empty_counts()
+    for path in files(photos):
+        if path.name != "bad.jpg":
+            count_colors(np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB")), expected)
+    totals, rejects, done = counted(photos)
+    same(totals, expected.totals())
+    assert [(reject.path, reject.reason) for reject in rejects] == [("bad.jpg", "not an image")]
+    assert done == len(files(photos))
+
+
+def test_what_cannot_be_used_is_named_by_path_whoever_comes_first(photos, tmp_path, monkeypatch):
+    """Workers end in any order: here the last comes first."""
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    whole = files(photos)[-1]
+    (tmp_path / "b.png").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    (tmp_path / "c.jpg").write_bytes(b"text")
+    (tmp_path / f"d{whole.suffix}").write_bytes(whole.read_bytes())
+
+    class Backwards(InProcess):
+        def run(self, work, job, tasks, last=None):
+            *results, totals = super().run(work, job, tasks, last)
+            yield from (*results[::-1], totals)
+
+    monkeypatch.setattr("lutkit.statistics.count._A_TASK", 1)
+    _, rejects, _ = counted(tmp_path, engine=Backwards())
+    assert [reject.path for reject in rejects] == ["a.jpg", "b.png", "c.jpg"]
+    assert len({reject.reason for reject in rejects}) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_gives_the_same(photos, workers, monkeypatch):
+    monkeypatch.setattr("lutkit.statistics.count._A_TASK", 4)
+    there = counted(photos)[0]
+    same(counted(photos, engine=LocalEngine(workers))[0], there)
+
+
+def test_a_size_counts_what_synth_makes_targets_of(photos):
+    expected = empty_counts()
+    manifest = manifest_of(photos, size_px=48)
+    for path in files(photos):
+        if path.name != "bad.jpg":
+            count_colors(prepare_target(path.read_bytes(), path.name, manifest, 0).pixels, expected)
+    same(counted(photos, 48)[0], expected.totals())
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    with pytest.raises(SourceError, match="none of the 1 photographs can be used: 1 x not an image"):
+        counted(tmp_path)
+
+
+def test_photos_of_24_megapixels_are_counted(tmp_path):
+    large = np.broadcast_to(np.uint8([10, 200, 90]), (4000, 6000, 3))
+    Image.fromarray(large).save(tmp_path / "large.jpg", quality=50)
+    totals, rejects, _ = counted(tmp_path)
+    assert not rejects
+    assert totals.times.sum() == 24_000_000

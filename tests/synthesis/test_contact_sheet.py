@@ -1,0 +1,153 @@
+"""The contact sheet: its size, each picture in its place, and captions that say what was done."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_datasets import build, make_photos, manifest_of, textured
+
+import lutkit
+import lutkit.synthesis.pairs
+from lutkit.photos.images import decode_image
+from lutkit.synthesis import contact_sheet
+from lutkit.synthesis.contact_sheet import PAIRS, draw_contact_sheet, write_contact_sheet
+
+PAPER = (58, 58, 58)
+RECIPE = json.dumps(
+    [{"families": [{"family": "exposure", "stops_ev": -1.5}, {"family": "hue_rotation", "angle_deg": 9.0}]}]
+)
+
+
+def pair(seed, label="recoverable", recipe=RECIPE, look=""):
+    metadata = {
+        "kind": "distort", "label": label, "severity": 11.94, "delta_e_2000": 7.31, "clipped": 0.0,
+        "recipe": recipe,
+        "look": {"path": look, "sha256": "", "strength": 0.7 if look else 0.0},
+    }  # fmt: skip
+    return textured(seed, 64, 64), textured(seed + 100, 64, 64), metadata
+
+
+def runs_of(flags):
+    """[start, end) of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def pictures_of(sheet):
+    """The boxes of the pictures: runs of rows and columns that hold little paper."""
+    ink = (sheet != PAPER).any(axis=2)
+    rows = [run for run in runs_of(ink.mean(axis=1) > 0.25) if run[1] - run[0] > 50]
+    return rows, runs_of(ink[rows[0][0] : rows[0][1]].mean(axis=0) > 0.5)
+
+
+def resized(pixels, side):
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS))
+
+
+@pytest.mark.parametrize(
+    ("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (4, 3, 2), (24, 3, 8)]
+)
+def test_its_size_follows_the_number_of_pairs(count, columns, rows):
+    one = draw_contact_sheet([pair(0)])
+    sheet = draw_contact_sheet([pair(i) for i in range(count)])
+    gap = contact_sheet.GAP_PX
+    assert sheet.dtype == np.uint8
+    assert (sheet.shape[0] - gap, sheet.shape[1] - gap) == (
+        rows * (one.shape[0] - gap),
+        columns * (one.shape[1] - gap),
+    )
+    found_rows, found_columns = pictures_of(sheet)
+    assert (len(found_rows), len(found_columns)) == (rows, columns)
+
+
+def test_input_stands_left_and_target_right_in_order():
+    shown = [pair(i) for i in range(5)]
+    sheet = draw_contact_sheet(shown)
+    rows, columns = pictures_of(sheet)
+    for number, (inputs, target, _) in enumerate(shown):
+        (top, bottom), (left, right) = rows[number // 3], columns[number % 3]
+        side = bottom - top
+        assert right - left == 2 * side
+        assert np.array_equal(sheet[top:bottom, left : left + side], resized(inputs, side))
+        assert np.array_equal(sheet[top:bottom, left + side : right], resized(target, side))
+    # The place of the sixth stays paper.
+    (top, bottom), (left, right) = rows[1], columns[2]
+    assert (sheet[top:bottom, left:right] == PAPER).all()
+
+
+def caption_of(sheet):
+    rows, _ = pictures_of(sheet)
+    return sheet[rows[0][1] :]
+
+
+def lines_of(caption):
+    return runs_of((caption != PAPER).any(axis=(1, 2)))
+
+
+def test_every_pair_has_a_caption_that_shows_what_was_done():
+    plain = caption_of(draw_contact_sheet([pair(0)]))
+    assert len(lines_of(plain)) >= 2
+    for change in (
+        pair(0, label="lossy"),
+        pair(0, recipe=RECIPE.replace("exposure", "film_fade")),
+        pair(0, recipe=RECIPE.replace("-1.5", "-0.5")),
+        pair(0, look="warm-print.cube"),
+    ):
+        assert not np.array_equal(caption_of(draw_contact_sheet([change])), plain)
+    for field, value in (("severity", 4.0), ("delta_e_2000", 4.0)):
+        inputs, target, metadata = pair(0)
+        other = caption_of(draw_contact_sheet([(inputs, target, metadata | {field: value})]))
+        assert not np.array_equal(other, plain)
+
+
+def test_lossy_stands_out_in_colour():
+    def is_coloured(label):
+        caption = caption_of(draw_contact_sheet([pair(0, label=label)])).astype(int)
+        return (np.ptp(caption, axis=2) > 60).any()
+
+    assert is_coloured("lossy")
+    assert not is_coloured("recoverable")
+
+
+def test_long_captions_stay_within_their_pair():
+    families = [{"family": "smooth_field", "x": 1.0}] * 3
+    masks = [{"families": families}, {"families": families[:1], "mask": {}}]
+    sheet = draw_contact_sheet(
+        [pair(0, recipe=json.dumps(masks), look="a-look-with-a-very-long-name-" * 9 + ".cube"), pair(1)]
+    )
+    rows, columns = pictures_of(sheet)
+    between = sheet[rows[0][1] :, columns[0][1] : columns[1][0]]
+    assert (between == PAPER).all()
+
+
+def test_a_dataset_s_sheet_shows_its_first_shard_evenly(tmp_path, monkeypatch):
+    photos = make_photos(tmp_path / "in", 8)
+    build(manifest_of(photos, n=60, codec="png"), tmp_path / "out")
+    path = write_contact_sheet(tmp_path / "out")
+    assert path == tmp_path / "out/contact-sheet.png"
+    with Image.open(path) as image:
+        sheet = np.asarray(image)
+    rows, columns = pictures_of(sheet)
+    assert len(rows) * len(columns) == PAIRS
+    every = list(lutkit.pairs(tmp_path / "out"))
+    for number, (inputs, _, _) in enumerate(every[: 2 * PAIRS : 2]):
+        (top, bottom), (left, _) = rows[number // 3], columns[number % 3]
+        side = bottom - top
+        assert np.array_equal(sheet[top:bottom, left : left + side], resized(inputs, side))
+    read = []
+    decode = decode_image
+    monkeypatch.setattr(lutkit.synthesis.pairs, "decode_image", lambda data: read.append(1) or decode(data))
+    before = path.read_bytes()
+    shutil.move(path, tmp_path / "kept.png")
+    assert write_contact_sheet(tmp_path / "out").read_bytes() == before
+    assert len(read) == 2 * PAIRS
+
+
+def test_a_recipe_dataset_and_a_tiny_one_have_sheets_too(tmp_path):
+    photos = make_photos(tmp_path / "in", 4)
+    build(manifest_of(photos, n=5, codec="png", store="recipe"), tmp_path / "out")
+    with Image.open(write_contact_sheet(tmp_path / "out")) as image:
+        rows, columns = pictures_of(np.asarray(image))
+    assert (len(rows), len(columns)) == (2, 3)

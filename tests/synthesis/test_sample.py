@@ -1,0 +1,367 @@
+"""The pair shard's contract: every field, its type, what it means, and that the pictures agree with it."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections import Counter
+from itertools import pairwise
+
+import colour
+import numpy as np
+import pytest
+import scipy.stats
+from PIL import Image
+from small_datasets import SIZE_PX, build, make_photos, manifest_of, samples_of, textured
+
+import lutkit
+from lutkit.distort.bake import bake, damage
+from lutkit.distort.mask import mask_values
+from lutkit.distort.recipe import NO_LIBRARY, Recipe
+from lutkit.lut.quality import judge
+from lutkit.lutfiles.luts import luts_by_sha256, read_library
+from lutkit.photos.images import CODEC_SUFFIX
+from lutkit.synthesis.manifest import Images, Looks
+from lutkit.synthesis.sample import GRID
+
+MIXED = (("distort", 1.0), ("enhance", 1.0), ("distort+enhance", 1.0))
+
+# DESIGN.md, section 3.
+FIELDS = {
+    "key": str, "split": str, "kind": str, "label": str, "severity": float, "delta_e_2000": float,
+    "clipped": float, "source": dict, "crop": list, "recipe": str, "look": dict,
+}  # fmt: skip
+SOURCE = {"path": str, "sha256": str, "width": int, "height": int, "notes": str}
+LOOK = {"path": str, "sha256": str, "strength": float}
+
+
+@pytest.fixture(scope="module")
+def mixed(photos, tmp_path_factory):
+    """Pairs of every kind as PNG, with looks of our own; what the dataset lies in, and the looks."""
+    work = tmp_path_factory.mktemp("mixed")
+    (work / "looks").mkdir()
+    rows = [(r, g, b) for b in (0, 1) for g in (0, 1) for r in (0, 1)]
+    for name, gain in (("warm", 0.9), ("cold", 0.8)):
+        table = "\n".join(f"{gain * r + 0.05} {0.8 * g + 0.1 * r} {0.7 * b + 0.1 * g}" for r, g, b in rows)
+        (work / f"looks/{name}.cube").write_text(f"LUT_3D_SIZE 2\n{table}\n")
+    looks = Looks(str(work / "looks"), (0.5, 1.0))
+    build(manifest_of(photos, n=240, codec="png", kinds=MIXED, looks=looks), work / "out")
+    return work
+
+
+def pixels_of(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image)
+
+
+def on_grid(pixels):
+    places = ((np.arange(GRID) + 0.5) * len(pixels) / GRID).astype(int)
+    return pixels[np.ix_(places, places)].reshape(-1, 3)
+
+
+def types_of(data):
+    """The type of every field, inner ones and the items of lists included."""
+    if isinstance(data, dict):
+        return {name: types_of(value) for name, value in data.items()}
+    if isinstance(data, list):
+        assert data, "an empty list has no type"
+        assert len({type(item) for item in data}) == 1
+        return [type(data[0])]
+    return type(data)
+
+
+def assert_contract(data):
+    assert list(data) == list(FIELDS)
+    assert {name: type(value) for name, value in data.items()} == FIELDS
+    assert {name: type(value) for name, value in data["source"].items()} == SOURCE
+    assert {name: type(value) for name, value in data["look"].items()} == LOOK
+    assert [type(value) for value in data["crop"]] == [int] * 4
+    assert data["kind"] in ("distort", "enhance", "distort+enhance")
+    assert data["label"] in ("recoverable", "lossy")
+    assert 0 <= data["clipped"] <= 1
+    assert np.isfinite([data["severity"], data["delta_e_2000"], data["look"]["strength"]]).all()
+
+
+# Members
+
+
+@pytest.mark.parametrize("name", ["jpeg_700", "png_300"])
+def test_members_lie_in_the_contract_s_order_adjacent_with_fixed_owner_and_time(name, request):
+    folder = request.getfixturevalue(name)
+    suffix = "jpg" if name.startswith("jpeg") else "png"
+    for shard in sorted((folder / "shards").iterdir()):
+        split, _, index = shard.stem.rpartition("-")
+        with tarfile.open(shard) as tar:
+            members = tar.getmembers()
+        count = len(members) // 3
+        keys = [f"{split}-{int(index) * 256 + i:09d}" for i in range(count)]
+        assert [m.name for m in members] == [
+            f"{key}.{member}" for key in keys for member in (f"input.{suffix}", f"target.{suffix}", "json")
+        ]
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {
+            (0, 0, 0, "", "", 0o644)
+        }
+
+
+def test_jpegs_are_444_and_of_the_asked_size_and_quality(jpeg_700):
+    for _, members, _ in samples_of(jpeg_700)[::50]:
+        for name in ("input.jpg", "target.jpg"):
+            with Image.open(io.BytesIO(members[name])) as image:
+                assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (SIZE_PX, SIZE_PX))
+                # (id, horizontal, vertical sampling, table) of each component, from the SOF marker.
+                assert {layer[1:3] for layer in image.layer} == {(1, 1)}
+                assert image.quantization[0][0] == 2  # the luma DC step of quality 95
+
+
+@pytest.mark.parametrize("codec", ["png", "webp"])
+def test_lossless_codecs_hold_the_same_pixels_under_their_own_suffix(codec, photos, tmp_path):
+    build(manifest_of(photos, n=40, codec=codec, splits=(("train", 1.0),)), tmp_path / "out")
+    build(manifest_of(photos, n=40, codec="png", store="recipe", splits=(("train", 1.0),)), tmp_path / "ref")
+    suffix = CODEC_SUFFIX[codec]
+    for (_, members, data), (_, other, _) in zip(
+        samples_of(tmp_path / "out"), samples_of(tmp_path / "ref"), strict=True
+    ):
+        assert list(members) == [f"input.{suffix}", f"target.{suffix}", "json"]
+        target = pixels_of(members[f"target.{suffix}"])
+        assert np.array_equal(target, pixels_of(other["target.png"]))
+        replayed = damage(target, Recipe.from_json(data["recipe"]), NO_LIBRARY)
+        assert np.array_equal(pixels_of(members[f"input.{suffix}"]), replayed)
+
+
+# Fields
+
+
+@pytest.mark.parametrize("name", ["jpeg_700", "png_300", "mixed"])
+def test_every_field_is_there_with_its_one_type(name, request):
+    folder = request.getfixturevalue(name)
+    samples = samples_of(folder / "out" if name == "mixed" else folder)
+    for key, _, data in samples:
+        assert_contract(data)
+        assert (data["key"], data["split"]) == (key, key.rpartition("-")[0])
+    first = types_of(samples[0][2])
+    assert all(types_of(data) == first for _, _, data in samples)
+
+
+def test_the_contract_s_assertion_fails_where_it_should():
+    good = {
+        "key": "a", "split": "a", "kind": "distort", "label": "lossy", "severity": 1.0, "delta_e_2000": 1.0,
+        "clipped": 0.0, "source": {"path": "", "sha256": "", "width": 1, "height": 1, "notes": ""},
+        "crop": [0, 0, 1, 1], "recipe": "[]", "look": {"path": "", "sha256": "", "strength": 0.0},
+    }  # fmt: skip
+    assert_contract(good)
+    for change in ({"severity": 1}, {"crop": []}, {"look": None}, {"label": "x"}, {"more": 1}):
+        with pytest.raises(AssertionError):
+            assert_contract(good | change)
+
+
+def test_sources_are_the_photos_and_crops_are_what_was_cut(photos, png_300):
+    sizes = {}
+    for _, members, data in samples_of(png_300):
+        source, (x, y, width, height) = data["source"], data["crop"]
+        file = photos / source["path"]
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == source["sha256"]
+        with Image.open(file) as image:
+            turned = image.getexif().get(0x0112, 1) > 4
+            size = image.size[::-1] if turned else image.size
+        assert (source["width"], source["height"]) == size
+        assert source["notes"] == ("rotated by EXIF" if turned else "")
+        assert width == height
+        assert 0 <= x <= x + width <= size[0]
+        assert 0 <= y <= y + height <= size[1]
+        assert width >= 0.6 * min(size) - 1
+        sizes.setdefault(source["path"], set()).add(tuple(data["crop"]))
+        target = pixels_of(members["target.png"])
+        assert target.shape == (SIZE_PX, SIZE_PX, 3)
+    assert len(sizes) == 30
+    assert max(len(crops) for crops in sizes.values()) > 3
+
+
+@pytest.mark.parametrize("turned", [1, 6, 3])
+def test_the_target_is_the_upright_crop(turned, tmp_path):
+    """Against Pillow: orientation undone, cut and resized, with a little other arithmetic."""
+    (tmp_path / "in").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    pixels = textured(5, 160, 110)
+    Image.fromarray(pixels).save(tmp_path / "in/a.png", exif=exif)
+    build(manifest_of(tmp_path / "in", n=1, codec="png"), tmp_path / "out")
+    [(_, members, data)] = samples_of(tmp_path / "out")
+    upright = {1: pixels, 6: np.rot90(pixels, -1), 3: np.rot90(pixels, 2)}[turned]
+    x, y, width, height = data["crop"]
+    expected = Image.fromarray(np.ascontiguousarray(upright)).resize(
+        (SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC, box=(x, y, x + width, y + height)
+    )
+    difference = np.abs(np.asarray(expected).astype(int) - pixels_of(members["target.png"]))
+    assert (data["source"]["width"], data["source"]["height"]) == upright.shape[1::-1]
+    assert width == height == 110
+    assert difference.max() <= 2
+
+
+def test_center_crops_are_the_largest_square_in_the_middle(jpeg_700):
+    for _, _, data in samples_of(jpeg_700):
+        (x, y, width, height), source = data["crop"], data["source"]
+        assert width == height == min(source["width"], source["height"])
+        assert abs((source["width"] - width) / 2 - x) <= 0.5
+        assert abs((source["height"] - height) / 2 - y) <= 0.5
+
+
+def test_splits_share_no_photo_and_epochs_use_each_once(jpeg_700):
+    used = {}
+    for key, _, data in samples_of(jpeg_700):
+        used.setdefault(key.rpartition("-")[0], []).append(data["source"]["path"])
+    assert {split: len(set(paths)) for split, paths in used.items()} == {"train": 24, "val": 4, "test": 2}
+    assert not set(used["train"]) & set(used["val"])
+    assert not set(used["train"] + used["val"]) & set(used["test"])
+    epochs = [used["train"][start : start + 24] for start in range(0, 600, 24)]
+    assert all(len(set(epoch)) == 24 for epoch in epochs)
+    assert all(one != other for one, other in pairwise(epochs))
+
+
+# Where photos come from
+
+
+def sources_for(photos, tmp_path):
+    """(source, what `source.path` must be for a photo below `photos`) of every kind."""
+    some = ["beach-01.jpg", "beach-02.png", "trip/beach-05.jpg"]
+    (tmp_path / "list.txt").write_text("".join(f"in/{name}\n" for name in some))
+    (tmp_path / "in").symlink_to(photos)
+    with tarfile.open(tmp_path / "some.tar", "w") as tar:
+        for name in some:
+            tar.add(photos / name, name)
+    return {
+        "folder": (str(photos), {name: name for name in some}),
+        "glob": (str(photos / "beach-0*"), {name: name for name in some[:2]}),
+        "deep glob": (f"{tmp_path}/*/**/*.jpg", {n: f"in/{n}" for n in (some[0], some[2])}),
+        "list": (str(tmp_path / "list.txt"), {name: f"in/{name}" for name in some}),
+        "tar": (str(tmp_path / "some.tar"), {name: f"some.tar/{name}" for name in some}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["folder", "glob", "deep glob", "list", "tar"])
+def test_every_kind_of_source_records_paths_and_the_same_pixels(kind, photos, tmp_path):
+    source, paths = sources_for(photos, tmp_path)[kind]
+    manifest = manifest_of(photos, n=90, codec="png", images=Images(source), splits=(("train", 1.0),))
+    build(manifest, tmp_path / "out")
+    found = {data["source"]["path"]: data for _, _, data in samples_of(tmp_path / "out")}
+    for name, recorded in paths.items():
+        sha256 = hashlib.sha256((photos / name).read_bytes()).hexdigest()
+        assert found[recorded]["source"]["sha256"] == sha256
+
+
+def test_a_dataset_of_ours_is_a_source_of_its_targets(jpeg_700, tmp_path):
+    build(manifest_of(jpeg_700, n=20, splits=(("train", 1.0),)), tmp_path / "out")
+    known = {
+        (hashlib.sha256(members["target.jpg"]).hexdigest(), f"{key}.target.jpg")
+        for key, members, _ in samples_of(jpeg_700)
+    }
+    for _, _, data in samples_of(tmp_path / "out"):
+        tar, _, member = data["source"]["path"].rpartition("/")
+        assert (data["source"]["sha256"], member) in known
+        assert tar == f"{member.partition('-')[0]}-{int(member[-20:-11]) // 256:06d}.tar"
+
+
+# What the kinds mean, to the bit
+
+
+def test_damage_replayed_and_looks_applied_give_the_stored_pixels(mixed):
+    looks = {file.path: file for file in read_library(mixed / "looks")}
+    photos_of = {}
+    kinds = Counter()
+    for _, members, data in samples_of(mixed / "out"):
+        inputs, target = pixels_of(members["input.png"]), pixels_of(members["target.png"])
+        recipe, look = Recipe.from_json(data["recipe"]), data["look"]
+        kinds[data["kind"]] += 1
+        if data["kind"] == "distort":
+            assert look == {"path": "", "sha256": "", "strength": 0.0}
+            assert np.array_equal(lutkit.damage(target, recipe), inputs)
+            photo = target
+        elif data["kind"] == "enhance":
+            assert data["recipe"] == "[]"
+            photo = inputs
+        else:
+            assert recipe.layers
+            photo = photos_of.get(data["source"]["path"])
+            if photo is not None:
+                assert np.array_equal(lutkit.damage(photo, recipe), inputs)
+        if data["kind"] != "distort":
+            assert look["sha256"] == looks[look["path"]].sha256
+            assert 0.5 <= look["strength"] <= 1
+            if photo is not None:
+                graded = lutkit.apply(photo, looks[look["path"]].lut, strength=look["strength"])
+                assert np.array_equal(graded, target)
+        if photo is not None:
+            photos_of.setdefault(data["source"]["path"], photo)
+    assert len(photos_of) > 20
+    # A third of 240 each, within four standard deviations.
+    assert all(abs(kinds[kind] - 80) < 30 for kind, _ in MIXED)
+
+
+def test_a_damaging_lut_of_the_user_s_is_drawn_and_replayed(photos, cube_folder, tmp_path):
+    damage_settings = lutkit.DamageSettings(severity=(1.0, 3.0), families=(("library_lut", 1.0),))
+    manifest = manifest_of(
+        photos, n=30, codec="png", damage=damage_settings, damage_luts=str(cube_folder),
+        splits=(("train", 1.0),),
+    )  # fmt: skip
+    build(manifest, tmp_path / "out")
+    library = luts_by_sha256(read_library(cube_folder))
+    named = set()
+    for _, members, data in samples_of(tmp_path / "out"):
+        recipe = json.loads(data["recipe"])
+        named.add(recipe[0]["families"][0]["sha256"])
+        replayed = damage(pixels_of(members["target.png"]), Recipe.from_json(data["recipe"]), library)
+        assert np.array_equal(replayed, pixels_of(members["input.png"]))
+    assert named == set(library)
+
+
+# What was measured
+
+
+def test_labels_are_the_verdict_on_the_crop(png_300):
+    labels = Counter()
+    for _, members, data in samples_of(png_300):
+        colors = on_grid(pixels_of(members["target.png"])) / 255
+        layers = [
+            (
+                layer.lut,
+                None if layer.mask is None else mask_values(layer.mask, GRID, GRID).reshape(-1),
+            )
+            for layer in bake(Recipe.from_json(data["recipe"]), NO_LIBRARY)
+        ]
+        assert judge(colors, layers).label == data["label"]
+        labels[data["label"]] += 1
+    assert labels["lossy"] > 30
+
+
+@pytest.mark.parametrize("name", ["png_300", "mixed"])
+def test_delta_e_and_clipping_are_those_of_the_pair(name, request):
+    folder = request.getfixturevalue(name)
+    for _, members, data in samples_of(folder / "out" if name == "mixed" else folder)[::3]:
+        pair = [on_grid(pixels_of(members[f"{side}.png"])) for side in ("input", "target")]
+        lab = [colour.XYZ_to_Lab(colour.sRGB_to_XYZ(codes / 255.0)) for codes in pair]
+        expected = colour.delta_E(*lab, method="CIE 2000").mean()
+        assert data["delta_e_2000"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+        after, before = pair if data["kind"] != "enhance" else pair[::-1]
+        newly = ((after == 0) & (before != 0)) | ((after == 255) & (before != 255))
+        assert data["clipped"] == pytest.approx(newly.any(axis=1).mean(), abs=1e-5)
+
+
+def test_about_a_fifth_is_lossy(jpeg_700):
+    """The manifest asks for 20%, and a few draws cannot give the label that is wanted of them."""
+    lossy = sum(data["label"] == "lossy" for _, _, data in samples_of(jpeg_700))
+    assert 0.14 < lossy / 700 < 0.28
+
+
+def test_severities_fill_the_range(jpeg_700):
+    """Flatness is tested on the draws themselves; here that nothing on the way to a sample bends it."""
+    severities = np.array([data["severity"] for _, _, data in samples_of(jpeg_700)])
+    assert severities.min() >= 3.8
+    assert severities.max() <= 20.2
+    assert scipy.stats.kstest(severities, scipy.stats.uniform(4, 16).cdf).pvalue > 1e-4
+
+
+def test_photos_made_twice_are_the_same(tmp_path):
+    """The tests' own photos: what is compared above must not differ by their making."""
+    one, other = make_photos(tmp_path / "a", 8), make_photos(tmp_path / "b", 8)
+    names = sorted(p.relative_to(one) for p in one.rglob("*.*"))
+    assert len(names) == 8
+    assert all((one / name).read_bytes() == (other / name).read_bytes() for name in names)

@@ -23,10 +23,9 @@ from PIL import Image
 
 from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.errors import ImageError
-from lutkit.latents.encode import EncodeResult, Listening, encode_latents
-from lutkit.latents.encode_open import open_source
-from lutkit.latents.encode_prepare import EncodeSettings
+from lutkit.latents.encode import EncodeResult, EncodeSettings, Listening, encode_latents
 from lutkit.latents.ranks import Ranks
+from lutkit.latents.sources import open_source
 from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square

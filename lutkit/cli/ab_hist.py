@@ -70,7 +70,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
             counts = _merged(merge)
         else:
             from lutkit.measure.color_summary import summarize
-            from lutkit.statistics.count_screen import count_source
+            from lutkit.statistics.count import count_source
 
             photos = list_photos(source or "data/pairs", field=field)
             totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)
@@ -110,7 +110,7 @@ def _show(
     import json
 
     from lutkit.report.console import PlainConsole
-    from lutkit.statistics.count_screen import left_out_lines
+    from lutkit.statistics.count import left_out_lines
 
     pixels, cells = int(counts.sum()), int((counts > 0).sum())
     console = PlainConsole()

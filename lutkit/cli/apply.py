@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.photos.apply_plan import ApplyPlan
-    from lutkit.photos.grade_many import Applied, ApplySettings
+    from lutkit.photos.grade_many import Applied, ApplyPlan, ApplySettings
 
 HELP = """Apply LUTs to photos: JPEG, PNG, TIFF, WebP and EXR.
 
@@ -70,8 +69,7 @@ def apply(  # noqa: D103  (its help text is set below)
     from lutkit.engine.stopping import stopping
     from lutkit.lut.model import LutChain
     from lutkit.lutfiles.luts import read_lut
-    from lutkit.photos.apply_plan import plan_apply
-    from lutkit.photos.grade_many import ApplySettings
+    from lutkit.photos.grade_many import ApplySettings, plan_apply
     from lutkit.photos.grading import Grading, require_floats, require_profile
 
     _require_range("--strength", strength, 0, 1)

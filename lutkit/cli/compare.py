@@ -78,8 +78,8 @@ def compare(  # noqa: D103  (its help text is set below)
     as_json: AsJson = False,
 ) -> None:
     from lutkit.cli.arguments import require_picture
-    from lutkit.comparison.compare_sources import list_sets, list_train
-    from lutkit.comparison.set_names import short_names
+    from lutkit.comparison.matching import list_sets, list_train
+    from lutkit.comparison.picture import short_names
     from lutkit.engine.engine import LocalEngine, wanted_workers
     from lutkit.engine.stopping import stopping
 

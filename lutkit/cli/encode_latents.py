@@ -94,12 +94,12 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     numbers = _numbers(devices)
     threads = workers if workers is None else wanted_workers(workers)
 
-    from lutkit.cli.encode_screen import encode, show
     from lutkit.dataset.latent_index import Dtype, InputRange, StoreDtype
     from lutkit.engine.stopping import stopping
-    from lutkit.latents.encode_open import open_source
-    from lutkit.latents.encode_prepare import EncodeSettings
+    from lutkit.latents.encode import EncodeSettings
     from lutkit.latents.ranks import leave_ranks
+    from lutkit.latents.screen import encode, show
+    from lutkit.latents.sources import open_source
     from lutkit.latents.vae_files import find_vae
 
     names: dict[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -138,8 +138,7 @@ def _placed(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
     import torch
 
     from lutkit.errors import LutkitError
-    from lutkit.latents.many_devices import run_on_devices
-    from lutkit.latents.ranks import join_ranks
+    from lutkit.latents.ranks import join_ranks, run_on_devices
     from lutkit.nn.devices import require_device
 
     kind = device

@@ -46,7 +46,7 @@ def stats(  # noqa: D103  (its help text is set below)
     from lutkit.photos.sources import list_photos
     from lutkit.report.console import PlainConsole
     from lutkit.report.wording import photos_text
-    from lutkit.statistics.count_screen import count_source, left_out_lines
+    from lutkit.statistics.count import count_source, left_out_lines
     from lutkit.statistics.stats_text import stats_json, stats_rows
 
     require_no_more(context.args, 1, "one source")

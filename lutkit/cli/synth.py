@@ -86,10 +86,10 @@ def synth(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the summary as JSON.")] = False,
 ) -> None:
-    from lutkit.cli import synth_screen
     from lutkit.cli.arguments import parse_shares, require_no_more
     from lutkit.photos.walk import anchored
     from lutkit.shipped import shipped_folder
+    from lutkit.synthesis import screen
     from lutkit.synthesis.manifest import read_manifest
 
     require_no_more(context.args, 1, "one manifest")
@@ -111,9 +111,9 @@ def synth(  # noqa: D103  (its help text is set below)
     }
     asked = with_options(read_manifest(path), {k: v for k, v in options.items() if v is not None})
     if dry_run:
-        synth_screen.show_plan(asked, workers, as_json=as_json)
+        screen.show_plan(asked, workers, as_json=as_json)
     else:
-        synth_screen.build(asked, out, workers, quiet=quiet or as_json, as_json=as_json)
+        screen.build(asked, out, workers, quiet=quiet or as_json, as_json=as_json)
 
 
 synth.__doc__ = HELP

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.blocks import Picture, Signed, signed
-from lutkit.comparison.channel_places import channel_shifts, planes
 from lutkit.comparison.clipping import Mask, newly_clipped, swept_to_ends, was_swept
-from lutkit.comparison.explanation import free_blocks
+from lutkit.comparison.explanation import Picture, Signed, free_blocks, signed
 from lutkit.comparison.noise import added_noise, own_noise
-from lutkit.comparison.registration import find_shift
+from lutkit.comparison.registration import channel_shifts, find_shift, planes
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
@@ -60,7 +58,7 @@ class Artefacts:
 def pair_artefacts(reference: Picture, output: Picture) -> Artefacts:
     """What artefacts an output has that its reference has not.
 
-    - Misregistration: `lutkit.comparison.channel_places`.
+    - Misregistration: `lutkit.comparison.registration`.
     - Noise: `lutkit.comparison.noise`, in the flattest quarter of the reference, by the median, which edges
       and speckle do not move.
     - Speckle: a pixel of a channel above or below all eight neighbours by `SPECKLE_CODES` and four times the

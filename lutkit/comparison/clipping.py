@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.blocks import Picture, Signed
-from lutkit.comparison.explanation import Blocks, explain
+from lutkit.comparison.explanation import Blocks, Picture, Signed, explain
 from lutkit.compiled import compiled
 
 CLIP_MARGIN = 16  # codes that the reference was away from the end: less than that is little lost

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.blocks import Picture, Signed, signed
+from lutkit.comparison.explanation import Picture, Signed, signed
 from lutkit.comparison.registration import solve_three
 from lutkit.compiled import compiled
 

@@ -1,22 +1,236 @@
 """A picture of a comparison: sets as a series, chroma by hue, shifts of channels, noise, and the answers."""
 
 import math
+import re
 import textwrap
-from typing import TYPE_CHECKING, Any
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from lutkit.comparison.compare_colors import Sets, draw_cast, draw_sectors
+from lutkit.color.lab import lab_to_srgb
+from lutkit.comparison.colors import SECTORS
 from lutkit.comparison.findings import MAX_FRINGING_PX, MAX_NOISE_CODES
-from lutkit.comparison.run import TrainMeasure
-from lutkit.comparison.set_axis import name_sets
-from lutkit.comparison.table import artefact_levels, color_numbers
+from lutkit.comparison.run import SetMeasure, TrainMeasure
+from lutkit.comparison.table import artefact_levels, color_numbers, sectors
 from lutkit.comparison.words import answers
 from lutkit.report.page import CHANNELS, FAINT, INK, PAPER, Box, add_panel, add_title, new_page, render, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+# Names of sets where there is little room: on an axis, in a legend, beside a dot.
+
+
+_DOTS = "\N{HORIZONTAL ELLIPSIS}"
+_PART = re.compile(r"\d+|[^\W\d_]+|[\W_]")
+_SIZE = 8  # of the letters, in points
+_EM = 0.66  # how wide a letter is at most on average, in letter sizes; wide ones are two
+_SLANTED, _MOST_SLANTED, _MOST = 12, 12, 16  # sets whose names stand aslant; letters they are cut to; else
+
+
+def name_sets(axes: "Axes", names: Sequence[str]) -> None:
+    """Name the places 0, 1, ... of a panel's lower axis: all where there is room, aslant if need be.
+
+    Of more sets as many as fit, evenly, the first and the last among them. What names have in common is
+    taken off where they would not fit, and stands below the axis.
+
+    Args:
+        axes: of a panel; its limits are set.
+        names: all different.
+    """
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    letter_px = _EM * _SIZE * axes.figure.dpi / 72
+    step = axes.bbox.width / (len(names) + 0.2) / letter_px  # from set to set, in letters
+    shown, common = list(names), ""
+    if max(map(letters, shown)) > step - 1:
+        shown, common = without_common(names)
+    slanted = len(names) <= _SLANTED
+    if max(map(letters, shown)) > step - 1:
+        shown = [cut(name, _MOST_SLANTED if slanted else _MOST) for name in shown]
+    if len(set(shown)) < len(shown):
+        shown, common = [f"{place + 1}" for place in range(len(names))], "sets by number"
+    widest = max(map(letters, shown)) + 1
+    level = widest <= step
+    places = range(len(names)) if level or slanted else spread(len(names), math.ceil(widest / step))
+    axes.set_xticks(places, [shown[place] for place in places], parse_math=False)
+    if not level and slanted:
+        axes.tick_params(axis="x", labelrotation=30)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+    elif not level:
+        axes.get_xticklabels()[-1].set(ha="right")
+    axes.set_xlabel(common and cut(common, 50), color=FAINT, fontsize=_SIZE, parse_math=False)
+
+
+def brief(names: Sequence[str], most: int) -> list[str]:
+    """Names of at most so many letters, without what they have in common where one is longer.
+
+    By number where they would be cut to the same.
+    """
+    fits = max(map(letters, names)) <= most
+    shown = [cut(name, most) for name in (names if fits else without_common(names)[0])]
+    return shown if len(set(shown)) == len(names) else [f"set {place + 1}" for place in range(len(names))]
+
+
+def without_common(names: Sequence[str]) -> tuple[list[str], str]:
+    """Names without the words, numbers and signs that all begin and end with, and what that is.
+
+    Returns:
+        The rest of each, never empty, and `checkpoint-...-ema`; an empty text where nothing is common.
+    """
+    parts = [_PART.findall(name) for name in names]
+    room = min(map(len, parts)) - 1 if len(names) > 1 else 0
+    head = _shared(parts, room)
+    tail = _shared([one[::-1] for one in parts], room - head)
+    rest = ["".join(one[head : len(one) - tail]) for one in parts]
+    if not head + tail:
+        return rest, ""
+    first = parts[0]
+    return rest, f"{''.join(first[:head])}{_DOTS}{''.join(first[len(first) - tail :])}"
+
+
+def cut(name: str, most: int) -> str:
+    """A name of at most so many letters, 1 or more: what stands in its middle gives way to an ellipsis."""
+    if letters(name) <= most:
+        return name
+    kept = range(len(name) - 1, -1, -1)
+    shorter = (f"{name[: -(-some // 2)]}{_DOTS}{name[len(name) - some // 2 :]}" for some in kept)
+    return next(one for one in shorter if letters(one) <= most)
+
+
+def letters(name: str) -> int:
+    """How many letters wide a name is: East Asian ones are two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
+
+
+def spread(count: int, width: int) -> list[int]:
+    """Places of 0..count - 1 for names that are `width` wide: the first, the last, and some between them.
+
+    Names stand centred on their places, but the last, which ends there.
+    """
+    last = count - 1 - -(-width // 2)  # its centre
+    gaps = last // width
+    return [number * last // gaps for number in range(gaps)] + [count - 1]
+
+
+def _shared(parts: Sequence[Sequence[str]], most: int) -> int:
+    """How many parts all begin with, at most so many."""
+    return next((place for place in range(most) if len({one[place] for one in parts}) > 1), max(most, 0))
+
+
+# Panels of a comparison's picture that show colours: where neutral ones go, and chroma hue by hue.
+
+
+Sets: TypeAlias = Sequence[tuple[str, SetMeasure]]
+_Values: TypeAlias = npt.NDArray[np.float64]
+
+_LEAST_REACH = 4.0
+_FEW = 6  # sets that have a line each
+
+
+def draw_cast(axes: "Axes", sets: Sets) -> None:
+    """The path of casts on the ab plane; with many sets its ends have names."""
+    casts = np.array([color_numbers(one)[2] or (math.nan, math.nan) for _, one in sets])
+    reach = max(_LEAST_REACH, 1.35 * float(np.nan_to_num(np.abs(casts)).max()))
+    # Of equal scales, and as wide as the panel.
+    wide = reach * axes.bbox.width / axes.bbox.height
+    plane = np.linspace(-1, 1, 121).astype(np.float64)
+    b, a = np.meshgrid(reach * plane, wide * plane, indexing="ij")
+    hues = np.clip(lab_to_srgb(np.stack([np.full_like(a, 50), a, b], axis=-1)), 0, 1)
+    axes.imshow(hues, origin="lower", extent=(-wide, wide, -reach, reach), interpolation="bilinear")
+    axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
+    axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
+    axes.plot(casts[:, 0], casts[:, 1], color=INK, linewidth=0.9, alpha=0.7)
+    known = _known_colors(casts)
+    named = known if len(sets) <= 4 else (*known[:1], *known[1:][-1:])
+    sizes = [26 if len(sets) <= 12 or i in named else 8 for i in range(len(sets))]
+    axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=sizes, zorder=3)
+    names = brief([name for name, _ in sets], 18)
+    for i, height in _name_heights(casts, named, reach).items():
+        # Beside the dot on the side where there is room.
+        left = casts[i, 0] > 0
+        axes.annotate(
+            names[i], (casts[i, 0], height), (-7 if left else 7, 4), textcoords="offset points",
+            color=INK, fontsize=8.5, ha="right" if left else "left", parse_math=False,
+        )  # fmt: skip
+    if not known:
+        say(axes, "not known")
+    axes.set(anchor="W")
+    axes.set_xlabel("green  \N{LEFTWARDS ARROW}  a*  \N{RIGHTWARDS ARROW}  red", color=FAINT)
+    axes.set_ylabel("blue  \N{LEFTWARDS ARROW}  b*  \N{RIGHTWARDS ARROW}  yellow", color=FAINT)
+
+
+def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: float) -> dict[int, float]:
+    """Where names stand, in b: beside their dots, or lower where one would lie upon another."""
+    heights: dict[int, float] = {}
+    for i in sorted(named, key=lambda i: -float(casts[i, 1])):
+        # As wide as half the panel is the longest name.
+        above = [height for j, height in heights.items() if abs(casts[i, 0] - casts[j, 0]) < reach]
+        heights[i] = min([float(casts[i, 1]), *(height - 0.13 * reach for height in above)])
+    lift = max(0.0, -0.97 * reach - min(heights.values(), default=0.0))
+    return {i: height + lift for i, height in heights.items()}
+
+
+def draw_sectors(axes: "Axes", sets: Sets) -> None:
+    """A line a set over the hues, the last the strongest; of many sets the first, the last and the range."""
+    ratios = np.array([_ratios(one) for _, one in sets])
+    names = [f" {name}" for name in brief([name for name, _ in sets], 18)]  # "_a" would be no legend's
+    known = _known_colors(ratios)
+    drawn = known if len(sets) <= _FEW else (*known[:1], *known[1:][-1:])
+    if len(sets) > _FEW:
+        low, high = (np.array([end(some[np.isfinite(some)], initial=start) for some in ratios.T])
+                     for end, start in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
+        some = "all" if len(known) == len(sets) else f"{len(known)} of"
+        label = f" {some} {len(sets)} sets"
+        axes.fill_between(range(8), low[:8], high[:8], color=INK, alpha=0.15, linewidth=0, label=label)
+        axes.fill_between([7.85, 8.15], low[8], high[8], color=INK, alpha=0.15, linewidth=0)
+    for number in drawn:
+        alpha = 1.0 if len(sets) == 1 else 0.35 + 0.65 * number / (len(sets) - 1)
+        axes.plot(ratios[number, :8], color=INK, alpha=alpha, linewidth=1.2, label=names[number])
+        axes.scatter(np.arange(9), ratios[number], color=_sector_colors(), alpha=alpha, s=42, zorder=3)
+    axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
+    most = float(np.nanmax(np.append(ratios, 1.1)))
+    if len(sets) > 1 and known:
+        legend = axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8, ncols=2)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        most *= 1.1 + 0.08 * (len(drawn) + (len(sets) > _FEW))
+    if not known:
+        say(axes, "not known")
+    axes.set(xlim=(-0.5, 8.5), ylim=(0, 1.15 * min(most, 4.0)))
+    axes.set_xticks(range(9), [*SECTORS, "skin"], rotation=40, ha="right", rotation_mode="anchor")
+
+
+def _known_colors(values: _Values) -> list[int]:
+    """Sets that have a number in their row."""
+    return np.flatnonzero(np.isfinite(values).any(axis=1)).tolist()
+
+
+def _ratios(one: SetMeasure) -> _Values:
+    """Of chroma: of eight hues, then of skin; NaN where there is none."""
+    places = {name: place for place, name in enumerate(SECTORS)}
+    values = np.full(9, np.nan)
+    hues, skin = sectors(one)
+    for part in hues:
+        values[places[part.name]] = part.chroma_ratio
+    if skin:
+        values[8] = skin.chroma_ratio
+    return values
+
+
+def _sector_colors() -> list[tuple[float, float, float]]:
+    hues = np.radians(45 * np.arange(8) + 22.5)
+    lab = np.stack([np.full(8, 62.0), 45 * np.cos(hues), 45 * np.sin(hues)], axis=1)
+    colors = np.clip(lab_to_srgb(lab), 0, 1).tolist()
+    skin = np.clip(lab_to_srgb(np.array([[70.0, 14.0, 18.0]])), 0, 1).tolist()
+    return [(red, green, blue) for red, green, blue in [*colors, *skin]]
+
 
 # Inches: a page grows with its answers.
 _WIDTH, _PANELS, _PANEL_HIGH = 14.0, 8.75, 2.7
@@ -167,3 +381,37 @@ def _bar_width(offset: float) -> float:
 
 def _known(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+# What sets of a comparison are called: the shortest names that tell them apart.
+
+
+def short_names(sets: Sequence[str]) -> list[str]:
+    """The shortest parts of paths that tell them apart: `epoch-1` of `runs/epoch-1/out`.
+
+    Args:
+        sets: as the user named them: paths, patterns.
+    Returns:
+        A name a set, all different; a set that is named twice has a number behind its name.
+    """
+    paths = [PurePath(name).parts or (name,) for name in sets]
+    different = list(dict.fromkeys(paths))
+    names = {parts: "/".join(short).replace("//", "/") for parts, short in _shortest(different).items()}
+    found: list[str] = []
+    for parts in paths:
+        name, number = names[parts], 2
+        while name in found:
+            name, number = f"{names[parts]} ({number})", number + 1
+        found.append(name)
+    return found
+
+
+def _shortest(paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Without the folders that all end in, while something is left; then from behind as far as needed."""
+    heads = paths
+    while len(paths) > 1 and len({path[-1] for path in heads}) == 1 and min(map(len, heads)) > 1:
+        heads = [path[:-1] for path in heads]
+    length = 1
+    while len({path[-length:] for path in heads}) < len(heads):
+        length += 1
+    return {path: head[-length:] for path, head in zip(paths, heads, strict=True)}

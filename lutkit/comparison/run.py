@@ -14,13 +14,11 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from lutkit.comparison.artefacts import Artefacts, own_artefacts, pair_artefacts
-from lutkit.comparison.colors import ColorSums, pair_sums
-from lutkit.comparison.compare import ColorChange, color_change
+from lutkit.comparison.colors import ColorChange, ColorSums, color_change, pair_sums
 from lutkit.comparison.explanation import MAX_BLOCKS, MAX_FITTED, Explanation, explain, free_blocks, thinned
-from lutkit.comparison.finding import Finding, PairMeasure
-from lutkit.comparison.findings import diagnose, judged
-from lutkit.comparison.likeness import likeness
+from lutkit.comparison.findings import Finding, PairMeasure, diagnose, judged
 from lutkit.comparison.matching import Matched
+from lutkit.comparison.registration import likeness
 from lutkit.dataset.records import Reject
 from lutkit.engine.engine import Engine
 from lutkit.errors import ImageError

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.color_findings import LEAST_GAIN_WITH_HUE, is_described
-from lutkit.comparison.compare import SectorChange
-from lutkit.comparison.finding import Finding
-from lutkit.comparison.findings import levels, unplaced
+from lutkit.comparison.colors import SectorChange
+from lutkit.comparison.findings import LEAST_GAIN_WITH_HUE, Finding, is_described, levels, unplaced
 from lutkit.comparison.run import SetMeasure, TrainMeasure
 
 HEADS = (

@@ -17,12 +17,11 @@ from lutkit.dataset.records import read_record, shard_path
 from lutkit.dataset.shard_list import INDEX_NAME, Json
 from lutkit.dataset.tars import read_samples
 from lutkit.errors import DatasetError, SourceError, VaeError
-from lutkit.latents.batch_size import require_decodable
+from lutkit.latents.batches import require_decodable
 from lutkit.latents.checks import Fidelity, fidelity
-from lutkit.latents.encode_open import open_source
-from lutkit.latents.encode_writing import source_entry
-from lutkit.latents.latent_stream import decode_moments, require_whole
-from lutkit.latents.sources import Source, SourceSample, differing_names
+from lutkit.latents.reading import decode_moments, require_whole
+from lutkit.latents.sources import Source, SourceSample, differing_names, open_source
+from lutkit.latents.stream import source_entry
 from lutkit.latents.vae import Vae, load_vae
 from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
 from lutkit.nn.devices import require_device

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from lutkit.dataset.latent_index import Dtype, Json
-from lutkit.latents.batch_size import can_decode
+from lutkit.latents.batches import can_decode
 from lutkit.latents.vae import Vae
-from lutkit.nn.memory import within_memory
+from lutkit.nn.devices import within_memory
 from lutkit.nn.posterior import posterior_kl
 
 AnyVae = TypeVar("AnyVae", bound=Vae)

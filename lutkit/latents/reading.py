@@ -7,24 +7,332 @@ are read `latent_stream`'s.
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from io import SEEK_END, BufferedReader, BytesIO
+from itertools import islice
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
-from webdataset import filters
+from webdataset import filters, tariterators
 from webdataset.utils import pytorch_worker_info
 
-from lutkit.dataset.latent_index import LatentIndex
-from lutkit.dataset.shard_list import share
+from lutkit.dataset.digests import sha256_of
+from lutkit.dataset.latent_index import KIND, LatentIndex, read_latent_index
+from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.shard_list import read_shard_list, share, split_named
+from lutkit.dataset.tars import ShardFile
 from lutkit.distort.draws import Stream, generator
-from lutkit.errors import DatasetError
-from lutkit.latents.latent_folders import Part, Source, matched, open_part
-from lutkit.latents.latent_stream import Raw, decode_images, decode_moments, read_share
+from lutkit.errors import DatasetError, ImageError
 from lutkit.nn.posterior import sample_posterior, scale_moments
+from lutkit.photos.images import decode_image
+from lutkit.photos.walk import expand_braces
+
+# Which folders and shards latents are read from, and whether they belong together.
+
+
+Source = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A folder that fields are read from.
+
+    Args:
+        name: what its fields are told apart by: `{name}.{field}`; empty for the first.
+        folder: where it lies.
+        shards: those to read, by name, in order.
+        index: what its latents are; None for a dataset of images.
+    """
+
+    name: str
+    folder: Path
+    shards: Mapping[str, ShardFile]
+    index: LatentIndex | None
+
+    def path(self, shard: str) -> Path:
+        """Where a shard lies."""
+        return self.folder / "shards" / f"{shard}.tar"
+
+    def field_name(self, field: str) -> str:
+        """What a sample calls a field of this folder."""
+        return f"{self.name}.{field}" if self.name else field
+
+
+def open_part(source: Source, name: str = "", split: str = "") -> Part:
+    """Open a folder, or some of its shards.
+
+    Args:
+        source: a folder that `lutkit encode-latents` or `lutkit synth` wrote, or the paths of tars of one;
+            `train-{000000..000009}.tar` stands for ten.
+        name: of its fields.
+        split: the split to read, as the folder's card has it; empty for all.
+    Raises:
+        DatasetError: no dataset, one that is not finished or damaged, tars of several folders or that its
+            index does not list, or no such split.
+        SourceError: braces that cannot be expanded.
+    """
+    tars = _tars(source)
+    folder = tars[0].parent.parent if tars else Path(str(source))
+    kind, shards = read_shard_list(folder)
+    index = read_latent_index(folder) if kind == KIND else None
+    if tars:
+        shards = {tar.stem: _listed(tar, folder, shards) for tar in tars}
+    chosen = {shard: file for shard, file in shards.items() if not split or split_named(shard) == split}
+    if not chosen:
+        known = ", ".join(sorted({split_named(shard) for shard in shards})) or "none"
+        what = f"no split {split!r}" if split else "no shards"
+        raise DatasetError(what, where=str(folder), remedy=f"splits there are: {known}")
+    return Part(name, folder, chosen, index)
+
+
+def matched(parts: Sequence[Part], *, skip: bool, same_vae: bool) -> tuple[Part, ...]:
+    """The parts with the shards that all of them have, in the order of the first.
+
+    Args:
+        parts: the first gives the order; it must hold latents.
+        skip: whether shards that are not in all of them are passed over, instead of refused.
+        same_vae: whether latents of another VAE, input range or shape than the first's are refused.
+    Raises:
+        DatasetError: the first holds images, or the parts do not belong together; what differs is named.
+    """
+    first = parts[0]
+    if first.index is None:
+        what, remedy = "a dataset of images, not of latents", "encode it with `lutkit encode-latents`"
+        raise DatasetError(what, where=str(first.folder), remedy=remedy)
+    for part in parts[1:]:
+        if same_vae and part.index is not None:
+            _require_same_posteriors(first.index, part.index, part.folder)
+        if not skip:
+            _require_same_shards(first, part)
+    common = [shard for shard in first.shards if all(shard in part.shards for part in parts)]
+    if not common:
+        raise DatasetError("no shard that all folders have", where=str(first.folder))
+    return tuple(replace(part, shards={shard: part.shards[shard] for shard in common}) for part in parts)
+
+
+def _tars(source: Source) -> list[Path]:
+    given: Iterable[str | Path] = [source] if isinstance(source, str | Path) else source
+    paths = [Path(path) for one in given for path in _expanded(str(one))]
+    if isinstance(source, str | Path) and paths == [Path(str(source))] and paths[0].suffix != ".tar":
+        return []
+    if not paths or len({path.parent for path in paths}) != 1 or any(path.suffix != ".tar" for path in paths):
+        raise DatasetError(
+            f"expected .tar files of one folder, found {len(paths)} paths",
+            where=str(paths[0]) if paths else "",
+            remedy="name a folder of latents, or tars in its `shards`",
+        )
+    return [path.absolute() for path in paths]
+
+
+def _expanded(text: str) -> list[str]:
+    return expand_braces(text) if text.endswith(".tar") else [text]
+
+
+def _listed(tar: Path, folder: Path, shards: Mapping[str, ShardFile]) -> ShardFile:
+    if tar.stem not in shards:
+        where, remedy = str(tar), "name one that it lists"
+        raise DatasetError(f"not in {folder.name}/dataset.json", where=where, remedy=remedy)
+    return shards[tar.stem]
+
+
+def _require_same_posteriors(first: LatentIndex, other: LatentIndex, folder: Path) -> None:
+    pairs = {
+        "VAE": ((first.vae.name, first.vae.sha256[:12]), (other.vae.name, other.vae.sha256[:12])),
+        "input range": (first.encoding.input_range, other.encoding.input_range),
+        "latent shape": (first.encoding.latent_shape, other.encoding.latent_shape),
+    }
+    # The same weights may bear two names: a hub's and a file's.
+    if first.vae.sha256 == other.vae.sha256:
+        del pairs["VAE"]
+    for what, (mine, theirs) in pairs.items():
+        if mine != theirs:
+            raise DatasetError(
+                f"another {what} than the first folder's: {theirs}, not {mine}",
+                where=str(folder),
+                remedy="encode both alike, or read them with same_vae=False",
+            )
+
+
+def _require_same_shards(first: Part, other: Part) -> None:
+    for one, two in ((first, other), (other, first)):
+        missing = [shard for shard in one.shards if shard not in two.shards]
+        if missing:
+            raise DatasetError(
+                f"has no shard {missing[0]}, which {one.folder} has, nor {len(missing) - 1} more",
+                where=str(two.folder),
+                remedy='encode what is missing, or read them with mismatched="skip"',
+            )
+
+
+# Samples of latent shards as streams: webdataset reads the tars, and nothing in them is ever unpickled.
+
+
+_BROKEN = (tarfile.TarError, EOFError, ValueError)
+_CHANGED = "the file is damaged or was replaced: encode it again"
+_STORED = ("<f4", "<f2")
+_IMAGES = frozenset(("jpg", "png", "webp"))
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A sample as it lies in its shards.
+
+    Args:
+        key: its key, the same in all of them.
+        shard: their name.
+        members: the content by suffix, a mapping a part.
+    """
+
+    key: str
+    shard: str
+    members: tuple[Mapping[str, bytes], ...]
+
+
+def read_share(parts: Sequence[Part], shard: str, within: range, *, skip: bool, check: bool) -> Iterator[Raw]:
+    """Stream some samples of a shard, joined by key over all parts, in the order of the first.
+
+    Args:
+        parts: where the shard of this name lies; all but the first are held in memory, a shard at a time.
+        shard: its name.
+        within: the numbers of samples in the first part's shard.
+        skip: whether keys that are not in all parts are passed over, instead of refused.
+        check: whether the sha256 of the tars is compared.
+    Raises:
+        DatasetError: a shard that is missing, damaged or not what its index says, or keys that differ.
+    """
+    others = [dict(_read(part, shard, check)) for part in parts[1:]]
+    for key, members in islice(_read(parts[0], shard, check), within.start, within.stop):
+        if all(key in other for other in others):
+            yield Raw(key, shard, (members, *(other[key] for other in others)))
+        elif not skip:
+            missing = next(part for part, other in zip(parts[1:], others, strict=True) if key not in other)
+            raise _unequal(key, parts[0].path(shard), missing.path(shard))
+    for part, other in zip(parts[1:], others, strict=True):
+        if not skip and len(other) != parts[0].shards[shard].samples:
+            mine = {key for key, _ in _read(parts[0], shard, check=False)}
+            extra = next(key for key in other if key not in mine)
+            raise _unequal(extra, part.path(shard), parts[0].path(shard))
+
+
+def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor:
+    """The moments in a `.npy` member: float32, of this shape, finite; new memory.
+
+    Raises:
+        DatasetError: not a plain array of float32 or float16, another shape, cut off, NaN or infinity.
+    """
+    # Magic, version, and the header with its length before it.
+    start = 10 + int.from_bytes(content[8:10], "little")
+    try:
+        found, fortran, dtype = _npy_header(content[:start])
+    except (ValueError, SyntaxError, TokenError) as error:
+        first = str(error).partition("\n")[0]
+        raise DatasetError(f"not a .npy array: {first}", where=where, remedy=_CHANGED) from None
+    if dtype.str not in _STORED or found != shape:
+        what = f"expected float32 or float16 {shape}, found {dtype} {found}"
+        raise DatasetError(what, where=where, remedy=_CHANGED)
+    body = memoryview(content)[start:]
+    if len(body) != dtype.itemsize * int(np.prod(shape)):
+        raise DatasetError("a .npy array that is cut off or too long", where=where, remedy=_CHANGED)
+    stored = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
+    values = np.array(stored, np.float32, order="C")
+    if not np.isfinite(values).all():
+        raise DatasetError("NaN or infinity in a posterior", where=where, remedy="encode it again")
+    return torch.from_numpy(values)
+
+
+@lru_cache(maxsize=16)
+def _npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    # Parsing one costs more than all else that is done to a small member; they are alike in all.
+    file = BytesIO(start)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"npy version {version[0]}")
+    return np.lib.format.read_array_header_1_0(file)
+
+
+def decode_images(members: Mapping[str, bytes], where: str) -> dict[str, Tensor]:
+    """The images among a sample's members, by field: (3, H, W) uint8 sRGB, new memory.
+
+    Raises:
+        DatasetError: one that cannot be decoded.
+    """
+    images: dict[str, Tensor] = {}
+    for suffix, content in members.items():
+        field, _, codec = suffix.rpartition(".")
+        if codec not in _IMAGES:
+            continue
+        try:
+            pixels = decode_image(content)
+        except ImageError as error:
+            raise DatasetError(error.what, where=f"{where}.{suffix}", remedy=_CHANGED) from None
+        images[field or codec] = torch.tensor(np.moveaxis(pixels, -1, 0))
+    return images
+
+
+def _read(part: Part, shard: str, check: bool) -> Iterator[tuple[str, dict[str, bytes]]]:
+    path, file = part.path(shard), part.shards[shard]
+    count = 0
+    try:
+        with path.open("rb") as stream:
+            require_whole(path, stream, file, check=check)
+            for sample in _webdataset_samples(path, stream):
+                key = str(sample["__key__"])
+                yield key, {name: data for name, data in sample.items() if isinstance(data, bytes)}
+                count += 1
+    except OSError as error:
+        what, remedy = refusal(error)
+        raise DatasetError(what, where=str(path), remedy=remedy) from None
+    except _BROKEN as error:
+        # webdataset adds streams and urls behind the message.
+        first = str(error.args[0] if error.args else error).partition("\n")[0]
+        raise DatasetError(f"not a sound tar: {first}", where=str(path), remedy=_CHANGED) from None
+    if count != file.samples:
+        what = f"holds {count} samples, and dataset.json says {file.samples}"
+        raise DatasetError(what, where=str(path), remedy=_CHANGED)
+
+
+def _webdataset_samples(path: Path, stream: BufferedReader) -> Iterator[dict[str, Any]]:
+    source = [{"url": str(path), "stream": stream}]
+    files = tariterators.tar_file_expander(cast("Any", source))
+    return tariterators.group_by_keys(files)
+
+
+def require_whole(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
+    """Raise DatasetError unless an open shard is what its index says; it stands at its beginning then.
+
+    Args:
+        path: for the message.
+        stream: the shard.
+        file: what the index says.
+        check: whether its sha256 is compared; its size always is.
+    """
+    length = stream.seek(0, SEEK_END)
+    stream.seek(0)
+    if length != file.bytes:
+        what = f"{length} bytes, and dataset.json says {file.bytes}"
+        raise DatasetError(what, where=str(path), remedy=_CHANGED)
+    if check:
+        if sha256_of(stream) != file.sha256:
+            what = "its sha256 is not the one that dataset.json gives"
+            raise DatasetError(what, where=str(path), remedy=_CHANGED)
+        stream.seek(0)
+
+
+def _unequal(key: str, there: Path, missing: Path) -> DatasetError:
+    return DatasetError(
+        f"no {key}, which {there} has",
+        where=str(missing),
+        remedy='encode it again, or read them with mismatched="skip"',
+    )
+
 
 Mismatched = Literal["refuse", "skip"]
 

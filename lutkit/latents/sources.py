@@ -3,13 +3,29 @@
 Owns the nouns that all kinds of source share. Must not know what becomes of the pictures.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from lutkit.dataset.records import Json, Reject
-from lutkit.photos.decoding import Pixels
+from lutkit.dataset.digests import sha256_of
+from lutkit.dataset.folder import SOURCES_NAME
+from lutkit.dataset.index import read_dataset_json
+from lutkit.dataset.latent_index import KIND
+from lutkit.dataset.records import Json, Record, Reject, is_intact, require_file_name, shard_name, shard_path
+from lutkit.dataset.shard_list import INDEX_NAME
+from lutkit.dataset.tars import Sample, ShardFile, read_samples
+from lutkit.errors import DatasetError, ImageError, SourceError
+from lutkit.photos.decoding import Pixels, center_square, read_pixels
+from lutkit.photos.images import decode_image
+from lutkit.photos.photo_list import PhotoList, PhotoRef, format_sources, read_bytes
+from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos
+from lutkit.photos.walk import expand_braces, fixed_part, has_wildcards, matches, pattern_depth, walk
+from lutkit.synthesis.pairs import Pairs, pairs, read_pair
+from lutkit.synthesis.plan import SHARD_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -99,3 +115,329 @@ class Source(Protocol):
             SourceError: a photo changed since it was listed.
         """
         ...
+
+
+# A dataset of pairs as something to encode, its inputs stored or replayed.
+
+
+FIELDS = ("input", "target")
+_SHOWN = 12  # digits of a sha256
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """The pairs of a dataset that `lutkit synth` wrote; see `Source`."""
+
+    opened: Pairs
+    fields: tuple[str, ...]
+    tasks: tuple[EncodeTask, ...]
+    seed: int
+    photos: str
+    listing: str = ""
+
+    @property
+    def about(self) -> Mapping[str, Json]:
+        """That these are pairs, from which seed and which list of photos: the start of its sha256."""
+        known = {"photos": self.photos} if self.photos else {}
+        return {"kind": "pairs", "seed": self.seed, **known}
+
+    def read(self, task: EncodeTask) -> Iterator[SourceSample]:
+        """The samples of a shard whose bytes are those that were written; see `Source.read`."""
+        path = shard_path(self.opened.folder, task.shard)
+        written = ShardFile(task.samples, task.bytes, task.sha256)
+        if not is_intact(self.opened.folder, Record(task.shard, task.samples, written)):
+            what = "its bytes are not those that were written: missing, or size or sha256 differ"
+            raise DatasetError(what, where=str(path), remedy="run the same `lutkit synth` again")
+        for sample in read_samples(path):
+            yield self._sample(sample, path)
+
+    def _sample(self, sample: Sample, path: Path) -> SourceSample:
+        stored = {suffix.partition(".")[0]: (suffix, content) for suffix, content in sample.members}
+        if not {"target", "json"} <= set(stored):
+            fault = Reject(f"{path.name}/{sample.key}", "no target or no json")
+            return SourceSample(sample.key, (), fault=fault)
+        pictures = tuple(self._picture(name, stored, sample, path) for name in self.fields)
+        return SourceSample(sample.key, pictures, stored["json"][1])
+
+    def _picture(
+        self, field: str, stored: Mapping[str, tuple[str, bytes]], sample: Sample, path: Path
+    ) -> Undecoded:
+        if field in stored:
+            suffix, content = stored[field]
+            place = f"{path.name}/{sample.key}.{suffix}"
+            return Undecoded(hashlib.sha256(content).digest(), place, partial(decode_image, content))
+        # The recipe lies in the JSON, which names its sample: no two of these are taken for equal.
+        digest = hashlib.sha256(stored["target"][1] + stored["json"][1]).digest()
+        return Undecoded(digest, f"{path.name}/{sample.key}", partial(self._replayed, sample, path))
+
+    def _replayed(self, sample: Sample, path: Path) -> Pixels:
+        return read_pair(sample, path, self.opened.library)[0]
+
+
+def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
+    """Open a dataset of pairs for encoding.
+
+    Args:
+        folder: what `lutkit synth` wrote.
+        fields: of `input` and `target`; both where empty.
+    Raises:
+        DatasetError: not finished, damaged, or without one of the fields.
+    """
+    wanted = fields or FIELDS
+    unknown = [name for name in wanted if name not in FIELDS]
+    if unknown:
+        remedy = f"a dataset of pairs has {' and '.join(FIELDS)}"
+        raise DatasetError(f"no field {unknown[0]!r}", where=str(folder), remedy=remedy)
+    opened, index = pairs(folder), read_dataset_json(folder)
+    assert index is not None  # pairs() raises where it is
+    tasks = (EncodeTask(shard, file.samples, file.bytes, file.sha256) for shard, file in index.shards.items())
+    listed = folder / SOURCES_NAME
+    photos = sha256_of(listed)[:_SHOWN] if listed.is_file() else ""
+    return PairSource(opened, wanted, tuple(tasks), index.seed, photos)
+
+
+# A list of photos as something to encode: squares cut from their centres, in shards of 256.
+
+
+_SPLIT = "photos"
+
+
+@dataclass(frozen=True)
+class PhotoSource:
+    """Photos, in the order of their list; see `Source`.
+
+    Args:
+        photos: the list.
+        size_px: the side of the squares.
+    """
+
+    photos: PhotoList
+    size_px: int
+    fields: tuple[str, ...] = ("image",)
+
+    @property
+    def tasks(self) -> tuple[EncodeTask, ...]:
+        """A task for each 256 photos."""
+        count = len(self.photos.photos)
+        return tuple(
+            EncodeTask(shard_name(_SPLIT, start // SHARD_SAMPLES), min(SHARD_SAMPLES, count - start))
+            for start in range(0, count, SHARD_SAMPLES)
+        )
+
+    @property
+    def about(self) -> Mapping[str, Json]:
+        """That these are photos, and at what size."""
+        return {"kind": "photos", "size_px": self.size_px}
+
+    @property
+    def listing(self) -> str:
+        """The list: keys count the photos, so none may come in between."""
+        return format_sources(self.photos)
+
+    def read(self, task: EncodeTask) -> Iterator[SourceSample]:
+        """The photos of a shard; see `Source.read`."""
+        start = int(task.shard.rpartition("-")[2]) * SHARD_SAMPLES
+        for i in range(start, start + task.samples):
+            yield self._sample(f"{_SPLIT}-{i:09d}", self.photos.photos[i])
+
+    def _sample(self, key: str, ref: PhotoRef) -> SourceSample:
+        try:
+            data = read_bytes(self.photos.root, ref)
+        except ImageError as error:
+            return SourceSample(key, (), fault=Reject(ref.path, error.what))
+        digest = hashlib.sha256(data)
+        source = {"path": ref.path, "sha256": digest.hexdigest()}
+        picture = Undecoded(digest.digest(), ref.path, partial(center_square, data, self.size_px))
+        text = json.dumps({"key": key, "source": source}, ensure_ascii=True)
+        return SourceSample(key, (picture,), text.encode())
+
+
+# Plain WebDataset tars as something to encode: which of their members are pictures, and which are meant.
+
+
+_SHOWN_TARS = 6
+
+
+@dataclass(frozen=True)
+class TarSource:
+    """The samples of some tars; see `Source`.
+
+    Args:
+        paths: the tars by the names of their shards.
+        members: which suffix is meant by each field.
+        size_px: pictures are cut to centred squares of this size; None takes them as they are.
+    """
+
+    paths: Mapping[str, Path]
+    members: Mapping[str, str]
+    size_px: int | None
+    listing: str = ""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What latents are called."""
+        return tuple(self.members)
+
+    @property
+    def tasks(self) -> tuple[EncodeTask, ...]:
+        """A task a tar."""
+        return tuple(
+            EncodeTask(name, bytes=path.stat().st_size, path=path) for name, path in self.paths.items()
+        )
+
+    @property
+    def about(self) -> Mapping[str, Json]:
+        """Which members were encoded, and at what size."""
+        return {"kind": "tars", "members": list(self.members.values()), "size_px": self.size_px or 0}
+
+    def read(self, task: EncodeTask) -> Iterator[SourceSample]:
+        """The samples of a tar; see `Source.read`."""
+        path = self.paths[task.shard]
+        for sample in read_samples(path):
+            yield self._sample(sample, path)
+
+    def _sample(self, sample: Sample, path: Path) -> SourceSample:
+        json = dict(sample.members).get("json", b"")
+        pictures: list[Undecoded] = []
+        for wanted in self.members.values():
+            member = next((found for found in sample.members if is_meant(found[0], wanted)), None)
+            if member is None:
+                fault = Reject(f"{path.name}/{sample.key}", f"no member {wanted}")
+                return SourceSample(sample.key, (), json, fault)
+            suffix, content = member
+            decode = partial(read_pixels, content, self.size_px)
+            place = f"{path.name}/{sample.key}.{suffix}"
+            pictures.append(Undecoded(hashlib.sha256(content).digest(), place, decode))
+        return SourceSample(sample.key, tuple(pictures), json)
+
+
+def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | None) -> TarSource:
+    """Open tars for encoding.
+
+    Args:
+        paths: at least one.
+        fields: suffixes: `jpg`, `x.jpg`, or `x` for `x.` and any suffix of images; where empty, the only
+            picture of the first sample.
+        size_px: see `TarSource`.
+    Raises:
+        DatasetError: two tars of one name or one that no shard can bear, a tar that is damaged, a first
+            sample without these fields.
+    """
+    named: dict[str, Path] = {}
+    for path in paths:
+        require_file_name(path.stem, str(path))
+        if named.setdefault(path.stem, path) != path:
+            what = f"both {named[path.stem]} and this would become the shard {path.stem}"
+            raise DatasetError(what, where=str(path), remedy="encode them into two folders")
+    first = next((sample for path in paths for sample in read_samples(path)), None)
+    if first is None:
+        raise DatasetError("no samples", where=str(paths[0]), remedy="name tars that hold some")
+    suffixes = [suffix for suffix, _ in first.members]
+    pictures = [suffix for suffix in suffixes if suffix.rpartition(".")[2] in IMAGE_SUFFIXES]
+    shown = ", ".join(suffixes[:_SHOWN_TARS])
+    if not fields and len(pictures) != 1:
+        found = f"its first sample has {', '.join(pictures) or 'no picture'}"
+        remedy = f"name --fields of {shown}"
+        raise DatasetError(found, where=str(paths[0]), remedy=remedy)
+    wanted = tuple(name.lower() for name in fields) or tuple(pictures)
+    for name in wanted:
+        if not any(is_meant(suffix, name) for suffix in suffixes):
+            what = f"no member {name} in its first sample, {first.key}"
+            raise DatasetError(what, where=str(paths[0]), remedy=f"there are {shown}")
+    members = {field_name(name): name for name in wanted}
+    if len(members) < len(wanted):
+        what = f"two of {', '.join(wanted)} would be called the same"
+        raise DatasetError(what, where="--fields", remedy="encode them into two folders")
+    return TarSource(named, members, size_px)
+
+
+def is_meant(suffix: str, wanted: str) -> bool:
+    """Whether a member of that suffix is what a field names."""
+    stem, _, last = suffix.rpartition(".")
+    return suffix == wanted or (stem == wanted and last in IMAGE_SUFFIXES)
+
+
+def field_name(wanted: str) -> str:
+    """What the latents of a member are called: `jpg` becomes `image`, `x.jpg` and `x` become `x`.
+
+    Raises:
+        DatasetError: more than one dot.
+    """
+    stem, _, last = wanted.rpartition(".")
+    name = (stem or "image") if last in IMAGE_SUFFIXES else wanted
+    if "." in name:
+        raise DatasetError(
+            f"no field {wanted!r} can be stored", where="--fields", remedy="rename the members"
+        )
+    return name
+
+
+# What SOURCE means to `lutkit encode-latents`: a dataset of pairs, tars, or photos.
+
+
+_TAR = frozenset(("tar",))
+
+
+def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None = None) -> Source:
+    """Open what a user names.
+
+    Args:
+        source: a dataset folder that `lutkit synth` wrote; a tar, a pattern of tars, a folder that holds
+            tars and no photos; or photos, as `list_photos` takes them.
+        fields: which pictures of a sample; empty takes both of a pair, or a tar's only one.
+        size_px: the side of the squares that photos are cut to; of tars, where their pictures are to be cut.
+    Raises:
+        DatasetError, SourceError: nothing there, not finished, damaged, without the fields, or with options
+            that do not fit it.
+    """
+    path = Path(source)
+    if path.is_dir() and (path / INDEX_NAME).is_file() and (path / "shards").is_dir():
+        if f'"kind": "{KIND}"' in (path / INDEX_NAME).read_text(errors="replace"):
+            remedy = "name the images they were made from"
+            raise DatasetError("holds latents already", where=source, remedy=remedy)
+        if size_px is not None:
+            remedy = "leave out --size: pairs are encoded at the size they have"
+            raise DatasetError("a dataset of pairs and --size", where=source, remedy=remedy)
+        return open_pairs(path, fields)
+    tars = _tars_of(source)
+    if tars:
+        return open_tars(tars, fields, size_px)
+    photos = list_photos(source)
+    if fields:
+        raise SourceError("photos have no fields", where=source, remedy="leave out --fields")
+    if size_px is None:
+        remedy = "add --size PX, the side of the squares to encode"
+        raise SourceError("photos come in all sizes", where=source, remedy=remedy)
+    return PhotoSource(photos, size_px)
+
+
+def _tars_of(source: str) -> tuple[Path, ...]:
+    """The tars that are meant, in order; none where photos are, or nothing is there."""
+    path = Path(source)
+    if path.is_file():
+        return (path,) if path.suffix.lower() == ".tar" else ()
+    if path.is_dir():
+        found = [name for name, _ in walk(path, IMAGE_SUFFIXES | _TAR)]
+        only_tars = all(Path(name).suffix.lower() == ".tar" for name in found)
+        return tuple(path / name for name in sorted(found)) if only_tars else ()
+    if not source.lower().endswith(".tar"):
+        return ()
+    if "{" in source:
+        return _existing(source)
+    if not has_wildcards(source):
+        return ()
+    start, rest = fixed_part(source)
+    root = Path(start)
+    if not root.is_dir():
+        return ()
+    names = [name for name, _ in walk(root, _TAR, pattern_depth(rest), datasets=True) if matches(name, rest)]
+    return tuple(root / name for name in sorted(names))
+
+
+def _existing(source: str) -> tuple[Path, ...]:
+    paths = tuple(Path(path) for path in expand_braces(source))
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        what = f"{len(missing)} of {len(paths)} files are missing, the first is {missing[0]}"
+        raise SourceError(what, where=source, remedy="correct the range")
+    return paths

@@ -4,20 +4,68 @@ Owns what encoding and decoding mean: ranges, dtypes, what is clamped. Where fil
 """
 
 import copy
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from safetensors import SafetensorError
+from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from lutkit.dataset.latent_index import Dtype, InputRange, VaeIdentity
 from lutkit.errors import ArrayError, VaeError
-from lutkit.latents.compiling import compiled
 from lutkit.latents.vae_files import VaeFiles, factor_of, find_vae
-from lutkit.nn.devices import computing_on, open_device
+from lutkit.nn.devices import computing_on, first_line, is_out_of_memory, open_device
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
+
+# A module compiled by torch, and one line where that cannot be.
+
+
+def compiled(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The same function, compiled the first time that it meets a shape, each shape by itself.
+
+    Args:
+        work: of one tensor.
+    Returns:
+        Raises VaeError where it cannot be compiled; what `work` itself raises comes through.
+    """
+    fast = torch.compile(work, dynamic=False)
+
+    def call(values: Tensor) -> Tensor:
+        # torch's own errors of compiling are no part of its public names.
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return fast(values)
+        except TorchDynamoException as error:
+            cause = cast("BaseException", getattr(error, "inner_exception", error))
+            if is_out_of_memory(cause):
+                raise cause from None
+            raise _not_compiled(cause) from None
+
+    return call
+
+
+def _not_compiled(error: BaseException) -> VaeError:
+    name = type(error).__name__
+    missing = None
+    if name == "InvalidCxxCompiler":
+        missing = "C++", "g++", "CXX"
+    elif "Failed to find C compiler" in str(error):
+        missing = "C", "gcc", "CC"
+    if missing:
+        language, package, variable = missing
+        install = f"install one (on Debian and Ubuntu `apt install {package}`)"
+        what = f"--compile needs a {language} compiler, and none is found"
+        return VaeError(what, remedy=f"{install}, name it in {variable}, or leave out --compile")
+    what = f"the encoder cannot be compiled ({name}: {first_line(error)})"
+    return VaeError(what, remedy="leave out --compile")
+
 
 TORCH_DTYPE: dict[Dtype, torch.dtype] = {
     "float32": torch.float32,
@@ -197,7 +245,6 @@ def load_vae(
     Raises:
         VaeError: the files are missing or do not fit each other; no such device.
     """
-    from lutkit.latents.vae_weights import load_autoencoder
 
     files = name if isinstance(name, VaeFiles) else find_vae(name, revision=revision, config=config)
     identity, place = files.identity(), open_device(device)
@@ -244,3 +291,88 @@ def _memory_format(device: torch.device, dtype: Dtype) -> torch.memory_format:
 def _chain(*parts: nn.Module | None) -> nn.Module:
     there = [part for part in parts if part is not None]
     return there[0] if len(there) == 1 else nn.Sequential(*there)
+
+
+# From files to an `AutoencoderKL`: its config strictly, its weights tensor by tensor.
+
+
+_SHOWN = 2
+# What attention was called in diffusers before 0.18, sd-vae-ft-mse among what was saved then.
+_OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+# In the names that latent diffusion's own code gave.
+_ORIGINAL_MARK = "encoder.mid.block_1."
+
+
+def load_autoencoder(files: VaeFiles) -> AutoencoderKL:
+    """Build the model and fill it.
+
+    Args:
+        files: config and weights; weights named as diffusers names them, now or formerly, or as latent
+            diffusion's own code did, alone or within a whole checkpoint.
+    Returns:
+        A new model in float32, on the CPU, in evaluation mode, without gradients.
+    Raises:
+        VaeError: a config that diffusers does not know or that cannot be, a file that is damaged, weights of
+            another architecture.
+    """
+    with torch.device("meta"):
+        model = _empty_model(files)
+    try:
+        found = load_file(files.weights)
+    except (SafetensorError, OSError) as error:
+        what = f"cannot be read as safetensors: {error}"
+        raise VaeError(what, where=str(files.weights), remedy="fetch the file again") from None
+    weights = {name: tensor.to(torch.float32) for name, tensor in _renamed(found, files).items()}
+    expected = cast("dict[str, Tensor]", model.state_dict())
+    _require_same(expected, weights, files)
+    model.load_state_dict(weights, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _empty_model(files: VaeFiles) -> AutoencoderKL:
+    known = inspect.signature(AutoencoderKL.__init__).parameters
+    settings: dict[str, Any] = {k: v for k, v in files.config.items() if not k.startswith("_")}
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        what = f"its config has {', '.join(unknown)}, which this diffusers does not know"
+        raise VaeError(what, where=files.name, remedy="install a newer diffusers")
+    try:
+        return AutoencoderKL(**settings)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+        what = f"its config cannot be built ({str(error).splitlines()[0]})"
+        raise VaeError(what, where=files.name, remedy="use the config.json saved with the weights") from None
+
+
+def _renamed(found: dict[str, Tensor], files: VaeFiles) -> dict[str, Tensor]:
+    if any(_ORIGINAL_MARK in name for name in found):
+        convert: Any = import_module("diffusers.loaders.single_file_utils").convert_ldm_vae_checkpoint
+        return cast("dict[str, Tensor]", convert(found, dict(files.config)))
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in found.items():
+        head, mark, tail = name.partition(".attentions.0.")
+        part, _, kind = tail.partition(".")
+        renamed[f"{head}{mark}{_OLD_NAMES.get(part, part)}.{kind}" if mark else name] = tensor
+    return renamed
+
+
+def _require_same(expected: dict[str, Tensor], found: dict[str, Tensor], files: VaeFiles) -> None:
+    missing = [name for name in expected if name not in found]
+    unexpected = [name for name in found if name not in expected]
+    misshapen = [
+        f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    counted = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    faults = [f"{len(names)} {kind} ({_first_of(names)})" for kind, names in counted.items() if names]
+    if faults:
+        raise VaeError(
+            f"weights of another architecture than its config: {', '.join(faults)}",
+            where=str(files.weights),
+            remedy="use the config.json that belongs to these weights",
+        )
+
+
+def _first_of(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")

@@ -4,19 +4,396 @@ Owns what the parts of a file mean together. The lines are taken apart in `cube_
 `cube_header`, the numbers in `decimals`. A file is read right or refused with its line, never guessed at.
 """
 
+import codecs
 import itertools
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.os_errors import reading, writing
 from lutkit.errors import LutError, LutFormatError
-from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
-from lutkit.lutfiles.cube_header import UNIT, Domain, Header, settle_header
-from lutkit.lutfiles.cube_lines import require_rows, take_apart
-from lutkit.lutfiles.decimals import printed_rows
+from lutkit.lut.model import (
+    MAX_SIZE_1D,
+    MAX_SIZE_3D,
+    MIN_SIZE,
+    Float32Array,
+    Lut,
+    Lut1D,
+    Lut3D,
+    LutChain,
+    Rgb,
+    lut_stages,
+)
+from lutkit.lutfiles.decimals import printed_rows, scan_rows
+
+# The header of a `.cube` file: its keyword lines, read one by one and then weighed together.
+
+
+# Each keyword that takes numbers or stands alone, as it is written; TITLE takes the rest of its line.
+EXAMPLES = {
+    "LUT_1D_SIZE": "LUT_1D_SIZE 1024",
+    "LUT_3D_SIZE": "LUT_3D_SIZE 33",
+    "DOMAIN_MIN": "DOMAIN_MIN 0.0 0.0 0.0",
+    "DOMAIN_MAX": "DOMAIN_MAX 1.0 1.0 1.0",
+    "LUT_1D_INPUT_RANGE": "LUT_1D_INPUT_RANGE 0.0 1.0",
+    "LUT_3D_INPUT_RANGE": "LUT_3D_INPUT_RANGE 0.0 1.0",
+    "LUT_IN_VIDEO_RANGE": "LUT_IN_VIDEO_RANGE",
+    "LUT_OUT_VIDEO_RANGE": "LUT_OUT_VIDEO_RANGE",
+}
+# The largest float32: what lies beyond it means nothing to a float32 image.
+LARGEST = 3.4028234663852886e38
+
+Domain: TypeAlias = tuple[Rgb, Rgb]
+UNIT: Domain = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """One keyword line: what it says, and where it stands (`grade.cube:3`)."""
+
+    numbers: tuple[float, ...]
+    where: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its tables; a size of 0: there is no such table. Domains as the file has them."""
+
+    size_1d: int
+    size_3d: int
+    domain_1d: Domain
+    domain_3d: Domain
+    title: str
+    video_in: bool
+    video_out: bool
+
+    @property
+    def rows(self) -> int:
+        """The number of table rows the file must have."""
+        return self.size_1d + self.size_3d**3
+
+
+def read_keyword(line: str, where: str) -> tuple[str, Keyword]:
+    """Read one line that is no comment and no table row.
+
+    Args:
+        line: without its line end.
+        where: the line's place, for errors.
+    Returns:
+        The keyword in upper case, BMD_TITLE as TITLE, and what it says.
+    Raises:
+        LutFormatError: an unknown keyword, a wrong number of numbers, a number or size out of bounds.
+    """
+    name, rest = [*line.split(None, 1), ""][:2]
+    key = name.upper()
+    if key in ("TITLE", "BMD_TITLE"):
+        return "TITLE", Keyword((), where, _title(rest.rstrip(" \t")))
+    if key not in EXAMPLES:
+        raise _unknown(name, where)
+    words, expected = rest.split(), len(EXAMPLES[key].split()) - 1
+    if len(words) != expected:
+        counted = ("nothing", "1 number", "2 numbers", "3 numbers")[expected]
+        found = f"expected {counted} after {key}, found {len(words) or 'none'}"
+        raise LutFormatError(found, where=where, remedy=f"write it as `{EXAMPLES[key]}`")
+    if key.endswith("_SIZE"):
+        return key, Keyword((_size(key, words[0], where),), where)
+    return key, Keyword(tuple(_number(key, word, where) for word in words), where)
+
+
+def settle_header(keywords: Mapping[str, Keyword], where: str) -> Header:
+    """Weigh the keyword lines together.
+
+    Args:
+        keywords: as `read_keyword` gives them, by name.
+        where: the file, for errors.
+    Raises:
+        LutFormatError: no size, a domain stated twice or that fits no table, or an empty one.
+    """
+    if not keywords.keys() & {"LUT_1D_SIZE", "LUT_3D_SIZE"}:
+        remedy = "one of them stands above the table of every .cube file; check that this is one"
+        raise LutFormatError("no LUT_3D_SIZE and no LUT_1D_SIZE", where=where, remedy=remedy)
+    sizes = {d: int(keywords[f"LUT_{d}D_SIZE"].numbers[0]) for d in (1, 3) if f"LUT_{d}D_SIZE" in keywords}
+    stated = _stated_domain(keywords)
+    if stated is not None and len(sizes) == 2 and stated != UNIT:
+        raise LutFormatError(
+            "DOMAIN_MIN and DOMAIN_MAX in a file with two tables do not say which one they are for",
+            where=_place(keywords, "DOMAIN_MIN", "DOMAIN_MAX"),
+            remedy="state LUT_1D_INPUT_RANGE and LUT_3D_INPUT_RANGE instead",
+        )
+    domains = {d: _input_range(keywords, d, d in sizes) or stated or UNIT for d in (1, 3)}
+    return Header(
+        size_1d=sizes.get(1, 0),
+        size_3d=sizes.get(3, 0),
+        domain_1d=domains[1],
+        domain_3d=domains[3],
+        title=keywords["TITLE"].text if "TITLE" in keywords else "",
+        video_in="LUT_IN_VIDEO_RANGE" in keywords,
+        video_out="LUT_OUT_VIDEO_RANGE" in keywords,
+    )
+
+
+def _stated_domain(keywords: Mapping[str, Keyword]) -> Domain | None:
+    if not keywords.keys() & {"DOMAIN_MIN", "DOMAIN_MAX"}:
+        return None
+    ranges = sorted(keywords.keys() & {"LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"})
+    if ranges:
+        raise LutFormatError(
+            f"both {ranges[0]} and DOMAIN_MIN or DOMAIN_MAX state the input range",
+            where=keywords[ranges[0]].where,
+            remedy="keep the one that is right",
+        )
+    low = _rgb(keywords["DOMAIN_MIN"].numbers) if "DOMAIN_MIN" in keywords else UNIT[0]
+    high = _rgb(keywords["DOMAIN_MAX"].numbers) if "DOMAIN_MAX" in keywords else UNIT[1]
+    for name, one, other in zip(("red", "green", "blue"), low, high, strict=True):
+        if not one < other:
+            raise LutFormatError(
+                f"DOMAIN_MIN {one:g} is not below DOMAIN_MAX {other:g} in {name}",
+                where=_place(keywords, "DOMAIN_MAX", "DOMAIN_MIN"),
+                remedy="state the smaller input as DOMAIN_MIN",
+            )
+    return low, high
+
+
+def _input_range(keywords: Mapping[str, Keyword], dimensions: int, has_table: bool) -> Domain | None:
+    key = f"LUT_{dimensions}D_INPUT_RANGE"
+    if key not in keywords:
+        return None
+    (low, high), where = keywords[key].numbers, keywords[key].where
+    if not low < high:
+        remedy = "the smaller input comes first"
+        raise LutFormatError(f"{key} goes from {low:g} to {high:g}", where=where, remedy=remedy)
+    if not has_table and (low, high) != (0.0, 1.0):
+        raise LutFormatError(
+            f"{key}, but no LUT_{dimensions}D_SIZE",
+            where=where,
+            remedy=f"if it is meant for the table there is, write LUT_{4 - dimensions}D_INPUT_RANGE",
+        )
+    return (low, low, low), (high, high, high)
+
+
+def _title(rest: str) -> str:
+    """The title in `rest`: between quotes, where there are some; they may hold quotes themselves."""
+    if len(rest) > 1 and rest.startswith('"') and rest.endswith('"'):
+        return rest[1:-1]
+    closing = rest.find('"', 1)
+    if rest.startswith('"') and closing > 0 and rest[closing + 1 :].lstrip().startswith("#"):
+        return rest[1:closing]
+    return rest.removeprefix('"')
+
+
+def _unknown(name: str, where: str) -> LutFormatError:
+    shown = repr(name[:40])
+    if name.replace("_", "").isalnum():
+        remedy = f"known are {', '.join(['TITLE', *EXAMPLES])}; put # before a remark"
+        return LutFormatError(f"unknown keyword {shown}", where=where, remedy=remedy)
+    remedy = "a line holds a keyword, three numbers, or a comment that begins with #"
+    return LutFormatError(f"cannot make sense of {shown}", where=where, remedy=remedy)
+
+
+def _size(key: str, word: str, where: str) -> int:
+    most = MAX_SIZE_1D if key == "LUT_1D_SIZE" else MAX_SIZE_3D
+    # Nine digits at most: Python refuses to turn thousands of them into a number.
+    if not (word.isascii() and word.isdigit() and len(word) <= 9 and MIN_SIZE <= int(word) <= most):
+        raise LutFormatError(
+            f"{key} is a whole number in {MIN_SIZE}..{most}, not {word[:40]!r}",
+            where=where,
+            remedy="resize the LUT where it was made"
+            if word.isdecimal()
+            else f"write it as `{EXAMPLES[key]}`",
+        )
+    return int(word)
+
+
+def _number(key: str, word: str, where: str) -> float:
+    try:
+        value = float(word) if word.isascii() and "_" not in word else math.nan
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= LARGEST:
+        remedy = f"write it as `{EXAMPLES[key]}`"
+        raise LutFormatError(f"{word[:40]!r} after {key} is not a number", where=where, remedy=remedy)
+    return value
+
+
+def _rgb(numbers: tuple[float, ...]) -> Rgb:
+    red, green, blue = numbers
+    return red, green, blue
+
+
+def _place(keywords: Mapping[str, Keyword], *names: str) -> str:
+    return next(keywords[name].where for name in names if name in keywords)
+
+
+# The text of a `.cube` file taken apart: comments, keyword lines, and the numbers of the table.
+
+
+_LINE = re.compile(rb"[^\r\n]*")
+# A line that was meant as a row: it begins like a number, or with what C prints for no number.
+_ROW = re.compile(r"[-+.,0-9]|(?:nan|inf|infinity)\b", re.IGNORECASE)
+_TITLE = re.compile(r"(?:BMD_)?TITLE\b", re.IGNORECASE)
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"[-+]?(?:nan|inf|[0-9]\.#)", re.IGNORECASE)
+# A blank before it, so that `1.#INF`, which some compilers print for infinity, is no comment.
+_REMARK = re.compile(r"\s#")
+
+
+@dataclass(frozen=True)
+class CubeLines:
+    """The parts of a file: keyword lines by name, comments in order, and rows (n, 3) float32 in order."""
+
+    keywords: Mapping[str, Keyword]
+    comments: tuple[str, ...]
+    rows: Float32Array
+
+
+def take_apart(data: bytes, where: str) -> CubeLines:
+    """Sort the lines of a file into keywords, comments and rows.
+
+    Args:
+        data: the whole file: UTF-8, with or without byte-order mark, or latin-1; lines end at LF, CRLF or CR.
+        where: the file's name, for errors.
+    Returns:
+        Its parts. Memory is bounded by the size of `data`, whatever its header claims.
+    Raises:
+        LutFormatError: no text, an unknown or repeated keyword or one below the table, a malformed row.
+    """
+    _require_text(data, where)
+    codes, values = np.frombuffer(data, np.uint8), np.empty(len(data) // 2 + 3, np.float32)
+    keywords: dict[str, Keyword] = {}
+    comments: list[str] = []
+    at, filled = (3 if data.startswith(codecs.BOM_UTF8) else 0), 0
+    while True:
+        at, filled = scan_rows(codes, at, values, filled)
+        if at == len(data):
+            return CubeLines(keywords, tuple(comments), values[:filled].reshape(-1, 3))
+        line, end = _line(data, at)
+        content, remark = _split(line)
+        if _ROW.match(content):
+            values[filled : filled + 3] = _read_row(content, data, where, at)
+            filled += 3
+        elif content:
+            place = _line_place(data, at, where)
+            _require_above_table(content, filled, place)
+            key, keyword = read_keyword(content, place)
+            _require_new(key, keyword, keywords)
+            keywords[key] = keyword
+        comments.extend(remark)
+        at = end
+
+
+def require_rows(data: bytes, found: int, expected: int, where: str) -> None:
+    """Refuse a table of another length than the header says.
+
+    Args:
+        data: the whole file.
+        found: how many rows it has.
+        expected: how many it should have.
+        where: the file's name.
+    Raises:
+        LutFormatError: at the file's last line for too few rows, at the first surplus one for too many.
+    """
+    if found == expected:
+        return
+    what = f"expected {expected} rows of numbers, found {found}"
+    if found < expected:
+        remedy = "the file was cut short or its size is wrong: export it again"
+        raise LutFormatError(what, where=_line_place(data, len(data.rstrip()), where), remedy=remedy)
+    rows = (m.start() for m in _LINE.finditer(data) if _ROW.match(_decode(m[0]).lstrip("\ufeff").lstrip()))
+    surplus = next((start for row, start in enumerate(rows) if row == expected), len(data))
+    remedy = "this is the first too many: correct the size, or remove the surplus"
+    raise LutFormatError(what, where=_line_place(data, surplus, where), remedy=remedy)
+
+
+def _require_text(data: bytes, where: str) -> None:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise LutFormatError("the file is UTF-16 text", where=where, remedy="save it as UTF-8")
+    if b"\0" in data:
+        remedy = "check that it is a .cube file, saved as UTF-8 text"
+        raise LutFormatError("the file is binary: it holds NUL bytes", where=where, remedy=remedy)
+    if not data.removeprefix(codecs.BOM_UTF8).strip():
+        raise LutFormatError("the file is empty", where=where, remedy="export or download it again")
+
+
+def _require_above_table(content: str, filled: int, place: str) -> None:
+    if filled:
+        shown = repr(content.split()[0][:40])
+        remedy = "a row is three numbers, keywords stand above the first row, and # begins a comment"
+        raise LutFormatError(f"{shown} in the table", where=place, remedy=remedy)
+
+
+def _require_new(key: str, keyword: Keyword, keywords: Mapping[str, Keyword]) -> None:
+    if key in keywords:
+        what = f"a second {key}; the first is at {keywords[key].where}"
+        raise LutFormatError(what, where=keyword.where, remedy="keep the one that is right")
+
+
+def _read_row(content: str, data: bytes, where: str, at: int) -> list[float]:
+    """The three numbers of a row that the compiled loop left to Python; most often, what is wrong with it."""
+    words = content.split()
+    for word in words:
+        fault = _fault(word)
+        if fault:
+            what, remedy = fault
+            raise LutFormatError(what, where=_line_place(data, at, where), remedy=remedy)
+    if len(words) != 3:
+        what = f"expected 3 numbers, found {len(words)}"
+        remedy = "each row of the table is red, green and blue"
+        raise LutFormatError(what, where=_line_place(data, at, where), remedy=remedy)
+    return [float(word) for word in words]
+
+
+def _fault(word: str) -> tuple[str, str] | None:
+    """What is wrong with a number, and how to mend it; None where nothing is."""
+    shown = repr(word[:40])
+    if "," in word:
+        return f"a comma in {shown}", "write decimal points, and spaces between numbers"
+    if _NO_NUMBER.match(word):
+        return f"{shown} is not a finite number", "mend what made the LUT and export it again"
+    if not _DECIMAL.fullmatch(word):
+        return f"{shown} is not a number", "each row of the table is three decimal numbers"
+    with np.errstate(over="ignore"):
+        if np.isinf(np.float32(float(word))):
+            return f"{shown} is larger than float32 can hold", "mend what made the LUT and export it again"
+    return None
+
+
+def _split(line: str) -> tuple[str, tuple[str, ...]]:
+    """A line without the comment it ends with, and that comment, if there is one."""
+    if _TITLE.match(line):
+        return line.strip(), ()
+    mark = 0 if line.startswith("#") else -1
+    found = _REMARK.search(line) if mark else None
+    mark = found.start() + 1 if found else mark
+    if mark < 0:
+        return line.strip(), ()
+    return line[:mark].strip(), (line[mark + 1 :].removeprefix(" "),)
+
+
+def _line(data: bytes, at: int) -> tuple[str, int]:
+    """The line that begins at `at`, and where it ends."""
+    found = _LINE.match(data, at)
+    return (_decode(found[0]), found.end()) if found else ("", len(data))
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _line_place(data: bytes, at: int, where: str) -> str:
+    """`where:line` of the byte at `at`."""
+    ends = data.count(b"\n", 0, at) + data.count(b"\r", 0, at) - data.count(b"\r\n", 0, at)
+    return f"{where}:{ends + 1}"
+
 
 _CONVERT = "with `lutkit lut convert --size`, or lutkit.lut.algebra.to_single"
 
@@ -58,7 +435,7 @@ def parse_cube(data: bytes, where: str) -> Lut:
     Raises:
         LutFormatError: whatever else is wrong, as `where:line: what; remedy`. Sizes above 65536 (1D) and
             256 (3D) are refused, and no memory is taken on the word of a header.
-    Source: `lutkit.lutfiles.cube_header` names the two specifications.
+    Source: `lutkit.lutfiles.cube` names the two specifications.
     """
     lines = take_apart(data, where)
     header = settle_header(lines.keywords, where)

@@ -15,9 +15,8 @@ from lutkit.dataset.atomic import whole_file
 from lutkit.dataset.os_errors import reading, writing
 from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut, Lut3D
-from lutkit.photos.png_chunks import foreign_colours
+from lutkit.photos.png_chunks import SIGNATURE, foreign_colours, png_fault
 from lutkit.photos.profiles import conversion_to_srgb
-from lutkit.photos.sound_png import SIGNATURE, png_fault
 
 if TYPE_CHECKING:
     import OpenImageIO

@@ -15,9 +15,15 @@ from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Float32Array, Lut
-from lutkit.photos.matrix_profile import matrix_profile, profile_to_srgb, srgb_profile
-from lutkit.photos.profiles import Conversion, apply_conversion, conversion_to_srgb
-from lutkit.photos.stored_photo import Samples, StoredPhoto
+from lutkit.photos.profiles import (
+    Conversion,
+    apply_conversion,
+    conversion_to_srgb,
+    matrix_profile,
+    profile_to_srgb,
+    srgb_profile,
+)
+from lutkit.photos.stored import Samples, StoredPhoto
 
 Profile: TypeAlias = Literal["convert", "keep"]
 Floats: TypeAlias = Literal["linear", "encoded"]

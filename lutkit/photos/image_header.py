@@ -22,8 +22,8 @@ from PIL import (
 )
 
 from lutkit.errors import ImageError
-from lutkit.photos.adobe_rgb import profile_by_exif
 from lutkit.photos.pixels import is_16_bit
+from lutkit.photos.profiles import profile_by_exif
 
 # Importing a plugin is what makes Pillow know its format.
 _PLUGINS = (

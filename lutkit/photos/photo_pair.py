@@ -14,8 +14,7 @@ from lutkit.errors import ImageError
 from lutkit.lut.model import Lut1D
 from lutkit.photos.grading import Grading, grade
 from lutkit.photos.image_header import opened
-from lutkit.photos.stored import read_stored
-from lutkit.photos.stored_photo import Samples
+from lutkit.photos.stored import Samples, read_stored
 
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height

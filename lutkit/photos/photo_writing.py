@@ -23,8 +23,7 @@ from lutkit.photos.jpeg_segments import (
     jpeg_coding,
     with_segments,
 )
-from lutkit.photos.stored import colour_channels
-from lutkit.photos.stored_photo import Kind, Samples, StoredPhoto
+from lutkit.photos.stored import Kind, Samples, StoredPhoto, colour_channels
 
 DEFAULT_QUALITY = 95
 _DEPTHS: dict[Kind, tuple[str, ...]] = {

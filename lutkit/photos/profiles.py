@@ -5,12 +5,20 @@ Owns the choice of rendering intent, and what counts as sRGB already. Knows no f
 
 import hashlib
 import io
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, cast
+from functools import cache
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
+
+from lutkit.color.srgb import FloatArray, linear_to_srgb
+from lutkit.errors import ImageError
+from lutkit.photos.jpeg_segments import EXIF
+from lutkit.photos.tiff_tags import COLOR_SPACE, EXIF_IFD, INTEROP_IFD, read_tags
 
 Mode: TypeAlias = Literal["L", "RGB", "CMYK"]
 Key: TypeAlias = tuple[bytes, str]
@@ -126,3 +134,213 @@ def _header(profile: ImageCms.ImageCmsProfile) -> _Header:
 def _name(profile: ImageCms.ImageCmsProfile) -> str:
     text = " ".join((_header(profile).profile_description or "").split())
     return "".join(c for c in text if c.isprintable() and c not in ";'")[:60] or "unnamed"
+
+
+# ICC profiles made of primaries and curves, at full precision: Adobe RGB, Display P3, ProPhoto and the like.
+
+
+Curve: TypeAlias = Callable[[FloatArray], FloatArray]
+Row: TypeAlias = tuple[float, float, float]
+
+# Linear sRGB from XYZ relative to D50: the inverse of the columns that an sRGB profile has.
+_SRGB_OF_XYZ: tuple[Row, Row, Row] = (
+    (3.1338561, -1.6168667, -0.4906146),
+    (-0.9787684, 1.9161415, 0.0334540),
+    (0.0719453, -0.2289914, 1.4052427),
+)
+_PARAMETERS = (1, 3, 4, 5, 7)  # of a parametric curve, by its type
+_TABLES = (b"A2B0", b"A2B1", b"D2B0", b"D2B1")
+_MOST_TAGS = 200
+_DATE = 24  # where a profile says when it was made
+
+
+@dataclass(frozen=True)
+class MatrixProfile:
+    """A profile's colours.
+
+    Args:
+        curves: one a channel, from codes 0..1 to linear light; three times the same for grey.
+        rows: linear sRGB from linear light; every row's sum is 1, so that greys stay grey.
+    """
+
+    curves: tuple[Curve, Curve, Curve]
+    rows: tuple[Row, Row, Row]
+
+
+def matrix_profile(profile: bytes) -> MatrixProfile | None:
+    """Read `profile`; None where it is of another make (tables), or broken.
+
+    Source: ICC.1:2022, sections 7.2, 7.3, 8.3, 8.4, 10.6 and 10.18.
+    """
+    try:
+        tags = _tags(profile)
+        space = profile[16:20]
+        if any(tag in tags for tag in _TABLES) or space not in (b"RGB ", b"GRAY"):
+            return None
+        if space == b"GRAY":
+            curve = _curve(tags[b"kTRC"])
+            return MatrixProfile((curve, curve, curve), ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+        if profile[20:24] != b"XYZ ":
+            return None
+        red, green, blue = (_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
+        return MatrixProfile((red, green, blue), _rows([_xyz(tags[n]) for n in (b"rXYZ", b"gXYZ", b"bXYZ")]))
+    except (KeyError, ValueError, struct.error, ZeroDivisionError, OverflowError):
+        return None
+
+
+def profile_to_srgb(values: npt.NDArray[np.float32], profile: MatrixProfile) -> npt.NDArray[np.float32]:
+    """Convert colours of `profile` to sRGB, relative colorimetric.
+
+    Args:
+        values: (..., 3), as the profile encodes them, 0..1 nominal. Below 0 counts as 0; above 1 a curve
+            that is a formula goes on, and one that is a table ends.
+        profile: what they are encoded in.
+    Returns:
+        A new array, sRGB-encoded; colours outside sRGB lie outside 0..1.
+    """
+    clean = np.maximum(values.astype(np.float64), 0)
+    linear = [curve(clean[..., c]) for c, curve in enumerate(profile.curves)]
+    converted = np.empty(values.shape, np.float64)
+    for c, row in enumerate(profile.rows):
+        converted[..., c] = row[0] * linear[0] + row[1] * linear[1] + row[2] * linear[2]
+    return linear_to_srgb(converted).astype(np.float32)
+
+
+def _tags(profile: bytes) -> dict[bytes, bytes]:
+    count = struct.unpack_from(">I", profile, 128)[0]
+    if count > _MOST_TAGS:
+        raise ValueError
+    entries = [struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(count)]
+    return {name: profile[start : start + size] for name, start, size in entries}
+
+
+def _fixed(data: bytes, at: int) -> float:
+    return struct.unpack_from(">i", data, at)[0] / 65536
+
+
+def _xyz(tag: bytes) -> Row:
+    return _fixed(tag, 8), _fixed(tag, 12), _fixed(tag, 16)
+
+
+def _rows(primaries: list[Row]) -> tuple[Row, Row, Row]:
+    rows: list[Row] = []
+    for of_xyz in _SRGB_OF_XYZ:
+        red, green, blue = (sum(a * b for a, b in zip(of_xyz, xyz, strict=True)) for xyz in primaries)
+        white = red + green + blue
+        rows.append((red / white, green / white, blue / white))
+    return rows[0], rows[1], rows[2]
+
+
+def _curve(tag: bytes) -> Curve:
+    kind, count = tag[:4], struct.unpack_from(">I", tag, 8)[0]
+    if kind == b"para":
+        return _parametric(struct.unpack_from(">H", tag, 8)[0], tag)
+    if kind != b"curv":
+        raise ValueError
+    if count == 0:
+        return _power(1.0)
+    if count == 1:
+        return _power(struct.unpack_from(">H", tag, 12)[0] / 256)
+    if len(tag) < 12 + 2 * count:
+        raise ValueError
+    table = np.frombuffer(tag, ">u2", count, 12).astype(np.float64) / 65535
+    places = np.linspace(0, 1, count)
+    return lambda values: np.interp(values, places, table)
+
+
+def _power(gamma: float) -> Curve:
+    return lambda values: values**gamma
+
+
+def _parametric(kind: int, tag: bytes) -> Curve:
+    if kind >= len(_PARAMETERS):
+        raise ValueError
+    given = [_fixed(tag, 12 + 4 * i) for i in range(_PARAMETERS[kind])]
+    if kind == 0:
+        return _power(given[0])
+    gamma, a, b = given[:3]
+    if kind in (1, 2):
+        offset = given[3] if kind == 2 else 0.0
+        edge, slope, low = -b / a, 0.0, offset
+    else:
+        slope, edge = given[3], given[4]
+        offset, low = (given[5], given[6]) if kind == 4 else (0.0, 0.0)
+
+    def curve(values: FloatArray) -> FloatArray:
+        bent = np.maximum(a * values + b, 0) ** gamma + offset
+        return np.where(values >= edge, bent, slope * values + low)
+
+    return curve
+
+
+@cache
+def srgb_profile() -> bytes:
+    """The sRGB profile that is embedded where a photo was converted; the same bytes every day."""
+    created = cast("Any", ImageCms.createProfile("sRGB"))
+    data = ImageCms.ImageCmsProfile(created).tobytes()
+    return data[:_DATE] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + data[_DATE + 12 :]
+
+
+# Photos that say by EXIF alone that they are in Adobe RGB (1998), as cameras do: the profile they lack.
+
+
+_UNCALIBRATED, _INTEROP_INDEX, _OPTION_FILE = 0xFFFF, 1, b"R03"
+
+# Primaries (0.64, 0.33), (0.21, 0.71), (0.15, 0.06) with Y = 1 at white (0.3127, 0.3290), taken to D50 by the
+# Bradford transform, as an ICC profile's columns are; then that white, and the exponent in 256ths.
+_COLUMNS = {
+    b"rXYZ": (0.60974, 0.31111, 0.01947),
+    b"gXYZ": (0.20527, 0.62568, 0.06087),
+    b"bXYZ": (0.14919, 0.06321, 0.74456),
+}
+_D50, _D65 = (0.9642, 1.0, 0.8249), (0.95046, 1.0, 1.08906)
+_EXPONENT = 563
+# What others' profiles of these colours are called: the plain name is that of Adobe's own.
+_NAME = b"compatible with Adobe RGB (1998), by EXIF\0"
+
+
+def profile_by_exif(exif: bytes) -> bytes:
+    """The ICC profile of what EXIF says that a photo's colours are, where that is Adobe RGB; else nothing.
+
+    It says so by a ColorSpace that is "uncalibrated" and the interoperability index of DCF's option files.
+
+    Args:
+        exif: the block, with or without what precedes it in a JPEG.
+    Source: Exif 2.3, ColorSpace and InteroperabilityIndex; DCF 2.0, optional colour space.
+    """
+    if _OPTION_FILE not in exif:  # nearly always
+        return b""
+    try:
+        camera = read_tags(exif.removeprefix(EXIF))[0][EXIF_IFD].tags or {}
+        is_open = camera[COLOR_SPACE].number() == _UNCALIBRATED
+        index = (camera[INTEROP_IFD].tags or {})[_INTEROP_INDEX].data
+    except (ImageError, KeyError):
+        return b""
+    return adobe_rgb_profile() if is_open and index.rstrip(b"\0") == _OPTION_FILE else b""
+
+
+@cache
+def adobe_rgb_profile() -> bytes:
+    """An ICC profile, version 2, of the colours of Adobe RGB (1998); the same bytes every day.
+
+    Source: ICC.1:2001-04; numbers after the Adobe RGB (1998) Color Image Encoding of May 2005.
+    """
+    name = struct.pack(">4s4xI", b"desc", len(_NAME)) + _NAME + bytes(78)
+    tags = {
+        b"desc": name,
+        b"cprt": b"text\0\0\0\0no copyright\0",
+        b"wtpt": b"XYZ \0\0\0\0" + _fixed_rational(_D65),
+    }
+    tags |= {column: b"XYZ \0\0\0\0" + _fixed_rational(xyz) for column, xyz in _COLUMNS.items()}
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), struct.pack(">4s4xIH", b"curv", 1, _EXPONENT))
+    start, entries, body = 132 + 12 * len(tags), b"", b""
+    for tag, content in tags.items():
+        entries += struct.pack(">4sII", tag, start + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    head = struct.pack(">I4xI4s4s4s", start + len(body), 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+    head += struct.pack(">6H4s", 2000, 1, 1, 0, 0, 0, b"acsp").ljust(44, b"\0") + _fixed_rational(_D50)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + entries + body
+
+
+def _fixed_rational(values: tuple[float, float, float]) -> bytes:
+    return struct.pack(">3i", *(round(value * 65536) for value in values))

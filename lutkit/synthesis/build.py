@@ -4,29 +4,228 @@ Owns the order of things: list, freeze, compare with what is there, build what i
 sample is lies in `sample`, which shard holds it in `plan`, the folder in `folder` and its neighbours.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.card import write_card
+from lutkit.dataset.card import Card, write_card
 from lutkit.dataset.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is_bare, write_rejects
 from lutkit.dataset.index import DatasetIndex, read_dataset_json, shard_files, write_dataset_json
-from lutkit.dataset.records import Record, Reject, intact
-from lutkit.dataset.versions import library_versions
+from lutkit.dataset.records import Record, Reject, intact, outgrown, read_record
+from lutkit.dataset.versions import library_versions, require_same_libraries
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.sampling import require_reachable
 from lutkit.engine.engine import Engine
+from lutkit.errors import DatasetError, ImageError
 from lutkit.lutfiles.luts import LutFile, library_folder, luts_by_sha256, read_library
+from lutkit.photos.images import CODEC_SUFFIX
+from lutkit.photos.photo_list import none_usable, read_bytes
 from lutkit.photos.sources import PhotoList, format_sources, list_photos
-from lutkit.synthesis.manifest import Manifest, format_manifest
-from lutkit.synthesis.pair_card import pair_card
-from lutkit.synthesis.plan import plan_shards, shard_count, split_counts, split_photos
-from lutkit.synthesis.resume import require_same_run
-from lutkit.synthesis.sample import Libraries
+from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded
+from lutkit.synthesis.plan import plan_shards, sample_number, shard_count, split_counts, split_photos
+from lutkit.synthesis.sample import Libraries, prepare_target
 from lutkit.synthesis.shard import SynthJob, build_shard
-from lutkit.synthesis.usable import keep_usable_splits
+
+# What the card of a dataset of pairs says: how it was made, and what each field holds.
+
+
+_KINDS = {
+    "distort": "the input is damaged, the target is the photograph",
+    "enhance": "the input is the photograph, the target is graded with a look",
+    "distort+enhance": "the input is damaged, the target is graded with a look",
+}
+
+
+_JPEG = """
+Labels are judged before encoding. JPEG loses a little on top, so that some `recoverable` pairs come back at
+less than 35 dB from what is stored; a dataset of PNG or WebP has none of this.
+"""
+
+
+def pair_card(manifest: Manifest, photos: int) -> Card:
+    """The card of a dataset of pairs.
+
+    Args:
+        manifest: what the dataset was made from.
+        photos: how many photographs were listed.
+    """
+    total = sum(share for _, share in manifest.kinds)
+    kinds = [
+        f"- *{kind}* ({share / total:.0%}): {_KINDS[kind]}" for kind, share in manifest.kinds if share > 0
+    ]
+    low, high = manifest.damage.severity
+    damages = any(share > 0 and kind != "enhance" for kind, share in manifest.kinds)
+    square = f"{manifest.size_px} x {manifest.size_px} px"
+    about = f"""\
+Pairs of photographs, {square}, drawn from {photos:,} photographs by lutkit for training networks that fix
+colour:
+
+{chr(10).join(kinds)}
+
+Damage is drawn at random to a severity of {low:g} to {high:g} (delta E 2000, mean over a palette of natural
+colours; what is recorded may pass these ends by at most 0.05), {manifest.damage.lossy:.0%} of it wanted past
+undoing and {manifest.damage.mixed_light:.0%} under mixed light. Every sample records its recipe, from
+which `lutkit` replays the damage.
+"""
+    if damages and manifest.codec == "jpeg":
+        about += _JPEG
+    return Card("Pairs of damaged and sound photographs", about, _fields(manifest))
+
+
+def _fields(manifest: Manifest) -> dict[str, str]:
+    suffix = CODEC_SUFFIX[manifest.codec]
+    fields = {
+        f"input.{suffix}": "the picture to be fixed, sRGB",
+        f"target.{suffix}": "what it should look like, sRGB",
+        "json: label": "`recoverable` or `lossy`: whether an 8-bit save and the best inverse give it back",
+        "json: severity": "delta E 2000 of the damage, mean over the palette",
+        "json: delta_e_2000": "delta E 2000 between input and target, mean over a grid of this crop's pixels",
+        "json: clipped": "the share of those pixels newly at 0 or 255 in a channel",
+        "json: kind": "`distort`, `enhance` or `distort+enhance`",
+        "json: source": "path, sha256, width and height of the photograph, and what was done to read it",
+        "json: crop": "[x, y, width, height] in the upright photograph",
+        "json: recipe": "the damage, as JSON in a string; `[]` where there is none",
+        "json: look": "path, sha256 and strength of the look; empty where there is none",
+    }
+    if dict(manifest.kinds).get("enhance"):
+        for name in ("label", "severity"):
+            fields[f"json: {name}"] += "; of an *enhance* pair, said of the look"
+    if manifest.store == "recipe":
+        del fields[f"input.{suffix}"]
+        fields["json: recipe"] += "; the input is not stored: `lutkit.pairs(...)` replays it from this"
+    return fields
+
+
+# What a run must find as it was in a folder that an earlier run began: an error says what is not.
+
+
+_OTHER_FOLDER = "or write into another folder"
+
+
+def require_same_run(
+    folder: Path,
+    manifest: Manifest,
+    recorded: Mapping[str, Mapping[str, str]],
+    planned: Mapping[str, int],
+) -> None:
+    """Raise DatasetError unless a run of `manifest` may go on in `folder`; one that is new always may.
+
+    Args:
+        folder: the dataset folder.
+        manifest: what is asked now.
+        recorded: library versions, and the sha256 of LUT files, as they are now.
+        planned: the number of samples asked of each shard, by name.
+    Raises:
+        DatasetError: another manifest, other LUT files, libraries or CPU; a smaller n; the list of sources
+            is lost; or files that belong to no run of this dataset.
+    """
+    path = folder / MANIFEST_NAME
+    then = read_manifest(path) if path.exists() else None
+    if then is not None:
+        _require_same_settings(folder, then, manifest, recorded)
+        if not (folder / SOURCES_NAME).exists():
+            where = str(folder / SOURCES_NAME)
+            raise DatasetError("missing", where=where, remedy=f"restore it, {_OTHER_FOLDER}")
+    if outgrown(folder, planned):
+        _refuse_to_shrink(folder, then.n if then else 0, manifest.n)
+
+
+def _require_same_settings(
+    folder: Path, then: Manifest, now: Manifest, recorded: Mapping[str, Mapping[str, str]]
+) -> None:
+    before = read_recorded(folder / MANIFEST_NAME)
+    require_same_libraries(before.get("libraries", {}), recorded["libraries"], str(folder))
+    differing = manifest_differences(then, now)
+    for name in ("looks", "damage_luts"):
+        if before.get(name, {}) != recorded[name]:
+            differing.append(f"the LUT files of {name}")
+    if differing:
+        raise DatasetError(
+            f"begun with another manifest: {'; '.join(differing)}",
+            where=str(folder),
+            remedy=f"ask for the same, {_OTHER_FOLDER}",
+        )
+
+
+def _refuse_to_shrink(folder: Path, begun: int, asked: int) -> None:
+    records = [read_record(folder, path.stem) for path in folder.glob("records/*.json")]
+    held = sum(record.planned for record in records if record)
+    begun = max(begun, held)
+    what = f"holds {held} pairs" if held == begun else f"begun for {begun} pairs, of which it holds {held}"
+    raise DatasetError(
+        f"{what}, and {asked} are asked",
+        where=str(folder),
+        remedy=f"ask for at least {begun}, {_OTHER_FOLDER}",
+    )
+
+
+def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
+    """What differs between two manifests and decides bytes: not n, nor where photographs and LUTs lie.
+
+    Photographs and LUTs are compared by what they are, not by their folders' names.
+    """
+    differing: list[str] = []
+    for part in dataclasses.fields(Manifest):
+        old, new = getattr(then, part.name), getattr(now, part.name)
+        if part.name in ("n", "damage_luts") or old == new:
+            continue
+        if not dataclasses.is_dataclass(old):
+            differing.append(f"{part.name} was {old!r}, is {new!r}")
+            continue
+        for inner in dataclasses.fields(old):
+            before, after = getattr(old, inner.name), getattr(new, inner.name)
+            if inner.name not in ("source", "path") and before != after:
+                differing.append(f"{part.name}.{inner.name} was {before!r}, is {after!r}")
+    return differing
+
+
+# Which splits have a photograph that can be used: the others give their samples away beforehand.
+
+
+def keep_usable_splits(
+    manifest: Manifest, photos: PhotoList, members: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, tuple[int, ...]], tuple[Reject, ...]]:
+    """Leave out splits without a single usable photograph; a small split may well consist of one bad file.
+
+    Photographs are tried in the list's order until one of each split works: a pure function of them.
+
+    Args:
+        manifest: the size that is asked of them.
+        photos: the list.
+        members: the numbers of each split's photographs.
+    Returns:
+        The splits that remain, and the photographs of those that do not, with reasons.
+    Raises:
+        SourceError: no photograph of any split can be used.
+    """
+    kept: dict[str, tuple[int, ...]] = {}
+    rejects: list[Reject] = []
+    for split, numbers in members.items():
+        failed = _failures(manifest, photos, split, numbers)
+        if len(failed) < len(numbers):
+            kept[split] = numbers
+        else:
+            rejects += failed
+    if not kept:
+        raise none_usable(photos, (reject.reason for reject in rejects))
+    return kept, tuple(rejects)
+
+
+def _failures(manifest: Manifest, photos: PhotoList, split: str, numbers: tuple[int, ...]) -> list[Reject]:
+    """The photographs before the first that works."""
+    failed: list[Reject] = []
+    for number in numbers:
+        ref = photos.photos[number]
+        try:
+            prepare_target(read_bytes(photos.root, ref), ref.path, manifest, sample_number(split, 0))
+        except ImageError as error:
+            failed.append(Reject(ref.path, error.what))
+        else:
+            break
+    return failed
 
 
 @dataclass(frozen=True)

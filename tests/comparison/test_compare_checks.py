@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 from small_datasets import textured
 
-from lutkit.comparison.compare_checks import (
+from lutkit.comparison.matching import (
+    match_photos,
     pattern_warning,
     require_like_sizes,
     require_no_pattern,
     same_photos_warning,
 )
-from lutkit.comparison.matching import match_photos
 from lutkit.errors import SourceError
 from lutkit.photos.sources import list_photos
 

@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from lutkit.comparison.colors import SECTORS
-from lutkit.comparison.compare_colors import _name_heights, draw_cast, draw_sectors
-from lutkit.comparison.finding import Finding
+from lutkit.comparison.findings import Finding
 from lutkit.comparison.matching import match_photos
-from lutkit.comparison.picture import draw_comparison
+from lutkit.comparison.picture import _name_heights, draw_cast, draw_comparison, draw_sectors
 from lutkit.comparison.run import compare_set
 from lutkit.engine.engine import InProcess
 from lutkit.photos.sources import list_photos

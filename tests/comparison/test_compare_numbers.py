@@ -7,9 +7,8 @@ import skimage.color
 from known_damage import cast, desaturated, gains, noisy, photo, turned
 
 from lutkit.comparison.artefacts import own_artefacts
-from lutkit.comparison.blocks import block_means
-from lutkit.comparison.colors import SECTORS, pair_sums
-from lutkit.comparison.compare import color_change
+from lutkit.comparison.colors import SECTORS, color_change, pair_sums
+from lutkit.comparison.explanation import block_means
 from lutkit.errors import ArrayError
 
 REFERENCE = photo("coffee")[:203, :187].copy()  # blocks at two sides are cut off

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lutkit.comparison.artefacts import Artefacts
-from lutkit.comparison.compare_origin import origin_text
-from lutkit.comparison.finding import Finding
+from lutkit.comparison.findings import Finding
+from lutkit.comparison.words import origin_text
 
 RED = ("red",)
 BLUE = ("blue",)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lutkit.comparison.finding import Finding
+from lutkit.comparison.findings import Finding
 from lutkit.comparison.table import HEADS, channel_rows, sector_rows, set_json, set_row
 from lutkit.dataset.records import Reject
 

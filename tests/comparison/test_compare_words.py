@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lutkit.comparison.finding import Finding
+from lutkit.comparison.findings import Finding
 from lutkit.comparison.words import answers, finding_text, saturation_text, unexplained_text
 
 MANY = {"images": 2, "worst": ("1", "0")}

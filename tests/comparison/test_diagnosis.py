@@ -22,12 +22,10 @@ from known_damage import (
 )
 
 from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.colors import pair_sums
-from lutkit.comparison.compare import color_change
+from lutkit.comparison.colors import color_change, pair_sums
 from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.finding import PairMeasure
-from lutkit.comparison.findings import diagnose, levels, unplaced
-from lutkit.comparison.likeness import likeness
+from lutkit.comparison.findings import PairMeasure, diagnose, levels, unplaced
+from lutkit.comparison.registration import likeness
 from lutkit.errors import ArrayError
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from known_damage import cast, codes, desaturated, edited_saturation, gains, gamma, jpeg, photo, turned
 
-from lutkit.comparison.color_fits import fit_channels, fit_curve
-from lutkit.comparison.explanation import MAX_BLOCKS, explain, free_blocks, thinned
+from lutkit.comparison.explanation import MAX_BLOCKS, explain, fit_channels, fit_curve, free_blocks, thinned
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 every_photo = pytest.mark.parametrize("reference", [photo(name) for name in PHOTOS], ids=PHOTOS)

@@ -18,11 +18,9 @@ from known_damage import (
 )
 
 from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.blocks import block_means, block_sums
-from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.finding import PairMeasure
-from lutkit.comparison.findings import LEAST_LIKENESS, diagnose
-from lutkit.comparison.likeness import likeness
+from lutkit.comparison.explanation import block_means, block_sums, explain, free_blocks, thinned
+from lutkit.comparison.findings import LEAST_LIKENESS, PairMeasure, diagnose
+from lutkit.comparison.registration import likeness
 
 SCENES = [scene(seed) for seed in range(7)]
 CROPS = [photo(name)[:160, :160] for name in ("astronaut", "chelsea", "coffee", "rocket")]

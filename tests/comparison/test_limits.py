@@ -8,10 +8,17 @@ import skimage.color
 from known_damage import scene
 
 from lutkit.comparison.artefacts import pair_artefacts
-from lutkit.comparison.color_findings import color_findings, flat_outputs, is_described, unexplained_colors
 from lutkit.comparison.explanation import explain, free_blocks
-from lutkit.comparison.finding import Finding, PairMeasure
-from lutkit.comparison.findings import diagnose, judged
+from lutkit.comparison.findings import (
+    Finding,
+    PairMeasure,
+    color_findings,
+    diagnose,
+    flat_outputs,
+    is_described,
+    judged,
+    unexplained_colors,
+)
 
 SCENE = scene(3, 96, 96)
 CLEAN = pair_artefacts(SCENE, SCENE)

@@ -9,8 +9,7 @@ from known_damage import noisy, photo, scene
 from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
 from lutkit.comparison.clipping import newly_clipped, swept_to_ends
 from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.finding import PairMeasure
-from lutkit.comparison.findings import diagnose
+from lutkit.comparison.findings import PairMeasure, diagnose
 
 
 @pytest.mark.parametrize(("noise", "counts"), [(0, True), (2.5, True), (3.5, False), (np.nan, True)])

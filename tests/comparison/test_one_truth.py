@@ -11,13 +11,11 @@ from PIL import Image
 
 from lutkit.comparison import picture as compare_picture
 from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.colors import pair_sums
-from lutkit.comparison.compare import color_change
+from lutkit.comparison.colors import color_change, pair_sums
 from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.finding import PairMeasure
-from lutkit.comparison.findings import diagnose
-from lutkit.comparison.likeness import likeness
+from lutkit.comparison.findings import PairMeasure, diagnose
 from lutkit.comparison.picture import draw_comparison
+from lutkit.comparison.registration import likeness
 from lutkit.comparison.run import SetMeasure
 from lutkit.comparison.table import HEADS, artefact_levels, channel_rows, sector_rows, set_json, set_row
 from lutkit.comparison.words import answers

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from lutkit.comparison.set_axis import brief, cut, letters, name_sets, spread, without_common
+from lutkit.comparison.picture import brief, cut, letters, name_sets, spread, without_common
 from lutkit.report.page import add_panel, new_page
 
 BOX = (0.055, 0.5, 0.27, 0.3)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutkit.comparison.set_names import short_names
+from lutkit.comparison.picture import short_names
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ from known_damage import cast, codes, desaturated, gains, photo
 
 from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
 from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.finding import PairMeasure
-from lutkit.comparison.findings import diagnose
-from lutkit.comparison.likeness import likeness
+from lutkit.comparison.findings import PairMeasure, diagnose
+from lutkit.comparison.registration import likeness
 
 PHOTOS = [photo(name)[y : y + 128, x : x + 128] for name in ("astronaut", "chelsea", "coffee", "rocket")
           for y, x in ((0, 0), (100, 150))]  # fmt: skip

@@ -10,8 +10,9 @@ import torch
 from small_vaes import STAND_IN, StandInVae, one_thread, save_vae
 
 from lutkit.errors import VaeError
-from lutkit.latents import batch_size, precision
-from lutkit.latents.batch_size import (
+from lutkit.latents import batches, precision
+from lutkit.latents.batches import (
+    BatchEncoder,
     BatchSize,
     batch_size_for,
     can_decode,
@@ -19,9 +20,9 @@ from lutkit.latents.batch_size import (
     most_at_once,
     require_countable,
     require_decodable,
+    stacked,
     undecoded_note,
 )
-from lutkit.latents.batches import BatchEncoder, stacked
 from lutkit.latents.precision import choose_dtype, fast_dtypes
 from lutkit.latents.vae import load_vae
 
@@ -127,7 +128,7 @@ def test_what_a_card_counts_is_no_less_than_the_largest_tensor(blocks, tmp_path,
             part.register_forward_hook(
                 lambda _, given, out: largest.append(max(given[0].numel(), out.numel()))
             )
-    monkeypatch.setattr(batch_size, "_WIDTH", 1)
+    monkeypatch.setattr(batches, "_WIDTH", 1)
     card, (height, width) = torch.device("cuda"), (16, 24)
     moments = vae.encode(torch.zeros(1, 3, height, width, dtype=torch.uint8))
     encoding = max(largest)
@@ -137,7 +138,7 @@ def test_what_a_card_counts_is_no_less_than_the_largest_tensor(blocks, tmp_path,
     # Counted are a row and a column more than there may be.
     for countable, elements in ((most_at_once, encoding), (can_decode, decoding)):
         for room, enough in ((elements - 1, False), (int(elements * padding) + 1, True)):
-            monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", room)
+            monkeypatch.setattr(batches, "_CARD_ELEMENTS", room)
             assert bool(countable(card, vae.identity, height, width)) is enough
     assert can_decode(torch.device("cpu"), vae.identity, 1 << 20, 1 << 20)
 
@@ -164,7 +165,7 @@ def test_dtypes_are_tried_without_a_decoding_that_a_card_cannot_count(monkeypatc
     monkeypatch.setattr(precision, "_wait", lambda _: None)
     images = stacked(pictures(2))
     for elements, decodes in ((256 * 7 * 5, True), (256 * 7 * 5 - 1, False)):
-        monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", elements)
+        monkeypatch.setattr(batches, "_CARD_ELEMENTS", elements)
         _, trials = choose_dtype(vae, images, ("bfloat16",))
         assert [trial.psnr is not None for trial in trials] == [decodes] * 2
         assert all(trial.finite for trial in trials)

@@ -7,8 +7,7 @@ import torch
 from small_vaes import STAND_IN, one_thread
 
 from lutkit.errors import VaeError
-from lutkit.latents.compiling import compiled
-from lutkit.latents.vae import DiffusersVae
+from lutkit.latents.vae import DiffusersVae, compiled
 
 CPU = torch.device("cpu")
 

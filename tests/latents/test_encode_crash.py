@@ -15,10 +15,9 @@ from lutkit.dataset import atomic
 from lutkit.dataset.latent_index import read_latent_index
 from lutkit.dataset.records import intact
 from lutkit.errors import DatasetError
-from lutkit.latents.encode import Listening, encode_latents
-from lutkit.latents.encode_open import open_source
-from lutkit.latents.encode_prepare import EncodeSettings
+from lutkit.latents.encode import EncodeSettings, Listening, encode_latents
 from lutkit.latents.ranks import Ranks
+from lutkit.latents.sources import open_source
 from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
 

@@ -21,27 +21,15 @@ from lutkit.dataset.latent_index import read_latent_index
 from lutkit.dataset.records import read_record
 from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.errors import DatasetError, SourceError, VaeError
-from lutkit.latents import (
-    batch_size,
-    batches,
-    encode_photos,
-    encode_prepare,
-    encode_reading,
-    encode_tars,
-    precision,
-)
+from lutkit.latents import batches, precision, sources, stream
 from lutkit.latents import encode as module
-from lutkit.latents import stream as encode_run
-from lutkit.latents.batch_size import BatchSize
-from lutkit.latents.batches import BatchEncoder
+from lutkit.latents.batches import BatchEncoder, BatchSize, Handed
 from lutkit.latents.checks import convention_warning, fidelity, try_conventions
 from lutkit.latents.decode import find_images
-from lutkit.latents.encode_open import open_source
-from lutkit.latents.encode_prepare import EncodeSettings
-from lutkit.latents.handing import Handed
+from lutkit.latents.encode import EncodeSettings
 from lutkit.latents.ranks import Ranks
 from lutkit.latents.show import done_json, done_rows
-from lutkit.latents.sources import EncodeTask
+from lutkit.latents.sources import EncodeTask, open_source
 from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square
@@ -225,7 +213,7 @@ def test_photos_are_cut_to_squares(photos, vae, tmp_path):
 
 
 def test_many_photos_are_several_shards(photos, vae, tmp_path, monkeypatch):
-    monkeypatch.setattr(encode_photos, "SHARD_SAMPLES", 8)
+    monkeypatch.setattr(sources, "SHARD_SAMPLES", 8)
     encode(photos, vae, tmp_path / "out", size_px=16)
     index = read_latent_index(tmp_path / "out")
     counts = {shard: file.samples for shard, file in index.shards.items()}
@@ -283,21 +271,21 @@ def test_what_half_floats_cannot_hold_is_absent_and_named(vae, tmp_path, monkeyp
 
 
 def test_the_dtype_is_chosen_recorded_and_kept(jpeg_300, vae, tmp_path, monkeypatch):
-    monkeypatch.setattr(encode_prepare, "fast_dtypes", lambda _: ("bfloat16",))
-    true = encode_prepare.choose_dtype
+    monkeypatch.setattr(module, "fast_dtypes", lambda _: ("bfloat16",))
+    true = module.choose_dtype
 
     def choose(vae, images, candidates):
         _, trials = true(vae, images, candidates)
         return vae.in_dtype("bfloat16"), trials
 
-    monkeypatch.setattr(encode_prepare, "choose_dtype", choose)
+    monkeypatch.setattr(module, "choose_dtype", choose)
     auto = EncodeSettings()
     result, log = encode(jpeg_300, vae, tmp_path / "out", auto)
     assert result.index.encoding.dtype == log.encodings[0].dtype == "bfloat16"
     rows = {row["dtype"]: row for row in result.index.encoding.trials}
     assert 0 < rows["bfloat16"]["l2_mean"] < 3e-2
     assert rows["bfloat16"]["nats"] > 0
-    monkeypatch.setattr(encode_prepare, "choose_dtype", None)
+    monkeypatch.setattr(module, "choose_dtype", None)
     (tmp_path / "out/records/val-000000.json").unlink()
     result, log = encode(jpeg_300, vae, tmp_path / "out", auto)
     assert result.index.encoding.dtype == log.encodings[0].dtype == "bfloat16"
@@ -340,7 +328,7 @@ def test_every_sample_that_a_broken_picture_is_lost_to_is_named(vae, tmp_path):
 
 def stood_in(monkeypatch, vae):
     """Let this one be loaded, whatever the files say."""
-    monkeypatch.setattr(encode_prepare, "load_vae", lambda *_, **__: vae)
+    monkeypatch.setattr(module, "load_vae", lambda *_, **__: vae)
 
 
 def test_a_latent_that_is_not_finite_is_absent_and_named(tmp_path, vae, monkeypatch):
@@ -406,7 +394,7 @@ def test_memory_and_cards_that_fail_elsewhere_are_one_line(tmp_path, vae, monkey
             "the card failed: .*launch failure; .*log",
         ),
     ):
-        monkeypatch.setattr(encode_prepare, "load_vae", Mock(side_effect=error))
+        monkeypatch.setattr(module, "load_vae", Mock(side_effect=error))
         with pytest.raises(VaeError, match=words):
             encode(tmp_path / "in", vae, tmp_path / "out")
         assert not (tmp_path / "out").exists()
@@ -441,9 +429,9 @@ def on_card(monkeypatch, card):
     """Let batches go to this card."""
     monkeypatch.setattr(batches, "hand", card.hand)
     monkeypatch.setattr(batches, "empty_for", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
-    monkeypatch.setattr(encode_prepare, "_device_name", lambda _: "a card")
-    monkeypatch.setattr(encode_reading.ShardNotes, "next_is_decoded", lambda _: False)
-    monkeypatch.setattr(encode_run._Run, "_try_conventions", lambda *_: None)
+    monkeypatch.setattr(module, "_device_name", lambda _: "a card")
+    monkeypatch.setattr(stream.ShardNotes, "next_is_decoded", lambda _: False)
+    monkeypatch.setattr(stream._Run, "_try_conventions", lambda *_: None)
 
 
 def test_a_card_gets_its_next_batch_before_the_last_one_is_waited_for(tmp_path, vae, monkeypatch):
@@ -466,7 +454,7 @@ def test_a_batch_that_is_cut_is_said_and_the_one_used_is_recorded(tmp_path, vae,
     tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(5)])
     on_card(monkeypatch, Card())
     stood_in(monkeypatch, StandInVae(device=torch.device("cuda")))
-    monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", 3 * 128 * 17 * 17)
+    monkeypatch.setattr(batches, "_CARD_ELEMENTS", 3 * 128 * 17 * 17)
     result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=300))
     assert len(log.notes) == 1
     assert "--batch-size 300 is cut to 3: " in log.notes[0]
@@ -485,10 +473,10 @@ def test_pictures_that_a_card_can_encode_and_not_decode_are_not_checked(tmp_path
     encode(tmp_path / "in", vae, tmp_path / "plain")
     monkeypatch.setattr(batches, "hand", Card().hand)
     monkeypatch.setattr(batches, "empty_for", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
-    monkeypatch.setattr(encode_prepare, "_device_name", lambda _: "a card")
-    monkeypatch.setattr(encode_prepare, "fast_dtypes", lambda _: ())
+    monkeypatch.setattr(module, "_device_name", lambda _: "a card")
+    monkeypatch.setattr(module, "fast_dtypes", lambda _: ())
     monkeypatch.setattr(precision, "_wait", lambda _: None)
-    monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", 5 * 128 * 17 * 17)
+    monkeypatch.setattr(batches, "_CARD_ELEMENTS", 5 * 128 * 17 * 17)
     identity = replace(STAND_IN, config={"block_out_channels": [128, 1024]})
     stood_in(monkeypatch, Undecoding(device=torch.device("cuda"), identity=identity))
     result, log = encode(tmp_path / "in", vae, tmp_path / "out", EncodeSettings())
@@ -508,15 +496,15 @@ def test_pictures_that_a_card_cannot_count_are_refused_before_one_is_read(
     def prepared(source, size_px=None):
         opened, files = open_source(str(source), (), size_px), find_vae(str(vae[0]))
         on_card = replace(FLOAT32, device="cuda")
-        encode_prepare.prepare(opened, files, on_card, tmp_path / "out", lambda *_: None)
+        module.prepare(opened, files, on_card, tmp_path / "out", lambda *_: None)
 
-    monkeypatch.setattr(encode_prepare, "load_vae", Mock(side_effect=AssertionError))
+    monkeypatch.setattr(module, "load_vae", Mock(side_effect=AssertionError))
     pairs = len(decode_image(samples_of(jpeg_300)[0][1]["target.jpg"]))
-    monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", 128 * pairs**2)
+    monkeypatch.setattr(batches, "_CARD_ELEMENTS", 128 * pairs**2)
     with pytest.raises(VaeError, match=f"the first image: an image of {pairs} x {pairs} px.*make images of"):
         prepared(jpeg_300)
     monkeypatch.undo()
-    monkeypatch.setattr(encode_prepare, "first_pictures", Mock(side_effect=AssertionError))
+    monkeypatch.setattr(module, "first_pictures", Mock(side_effect=AssertionError))
     with pytest.raises(VaeError, match=r"--size: an image of 4096 x 4096 px.*give --size 4094 at most"):
         prepared(photos, 4096)
     with pytest.raises(VaeError, match=r"--size: .*multiples of 2.*give --size 16"):
@@ -572,7 +560,7 @@ def test_decodings_are_compared(batch, vae, tmp_path, monkeypatch):
 
 
 def test_four_pictures_of_a_shard_are_decoded():
-    notes = encode_reading.ShardNotes(EncodeTask("a"))
+    notes = stream.ShardNotes(EncodeTask("a"))
     assert [i for i in range(1000) if notes.next_is_decoded()] == [0, 64, 128, 192]
 
 
@@ -693,7 +681,7 @@ def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):
 def test_the_same_command_again_finds_all_done(jpeg_300, vae, tmp_path, monkeypatch):
     encode(jpeg_300, vae, tmp_path / "out")
     before = contents(tmp_path / "out")
-    monkeypatch.setattr(encode_prepare, "load_vae", None)
+    monkeypatch.setattr(module, "load_vae", None)
     result, log = encode(jpeg_300, vae, tmp_path / "out")
     assert contents(tmp_path / "out") == before
     assert (result.spent, log.there, log.samples) == (None, 300, 0)
@@ -719,9 +707,7 @@ def test_a_run_that_goes_on_says_so_until_it_is_done(vae, tmp_path, monkeypatch)
     assert len(log.notes) == 1
     (tmp_path / "out/shards/a-1.tar").write_bytes(b"")
     meanwhile = []
-    monkeypatch.setattr(
-        encode_prepare, "write_latent_index", lambda folder, index: meanwhile.append((folder, index))
-    )
+    monkeypatch.setattr(module, "write_latent_index", lambda folder, index: meanwhile.append((folder, index)))
     result, log = encode(tmp_path / "in", vae, tmp_path / "out")
     ((folder, index),) = meanwhile
     assert (folder, index.complete, list(index.shards)) == (tmp_path / "out", False, ["a-0", "a-2"])
@@ -893,8 +879,8 @@ def test_pictures_of_mixed_sizes(vae, tmp_path):
 
 def decoded_by(monkeypatch):
     """Where every picture of tars that is decoded from now on is noted."""
-    true, seen = encode_tars.read_pixels, []
-    monkeypatch.setattr(encode_tars, "read_pixels", lambda *given: seen.append(given) or true(*given))
+    true, seen = sources.read_pixels, []
+    monkeypatch.setattr(sources, "read_pixels", lambda *given: seen.append(given) or true(*given))
     return seen
 
 
@@ -913,7 +899,7 @@ def test_few_sound_pictures_among_broken_ones_are_enough_to_begin(vae, tmp_path,
     tar_of(tmp_path / "in/a.tar", [("k0", {"png": png(0)}), *broken])
     seen = decoded_by(monkeypatch)
     opened = open_source(str(tmp_path / "in"))
-    assert len(encode_prepare.first_pictures(opened, opened.tasks, 2)) == 1
+    assert len(module.first_pictures(opened, opened.tasks, 2)) == 1
     assert len(seen) == 65
 
 
@@ -1013,7 +999,7 @@ def test_samples_do_not_pile_up_where_one_picture_comes_again_and_again(vae, tmp
     tar_of(tmp_path / "in/a.tar", [(f"{i}", {"png": png(1)}) for i in range(30)])
     done = []
     monkeypatch.setattr(Log, "on_samples", lambda _, count: done.append(count))
-    monkeypatch.setattr(encode_run, "_MOST_WAITING", 4)
+    monkeypatch.setattr(stream, "_MOST_WAITING", 4)
     encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=16))
     assert sum(done) == 30
     assert max(done) == 5

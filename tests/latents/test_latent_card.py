@@ -11,7 +11,7 @@ from small_latents import make_latents, moments_of
 from lutkit.dataset.card import format_card, write_card
 from lutkit.dataset.latent_index import read_latent_index, write_latent_index
 from lutkit.errors import DatasetError
-from lutkit.latents.latent_card import latent_card
+from lutkit.latents.encode import latent_card
 from lutkit.latents.reading import Latents
 
 

@@ -21,7 +21,7 @@ from lutkit.errors import DatasetError, VaeError
 from lutkit.latents import decode as module
 from lutkit.latents import vae_files
 from lutkit.latents.decode import decode_some, find_images, load_vae_of, open_latents
-from lutkit.latents.latent_sheet import difference_picture, draw_latent_sheet
+from lutkit.latents.show import difference_picture, draw_latent_sheet
 from lutkit.latents.vae_files import find_vae
 from lutkit.synthesis.pairs import pairs
 

@@ -14,8 +14,7 @@ from small_vaes import one_thread, oracle, save_vae, small_autoencoder
 
 from lutkit.errors import ArrayError, VaeError
 from lutkit.latents import precision, vae_files
-from lutkit.latents.batch_size import BatchSize
-from lutkit.latents.batches import BatchEncoder
+from lutkit.latents.batches import BatchEncoder, BatchSize
 from lutkit.latents.vae import load_vae
 from lutkit.latents.vae_files import find_vae
 from lutkit.nn.devices import require_device
@@ -302,7 +301,7 @@ def test_a_hub_name_without_a_network(monkeypatch, tmp_path):
 
 
 def test_a_hub_that_does_not_answer_is_given_up(monkeypatch):
-    from lutkit.latents import hub
+    from lutkit.latents import vae_files as hub
 
     monkeypatch.setattr(hub, "_PATIENCE_S", 0.05)
     monkeypatch.setenv("HF_HUB_OFFLINE", "")

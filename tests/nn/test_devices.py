@@ -10,11 +10,9 @@ import torch
 from small_vaes import StandInVae
 
 from lutkit.errors import VaeError
-from lutkit.latents import batch_size
-from lutkit.latents.batch_size import BatchSize
-from lutkit.latents.batches import BatchEncoder, stacked
-from lutkit.nn.devices import computing_on, open_device, require_device
-from lutkit.nn.memory import plain_device_errors, within_memory
+from lutkit.latents import batches
+from lutkit.latents.batches import BatchEncoder, BatchSize, stacked
+from lutkit.nn.devices import computing_on, open_device, plain_device_errors, require_device, within_memory
 
 CUDA = torch.device("cuda", 0)
 
@@ -104,7 +102,7 @@ def test_a_decoding_that_a_card_cannot_count_is_not_started(card, monkeypatch):
     images = list(np.zeros((3, 6, 4, 3), np.uint8))
     encoder = BatchEncoder(StandInVae(device=CUDA), BatchSize(3, fixed=True))
     for elements, decoded in ((128 * 7 * 5, [(1, 3, 6, 4)]), (128 * 7 * 5 - 1, [])):
-        monkeypatch.setattr(batch_size, "_CARD_ELEMENTS", elements)
+        monkeypatch.setattr(batches, "_CARD_ELEMENTS", elements)
         found = encoder.fetch(encoder.launch(images, [1]))
         assert copied == [(3, 24, 3, 2), *decoded]
         assert (len(found.moments), list(found.decodings)) == (3, [1] if decoded else [])

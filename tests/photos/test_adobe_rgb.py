@@ -10,7 +10,7 @@ from PIL import Image
 from stored_photos import adobe_rgb
 
 from lutkit.photos.images import read_photo
-from lutkit.photos.matrix_profile import matrix_profile, srgb_profile
+from lutkit.photos.profiles import matrix_profile, srgb_profile
 from lutkit.photos.stored import read_stored
 
 NOTE = "converted from ICC 'compatible with Adobe RGB (1998), by EXIF'"

@@ -13,10 +13,9 @@ from lutkit.errors import SourceError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D
 from lutkit.photos import grade_many as module
-from lutkit.photos.apply_plan import plan_apply
-from lutkit.photos.grade_many import ApplySettings, apply_photos
+from lutkit.photos.grade_many import ApplySettings, apply_photos, plan_apply
 from lutkit.photos.grading import Grading
-from lutkit.photos.matrix_profile import srgb_profile
+from lutkit.photos.profiles import srgb_profile
 
 LUT = Lut1D(np.linspace((0, 0.1, 0.2), (0.7, 1, 0.9), 33).astype(np.float32))
 SETTINGS = ApplySettings(Grading(LUT))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from lutkit.photos.matrix_profile import matrix_profile, profile_to_srgb, srgb_profile
+from lutkit.photos.profiles import matrix_profile, profile_to_srgb, srgb_profile
 
 ALL_CODES = np.random.default_rng(1).integers(0, 256, (1, 4000, 3), dtype=np.uint8)
 

@@ -13,8 +13,8 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from stored_photos import samples
 
 from lutkit.errors import ImageError
-from lutkit.photos.matrix_profile import srgb_profile
 from lutkit.photos.photo_writing import Written, encode_stored
+from lutkit.photos.profiles import srgb_profile
 from lutkit.photos.stored import pillow_memory, read_stored
 
 DEEP = [

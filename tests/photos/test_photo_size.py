@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from lutkit.photos import photo_size
-from lutkit.photos.images import read_photo
-from lutkit.photos.photo_size import upright_size
+from lutkit.photos import images as photo_size
+from lutkit.photos.images import read_photo, upright_size
 
 WIDE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8))
 

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit.errors import ImageError, SourceError
-from lutkit.photos.braces import expand_braces
 from lutkit.photos.photo_list import real_path, shown_path
 from lutkit.photos.sources import (
     format_sources,
     list_photos,
     read_bytes,
 )
+from lutkit.photos.walk import expand_braces
 
 
 def put(root, *names):

@@ -14,9 +14,8 @@ import lutkit.synthesis.build as synth_module
 from lutkit.dataset.records import read_record
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import DatasetError, ManifestError, SourceError
-from lutkit.synthesis.build import plan_synth, synth
+from lutkit.synthesis.build import manifest_differences, plan_synth, synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest, read_manifest
-from lutkit.synthesis.resume import manifest_differences
 
 # What must be the same to the byte: everything but the manifest, which names the photos' place, and the
 # contact sheet, which is no part of `synth`.

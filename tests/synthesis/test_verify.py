@@ -16,8 +16,7 @@ from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import DatasetError
 from lutkit.photos.images import encode_image
 from lutkit.synthesis.manifest import format_manifest, read_manifest
-from lutkit.synthesis.sample_faults import FIELDS
-from lutkit.synthesis.verify import AGAIN, DELETE, RESTORE, Fault, verify
+from lutkit.synthesis.verify import AGAIN, DELETE, FIELDS, RESTORE, Fault, verify
 
 SHARD = "train-000001"
 WHERE = f"shards/{SHARD}.tar"

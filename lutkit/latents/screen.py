@@ -7,8 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from lutkit.dataset.latent_index import Encoding
-from lutkit.latents.encode import EncodeResult, Listening, encode_latents
-from lutkit.latents.encode_prepare import EncodeSettings
+from lutkit.latents.encode import EncodeResult, EncodeSettings, Listening, encode_latents
 from lutkit.latents.ranks import Ranks
 from lutkit.latents.show import done_json, done_rows, next_line, ready_lines
 from lutkit.latents.sources import Source

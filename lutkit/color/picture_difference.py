@@ -54,8 +54,9 @@ def mean_delta_e_2000_of_codes(before: _Codes, after: _Codes) -> float:
         before: (..., 3) uint8, sRGB-encoded.
         after: the same shape.
     Returns:
-        The mean over all pixels, exactly 0 where pictures are equal. Each pixel is within 1e-3 of `delta_e_2000`,
-        but for opposite hues (one pair in a thousand that are drawn at random), where the formula itself jumps.
+        The mean over all pixels, exactly 0 where pictures are equal. Each pixel is within 1e-3 of
+        `delta_e_2000`, except for opposite hues (one random pair in a thousand), where the formula itself
+        jumps.
     Raises:
         ArrayError: another dtype, shapes that differ, or no pixel.
     Source: as `delta_e_2000`; the cube root by Halley's iteration.

@@ -32,7 +32,7 @@ from lutkit.dataset.tars import ShardFile
 from lutkit.distort.draws import Stream, generator
 from lutkit.errors import DatasetError, ImageError
 from lutkit.nn.posterior import sample_posterior, scale_moments
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import decode_image
 from lutkit.photos.walk import expand_braces
 
 # Which folders and shards latents are read from, and whether they belong together.

@@ -19,8 +19,7 @@ from lutkit.dataset.records import Json, Record, Reject, is_intact, require_file
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.dataset.tars import Sample, ShardFile, read_samples
 from lutkit.errors import DatasetError, ImageError, SourceError
-from lutkit.photos.decoding import Pixels, center_square, read_pixels
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import Pixels, center_square, decode_image, read_pixels
 from lutkit.photos.photo_list import PhotoList, PhotoRef, format_sources, read_bytes
 from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos
 from lutkit.photos.walk import expand_braces, fixed_part, has_wildcards, matches, pattern_depth, walk

@@ -21,7 +21,7 @@ from lutkit.distort.sampling import require_reachable
 from lutkit.engine.engine import Engine
 from lutkit.errors import DatasetError, ImageError
 from lutkit.lutfiles.luts import LutFile, library_folder, luts_by_sha256, read_library
-from lutkit.photos.images import CODEC_SUFFIX
+from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.photos.photo_list import none_usable, read_bytes
 from lutkit.photos.sources import PhotoList, format_sources, list_photos
 from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded

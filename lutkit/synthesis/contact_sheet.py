@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.photos.images import encode_image
+from lutkit.photos.encoding import encode_image
 from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
 from lutkit.synthesis.pairs import Pair, pairs
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.errors import ImageError
-from lutkit.photos.images import encode_image
+from lutkit.photos.encoding import encode_image
 from lutkit.photos.photo_list import none_usable
 from lutkit.photos.sources import read_bytes
 from lutkit.synthesis.build import SynthPlan

@@ -8,7 +8,7 @@ from pathlib import Path
 from lutkit.dataset.records import Record, Reject, shard_path, write_record
 from lutkit.dataset.tars import Sample, write_shard
 from lutkit.errors import ImageError
-from lutkit.photos.images import CODEC_SUFFIX, encode_image
+from lutkit.photos.encoding import CODEC_SUFFIX, encode_image
 from lutkit.photos.photo_list import none_usable
 from lutkit.photos.sources import PhotoList, read_bytes
 from lutkit.synthesis.manifest import Manifest

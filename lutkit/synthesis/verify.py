@@ -23,7 +23,8 @@ from lutkit.distort.recipe import Recipe
 from lutkit.engine.engine import Engine
 from lutkit.errors import DatasetError, LutkitError
 from lutkit.lut.quality import Label
-from lutkit.photos.images import CODEC_SUFFIX, decode_image
+from lutkit.photos.decoding import decode_image
+from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.synthesis.manifest import KINDS, Manifest, read_manifest
 from lutkit.synthesis.plan import SHARD_SAMPLES, sample_key
 

@@ -10,7 +10,7 @@ from small_datasets import build, make_photos, manifest_of, textured
 
 import lutkit
 import lutkit.synthesis.pairs
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import decode_image
 from lutkit.synthesis import contact_sheet
 from lutkit.synthesis.contact_sheet import PAIRS, draw_contact_sheet, write_contact_sheet
 

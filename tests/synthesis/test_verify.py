@@ -14,7 +14,7 @@ from lutkit.dataset.lock import locked
 from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import DatasetError
-from lutkit.photos.images import encode_image
+from lutkit.photos.encoding import encode_image
 from lutkit.synthesis.manifest import format_manifest, read_manifest
 from lutkit.synthesis.verify import AGAIN, DELETE, FIELDS, RESTORE, Fault, verify
 

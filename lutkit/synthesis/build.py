@@ -22,8 +22,8 @@ from lutkit.engine.engine import Engine
 from lutkit.errors import DatasetError, ImageError
 from lutkit.lutfiles.luts import LutFile, library_folder, luts_by_sha256, read_library
 from lutkit.photos.encoding import CODEC_SUFFIX
-from lutkit.photos.photo_list import none_usable, read_bytes
-from lutkit.photos.sources import PhotoList, format_sources, list_photos
+from lutkit.photos.photo_list import PhotoList, format_sources, none_usable, read_bytes
+from lutkit.photos.sources import list_photos
 from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded
 from lutkit.synthesis.plan import plan_shards, sample_number, shard_count, split_counts, split_photos
 from lutkit.synthesis.sample import Libraries, prepare_target

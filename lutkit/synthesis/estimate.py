@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.errors import ImageError
 from lutkit.photos.encoding import encode_image
-from lutkit.photos.photo_list import none_usable
-from lutkit.photos.sources import read_bytes
+from lutkit.photos.photo_list import none_usable, read_bytes
 from lutkit.synthesis.build import SynthPlan
 from lutkit.synthesis.plan import photo_candidates, sample_number
 from lutkit.synthesis.sample import make_pair, metadata_json, prepare_target

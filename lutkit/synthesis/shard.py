@@ -9,8 +9,7 @@ from lutkit.dataset.records import Record, Reject, shard_path, write_record
 from lutkit.dataset.tars import Sample, write_shard
 from lutkit.errors import ImageError
 from lutkit.photos.encoding import CODEC_SUFFIX, encode_image
-from lutkit.photos.photo_list import none_usable
-from lutkit.photos.sources import PhotoList, read_bytes
+from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes
 from lutkit.synthesis.manifest import Manifest
 from lutkit.synthesis.plan import ShardTask, photo_candidates, sample_key, sample_number
 from lutkit.synthesis.sample import Libraries, Pair, Target, make_pair, metadata_json, prepare_target

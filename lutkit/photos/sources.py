@@ -102,9 +102,13 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
 def list_tars(source: str) -> tuple[Path, ...]:
     """The tars that `source` names, whatever they hold, in order of their names; none where it names photos.
 
+    A pattern names tars where it ends in `.tar`; any other that finds some means the photos in them.
+
     Raises:
         SourceError: nothing there, nothing found, or a folder that cannot be read.
     """
+    if not os.path.exists(source) and not source.lower().endswith(".tar"):  # noqa: PTH110 (as below)
+        return ()
     files = find_files(source)
     return tuple(files.root / name for name in sorted(files.tars) if _suffix(name) == "tar")
 

@@ -169,7 +169,7 @@ class PairSource:
         return Undecoded(digest, f"{path.name}/{sample.key}", partial(self._replayed, sample, path))
 
     def _replayed(self, sample: Sample, path: Path) -> Pixels:
-        return read_pair(sample, path, self.opened.library)[0]
+        return read_pair(sample, path, self.opened.library).input
 
 
 def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:

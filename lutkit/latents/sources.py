@@ -14,8 +14,9 @@ from typing import Protocol
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import SOURCES_NAME
 from lutkit.dataset.index import read_dataset_json
-from lutkit.dataset.latent_index import KIND
-from lutkit.dataset.records import Json, Record, Reject, is_intact, require_file_name, shard_name, shard_path
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.latent_index import LATENTS
+from lutkit.dataset.records import Record, Reject, is_intact, require_file_name, shard_name, shard_path
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.dataset.tars import Sample, ShardFile, read_samples
 from lutkit.errors import DatasetError, ImageError, SourceError
@@ -387,7 +388,7 @@ def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None =
     """
     path = Path(source)
     if path.is_dir() and (path / INDEX_NAME).is_file() and (path / "shards").is_dir():
-        if f'"kind": "{KIND}"' in (path / INDEX_NAME).read_text(errors="replace"):
+        if f'"kind": "{LATENTS}"' in (path / INDEX_NAME).read_text(errors="replace"):
             remedy = "name the images they were made from"
             raise DatasetError("holds latents already", where=source, remedy=remedy)
         if size_px is not None:

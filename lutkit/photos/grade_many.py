@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.os_errors import explain_os_error
 from lutkit.errors import ImageError, LutkitError, SourceError
 from lutkit.photos.grading import Grading, grade
 from lutkit.photos.photo_files import (
@@ -293,7 +293,7 @@ def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applie
         failure = ImageError(error.what, where=str(task.source), remedy=error.remedy)
         return Applied(task, "failed", failure)
     except OSError as error:
-        what, remedy = refusal(error)
+        what, remedy = explain_os_error(error)
         return Applied(task, "failed", ImageError(what, where=where, remedy=remedy))
     except MemoryError:
         failure = ImageError("ran out of memory", where=str(task.source), remedy="use fewer --workers")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lutkit.dataset.shard_list import read_shard_list
-from lutkit.dataset.tar_index import index_tar, split_member, suffixes_in
+from lutkit.dataset.tar_index import index_tar, suffixes_in
+from lutkit.dataset.tars import split_member
 from lutkit.errors import DatasetError, SourceError
 from lutkit.photos.photo_list import PhotoList, PhotoRef, frozen_list, shown_path, unread_text
 from lutkit.photos.walk import (

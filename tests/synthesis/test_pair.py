@@ -11,7 +11,8 @@ from lutkit.errors import DatasetError
 from lutkit.synthesis.pair import FIELD_MEANINGS, PAIR_KINDS, AppliedLook, SampleMetadata, SourcePhoto
 
 NAMES = [
-    "key", "split", "kind", "label", "severity", "delta_e_2000", "clipped", "source", "crop", "recipe", "look",
+    "key", "split", "kind", "label", "severity", "delta_e_2000", "clipped",
+    "source", "crop", "recipe", "look",
 ]  # fmt: skip
 WHOLE = st.integers(0, 1 << 40)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

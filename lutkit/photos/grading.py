@@ -15,6 +15,7 @@ from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Float32Array, Lut
+from lutkit.photos.photo_files import Samples, StoredPhoto
 from lutkit.photos.profiles import (
     Conversion,
     apply_conversion,
@@ -23,7 +24,6 @@ from lutkit.photos.profiles import (
     profile_to_srgb,
     srgb_profile,
 )
-from lutkit.photos.stored import Samples, StoredPhoto
 
 Profile: TypeAlias = Literal["convert", "keep"]
 Floats: TypeAlias = Literal["linear", "encoded"]

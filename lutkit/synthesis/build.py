@@ -21,22 +21,16 @@ from lutkit.distort.sampling import require_reachable
 from lutkit.engine.engine import Engine
 from lutkit.errors import DatasetError, ImageError
 from lutkit.lutfiles.luts import LutFile, library_folder, luts_by_sha256, read_library
-from lutkit.photos.images import CODEC_SUFFIX
-from lutkit.photos.photo_list import none_usable, read_bytes
-from lutkit.photos.sources import PhotoList, format_sources, list_photos
+from lutkit.photos.encoding import CODEC_SUFFIX
+from lutkit.photos.photo_list import PhotoList, format_sources, none_usable, read_bytes
+from lutkit.photos.sources import list_photos
 from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded
+from lutkit.synthesis.pair import FIELD_MEANINGS, PAIR_KINDS
 from lutkit.synthesis.plan import plan_shards, sample_number, shard_count, split_counts, split_photos
 from lutkit.synthesis.sample import Libraries, prepare_target
 from lutkit.synthesis.shard import SynthJob, build_shard
 
 # What the card of a dataset of pairs says: how it was made, and what each field holds.
-
-
-_KINDS = {
-    "distort": "the input is damaged, the target is the photograph",
-    "enhance": "the input is the photograph, the target is graded with a look",
-    "distort+enhance": "the input is damaged, the target is graded with a look",
-}
 
 
 _JPEG = """
@@ -54,7 +48,7 @@ def pair_card(manifest: Manifest, photos: int) -> Card:
     """
     total = sum(share for _, share in manifest.kinds)
     kinds = [
-        f"- *{kind}* ({share / total:.0%}): {_KINDS[kind]}" for kind, share in manifest.kinds if share > 0
+        f"- *{kind}* ({share / total:.0%}): {PAIR_KINDS[kind]}" for kind, share in manifest.kinds if share > 0
     ]
     low, high = manifest.damage.severity
     damages = any(share > 0 and kind != "enhance" for kind, share in manifest.kinds)
@@ -80,15 +74,7 @@ def _fields(manifest: Manifest) -> dict[str, str]:
     fields = {
         f"input.{suffix}": "the picture to be fixed, sRGB",
         f"target.{suffix}": "what it should look like, sRGB",
-        "json: label": "`recoverable` or `lossy`: whether an 8-bit save and the best inverse give it back",
-        "json: severity": "delta E 2000 of the damage, mean over the palette",
-        "json: delta_e_2000": "delta E 2000 between input and target, mean over a grid of this crop's pixels",
-        "json: clipped": "the share of those pixels newly at 0 or 255 in a channel",
-        "json: kind": "`distort`, `enhance` or `distort+enhance`",
-        "json: source": "path, sha256, width and height of the photograph, and what was done to read it",
-        "json: crop": "[x, y, width, height] in the upright photograph",
-        "json: recipe": "the damage, as JSON in a string; `[]` where there is none",
-        "json: look": "path, sha256 and strength of the look; empty where there is none",
+        **{f"json: {name}": meaning for name, meaning in FIELD_MEANINGS.items()},
     }
     if dict(manifest.kinds).get("enhance"):
         for name in ("label", "severity"):

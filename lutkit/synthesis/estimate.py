@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.errors import ImageError
-from lutkit.photos.images import encode_image
-from lutkit.photos.photo_list import none_usable
-from lutkit.photos.sources import read_bytes
+from lutkit.photos.encoding import encode_image
+from lutkit.photos.photo_list import none_usable, read_bytes
 from lutkit.synthesis.build import SynthPlan
 from lutkit.synthesis.plan import photo_candidates, sample_number
-from lutkit.synthesis.sample import make_pair, metadata_json, prepare_target
+from lutkit.synthesis.sample import make_pair, prepare_target
 
 _PROBES = 48
 _WARM_UP = 8
@@ -75,11 +74,10 @@ def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple
             failed[photo] = error.what
     if target is None:
         raise none_usable(plan.photos, failed.values())
-    pair = make_pair(target, manifest, plan.libraries, number)
+    pair, _ = make_pair(target, manifest, plan.libraries, split=split, i=i)
     pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
     size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)
-    is_enlarged = "enlarged" in str(target.source["notes"])
-    return size + len(metadata_json("", split, pair.metadata)), is_enlarged
+    return size + len(pair.metadata.to_json()), "enlarged" in target.source.notes
 
 
 def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]:

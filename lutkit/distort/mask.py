@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.distort.draws import Rng, require_in, rounded, uniform
 from lutkit.errors import RecipeError
@@ -17,6 +18,9 @@ WAVES = 3
 CYCLES = (-0.8, 0.8)  # per picture: low enough for window light and lamps, never a pattern
 SHARPNESS = (0.6, 3.0)
 COVERAGE = (0.2, 0.8)
+
+# Into how many parts a picture is cut by its first mask, and each of these by the next.
+LEVELS = (8, 4)
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,22 @@ def draw_mask(rng: Rng) -> Mask:
             return mask
 
 
-def coverage(mask: Mask) -> float:
-    """The mean of the mask over the picture."""
-    return float(mask_values(mask, 16, 16).mean())
+def mask_levels(masks: tuple[Mask, ...]) -> FloatArray:
+    """What masks are in a few parts of the picture, all of one size, that stand for the whole.
+
+    Returns:
+        (k, n) float64, 0..1: for each of n parts the k masks' means there. Of one mask, parts are cut by its
+        value; of several, each part by the next one's.
+    """
+    values = np.stack([mask_values(mask, 16, 16).reshape(-1) for mask in masks]).astype(np.float64)
+    parts = [values]
+    for number in range(len(masks)):
+        parts = [
+            part[:, half]
+            for part in parts
+            for half in np.array_split(np.argsort(part[number], kind="stable"), LEVELS[number > 0])
+        ]
+    return np.stack([part.mean(axis=1) for part in parts], axis=1)
 
 
 def mask_values(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:

@@ -36,6 +36,8 @@ CURVE_SIZE = 1021
 BETWEEN_SIZE = 2041
 # From linear light back: encoding is steepest near black. Half a hundredth of a code.
 ENCODE_SIZE = 4096
+# A fifth of a code: what may be lost where two sets of curves become one.
+MERGE_ERROR = 0.2 / 255
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
@@ -301,6 +303,11 @@ class _Chain:
 
     def append(self, stage: Lut1D | Lut3D, space: Place) -> None:
         """Add a stage that is baked, which gives values in `space`."""
+        if self._stages and isinstance(self._stages[-1], Lut1D) and isinstance(stage, Lut1D):
+            merged = _merged(self._stages[-1], stage)
+            if merged is not None:
+                self._stages.pop()
+                stage = merged
         self._stages.append(stage)
         self.flow = _after(stage.table, space)
 
@@ -373,6 +380,47 @@ class _Chain:
         low, high = self.flow.low, self.flow.high
         axis = _BETWEEN * np.subtract(high, low) + low
         return Lut1D(family.transform(axis, self.library).astype(np.float32), low, high)
+
+
+def _merged(first: Lut1D, then: Lut1D) -> Lut1D | None:
+    """Two sets of curves as one, where that costs little: not where the second ones are steep at black."""
+    table = np.empty_like(first.table)
+    ends = np.array((then.domain_min, then.domain_max))
+    if _merge(first.table, then.table, ends, table) > MERGE_ERROR:
+        return None
+    return Lut1D(table, first.domain_min, first.domain_max)
+
+
+@compiled
+def _merge(
+    first: npt.NDArray[np.float32],
+    then: npt.NDArray[np.float32],
+    ends: FloatArray,
+    table: npt.NDArray[np.float32],
+) -> float:
+    """Fill the table; what it misses halfway between its rows, at most."""
+    last = then.shape[0] - 1
+    worst = 0.0
+    for c in range(3):
+        low, scale = ends[0, c], last / (ends[1, c] - ends[0, c])
+        before = 0.0
+        halfway = 0.0
+        for i in range(first.shape[0]):
+            value = np.float64(first[i, c])
+            for half in range(2):
+                at = (value if half else 0.5 * (before + value)) - low
+                place = min(max(at * scale, 0.0), float(last))
+                row = min(int(place), last - 1)
+                start = np.float64(then[row, c])
+                reached = start + (place - row) * (np.float64(then[row + 1, c]) - start)
+                if not half:
+                    halfway = reached
+                else:
+                    if i:
+                        worst = max(worst, abs(halfway - 0.5 * (np.float64(table[i - 1, c]) + reached)))
+                    table[i, c] = reached
+            before = value
+    return worst
 
 
 def _after(table: npt.NDArray[np.float32], space: Place) -> Flow:

@@ -20,7 +20,12 @@ from lutkit.distort.rendering import Gains, Rendering
 
 
 def damaged_colors(
-    recipe: Recipe, colors: FloatArray, weights: Sequence[FloatArray] = (), library: Library = NO_LIBRARY
+    recipe: Recipe,
+    colors: FloatArray,
+    weights: Sequence[FloatArray] = (),
+    library: Library = NO_LIBRARY,
+    *,
+    seen: FloatArray | None = None,
 ) -> FloatArray:
     """Damage colours as a recipe says.
 
@@ -29,6 +34,7 @@ def damaged_colors(
         colors: (n, 3) float64, sRGB-encoded, 0..1.
         weights: (n,) for each of `recipe.masks`, 0..1: the mask where the colour lies.
         library: the LUT files that the recipe may name, by sha256.
+        seen: what `seen_colors` gave for recipes of the same camera, to save the time.
     Returns:
         New colours (n, 3), sRGB-encoded, not clamped.
     Raises:
@@ -36,7 +42,7 @@ def damaged_colors(
     """
     left = list(weights)
     if has_camera(recipe):
-        colors = _through_camera(recipe, colors, left)
+        colors = _through_camera(recipe, seen_colors(recipe, colors) if seen is None else seen, left)
     space = "encoded"
     for entry in (*recipe.medium, *recipe.editing):
         family = entry.family if isinstance(entry, Masked) else entry
@@ -46,6 +52,11 @@ def damaged_colors(
         if isinstance(entry, Masked):
             colors = before + left.pop(0)[:, None] * (colors - before)
     return in_space(colors, space, "encoded")
+
+
+def seen_colors(recipe: Recipe, colors: FloatArray) -> FloatArray:
+    """What the sensor saw of colours (n, 3), before any damage: the same for a recipe at any amount."""
+    return (recipe.rendering or Rendering()).seen(colors)
 
 
 def has_camera(recipe: Recipe) -> bool:
@@ -86,14 +97,13 @@ def tone_families(recipe: Recipe) -> tuple[ColorFamily, ...]:
     return tuple(f for f in recipe.camera if is_color(f) and not isinstance(f, CameraMatrix))
 
 
-def _through_camera(recipe: Recipe, colors: FloatArray, weights: list[FloatArray]) -> FloatArray:
+def _through_camera(recipe: Recipe, seen: FloatArray, weights: list[FloatArray]) -> FloatArray:
     rendering = recipe.rendering or Rendering()
     first, second = camera_gains(recipe, rendering)
-    light = rendering.seen(colors)
     if second is None:
-        light *= np.array(first)
+        light = seen * np.array(first)
     else:
-        light *= np.array(first) + weights.pop(0)[:, None] * np.subtract(second, first)
+        light = seen * (np.array(first) + weights.pop(0)[:, None] * np.subtract(second, first))
     errors = [family.leaks for family in camera_matrices(recipe)]
     shown = rendering.shown(light, errors)
     return transform_families(tone_families(recipe), shown, "encoded", NO_LIBRARY)[0]

@@ -14,7 +14,7 @@ import numpy as np
 from lutkit.color.difference import mean_delta_e_2000
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.srgb import FloatArray
-from lutkit.distort.direct import damaged_colors
+from lutkit.distort.direct import damaged_colors, has_camera, seen_colors
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
 from lutkit.distort.family import STAGES, Family, Library
 from lutkit.distort.library_lut import LibraryLut
@@ -169,9 +169,10 @@ class _Severity:
             count = levels.shape[1]
             self._colors, self._lab = (np.tile(part, (count, 1)) for part in (self._colors, self._lab))
             self._weights = tuple(level.repeat(len(PALETTE_SRGB)) for level in levels)
+        self._seen = seen_colors(recipe, self._colors) if has_camera(recipe) else None
 
     def __call__(self, recipe: Recipe) -> float:
-        damaged = damaged_colors(recipe, self._colors, self._weights, self._library)
+        damaged = damaged_colors(recipe, self._colors, self._weights, self._library, seen=self._seen)
         return mean_delta_e_2000(self._lab, np.ascontiguousarray(damaged), linear=False)
 
 

@@ -1,6 +1,7 @@
 """White points on and beside the Planckian locus, and the colours of such lights."""
 
 import math
+from functools import lru_cache
 
 from lutkit.color.lab import relative_xyz_to_linear
 
@@ -51,6 +52,7 @@ def white_point_xy(kelvin: float, duv: float) -> tuple[float, float]:
     return _uv_to_xy((u + duv * dv / length, v - duv * du / length))
 
 
+@lru_cache(maxsize=64)  # a camera's presets come again and again
 def light_color(kelvin: float, duv: float) -> tuple[float, float, float]:
     """The colour of a light in linear light with sRGB primaries, as a scene balanced for D65 shows it.
 

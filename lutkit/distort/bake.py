@@ -38,6 +38,7 @@ BETWEEN_SIZE = 2041
 ENCODE_SIZE = 4096
 # A fifth of a code: what may be lost where two sets of curves become one.
 MERGE_ERROR = 0.2 / 255
+DARK_ROWS = 128
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
@@ -240,7 +241,7 @@ def _round_codes(values: npt.NDArray[np.float32], white: int) -> None:
 def _bake_camera(recipe: Recipe, chain: "_Chain") -> None:
     rendering = recipe.rendering or Rendering()
     linear = srgb_to_linear(undone_response(_AXIS[:, 0], rendering.undone))
-    chain.append(Lut1D(linear[:, None].repeat(3, axis=1).astype(np.float32)), "linear")
+    chain.append(Lut1D(_three(linear)), "linear")
     first, second = camera_gains(recipe, rendering)
     corners = mix_channels(_CORNERS, rendering.to_camera) * np.array(first)
     chain.append(Lut3D(corners.astype(np.float32)), "camera")
@@ -253,9 +254,17 @@ def _bake_camera(recipe: Recipe, chain: "_Chain") -> None:
     shown = mix_channels(_CORNERS, rendering.mixed_to_srgb(errors))
     chain.append(Lut3D(shown.astype(np.float32)), "linear")
     bent = response(_ENCODED, rendering.redone)
-    chain.append(Lut1D(bent[:, None].repeat(3, axis=1).astype(np.float32)), "encoded")
+    chain.append(Lut1D(_three(bent)), "encoded")
     for family in tone_families(recipe):
         chain.add(family)
+
+
+def _three(curve: FloatArray) -> npt.NDArray[np.float32]:
+    """One curve for all three channels."""
+    table = np.empty((curve.size, 3), np.float32)
+    for channel in range(3):
+        table[:, channel] = curve
+    return table
 
 
 def _gains_lut(first: Gains, second: Gains, flow: "Flow") -> Lut3D:
@@ -392,34 +401,32 @@ def _merged(first: Lut1D, then: Lut1D) -> Lut1D | None:
 
 
 @compiled
+def _through_curve(value: float, curve: npt.NDArray[np.float32], low: float, scale: float) -> float:
+    last = curve.size - 1
+    place = min(max((value - low) * scale, 0.0), np.float64(last))
+    row = min(int(place), last - 1)
+    start = np.float64(curve[row])
+    return start + (place - row) * (np.float64(curve[row + 1]) - start)
+
+
+@compiled
 def _merge(
     first: npt.NDArray[np.float32],
     then: npt.NDArray[np.float32],
     ends: FloatArray,
     table: npt.NDArray[np.float32],
 ) -> float:
-    """Fill the table; what it misses halfway between its rows, at most."""
-    last = then.shape[0] - 1
+    """Fill the table; what it misses halfway between its rows, at most: all of the dark ones, some of the rest."""
     worst = 0.0
     for c in range(3):
-        low, scale = ends[0, c], last / (ends[1, c] - ends[0, c])
-        before = 0.0
-        halfway = 0.0
+        curve = then[:, c].copy()
+        low, scale = ends[0, c], (curve.size - 1) / (ends[1, c] - ends[0, c])
         for i in range(first.shape[0]):
-            value = np.float64(first[i, c])
-            for half in range(2):
-                at = (value if half else 0.5 * (before + value)) - low
-                place = min(max(at * scale, 0.0), float(last))
-                row = min(int(place), last - 1)
-                start = np.float64(then[row, c])
-                reached = start + (place - row) * (np.float64(then[row + 1, c]) - start)
-                if not half:
-                    halfway = reached
-                else:
-                    if i:
-                        worst = max(worst, abs(halfway - 0.5 * (np.float64(table[i - 1, c]) + reached)))
-                    table[i, c] = reached
-            before = value
+            table[i, c] = _through_curve(np.float64(first[i, c]), curve, low, scale)
+            if i and (i < DARK_ROWS or i % 16 == 0):
+                between = 0.5 * (np.float64(first[i - 1, c]) + np.float64(first[i, c]))
+                halfway = 0.5 * (np.float64(table[i - 1, c]) + np.float64(table[i, c]))
+                worst = max(worst, abs(_through_curve(between, curve, low, scale) - halfway))
     return worst
 
 

@@ -66,14 +66,14 @@ def mask_levels(masks: tuple[Mask, ...]) -> FloatArray:
         value; of several, each part by the next one's.
     """
     values = np.stack([mask_values(mask, 16, 16).reshape(-1) for mask in masks]).astype(np.float64)
-    parts = [values]
-    for number in range(len(masks)):
-        parts = [
-            part[:, half]
-            for part in parts
-            for half in np.array_split(np.argsort(part[number], kind="stable"), LEVELS[number > 0])
-        ]
-    return np.stack([part.mean(axis=1) for part in parts], axis=1)
+    # The 256 places, sorted by the first mask and cut; each part sorted by the next mask and cut.
+    parts = values[None]
+    for number, count in zip(range(len(masks)), LEVELS, strict=False):
+        order = np.argsort(parts[:, number], axis=1, kind="stable")
+        parts = np.take_along_axis(parts, order[:, None], axis=2)
+        parts = parts.reshape(len(parts), len(masks), count, -1).swapaxes(1, 2)
+        parts = parts.reshape(-1, len(masks), parts.shape[-1])
+    return parts.mean(axis=2).T.copy()
 
 
 def mask_values(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:

@@ -18,7 +18,7 @@ Source: the idea and its steps: Brooks, Mildenhall, Xue, Chen, Sharlet and Barro
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -96,8 +96,9 @@ class Rendering:
         saturation = rounded(SATURATION_MEAN + normal(rng, SATURATION_SIGMA)) if other else 1.0
         exposure_ev = normal(rng, EXPOSURE_EV_SIGMA)
         while True:
-            matrix = _leaks(rounded(leak + normal(rng, MATRIX_SIGMA)) for leak in MATRIX)
-            if not _is_negative(inverse_leaks(matrix)):
+            noise = rng.standard_normal(6).tolist()
+            matrix = _leaks(rounded(leak + MATRIX_SIGMA * z) for leak, z in zip(MATRIX, noise, strict=True))
+            if not _is_negative(_inverse(matrix)):
                 return cls(undone, redone, saturation, exposure_ev, matrix)
 
     def scaled(self, amount: float) -> Self:
@@ -113,7 +114,7 @@ class Rendering:
     @cached_property
     def to_camera(self) -> Leaks:
         """The leaks of the matrix from linear sRGB to the camera's channels."""
-        return inverse_leaks(_leaks(self.matrix))
+        return _inverse(_leaks(self.matrix))
 
     def gains_of(self, color: Gains) -> Gains:
         """What a light of this colour (linear sRGB) does to the camera's channels, where white does nothing."""
@@ -198,6 +199,10 @@ def _undo_response(encoded: FloatArray, strength: float, before: FloatArray) -> 
     for i in range(encoded.size):
         sine = min(max((encoded[i] - 0.5) * scale, -1.0), 1.0)
         before[i] = min(max(0.5 + k * math.sin(math.asin(sine) / 3), 0.0), 1.0)
+
+
+# A recipe is scaled to its severity in a few steps, all with one camera.
+_inverse = lru_cache(maxsize=64)(inverse_leaks)
 
 
 def _is_negative(leaks: Leaks) -> bool:

@@ -19,8 +19,9 @@ CYCLES = (-0.8, 0.8)  # per picture: low enough for window light and lamps, neve
 SHARPNESS = (0.6, 3.0)
 COVERAGE = (0.2, 0.8)
 
-# Into how many parts a picture is cut by its first mask, and each of these by the next.
-LEVELS = (8, 4)
+# A mask is looked at on a grid of so many places a side, and told by so many levels.
+GRID = 16
+LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -52,28 +53,40 @@ def draw_mask(rng: Rng) -> Mask:
         for _ in range(WAVES):
             waves += [uniform(rng, CYCLES), uniform(rng, CYCLES), uniform(rng, (-math.pi, math.pi))]
         mask = Mask(tuple(rounded(number) for number in waves), uniform(rng, SHARPNESS))
-        values = mask_values(mask, 16, 16)
+        values = mask_values(mask, GRID, GRID)
         low, high = COVERAGE
         if low <= values.mean() <= high and values.max() - values.min() >= 0.5:
             return mask
 
 
-def mask_levels(masks: tuple[Mask, ...]) -> FloatArray:
-    """What masks are in a few parts of the picture, all of one size, that stand for the whole.
+@dataclass(frozen=True)
+class MaskLevels:
+    """A few parts of a picture that stand for what masks are across it.
 
-    Returns:
-        (k, n) float64, 0..1: for each of n parts the k masks' means there. Of one mask, parts are cut by its
-        value; of several, each part by the next one's.
+    Args:
+        shares: (n,) float64, each part's share of the picture.
+        levels: (k, n), each mask's mean in each part.
     """
-    values = np.stack([mask_values(mask, 16, 16).reshape(-1) for mask in masks]).astype(np.float64)
-    # The 256 places, sorted by the first mask and cut; each part sorted by the next mask and cut.
-    parts = values[None]
-    for number, count in zip(range(len(masks)), LEVELS, strict=False):
-        order = np.argsort(parts[:, number], axis=1, kind="stable")
-        parts = np.take_along_axis(parts, order[:, None], axis=2)
-        parts = parts.reshape(len(parts), len(masks), count, -1).swapaxes(1, 2)
-        parts = parts.reshape(-1, len(masks), parts.shape[-1])
-    return parts.mean(axis=2).T.copy()
+
+    shares: FloatArray
+    levels: FloatArray
+
+
+def mask_levels(masks: tuple[Mask, ...]) -> MaskLevels:
+    """Cut the picture where masks pass evenly spaced values: eight parts for one, eight times eight for two.
+
+    Parts of one size would be wide at a mask's ends, and miss a severity by three times as much.
+    """
+    values = np.stack([mask_values(mask, GRID, GRID).reshape(-1) for mask in masks]).astype(np.float64)
+    part = np.zeros(values.shape[1], np.intp)
+    for value in values:
+        low, high = value.min(), value.max()
+        place = ((value - low) * (LEVELS / max(high - low, 1e-9))).astype(np.intp)
+        part = LEVELS * part + np.minimum(place, LEVELS - 1)
+    counts = np.bincount(part)
+    sums = np.stack([np.bincount(part, value) for value in values])
+    found = counts > 0
+    return MaskLevels(counts[found] / part.size, sums[:, found] / counts[found])
 
 
 def mask_values(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:

@@ -191,7 +191,7 @@ def undone_response(encoded: FloatArray, strength: float) -> FloatArray:
 
 @compiled
 def _undo_response(encoded: FloatArray, strength: float, before: FloatArray) -> None:
-    if strength < 1e-7:  # a straight line to the last bits
+    if strength < 1e-12:  # a straight line, to the last bits
         before[:] = encoded
         return
     k = math.sqrt((2 + strength) / (3 * strength))

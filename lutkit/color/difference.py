@@ -49,19 +49,22 @@ def delta_e_2000(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
     return difference.reshape(lab_1.shape[:-1])
 
 
-def mean_delta_e_2000(lab: FloatArray, rgb: FloatArray, *, linear: bool) -> float:
+def mean_delta_e_2000(
+    lab: FloatArray, rgb: FloatArray, *, linear: bool, shares: FloatArray | None = None
+) -> float:
     """The mean CIEDE2000 difference of colours from what they become on a display.
 
     Args:
         lab: (n, 3) float64, C-contiguous, what the colours were.
         rgb: (n, 3) float64, C-contiguous, what they became; clamped to 0..1.
         linear: whether `rgb` is linear light; otherwise it is sRGB-encoded.
+        shares: (n,) how much each colour counts, of a sum of 1; all alike where None.
     """
-    return _mean_delta_e_2000(lab, rgb, linear)
+    return _mean_delta_e_2000(lab, rgb, linear, np.full(len(rgb), 1 / len(rgb)) if shares is None else shares)
 
 
 @compiled
-def _mean_delta_e_2000(lab: FloatArray, rgb: FloatArray, linear: bool) -> float:
+def _mean_delta_e_2000(lab: FloatArray, rgb: FloatArray, linear: bool, shares: FloatArray) -> float:
     total = 0.0
     for i in range(rgb.shape[0]):
         red = min(max(rgb[i, 0], 0.0), 1.0)
@@ -70,8 +73,8 @@ def _mean_delta_e_2000(lab: FloatArray, rgb: FloatArray, linear: bool) -> float:
         if not linear:
             red, green, blue = linear_of(red), linear_of(green), linear_of(blue)
         became = lab_of(red, green, blue)
-        total += _pair(lab[i, 0], lab[i, 1], lab[i, 2], became[0], became[1], became[2])
-    return total / rgb.shape[0]
+        total += shares[i] * _pair(lab[i, 0], lab[i, 1], lab[i, 2], became[0], became[1], became[2])
+    return total
 
 
 @compiled

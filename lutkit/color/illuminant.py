@@ -1,6 +1,7 @@
-"""White points on and beside the Planckian locus, and the channel gains of a camera that ignores them."""
+"""White points on and beside the Planckian locus, and the colours of such lights."""
 
 import math
+from functools import lru_cache
 
 from lutkit.color.lab import relative_xyz_to_linear
 
@@ -51,21 +52,21 @@ def white_point_xy(kelvin: float, duv: float) -> tuple[float, float]:
     return _uv_to_xy((u + duv * dv / length, v - duv * du / length))
 
 
-def illuminant_gains(kelvin: float, duv: float) -> tuple[float, float, float]:
-    """The linear-light gains by which a scene under this light looks cast when balanced for D65.
+@lru_cache(maxsize=64)  # a camera's presets come again and again
+def light_color(kelvin: float, duv: float) -> tuple[float, float, float]:
+    """The colour of a light in linear light with sRGB primaries, as a scene balanced for D65 shows it.
 
     Args:
         kelvin: correlated colour temperature, 1667..25000; clamped to that range.
         duv: signed distance from the locus in CIE 1960 (u, v).
     Returns:
-        (red, green, blue), the largest exactly 1; all 1 at D65's own temperature and Duv.
+        (red, green, blue) at the luminance of white; all 1 at D65's own temperature and Duv. Lights that lie
+        outside sRGB, candles and deep blue skies, have a channel below 0.
     """
-    light = _light_rgb(kelvin, duv)
-    red, green, blue = (channel / white for channel, white in zip(light, _NEUTRAL, strict=True))
-    # Deep candle light lies outside sRGB: a sensor still sees a little of the missing channel.
-    red, green, blue = max(red, 0.005), max(green, 0.005), max(blue, 0.005)
-    most = max(red, green, blue)
-    return red / most, green / most, blue / most
+    red, green, blue = (
+        channel / white for channel, white in zip(_light_rgb(kelvin, duv), _NEUTRAL, strict=True)
+    )
+    return red, green, blue
 
 
 def _light_rgb(kelvin: float, duv: float) -> tuple[float, float, float]:

@@ -1,11 +1,17 @@
-"""Channels that leak into each other: a 3x3 matrix whose rows sum to 1, so that greys stay grey."""
+"""Channels that leak into each other: a 3x3 matrix whose rows sum to 1, so that greys stay grey.
+
+Such a matrix is known by its six leaks; so are the product of two of them, and the inverse of one.
+"""
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
+from lutkit.errors import ArrayError
 
 Leaks = tuple[float, float, float, float, float, float]
+
+NO_LEAKS: Leaks = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def mix_channels(rgb: FloatArray, leaks: Leaks) -> FloatArray:
@@ -32,3 +38,41 @@ def _mix(points: FloatArray, leaks: Leaks, mixed: FloatArray) -> None:
         mixed[i, 0] = red + rg * (green - red) + rb * (blue - red)
         mixed[i, 1] = green + gr * (red - green) + gb * (blue - green)
         mixed[i, 2] = blue + br * (red - blue) + bg * (green - blue)
+
+
+def combined_leaks(first: Leaks, then: Leaks) -> Leaks:
+    """The leaks of one matrix after another.
+
+    Args:
+        first: the matrix that is applied first.
+        then: the matrix that is applied to its result.
+    """
+    rg, rb, gr, gb, br, bg = first
+    rows = ((1 - rg - rb, rg, rb), (gr, 1 - gr - gb, gb), (br, bg, 1 - br - bg))
+    rg, rb, gr, gb, br, bg = then
+    red, green, blue = (
+        tuple(x * rows[0][c] + y * rows[1][c] + z * rows[2][c] for c in range(3))
+        for x, y, z in ((1 - rg - rb, rg, rb), (gr, 1 - gr - gb, gb), (br, bg, 1 - br - bg))
+    )
+    return red[1], red[2], green[0], green[2], blue[0], blue[1]
+
+
+def inverse_leaks(leaks: Leaks) -> Leaks:
+    """The leaks of the matrix that undoes another, by its adjugate.
+
+    Raises:
+        ArrayError: the matrix is flat: two colours become one.
+    """
+    rg, rb, gr, gb, br, bg = leaks
+    rr, gg, bb = 1 - rg - rb, 1 - gr - gb, 1 - br - bg
+    volume = rr * (gg * bb - gb * bg) - rg * (gr * bb - gb * br) + rb * (gr * bg - gg * br)
+    if abs(volume) < 1e-9:
+        raise ArrayError(f"a matrix with the leaks {leaks} cannot be undone", where="inverse_leaks")
+    return (
+        (rb * bg - rg * bb) / volume,
+        (rg * gb - rb * gg) / volume,
+        (gb * br - gr * bb) / volume,
+        (rb * gr - rr * gb) / volume,
+        (gr * bg - gg * br) / volume,
+        (rg * br - rr * bg) / volume,
+    )

@@ -50,3 +50,9 @@ def linear_to_srgb(linear: FloatArray) -> FloatArray:
 def linear_of(encoded: float) -> float:
     """Linear light of one encoded value within 0..1; for other compiled loops."""
     return encoded / SLOPE if encoded <= ENCODED_EDGE else ((encoded + OFFSET) / (1 + OFFSET)) ** POWER
+
+
+@compiled
+def encoded_of(linear: float) -> float:
+    """One value of linear light within 0..1, encoded; for other compiled loops."""
+    return linear * SLOPE if linear <= LINEAR_EDGE else (1 + OFFSET) * linear ** (1 / POWER) - OFFSET

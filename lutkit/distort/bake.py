@@ -1,92 +1,119 @@
 """A recipe becomes LUTs, and the LUTs a damaged picture.
 
 Families bake to what holds them exactly: per-channel ones, and ways from one space to another, to curves;
-matrices to a cube of 2^3 in their own space; only what bends the whole colour space needs a larger cube. A
-layer is the chain of these.
+matrices and gains to a cube of 2^3 in their own space; a LUT file to itself. Only a field that bends the whole
+colour space is sampled. What lies between two masks is one chain of these: one layer. A layer with a mask is
+laid over what it was given, in the space that it was given it in: linear light, for a second lamp.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.srgb import srgb_to_linear
+from lutkit.color.mixing import mix_channels
+from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.compiled import compiled
-from lutkit.distort.family import Family, Library, Space, in_space, transform_families
+from lutkit.distort.direct import camera_gains, camera_matrices, has_camera, tone_families
+from lutkit.distort.family import ColorFamily, Library, Space, in_space, is_color, transform_families
+from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.mask import Mask, mask_values
-from lutkit.distort.recipe import NO_LIBRARY, Layer, Recipe
+from lutkit.distort.recipe import NO_LIBRARY, Entry, Masked, Recipe
+from lutkit.distort.rendering import Gains, Rendering, response, undone_response
+from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError
 from lutkit.lut.apply import apply, values_through
+from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.loops import WHITE
-from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb
+from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
 # 4 x 255 + 1: every 8-bit code lies on a row, so curves cost 8-bit images nothing.
 CURVE_SIZE = 1021
-# Between two stages values are no codes any more, and in linear light curves are steep near black.
+# Between two stages values are no codes any more.
 BETWEEN_SIZE = 2041
-# What bends the whole colour space does so smoothly: 13 points an axis err by less than 33 of a plain cube.
-CUBE_SIZE = 13
+# From linear light back: encoding is steepest near black. Half a hundredth of a code.
+ENCODE_SIZE = 4096
+# A fifth of a code: what may be lost where two sets of curves become one.
+MERGE_ERROR = 0.2 / 255
+DARK_ROWS = 128
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
-_AXIS_LINEAR = srgb_to_linear(_AXIS)
-
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
-_CORNERS, _LATTICE = (
-    np.stack(np.meshgrid(*[np.linspace(0, 1, size)] * 3, indexing="ij"), axis=-1) for size in (2, CUBE_SIZE)
-)
+_ENCODED = linear_to_srgb(np.linspace(0, 1, ENCODE_SIZE))
+_CORNERS = np.stack(np.meshgrid(*[np.linspace(0, 1, 2)] * 3, indexing="ij"), axis=-1)
 
-# The way to linear light, for layers that begin with a matrix there.
+# The way to linear light, for damage that begins with a matrix there.
+_AXIS_LINEAR = srgb_to_linear(_AXIS)
 _TO_LINEAR = Lut1D(_AXIS_LINEAR.astype(np.float32))
 
 _BLOCK_PIXELS = 16384
 
 Image = TypeVar("Image", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
 
+Place: TypeAlias = Space | Literal["camera"]
+
 
 @dataclass(frozen=True)
 class BakedLayer:
-    """A layer as a LUT, and where in the picture it holds (everywhere where `mask` is None)."""
+    """A LUT, and how much of it is laid over the values that it is given.
+
+    Args:
+        lut: what maps the values of the layer before; the first layer maps the picture.
+        mask: where in the picture it holds; everywhere where None.
+        strength: how much of it is laid over where it holds, 0..1.
+    """
 
     lut: Lut
-    mask: Mask | None
+    mask: Mask | None = None
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class Response:
+    """What damage makes of colours, and how the result moves with them.
+
+    Args:
+        values: (n, 3) float64, sRGB-encoded, not clamped.
+        slopes: (n, 3, 3), [n, i, j] = d out_i / d in_j; 0 where something clipped.
+    """
+
+    values: FloatArray
+    slopes: FloatArray
 
 
 def bake(recipe: Recipe, library: Library = NO_LIBRARY) -> tuple[BakedLayer, ...]:
-    """Turn every layer of a recipe into a LUT.
+    """Turn a recipe into layers of LUT and mask.
 
     Args:
-        recipe: what to bake; without layers, nothing comes out.
+        recipe: what to bake; of an empty one nothing comes out.
         library: the LUT files that the recipe may name, by sha256.
     Returns:
-        A `BakedLayer` a layer: a `Lut1D` where every family is per-channel, otherwise a `Lut3D` or a
-        `LutChain` of curves and cubes. Tables are not clamped.
+        Layers that are applied one after the other, each to what the one before gave, which need not be
+        encoded, nor within 0..1. Without masks and without a LUT file at part of its strength it is one.
     Raises:
         RecipeError: the recipe names a LUT that the library does not hold.
     """
-    return tuple(BakedLayer(bake_layer(layer, library), layer.mask) for layer in recipe.layers)
+    chain = _Chain(library)
+    if has_camera(recipe):
+        _bake_camera(recipe, chain)
+    for entry in (*recipe.medium, *recipe.editing):
+        chain.add(entry)
+    return chain.finished()
 
 
-def bake_layer(layer: Layer, library: Library = NO_LIBRARY) -> Lut:
-    """Turn one layer into a LUT; see `bake`."""
-    baked: list[Lut1D | Lut3D] = []
-    curves: list[Family] = []
-    flow = Flow()
-    for family in layer.families:
-        if family.per_channel:
-            curves.append(family)
-            continue
-        if curves or flow.space != family.space:
-            lut, flow = _bake_curves(tuple(curves), flow, family.space, library)
-            baked.append(lut)
-            curves = []
-        lut, flow = _bake_cube(family, flow, library)
-        baked.append(lut)
-    if curves or flow.space != "encoded":
-        baked.append(_bake_curves(tuple(curves), flow, "encoded", library)[0])
-    return baked[0] if len(baked) == 1 else LutChain(baked)
+def bake_lut(recipe: Recipe) -> Lut:
+    """Turn a recipe without masks and LUT files into one LUT.
+
+    Raises:
+        ArrayError: the recipe has no damage, or damage that no single LUT holds.
+    """
+    layers = bake(recipe)
+    if len(layers) != 1 or layers[0].mask is not None or layers[0].strength != 1:
+        raise ArrayError("this damage is not one LUT", where="recipe", remedy="bake it to layers")
+    return layers[0].lut
 
 
 def damage(
@@ -96,7 +123,7 @@ def damage(
 
     Args:
         image: (H, W, 3), sRGB-encoded, uint8, uint16 or float32 (0..1 nominal).
-        recipe: what to do; a recipe without layers returns a copy.
+        recipe: what to do; an empty one returns a copy.
         library: the LUT files that the recipe may name, by sha256.
         threads: how many threads share a large image; None means all cores. The result is the same.
     Returns:
@@ -113,26 +140,85 @@ def damage(
 
 
 def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int | None = None) -> Image:
-    """Apply baked layers to (H, W, 3), later ones blended over the first by their masks, rounding once."""
+    """Apply baked layers to (H, W, 3), one after the other, rounding once, at the end."""
     if not layers:
         return image.copy()
-    if len(layers) == 1:
-        return apply(image, layers[0].lut, threads=threads)
+    if len(layers) == 1 and layers[0].mask is None:
+        return apply(image, layers[0].lut, strength=layers[0].strength, threads=threads)
     height, width = image.shape[:2]
-    through = [values_through(layer.lut, image.dtype) for layer in layers]
-    masks = [mask_values(layer.mask, height, width) for layer in layers if layer.mask is not None]
+    # Only the picture itself is in codes; from the first layer on values are floats.
+    begins = _is_whole(layers[0])
+    first = values_through(layers[0].lut, image.dtype) if begins else None
+    later = layers[1:] if begins else layers
+    through = [values_through(layer.lut, np.float32) for layer in later]
+    weights = [_weights(layer, height, width) for layer in later]
     result = np.empty_like(image)
     # A few rows at a time: temporaries that fit the cache cost a third of full-size ones.
     rows = max(1, _BLOCK_PIXELS // max(width, 1))
     for start in range(0, height, rows):
         part = slice(start, start + rows)
-        values = through[0](image[part])
-        for over, mask in zip(through[1:], masks, strict=True):
-            _lay_over(values.reshape(-1), over(image[part]).reshape(-1), mask[part].reshape(-1))
+        values = image[part] / np.float32(WHITE[image.dtype]) if first is None else first(image[part])
+        for mapped, weight in zip(through, weights, strict=True):
+            after = mapped(values)
+            if weight is None:
+                values = after
+            else:
+                _lay_over(values.reshape(-1), after.reshape(-1), weight[part].reshape(-1))
         if image.dtype != np.float32:
             _round_codes(values.reshape(-1), WHITE[image.dtype])
         result[part] = values
     return result
+
+
+def response_at(
+    layers: tuple[BakedLayer, ...], colors: FloatArray, weights: Sequence[npt.NDArray[np.floating]] = ()
+) -> Response:
+    """What baked damage makes of colours, and how the result moves with them.
+
+    Args:
+        layers: what `bake` gave.
+        colors: (n, 3) float64, sRGB-encoded.
+        weights: (n,) for each layer with a mask, in order: the mask where the colour lies.
+    """
+    left = list(weights)
+    values = np.array(colors, dtype=np.float64)
+    slopes = np.zeros((len(values), 3, 3))
+    slopes[:, range(3), range(3)] = 1
+    for layer in layers:
+        after, by = value_and_jacobian(layer.lut, values)
+        by = _product(by, slopes)
+        if _is_whole(layer):
+            values, slopes = after, by
+            continue
+        share = np.full(len(values), layer.strength)
+        if layer.mask is not None:
+            share *= left.pop(0)
+        values = values + share[:, None] * (after - values)
+        slopes = slopes + share[:, None, None] * (by - slopes)
+    return Response(values, slopes)
+
+
+def _is_whole(layer: BakedLayer) -> bool:
+    return layer.mask is None and layer.strength == 1
+
+
+def _weights(layer: BakedLayer, height: int, width: int) -> npt.NDArray[np.float32] | None:
+    if _is_whole(layer):
+        return None
+    if layer.mask is None:
+        return np.full((height, width), layer.strength, np.float32)
+    return mask_values(layer.mask, height, width) * np.float32(layer.strength)
+
+
+@compiled
+def _product(outer: FloatArray, inner: FloatArray) -> FloatArray:
+    product = np.zeros_like(outer)
+    for n in range(outer.shape[0]):
+        for i in range(3):
+            for j in range(3):
+                for k in range(3):
+                    product[n, i, j] += outer[n, i, k] * inner[n, k, j]
+    return product
 
 
 @compiled
@@ -152,16 +238,199 @@ def _round_codes(values: npt.NDArray[np.float32], white: int) -> None:
         values[i] = np.rint(min(max(values[i], np.float32(0)), np.float32(1)) * np.float32(white))
 
 
+def _bake_camera(recipe: Recipe, chain: "_Chain") -> None:
+    rendering = recipe.rendering or Rendering()
+    linear = srgb_to_linear(undone_response(_AXIS[:, 0], rendering.undone))
+    chain.append(Lut1D(_three(linear)), "linear")
+    first, second = camera_gains(recipe, rendering)
+    corners = mix_channels(_CORNERS, rendering.to_camera) * np.array(first)
+    chain.append(Lut3D(corners.astype(np.float32)), "camera")
+    if second is not None:
+        entry = recipe.light[-1]
+        assert isinstance(entry, Masked)
+        chain.lay_over(_gains_lut(first, second, chain.flow), entry.mask)
+    # The domain of this cube is where the sensor clips, and that of the curves where the display does.
+    errors = [family.leaks for family in camera_matrices(recipe)]
+    shown = mix_channels(_CORNERS, rendering.mixed_to_srgb(errors))
+    chain.append(Lut3D(shown.astype(np.float32)), "linear")
+    bent = response(_ENCODED, rendering.redone)
+    chain.append(Lut1D(_three(bent)), "encoded")
+    for family in tone_families(recipe):
+        chain.add(family)
+
+
+def _three(curve: FloatArray) -> npt.NDArray[np.float32]:
+    """One curve for all three channels."""
+    table = np.empty((curve.size, 3), np.float32)
+    for channel in range(3):
+        table[:, channel] = curve
+    return table
+
+
+def _gains_lut(first: Gains, second: Gains, flow: "Flow") -> Lut3D:
+    """The second light in place of the first, on the sensor, which the first one lights."""
+    corners = _CORNERS * np.subtract(flow.high, flow.low) + flow.low
+    return Lut3D((corners * np.divide(second, first)).astype(np.float32), flow.low, flow.high)
+
+
 @dataclass(frozen=True)
 class Flow:
-    """What runs from one stage of a layer to the next: values in a space, between bounds a channel each."""
+    """What runs from one stage to the next: values in a space, between bounds a channel each."""
 
-    space: Space = "encoded"
+    space: Place = "encoded"
     low: Rgb = (0.0, 0.0, 0.0)
     high: Rgb = (1.0, 1.0, 1.0)
 
 
-def _after(table: npt.NDArray[np.float32], space: Space) -> Flow:
+class _Chain:
+    """Stages as they are baked: finished layers, the stages of the one that grows, families that wait.
+
+    Families that keep channels apart wait, so that all in a row become one set of curves.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.flow = Flow()
+        self._layers: list[BakedLayer] = []
+        self._stages: list[Lut1D | Lut3D] = []
+        self._waiting: list[ColorFamily] = []
+
+    def add(self, entry: Entry) -> None:
+        """Add a family that maps colours."""
+        family = entry.family if isinstance(entry, Masked) else entry
+        assert is_color(family)  # by its stage
+        if isinstance(entry, Masked):
+            self._settle(family.space)
+            self.lay_over(self._lut_of(family), entry.mask)
+        elif isinstance(family, LibraryLut):
+            self._add_file(family)
+        elif family.per_channel:
+            self._waiting.append(family)
+        else:
+            self._settle(family.space)
+            self.append(self._cube_of(family), family.space)
+
+    def append(self, stage: Lut1D | Lut3D, space: Place) -> None:
+        """Add a stage that is baked, which gives values in `space`."""
+        if self._stages and isinstance(self._stages[-1], Lut1D) and isinstance(stage, Lut1D):
+            merged = _merged(self._stages[-1], stage)
+            if merged is not None:
+                self._stages.pop()
+                stage = merged
+        self._stages.append(stage)
+        self.flow = _after(stage.table, space)
+
+    def lay_over(self, lut: Lut, mask: Mask | None, strength: float = 1.0) -> None:
+        """Close the layer that grows, and lay a LUT over what it gives."""
+        self._close()
+        self._layers.append(BakedLayer(lut, mask, strength))
+        given, after = self.flow, _after(lut_stages(lut)[-1].table, self.flow.space)
+        low = [min(ends) for ends in zip(given.low, after.low, strict=True)]
+        high = [max(ends) for ends in zip(given.high, after.high, strict=True)]
+        self.flow = Flow(given.space, _rgb(low), _rgb(high))
+
+    def finished(self) -> tuple[BakedLayer, ...]:
+        """The layers, the last of which gives encoded values."""
+        self._settle("encoded")
+        self._close()
+        return tuple(self._layers)
+
+    def _close(self) -> None:
+        if self._stages:
+            stages = self._stages
+            self._layers.append(BakedLayer(stages[0] if len(stages) == 1 else LutChain(stages)))
+            self._stages = []
+
+    def _settle(self, space: Space) -> None:
+        if self._waiting or self.flow.space != space:
+            self.append(self._curves(tuple(self._waiting), space), space)
+            self._waiting = []
+
+    def _add_file(self, family: LibraryLut) -> None:
+        self._settle("encoded")
+        lut = family.found_in(self.library)
+        if min(self.flow.low) < 0 or max(self.flow.high) > 1:
+            self.append(Lut1D.identity(2), "encoded")  # its domain clamps, as a display does
+        if family.strength < 1:
+            self.lay_over(lut, None, family.strength)
+        else:
+            for stage in lut_stages(lut):
+                self.append(stage, "encoded")
+
+    def _is_picture(self) -> bool:
+        return not self._layers and not self._stages
+
+    def _curves(self, families: tuple[ColorFamily, ...], wanted: Space) -> Lut1D:
+        low, high = self.flow.low, self.flow.high
+        space = self.flow.space
+        assert space != "camera"  # which only the camera's own stages leave
+        if self._is_picture():
+            if not families:
+                return _TO_LINEAR
+            linear = families[0].space == "linear"
+            axis, space = (_AXIS_LINEAR, "linear") if linear else (_AXIS, "encoded")
+        else:
+            spans = [_span_with_zero(*bounds) for bounds in zip(low, high, strict=True)]
+            low, high = (_rgb(bounds) for bounds in zip(*spans, strict=True))
+            axis = _BETWEEN * (np.array(high) - low) + low
+        rgb, space = transform_families(families, axis, space, self.library)
+        return Lut1D(in_space(rgb, space, wanted).astype(np.float32), low, high)
+
+    def _cube_of(self, family: ColorFamily) -> Lut3D:
+        if isinstance(family, SmoothField):
+            return Lut3D(family.cube().astype(np.float32))
+        low, high = self.flow.low, self.flow.high
+        lattice = _CORNERS * np.subtract(high, low) + low
+        return Lut3D(family.transform(lattice, self.library).astype(np.float32), low, high)
+
+    def _lut_of(self, family: ColorFamily) -> Lut:
+        if not family.per_channel:
+            return self._cube_of(family)
+        low, high = self.flow.low, self.flow.high
+        axis = _BETWEEN * np.subtract(high, low) + low
+        return Lut1D(family.transform(axis, self.library).astype(np.float32), low, high)
+
+
+def _merged(first: Lut1D, then: Lut1D) -> Lut1D | None:
+    """Two sets of curves as one, where that costs little: not where the second ones are steep at black."""
+    table = np.empty_like(first.table)
+    ends = np.array((then.domain_min, then.domain_max))
+    if _merge(first.table, then.table, ends, table) > MERGE_ERROR:
+        return None
+    return Lut1D(table, first.domain_min, first.domain_max)
+
+
+@compiled
+def _through_curve(value: float, curve: npt.NDArray[np.float32], low: float, scale: float) -> float:
+    last = curve.size - 1
+    place = min(max((value - low) * scale, 0.0), np.float64(last))
+    row = min(int(place), last - 1)
+    start = np.float64(curve[row])
+    return start + (place - row) * (np.float64(curve[row + 1]) - start)
+
+
+@compiled
+def _merge(
+    first: npt.NDArray[np.float32],
+    then: npt.NDArray[np.float32],
+    ends: FloatArray,
+    table: npt.NDArray[np.float32],
+) -> float:
+    """Fill the table; what it misses halfway between its rows, at most: all of the dark ones, some of the rest."""
+    worst = 0.0
+    for c in range(3):
+        curve = then[:, c].copy()
+        low, scale = ends[0, c], (curve.size - 1) / (ends[1, c] - ends[0, c])
+        for i in range(first.shape[0]):
+            table[i, c] = _through_curve(np.float64(first[i, c]), curve, low, scale)
+            if i and (i < DARK_ROWS or i % 16 == 0):
+                between = 0.5 * (np.float64(first[i - 1, c]) + np.float64(first[i, c]))
+                halfway = 0.5 * (np.float64(table[i - 1, c]) + np.float64(table[i, c]))
+                worst = max(worst, abs(_through_curve(between, curve, low, scale) - halfway))
+    return worst
+
+
+def _after(table: npt.NDArray[np.float32], space: Place) -> Flow:
     bounds = np.empty((2, 3))
     _bounds(table.reshape(-1, 3), bounds)
     return Flow(space, _rgb(bounds[0].tolist()), _rgb(bounds[1].tolist()))
@@ -178,24 +447,6 @@ def _bounds(rows: npt.NDArray[np.float32], bounds: npt.NDArray[np.float64]) -> N
         bounds[0, c], bounds[1, c] = low, max(high, low + np.float32(1e-3))
 
 
-def _bake_curves(
-    families: tuple[Family, ...], flow: Flow, wanted: Space, library: Library
-) -> tuple[Lut1D, Flow]:
-    low, high = flow.low, flow.high
-    if not families and flow == Flow():
-        return _TO_LINEAR, _after(_TO_LINEAR.table, wanted)
-    if flow == Flow():
-        linear = bool(families) and families[0].space == "linear"
-        axis, space = (_AXIS_LINEAR, "linear") if linear else (_AXIS, "encoded")
-    else:
-        spans = [_span_with_zero(*bounds) for bounds in zip(low, high, strict=True)]
-        (low, high), space = (_rgb(bounds) for bounds in zip(*spans, strict=True)), flow.space
-        axis = _BETWEEN * (np.array(high) - low) + low
-    rgb, space = transform_families(families, axis, space, library)
-    table = in_space(rgb, space, wanted).astype(np.float32)
-    return Lut1D(table, low, high), _after(table, wanted)
-
-
 def _span_with_zero(low: float, high: float) -> tuple[float, float]:
     """Bounds a little wider, so that one row lies on 0: black, about which curves are steepest."""
     if not low < 0 < high:
@@ -208,10 +459,3 @@ def _span_with_zero(low: float, high: float) -> tuple[float, float]:
 def _rgb(values: Sequence[float]) -> Rgb:
     red, green, blue = (float(value) for value in values)
     return red, green, blue
-
-
-def _bake_cube(family: Family, flow: Flow, library: Library) -> tuple[Lut3D, Flow]:
-    low, high = (flow.low, flow.high) if family.affine else (Flow.low, Flow.high)
-    lattice = (_CORNERS if family.affine else _LATTICE) * np.subtract(high, low) + low
-    table = family.transform(lattice, library).astype(np.float32)
-    return Lut3D(table, low, high), _after(table, family.space)

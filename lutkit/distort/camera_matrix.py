@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Rng, normal, require_in, rounded
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 SIGMA = 0.05
 SIGMA_LOSSY = 0.2
@@ -22,6 +22,7 @@ class CameraMatrix:
     """
 
     name: ClassVar[str] = "camera_matrix"
+    stage: ClassVar[Stage] = "camera"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = False
     affine: ClassVar[bool] = True

@@ -10,7 +10,7 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 OFFSET: Range = (-0.3, 0.3)
 LEAST_STEP = 0.25  # of the way a straight line would rise from knot to knot: flatter cannot be undone
@@ -32,6 +32,7 @@ class ChannelCurves:
     """
 
     name: ClassVar[str] = "channel_curves"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
     affine: ClassVar[bool] = False

@@ -7,7 +7,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, log_uniform_in, require_in, rounded
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 # Exponents whose curve keeps at least the 35 dB of the gate on most photos, and those that do not.
 GAMMA: tuple[Range, ...] = ((0.4, 2.2),)
@@ -23,6 +23,7 @@ class ChannelGamma:
     """
 
     name: ClassVar[str] = "channel_gamma"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
     affine: ClassVar[bool] = False

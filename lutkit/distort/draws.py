@@ -83,10 +83,20 @@ def towards(start: float, end: float, amount: float) -> float:
     return rounded(start + (end - start) * amount)
 
 
-def require_in(family: str, name: str, value: object, between: Range) -> None:
-    """Raise RecipeError unless `value` is a number (of any kind but a bool) within finite bounds."""
+def require_in(owner: str, name: str, value: object, between: Range) -> None:
+    """Raise RecipeError unless `value` is a number (of any kind but a bool) within finite bounds.
+
+    Args:
+        owner: the family, or `mask` or `rendering`.
+        name: which of its parameters this is.
+        value: the parameter.
+        between: its bounds, which are allowed.
+    """
     low, high = between
+    if type(value) is float and low <= value <= high:  # nearly always: recipes hold thousands of numbers
+        return
+    where = owner if owner in ("mask", "rendering") else f"family {owner!r}"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RecipeError(f"{name} is {value!r}, not a number", where=f"family {family!r}")
+        raise RecipeError(f"{name} is {value!r}, not a number", where=where)
     if not low <= value <= high:
-        raise RecipeError(f"{name} is {value!r}, outside {low:g}..{high:g}", where=f"family {family!r}")
+        raise RecipeError(f"{name} is {value!r}, outside {low:g}..{high:g}", where=where)

@@ -3,26 +3,25 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, uniform_in
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Stage
+from lutkit.distort.rendering import Gains, Rendering
 
+# What is too bright clips on the sensor: from half a stop on, most photographs lose more than 2% of their pixels.
 EXPOSURE_EV: Range = (-2.0, 0.5)
 EXPOSURE_EV_LOSSY: tuple[Range, ...] = ((-5.0, -3.0), (0.5, 2.0))
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """One gain in linear light.
+    """One gain on all channels of the sensor, which clips at 1.
 
     Args:
         exposure_ev: stops; 1 doubles the light. -8..4.
     """
 
     name: ClassVar[str] = "exposure"
-    space: ClassVar[Space] = "linear"
-    per_channel: ClassVar[bool] = True
-    affine: ClassVar[bool] = False
+    stage: ClassVar[Stage] = "camera"
 
     exposure_ev: float
 
@@ -38,6 +37,7 @@ class Exposure:
         """Scale the stops."""
         return type(self)(towards(0, self.exposure_ev, amount))
 
-    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Multiply by 2^ev."""
-        return rgb * 2.0**self.exposure_ev
+    def gains(self, rendering: Rendering) -> Gains:
+        """2^ev, three times."""
+        gain = 2.0**self.exposure_ev
+        return gain, gain, gain

@@ -7,7 +7,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 GAIN: Range = (0.4, 1.0)
 GAIN_LOSSY: Range = (0.1, 0.4)
@@ -27,6 +27,7 @@ class FilmFade:
     """
 
     name: ClassVar[str] = "film_fade"
+    stage: ClassVar[Stage] = "medium"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = True
     affine: ClassVar[bool] = False

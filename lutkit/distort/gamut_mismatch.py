@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, uniform_in
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 PALE: Range = (0.4, 1.5)
 GAUDY: tuple[Range, ...] = ((-1.5, -0.5),)
@@ -26,6 +26,7 @@ class GamutMismatch:
     """
 
     name: ClassVar[str] = "gamut_mismatch"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = False
     affine: ClassVar[bool] = True

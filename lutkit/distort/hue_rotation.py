@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, uniform_in
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 ANGLE_DEG: Range = (-15.0, 15.0)
 ANGLE_DEG_LOSSY: tuple[Range, ...] = ((-60.0, -30.0), (30.0, 60.0))
@@ -26,6 +26,7 @@ class HueRotation:
     """
 
     name: ClassVar[str] = "hue_rotation"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = False
     affine: ClassVar[bool] = True

@@ -1,14 +1,12 @@
-"""Illuminant cast: light of another colour temperature, taken as though it were D65."""
+"""Illuminant cast: light of another colour temperature, rendered by a camera that is balanced for D65."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import numpy as np
-
-from lutkit.color.illuminant import D65_DUV, D65_MIRED, MAX_KELVIN, MIN_KELVIN, illuminant_gains
-from lutkit.color.srgb import FloatArray
+from lutkit.color.illuminant import D65_DUV, D65_MIRED, MAX_KELVIN, MIN_KELVIN, light_color
 from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Stage
+from lutkit.distort.rendering import Gains, Rendering, keeping_green
 
 # Uniform in mired, the scale on which equal steps look equal: 2850..25000 K. Candle light loses blue.
 MIRED: Range = (1e6 / MAX_KELVIN, 1e6 / 2850)
@@ -18,7 +16,10 @@ DUV: Range = (-0.02, 0.02)
 
 @dataclass(frozen=True)
 class Illuminant:
-    """Diagonal gains in linear light, the largest 1: nothing clips, channels starve.
+    """Gains of a camera's channels, green's kept at 1: the others starve, or clip as they do on a sensor.
+
+    A largest gain of 1 would clip nothing, and darken every cast by 6 L* at the median; renderings by real
+    cameras change their lightness by 0.3 at the median.
 
     Args:
         temperature_k: correlated colour temperature, 1667..25000 kelvin.
@@ -26,9 +27,7 @@ class Illuminant:
     """
 
     name: ClassVar[str] = "illuminant"
-    space: ClassVar[Space] = "linear"
-    per_channel: ClassVar[bool] = True
-    affine: ClassVar[bool] = False
+    stage: ClassVar[Stage] = "light"
 
     temperature_k: float
     duv: float
@@ -48,6 +47,6 @@ class Illuminant:
         mired = D65_MIRED + (1e6 / self.temperature_k - D65_MIRED) * amount
         return type(self)(rounded(1e6 / mired), rounded(D65_DUV + (self.duv - D65_DUV) * amount))
 
-    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Multiply by the gains of the light."""
-        return rgb * np.array(illuminant_gains(self.temperature_k, self.duv))
+    def gains(self, rendering: Rendering) -> Gains:
+        """The light's colour as the camera sees it, over its green."""
+        return keeping_green(rendering.gains_of(light_color(self.temperature_k, self.duv)))

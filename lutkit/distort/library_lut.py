@@ -8,7 +8,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 from lutkit.errors import RecipeError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut
@@ -26,6 +26,7 @@ class LibraryLut:
     """
 
     name: ClassVar[str] = "library_lut"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = False
     affine: ClassVar[bool] = False
@@ -57,16 +58,16 @@ class LibraryLut:
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Clamp to 0..1, as a display does, and blend with what the LUT makes of it."""
         shown = np.minimum(np.maximum(rgb, 0), 1)
-        mapped = apply(shown.astype(np.float32), _found(self.sha256, library), threads=1)
+        mapped = apply(shown.astype(np.float32), self.found_in(library), threads=1)
         blended: FloatArray = shown + self.strength * (mapped.astype(np.float64) - shown)
         return blended
 
-
-def _found(sha256: str, library: Library) -> Lut:
-    if sha256 not in library:
-        raise RecipeError(
-            f"the LUT file with sha256 {sha256} is not at hand",
-            where="recipe",
-            remedy="give the folder of LUTs that the dataset was made with",
-        )
-    return library[sha256]
+    def found_in(self, library: Library) -> Lut:
+        """The LUT itself, as its file holds it; RecipeError where it is not at hand."""
+        if self.sha256 not in library:
+            raise RecipeError(
+                f"the LUT file with sha256 {self.sha256} is not at hand",
+                where="recipe",
+                remedy="give the folder of LUTs that the dataset was made with",
+            )
+        return library[self.sha256]

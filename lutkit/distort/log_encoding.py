@@ -7,7 +7,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray, srgb_to_linear
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 STRENGTH: Range = (0.3, 1.0)
 
@@ -24,6 +24,7 @@ class LogEncoding:
     """
 
     name: ClassVar[str] = "log_encoding"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
     affine: ClassVar[bool] = False

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.distort.draws import Rng, require_in, rounded, uniform
 from lutkit.errors import RecipeError
@@ -17,6 +18,10 @@ WAVES = 3
 CYCLES = (-0.8, 0.8)  # per picture: low enough for window light and lamps, never a pattern
 SHARPNESS = (0.6, 3.0)
 COVERAGE = (0.2, 0.8)
+
+# A mask is looked at on a grid of so many places a side, and told by so many levels.
+GRID = 16
+LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,40 @@ def draw_mask(rng: Rng) -> Mask:
         for _ in range(WAVES):
             waves += [uniform(rng, CYCLES), uniform(rng, CYCLES), uniform(rng, (-math.pi, math.pi))]
         mask = Mask(tuple(rounded(number) for number in waves), uniform(rng, SHARPNESS))
-        values = mask_values(mask, 16, 16)
+        values = mask_values(mask, GRID, GRID)
         low, high = COVERAGE
         if low <= values.mean() <= high and values.max() - values.min() >= 0.5:
             return mask
 
 
-def coverage(mask: Mask) -> float:
-    """The mean of the mask over the picture."""
-    return float(mask_values(mask, 16, 16).mean())
+@dataclass(frozen=True)
+class MaskLevels:
+    """A few parts of a picture that stand for what masks are across it.
+
+    Args:
+        shares: (n,) float64, each part's share of the picture.
+        levels: (k, n), each mask's mean in each part.
+    """
+
+    shares: FloatArray
+    levels: FloatArray
+
+
+def mask_levels(masks: tuple[Mask, ...]) -> MaskLevels:
+    """Cut the picture where masks pass evenly spaced values: eight parts for one, eight times eight for two.
+
+    Parts of one size would be wide at a mask's ends, and miss a severity by three times as much.
+    """
+    values = np.stack([mask_values(mask, GRID, GRID).reshape(-1) for mask in masks]).astype(np.float64)
+    part = np.zeros(values.shape[1], np.intp)
+    for value in values:
+        low, high = value.min(), value.max()
+        place = ((value - low) * (LEVELS / max(high - low, 1e-9))).astype(np.intp)
+        part = LEVELS * part + np.minimum(place, LEVELS - 1)
+    counts = np.bincount(part)
+    sums = np.stack([np.bincount(part, value) for value in values])
+    found = counts > 0
+    return MaskLevels(counts[found] / part.size, sums[:, found] / counts[found])
 
 
 def mask_values(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 WASHED: Range = (0.5, 1.5)
 CRUSHED: Range = (-1.0, -0.5)
@@ -23,6 +23,7 @@ class RangeMismatch:
     """
 
     name: ClassVar[str] = "range_mismatch"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
     affine: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Recipes: layers of drawn families as data. JSON both ways; bake; apply.
+"""Recipes: damage as data, stage after stage in the order in which it happens. JSON both ways.
 
 A recipe is what a dataset records: from it the damage is replayed to the bit. Adding a family means one
 file beside this one and one line in `FAMILIES`.
@@ -7,38 +7,43 @@ file beside this one and one line in `FAMILIES`.
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from lutkit.distort.camera_matrix import CameraMatrix
 from lutkit.distort.channel_curves import ChannelCurves
 from lutkit.distort.channel_gamma import ChannelGamma
-from lutkit.distort.coloured_light import ColouredLight
 from lutkit.distort.exposure import Exposure
-from lutkit.distort.family import Family, Library
+from lutkit.distort.family import STAGES, Family, Library
 from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.gamut_mismatch import GamutMismatch
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.illuminant import Illuminant
+from lutkit.distort.lamp import Lamp
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.log_encoding import LogEncoding
 from lutkit.distort.mask import Mask
 from lutkit.distort.range_mismatch import RangeMismatch
+from lutkit.distort.rendering import Rendering
 from lutkit.distort.saturation import Saturation
 from lutkit.distort.smooth_field import SmoothField
 from lutkit.distort.tonal_tint import TonalTint
 from lutkit.distort.tone_curve import ToneCurve
+from lutkit.distort.white_balance import WhiteBalance
 from lutkit.errors import RecipeError
 
-# In the order in which light meets lamp, lens, sensor, film, lab, editor and encoder: families of one
-# layer are applied in it.
+# In the order in which light meets lamp, sensor, camera, film, editor and encoder: the stages', and the order
+# in which families of one stage are drawn and, in a camera, must stand.
 FAMILIES: tuple[type[Family], ...] = (
     Illuminant,
-    ColouredLight,
+    Lamp,
     Exposure,
+    WhiteBalance,
     CameraMatrix,
-    FilmFade,
     ToneCurve,
+    FilmFade,
     ChannelGamma,
     ChannelCurves,
     TonalTint,
@@ -51,85 +56,164 @@ FAMILIES: tuple[type[Family], ...] = (
     RangeMismatch,
 )
 
-# The families that may light a second part of the picture.
-LIGHTS: tuple[type[Family], ...] = (Illuminant, ColouredLight)
+# What families of format 1 are called now.
+RENAMED = MappingProxyType({"coloured_light": "lamp"})
 
-Built = TypeVar("Built")
+FORMAT = 2
+MAX_FAMILIES = 16
 
 NO_LIBRARY: Library = MappingProxyType({})
 
+_PLACES: dict[type[Family], int] = {kind: place for place, kind in enumerate(FAMILIES)}
+
 
 @dataclass(frozen=True)
-class Layer:
-    """One to three families, applied in order, and where in the picture they hold.
+class Masked:
+    """A family that holds in a part of the picture.
 
     Args:
-        families: one to three.
-        mask: None for a recipe's first layer, which covers the picture; a mask for every later one.
+        family: what holds there.
+        mask: where.
     """
 
-    families: tuple[Family, ...]
-    mask: Mask | None = None
+    family: Family
+    mask: Mask
 
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.families) <= 3:
-            raise RecipeError(
-                f"a layer holds one to three families, not {len(self.families)}", where="recipe"
-            )
+
+Entry: TypeAlias = Family | Masked
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Layers of damage, the later ones blended over the first by their masks. No layers: no damage.
+    """Damage, stage after stage. Nothing in it: no damage.
 
+    Args:
+        rendering: the camera that rendered the photograph: undone before the light, redone behind the
+            camera. None stands for a camera that sees sRGB itself; only light and camera ask for one.
+        light: the scene's light; and a second one with a mask, which takes the first one's place where the
+            mask is 1. Between, the two add in linear light. A second one alone is laid over right light.
+        camera: what the camera did wrong, in the order of `FAMILIES`.
+        medium: what befell film or print; the last may have a mask, and is blended in the space that its family
+            works in.
+        editing: what was done to the finished picture.
     Raises:
-        RecipeError: a first layer with a mask, or a later one without.
+        RecipeError: a family in a stage that is not its own, a mask where none may be, too many families.
     """
 
-    layers: tuple[Layer, ...] = ()
+    rendering: Rendering | None = None
+    light: tuple[Entry, ...] = ()
+    camera: tuple[Family, ...] = ()
+    medium: tuple[Entry, ...] = ()
+    editing: tuple[Family, ...] = ()
 
     def __post_init__(self) -> None:
-        for number, layer in enumerate(self.layers):
-            if (layer.mask is None) != (number == 0):
-                problem = "has no mask" if number else "has a mask"
-                raise RecipeError(f"layer {number} {problem}: all but the first have one", where="recipe")
+        for stage in STAGES:
+            entries = cast("tuple[Entry, ...]", getattr(self, stage))
+            for number, entry in enumerate(entries):
+                if isinstance(entry, Masked):
+                    if stage not in ("light", "medium") or number != len(entries) - 1:
+                        what = f"{entry.family.name!r} in {stage} has a mask"
+                        raise RecipeError(
+                            f"{what}; the last of light and of medium may have one", where="recipe"
+                        )
+                    entry = entry.family  # noqa: PLW2901
+                if entry.stage != stage:
+                    raise RecipeError(f"{entry.name!r} belongs to {entry.stage}, not {stage}", where="recipe")
+        if sum(not isinstance(entry, Masked) for entry in self.light) > 1:
+            raise RecipeError("light is one, and a second one with a mask", where="recipe")
+        for before, after in pairwise(self.camera):
+            if _PLACES[type(before)] > _PLACES[type(after)]:
+                what = f"{after.name!r} happens in a camera before {before.name!r}"
+                raise RecipeError(what, where="recipe", remedy="put them in that order")
+        if len(self.families) > MAX_FAMILIES:
+            raise RecipeError(f"{len(self.families)} families, more than {MAX_FAMILIES}", where="recipe")
+
+    @cached_property
+    def families(self) -> tuple[Family, ...]:
+        """Every family, in the order of damage; the lights of mixed light are two."""
+        entries = (*self.light, *self.camera, *self.medium, *self.editing)
+        return tuple(entry.family if isinstance(entry, Masked) else entry for entry in entries)
+
+    @cached_property
+    def masks(self) -> tuple[Mask, ...]:
+        """The masks, in the order of damage: none, one or two."""
+        return tuple(entry.mask for entry in (*self.light, *self.medium) if isinstance(entry, Masked))
+
+    def scaled(self, amount: float) -> "Recipe":
+        """The same damage, weaker: 0 is the identity, 1 this recipe. Masks stay."""
+        stages = {stage: tuple(_scaled(entry, amount) for entry in getattr(self, stage)) for stage in STAGES}
+        rendering = None if self.rendering is None else self.rendering.scaled(amount)
+        return Recipe(rendering, **stages)
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON; `Recipe.from_json` gives back an equal recipe."""
-        return json.dumps([_layer_to_data(layer) for layer in self.layers])
+        """The recipe as one line of JSON, without stages that are empty; `from_json` gives back an equal one."""
+        data: dict[str, object] = {"format": FORMAT}
+        if self.rendering is not None:
+            data["rendering"] = _fields(self.rendering)
+        for stage in STAGES:
+            entries = cast("tuple[Entry, ...]", getattr(self, stage))
+            if entries:
+                data[stage] = [_entry_to_data(entry) for entry in entries]
+        return json.dumps(data)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
         """Read what `to_json` wrote.
 
         Raises:
-            RecipeError: no text, not JSON, an unknown family, a missing or unknown parameter, a value out of
-                range.
+            RecipeError: no text, not JSON, another format, an unknown family, a missing or unknown parameter,
+                a value out of range.
         """
         try:
             data = json.loads(text)
         except (TypeError, ValueError, RecursionError) as error:
             # Beside what is not JSON: no text at all, numbers of thousands of digits, lists without end.
             raise RecipeError(f"not JSON: {error}", where="recipe") from None
-        if not isinstance(data, list):
-            raise RecipeError("a recipe is a list of layers", where="recipe")
-        return cls(tuple(_layer_from_data(item) for item in cast("list[object]", data)))
+        if isinstance(data, list):
+            raise RecipeError(
+                f"this is of format 1, and this version reads format {FORMAT}",
+                where="recipe",
+                remedy="make the dataset again, or replay it with lutkit 0.1",
+            )
+        found = _require_object(data, "recipe")
+        number = found.pop("format", None)
+        if number != FORMAT or isinstance(number, bool):
+            what = "no format" if number is None else f"format {number!r}"
+            raise RecipeError(f"{what}, and this version reads format {FORMAT}", where="recipe")
+        rendering = found.pop("rendering", None)
+        stages = {stage: _entries_from_data(found.pop(stage, []), stage) for stage in STAGES}
+        if found:
+            known = ", ".join(("format", "rendering", *STAGES))
+            raise RecipeError(f"a recipe has {known}, not {', '.join(sorted(found))}", where="recipe")
+        if rendering is not None:
+            rendering = _build(Rendering, _require_object(rendering, "rendering"), "rendering")
+        # The recipe itself refuses masks where none may be.
+        return cls(rendering, **cast("dict[str, Any]", stages))
 
 
 def family_type(name: str) -> type[Family]:
-    """The family of that name; RecipeError where there is none."""
+    """The family of that name; RecipeError where there is none, with its new name where it has one."""
     for family in FAMILIES:
         if family.name == name:
             return family
-    known = ", ".join(family.name for family in FAMILIES)
-    raise RecipeError(f"unknown family {name!r}", where="recipe", remedy=f"known are {known}")
+    known = f"known are {', '.join(family.name for family in FAMILIES)}"
+    remedy = f"it is called {RENAMED[name]!r} now" if name in RENAMED else known
+    raise RecipeError(f"unknown family {name!r}", where="recipe", remedy=remedy)
 
 
-def _layer_to_data(layer: Layer) -> dict[str, object]:
-    families = [{"family": family.name, **_fields(family)} for family in layer.families]
-    return (
-        {"families": families} if layer.mask is None else {"families": families, "mask": _fields(layer.mask)}
-    )
+Built = TypeVar("Built")
+
+
+def _scaled(entry: Entry, amount: float) -> Entry:
+    if isinstance(entry, Masked):
+        return Masked(entry.family.scaled(amount), entry.mask)
+    return entry.scaled(amount)
+
+
+def _entry_to_data(entry: Entry) -> dict[str, object]:
+    if isinstance(entry, Masked):
+        return {"family": entry.family.name, **_fields(entry.family), "mask": _fields(entry.mask)}
+    return {"family": entry.name, **_fields(entry)}
 
 
 def _fields(item: object) -> dict[str, object]:
@@ -137,24 +221,18 @@ def _fields(item: object) -> dict[str, object]:
     return {field.name: getattr(item, field.name) for field in dataclasses.fields(cast("Any", item))}
 
 
-def _layer_from_data(item: object) -> Layer:
-    data = _require_object(item, "layer")
-    families = data.pop("families", None)
-    mask = data.pop("mask", None)
-    if data:
-        raise RecipeError(f"a layer has families and mask, not {', '.join(sorted(data))}", where="recipe")
-    if not isinstance(families, list):
-        raise RecipeError("a layer has a list of families", where="recipe")
-    return Layer(
-        tuple(_family_from_data(family) for family in cast("list[object]", families)),
-        None if mask is None else _build(Mask, _require_object(mask, "mask"), "mask"),
-    )
+def _entries_from_data(items: object, stage: str) -> tuple[Entry, ...]:
+    if not isinstance(items, list):
+        raise RecipeError(f"{stage} is a list of families", where="recipe")
+    return tuple(_entry_from_data(item) for item in cast("list[object]", items))
 
 
-def _family_from_data(item: object) -> Family:
+def _entry_from_data(item: object) -> Entry:
     data = _require_object(item, "family")
     name = data.pop("family", None)
-    return _build(family_type(str(name)), data, f"family {name!r}")
+    mask = data.pop("mask", None)
+    family = _build(family_type(str(name)), data, f"family {name!r}")
+    return family if mask is None else Masked(family, _build(Mask, _require_object(mask, "mask"), "mask"))
 
 
 def _require_object(item: object, what: str) -> dict[str, object]:

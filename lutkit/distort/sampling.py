@@ -1,26 +1,35 @@
 """Seeded draws of damage to a wanted severity.
 
-What is wanted of sample i (severity, label, mixed light) is drawn once; then families are drawn, attempt
+What is wanted of sample i (severity, label, mixed light) is drawn once; then a few faults are drawn, attempt
 after attempt, until they can reach the severity, and scaled down to it. Whoever wants a label judges each
-attempt on the picture and asks for the next.
+attempt on the picture and asks for the next. Where a fault lies with the light or the camera, a rendering is
+drawn with it.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from lutkit.color.difference import mean_delta_e_2000
-from lutkit.color.palette import PALETTE_LINEAR, PALETTE_SRGB, palette_lab
+from lutkit.color.palette import PALETTE_SRGB, palette_lab
+from lutkit.color.srgb import FloatArray
+from lutkit.distort.direct import damaged_colors, has_camera, seen_colors
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
-from lutkit.distort.family import Family, Library, transform_families
-from lutkit.distort.mask import coverage, draw_mask
-from lutkit.distort.recipe import FAMILIES, LIGHTS, NO_LIBRARY, Layer, Recipe
-from lutkit.distort.settings import DamageSettings
+from lutkit.distort.family import STAGES, Family, Library
+from lutkit.distort.library_lut import LibraryLut
+from lutkit.distort.mask import draw_mask, mask_levels
+from lutkit.distort.recipe import FAMILIES, NO_LIBRARY, Entry, Masked, Recipe, family_type
+from lutkit.distort.rendering import Rendering
+from lutkit.distort.settings import LIGHTS, DamageSettings
+from lutkit.distort.white_balance import WhiteBalance
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
-# How near the wanted severity a draw comes. The straight way gets there in three steps on average; where it
-# is not there in six, halving finds any severity that rises with the amount.
-SEVERITY_TOLERANCE = 0.05
+# How near the wanted severity a draw comes; with what a mask's levels miss it stays within 0.05. The straight
+# way gets there in three steps on average; where it is not there in six, halving finds any severity that rises
+# with the amount.
+SEVERITY_TOLERANCE = 0.02
 STRAIGHT_STEPS = 6
 MAX_STEPS = 24
 
@@ -30,6 +39,12 @@ MAX_STEPS = 24
 MAX_ATTEMPTS = 1000
 MIN_REACH = 0.05
 _PROBES = 200
+
+# What says what light the scene had: of these a recipe has one, and where light is mixed none but its lights.
+SCENE_LIGHTS = (*LIGHTS, WhiteBalance.name)
+
+# How often the camera is balanced for the first of two lights, so that the picture is right but for the second.
+BALANCED_FOR_FIRST = 0.5
 
 # How likely one, two and three families are, from no severity to a strong one: strong damage is seldom one
 # fault alone.
@@ -79,13 +94,13 @@ def draws(
         if attempt == MAX_ATTEMPTS // 2 and not reached:
             wanted = replace(wanted, label=other)
         rng = generator(seed, Stream.DAMAGE, index, attempt)
-        full = _draw_layers(rng, wanted, settings, library)
-        shares = _cover_shares(full)
-        most = _severity(full, shares, library)
+        full = _draw_recipe(rng, wanted, settings, library)
+        measure = _Severity(full, library)
+        most = measure(full)
         best = max(best, most)
         if most >= wanted.severity:
             reached = True
-            yield _scale_to(full, shares, most, wanted.severity, library)
+            yield _scale_to(full, measure, most, wanted.severity)
     if not reached:
         raise _out_of_reach(f"none of {MAX_ATTEMPTS} draws", wanted.severity, best)
 
@@ -104,8 +119,8 @@ def require_reachable(seed: int, settings: DamageSettings, library: Library = NO
         for probe in range(_PROBES):
             label: Label = "lossy" if probe % 2 else "recoverable"
             rng = generator(seed, Stream.DAMAGE, probe)
-            layers = _draw_layers(rng, Wanted(hardest, label, mixed), settings, library)
-            most = _severity(layers, _cover_shares(layers), library)
+            recipe = _draw_recipe(rng, Wanted(hardest, label, mixed), settings, library)
+            most = recipe_severity(recipe, library)
             found, best = found + (most >= hardest), max(best, most)
         if found < MIN_REACH * _PROBES:
             raise _out_of_reach(f"{found} of {_PROBES} draws", hardest, best)
@@ -139,30 +154,63 @@ def sample_recipe(
 
 
 def recipe_severity(recipe: Recipe, library: Library = NO_LIBRARY) -> float:
-    """Delta E 2000 of a recipe, mean over the palette; each layer counts by its share of the picture."""
-    return _severity(recipe.layers, _cover_shares(recipe.layers), library)
+    """Delta E 2000 of a recipe, mean over the palette, and with masks over their values in the picture."""
+    return _Severity(recipe, library)(recipe)
 
 
-def _draw_layers(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Library) -> tuple[Layer, ...]:
+class _Severity:
+    """The severity of a recipe and of whatever it is scaled to: the palette, once for each level of its masks."""
+
+    def __init__(self, recipe: Recipe, library: Library) -> None:
+        self._library = library
+        self._colors, self._lab = PALETTE_SRGB, palette_lab()
+        self._weights: tuple[FloatArray, ...] = ()
+        self._shares: FloatArray | None = None
+        if recipe.masks:
+            parts, count = mask_levels(recipe.masks), len(PALETTE_SRGB)
+            times = (len(parts.shares), 1)
+            self._colors, self._lab = np.tile(self._colors, times), np.tile(self._lab, times)
+            self._weights = tuple(level.repeat(count) for level in parts.levels)
+            self._shares = parts.shares.repeat(count) / count
+        self._seen = seen_colors(recipe, self._colors) if has_camera(recipe) else None
+
+    def __call__(self, recipe: Recipe) -> float:
+        damaged = damaged_colors(recipe, self._colors, self._weights, self._library, seen=self._seen)
+        damaged = np.ascontiguousarray(damaged)
+        return mean_delta_e_2000(self._lab, damaged, linear=False, shares=self._shares)
+
+
+def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Library) -> Recipe:
     lossy = wanted.label == "lossy"
-    first = Layer(_draw_families(rng, wanted, settings, library))
-    if not wanted.mixed_light:
-        return (first,)
-    light = LIGHTS[int(rng.integers(len(LIGHTS)))].draw(rng, library, lossy=lossy)
-    return (first, Layer((light,), draw_mask(rng)))
+    shares = {name: share for name, share in settings.families if library or name != LibraryLut.name}
+    if not shares:
+        LibraryLut.draw(rng, library, lossy=lossy)  # raises: there is no LUT to draw from
+    lights = {name: share for name, share in shares.items() if name in LIGHTS}
+    count = _choose(rng, _count_weights(wanted)) + 1
+    chosen: list[str] = []
+    if wanted.mixed_light:
+        if rng.random() >= BALANCED_FOR_FIRST:
+            chosen.append(_pick(rng, lights))
+        shares = {name: share for name, share in shares.items() if name not in SCENE_LIGHTS}
+        count -= 1
+    while len(chosen) < count and shares:
+        chosen.append(_pick(rng, shares))
+        taken = SCENE_LIGHTS if chosen[-1] in SCENE_LIGHTS else chosen[-1:]
+        shares = {name: share for name, share in shares.items() if name not in taken}
+    second: tuple[Entry, ...] = ()
+    if wanted.mixed_light:
+        second = (Masked(family_type(_pick(rng, lights)).draw(rng, library, lossy=lossy), draw_mask(rng)),)
+    drawn = [family.draw(rng, library, lossy=lossy) for family in FAMILIES if family.name in chosen]
+    of: dict[str, tuple[Family, ...]] = {
+        stage: tuple(family for family in drawn if family.stage == stage) for stage in STAGES
+    }
+    light, camera = (*of["light"], *second), of["camera"]
+    rendering = Rendering.draw(rng) if light or camera else None
+    return Recipe(rendering, light, camera, of["medium"], of["editing"])
 
 
-def _draw_families(
-    rng: Rng, wanted: Wanted, settings: DamageSettings, library: Library
-) -> tuple[Family, ...]:
-    shares = {name: share for name, share in settings.families if share > 0}
-    count = min(_choose(rng, _count_weights(wanted)) + 1, len(shares))
-    chosen: set[str] = set()
-    for _ in range(count):
-        names = [name for name in shares if name not in chosen]
-        chosen.add(names[_choose(rng, tuple(shares[name] for name in names))])
-    lossy = wanted.label == "lossy"
-    return tuple(family.draw(rng, library, lossy=lossy) for family in FAMILIES if family.name in chosen)
+def _pick(rng: Rng, shares: dict[str, float]) -> str:
+    return list(shares)[_choose(rng, tuple(shares.values()))]
 
 
 def _count_weights(wanted: Wanted) -> tuple[float, ...]:
@@ -180,23 +228,21 @@ def _choose(rng: Rng, weights: tuple[float, ...]) -> int:
     return len(weights) - 1
 
 
-def _scale_to(
-    full: tuple[Layer, ...], shares: tuple[float, ...], most: float, target: float, library: Library
-) -> Draw:
+def _scale_to(full: Recipe, measure: _Severity, most: float, target: float) -> Draw:
     """Find the amount, 0..1, that reaches the target, by the regula falsi of Anderson and Bjorck.
 
     Source: Anderson and Bjorck, "A new high order method of regula falsi type for computing a root of an
         equation", BIT 13 (1973) 253-264.
     """
     (low, below), (high, above) = (0.0, -target), (1.0, most - target)  # amounts, and how far they are off
-    layers, off, last = full, above, 0.0
+    recipe, off, last = full, above, 0.0
     for step in range(MAX_STEPS):
         if abs(off) <= SEVERITY_TOLERANCE:
             break
         share = -below / (above - below) if step < STRAIGHT_STEPS else 0.5
         amount = low + (high - low) * share
-        layers = _scaled(full, amount)
-        off = _severity(layers, shares, library) - target
+        recipe = full.scaled(amount)
+        off = measure(recipe) - target
         # An end that stays in place twice running counts for less: the line would hang on to it.
         if off < 0:
             above *= _less(off, below) if last < 0 else 1
@@ -205,33 +251,9 @@ def _scale_to(
             below *= _less(off, above) if last > 0 else 1
             high, above = amount, off
         last = off
-    return Draw(Recipe(layers), rounded(target + off))
+    return Draw(recipe, rounded(target + off))
 
 
 def _less(off: float, before: float) -> float:
     weight = 1 - off / before
     return weight if weight > 0 else 0.5
-
-
-def _scaled(layers: tuple[Layer, ...], amount: float) -> tuple[Layer, ...]:
-    return tuple(
-        Layer(tuple(family.scaled(amount) for family in layer.families), layer.mask) for layer in layers
-    )
-
-
-def _severity(layers: tuple[Layer, ...], shares: tuple[float, ...], library: Library) -> float:
-    total = 0.0
-    for layer, share in zip(layers, shares, strict=True):
-        start = layer.families[0].space
-        palette = PALETTE_LINEAR if start == "linear" else PALETTE_SRGB
-        rgb, space = transform_families(layer.families, palette, start, library)
-        total += share * mean_delta_e_2000(palette_lab(), rgb, linear=space == "linear")
-    return total
-
-
-def _cover_shares(layers: tuple[Layer, ...]) -> tuple[float, ...]:
-    shares: list[float] = []
-    for layer in layers:
-        cover = 1.0 if layer.mask is None else coverage(layer.mask)
-        shares = [share * (1 - cover) for share in shares] + [cover]
-    return tuple(shares)

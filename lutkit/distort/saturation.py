@@ -7,7 +7,7 @@ from lutkit.color.lab import Y_BLUE, Y_RED
 from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, uniform_in
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 FACTOR: Range = (0.15, 1.3)
 FACTOR_LOSSY: tuple[Range, ...] = ((0.0, 0.1), (1.5, 3.0))
@@ -22,6 +22,7 @@ class Saturation:
     """
 
     name: ClassVar[str] = "saturation"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "linear"
     per_channel: ClassVar[bool] = False
     affine: ClassVar[bool] = True

@@ -4,27 +4,34 @@ import difflib
 from dataclasses import dataclass
 
 from lutkit.distort.draws import Range
-from lutkit.distort.recipe import FAMILIES
+from lutkit.distort.recipe import FAMILIES, RENAMED
 from lutkit.errors import ManifestError
 
+# A wrong white balance is the commonest fault, and light and camera together are half of all that is drawn: they
+# are what cannot be told from the picture by its owner, and what a network is asked to mend. Each of the rest
+# is there so that no kind of damage is unheard of.
 DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
-    ("illuminant", 3.0),
-    ("coloured_light", 1.0),
+    ("illuminant", 2.0),
+    ("lamp", 1.0),
     ("exposure", 1.5),
-    ("camera_matrix", 1.0),
-    ("film_fade", 1.0),
-    ("tone_curve", 1.5),
-    ("channel_gamma", 2.0),
-    ("channel_curves", 3.0),
-    ("tonal_tint", 1.5),
-    ("saturation", 1.5),
+    ("white_balance", 5.0),
+    ("camera_matrix", 0.5),
+    ("tone_curve", 1.0),
+    ("film_fade", 1.5),
+    ("channel_gamma", 1.5),
+    ("channel_curves", 2.5),
+    ("tonal_tint", 1.0),
+    ("saturation", 1.0),
     ("hue_rotation", 0.5),
-    ("smooth_field", 1.0),
-    ("library_lut", 0.0),
+    ("smooth_field", 0.5),
+    ("library_lut", 0.5),
     ("log_encoding", 0.5),
     ("gamut_mismatch", 0.5),
     ("range_mismatch", 0.5),
 )
+
+LIGHTS = tuple(family.name for family in FAMILIES if family.stage == "light")
+MIXED_LIGHT = 0.15
 
 
 @dataclass(frozen=True)
@@ -34,15 +41,17 @@ class DamageSettings:
     Args:
         severity: target delta E 2000 on the palette, drawn uniformly between the two.
         lossy: the share of samples whose label is wanted to be `lossy`, 0..1.
-        mixed_light: the share of recipes with a second, masked layer, 0..1.
+        mixed_light: the share of recipes with a second light over part of the picture, 0..1. Lights are drawn
+            from the light families (illuminant, lamp) that have a share; where none has one, the default is 0.
         families: how often each family is drawn, relative to the others; a family not named is never drawn.
+            `library_lut` is left out where there are no LUT files to draw from.
     Raises:
-        ManifestError: a range or share that means nothing, or an unknown family.
+        ManifestError: a range or share that means nothing, an unknown family, or mixed light without a light.
     """
 
     severity: Range = (4.0, 20.0)
     lossy: float = 0.2
-    mixed_light: float = 0.15
+    mixed_light: float = MIXED_LIGHT
     families: tuple[tuple[str, float], ...] = DEFAULT_SHARES
 
     def __post_init__(self) -> None:
@@ -55,9 +64,9 @@ class DamageSettings:
         known = [family.name for family in FAMILIES]
         for name, share in self.families:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise ManifestError(f"unknown family {name!r}", where="[damage.families]", remedy=remedy)
+                raise ManifestError(
+                    f"unknown family {name!r}", where="[damage.families]", remedy=_remedy(name, known)
+                )
             if not 0 <= share < 1e6:
                 raise ManifestError(f"the share of family {name!r} is 0 or above, not {share}")
         shares = dict(self.families)
@@ -66,3 +75,18 @@ class DamageSettings:
             raise ManifestError("no family has a share above 0: there is no damage to draw")
         # In the families' own order: how a manifest lists them must not change what is drawn.
         object.__setattr__(self, "families", ordered)
+        if self.mixed_light > 0 and not any(shares.get(name) for name in LIGHTS):
+            if self.mixed_light != MIXED_LIGHT:
+                raise ManifestError(
+                    f"mixed_light is {self.mixed_light:g}, but neither {' nor '.join(LIGHTS)} has a share",
+                    where="[damage]",
+                    remedy="give one a share, or set mixed_light to 0",
+                )
+            object.__setattr__(self, "mixed_light", 0.0)
+
+
+def _remedy(name: str, known: list[str]) -> str:
+    if name in RENAMED:
+        return f"it is called {RENAMED[name]!r} now"
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

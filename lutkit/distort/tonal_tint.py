@@ -7,7 +7,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 CENTRES = (0.2, 0.5, 0.8)
 WIDTH = 0.22
@@ -26,6 +26,7 @@ class TonalTint:
     """
 
     name: ClassVar[str] = "tonal_tint"
+    stage: ClassVar[Stage] = "editing"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
     affine: ClassVar[bool] = False

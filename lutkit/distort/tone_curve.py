@@ -8,7 +8,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, log_uniform_in, require_in, rounded, towards, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Space, Stage
 
 # Uniform in log gamma, so that darker and lighter are as likely.
 GAMMA: tuple[Range, ...] = ((0.5, 2.0),)
@@ -31,6 +31,7 @@ class ToneCurve:
     """
 
     name: ClassVar[str] = "tone_curve"
+    stage: ClassVar[Stage] = "camera"
     space: ClassVar[Space] = "encoded"
     per_channel: ClassVar[bool] = True
     affine: ClassVar[bool] = False

@@ -35,6 +35,8 @@ Llvm: TypeAlias = Any  # what numba and llvmlite pass about has no static types
 
 BLOCK = 2048
 MAX_BEND_ROWS = 4096
+# What a stage of a `chain` is.
+CURVES, MATRIX, CUBE = 0, 1, 2
 # What float32 rounds off a table that a matrix filled: of a channel's largest value, and of 1 at most.
 MATRIX_TOLERANCE = 1e-6
 
@@ -230,6 +232,62 @@ def cube_codes(
             _round(block, values, F(strength), F(white), target[start : start + block.size])
         else:
             _copy(values, target[start : start + block.size])
+
+
+@compiled
+def chain(
+    source: Codes | Floats,
+    target: Codes | Floats,
+    shaper: Floats,
+    kinds: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.int64],
+    numbers: Floats,
+    strength: float,
+    white: float,
+    rounds: bool,
+) -> None:
+    """Pixels through any stages, one after the other within a block, rounded or left as they are at the end.
+
+    `kinds` says what each stage is (CURVES, MATRIX, CUBE), and from `starts` on lies what it takes in `numbers`:
+    its axes, then its table: curves one channel after the other, up to MAX_BEND_ROWS rows; what `matrix_of`
+    gives; a `padded` cube. `shaper` is empty, or holds what the 256 codes of 8 bits become before the first
+    stage, one channel after the other.
+    """
+    planes = np.empty(4 * BLOCK, np.float32)
+    corners = np.empty(4 * BLOCK, np.int32)
+    values = np.empty(3 * BLOCK + 1, np.float32)
+    scale = ONE / F(white)
+    for start in range(0, source.size, 3 * BLOCK):
+        block = source[start : start + 3 * BLOCK]
+        count = block.size // 3
+        if shaper.size > 0:
+            _values_of_codes(block, shaper, values)
+        else:
+            for i in range(block.size):
+                values[i] = F(block[i]) * scale
+        for stage in range(kinds.size):
+            axes = numbers[starts[stage] : starts[stage] + 12]
+            table = numbers[starts[stage] + 12 : starts[stage + 1]]
+            if kinds[stage] == CURVES:
+                _bend(count, table, axes, planes, corners, values)
+                continue
+            places(values[: 3 * count], axes, planes)
+            if kinds[stage] == MATRIX:
+                _mix(count, table, planes, values)
+            else:
+                _interpolate(count, table, axes, True, planes, corners, values)
+        if rounds:
+            _round(block, values, F(strength), F(white), target[start : start + block.size])
+        else:
+            _copy(values, target[start : start + block.size])
+
+
+@compiled
+def _values_of_codes(source: Codes | Floats, shaper: Floats, values: Floats) -> None:
+    for i in range(source.size // 3):
+        values[3 * i] = shaper[np.intp(source[3 * i])]
+        values[3 * i + 1] = shaper[256 + np.intp(source[3 * i + 1])]
+        values[3 * i + 2] = shaper[512 + np.intp(source[3 * i + 2])]
 
 
 @compiled

@@ -1,8 +1,8 @@
 """Which compiled loop takes pixels of a given depth through given LUTs, with all that it needs to know.
 
 On 8-bit images curves become one table of 256 codes a channel, and curves before a cube fold into the places
-on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; every other
-chain runs through floats, some pixels at a time. Owns blending by strength and the rounding of floats to
+on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; so does any other
+chain whose curves are short. The rest runs through floats, some pixels at a time. Owns blending by strength and the rounding of floats to
 codes. Knows no shapes and no threads.
 """
 
@@ -75,6 +75,11 @@ def plan(stages: _Stages, dtype: np.dtype[Any], output: Output, tetrahedral: boo
     direct = dtype == np.uint8 or (dtype == np.uint16 and not curves)
     if direct and isinstance(rest[0], Lut3D) and _is_bend(rest[1:]):
         return _by_cube(_CubeStages(curves, rest[0], rest[1:]), WHITE[dtype], output, tetrahedral)
+    is_plain = dtype != np.float32 or output.strength == 1
+    if tetrahedral and is_plain and len(stages) > 1:
+        shaping, chained = (curves, rest) if dtype == np.uint8 else ((), stages)
+        if all(map(_is_short, chained)):
+            return _by_chain(shaping, chained, dtype, output)
     return _by_floats(_loops(stages, WHITE[dtype], tetrahedral), WHITE[dtype], output)
 
 
@@ -125,6 +130,45 @@ def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool)
     return lambda source, target: kernels.cube_codes(
         source, target, table, matrix, axes, shaper, bend, bend_axes, strength, full, rounds, tetrahedral
     )
+
+
+def _is_short(stage: Lut1D | Lut3D) -> bool:
+    return isinstance(stage, Lut3D) or stage.size <= kernels.MAX_BEND_ROWS
+
+
+def _by_chain(curves: _Stages, rest: _Stages, dtype: np.dtype[Any], output: Output) -> Run:
+    white = WHITE[dtype]
+    shaper = _NOTHING
+    if curves:
+        shaper = _through(_EVERY_CODE, _loops(curves, white, True)).reshape(-1, 3).T.reshape(-1)
+    kinds: list[int] = []
+    parts: list[Float32Array] = []
+    starts = [0]
+    for stage in rest:
+        kind, table = _chained(stage)
+        kinds.append(kind)
+        parts += [_axes(stage, 1).astype(np.float32), table]
+        starts.append(starts[-1] + 12 + table.size)
+    numbers, shaper = read_only(np.concatenate(parts)), read_only(shaper)
+    kinds_of, starts_of = np.array(kinds, np.int64), np.array(starts, np.int64)
+    strength, full = output.strength, float(white)
+    rounds = output.rounds and dtype != np.float32
+
+    def run(source: Flat, target: Flat) -> None:
+        _require_no_nan(source)
+        kernels.chain(source, target, shaper, kinds_of, starts_of, numbers, strength, full, rounds)
+
+    return run
+
+
+def _chained(stage: Lut1D | Lut3D) -> tuple[int, Float32Array]:
+    if isinstance(stage, Lut1D):
+        return kernels.CURVES, stage.table.T.reshape(-1)
+    if stage.sizes == (2, 2, 2):
+        matrix = kernels.matrix_of(stage.table.reshape(-1))
+        if matrix.size:
+            return kernels.MATRIX, matrix
+    return kernels.CUBE, kernels.padded(stage.table.reshape(-1))
 
 
 def _by_floats(loops: list[Run], white: int, output: Output) -> Run:

@@ -1,4 +1,4 @@
-"""White points against colour-science: the Planckian locus, Duv, and which way the gains lean."""
+"""White points against colour-science: the Planckian locus, Duv, and the colours of such lights."""
 
 import colour
 import numpy as np
@@ -11,7 +11,7 @@ from lutkit.color.illuminant import (
     D65_MIRED,
     MAX_KELVIN,
     MIN_KELVIN,
-    illuminant_gains,
+    light_color,
     planckian_xy,
     white_point_xy,
 )
@@ -47,48 +47,49 @@ def test_temperature_and_duv_read_back(kelvin, duv):
 
 
 def test_neutral_is_d65():
-    assert illuminant_gains(1e6 / D65_MIRED, D65_DUV) == pytest.approx((1, 1, 1), abs=1e-12)
+    assert light_color(1e6 / D65_MIRED, D65_DUV) == pytest.approx((1, 1, 1), abs=1e-12)
     cct, duv = colour.temperature.uv_to_CCT_Ohno2013(colour.xy_to_UCS_uv(np.array([0.3127, 0.3290])), CMFS)
     assert cct == pytest.approx(1e6 / D65_MIRED, abs=1)
     assert duv == pytest.approx(D65_DUV, abs=5e-5)
 
 
-@pytest.mark.parametrize(("kelvin", "duv"), [(2850, 0.0), (5000, 0.01), (8000, -0.01), (25000, 0.0)])
-def test_gains_are_the_lights_linear_srgb_over_neutrals(kelvin, duv):
+@pytest.mark.parametrize(("kelvin", "duv"), [(1900, 0.0), (2850, 0.0), (5000, 0.01), (8000, -0.01), (25000, 0.0)])
+def test_a_light_has_its_chromaticity_in_linear_srgb_at_the_luminance_of_white(kelvin, duv):
     def light(kelvin, duv):
         xyz = colour.xy_to_XYZ(np.array(white_point_xy(kelvin, duv)))
         return colour.XYZ_to_RGB(xyz, colour.RGB_COLOURSPACES["sRGB"], apply_cctf_encoding=False)
 
-    ratio = light(kelvin, duv) / light(1e6 / D65_MIRED, D65_DUV)
     # colour-science's published sRGB matrix has four digits.
-    assert illuminant_gains(kelvin, duv) == pytest.approx(ratio / ratio.max(), abs=2e-3)
+    expected = light(kelvin, duv) / light(1e6 / D65_MIRED, D65_DUV)
+    assert light_color(kelvin, duv) == pytest.approx(expected, abs=5e-3)
+    luminance = colour.RGB_luminance(np.array(light_color(kelvin, duv)), np.array([[0.64, 0.33], [0.3, 0.6],
+                                     [0.15, 0.06]]), np.array([0.3127, 0.3290]))  # fmt: skip
+    assert luminance == pytest.approx(1, abs=5e-3)
 
 
 def test_warm_is_red_cold_is_blue():
-    red, green, blue = illuminant_gains(2850, 0.0)
-    assert red == 1
-    assert red > green > blue
-    red, green, blue = illuminant_gains(25000, 0.0)
-    assert blue == 1
-    assert blue > green > red
+    red, green, blue = light_color(2850, 0.0)
+    assert red > 1.5 > 1 > green > 0.8 > 0.5 > blue
+    red, green, blue = light_color(25000, 0.0)
+    assert blue > 1.2 > 1 > green > red
 
 
 def test_duv_above_the_locus_is_green_below_it_magenta():
-    above, below = illuminant_gains(1e6 / D65_MIRED, 0.02), illuminant_gains(1e6 / D65_MIRED, -0.02)
-    assert above[1] == 1
-    assert above[0] < 0.97
-    assert above[2] < 0.97
+    above, below = light_color(1e6 / D65_MIRED, 0.02), light_color(1e6 / D65_MIRED, -0.02)
+    assert above[1] > 1.04
+    assert max(above[0], above[2]) < 0.97
     assert below[1] < 0.9 * min(below[0], below[2])
 
 
 @given(st.floats(MIN_KELVIN, MAX_KELVIN), st.floats(-0.05, 0.05))
-def test_the_largest_gain_is_one_and_none_is_zero(kelvin, duv):
-    gains = illuminant_gains(kelvin, duv)
-    assert max(gains) == 1
-    assert min(gains) > 0
+def test_every_light_has_red_and_green(kelvin, duv):
+    red, green, _ = light_color(kelvin, duv)
+    assert red > 0
+    assert green > 0
 
 
 @pytest.mark.parametrize("duv", [-0.02, 0.0, 0.02])
 def test_colder_light_has_more_blue_and_less_red_all_along(duv):
-    ratios = [red / blue for red, _, blue in (illuminant_gains(1e6 / m, duv) for m in range(40, 420, 5))]
-    assert (np.diff(ratios) > 0).all()
+    colors = [light_color(1e6 / mired, duv) for mired in range(40, 420, 5)]
+    assert (np.diff([red for red, _, _ in colors]) > 0).all()
+    assert (np.diff([blue for _, _, blue in colors]) < 0).all()

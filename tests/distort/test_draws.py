@@ -85,3 +85,9 @@ def test_numbers_out_of_range_and_other_things_are_refused(value):
 def test_bounds_are_within():
     for value in (-1, -1.0, 0, 1.0):
         require_in("x", "gain", value, (-1, 1))
+
+
+def test_masks_and_renderings_are_named_as_what_they_are():
+    for owner in ("mask", "rendering"):
+        with pytest.raises(RecipeError, match=f"^{owner}: gain is 2, outside"):
+            require_in(owner, "gain", 2, (-1, 1))

@@ -8,9 +8,11 @@ import pytest
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
-from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
-from lutkit.distort.draws import rounded
-from lutkit.distort.recipe import FAMILIES
+from lutkit.distort.direct import damaged_colors
+from lutkit.distort.draws import Stream, generator, rounded
+from lutkit.distort.family import STAGES, is_color, is_light
+from lutkit.distort.recipe import FAMILIES, Recipe
+from lutkit.distort.rendering import Rendering
 from lutkit.errors import RecipeError
 from lutkit.lut.model import Lut3D
 
@@ -25,34 +27,41 @@ BENT = Lut3D(
 )
 LIBRARY = {"0" * 63 + "a": BENT}
 
-PER_CHANNEL = {
-    "illuminant": True,
-    "coloured_light": True,
-    "exposure": True,
-    "camera_matrix": False,
-    "film_fade": True,
-    "tone_curve": True,
-    "channel_gamma": True,
-    "channel_curves": True,
-    "tonal_tint": True,
-    "saturation": False,
-    "hue_rotation": False,
-    "smooth_field": False,
-    "library_lut": False,
-    "log_encoding": True,
-    "gamut_mismatch": False,
-    "range_mismatch": True,
+STAGE_OF = {
+    "illuminant": "light",
+    "lamp": "light",
+    "exposure": "camera",
+    "white_balance": "camera",
+    "camera_matrix": "camera",
+    "tone_curve": "camera",
+    "film_fade": "medium",
+    "channel_gamma": "editing",
+    "channel_curves": "editing",
+    "tonal_tint": "editing",
+    "saturation": "editing",
+    "hue_rotation": "editing",
+    "smooth_field": "editing",
+    "library_lut": "editing",
+    "log_encoding": "editing",
+    "gamut_mismatch": "editing",
+    "range_mismatch": "editing",
 }
+MIXES = {"camera_matrix", "saturation", "hue_rotation", "smooth_field", "library_lut", "gamut_mismatch"}
 # Those that are about colour alone, or treat the channels alike.
 KEEPS_GREY = {
     "exposure", "camera_matrix", "tone_curve", "saturation", "hue_rotation", "log_encoding",
     "gamut_mismatch", "range_mismatch",
 }  # fmt: skip
 
-CURVES = [family for family in FAMILIES if PER_CHANNEL[family.name]]
+LIGHTS = [family for family in FAMILIES if is_light(family)]
+COLORS = [family for family in FAMILIES if is_color(family)]
+CURVES = [family for family in COLORS if family.name not in MIXES]
+CAMERA = Rendering.draw(generator(50, Stream.DAMAGE, 0))
 
 both_ranges = pytest.mark.parametrize("lossy", [False, True])
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+every_light = pytest.mark.parametrize("family", LIGHTS, ids=lambda family: family.name)
+every_color = pytest.mark.parametrize("family", COLORS, ids=lambda family: family.name)
 
 
 def _drawn(family, lossy):
@@ -60,11 +69,15 @@ def _drawn(family, lossy):
     return [family.draw(rng, LIBRARY, lossy=lossy) for _ in range(DRAWS)]
 
 
+def _recipe(damage, rendering=CAMERA):
+    """The family alone; the rendering is redone as it was undone, so that nothing else happens."""
+    rendering = rendering.scaled(0) if damage.stage in ("light", "camera") else None
+    return Recipe(rendering, **{damage.stage: (damage,)})
+
+
 def _on_encoded(damage, encoded):
     """The damage on sRGB-encoded colours, whatever space it works in."""
-    if damage.space == "encoded":
-        return damage.transform(encoded, LIBRARY)
-    return linear_to_srgb(damage.transform(srgb_to_linear(encoded), LIBRARY))
+    return damaged_colors(_recipe(damage), encoded, library=LIBRARY)
 
 
 def _severity(damage):
@@ -81,8 +94,16 @@ def _numbers(damage):
             yield from value
 
 
-def test_there_are_sixteen_and_their_names_differ():
-    assert [family.name for family in FAMILIES] == list(PER_CHANNEL)
+def test_there_are_seventeen_in_the_order_of_damage_and_their_names_differ():
+    assert {family.name: family.stage for family in FAMILIES} == STAGE_OF
+    assert [family.name for family in FAMILIES] == list(STAGE_OF)
+    assert sorted(STAGE_OF.values(), key=STAGES.index) == list(STAGE_OF.values())
+
+
+def test_a_family_changes_light_or_maps_colors_and_never_both():
+    assert [family.name for family in LIGHTS] == ["illuminant", "lamp", "exposure", "white_balance"]
+    assert not set(LIGHTS) & set(COLORS)
+    assert len(LIGHTS) + len(COLORS) == len(FAMILIES)
 
 
 @every_family
@@ -132,18 +153,18 @@ def test_severity_rises_with_amount(family, lossy):
         assert (np.diff(severities) > -0.01).all(), (damage, severities)
 
 
-@every_family
+@every_color
 @both_ranges
 def test_per_channel_families_are_and_the_others_are_not(family, lossy):
-    assert family.per_channel is PER_CHANNEL[family.name]
+    assert family.per_channel is (family.name not in MIXES)
     colours = np.random.default_rng(51).random((64, 3))
     mixes = False
     for damage in _drawn(family, lossy):
-        whole = _on_encoded(damage, colours)
+        whole = damage.transform(colours, LIBRARY)
         for channel in range(3):
             others = colours.copy()
             others[:, [c for c in range(3) if c != channel]] = 0.4
-            alone = _on_encoded(damage, others)[:, channel]
+            alone = damage.transform(others, LIBRARY)[:, channel]
             mixes |= bool(np.abs(alone - whole[:, channel]).max() > 1e-9)
     assert mixes is not family.per_channel
 
@@ -153,7 +174,7 @@ def test_per_channel_families_are_and_the_others_are_not(family, lossy):
 def test_greys_stay_grey_exactly_where_damage_is_about_colour_alone(family, lossy):
     drift = 0.0
     for damage in _drawn(family, lossy):
-        after = damage.transform(GREYS, LIBRARY)
+        after = damage.transform(GREYS, LIBRARY) if is_color(family) else _on_encoded(damage, GREYS)
         drift = max(drift, float(np.ptp(after, axis=1).max()))
     if family.name in KEEPS_GREY:
         assert drift == 0
@@ -161,14 +182,26 @@ def test_greys_stay_grey_exactly_where_damage_is_about_colour_alone(family, loss
         assert drift > 0.01
 
 
+@every_light
+@both_ranges
+def test_gains_are_above_0_and_none_without_amount(family, lossy):
+    for number, damage in enumerate(_drawn(family, lossy)):
+        rendering = Rendering.draw(generator(51, Stream.DAMAGE, number))
+        assert min(damage.gains(rendering)) > 0
+        assert damage.scaled(0).gains(rendering) == pytest.approx((1, 1, 1), abs=1e-9)
+        assert damage.gains(rendering) != pytest.approx(damage.gains(Rendering()), abs=1e-6) or (
+            family.name == "exposure"
+        )
+
+
 @pytest.mark.parametrize("family", CURVES, ids=lambda family: family.name)
 def test_recoverable_ranges_of_curves_rise_strictly(family):
     ramp = np.linspace(0, 1, 1021)[:, None].repeat(3, axis=1)
     for damage in _drawn(family, False):
-        assert (np.diff(_on_encoded(damage, ramp), axis=0) > 0).all(), damage
+        assert (np.diff(damage.transform(ramp, LIBRARY), axis=0) > 0).all(), damage
 
 
-@every_family
+@every_color
 @both_ranges
 def test_colours_of_any_shape_in_any_range_give_finite_new_ones(family, lossy):
     colours = np.random.default_rng(52).uniform(-0.5, 1.5, (4, 5, 3))

@@ -9,28 +9,39 @@ from hypothesis import strategies as st
 
 from lutkit.distort.draws import Stream, generator
 from lutkit.distort.exposure import Exposure
+from lutkit.distort.family import STAGES
+from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.hue_rotation import HueRotation
+from lutkit.distort.illuminant import Illuminant
+from lutkit.distort.lamp import Lamp
 from lutkit.distort.mask import Mask, draw_mask
-from lutkit.distort.recipe import FAMILIES, Layer, Recipe, family_type
+from lutkit.distort.recipe import FAMILIES, MAX_FAMILIES, Masked, Recipe, family_type
+from lutkit.distort.rendering import Rendering
+from lutkit.distort.tone_curve import ToneCurve
 from lutkit.errors import RecipeError
 from lutkit.lut.model import Lut1D
 
 LIBRARY = {f"{number:064x}": Lut1D.identity(2) for number in range(3)}
 MASK = Mask((0.1, 0.2, 0.3), 1.0)
-EXPOSED = Recipe((Layer((Exposure(-1.0),)),))
+EXPOSED = Recipe(camera=(Exposure(-1.0),))
+CAMERA = Rendering(0.5, 0.25, 1.1, -0.125, (-0.5, -0.1, -0.2, -0.3, 0.0, -0.5))
 
 
 @st.composite
 def recipes(draw):
-    """Recipes of every family, of up to three layers, at any amount."""
+    """Recipes of every family, with up to two masks, at any amount."""
     rng = generator(draw(st.integers(0, 2**32)), Stream.DAMAGE, 0)
-    layers = []
-    for number in range(draw(st.integers(0, 3))):
-        kinds = draw(st.lists(st.sampled_from(FAMILIES), min_size=1, max_size=3, unique=True))
-        amount, lossy = draw(st.floats(0, 1)), draw(st.booleans())
-        families = tuple(kind.draw(rng, LIBRARY, lossy=lossy).scaled(amount) for kind in kinds)
-        layers.append(Layer(families, draw_mask(rng) if number else None))
-    return Recipe(tuple(layers))
+    lossy = draw(st.booleans())
+    kinds = draw(st.lists(st.sampled_from(FAMILIES), max_size=6, unique=True))
+    kinds = sorted(kinds, key=FAMILIES.index)
+    stages = {stage: [kind.draw(rng, LIBRARY, lossy=lossy) for kind in kinds if kind.stage == stage]
+              for stage in STAGES}  # fmt: skip
+    lights = [Masked(light, draw_mask(rng)) if i else light for i, light in enumerate(stages["light"])]
+    medium = [Masked(film, draw_mask(rng)) if draw(st.booleans()) else film for film in stages["medium"]]
+    rendering = Rendering.draw(rng) if draw(st.booleans()) else None
+    return Recipe(
+        rendering, tuple(lights), tuple(stages["camera"]), tuple(medium), tuple(stages["editing"])
+    ).scaled(draw(st.floats(0, 1)))
 
 
 @given(recipes())
@@ -43,20 +54,73 @@ def test_a_recipe_survives_json(recipe):
 
 
 def test_the_json_is_as_the_contract_shows_it():
-    recipe = Recipe((Layer((Exposure(-1.0), HueRotation(15.0))), Layer((Exposure(-1.0),), MASK)))
-    exposed = {"family": "exposure", "exposure_ev": -1.0}
-    turned = {"family": "hue_rotation", "angle_deg": 15.0}
-    mask = {"waves": [0.1, 0.2, 0.3], "sharpness": 1.0}
-    assert json.loads(recipe.to_json()) == [
-        {"families": [exposed, turned]},
-        {"families": [exposed], "mask": mask},
-    ]
-    assert Recipe().to_json() == "[]"
-    assert Recipe.from_json("[]") == Recipe()
+    recipe = Recipe(
+        CAMERA, (Illuminant(3400.0, 0.004), Masked(Lamp(20.0, 0.5), MASK)), (Exposure(-1.0),),
+        (FilmFade((0.5, 1.0, 1.0), (0.0, 0.0, 0.0)),), (HueRotation(15.0),),
+    )  # fmt: skip
+    assert json.loads(recipe.to_json()) == {
+        "format": 2,
+        "rendering": {
+            "undone": 0.5, "redone": 0.25, "saturation": 1.1, "exposure_ev": -0.125,
+            "matrix": [-0.5, -0.1, -0.2, -0.3, 0.0, -0.5],
+        },
+        "light": [
+            {"family": "illuminant", "temperature_k": 3400.0, "duv": 0.004},
+            {"family": "lamp", "hue_deg": 20.0, "strength": 0.5,
+             "mask": {"waves": [0.1, 0.2, 0.3], "sharpness": 1.0}},
+        ],
+        "camera": [{"family": "exposure", "exposure_ev": -1.0}],
+        "medium": [{"family": "film_fade", "dye_gains": [0.5, 1.0, 1.0], "fogs": [0.0, 0.0, 0.0]}],
+        "editing": [{"family": "hue_rotation", "angle_deg": 15.0}],
+    }  # fmt: skip
+    assert list(json.loads(recipe.to_json())) == ["format", "rendering", *STAGES]
+
+
+def test_stages_that_are_empty_are_left_out_and_may_be_read():
+    assert EXPOSED.to_json() == '{"format": 2, "camera": [{"family": "exposure", "exposure_ev": -1.0}]}'
+    assert Recipe().to_json() == '{"format": 2}'
+    for text in ('{"format": 2}', '{"format": 2, "light": [], "editing": []}', '{"rendering": null, "format": 2}'):
+        assert Recipe.from_json(text) == Recipe()
 
 
 def test_whole_numbers_are_numbers():
-    assert Recipe.from_json('[{"families": [{"family": "exposure", "exposure_ev": -1}]}]') == EXPOSED
+    assert Recipe.from_json('{"format": 2, "camera": [{"family": "exposure", "exposure_ev": -1}]}') == EXPOSED
+
+
+def test_families_and_masks_come_in_the_order_of_damage():
+    other = Mask((0.5, 0.2, 0.3), 2.0)
+    fade = FilmFade((0.5, 1.0, 1.0), (0.0, 0.0, 0.0))
+    recipe = Recipe(
+        None, (Masked(Lamp(1.0, 0.5), MASK),), (Exposure(1.0),), (Masked(fade, other),), (HueRotation(1.0),)
+    )
+    assert recipe.families == (Lamp(1.0, 0.5), Exposure(1.0), fade, HueRotation(1.0))
+    assert recipe.masks == (MASK, other)
+
+
+def test_amounts_scale_every_part_but_masks():
+    recipe = Recipe(CAMERA, (Masked(Lamp(20.0, 0.5), MASK),), (Exposure(-1.0),), (), (HueRotation(10.0),))
+    assert recipe.scaled(0.5) == Recipe(
+        Rendering(0.5, 0.375, 1.05, -0.0625, CAMERA.matrix), (Masked(Lamp(20.0, 0.25), MASK),),
+        (Exposure(-0.5),), (), (HueRotation(5.0),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stages", "found"),
+    [
+        ({"light": (Exposure(1.0),)}, "'exposure' belongs to camera, not light"),
+        ({"editing": (Exposure(1.0),)}, "'exposure' belongs to camera, not editing"),
+        ({"light": (Lamp(1.0, 0.1), Illuminant(4000.0, 0.0))}, "light is one, and a second one with a mask"),
+        ({"light": (Masked(Lamp(1.0, 0.1), MASK), Illuminant(4000.0, 0.0))}, "'lamp' in light has a mask"),
+        ({"camera": (Masked(Exposure(1.0), MASK),)}, "'exposure' in camera has a mask"),
+        ({"editing": (Masked(HueRotation(1.0), MASK),)}, "'hue_rotation' in editing has a mask"),
+        ({"camera": (ToneCurve(1.0, 0.0, 0.0, 1.0), Exposure(1.0))}, "'exposure' happens in a camera before"),
+        ({"editing": (HueRotation(1.0),) * (MAX_FAMILIES + 1)}, "17 families, more than 16"),
+    ],
+)
+def test_families_in_a_wrong_place_are_refused(stages, found):
+    with pytest.raises(RecipeError, match=found):
+        Recipe(**stages)
 
 
 FADE = '{"family": "film_fade", "dye_gains": [1, 1, 1], "fogs": [0, 0, 0]}'
@@ -65,7 +129,7 @@ FADE = '{"family": "film_fade", "dye_gains": [1, 1, 1], "fogs": [0, 0, 0]}'
 def assert_refused(text, found):
     with pytest.raises(RecipeError, match=found) as caught:
         Recipe.from_json(text)
-    assert str(caught.value).startswith(("recipe: ", "family ", "mask: "))
+    assert str(caught.value).startswith(("recipe: ", "family ", "mask: ", "rendering: "))
     assert "\n" not in str(caught.value)
 
 
@@ -75,23 +139,27 @@ def assert_refused(text, found):
         ("", "recipe: not JSON"),
         ("[", "recipe: not JSON"),
         (None, "recipe: not JSON"),
-        ("{}", "a recipe is a list of layers"),
-        ("null", "a recipe is a list of layers"),
-        ('"[]"', "a recipe is a list of layers"),
-        ("[1]", "a layer is an object"),
-        ("[[]]", "a layer is an object"),
-        ("[{}]", "a layer has a list of families"),
-        ('[{"families": {"family": "exposure"}}]', "a layer has a list of families"),
-        ('[{"families": []}]', "one to three families, not 0"),
-        (f'[{{"families": [{FADE}, {FADE}, {FADE}, {FADE}]}}]', "one to three families, not 4"),
-        (f'[{{"families": [{FADE}], "masks": 1, "also": 2}}]', "families and mask, not also, masks"),
-        (f'[{{"families": [{FADE}], "mask": {{"waves": [0, 0, 0], "sharpness": 1}}}}]', "layer 0 has a mask"),
-        (f'[{{"families": [{FADE}]}}, {{"families": [{FADE}]}}]', "layer 1 has no mask"),
-        (f'[{{"families": [{FADE}]}}, {{"families": [{FADE}], "mask": 1}}]', "a mask is an object"),
-        (f'[{{"families": [{FADE}]}}, {{"families": [{FADE}], "mask": {{}}}}]', "mask: takes"),
+        ("null", "a recipe is an object"),
+        ('"[]"', "a recipe is an object"),
+        ("{}", "no format, and this version reads format 2"),
+        ('{"format": 3}', "format 3, and this version reads format 2"),
+        ('{"format": true}', "format True, and this version"),
+        ('{"format": [2]}', r"format \[2\], and this version"),
+        ("[]", "this is of format 1, and this version reads format 2; make the dataset again"),
+        (f'[{{"families": [{FADE}]}}]', "this is of format 1"),
+        (f'{{"format": 2, "film": [{FADE}]}}', "a recipe has format, rendering, light, .*, not film"),
+        (f'{{"format": 2, "medium": {FADE}}}', "medium is a list of families"),
+        (f'{{"format": 2, "editing": [{FADE}]}}', "'film_fade' belongs to medium, not editing"),
+        ('{"format": 2, "medium": [1]}', "a family is an object"),
+        ('{"format": 2, "rendering": 1}', "a rendering is an object"),
+        ('{"format": 2, "rendering": {"undone": 0.5}}', "rendering: takes"),
+        (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": 1}}]}}', "a mask is an object"),
+        (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": {{}}}}]}}', "mask: takes"),
+        ('{"format": 2, "editing": [{"family": "hue_rotation", "angle_deg": 1, '
+         '"mask": {"waves": [0, 0, 0], "sharpness": 1}}]}', "'hue_rotation' in editing has a mask"),
     ],
-)
-def test_wrong_layers_are_named_in_one_line(text, found):
+)  # fmt: skip
+def test_wrong_recipes_are_named_in_one_line(text, found):
     assert_refused(text, found)
 
 
@@ -102,6 +170,7 @@ def test_wrong_layers_are_named_in_one_line(text, found):
         ('{"exposure_ev": 1}', "unknown family"),
         ('{"family": "expose", "exposure_ev": 1}', "unknown family 'expose'; known are illuminant"),
         ('{"family": ["exposure"], "exposure_ev": 1}', "unknown family"),
+        ('{"family": "coloured_light", "hue_deg": 1}', "unknown family 'coloured_light'; it is called 'lamp' now"),
         ('{"family": "exposure"}', r"takes \['exposure_ev'\], not \[\]"),
         ('{"family": "exposure", "exposure_ev": 1, "ev": 1}', "takes"),
         ('{"family": "exposure", "exposure_ev": NaN}', "exposure_ev is nan, outside"),
@@ -118,17 +187,17 @@ def test_wrong_layers_are_named_in_one_line(text, found):
     ],
 )
 def test_wrong_families_are_named_in_one_line(family, found):
-    assert_refused(f'[{{"families": [{family}]}}]', found)
+    assert_refused(f'{{"format": 2, "camera": [{family}]}}', found)
 
 
 def test_texts_made_to_hurt_are_refused():
-    exposure = '[{"families": [{"family": "exposure", "exposure_ev": 1'
-    assert_refused(exposure + "0" * 400 + "}]}]", "exposure_ev is 1")
-    assert_refused(exposure + "0" * 5000 + "}]}]", "not JSON")
+    exposure = '{"format": 2, "camera": [{"family": "exposure", "exposure_ev": 1'
+    assert_refused(exposure + "0" * 400 + "}]}", "exposure_ev is 1")
+    assert_refused(exposure + "0" * 5000 + "}]}", "not JSON")
     assert_refused("[" * 100_000, "not JSON")
     digits = ", ".join(['"0"'] * 64)
     lut = f'{{"family": "library_lut", "sha256": [{digits}], "strength": 1}}'
-    assert_refused(f'[{{"families": [{lut}]}}]', "wrong type")
+    assert_refused(f'{{"format": 2, "editing": [{lut}]}}', "wrong type")
 
 
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(
@@ -139,7 +208,7 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["families", "family", "mask", "waves", "sharpness", "x"]), inner, max_size=4
+            st.sampled_from(["format", "rendering", "light", "editing", "family", "mask", "waves", "x"]), inner, max_size=4
         )
     ),
 )
@@ -164,12 +233,10 @@ def test_other_text_is_refused_never_worse(text):
 
 @given(recipes(), st.data())
 def test_recipes_with_one_value_replaced_are_refused_or_read_never_worse(recipe, data):
-    layers = json.loads(recipe.to_json())
-    places = list(_places(layers))
-    if places:
-        holder, key = data.draw(st.sampled_from(places))
-        holder[key] = data.draw(JSON)
-    _reads_or_refuses(json.dumps(layers))
+    stages = json.loads(recipe.to_json())
+    holder, key = data.draw(st.sampled_from(list(_places(stages))))
+    holder[key] = data.draw(JSON)
+    _reads_or_refuses(json.dumps(stages))
 
 
 def _places(node):
@@ -188,5 +255,5 @@ def test_recipes_that_are_cut_off_are_refused(recipe, data):
 
 def test_families_are_found_by_name():
     assert [family_type(family.name) for family in FAMILIES] == list(FAMILIES)
-    with pytest.raises(RecipeError, match="known are illuminant, coloured_light"):
+    with pytest.raises(RecipeError, match="known are illuminant, lamp"):
         family_type("glow")

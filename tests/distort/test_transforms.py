@@ -12,19 +12,22 @@ from lutkit.color.srgb import srgb_to_linear
 from lutkit.distort.camera_matrix import CameraMatrix
 from lutkit.distort.channel_curves import ChannelCurves
 from lutkit.distort.channel_gamma import ChannelGamma
-from lutkit.distort.coloured_light import ColouredLight
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.gamut_mismatch import GamutMismatch
 from lutkit.distort.hue_rotation import HueRotation
+from lutkit.distort.illuminant import Illuminant
+from lutkit.distort.lamp import Lamp
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.log_encoding import LogEncoding
 from lutkit.distort.range_mismatch import RangeMismatch
 from lutkit.distort.recipe import NO_LIBRARY
+from lutkit.distort.rendering import Rendering
 from lutkit.distort.saturation import Saturation
 from lutkit.distort.smooth_field import POINTS, SmoothField
 from lutkit.distort.tonal_tint import TonalTint
 from lutkit.distort.tone_curve import ToneCurve
+from lutkit.distort.white_balance import WhiteBalance
 from lutkit.errors import RecipeError
 from lutkit.lut.model import Lut1D, Lut3D
 
@@ -41,13 +44,62 @@ def assert_maps(damage, expected, colours=COLOURS, atol=1e-12):
 
 def test_the_assertion_can_fail():
     with pytest.raises(AssertionError):
-        assert_maps(Exposure(-1.0), COLOURS)
+        assert_maps(ChannelGamma((1.0, 1.0, 1.1)), COLOURS)
+
+
+# A camera whose channels overlap, and one that sees sRGB itself.
+MATRIX = np.array([[1.8, -0.7, -0.1], [-0.25, 1.6, -0.35], [0.0, -0.5, 1.5]])
+CAMERA = Rendering(matrix=(-0.7, -0.1, -0.25, -0.35, 0.0, -0.5))
+PLAIN = Rendering()
+SRGB = colour.RGB_COLOURSPACES["sRGB"].copy()
+SRGB.use_derived_matrix_XYZ_to_RGB = True
 
 
 @pytest.mark.parametrize("ev", [-2.0, 0.5])
-def test_exposure_is_a_power_of_two_in_linear_light(ev):
-    assert Exposure.space == "linear"
-    assert_maps(Exposure(ev), COLOURS * 2**ev)
+def test_exposure_is_a_power_of_two(ev):
+    for camera in (PLAIN, CAMERA):
+        assert Exposure(ev).gains(camera) == (2**ev,) * 3
+
+
+def _seen(kelvin, duv, matrix):
+    """A light in the camera's channels over its green, by colour-science; D65 is white."""
+
+    def channels(kelvin, duv):
+        xyz = colour.xy_to_XYZ(_xy(kelvin, duv))
+        return colour.XYZ_to_RGB(xyz, SRGB, apply_cctf_encoding=False)
+
+    light = np.linalg.solve(matrix, channels(kelvin, duv) / channels(6504.3, 0.0032))
+    return light / light[1]
+
+
+def _xy(kelvin, duv):
+    """A chromaticity beside the locus that Planck's law gives."""
+    return colour.UCS_uv_to_xy(colour.temperature.CCT_to_uv_Ohno2013(np.array([kelvin, duv]), CMFS))
+
+
+CMFS = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"].copy().align(colour.SpectralShape(360, 780, 1))
+
+
+@pytest.mark.parametrize(("kelvin", "duv"), [(2850, 0.0), (3400, 0.012), (5000, -0.01), (20000, 0.0)])
+def test_an_illuminant_is_its_color_in_the_cameras_channels_over_green(kelvin, duv):
+    for camera, matrix in ((PLAIN, np.eye(3)), (CAMERA, MATRIX)):
+        gains = Illuminant(kelvin, duv).gains(camera)
+        assert gains[1] == 1
+        # Kang's locus lies within 6e-4 of Planck's in chromaticity.
+        assert gains == pytest.approx(_seen(kelvin, duv, matrix), rel=1.5e-2)
+    assert Illuminant(kelvin, duv).gains(CAMERA) != pytest.approx(Illuminant(kelvin, duv).gains(PLAIN), rel=0.1)
+
+
+@pytest.mark.parametrize(("light_k", "light_duv", "set_k"), [(2850, 0.004, 5500), (7500, 0.0, 2850)])
+def test_white_balance_is_the_ratio_of_two_lights(light_k, light_duv, set_k):
+    gains = WhiteBalance(light_k, light_duv, set_k).gains(CAMERA)
+    expected = _seen(light_k, light_duv, MATRIX) / _seen(set_k, 0.0, MATRIX)
+    assert gains[1] == 1
+    assert gains == pytest.approx(expected, rel=2e-2)
+
+
+def test_white_balance_set_for_the_light_is_right():
+    assert WhiteBalance(3800.0, 0.0, 3800.0).gains(CAMERA) == pytest.approx((1, 1, 1), abs=1e-12)
 
 
 def test_channel_gamma_is_a_power_a_channel():
@@ -64,10 +116,23 @@ def test_camera_matrix_is_a_matrix_whose_rows_sum_to_one():
     (0, (1, 0, 0)), (60, (1, 1, 0)), (120, (0, 1, 0)), (180, (0, 1, 1)), (240, (0, 0, 1)), (300, (1, 0, 1)),
     (330, (1, 0, 0.5)), (360, (1, 0, 0)),
 ])  # fmt: skip
-def test_coloured_light_is_the_hexagons_hue(hue_deg, pure):
-    assert_maps(ColouredLight(hue_deg, 0.7), COLOURS * (0.3 + 0.7 * np.array(pure)))
+def test_a_lamp_is_the_hexagons_hue_in_the_cameras_channels_over_their_mean(hue_deg, pure):
     hexagon = colour.HSV_to_RGB(np.array([hue_deg / 360 % 1, 1, 1]))
     np.testing.assert_allclose(hexagon, pure, atol=1e-12)
+    light = 0.3 + 0.7 * np.array(pure)
+    assert Lamp(hue_deg, 0.7).gains(PLAIN) == pytest.approx(light / light.mean(), rel=1e-12)
+    seen = np.linalg.solve(MATRIX, light)
+    assert Lamp(hue_deg, 0.7).gains(CAMERA) == pytest.approx(seen / seen.mean(), rel=1e-9)
+
+
+def test_lamps_keep_the_lightness_of_a_grey_on_average_over_hues():
+    changes = []
+    for hue_deg in range(0, 360, 10):
+        lit = MATRIX @ Lamp(hue_deg, 0.6).gains(CAMERA) * 0.2
+        changes.append(linear_to_lab(lit)[0] - linear_to_lab(np.full(3, 0.2))[0])
+    assert abs(np.mean(changes)) < 1
+    assert min(changes) < -5
+    assert max(changes) > 3
 
 
 def test_film_fade_is_a_gain_on_density_and_a_fog():

@@ -1,21 +1,23 @@
-"""Coloured light: lamps, neon and stage light, far off the Planckian locus."""
+"""Lamp: coloured light, as of neon, stage lamps and coloured bulbs, far off the Planckian locus."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import numpy as np
-
-from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform
-from lutkit.distort.family import Library, Space
+from lutkit.distort.family import Library, Stage
+from lutkit.distort.rendering import Gains, Rendering
 
 STRENGTH: Range = (0.2, 0.8)
 STRENGTH_LOSSY: Range = (0.8, 0.97)
 
 
 @dataclass(frozen=True)
-class ColouredLight:
-    """Diagonal gains in linear light towards one hue of the RGB hexagon, the largest 1.
+class Lamp:
+    """Gains of a camera's channels towards one hue of the RGB hexagon; their mean is 1.
+
+    Green cannot stay at 1, as it does under an illuminant: red or blue light has hardly any, and the other
+    channels would rise without end. A camera meters instead, and gives the sensor as much light as ever. So
+    a blue lamp comes out dark, a green one bright, and on average over hues lightness stays about what it was.
 
     Args:
         hue_deg: 0 is red, 120 green, 240 blue; 0..360.
@@ -23,10 +25,8 @@ class ColouredLight:
     Source: the hexagon of Smith, "Color gamut transform pairs", SIGGRAPH 1978, in linear light.
     """
 
-    name: ClassVar[str] = "coloured_light"
-    space: ClassVar[Space] = "linear"
-    per_channel: ClassVar[bool] = True
-    affine: ClassVar[bool] = False
+    name: ClassVar[str] = "lamp"
+    stage: ClassVar[Stage] = "light"
 
     hue_deg: float
     strength: float
@@ -44,10 +44,12 @@ class ColouredLight:
         """Weaken the light towards white."""
         return type(self)(self.hue_deg, towards(0, self.strength, amount))
 
-    def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Multiply by the gains of the light."""
-        gains = (1 - self.strength * (1 - _share(self.hue_deg, own)) for own in (0, 120, 240))
-        return rgb * np.array(tuple(gains))
+    def gains(self, rendering: Rendering) -> Gains:
+        """The light's colour as the camera sees it, over the mean of its channels."""
+        red, green, blue = (1 - self.strength * (1 - _share(self.hue_deg, own)) for own in (0, 120, 240))
+        seen = rendering.gains_of((red, green, blue))
+        mean = sum(seen) / 3
+        return seen[0] / mean, seen[1] / mean, seen[2] / mean
 
 
 def _share(hue_deg: float, own_deg: float) -> float:

@@ -1,0 +1,92 @@
+"""The presets: settings of damage that have a name, and what each is for."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lutkit.distort.settings import DamageSettings
+from lutkit.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings with a name.
+
+    Args:
+        purpose: what they are for, in one sentence.
+        settings: the damage.
+    """
+
+    purpose: str
+    settings: DamageSettings
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType({
+    "default": Preset(
+        "Every kind of damage, wrong white balance and light first: for networks that are to meet anything.",
+        DamageSettings(),
+    ),
+    "camera": Preset(
+        "Wrong white balance and exposure, in a camera's own channels: for networks that balance photographs.",
+        DamageSettings(
+            severity=(3.0, 18.0),
+            lossy=0.1,
+            mixed_light=0.0,
+            families=(
+                ("illuminant", 1.0),
+                ("exposure", 1.0),
+                ("white_balance", 8.0),
+                ("camera_matrix", 0.5),
+                ("tone_curve", 0.5),
+            ),
+        ),
+    ),
+    "film": Preset(
+        "Faded dyes, fog and their curves, as in scans of old film and prints: for networks that restore.",
+        DamageSettings(
+            mixed_light=0.0,
+            families=(("film_fade", 8.0), ("channel_curves", 2.0), ("tonal_tint", 1.0), ("saturation", 1.0)),
+        ),
+    ),
+    "stage": Preset(
+        "Coloured and mixed light, as on stages and in bars: for networks that work from place to place.",
+        DamageSettings(
+            severity=(6.0, 24.0),
+            lossy=0.4,
+            mixed_light=0.6,
+            families=(("illuminant", 2.0), ("lamp", 6.0), ("exposure", 1.0), ("tone_curve", 0.5)),
+        ),
+    ),
+    "edits": Preset(
+        "Over-processed filters, looks and LUT files: for networks that take other people's edits back.",
+        DamageSettings(
+            mixed_light=0.0,
+            families=(
+                ("channel_gamma", 1.5),
+                ("channel_curves", 3.0),
+                ("tonal_tint", 1.5),
+                ("saturation", 2.0),
+                ("hue_rotation", 1.0),
+                ("smooth_field", 1.0),
+                ("library_lut", 3.0),
+                ("log_encoding", 0.5),
+                ("gamut_mismatch", 0.5),
+                ("range_mismatch", 0.5),
+            ),
+        ),
+    ),
+})  # fmt: skip
+
+
+def preset(name: str) -> DamageSettings:
+    """The settings of that name.
+
+    Raises:
+        ManifestError: there is none; the message names the nearest.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, 1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PRESETS)}"
+        raise ManifestError(f"no preset {name!r}", remedy=remedy)
+    return PRESETS[name].settings

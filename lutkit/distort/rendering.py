@@ -1,0 +1,238 @@
+"""How a camera rendered a photograph: undone before damage to its light, redone after it.
+
+A photograph is no measurement of light. A camera has multiplied the sensor's three channels, clipped them,
+mixed them by a colour matrix into sRGB and bent them by its response. Damage that happens before that (another
+light, a wrong white balance, another exposure) is done to what the sensor saw. So a plausible rendering is
+drawn, undone, and redone on the damaged light, half of the time with another response and other colours, as
+cameras' picture styles do.
+
+Owns the response, the way from sRGB to the camera's channels and back, and the draw of both. Knows no family.
+
+Source: the idea and its steps: Brooks, Mildenhall, Xue, Chen, Sharlet and Barron, "Unprocessing images for
+    learned raw denoising", CVPR 2019; that white balance errors are undone wrongly without it: Afifi, Price, Cohen
+    and Brown, "When color constancy goes wrong: correcting improperly white-balanced images", CVPR 2019; that
+    responses differ by more than a gamma: Grossberg and Nayar, "Modeling the space of camera response
+    functions", IEEE PAMI 26 (2004) 1272-1282.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, reduce
+from typing import Self, TypeAlias
+
+import numpy as np
+
+from lutkit.color.lab import Y_BLUE, Y_RED
+from lutkit.color.mixing import NO_LEAKS, Leaks, combined_leaks, inverse_leaks
+from lutkit.color.srgb import FloatArray, encoded_of, linear_of
+from lutkit.compiled import compiled
+from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards, uniform
+from lutkit.errors import ArrayError, RecipeError
+
+Gains: TypeAlias = tuple[float, float, float]
+
+# The strength of a camera's tone response: a trial against renderings of 1,797 scenes by real cameras found
+# this range (the blend with 3 x^2 - 2 x^3 is Brooks et al.'s).
+RESPONSE: Range = (0.2, 0.9)
+# Half of all pictures are redone with another response, half with other colours.
+OTHER_RESPONSE, OTHER_COLORS = 0.5, 0.5
+SATURATION_MEAN, SATURATION_SIGMA = 1.08, 0.1
+# Two shots of one scene, and two styles of one camera, hardly ever have one exposure.
+EXPOSURE_EV_SIGMA = 0.12
+# From a camera's channels to linear sRGB: (rg, rb, gr, gb, br, bg), each off by N(0, MATRIX_SIGMA). The
+# centre is near the colour matrices of common cameras, normalised to sum 1 a row.
+MATRIX: Leaks = (-0.62, -0.13, -0.2, -0.3, 0.02, -0.5)
+MATRIX_SIGMA = 0.12
+
+# Of the strongest channel: what a sensor sees of any light at least.
+LEAST_GAIN = 0.005
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A camera's response and colour matrix. The default is a camera that sees sRGB itself, and bends nothing.
+
+    Args:
+        undone: the strength of the response that the photograph was made with, 0..1: encoded values went
+            through the blend of x and 3 x^2 - 2 x^3.
+        redone: the strength of the response that the damaged picture gets, 0..1.
+        saturation: by which colours move from the grey of their own luminance, in linear light, 0..3.
+        exposure_ev: stops by which the second rendering is brighter, within 2.
+        matrix: the leaks (rg, rb, gr, gb, br, bg) of the matrix from the camera's channels to linear sRGB;
+            what is left to 1 is the diagonal.
+    Raises:
+        RecipeError: a number out of range; a matrix that cannot be undone, or whose inverse is negative
+            somewhere: no sensor answers a light with less than nothing.
+    """
+
+    undone: float = 0.0
+    redone: float = 0.0
+    saturation: float = 1.0
+    exposure_ev: float = 0.0
+    matrix: tuple[float, ...] = NO_LEAKS
+
+    def __post_init__(self) -> None:
+        require_in("rendering", "undone", self.undone, (0, 1))
+        require_in("rendering", "redone", self.redone, (0, 1))
+        require_in("rendering", "saturation", self.saturation, (0, 3))
+        require_in("rendering", "exposure_ev", self.exposure_ev, (-2, 2))
+        require_in("rendering", "number of leaks in matrix", len(self.matrix), (6, 6))
+        for leak in self.matrix:
+            require_in("rendering", "matrix", leak, (-2, 2))
+        try:
+            is_negative = _is_negative(self.to_camera)
+        except ArrayError:
+            raise RecipeError("the matrix cannot be undone", where="rendering") from None
+        if is_negative:
+            raise RecipeError("the inverse of the matrix has a number below 0", where="rendering")
+
+    @classmethod
+    def draw(cls, rng: Rng) -> Self:
+        """Draw a camera, and how it renders the damaged picture; matrices that no sensor has are drawn again."""
+        undone = uniform(rng, RESPONSE)
+        redone = uniform(rng, RESPONSE) if rng.random() < OTHER_RESPONSE else undone
+        other = rng.random() < OTHER_COLORS
+        saturation = rounded(SATURATION_MEAN + normal(rng, SATURATION_SIGMA)) if other else 1.0
+        exposure_ev = normal(rng, EXPOSURE_EV_SIGMA)
+        while True:
+            noise = rng.standard_normal(6).tolist()
+            matrix = _leaks(rounded(leak + MATRIX_SIGMA * z) for leak, z in zip(MATRIX, noise, strict=True))
+            if not _is_negative(_inverse(matrix)):
+                return cls(undone, redone, saturation, exposure_ev, matrix)
+
+    def scaled(self, amount: float) -> Self:
+        """The same camera, rendering more nearly as it did: 0 is as it did, 1 these parameters."""
+        return type(self)(
+            self.undone,
+            towards(self.undone, self.redone, amount),
+            towards(1, self.saturation, amount),
+            towards(0, self.exposure_ev, amount),
+            self.matrix,
+        )
+
+    @cached_property
+    def to_camera(self) -> Leaks:
+        """The leaks of the matrix from linear sRGB to the camera's channels."""
+        return _inverse(_leaks(self.matrix))
+
+    def gains_of(self, color: Gains) -> Gains:
+        """What a light of this colour (linear sRGB) does to the camera's channels, where white does nothing."""
+        red, green, blue = color
+        rg, rb, gr, gb, br, bg = self.to_camera
+        seen = (
+            red + rg * (green - red) + rb * (blue - red),
+            green + gr * (red - green) + gb * (blue - green),
+            blue + br * (red - blue) + bg * (green - blue),
+        )
+        # Candle light lies outside sRGB, and a sensor still sees a little of the missing channel.
+        least = LEAST_GAIN * max(seen)
+        red, green, blue = (max(channel, least) for channel in seen)
+        return red, green, blue
+
+    def seen(self, encoded: FloatArray) -> FloatArray:
+        """What the sensor saw of a photograph.
+
+        Args:
+            encoded: (n, 3) sRGB-encoded; clamped to 0..1.
+        Returns:
+            A new array (n, 3): linear light in the camera's channels, 0..1.
+        """
+        shown = np.minimum(np.maximum(encoded, 0), 1)
+        seen = np.empty_like(shown)
+        _see(undone_response(shown, self.undone), self.to_camera, seen)
+        return seen
+
+    def shown(self, light: FloatArray, errors: Iterable[Leaks] = ()) -> FloatArray:
+        """What the camera makes of the light on its sensor: clipped, mixed, clipped again, encoded and bent.
+
+        Args:
+            light: (n, 3) linear, in the camera's channels, 0 or above; the sensor clips it at 1.
+            errors: matrices in linear sRGB that come on top of the camera's own.
+        Returns:
+            A new array (n, 3), sRGB-encoded, 0..1.
+        """
+        shown = np.empty(light.shape)
+        _show(np.ascontiguousarray(light), self.mixed_to_srgb(errors), self.redone, shown)
+        return shown
+
+    def mixed_to_srgb(self, errors: Iterable[Leaks] = ()) -> Leaks:
+        """The leaks of the matrix from the camera's channels to linear sRGB, with errors and saturation."""
+        red, green, blue = ((1 - self.saturation) * y for y in (Y_RED, 1 - Y_RED - Y_BLUE, Y_BLUE))
+        return reduce(combined_leaks, (*errors, (green, blue, red, blue, red, green)), _leaks(self.matrix))
+
+
+def keeping_green(gains: Gains) -> Gains:
+    """Gains as a camera has them: green is the reference and stays; the other channels rise, or clip."""
+    return gains[0] / gains[1], 1.0, gains[2] / gains[1]
+
+
+def response(encoded: FloatArray, strength: float) -> FloatArray:
+    """A camera's tone response: the blend of x and 3 x^2 - 2 x^3.
+
+    Args:
+        encoded: any shape, 0..1; it rises strictly there, and nowhere else is it meant.
+        strength: 0 is the identity, 1 the full cubic.
+    Source: Brooks et al. 2019, section 3.1, for the cubic.
+    """
+    return encoded + strength * (encoded * encoded * (3 - 2 * encoded) - encoded)
+
+
+def undone_response(encoded: FloatArray, strength: float) -> FloatArray:
+    """The inverse of `response`, in closed form.
+
+    About (1/2, 1/2) the response is odd: 1/2 + t becomes 1/2 + (1 + s/2) t - 2 s t^3. With t = k sin(x) and
+    k^2 = (2 + s) / 3 s that is 1/2 + (1 + s/2) k sin(3 x) / 3, for sin(3 x) = 3 sin(x) - 4 sin(x)^3.
+    """
+    before = np.empty(encoded.size)
+    _undo_response(np.ascontiguousarray(encoded, dtype=np.float64).reshape(-1), strength, before)
+    return before.reshape(encoded.shape)
+
+
+@compiled
+def _undo_response(encoded: FloatArray, strength: float, before: FloatArray) -> None:
+    if strength < 1e-12:  # a straight line, to the last bits
+        before[:] = encoded
+        return
+    k = math.sqrt((2 + strength) / (3 * strength))
+    scale = 3 / ((1 + strength / 2) * k)
+    for i in range(encoded.size):
+        sine = min(max((encoded[i] - 0.5) * scale, -1.0), 1.0)
+        before[i] = min(max(0.5 + k * math.sin(math.asin(sine) / 3), 0.0), 1.0)
+
+
+# A recipe is scaled to its severity in a few steps, all with one camera.
+_inverse = lru_cache(maxsize=64)(inverse_leaks)
+
+
+def _is_negative(leaks: Leaks) -> bool:
+    rg, rb, gr, gb, br, bg = leaks
+    return min(*leaks, 1 - rg - rb, 1 - gr - gb, 1 - br - bg) < 0
+
+
+def _leaks(values: Iterable[float]) -> Leaks:
+    rg, rb, gr, gb, br, bg = values
+    return rg, rb, gr, gb, br, bg
+
+
+@compiled
+def _see(encoded: FloatArray, leaks: Leaks, seen: FloatArray) -> None:
+    rg, rb, gr, gb, br, bg = leaks
+    for i in range(encoded.shape[0]):
+        red, green, blue = linear_of(encoded[i, 0]), linear_of(encoded[i, 1]), linear_of(encoded[i, 2])
+        seen[i, 0] = red + rg * (green - red) + rb * (blue - red)
+        seen[i, 1] = green + gr * (red - green) + gb * (blue - green)
+        seen[i, 2] = blue + br * (red - blue) + bg * (green - blue)
+
+
+@compiled
+def _show(light: FloatArray, leaks: Leaks, strength: float, shown: FloatArray) -> None:
+    rg, rb, gr, gb, br, bg = leaks
+    for i in range(light.shape[0]):
+        red, green, blue = min(light[i, 0], 1.0), min(light[i, 1], 1.0), min(light[i, 2], 1.0)
+        shown[i, 0] = red + rg * (green - red) + rb * (blue - red)
+        shown[i, 1] = green + gr * (red - green) + gb * (blue - green)
+        shown[i, 2] = blue + br * (red - blue) + bg * (green - blue)
+        for c in range(3):
+            x = encoded_of(min(max(shown[i, c], 0.0), 1.0))
+            shown[i, c] = x + strength * (x * x * (3 - 2 * x) - x)

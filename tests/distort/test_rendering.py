@@ -1,0 +1,150 @@
+"""Renderings: undone and redone exactly; what is drawn is a camera that could be."""
+
+import colour
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lutkit.color.mixing import NO_LEAKS
+from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
+from lutkit.distort.draws import Stream, generator
+from lutkit.distort.rendering import (
+    EXPOSURE_EV_SIGMA,
+    MATRIX,
+    MATRIX_SIGMA,
+    Rendering,
+    keeping_green,
+    response,
+    undone_response,
+)
+from lutkit.errors import RecipeError
+
+RAMP = np.linspace(0, 1, 4001)
+COLOURS = np.concatenate([np.random.default_rng(60).random((2000, 3)), np.eye(3), 1 - np.eye(3)])
+
+
+def _drawn(count):
+    return [Rendering.draw(generator(61, Stream.DAMAGE, index)) for index in range(count)]
+
+
+def _matrix(leaks):
+    rg, rb, gr, gb, br, bg = leaks
+    return np.array([[1 - rg - rb, rg, rb], [gr, 1 - gr - gb, gb], [br, bg, 1 - br - bg]])
+
+
+def test_the_response_is_the_blend_with_a_smooth_step():
+    np.testing.assert_allclose(response(RAMP, 0.6), 0.4 * RAMP + 0.6 * (3 * RAMP**2 - 2 * RAMP**3), atol=1e-15)
+    np.testing.assert_array_equal(response(RAMP, 0.0), RAMP)
+
+
+@given(st.floats(0, 1))
+def test_the_response_is_undone_to_the_last_bits(strength):
+    np.testing.assert_allclose(response(undone_response(RAMP, strength), strength), RAMP, rtol=0, atol=1e-12)
+
+
+def test_its_inverse_is_a_root_of_the_cubic():
+    for strength in (0.2, 0.9, 1.0):
+        for value in (0.003, 0.2, 0.77):
+            roots = np.roots([-2 * strength, 3 * strength, 1 - strength, -value])
+            inside = [root.real for root in roots if abs(root.imag) < 1e-9 and 0 <= root.real <= 1]
+            assert undone_response(np.array([value]), strength)[0] == pytest.approx(inside[0], abs=1e-9)
+
+
+def _by_hand(rendering, encoded, gains, errors=()):
+    """All of it in plain numpy, with colour-science's sRGB."""
+    s = rendering.undone
+    grid = np.linspace(0, 1, 200_001)
+    undone = np.interp(encoded, grid + s * (3 * grid**2 - 2 * grid**3 - grid), grid)
+    light = colour.cctf_decoding(undone, "sRGB") @ np.linalg.inv(_matrix(rendering.matrix)).T * gains
+    shown = np.minimum(light, 1) @ _matrix(rendering.matrix).T
+    for leaks in errors:
+        shown = shown @ _matrix(leaks).T
+    luminance = shown @ np.array([0.21263900587, 0.71516867877, 0.07219231537])
+    shown = luminance[:, None] + rendering.saturation * (shown - luminance[:, None])
+    x = colour.cctf_encoding(np.clip(shown, 0, 1), "sRGB")
+    return x + rendering.redone * (3 * x**2 - 2 * x**3 - x)
+
+
+def test_seen_and_shown_are_the_steps_one_after_the_other():
+    errors = ((0.1, -0.05, 0.02, 0.07, -0.11, 0.03),)
+    gains = np.array([1.7, 0.9, 0.6])
+    for rendering in _drawn(20):
+        shown = rendering.shown(rendering.seen(COLOURS) * gains, errors)
+        # colour-science's encoding has the edge at 0.04045 too; the interpolated inverse costs the rest.
+        np.testing.assert_allclose(shown, _by_hand(rendering, COLOURS, gains, errors), rtol=0, atol=1e-6)
+        assert np.abs(shown - _by_hand(rendering, COLOURS, gains)).max() > 0.01
+
+
+def test_what_is_undone_and_redone_alike_is_as_it_was():
+    for rendering in _drawn(50):
+        same = rendering.scaled(0)
+        assert same.redone == same.undone == rendering.undone
+        assert same.matrix == rendering.matrix
+        assert (same.saturation, same.exposure_ev) == (1, 0)
+        np.testing.assert_allclose(same.shown(same.seen(COLOURS)), COLOURS, rtol=0, atol=1e-9)
+
+
+def test_a_sensor_clips_at_1_and_sees_nothing_below_0():
+    for rendering in _drawn(50):
+        seen = rendering.seen(COLOURS)
+        assert seen.min() >= 0
+        assert seen.max() <= 1 + 1e-12
+        bright = rendering.scaled(0).shown(8 * rendering.seen(np.full((1, 3), 0.6)))
+        np.testing.assert_allclose(bright, 1, atol=1e-12)
+
+
+def test_greys_stay_grey_to_the_last_bit():
+    greys = RAMP[:, None].repeat(3, axis=1)
+    for rendering in _drawn(20):
+        assert np.ptp(rendering.seen(greys), axis=1).max() == 0
+        assert np.ptp(rendering.shown(0.7 * rendering.seen(greys)), axis=1).max() == 0
+
+
+def test_the_default_is_a_camera_that_sees_srgb_itself():
+    np.testing.assert_allclose(Rendering().seen(COLOURS), srgb_to_linear(COLOURS), atol=1e-15)
+    np.testing.assert_allclose(Rendering().shown(COLOURS), linear_to_srgb(COLOURS), atol=1e-15)
+
+
+def test_draws_are_near_the_cameras_they_are_meant_to_be():
+    drawn = _drawn(2000)
+    assert len({rendering.matrix for rendering in drawn}) == 2000
+    assert 0.2 <= min(r.undone for r in drawn) < 0.22 < 0.88 < max(r.undone for r in drawn) <= 0.9
+    assert np.mean([r.redone == r.undone for r in drawn]) == pytest.approx(0.5, abs=0.04)
+    assert np.mean([r.saturation == 1 for r in drawn]) == pytest.approx(0.5, abs=0.04)
+    others = [r.saturation for r in drawn if r.saturation != 1]
+    assert np.mean(others) == pytest.approx(1.08, abs=0.015)
+    assert np.std([r.exposure_ev for r in drawn]) == pytest.approx(EXPOSURE_EV_SIGMA, rel=0.1)
+    # Matrices that no sensor has are drawn again, which moves the mean a little.
+    matrices = np.array([r.matrix for r in drawn])
+    assert np.abs(matrices.mean(axis=0) - MATRIX).max() < 0.08
+    assert np.abs(matrices.std(axis=0) - MATRIX_SIGMA).max() < 0.04
+
+
+def test_gains_are_a_colors_channels_in_the_camera():
+    rendering = _drawn(1)[0]
+    color = (1.4, 0.9, 0.3)
+    seen = np.linalg.solve(_matrix(rendering.matrix), color)
+    assert rendering.gains_of(color) == pytest.approx(seen, rel=1e-9)
+    assert keeping_green(rendering.gains_of(color)) == pytest.approx(seen / seen[1], rel=1e-9)
+    assert min(Rendering().gains_of((2.0, 0.5, -0.2))) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"undone": 1.1}, "undone is 1.1, outside"),
+        ({"redone": float("nan")}, "redone is nan"),
+        ({"saturation": -0.1}, "saturation is -0.1, outside"),
+        ({"exposure_ev": 2.1}, "exposure_ev is 2.1, outside"),
+        ({"matrix": (0.0,) * 5}, "number of leaks in matrix"),
+        ({"matrix": (0.0,) * 5 + ("x",)}, "not a number"),
+        ({"matrix": (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)}, "cannot be undone"),
+        ({"matrix": (0.5, 0.0, 0.0, 0.0, 0.0, 0.0)}, "has a number below 0"),
+    ],
+)
+def test_cameras_that_cannot_be_are_refused(change, found):
+    assert Rendering().matrix == NO_LEAKS
+    with pytest.raises(RecipeError, match=f"^rendering: .*{found}") as caught:
+        Rendering(**change)
+    assert "\n" not in str(caught.value)

@@ -28,12 +28,12 @@ from lutkit.lut.cube_inverse import (
     invert_cube,
     search_of,
 )
-from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves, level_share
+from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves
+from lutkit.lut.folds import fold_shares
 from lutkit.lut.inverse_shaper import inverse_shaper
 from lutkit.lut.merging import is_same, simplified
 from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import unshaped
-from lutkit.lut.tetrahedra import orientations
 
 # What a colour may be off and still be there at 8 bits: half a code value.
 _TOLERANCE = 0.5 / 255
@@ -103,7 +103,7 @@ def invert(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
     return Inverse(
         lut=back,
         unreachable_share=_unreachable_share(whole, stages),
-        folded_share=max(_folded_share(stage.lut) for stage in stages),
+        folded_share=max(sum(fold_shares(stage.lut)) for stage in stages),
         mean_error=measured.mean_error,
         p99_error=measured.p99_error,
         max_error=measured.max_error,
@@ -200,9 +200,3 @@ def _unreachable_share(lut: Lut, stages: list[_Stage]) -> float:
         inputs = _inputs(stage, inputs)
     off = np.abs(through(lut, inputs) - wanted).max(axis=1)
     return float((off > _TOLERANCE).mean())
-
-
-def _folded_share(stage: Lut1D | Lut3D) -> float:
-    if isinstance(stage, Lut1D):
-        return level_share(stage)
-    return float((orientations(stage.table.astype(np.float64)) <= 0).mean())

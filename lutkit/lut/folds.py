@@ -96,11 +96,17 @@ def fold_kinds(lut: Lut, colors: FloatArray) -> Kinds:
     Returns:
         (n,) int8: `FREE`, `CLAMPED` or `FOLDED`.
     """
+    return np.maximum.reduce(fold_kinds_by_stage(lut, colors))
+
+
+def fold_kinds_by_stage(lut: Lut, colors: FloatArray) -> list[Kinds]:
+    """As `fold_kinds`, of each stage of a chain by itself, at what has become of the colours before it."""
     stages = lut_stages(lut)
-    kinds = np.zeros(len(colors), np.int8)
+    found: list[Kinds] = []
     values = np.ascontiguousarray(colors, dtype=np.float64)
     for number, stage in enumerate(stages):
         is_last = number == len(stages) - 1
+        kinds = np.zeros(len(colors), np.int8)
         levels = _clamp_levels(stage, is_last=is_last)
         low, high, sign = np.array(stage.domain_min), np.array(stage.domain_max), _orientation(stage, levels)
         if isinstance(stage, Lut1D):
@@ -108,9 +114,10 @@ def fold_kinds(lut: Lut, colors: FloatArray) -> Kinds:
             _curve_kinds(ways.steps, ways.most, sign, low, high, values, kinds)
         else:
             _cube_kinds(stage.table, levels, sign, low, high, values, kinds)
+        found.append(kinds)
         if not is_last:
             values = value_and_jacobian(stage, values)[0]
-    return kinds
+    return found
 
 
 def orientation(lut: Lut) -> int:

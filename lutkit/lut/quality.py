@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import FloatArray
-from lutkit.lut.folds import FOLDED, fold_kinds, folded_slopes, orientation
+from lutkit.lut.folds import FOLDED, fold_kinds_by_stage, folded_slopes, orientation
 from lutkit.lut.model import Lut
-from lutkit.lut.undoing import Layers, layered, undone
+from lutkit.lut.undoing import Layers, is_blend, layered, undone
 
 Label: TypeAlias = Literal["recoverable", "lossy"]
 
@@ -74,17 +74,19 @@ def judge_steps(colors: FloatArray, steps: Sequence[Layers]) -> Verdict:
     """The verdict on damage in steps, each as `judge` takes it: light, then a medium, say."""
     inputs = [np.ascontiguousarray(colors, dtype=np.float64)]
     folded = np.zeros(len(colors), np.bool_)
+    doubtful: list[Sequence[npt.NDArray[np.int8]]] = []
     for layers in steps:
         values, slopes = layered(layers, inputs[-1])
-        if layers[-1][1] is None:
-            folded |= fold_kinds(layers[-1][0], inputs[-1]) == FOLDED
+        if is_blend(layers):
+            doubtful.append([folded_slopes(slopes, orientation(layers[0][0])) * np.int8(FOLDED)])
         else:
-            folded |= folded_slopes(slopes, orientation(layers[0][0]))
+            doubtful.append(fold_kinds_by_stage(layers[-1][0], inputs[-1]))
+        folded |= np.maximum.reduce(doubtful[-1]) == FOLDED
         inputs.append(values)
     saved = _rounded(inputs[-1])
     back = saved
-    for layers, before in zip(reversed(steps), reversed(inputs[:-1]), strict=True):
-        back = undone(layers, back, before)
+    for layers, before, kinds in zip(reversed(steps), inputs[-2::-1], reversed(doubtful), strict=True):
+        back = undone(layers, back, before, kinds)
     return _verdict(colors, saved, back, folded)
 
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.lut.curve_inverse import curve_preimages
+from lutkit.lut.folds import FREE
 from lutkit.lut.inverse_shaper import response_of
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.model import Lut, Lut1D, LutChain, lut_stages
+from lutkit.lut.model import Lut, Lut1D, Lut3D, lut_stages
 
 Weights: TypeAlias = npt.NDArray[np.float32]
 Layers: TypeAlias = Sequence[tuple[Lut, Weights | None]]
@@ -29,7 +30,6 @@ _FLAT = 3e-4
 _STEPS = 8
 # Nearer than this (a hundredth of a code value) is there.
 _THERE = 0.01 / 255
-# What is not known at all of a colour's channel comes back as the middle of the domain.
 
 
 def layered(layers: Layers, colors: FloatArray, rows: _Rows | None = None) -> tuple[FloatArray, FloatArray]:
@@ -55,70 +55,77 @@ def layered(layers: Layers, colors: FloatArray, rows: _Rows | None = None) -> tu
     return values, slopes
 
 
-def undone(layers: Layers, wanted: FloatArray, colors: FloatArray) -> FloatArray:
+def is_blend(layers: Layers) -> bool:
+    """Whether more than one of the layers shows."""
+    return len(layers) > 1 and layers[-1][1] is not None
+
+
+def undone(
+    layers: Layers, wanted: FloatArray, colors: FloatArray, kinds: Sequence[npt.NDArray[np.int8]]
+) -> FloatArray:
     """The colours that layers turn into the ones that are wanted, or into the nearest they can.
 
     Args:
         layers: as `layered`.
         wanted: (n, 3) float64, near what the layers make of `colors`: rounded and clipped, say.
-        colors: (n, 3) float64, where the search begins: what is asked for, when it is lost, comes back no
-            better for it.
+        colors: (n, 3) float64, where the search begins, but where the layers flatten or fold what they are.
+        kinds: (n,) for each stage of what shows, as `fold_kinds_by_stage` gives them; of a blend, one.
     Returns:
         A new array (n, 3), within the domain of the first layer.
     """
-    if len(layers) > 1 and layers[-1][1] is not None:
-        return _undone_blend(layers, wanted, colors)
+    if is_blend(layers):
+        first = lut_stages(layers[0][0])[0]
+        ends = np.array([first.domain_min, first.domain_max])
+        middle = ends.mean(axis=0)[None]
+        return _undone_near(
+            lambda places, rows: layered(layers, places, rows),
+            wanted, np.clip(colors, *ends), ends, kinds[0] != FREE, lambda rows: middle.repeat(len(rows), axis=0)
+        )  # fmt: skip
     stages = lut_stages(layers[-1][0])
     inputs = [np.ascontiguousarray(colors, dtype=np.float64)]
     for stage in stages[:-1]:
         inputs.append(value_and_jacobian(stage, inputs[-1])[0])
-    for stage, before in zip(reversed(stages), reversed(inputs), strict=True):
-        if isinstance(stage, Lut1D):
-            wanted = curve_preimages(stage, wanted)
-            continue
-
-        def response(rows: _Rows, stage: Lut = stage, wanted: FloatArray = wanted) -> FloatArray:
-            return curve_preimages(response_of(stage), wanted[rows])
-
-        def through(places: FloatArray, _: _Rows, stage: Lut = stage) -> tuple[FloatArray, FloatArray]:
-            return value_and_jacobian(stage, places)
-
-        ends = np.array([stage.domain_min, stage.domain_max])
-        wanted = _undone_near(through, wanted, np.clip(before, *ends), ends, response)
+    for stage, before, doubtful in zip(reversed(stages), reversed(inputs), reversed(kinds), strict=True):
+        wanted = (
+            curve_preimages(stage, wanted)
+            if isinstance(stage, Lut1D)
+            else _undone_cube(stage, wanted, before, doubtful != FREE)
+        )
     return wanted
 
 
-def _undone_blend(layers: Layers, wanted: FloatArray, colors: FloatArray) -> FloatArray:
-    first = lut_stages(layers[0][0])[0]
-    ends = np.array([first.domain_min, first.domain_max])
+def _undone_cube(
+    cube: Lut3D, wanted: FloatArray, before: FloatArray, doubtful: npt.NDArray[np.bool_]
+) -> FloatArray:
+    ends = np.array([cube.domain_min, cube.domain_max])
     return _undone_near(
-        lambda places, rows: layered(layers, places, rows),
-        wanted,
-        np.clip(colors, *ends),
-        ends,
-        lambda rows: np.broadcast_to(ends.mean(axis=0), (len(rows), 3)),
-    )
+        lambda places, _: value_and_jacobian(cube, places),
+        wanted, np.clip(before, *ends), ends, doubtful, lambda rows: curve_preimages(response_of(cube), wanted[rows])
+    )  # fmt: skip
 
 
-def _undone_near(
+def _undone_near(  # noqa: PLR0913
     through: _Map,
     wanted: FloatArray,
     places: FloatArray,
     ends: FloatArray,
+    doubtful: npt.NDArray[np.bool_],
     unknown: Callable[[_Rows], FloatArray],
 ) -> FloatArray:
-    """Gauss-Newton steps from places (n, 3), which become `unknown` along whatever the map flattens."""
+    """Gauss-Newton steps from places (n, 3), or from `unknown` where they are doubtful or the map is flat."""
     rows = np.arange(len(places))
-    found, expected = places.copy(), places.copy()
+    found = places.copy()
     values, slopes = through(found, rows)
-    flat = np.empty(len(rows), np.bool_)
+    flat = doubtful.copy()
     _fill_flat(slopes, flat)
     if flat.any():
-        expected[flat] = unknown(np.flatnonzero(flat))
+        again = np.flatnonzero(flat)
+        found[again] = np.clip(unknown(again), *ends)
+        values[again], slopes[again] = through(found[again], again)
     shares = np.ones(len(rows))
     for _ in range(_STEPS):
         steps = np.empty((len(rows), 3))
-        _fill_steps(slopes, wanted[rows] - values, found[rows], expected[rows], ends, steps)
+        _fill_steps(slopes, wanted[rows] - values, found[rows], ends, steps)
         tried = np.clip(found[rows] + shares[:, None] * steps, *ends)
         reached, turned = through(tried, rows)
         # Where a step has led away, its half is tried.
@@ -126,8 +133,6 @@ def _undone_near(
         is_better = after <= before + _THERE**2
         moved = np.abs(tried - found[rows]).max(axis=1)
         found[rows] = np.where(is_better[:, None], tried, found[rows])
-        # Expecting what was found, nothing that the map does tell is drawn away from it.
-        expected[rows[is_better]] = found[rows[is_better]]
         values = np.where(is_better[:, None], reached, values)
         slopes = np.where(is_better[:, None, None], turned, slopes)
         shares = np.where(is_better, 1.0, shares / 2)
@@ -140,7 +145,7 @@ def _undone_near(
 
 @compiled
 def _fill_flat(slopes: FloatArray, flat: npt.NDArray[np.bool_]) -> None:
-    """Whether a Jacobian has a singular value below `_FLAT`, or not much above: its pivots tell."""
+    """Set where a Jacobian has a singular value below `_FLAT`, or not much above: its pivots tell."""
     normal = np.empty((3, 3))
     least = 4 * _FLAT * _FLAT
     for n in range(slopes.shape[0]):
@@ -151,7 +156,7 @@ def _fill_flat(slopes: FloatArray, flat: npt.NDArray[np.bool_]) -> None:
             continue
         b = normal[1, 1] - normal[0, 1] * normal[0, 1] / a
         f = normal[1, 2] - normal[0, 1] * normal[0, 2] / a
-        flat[n] = not (b > 0 and normal[2, 2] - normal[0, 2] * normal[0, 2] / a - f * f / b > 0)
+        flat[n] |= not (b > 0 and normal[2, 2] - normal[0, 2] * normal[0, 2] / a - f * f / b > 0)
 
 
 @compiled
@@ -167,7 +172,6 @@ def _fill_steps(  # noqa: PLR0913
     slopes: FloatArray,
     missing: FloatArray,
     places: FloatArray,
-    expected: FloatArray,
     ends: FloatArray,
     steps: FloatArray,
 ) -> None:
@@ -179,9 +183,7 @@ def _fill_steps(  # noqa: PLR0913
         while True:
             _fill_normal(m, _FLAT * _FLAT, normal)
             for i in range(3):
-                right[i] = _FLAT * _FLAT * (expected[n, i] - places[n, i])
-                if (held >> i) & 1:
-                    right[i] = 0
+                right[i] = 0.0
                 for c in range(3):
                     right[i] += m[c, i] * missing[n, c]
             _solve(normal, right, steps[n])

@@ -19,7 +19,7 @@ from lutkit.io.luts import read_lut
 from lutkit.lut.apply import apply
 from lutkit.lut.inverse import invert
 from lutkit.lut.model import Lut, Lut1D, Lut3D
-from lutkit.lut.quality import MAX_ROUND_TRIP_DB, judge
+from lutkit.lut.quality import MAX_ROUND_TRIP_DB, judge_lut
 
 _PIXELS = 4096
 
@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("luts", nargs="*", type=Path, help="LUT files, or folders of them")
     parser.add_argument("--photos", type=Path, help="a folder of photographs")
-    parser.add_argument("--size", type=int, default=33, help="lattice points an axis of inverse cubes")
+    parser.add_argument("--size", type=int, help="lattice points an axis of inverse cubes")
     parser.add_argument("--only", default="", help="only LUTs whose name has this in it")
     options = parser.parse_args()
     files = [
@@ -127,12 +127,12 @@ def main() -> None:
         took = time.perf_counter() - start
         line = f"{name[:42]:42s} {took:5.1f} s"
         for where, codes in sets.items():
-            verdict = judge(codes / 255, [(lut, None)])
+            verdict = judge_lut(lut, None if where == "palette" else codes / 255)
             real = brought_back_db(codes, lut, inverse.lut)
             wrong = bool(abs(verdict.round_trip_db - real) > 1)
             off += [f"{where}: {name}"] * wrong
             line += f"  {where} {verdict.round_trip_db:6.2f} judged {real:6.2f} real {'***' if wrong else '   '}"
-            line += f" fold {verdict.fold_share:6.2%} clip {verdict.clipped_share:6.2%} {verdict.label}"
+            line += f" fold {verdict.fold_share:6.2%} clip {verdict.clipped_share:6.2%} {verdict.label[:5]}"
         print(line, f" cannot {inverse.unreachable_share:6.1%} max {inverse.max_error:.3f}", flush=True)
     print(f"\n{len(off)} disagree by more than 1 dB:", *off, sep="\n  ")
 

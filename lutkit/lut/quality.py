@@ -8,10 +8,19 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.palette import PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, natural_mixtures
 from lutkit.color.srgb import FloatArray
-from lutkit.lut.folds import FOLDED, fold_kinds_by_stage, folded_slopes, orientation
-from lutkit.lut.model import Lut
+from lutkit.lut.folds import (
+    FOLDED,
+    fold_kinds,
+    fold_kinds_by_stage,
+    fold_share,
+    folded_slopes,
+    orientation,
+)
+from lutkit.lut.inverse import preimages
+from lutkit.lut.jacobian import value_and_jacobian
+from lutkit.lut.model import Lut, Lut3D, lut_stages
 from lutkit.lut.undoing import Layers, is_blend, layered, undone
 
 Label: TypeAlias = Literal["recoverable", "lossy"]
@@ -49,9 +58,35 @@ class Verdict:
         return "recoverable" if passes else "lossy"
 
 
-def judge_lut(lut: Lut) -> Verdict:
-    """The verdict on a LUT: judged on the palette of natural colours."""
-    return judge(PALETTE_SRGB, [(lut, None)])
+def judge_lut(lut: Lut, colors: FloatArray | None = None) -> Verdict:
+    """The verdict on a LUT: on the palette of natural colours, or on given ones.
+
+    Args:
+        lut: a LUT or a chain.
+        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1. None is the palette for clipping and
+            the round trip; its 64 colours are too few for a share of a thousandth, so that folds are looked
+            for in their mixtures too (`natural_mixtures`).
+    Returns:
+        As `judge`. Where the LUT folds anywhere, the way back is searched for among all colours.
+    """
+    natural = natural_mixtures() if colors is None else colors
+    folded = fold_kinds(lut, natural) == FOLDED
+    return _judge_lut(lut, PALETTE_SRGB if colors is None else colors, float(folded.mean()))
+
+
+def judge_whole(lut: Lut) -> Verdict:
+    """As `judge_lut`, of the whole colour space: folds by volume, the rest on every 17th code a channel."""
+    axis = np.arange(0, 256, 17) / 255
+    colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    return _judge_lut(lut, colors, fold_share(lut))
+
+
+def _judge_lut(lut: Lut, colors: FloatArray, folded: float) -> Verdict:
+    saved = _rounded(value_and_jacobian(lut, colors)[0])
+    if any(isinstance(stage, Lut3D) and fold_share(stage) > 0 for stage in lut_stages(lut)):
+        return _verdict(colors, saved, preimages(lut, saved), folded)
+    kinds = fold_kinds_by_stage(lut, colors)
+    return _verdict(colors, saved, undone([(lut, None)], saved, colors, kinds), folded)
 
 
 def judge(colors: FloatArray, layers: Layers) -> Verdict:
@@ -87,17 +122,17 @@ def judge_steps(colors: FloatArray, steps: Sequence[Layers]) -> Verdict:
     back = saved
     for layers, before, kinds in zip(reversed(steps), inputs[-2::-1], reversed(doubtful), strict=True):
         back = undone(layers, back, before, kinds)
-    return _verdict(colors, saved, back, folded)
+    return _verdict(colors, saved, back, float(folded.mean()))
 
 
 def _rounded(values: FloatArray) -> FloatArray:
     return np.rint(255 * np.clip(values, 0, 1)) / 255
 
 
-def _verdict(colors: FloatArray, saved: FloatArray, back: FloatArray, folded: npt.NDArray[np.bool_]) -> Verdict:
+def _verdict(colors: FloatArray, saved: FloatArray, back: FloatArray, folded: float) -> Verdict:
     error = float(((_rounded(back) - colors) ** 2).mean())
     return Verdict(
-        fold_share=float(folded.mean()),
+        fold_share=folded,
         clipped_share=clipped_share(np.rint(255 * colors), np.rint(255 * saved)),
         round_trip_db=min(-10 * math.log10(max(error, 1e-12)), MAX_ROUND_TRIP_DB),
     )

@@ -36,7 +36,7 @@ def collapse_share(lut: Lut) -> float:
         scale = np.subtract(lut.sizes, 1) / np.subtract(lut.domain_max, lut.domain_min)
         return _count_in_cells(lut.table, scale) / (6 * (red - 1) * (green - 1) * (blue - 1))
     low, high = np.array(lut.stages[0].domain_min), np.array(lut.stages[0].domain_max)
-    _, slopes = value_and_jacobian(lut, low + _tetrahedron_centres(_CHAIN_SIZE) * (high - low))
+    _, slopes = value_and_jacobian(lut, low + tetrahedron_centres(_CHAIN_SIZE) * (high - low))
     return count_collapsed(slopes) / len(slopes)
 
 
@@ -49,8 +49,8 @@ def count_collapsed(matrices: FloatArray) -> int:
     return count
 
 
-def _tetrahedron_centres(size: int) -> FloatArray:
-    """The middle of every tetrahedron of a lattice over 0..1, (n, 3)."""
+def tetrahedron_centres(size: int) -> FloatArray:
+    """The middle of every tetrahedron of a lattice of `size` points an axis over 0..1, (n, 3)."""
     corners = np.stack(np.meshgrid(*[np.arange(size - 1.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     middles = np.array(list(itertools.permutations((0.25, 0.5, 0.75))))
     return (corners[:, None] + middles).reshape(-1, 3) / (size - 1)

@@ -1,10 +1,13 @@
 """Curves turned round: exactly at every value, and as curves again."""
 
 import numpy as np
+import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
 from lutkit.lut.baking import through
 from lutkit.lut.model import MAX_SIZE_1D, Lut1D, Rgb
+from lutkit.lut.monotone import pool_lines
 
 # Rows that an inverse may have; the first that errs nowhere by more than a code of 16 bits is taken.
 _ROWS = (1025, 4097, 16385, MAX_SIZE_1D)
@@ -21,11 +24,11 @@ def invert_curves(lut: Lut1D) -> Lut1D:
     """Curves that undo curves.
 
     Args:
-        lut: what to undo; rising curves, or falling ones, a channel each.
+        lut: what to undo, a channel each.
     Returns:
         Curves from the range of `lut`'s table to its domain: of as many rows as it takes to err nowhere by
-        more than a code of 16 bits, up to 65,536. A value that several inputs share, on a level stretch
-        or about a bend, becomes the middle of the first and the last of them.
+        more than a code of 16 bits, up to 65,536. Where several inputs have a value, `curve_preimages` says
+        which it becomes.
     """
     low, high = bounds_of(lut.table)
     spread = np.linspace(lut.domain_min, lut.domain_max, 4 * min(lut.size, 8192) + 1)
@@ -43,27 +46,38 @@ def invert_curves(lut: Lut1D) -> Lut1D:
 def curve_preimages(lut: Lut1D, values: FloatArray) -> FloatArray:
     """The inputs whose values are given, exactly; beyond the range of the curves, those of its ends.
 
+    A level stretch at either end of a curve is what a clamp has flattened: it comes back as the clamp's edge,
+    the inner end of the stretch. One in between comes back as its middle. Of a curve that turns back, the
+    stretches are asked first that run the way of most of it; of several of these, the one nearest to where
+    the nearest curve that never turns back has the value.
+
     Args:
         lut: three curves.
         values: (n, 3) float64.
     Returns:
-        A new array (n, 3), within the domain. Where several inputs have a value, the middle of the first
-        and the last.
+        A new array (n, 3), within the domain.
     """
-    axis = np.linspace(lut.domain_min, lut.domain_max, lut.size)
     table = lut.table.astype(np.float64)
-    columns = [_preimages(axis[:, c], table[:, c], values[:, c]) for c in range(3)]
-    return np.stack(columns, axis=1)
+    inputs = np.empty_like(values, dtype=np.float64)
+    for c in range(3):
+        curve, wanted = np.ascontiguousarray(table[:, c]), np.ascontiguousarray(values[:, c], dtype=np.float64)
+        places = np.empty(len(wanted))
+        steps = np.sign(np.diff(curve)).sum()
+        if steps < 0 or (steps == 0 and curve[-1] < curve[0]):
+            curve, wanted = -curve, -wanted
+        wanted = np.clip(wanted, curve.min(), curve.max())
+        never_falling = curve[None].copy()
+        if (np.diff(curve) < 0).any():
+            pool_lines(never_falling, np.ones_like(never_falling))
+            _fill_turning(curve, never_falling[0], wanted, places)
+        else:
+            _fill_rising(curve, wanted, places)
+        low, high = lut.domain_min[c], lut.domain_max[c]
+        inputs[:, c] = low + places / (lut.size - 1) * (high - low)
+    return inputs
 
 
-def level_share(lut: Lut1D) -> float:
-    """The share of steps, 0..1, that are level or go against the way from a curve's first row to its last."""
-    table = lut.table.astype(np.float64)
-    way = np.where(table[-1] < table[0], -1.0, 1.0)
-    return float((np.diff(table, axis=0) * way <= 0).mean())
-
-
-def bounds_of(table: np.ndarray) -> tuple[Rgb, Rgb]:
+def bounds_of(table: npt.NDArray[np.floating]) -> tuple[Rgb, Rgb]:
     """The least and the largest value of each channel, made a little wider where they are one."""
     rows = table.reshape(-1, 3).astype(np.float64)
     low, high = rows.min(axis=0), rows.max(axis=0)
@@ -71,24 +85,98 @@ def bounds_of(table: np.ndarray) -> tuple[Rgb, Rgb]:
     return _rgb(low - room), _rgb(high + room)
 
 
-def _preimages(axis: FloatArray, curve: FloatArray, values: FloatArray) -> FloatArray:
-    if curve[-1] < curve[0]:
-        curve, values = -curve, -values
-    values = np.clip(values, curve.min(), curve.max())
+@compiled
+def _fill_rising(curve: FloatArray, values: FloatArray, places: FloatArray) -> None:
+    """Where a curve that never falls has the values, counted in rows."""
+    for n in range(values.size):
+        places[n] = _settled(_first_reaching(curve, values[n]), _last_reaching(curve, values[n]), curve.size)
+
+
+@compiled
+def _settled(first: float, last: float, rows: int) -> float:
+    """Which place of a level stretch is taken."""
+    at_start, at_end = first <= 0, last >= rows - 1
+    if at_start == at_end:
+        return (first + last) / 2
+    return last if at_start else first
+
+
+@compiled
+def _first_reaching(curve: FloatArray, value: float) -> float:
+    """The first place, in rows, at which a curve that never falls is as high as a value."""
     # A value that rounding has moved off a level is still on it.
-    first = _first_reaching(axis, curve, values - _ROUNDING * np.abs(values))
-    # Turned about both axes, the last input that has a value is the first.
-    last = -_first_reaching(-axis[::-1], -curve[::-1], -values - _ROUNDING * np.abs(values))
-    return (first + last) / 2
+    value -= _ROUNDING * abs(value)
+    low, high = 0, curve.size - 1  # the first row as high is among low..high
+    while low < high:
+        middle = (low + high) // 2
+        if curve[middle] >= value:
+            high = middle
+        else:
+            low = middle + 1
+    if low == 0 or curve[low] <= value:
+        return float(low)
+    return low - (curve[low] - value) / (curve[low] - curve[low - 1])
 
 
-def _first_reaching(axis: FloatArray, curve: FloatArray, values: FloatArray) -> FloatArray:
-    """The first place at which a curve is as high as each of the values."""
-    row = np.searchsorted(np.maximum.accumulate(curve), values, "left").clip(0, len(curve) - 1)
-    before = np.maximum(row - 1, 0)
-    rise = curve[row] - curve[before]
-    share = np.where(rise > 0, (values - curve[before]) / np.where(rise > 0, rise, 1.0), 1.0)
-    return axis[before] + np.clip(share, 0, 1) * (axis[row] - axis[before])
+@compiled
+def _last_reaching(curve: FloatArray, value: float) -> float:
+    """The last place, in rows, at which a curve that never falls is no higher than a value."""
+    value += _ROUNDING * abs(value)
+    low, high = 0, curve.size - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if curve[middle] <= value:
+            low = middle
+        else:
+            high = middle - 1
+    if low == curve.size - 1 or curve[low] >= value:
+        return float(low)
+    return low + (value - curve[low]) / (curve[low + 1] - curve[low])
+
+
+@compiled
+def _fill_turning(
+    curve: FloatArray, never_falling: FloatArray, values: FloatArray, places: FloatArray
+) -> None:
+    """Where a curve that turns back has the values, counted in rows."""
+    for n in range(values.size):
+        value = values[n]
+        near = _settled(_first_reaching(never_falling, value), _last_reaching(never_falling, value), curve.size)
+        best, least, is_right = near, np.inf, False
+        below, above = min(int(near), curve.size - 2), min(int(near), curve.size - 2) + 1
+        while below >= 0 or above < curve.size - 1:
+            # Steps are asked from the nearest on; what is found cannot be beaten by steps further away.
+            if below >= 0 and (above >= curve.size - 1 or near - below <= above + 1 - near):
+                step, below = below, below - 1
+            else:
+                step, above = above, above + 1
+            gap = max(step - near, near - step - 1, 0.0)
+            if is_right and gap > least:
+                break
+            place = _place_on_step(curve, step, value)
+            if place < 0:
+                continue
+            off, runs_right = abs(place - near), curve[step + 1] >= curve[step]
+            if (runs_right and not is_right) or (runs_right == is_right and off < least):
+                best, least, is_right = place, off, runs_right
+        places[n] = best
+
+
+@compiled
+def _place_on_step(curve: FloatArray, step: int, value: float) -> float:
+    """Where between two rows a curve has a value, in rows; below 0 where it has not."""
+    start, end = curve[step], curve[step + 1]
+    slack = _ROUNDING * abs(value)
+    if not min(start, end) - slack <= value <= max(start, end) + slack:
+        return -1.0
+    if abs(end - start) > 2 * slack:
+        return step + min(max((value - start) / (end - start), 0.0), 1.0)
+    first, last = step, step + 1
+    while first > 0 and abs(curve[first - 1] - value) <= slack:
+        first -= 1
+    while last < curve.size - 1 and abs(curve[last + 1] - value) <= slack:
+        last += 1
+    return _settled(float(first), float(last), curve.size)
 
 
 def _rgb(values: FloatArray) -> Rgb:

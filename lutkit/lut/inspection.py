@@ -16,7 +16,7 @@ from lutkit.errors import ArrayError
 from lutkit.lut.collapse import collapse_share
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
-from lutkit.lut.quality import Label, Verdict, judge
+from lutkit.lut.quality import Label, Verdict, judge_lut, judge_whole
 
 # Every grey of 8 bits, darkest first.
 _GREYS = np.repeat(np.arange(256)[:, None] / 255, 3, axis=1)
@@ -57,7 +57,10 @@ class Inspection:
     """What a LUT does to colours.
 
     Args:
-        judged: fold share, newly clipped share and round trip of `quality`, and the label they give.
+        judged: fold share, newly clipped share and round trip of `quality`, and the label they give: of
+            natural colours, or of those given.
+        whole: the same three of the whole colour space, most of which no photograph shows; its label is no
+            verdict on the LUT.
         collapse_share: the share of the domain where a direction of colour change is all but lost, 0..1
             (`collapse.collapse_share`).
         max_second_difference: how sharply the table bends (`max_second_difference`).
@@ -72,6 +75,7 @@ class Inspection:
     """
 
     judged: Verdict
+    whole: Verdict
     collapse_share: float
     max_second_difference: float
     rising: tuple[bool, bool, bool]
@@ -93,13 +97,13 @@ def inspect(lut: Lut, colors: FloatArray | None = None) -> Inspection:
 
     Args:
         lut: a LUT or a chain.
-        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1: what new clipping, the round trip
-            and delta E are measured on; None is the palette of natural colours, where a LUT's own verdict
+        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1: what the verdict and delta E are
+            measured on; None is the palette of natural colours, where a LUT's own verdict
             is at home. Everything else is of the table or of the greys.
     Raises:
         ArrayError: colours of another shape or range, or none.
     """
-    colors = PALETTE_SRGB if colors is None else colors
+    judged_on, colors = colors, PALETTE_SRGB if colors is None else colors
     if colors.ndim != 2 or colors.shape[1] != 3 or not len(colors):
         raise ArrayError(f"colours are (n, 3), at least one, not {colors.shape}", where="inspect")
     if not ((colors >= 0) & (colors <= 1)).all():
@@ -108,7 +112,8 @@ def inspect(lut: Lut, colors: FloatArray | None = None) -> Inspection:
     became, _ = value_and_jacobian(lut, colors)
     differences = delta_e_2000(srgb_to_lab(colors), srgb_to_lab(np.clip(became, 0, 1)))
     return Inspection(
-        judged=judge(colors, [(lut, None)]),
+        judged=judge_lut(lut, judged_on),
+        whole=judge_whole(lut),
         collapse_share=collapse_share(lut),
         max_second_difference=max_second_difference(lut),
         rising=rising_channels(lut),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lutkit.color.palette import natural_mixtures
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutError
 from lutkit.lut.affine import AffineInverse, affine_inverse, affine_preimages
@@ -28,12 +29,19 @@ from lutkit.lut.cube_inverse import (
     invert_cube,
     search_of,
 )
-from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves, level_share
+from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves
+from lutkit.lut.folds import fold_shares
 from lutkit.lut.inverse_shaper import inverse_shaper
 from lutkit.lut.merging import is_same, simplified
 from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import unshaped
-from lutkit.lut.tetrahedra import orientations
+
+# Where 33 lattice points an axis are too few.
+LARGER_CUBE_SIZE = 65
+# What they may be off, root mean square on natural colours: rounding to 8 bits errs by 0.29 code values.
+_FINE_ENOUGH = 0.08 / 255
+# Of the mixtures of natural colours, how many are left out for each that is looked at.
+_EVERY = 5
 
 # What a colour may be off and still be there at 8 bits: half a code value.
 _TOLERANCE = 0.5 / 255
@@ -76,7 +84,7 @@ class _Stage:
     found_by: AffineInverse | CubeSearch | None
 
 
-def invert(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
+def invert(lut: Lut, size: int | None = None) -> Inverse:
     """Undo a LUT.
 
     Curves are undone by curves, matrices by matrices (and so are cubes that are either), each exactly but for
@@ -86,36 +94,56 @@ def invert(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
 
     Args:
         lut: what to undo.
-        size: lattice points an axis, 2..256, of the cubes that undo cubes.
+        size: lattice points an axis, 2..256, of the cubes that undo cubes; None is 33, or 65 where those
+            would cost natural colours more than a little of what 8 bits leave of them.
     Returns:
         The inverse (for a chain one stage for each of its own, last first) and what is known of it.
     Raises:
         LutError: a LUT that gives only one colour, or no such size.
     """
-    require_size(size, MAX_SIZE_3D)
-    whole = simplified(LutChain([_as_curves(stage) for stage in lut_stages(lut)]))
+    if size is not None:
+        require_size(size, MAX_SIZE_3D)
+    whole = _whole(lut)
     ends = np.array([lut_stages(whole)[0].domain_min, lut_stages(whole)[0].domain_max])
     if np.ptp(through(whole, spread_colors(*ends)), axis=0).max() < LEVEL_WIDTH:
         raise LutError("this LUT gives one colour for all: no inverse tells them apart", where="invert")
-    stages = [_prepared(stage) for stage in reversed(lut_stages(whole))]
-    back = simplified(LutChain([_inverted(stage, size) for stage in stages]))
+    stages = _prepared(whole)
+    back = _chained(stages, size or CUBE_SIZE)
+    if size is None and any(isinstance(stage.found_by, CubeSearch) for stage in stages):
+        natural = natural_mixtures()[::_EVERY]
+        saved = np.rint(255 * np.clip(through(whole, natural), 0, 1)) / 255
+        off = np.clip(through(back, saved), 0, 1) - np.clip(_inputs_of_all(stages, saved), 0, 1)
+        if np.sqrt((off**2).mean()) > _FINE_ENOUGH:
+            back = _chained(stages, LARGER_CUBE_SIZE)
     measured = round_trip(whole, back)
     return Inverse(
         lut=back,
         unreachable_share=_unreachable_share(whole, stages),
-        folded_share=max(_folded_share(stage.lut) for stage in stages),
+        folded_share=max(sum(fold_shares(stage.lut)) for stage in stages),
         mean_error=measured.mean_error,
         p99_error=measured.p99_error,
         max_error=measured.max_error,
     )
 
 
-def invert_to_single(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
+def preimages(lut: Lut, colors: FloatArray) -> FloatArray:
+    """The inputs that a LUT turns into given colours, or into the nearest there are: `invert`, without a table.
+
+    Args:
+        lut: a LUT or a chain.
+        colors: (n, 3) float64.
+    Returns:
+        A new array (n, 3).
+    """
+    return _inputs_of_all(_prepared(_whole(lut)), colors)
+
+
+def invert_to_single(lut: Lut, size: int | None = None) -> Inverse:
     """Undo a LUT by what one `.cube` file holds: curves, a cube, or a shaper and a cube.
 
     Args:
         lut: what to undo.
-        size: lattice points an axis, 2..256, of the cube.
+        size: lattice points an axis, 2..256, of the cube; None as `invert`.
     Returns:
         As `invert`, where that is such a thing. Else what of it comes nearest in the round trip: the inverse
         as `to_single` bakes it, or behind curves that are steep where the way back from greys is.
@@ -129,6 +157,7 @@ def invert_to_single(lut: Lut, size: int = CUBE_SIZE) -> Inverse:
     if not is_single(made[0]):
         back = lut_stages(inverse.lut)[0]
         shaper = inverse_shaper(lut, back.domain_min, back.domain_max)
+        size = size or max([CUBE_SIZE, *(max(s.sizes) for s in lut_stages(inverse.lut) if isinstance(s, Lut3D))])
         places = np.stack(np.meshgrid(*unshaped(shaper, size).T, indexing="ij"), axis=-1)
         cube = Lut3D(table_of(lambda wanted: through(inverse.lut, wanted), places))
         made = [to_single(inverse.lut, size).lut, with_even_domains(LutChain((shaper, cube)))]
@@ -166,10 +195,21 @@ def _as_curves(stage: Lut1D | Lut3D) -> Lut1D | Lut3D:
     return Lut1D(rows, stage.domain_min, stage.domain_max, stage.title, stage.comments)
 
 
-def _prepared(stage: Lut1D | Lut3D) -> _Stage:
-    if isinstance(stage, Lut1D):
-        return _Stage(stage, None)
-    return _Stage(stage, affine_inverse(stage) or search_of(stage))
+def _whole(lut: Lut) -> Lut:
+    """A LUT in the fewest stages, cubes whose channels do not mix as curves."""
+    return simplified(LutChain([_as_curves(stage) for stage in lut_stages(lut)]))
+
+
+def _prepared(lut: Lut) -> list[_Stage]:
+    """The stages of a LUT, the last first."""
+    return [
+        _Stage(stage, None if isinstance(stage, Lut1D) else affine_inverse(stage) or search_of(stage))
+        for stage in reversed(lut_stages(lut))
+    ]
+
+
+def _chained(stages: list[_Stage], size: int) -> Lut:
+    return simplified(LutChain([_inverted(stage, size) for stage in stages]))
 
 
 def _inverted(stage: _Stage, size: int) -> Lut:
@@ -193,16 +233,14 @@ def _inputs(stage: _Stage, colors: FloatArray) -> FloatArray:
     return curve_preimages(stage.lut, colors)
 
 
+def _inputs_of_all(stages: list[_Stage], colors: FloatArray) -> FloatArray:
+    for stage in stages:
+        colors = _inputs(stage, colors)
+    return colors
+
+
 def _unreachable_share(lut: Lut, stages: list[_Stage]) -> float:
     wanted = lattice((_ASKED,) * 3, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).reshape(-1, 3)
-    inputs = wanted
-    for stage in stages:
-        inputs = _inputs(stage, inputs)
+    inputs = _inputs_of_all(stages, wanted)
     off = np.abs(through(lut, inputs) - wanted).max(axis=1)
     return float((off > _TOLERANCE).mean())
-
-
-def _folded_share(stage: Lut1D | Lut3D) -> float:
-    if isinstance(stage, Lut1D):
-        return level_share(stage)
-    return float((orientations(stage.table.astype(np.float64)) <= 0).mean())

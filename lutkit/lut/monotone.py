@@ -27,14 +27,19 @@ def never_falling(table: FloatArray, weights: FloatArray) -> FloatArray:
         lines = np.ascontiguousarray(np.moveaxis(table[..., channel], channel, -1))
         costs = np.ascontiguousarray(np.moveaxis(weights, channel, -1))
         size = lines.shape[-1]
-        _pool(lines.reshape(-1, size), costs.reshape(-1, size))
+        pool_lines(lines.reshape(-1, size), costs.reshape(-1, size))
         result[..., channel] = np.moveaxis(lines, -1, channel)
     return result
 
 
 @compiled
-def _pool(lines: FloatArray, costs: FloatArray) -> None:
-    """Each line in place: stretches that fall become their mean, from left to right, until none is left."""
+def pool_lines(lines: FloatArray, costs: FloatArray) -> None:
+    """Each line becomes the nearest that never falls: stretches that fall become their mean, until none is left.
+
+    Args:
+        lines: (n, size) float64, changed in place.
+        costs: (n, size), above 0: how much it costs to move a value.
+    """
     size = lines.shape[1]
     level, cost = np.empty(size), np.empty(size)
     length = np.empty(size, np.int64)

@@ -8,11 +8,20 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.palette import PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, natural_mixtures
 from lutkit.color.srgb import FloatArray
-from lutkit.compiled import compiled
-from lutkit.lut.jacobian import fold_share, value_and_jacobian
-from lutkit.lut.model import Lut
+from lutkit.lut.folds import (
+    FOLDED,
+    fold_kinds,
+    fold_kinds_by_stage,
+    fold_share,
+    folded_slopes,
+    orientation,
+)
+from lutkit.lut.inverse import preimages
+from lutkit.lut.jacobian import value_and_jacobian
+from lutkit.lut.model import Lut, Lut3D, lut_stages
+from lutkit.lut.undoing import Layers, is_blend, layered, undone
 
 Label: TypeAlias = Literal["recoverable", "lossy"]
 
@@ -22,9 +31,6 @@ MIN_ROUND_TRIP_DB = 35.0
 
 # A perfect round trip has no finite ratio; nothing is measured beyond this.
 MAX_ROUND_TRIP_DB = 99.0
-
-# The variance of natural photographs' channels: not knowing a colour at all errs by this much.
-_PRIOR_VARIANCE = 0.26**2
 
 
 @dataclass(frozen=True)
@@ -52,17 +58,42 @@ class Verdict:
         return "recoverable" if passes else "lossy"
 
 
-def judge_lut(lut: Lut) -> Verdict:
-    """The verdict on a LUT: judged on the palette of natural colours."""
-    return judge(PALETTE_SRGB, [(lut, None)])
+def judge_lut(lut: Lut, colors: FloatArray | None = None) -> Verdict:
+    """The verdict on a LUT: on the palette of natural colours, or on given ones.
+
+    Args:
+        lut: a LUT or a chain.
+        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1. None is the palette for clipping and
+            the round trip; its 64 colours are too few for a share of a thousandth, so that folds are looked
+            for in their mixtures too (`natural_mixtures`).
+    Returns:
+        As `judge`. Where the LUT folds anywhere, the way back is searched for among all colours.
+    """
+    natural = natural_mixtures() if colors is None else colors
+    folded = fold_kinds(lut, natural) == FOLDED
+    return _judge_lut(lut, PALETTE_SRGB if colors is None else colors, float(folded.mean()))
 
 
-def judge(colors: FloatArray, layers: Sequence[tuple[Lut, npt.NDArray[np.float32] | None]]) -> Verdict:
+def judge_whole(lut: Lut) -> Verdict:
+    """As `judge_lut`, of the whole colour space: folds by volume, the rest on every 17th code a channel."""
+    axis = np.arange(0, 256, 17) / 255
+    colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    return _judge_lut(lut, colors, fold_share(lut))
+
+
+def _judge_lut(lut: Lut, colors: FloatArray, folded: float) -> Verdict:
+    saved = _rounded(value_and_jacobian(lut, colors)[0])
+    if any(isinstance(stage, Lut3D) and fold_share(stage) > 0 for stage in lut_stages(lut)):
+        return _verdict(colors, saved, preimages(lut, saved), folded)
+    kinds = fold_kinds_by_stage(lut, colors)
+    return _verdict(colors, saved, undone([(lut, None)], saved, colors, kinds), folded)
+
+
+def judge(colors: FloatArray, layers: Layers) -> Verdict:
     """The verdict on damage, judged on given colours.
 
-    The round trip is that of the exact inverse at each colour: rounding to 8 bits errs by a variance of
-    1/12 code value squared a channel, which the inverse Jacobian spreads (never beyond not knowing the
-    colour at all), and what was clipped comes back as the edge of the gamut does.
+    The round trip is that of the best inverse at 8 bits: each colour goes through the layers, is rounded to 8
+    bits, and comes back as the exact inverse has it, rounded once more.
 
     Args:
         colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1.
@@ -71,16 +102,38 @@ def judge(colors: FloatArray, layers: Sequence[tuple[Lut, npt.NDArray[np.float32
     Returns:
         The three measures and the label they give.
     """
-    values, slopes = value_and_jacobian(layers[0][0], colors)
-    for lut, weights in layers[1:]:
-        over, over_slopes = value_and_jacobian(lut, colors)
-        share = np.ones(len(colors)) if weights is None else weights.astype(np.float64)
-        values += share[:, None] * (over - values)
-        slopes += share[:, None, None] * (over_slopes - slopes)
-    error, clipped = _lost(colors, values, slopes)
+    return judge_steps(colors, [layers])
+
+
+def judge_steps(colors: FloatArray, steps: Sequence[Layers]) -> Verdict:
+    """The verdict on damage in steps, each as `judge` takes it: light, then a medium, say."""
+    inputs = [np.ascontiguousarray(colors, dtype=np.float64)]
+    folded = np.zeros(len(colors), np.bool_)
+    doubtful: list[Sequence[npt.NDArray[np.int8]]] = []
+    for layers in steps:
+        values, slopes = layered(layers, inputs[-1])
+        if is_blend(layers):
+            doubtful.append([folded_slopes(slopes, orientation(layers[0][0])) * np.int8(FOLDED)])
+        else:
+            doubtful.append(fold_kinds_by_stage(layers[-1][0], inputs[-1]))
+        folded |= np.maximum.reduce(doubtful[-1]) == FOLDED
+        inputs.append(values)
+    saved = _rounded(inputs[-1])
+    back = saved
+    for layers, before, kinds in zip(reversed(steps), inputs[-2::-1], reversed(doubtful), strict=True):
+        back = undone(layers, back, before, kinds)
+    return _verdict(colors, saved, back, float(folded.mean()))
+
+
+def _rounded(values: FloatArray) -> FloatArray:
+    return np.rint(255 * np.clip(values, 0, 1)) / 255
+
+
+def _verdict(colors: FloatArray, saved: FloatArray, back: FloatArray, folded: float) -> Verdict:
+    error = float(((_rounded(back) - colors) ** 2).mean())
     return Verdict(
-        fold_share=max(fold_share(lut) for lut, _ in layers),
-        clipped_share=clipped,
+        fold_share=folded,
+        clipped_share=clipped_share(np.rint(255 * colors), np.rint(255 * saved)),
         round_trip_db=min(-10 * math.log10(max(error, 1e-12)), MAX_ROUND_TRIP_DB),
     )
 
@@ -94,48 +147,3 @@ def clipped_share(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic
     """
     newly = ((after == 0) & (before != 0)) | ((after == 255) & (before != 255))
     return float(newly.any(axis=-1).mean())
-
-
-@compiled
-def _lost(colors: FloatArray, values: FloatArray, slopes: FloatArray) -> tuple[float, float]:
-    """The mean squared error a channel, in units of full scale, and the share of colours newly clipped."""
-    rounding = 1 / (12.0 * 255 * 255)
-    total = 0.0
-    clipped = 0
-    inverse = np.empty((3, 3))
-    lost = np.empty(3)
-    for n in range(colors.shape[0]):
-        _invert(slopes[n], inverse)
-        spread = 0.0
-        newly = False
-        for i in range(3):
-            # Up to half a code value all rounds to 0, beyond 254.5 to 255: halves go to the even code.
-            newly |= values[n, i] * 255 <= 0.5 < colors[n, i] * 255
-            newly |= values[n, i] * 255 > 254.5 > colors[n, i] * 255
-            lost[i] = min(max(values[n, i], 0.0), 1.0) - values[n, i]
-            for j in range(3):
-                spread += inverse[i, j] * inverse[i, j]
-        error = min(spread * rounding, 3 * _PRIOR_VARIANCE)
-        for i in range(3):
-            back = colors[n, i] + inverse[i, 0] * lost[0] + inverse[i, 1] * lost[1] + inverse[i, 2] * lost[2]
-            error += (min(max(back, 0.0), 1.0) - colors[n, i]) ** 2
-        total += error / 3
-        clipped += newly
-    return total / colors.shape[0], clipped / colors.shape[0]
-
-
-@compiled
-def _invert(matrix: FloatArray, inverse: FloatArray) -> None:
-    # A flat direction gets a slope that rounding drowns, so that its inverse is finite and hopeless.
-    a, e, i = matrix[0, 0] + 1e-5, matrix[1, 1] + 1e-5, matrix[2, 2] + 1e-5
-    b, c, d = matrix[0, 1], matrix[0, 2], matrix[1, 0]
-    f, g, h = matrix[1, 2], matrix[2, 0], matrix[2, 1]
-    inverse[0, 0], inverse[0, 1], inverse[0, 2] = e * i - f * h, c * h - b * i, b * f - c * e
-    inverse[1, 0], inverse[1, 1], inverse[1, 2] = f * g - d * i, a * i - c * g, c * d - a * f
-    inverse[2, 0], inverse[2, 1], inverse[2, 2] = d * h - e * g, b * g - a * h, a * e - b * d
-    determinant = a * inverse[0, 0] + b * inverse[1, 0] + c * inverse[2, 0]
-    if abs(determinant) < 1e-15:
-        determinant = 1e-15
-    for row in range(3):
-        for column in range(3):
-            inverse[row, column] /= determinant

@@ -1,0 +1,349 @@
+"""Where a LUT turns the colour space over or merges it, and where a clamp has flattened it.
+
+A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror (a
+negative, two channels swapped) is no fold. Nor is what a clamp flattened: a channel at the least or the largest
+value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as the clamp's edge
+(`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but the channels that are left
+still have to differ.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
+from lutkit.lut.box_tree import Indices
+from lutkit.lut.collapse import tetrahedron_centres
+from lutkit.lut.jacobian import place_in_cell, value_and_jacobian
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, lut_stages
+
+Kinds = npt.NDArray[np.int8]
+
+# What `fold_kinds` tells of a colour.
+FREE, CLAMPED, FOLDED = 0, 1, 2
+
+# A chain is looked at in the tetrahedra of a lattice of so many points an axis.
+_CHAIN_SIZE = 25
+
+# A step of a curve that a clamp has flattened; others are 1, 0 or -1.
+_AT_CLAMP = 2
+# What a clamp does to a tetrahedron: nothing, flattens an edge of it in some channel, flattens all of it in some
+# channel; or either, and the channels that are left do not differ.
+_NO_CLAMP, _TOUCHED, _FLATTENED, _MERGED = 0, 1, 2, 3
+
+
+class Shares(NamedTuple):
+    """Of the whole colour space: what is folded, and what of the rest a clamp has flattened; 0..1 each."""
+
+    folded: float
+    clamped: float
+
+
+class _Ways(NamedTuple):
+    """Which way curves run, a step each: 1 rising, -1 falling, 0 level, `_AT_CLAMP`; and most of each curve."""
+
+    steps: Kinds
+    most: Kinds
+
+
+def fold_share(lut: Lut) -> float:
+    """The share of the whole colour space that a LUT folds: `fold_shares`, 0..1."""
+    return fold_shares(lut).folded
+
+
+def fold_shares(lut: Lut) -> Shares:
+    """How much of the whole colour space a LUT folds, and how much a clamp in it flattens.
+
+    By volume, exactly for a cube, over the six tetrahedra of each cell, and for curves, whose determinant is
+    the product of their slopes; a chain is looked at in the middle of each tetrahedron of a 25^3 lattice over
+    its domain.
+    """
+    stages = lut_stages(lut)
+    if len(stages) > 1:
+        low, high = np.array(stages[0].domain_min), np.array(stages[0].domain_max)
+        kinds = fold_kinds(lut, low + tetrahedron_centres(_CHAIN_SIZE) * (high - low))
+        return Shares(float((kinds == FOLDED).mean()), float((kinds == CLAMPED).mean()))
+    stage = stages[0]
+    levels = _clamp_levels(stage, is_last=True)
+    if isinstance(stage, Lut3D):
+        counts = _count_ways(stage.table, levels)
+        right = _most_way(counts) % 3
+        free = counts[:_FLATTENED, right].sum()
+        clamped = counts[_TOUCHED].sum() - counts[_TOUCHED, right] + counts[_FLATTENED].sum()
+        total = counts.sum()
+        return Shares(float((total - free - clamped) / total), float(clamped / total))
+    # A channel's steps meet all of the others': shares multiply, and with signs so does right less wrong.
+    ways = _curve_ways(stage, levels)
+    shares = [(ways.steps * ways.most == way).mean(axis=0) for way in (1, -1)]
+    clamped = (ways.steps == _AT_CLAMP).mean(axis=0)
+    known = float((shares[0] + clamped + shares[1]).prod())
+    right = (known + float((shares[0] + clamped - shares[1]).prod())) / 2
+    free_known = float((shares[0] + shares[1]).prod())
+    free = (free_known + float((shares[0] - shares[1]).prod())) / 2
+    if 2 * right < known:
+        right, free = known - right, free_known - free
+    return Shares(max(1 - right, 0.0), max(right - free, 0.0))
+
+
+def fold_kinds(lut: Lut, colors: FloatArray) -> Kinds:
+    """Which colours lie where a LUT is folded, or a clamp has flattened it.
+
+    Args:
+        lut: a LUT or a chain, which is folded where any of its stages is.
+        colors: (n, 3) float64; clamped to the domain.
+    Returns:
+        (n,) int8: `FREE`, `CLAMPED` or `FOLDED`.
+    """
+    return np.maximum.reduce(fold_kinds_by_stage(lut, colors))
+
+
+def fold_kinds_by_stage(lut: Lut, colors: FloatArray) -> list[Kinds]:
+    """As `fold_kinds`, of each stage of a chain by itself, at what has become of the colours before it."""
+    stages = lut_stages(lut)
+    found: list[Kinds] = []
+    values = np.ascontiguousarray(colors, dtype=np.float64)
+    for number, stage in enumerate(stages):
+        is_last = number == len(stages) - 1
+        kinds = np.zeros(len(colors), np.int8)
+        levels = _clamp_levels(stage, is_last=is_last)
+        low, high, sign = np.array(stage.domain_min), np.array(stage.domain_max), _orientation(stage, levels)
+        if isinstance(stage, Lut1D):
+            ways = _curve_ways(stage, levels)
+            _curve_kinds(ways.steps, ways.most, sign, low, high, values, kinds)
+        else:
+            _cube_kinds(stage.table, levels, sign, low, high, values, kinds)
+        found.append(kinds)
+        if not is_last:
+            values = value_and_jacobian(stage, values)[0]
+    return found
+
+
+def orientation(lut: Lut) -> int:
+    """The sign, 1 or -1, that the Jacobian determinant has in most of the colour space; 1 where it has none."""
+    sign = 1
+    for stage in lut_stages(lut):
+        sign *= _orientation(stage, _clamp_levels(stage, is_last=True))
+    return sign
+
+
+def folded_slopes(slopes: FloatArray, sign: int) -> npt.NDArray[np.bool_]:
+    """Which Jacobians are folds, where nothing is known but them.
+
+    Args:
+        slopes: (n, 3, 3). A row or a column of zeros is taken for a channel that a clamp has flattened.
+        sign: that of most of the colour space, as `orientation` gives it.
+    Returns:
+        (n,): whether the determinant is 0 or has another sign, or the channels that no clamp has flattened
+        do not differ.
+    """
+    folded = np.empty(len(slopes), np.bool_)
+    _fill_folded(np.ascontiguousarray(slopes, dtype=np.float64), sign, folded)
+    return folded
+
+
+def _clamp_levels(stage: Lut1D | Lut3D, *, is_last: bool) -> FloatArray:
+    """(2, 3): at which values and below, and at which and above, each channel is at a clamp."""
+    levels = np.empty((2, 3))
+    _fill_bounds(stage.table.reshape(-1, 3), levels)
+    is_level = levels[0] == levels[1]
+    if is_last:
+        levels[0], levels[1] = np.maximum(levels[0], 0), np.minimum(levels[1], 1)
+    # A channel that has one value only is merged, not clamped.
+    levels[0, is_level], levels[1, is_level] = -np.inf, np.inf
+    return levels
+
+
+def _curve_ways(stage: Lut1D, levels: FloatArray) -> _Ways:
+    steps, most = np.empty((stage.size - 1, 3), np.int8), np.empty(3, np.int8)
+    _fill_curve_ways(stage.table, levels, steps, most)
+    return _Ways(steps, most)
+
+
+def _orientation(stage: Lut1D | Lut3D, levels: FloatArray) -> int:
+    if isinstance(stage, Lut3D):
+        return _most_way(_count_ways(stage.table, levels))
+    # A channel that falls as often as it rises makes the product a draw: then it rises.
+    return int(_curve_ways(stage, levels).most.prod())
+
+
+def _most_way(counts: Indices) -> int:
+    """1 or -1, of `_count_ways`: what no clamp has flattened decides."""
+    positive, negative = counts[:_FLATTENED, 1].sum(), counts[:_FLATTENED, 2].sum()
+    return 1 if positive >= negative else -1
+
+
+@compiled
+def _fill_bounds(rows: Float32Array, bounds: FloatArray) -> None:
+    """The least and the largest value a channel: numpy's own along the first axis take ten times as long."""
+    for c in range(3):
+        low = high = rows[0, c]
+        for i in range(1, rows.shape[0]):
+            low, high = min(low, rows[i, c]), max(high, rows[i, c])
+        bounds[0, c], bounds[1, c] = low, high
+
+
+@compiled
+def _fill_curve_ways(table: Float32Array, levels: FloatArray, steps: Kinds, most: Kinds) -> None:
+    for c in range(3):
+        balance = 0
+        for i in range(steps.shape[0]):
+            start, end = table[i, c], table[i + 1, c]
+            if max(start, end) <= levels[0, c] or min(start, end) >= levels[1, c]:
+                steps[i, c] = _AT_CLAMP
+                continue
+            steps[i, c] = 1 if end > start else -1 if end < start else 0
+            balance += steps[i, c]
+        most[c] = -1 if balance < 0 else 1
+
+
+@compiled
+def _curve_kinds(  # noqa: PLR0913
+    steps: Kinds,
+    most: Kinds,
+    sign: int,
+    low: FloatArray,
+    high: FloatArray,
+    colors: FloatArray,
+    kinds: Kinds,
+) -> None:
+    for n in range(colors.shape[0]):
+        way, is_clamped = sign, False
+        for c in range(3):
+            cell, _, _ = place_in_cell(colors[n, c], low[c], high[c], steps.shape[0] + 1)
+            step = steps[cell, c]
+            if step == _AT_CLAMP:
+                step, is_clamped = most[c], True
+            way *= step
+        if way <= 0:
+            kinds[n] = FOLDED
+        elif is_clamped and kinds[n] == FREE:
+            kinds[n] = CLAMPED
+
+
+@compiled
+def _cube_kinds(  # noqa: PLR0913
+    table: Float32Array,
+    levels: FloatArray,
+    sign: int,
+    low: FloatArray,
+    high: FloatArray,
+    colors: FloatArray,
+    kinds: Kinds,
+) -> None:
+    at, t = np.empty(3, np.int64), np.empty(3)
+    corners, slopes = np.empty((4, 3)), np.empty((3, 3))
+    for n in range(colors.shape[0]):
+        for axis in range(3):
+            cell, fraction, _ = place_in_cell(colors[n, axis], low[axis], high[axis], table.shape[axis])
+            at[axis], t[axis] = cell, fraction
+        # From the axis with the largest fraction to the smallest; of equal ones in their own order.
+        first = 0 if t[0] >= t[1] and t[0] >= t[2] else 1 if t[1] >= t[2] else 2
+        one, other = (1, 2) if first == 0 else (0, 2) if first == 1 else (0, 1)
+        second = one if t[one] >= t[other] else other
+        way, clamp = _way(table, at, first, second, levels, corners, slopes)
+        if clamp == _MERGED or (clamp == _NO_CLAMP and way != sign):
+            kinds[n] = FOLDED
+        elif clamp == _FLATTENED or way != sign:
+            kinds[n] = max(kinds[n], CLAMPED)
+
+
+@compiled
+def _count_ways(table: Float32Array, levels: FloatArray) -> npt.NDArray[np.int64]:
+    """How many tetrahedra there are of each kind of clamp (a row) and each sign of the determinant, 0, 1, -1."""
+    counts = np.zeros((4, 3), np.int64)
+    at = np.empty(3, np.int64)
+    corners, slopes = np.empty((4, 3)), np.empty((3, 3))
+    for r in range(table.shape[0] - 1):
+        for g in range(table.shape[1] - 1):
+            for b in range(table.shape[2] - 1):
+                at[0], at[1], at[2] = r, g, b
+                for path in range(6):
+                    first = path % 3
+                    second = (first + 1 + path // 3) % 3
+                    way, clamp = _way(table, at, first, second, levels, corners, slopes)
+                    counts[clamp, way % 3] += 1
+    return counts
+
+
+@compiled
+def _way(  # noqa: PLR0913
+    table: Float32Array,
+    cell: Indices,
+    first: int,
+    second: int,
+    levels: FloatArray,
+    corners: FloatArray,
+    slopes: FloatArray,
+) -> tuple[int, int]:
+    """The sign of the determinant of the tetrahedron along a path of axes, and what a clamp does to it."""
+    r, g, b = cell[0], cell[1], cell[2]
+    for k in range(4):
+        for c in range(3):
+            corners[k, c] = table[r, g, b, c]
+        axis = first if k == 0 else second if k == 1 else 3 - first - second
+        if k < 3:
+            r, g, b = r + (axis == 0), g + (axis == 1), b + (axis == 2)
+        if k > 0:
+            axis = first if k == 1 else second if k == 2 else 3 - first - second
+            for c in range(3):
+                slopes[c, axis] = corners[k, c] - corners[k - 1, c]
+    volume = _determinant(slopes)
+    kind, free = _NO_CLAMP, 0
+    for c in range(3):
+        below = above = 0
+        for k in range(4):
+            below += corners[k, c] <= levels[0, c]
+            above += corners[k, c] >= levels[1, c]
+        # With one corner at the clamp no edge is flat.
+        if max(below, above) < 2:
+            slopes[free] = slopes[c]
+            free += 1
+            continue
+        kind = max(kind, _FLATTENED if max(below, above) == 4 else _TOUCHED)
+    if kind != _NO_CLAMP and _is_merged(slopes, free):
+        kind = _MERGED
+    return (1 if volume > 0 else -1 if volume < 0 else 0), kind
+
+
+@compiled
+def _determinant(m: FloatArray) -> float:
+    return (
+        m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1])
+        - m[0, 1] * (m[1, 0] * m[2, 2] - m[1, 2] * m[2, 0])
+        + m[0, 2] * (m[1, 0] * m[2, 1] - m[1, 1] * m[2, 0])
+    )
+
+
+@compiled
+def _is_merged(rows: FloatArray, count: int) -> bool:
+    """Whether the first rows, fewer than three, do not all lead another way."""
+    if count == 1:
+        return rows[0, 0] == 0 and rows[0, 1] == 0 and rows[0, 2] == 0
+    if count == 2:
+        u, v = rows[0], rows[1]
+        across = abs(u[1] * v[2] - u[2] * v[1]) + abs(u[2] * v[0] - u[0] * v[2]) + abs(u[0] * v[1] - u[1] * v[0])
+        return across == 0
+    return False
+
+
+@compiled
+def _fill_folded(slopes: FloatArray, sign: int, folded: npt.NDArray[np.bool_]) -> None:
+    rows = np.empty((3, 3))
+    for n in range(slopes.shape[0]):
+        m = slopes[n]
+        volume = _determinant(m)
+        folded[n] = volume * sign <= 0
+        if volume != 0:
+            continue
+        lost = count = 0
+        for c in range(3):
+            lost += m[0, c] == 0 and m[1, c] == 0 and m[2, c] == 0
+            if m[c, 0] != 0 or m[c, 1] != 0 or m[c, 2] != 0:
+                rows[count] = m[c]
+                count += 1
+        if count < 3:
+            folded[n] = _is_merged(rows, count)
+        elif lost > 0:
+            folded[n] = False

@@ -1,0 +1,215 @@
+"""What the best inverse gives back for colours whose way through LUTs is known: found near it, without a search.
+
+An inverse is exact where nothing merges. Where a LUT flattens colours it knows no more than `lutkit.lut.inverse`
+does: curves come back as `curve_preimages` says, and what a cube flattens as its greys do.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.color.srgb import FloatArray
+from lutkit.compiled import compiled
+from lutkit.lut.curve_inverse import curve_preimages
+from lutkit.lut.folds import FREE
+from lutkit.lut.inverse_shaper import response_of
+from lutkit.lut.jacobian import value_and_jacobian
+from lutkit.lut.model import Lut, Lut1D, Lut3D, lut_stages
+
+Weights: TypeAlias = npt.NDArray[np.float32]
+Layers: TypeAlias = Sequence[tuple[Lut, Weights | None]]
+
+_Rows = npt.NDArray[np.intp]
+_Map: TypeAlias = Callable[[FloatArray, _Rows], tuple[FloatArray, FloatArray]]
+
+# Slopes below this tell nothing.
+_FLAT = 3e-4
+# Steps toward an input, each through one tetrahedron; most take one.
+_STEPS = 8
+# Nearer than this (a hundredth of a code value) is there.
+_THERE = 0.01 / 255
+
+
+def layered(layers: Layers, colors: FloatArray, rows: _Rows | None = None) -> tuple[FloatArray, FloatArray]:
+    """What layers make of colours, and how that moves with them.
+
+    Args:
+        layers: LUTs; the first covers everything, each later one is blended over by its weights (n,), 0..1.
+            None weighs 1.
+        colors: (n, 3) float64.
+        rows: (n,) which of the weights are the colours'; None where all are, in order.
+    Returns:
+        Values (n, 3), not clamped, and Jacobians (n, 3, 3).
+    """
+    values, slopes = value_and_jacobian(layers[0][0], colors)
+    for lut, weights in layers[1:]:
+        over, over_slopes = value_and_jacobian(lut, colors)
+        if weights is None:
+            values, slopes = over, over_slopes
+            continue
+        share = (weights if rows is None else weights[rows]).astype(np.float64)
+        values += share[:, None] * (over - values)
+        slopes += share[:, None, None] * (over_slopes - slopes)
+    return values, slopes
+
+
+def is_blend(layers: Layers) -> bool:
+    """Whether more than one of the layers shows."""
+    return len(layers) > 1 and layers[-1][1] is not None
+
+
+def undone(
+    layers: Layers, wanted: FloatArray, colors: FloatArray, kinds: Sequence[npt.NDArray[np.int8]]
+) -> FloatArray:
+    """The colours that layers turn into the ones that are wanted, or into the nearest they can.
+
+    Args:
+        layers: as `layered`.
+        wanted: (n, 3) float64, near what the layers make of `colors`: rounded and clipped, say.
+        colors: (n, 3) float64, where the search begins, but where the layers flatten or fold what they are.
+        kinds: (n,) for each stage of what shows, as `fold_kinds_by_stage` gives them; of a blend, one.
+    Returns:
+        A new array (n, 3), within the domain of the first layer.
+    """
+    if is_blend(layers):
+        first = lut_stages(layers[0][0])[0]
+        ends = np.array([first.domain_min, first.domain_max])
+        middle = ends.mean(axis=0)[None]
+        return _undone_near(
+            lambda places, rows: layered(layers, places, rows),
+            wanted, np.clip(colors, *ends), ends, kinds[0] != FREE, lambda rows: middle.repeat(len(rows), axis=0)
+        )  # fmt: skip
+    stages = lut_stages(layers[-1][0])
+    inputs = [np.ascontiguousarray(colors, dtype=np.float64)]
+    for stage in stages[:-1]:
+        inputs.append(value_and_jacobian(stage, inputs[-1])[0])
+    for stage, before, doubtful in zip(reversed(stages), reversed(inputs), reversed(kinds), strict=True):
+        wanted = (
+            curve_preimages(stage, wanted)
+            if isinstance(stage, Lut1D)
+            else _undone_cube(stage, wanted, before, doubtful != FREE)
+        )
+    return wanted
+
+
+def _undone_cube(
+    cube: Lut3D, wanted: FloatArray, before: FloatArray, doubtful: npt.NDArray[np.bool_]
+) -> FloatArray:
+    ends = np.array([cube.domain_min, cube.domain_max])
+    return _undone_near(
+        lambda places, _: value_and_jacobian(cube, places),
+        wanted, np.clip(before, *ends), ends, doubtful, lambda rows: curve_preimages(response_of(cube), wanted[rows])
+    )  # fmt: skip
+
+
+def _undone_near(  # noqa: PLR0913
+    through: _Map,
+    wanted: FloatArray,
+    places: FloatArray,
+    ends: FloatArray,
+    doubtful: npt.NDArray[np.bool_],
+    unknown: Callable[[_Rows], FloatArray],
+) -> FloatArray:
+    """Gauss-Newton steps from places (n, 3), or from `unknown` where they are doubtful or the map is flat."""
+    rows = np.arange(len(places))
+    found = places.copy()
+    values, slopes = through(found, rows)
+    flat = doubtful.copy()
+    _fill_flat(slopes, flat)
+    if flat.any():
+        again = np.flatnonzero(flat)
+        found[again] = np.clip(unknown(again), *ends)
+        values[again], slopes[again] = through(found[again], again)
+    shares = np.ones(len(rows))
+    for _ in range(_STEPS):
+        steps = np.empty((len(rows), 3))
+        _fill_steps(slopes, wanted[rows] - values, found[rows], ends, steps)
+        tried = np.clip(found[rows] + shares[:, None] * steps, *ends)
+        reached, turned = through(tried, rows)
+        # Where a step has led away, its half is tried.
+        before, after = (((each - wanted[rows]) ** 2).sum(axis=1) for each in (values, reached))
+        is_better = after <= before + _THERE**2
+        moved = np.abs(tried - found[rows]).max(axis=1)
+        found[rows] = np.where(is_better[:, None], tried, found[rows])
+        values = np.where(is_better[:, None], reached, values)
+        slopes = np.where(is_better[:, None, None], turned, slopes)
+        shares = np.where(is_better, 1.0, shares / 2)
+        pending = (moved > _THERE) | ~is_better
+        if not pending.any():
+            break
+        rows, values, slopes, shares = rows[pending], values[pending], slopes[pending], shares[pending]
+    return found
+
+
+@compiled
+def _fill_flat(slopes: FloatArray, flat: npt.NDArray[np.bool_]) -> None:
+    """Set where a Jacobian has a singular value below `_FLAT`, or not much above: its pivots tell."""
+    normal = np.empty((3, 3))
+    least = 4 * _FLAT * _FLAT
+    for n in range(slopes.shape[0]):
+        _fill_normal(slopes[n], -least, normal)
+        a = normal[0, 0]
+        if not a > 0:
+            flat[n] = True
+            continue
+        b = normal[1, 1] - normal[0, 1] * normal[0, 1] / a
+        f = normal[1, 2] - normal[0, 1] * normal[0, 2] / a
+        flat[n] |= not (b > 0 and normal[2, 2] - normal[0, 2] * normal[0, 2] / a - f * f / b > 0)
+
+
+@compiled
+def _fill_normal(m: FloatArray, more: float, normal: FloatArray) -> None:
+    for i in range(3):
+        for j in range(3):
+            normal[i, j] = m[0, i] * m[0, j] + m[1, i] * m[1, j] + m[2, i] * m[2, j]
+        normal[i, i] += more
+
+
+@compiled
+def _fill_steps(  # noqa: PLR0913
+    slopes: FloatArray,
+    missing: FloatArray,
+    places: FloatArray,
+    ends: FloatArray,
+    steps: FloatArray,
+) -> None:
+    """Damped least squares, within the domain: an axis that would leave it is held and the others solved again."""
+    m, normal, right = np.empty((3, 3)), np.empty((3, 3)), np.empty(3)
+    for n in range(slopes.shape[0]):
+        m[:] = slopes[n]
+        held = 0
+        while True:
+            _fill_normal(m, _FLAT * _FLAT, normal)
+            for i in range(3):
+                right[i] = 0.0
+                for c in range(3):
+                    right[i] += m[c, i] * missing[n, c]
+            _solve(normal, right, steps[n])
+            more = 0
+            for i in range(3):
+                at, step = places[n, i], steps[n, i]
+                out = (at <= ends[0, i] and step < 0) or (at >= ends[1, i] and step > 0)
+                if out and not (held >> i) & 1:
+                    more |= 1 << i
+            if more == 0:
+                break
+            held |= more
+            for i in range(3):
+                if (more >> i) & 1:
+                    m[0, i] = m[1, i] = m[2, i] = 0.0
+
+
+@compiled
+def _solve(normal: FloatArray, right: FloatArray, solution: FloatArray) -> None:
+    """Three equations by elimination, of a symmetric positive matrix."""
+    a, b, c = normal[0, 0], normal[0, 1], normal[0, 2]
+    d = normal[1, 1] - b * b / a
+    e = normal[1, 2] - b * c / a
+    y = right[1] - b * right[0] / a
+    f = normal[2, 2] - c * c / a - e * e / d
+    z = (right[2] - c * right[0] / a - e * y / d) / f
+    solution[2] = z
+    solution[1] = (y - e * z) / d
+    solution[0] = (right[0] - b * solution[1] - c * z) / a

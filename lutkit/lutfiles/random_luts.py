@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.distort.bake import bake_layer
+from lutkit.distort.bake import bake_lut
 from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import Draw, draw_wanted, draws
 from lutkit.distort.settings import DamageSettings
@@ -33,7 +33,7 @@ class RandomLut:
 
     Args:
         name: what its files are called, without a suffix.
-        recipe: its one layer of damage.
+        recipe: its damage, without masks.
         severity: delta E 2000, mean over the palette.
         label: the verdict on the palette.
         baked: what a `.cube` file holds of it, and by how much that errs.
@@ -62,7 +62,7 @@ def random_lut(seed: int, index: int, settings: DamageSettings, kind: Kind = "an
     found: tuple[Draw, Label] | None = None
     tried = 0
     for draw in draws(seed, index, wanted, settings):
-        lut = bake_layer(draw.recipe.layers[0])
+        lut = bake_lut(draw.recipe)
         if kind != "any" and (kind == "curves") != isinstance(lut, Lut1D):
             continue
         found = draw, judge_lut(lut).label
@@ -72,10 +72,8 @@ def random_lut(seed: int, index: int, settings: DamageSettings, kind: Kind = "an
     if found is None:
         raise ManifestError(f"no draw gives {kind}", where="families", remedy="give others a share")
     draw, label = found
-    families = draw.recipe.layers[0].families
-    name = f"{index:04d}-{'+'.join(family.name for family in families)}"
-    lut = to_single(bake_layer(draw.recipe.layers[0]))
-    return RandomLut(name, draw.recipe, draw.severity, label, lut)
+    name = f"{index:04d}-{'+'.join(family.name for family in draw.recipe.families)}"
+    return RandomLut(name, draw.recipe, draw.severity, label, to_single(bake_lut(draw.recipe)))
 
 
 def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: bool) -> Iterator[RandomLut]:

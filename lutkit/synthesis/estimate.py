@@ -91,7 +91,7 @@ def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float]
         wanted = draw_wanted(manifest.seed, i, manifest.damage)
         band = min(int((wanted.severity - low) / width), BANDS - 1) if width else 0
         draw = next(draws(manifest.seed, i, wanted, manifest.damage, plan.libraries.damage))
-        counts[band].update(f.name for layer in draw.recipe.layers for f in layer.families)
+        counts[band].update({family.name for family in draw.recipe.families})
     return tuple(
         (
             low + number * width,

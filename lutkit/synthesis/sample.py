@@ -6,15 +6,15 @@ Everything here is a pure function of the bytes, the manifest, the LUT libraries
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.difference import delta_e_2000, mean_delta_e_2000
-from lutkit.color.lab import codes_to_lab
+from lutkit.color.difference import mean_delta_e_2000
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
+from lutkit.color.picture_difference import mean_delta_e_2000_of_codes
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.bake import BakedLayer, apply_layers, bake
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
@@ -24,8 +24,9 @@ from lutkit.distort.sampling import Draw, draw_wanted, draws
 from lutkit.lut.algebra import blend
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.model import Lut
-from lutkit.lut.quality import Verdict, clipped_share, judge
+from lutkit.lut.model import Lut, Lut1D
+from lutkit.lut.quality import Label, Verdict, clipped_share, judge_steps
+from lutkit.lut.undoing import Layers
 from lutkit.lutfiles.luts import LutFile
 from lutkit.photos.decoding import Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
@@ -35,8 +36,12 @@ from lutkit.synthesis.plan import sample_key, sample_number
 
 CropBox: TypeAlias = tuple[int, int, int, int]  # x, y, width, height
 
-# Labels, clipping and delta E are measured on this many pixels a side, evenly spread over the crop.
+# Folds and the round trip are judged on this many pixels a side, evenly spread over the crop; clipping and
+# delta E on every pixel.
 GRID = 20
+
+# What a layer is laid over by its mask: the values that it is given, which may lie outside 0..1.
+_UNCHANGED = Lut1D(np.array([[-16] * 3, [16] * 3], np.float32), (-16, -16, -16), (16, 16, 16))
 
 # How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
 LABEL_ATTEMPTS = 16
@@ -57,15 +62,13 @@ class Libraries:
 class Target:
     """A photograph, cropped and resized: `pixels` (size, size, 3), and what is recorded of its source.
 
-    `codes` (n, 3) are its pixels on the grid; `colors` the same 0..1 and `lab` in CIELAB.
+    `colors` (n, 3) are its pixels on the grid, 0..1.
     """
 
     pixels: Pixels
     source: SourcePhoto
     crop: CropBox
-    codes: Pixels
     colors: FloatArray
-    lab: FloatArray
 
 
 def prepare_target(
@@ -95,11 +98,9 @@ def prepare_target(
     else:
         box = _random_box(generator(manifest.seed, Stream.CROP, number), photo.width, photo.height)
     pixels = resize_crop(photo.pixels, decoded_box(photo, box), manifest.size_px)
-    codes = _on_grid(pixels)
-    colors = codes / 255.0
     notes = join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else "")
     source = SourcePhoto(path, hashlib.sha256(data).hexdigest(), photo.width, photo.height, notes)
-    return Target(pixels, source, box, codes, colors, codes_to_lab(codes))
+    return Target(pixels, source, box, _on_grid(pixels) / 255.0)
 
 
 def make_pair(
@@ -120,28 +121,27 @@ def make_pair(
     kind = _draw_kind(manifest, number)
     damaged = graded = target.pixels
     recipe, look = Recipe(), AppliedLook()
-    severity, verdict = 0.0, None
+    severity: float = 0.0
+    label: Label = "recoverable"
     if kind != "distort":
         rng = generator(manifest.seed, Stream.LOOK, number)
         file = libraries.looks[int(rng.integers(len(libraries.looks)))]
         strength = uniform(rng, manifest.looks.strength)
         graded = apply(target.pixels, file.lut, strength=strength, threads=1)
         look = AppliedLook(file.path, file.sha256, strength)
-        severity, verdict = _judge_look(file.lut, strength, target)
+        severity, label = _judge_look(file.lut, strength, target, graded)
     if kind != "enhance":
-        draw, layers, verdict = _draw_damage(target, manifest, libraries, number)
-        recipe, severity = draw.recipe, draw.severity
-        damaged = apply_layers(target.pixels, layers, threads=1)
-    before = target.codes if kind != "distort+enhance" else _on_grid(graded)
-    after = _on_grid(damaged) if kind != "enhance" else _on_grid(graded)
-    before_lab = target.lab if before is target.codes else codes_to_lab(before)
+        drawn = _draw_damage(target, manifest, libraries, number)
+        recipe, severity, label, damaged = drawn.recipe, drawn.severity, drawn.label, drawn.damaged
+    before = target.pixels if kind != "distort+enhance" else graded
+    after = damaged if kind != "enhance" else graded
     metadata = SampleMetadata(
         key=sample_key(split, i),
         split=split,
         kind=kind,
-        label=verdict.label if verdict else "recoverable",
+        label=label,
         severity=severity,
-        delta_e_2000=rounded(float(delta_e_2000(before_lab, codes_to_lab(after)).mean())),
+        delta_e_2000=rounded(mean_delta_e_2000_of_codes(before, after)),
         clipped=rounded(clipped_share(before, after)),
         source=target.source,
         crop=target.crop,
@@ -164,32 +164,56 @@ def _draw_kind(manifest: Manifest, number: int) -> str:
     return kinds[-1][0]
 
 
-def _draw_damage(
-    target: Target, manifest: Manifest, libraries: Libraries, number: int
-) -> tuple[Draw, tuple[BakedLayer, ...], Verdict]:
+@dataclass(frozen=True)
+class _Damaged:
+    """A recipe of the wanted severity, what it made of the target, and the label that this earns."""
+
+    recipe: Recipe
+    severity: float
+    label: Label
+    damaged: Pixels
+
+
+def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> _Damaged:
     wanted = draw_wanted(manifest.seed, number, manifest.damage)
-    found: tuple[Draw, tuple[BakedLayer, ...], Verdict] | None = None
+    found: _Damaged | None = None
     for tried, draw in enumerate(draws(manifest.seed, number, wanted, manifest.damage, libraries.damage), 1):
         layers = bake(draw.recipe, libraries.damage)
-        weighed = [(layer.lut, None if layer.mask is None else _grid_mask(layer)) for layer in layers]
-        found = (draw, layers, judge(target.colors, weighed))
-        if found[2].label == wanted.label or tried == LABEL_ATTEMPTS:
+        damaged = apply_layers(target.pixels, layers, threads=1)
+        label = _label(judge_steps(target.colors, _steps(layers)), target.pixels, damaged)
+        found = _Damaged(draw.recipe, draw.severity, label, damaged)
+        if label == wanted.label or tried == LABEL_ATTEMPTS:
             break
     assert found is not None  # draws() raises where it has nothing to give
     return found
 
 
-def _grid_mask(layer: BakedLayer) -> npt.NDArray[np.float32]:
-    assert layer.mask is not None
+def _label(verdict: Verdict, before: Pixels, after: Pixels) -> Label:
+    # Clipping is counted on every pixel: a share of a fiftieth on a grid of 400 is a matter of luck.
+    return replace(verdict, clipped_share=clipped_share(before, after)).label
+
+
+def _steps(layers: tuple[BakedLayer, ...]) -> list[Layers]:
+    """Baked layers as they are judged: each LUT, and how much of it holds at each pixel of the grid."""
+    steps: list[Layers] = []
     places = (np.arange(GRID) + 0.5) / GRID
-    return mask_at(layer.mask, places, places).reshape(-1)
+    for layer in layers:
+        if layer.mask is None and layer.strength == 1:
+            steps.append([(layer.lut, None)])
+            continue
+        weights = np.full(GRID * GRID, layer.strength, np.float32)
+        if layer.mask is not None:
+            weights *= mask_at(layer.mask, places, places).reshape(-1)
+        steps.append([(_UNCHANGED, None), (layer.lut, weights)])
+    return steps
 
 
-def _judge_look(lut: Lut, strength: float, target: Target) -> tuple[float, Verdict]:
-    graded = blend(lut, strength)
-    values, _ = value_and_jacobian(graded, PALETTE_SRGB)
+def _judge_look(lut: Lut, strength: float, target: Target, graded: Pixels) -> tuple[float, Label]:
+    blended = blend(lut, strength)
+    values, _ = value_and_jacobian(blended, PALETTE_SRGB)
     severity = mean_delta_e_2000(palette_lab(), values, linear=False)
-    return rounded(severity), judge(target.colors, [(graded, None)])
+    verdict = judge_steps(target.colors, [[(blended, None)]])
+    return rounded(severity), _label(verdict, target.pixels, graded)
 
 
 def _on_grid(pixels: Pixels) -> Pixels:

@@ -79,7 +79,7 @@ class _Photograph:
     @property
     def kept_bytes(self) -> int:
         """What keeping it takes."""
-        return self.target.pixels.nbytes + len(self.encoded) + 2 * self.target.lab.nbytes
+        return self.target.pixels.nbytes + len(self.encoded) + self.target.colors.nbytes
 
 
 @dataclass
@@ -149,6 +149,5 @@ def _counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:
     yield f"kind {metadata.kind}"
     if "enlarged" in metadata.source.notes:
         yield "note enlarged"
-    for layer in recipe.layers:
-        for family in layer.families:
-            yield f"family {family.name}"
+    # Mixed light may have two lights of one family: what is counted are pairs that hold it.
+    yield from sorted({f"family {family.name}" for family in recipe.families})

@@ -414,8 +414,8 @@ def _jpeg(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
         segments = [_mended_segment(s, wanted) for s in describing_segments(photo.data)]
     else:
         exif, xmp = portable_metadata(photo, wanted)
-        found = [(0xE1, EXIF + exif)] if exif else []
-        segments = found + ([(0xE1, XMP + xmp)] if xmp else [])
+        found = [Segment(0xE1, EXIF + exif)] if exif else []
+        segments = found + ([Segment(0xE1, XMP + xmp)] if xmp else [])
     if any(len(body) > _MOST_SEGMENT for _, body in segments):
         raise ImageError("EXIF or XMP of over 64 KB does not fit a JPEG", remedy="name a .png or .tif")
     return with_segments(out.getvalue(), segments, wanted.icc)
@@ -431,9 +431,9 @@ def _tables(data: bytes, coding: JpegCoding) -> list[list[int]]:
 
 
 def _mended_segment(segment: Segment, wanted: Written) -> Segment:
-    marker, body = segment
-    if body.startswith(EXIF):
-        return marker, EXIF + tiff_tags.mended_exif(body[len(EXIF) :], now_srgb=wanted.now_srgb)
+    if segment.body.startswith(EXIF):
+        exif = tiff_tags.mended_exif(segment.body[len(EXIF) :], now_srgb=wanted.now_srgb)
+        return Segment(segment.marker, EXIF + exif)
     return segment
 
 

@@ -16,7 +16,7 @@ from lutkit.synthesis.estimate import estimate
 from lutkit.synthesis.loader import loader_lines
 from lutkit.synthesis.manifest import Manifest
 from lutkit.synthesis.plan import SHARD_SAMPLES
-from lutkit.synthesis.summary import done_json, done_rows, plan_json, plan_rows, source_lines
+from lutkit.synthesis.summary import plan_json, plan_rows, result_json, result_rows, source_lines
 
 _FIRST_RUN = "starting (compiling, the first time)"
 
@@ -54,10 +54,10 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
         if result.built or not sheet.exists():
             write_contact_sheet(out)
     if as_json:
-        PlainConsole().out(json.dumps(done_json(plan, result, sheet)))
+        PlainConsole().out(json.dumps(result_json(plan, result, sheet)))
     elif not quiet:
         title = "Done" if result.built else "Done already"
-        console.print(_table(title, done_rows(plan, result, spent)))
+        console.print(_table(title, result_rows(plan, result, spent)))
         console.print(f"Contact sheet: {sheet}", soft_wrap=True)
         console.print("\nTo train on it:\n")
         console.print(loader_lines(plan, out), soft_wrap=True)

@@ -50,7 +50,7 @@ def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, objec
     }
 
 
-def done_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
+def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     """What was built, a row a line; percentages are of all pairs of the dataset."""
     n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
     totals = _totals(result)
@@ -73,7 +73,7 @@ def done_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     return [*rows, *_unread_rows(plan)]
 
 
-def done_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
+def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
     """What was built as JSON values."""
     return {
         "folder": str(result.folder),

@@ -1,14 +1,17 @@
 """A contact sheet of pairs: input beside target, captioned with what was done, how far, and the label."""
 
-import json
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from lutkit.dataset.atomic import write_whole
+from lutkit.distort.family import Family
+from lutkit.distort.recipe import Masked, Recipe
+from lutkit.distort.white_balance import WhiteBalance
 from lutkit.photos.decoding import Pixels
 from lutkit.photos.encoding import encode_image
 from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
@@ -79,22 +82,36 @@ def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
 
 
 def _described(metadata: SampleMetadata) -> list[str]:
+    recipe = Recipe.from_json(metadata.recipe) if metadata.recipe else Recipe()
     lines: list[str] = []
-    for number, layer in enumerate(json.loads(metadata.recipe)):
-        names = ", ".join(_family_text(family) for family in layer["families"])
-        lines.append(f"and over part of it {names}" if number else names)
+    whole: list[str] = []
+    for entry in (*recipe.light, *recipe.camera, *recipe.medium, *recipe.editing):
+        if isinstance(entry, Masked):
+            lines.append(f"over a part {_family_text(entry.family)}")
+        else:
+            whole.append(_family_text(entry))
+    if whole:
+        lines.insert(0, ", ".join(whole))
     if metadata.look.path:
         lines.append(f"target graded: {metadata.look.path} at {metadata.look.strength:.2f}")
     return lines
 
 
-def _family_text(family: dict[str, Any]) -> str:
-    name = str(family["family"]).replace("_", " ")
-    numbers = [(key, value) for key, value in family.items() if isinstance(value, float)]
+def _family_text(family: Family) -> str:
+    """A family and the number that says most of it: `exposure -1.20 EV`."""
+    name = family.name.replace("_", " ")
+    if isinstance(family, WhiteBalance):
+        return f"{name} {family.light_k:.0f} K set {family.set_k:.0f} K"
+    numbers = [
+        (field.name, value)
+        for field in dataclasses.fields(cast("Any", family))
+        if isinstance(value := getattr(family, field.name), float)
+    ]
     if not numbers:
         return name
     key, value = numbers[0]
     if key.endswith("_k"):
         return f"{name} {value:.0f} K"
-    unit = " EV" if key.endswith("_ev") else "\N{DEGREE SIGN}" if key.endswith("_deg") else ""
-    return f"{name} {value:.2f}{unit}" if unit != "\N{DEGREE SIGN}" else f"{name} {value:.0f}{unit}"
+    if key.endswith("_deg"):
+        return f"{name} {value:.0f}\N{DEGREE SIGN}"
+    return f"{name} {value:.2f}{' EV' if key.endswith('_ev') else ''}"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from lutkit.color.difference import mean_delta_e_2000
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
@@ -20,7 +19,7 @@ from lutkit.distort.bake import BakedLayer, apply_layers, bake
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
 from lutkit.distort.mask import mask_at
 from lutkit.distort.recipe import Recipe
-from lutkit.distort.sampling import Draw, draw_wanted, draws
+from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.lut.algebra import blend
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian

@@ -21,7 +21,7 @@ import skimage.color
 
 from lutkit.measure.color_summary import summarize
 from lutkit.measure.counts import count_colors, empty_counts
-from lutkit.photos.images import read_photo
+from lutkit.photos.decoding import read_photo
 
 ROUNDS = 3
 COPIES = 10
@@ -31,7 +31,7 @@ LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit
 DECODE = """
 import sys
 from pathlib import Path
-from lutkit.photos.images import read_photo
+from lutkit.photos.decoding import read_photo
 for path in sorted(Path(sys.argv[1]).iterdir()):
     read_photo(path.read_bytes(), at_least_px=1 << 30, smallest_px=1)
 """

@@ -15,7 +15,8 @@ import simplejpeg
 from PIL import Image
 
 from lutkit.errors import ImageError
-from lutkit.photos.images import encode_image, read_photo
+from lutkit.photos.decoding import read_photo
+from lutkit.photos.encoding import encode_image
 from lutkit.photos.resize import center_box, resize_crop
 
 SIZE_PX = 256

@@ -29,7 +29,7 @@ from lutkit.latents.sources import open_source
 from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square
-from lutkit.photos.images import encode_image
+from lutkit.photos.encoding import encode_image
 
 SIZE_PX = 256
 GFLOP_AN_IMAGE = 271

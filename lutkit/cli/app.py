@@ -75,9 +75,9 @@ def run() -> None:
         _say_stopped()
         sys.exit(128 + stopped.signal_number)
     except OSError as error:
-        from lutkit.dataset.os_errors import refusal
+        from lutkit.dataset.os_errors import explain_os_error
 
-        what, remedy = refusal(error)
+        what, remedy = explain_os_error(error)
         print(f"lutkit: {LutkitError(what, where=str(error.filename or ''), remedy=remedy)}", file=sys.stderr)
         sys.exit(2)
     finally:

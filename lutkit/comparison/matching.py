@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lutkit.errors import ImageError, SourceError
-from lutkit.photos.images import upright_size
+from lutkit.photos.decoding import upright_size
 from lutkit.photos.photo_list import PhotoList, PhotoRef, read_bytes
 from lutkit.photos.sources import IMAGE_SUFFIXES
 from lutkit.photos.walk import has_wildcards

@@ -22,8 +22,7 @@ from lutkit.comparison.registration import likeness
 from lutkit.dataset.records import Reject
 from lutkit.engine.engine import Engine
 from lutkit.errors import ImageError
-from lutkit.photos.decoding import read_pixels
-from lutkit.photos.images import Uint8Image
+from lutkit.photos.decoding import Pixels, read_pixels
 from lutkit.photos.photo_list import PhotoList, PhotoRef, none_usable, read_bytes
 
 TRAIN_PHOTOS = 1000
@@ -214,5 +213,5 @@ def _look(job: _Photos, task: _Task[PhotoRef]) -> _Done[Artefacts]:
     return _Done(task.start, len(task.some), tuple(sums), tuple(pictures), tuple(rejects))
 
 
-def _size(pixels: Uint8Image) -> str:
+def _size(pixels: Pixels) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lutkit.dataset.atomic import clear_temporaries, is_temporary, write_whole
 from lutkit.dataset.lock import LOCK_NAME, locked
-from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.os_errors import explain_os_error
 from lutkit.dataset.records import Record, Reject
 from lutkit.errors import DatasetError
 
@@ -179,7 +179,7 @@ def _plain_errors(folder: Path) -> Generator[None]:
         # Whoever read our output went away: no matter of the folder's.
         raise
     except OSError as error:
-        what, remedy = refusal(error)
+        what, remedy = explain_os_error(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             kept = len(list(folder.glob("records/*.json")))
             raise DatasetError(what, where=str(folder), remedy=f"{remedy}; {kept} shards are kept") from error

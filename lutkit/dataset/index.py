@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.latent_index import KIND as LATENTS
-from lutkit.dataset.records import Json, Record, split_of
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.latent_index import LATENTS
+from lutkit.dataset.records import Record, split_of
 from lutkit.dataset.shard_list import INDEX_NAME, listed_shards, shard_entry
 from lutkit.dataset.tars import ShardFile
 from lutkit.errors import DatasetError

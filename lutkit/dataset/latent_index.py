@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.shard_list import INDEX_NAME, Json, listed_shards, shard_entry
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.shard_list import INDEX_NAME, listed_shards, shard_entry
 from lutkit.dataset.tars import ShardFile
 from lutkit.errors import DatasetError
 
@@ -21,8 +22,8 @@ Dtype: TypeAlias = Literal["float32", "bfloat16", "float16"]
 StoreDtype: TypeAlias = Literal["float32", "float16"]
 InputRange: TypeAlias = Literal["-1,1", "0,1"]
 
-FORMAT_VERSION = 1
-KIND = "latents"
+LATENT_FORMAT_VERSION = 1
+LATENTS = "latents"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"[!-.0-~]+")  # a file's name without a space or a slash
@@ -73,7 +74,7 @@ class Encoding:
     Args:
         dtype: what the encoder computed in.
         store_dtype: what the shards hold.
-        device: where: `cpu`, or a card's name.
+        device: where: `cpu`, or a GPU's name.
         input_range: what the encoder was fed: sRGB as -1..1 or as 0..1.
         latent_shape: (2C, h, w) of every member.
         trials: what `--dtype auto` tried and found, a row a dtype; empty where nothing was tried.
@@ -145,8 +146,8 @@ def format_latent_index(index: LatentIndex) -> str:
     document = {
         "__kind__": "wids-shard-index-v1",
         "wids_version": 1,
-        "kind": KIND,
-        "format": FORMAT_VERSION,
+        "kind": LATENTS,
+        "format": LATENT_FORMAT_VERSION,
         "complete": index.complete,
         "libraries": dict(index.libraries),
         "vae": asdict(index.vae),
@@ -179,7 +180,7 @@ def read_latent_index(folder: Path) -> LatentIndex | None:
     try:
         document = cast("dict[str, Any]", json.loads(path.read_bytes()))
         kind, known = document.get("kind"), document["format"]
-        if kind == KIND and known == FORMAT_VERSION:
+        if kind == LATENTS and known == LATENT_FORMAT_VERSION:
             return _index(document)
     except FileNotFoundError:
         return None
@@ -188,10 +189,10 @@ def read_latent_index(folder: Path) -> LatentIndex | None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"not an index of latents ({type(error).__name__}: {error})"
         raise DatasetError(what, where=str(path), remedy=_RESTORE) from None
-    if kind != KIND:
+    if kind != LATENTS:
         what, remedy = "a dataset of images, not of latents", "encode it with `lutkit encode-latents`"
         raise DatasetError(what, where=str(path), remedy=remedy)
-    what = f"format {known!r}, and this lutkit reads {FORMAT_VERSION}"
+    what = f"format {known!r}, and this lutkit reads {LATENT_FORMAT_VERSION}"
     raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
 
 

@@ -1,4 +1,4 @@
-"""What the system refuses, in words: the reason as it gives it, and what a user can do about it."""
+"""OSErrors in words: the reason as the system gives it, and what a user can do about it."""
 
 import errno
 import os
@@ -25,11 +25,13 @@ _REMEDIES = {
 }
 
 
-def refusal(error: OSError) -> tuple[str, str]:
-    """The reason, as in `cannot be read or written: Permission denied`, and the remedy.
+def explain_os_error(error: OSError) -> tuple[str, str]:
+    """Say why the system refused something, and how to mend it.
 
     Args:
         error: from the system; its path is for the caller to name.
+    Returns:
+        The reason, as in `cannot be read or written: Permission denied`, and the remedy.
     """
     number = error.errno or 0
     reason = error.strerror or (os.strerror(number) if number else str(error))
@@ -40,7 +42,7 @@ def refusal(error: OSError) -> tuple[str, str]:
 
 @contextmanager
 def reading(path: Path | str) -> Generator[None]:
-    """Within the block, whatever the system refuses is a SourceError that names the file."""
+    """Within the block an OSError becomes a SourceError that names the file."""
     try:
         yield
     except OSError as error:
@@ -50,7 +52,7 @@ def reading(path: Path | str) -> Generator[None]:
 
 @contextmanager
 def writing(path: Path | str) -> Generator[None]:
-    """Within the block, whatever the system refuses is a LutkitError that names the file."""
+    """Within the block an OSError becomes a LutkitError that names the file."""
     try:
         yield
     except OSError as error:

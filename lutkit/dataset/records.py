@@ -4,21 +4,20 @@ Owns `records/` and the names of shards. Must not know what samples are made of.
 """
 
 import json
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.digests import sha256_of
+from lutkit.dataset.json_values import Json
 from lutkit.dataset.tars import ShardFile
+from lutkit.engine.cpus import cpu_count
 from lutkit.errors import DatasetError
-
-Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 # A split is a word: Hugging Face asks for it, and `train-*` must not match another split's shards.
 _SHARD = re.compile(r"(\w+)-(\d{6,})", re.ASCII)
@@ -148,7 +147,7 @@ def intact(folder: Path, shards: Iterable[str]) -> dict[str, Record]:
     """
     records = [record for shard in shards if (record := read_record(folder, shard))]
     # Hashing lets go of the GIL, so threads are enough.
-    with ThreadPoolExecutor(min(_HASHING_THREADS, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(min(_HASHING_THREADS, cpu_count())) as threads:
         sound = threads.map(partial(is_intact, folder), records)
         return {record.shard: record for record, whole in zip(records, sound, strict=True) if whole}
 

@@ -20,7 +20,7 @@ _SHARDS_KNOWN = 1 << 14  # of 2 KB each
 
 
 def read_sample(path: Path, number: int) -> Sample:
-    """Read one sample of a shard of pairs; where they lie is looked up once a process and version of a shard.
+    """Read one sample of a shard of pairs; their offsets are looked up once a process and version of a shard.
 
     Args:
         path: the shard, as `lutkit synth` wrote it.
@@ -31,27 +31,27 @@ def read_sample(path: Path, number: int) -> Sample:
     """
     with reading(path), path.open("rb") as file:
         found = os.fstat(file.fileno())
-        places = _places(path, (found.st_ino, found.st_size, found.st_mtime_ns))
-        if number + 1 >= len(places):
-            what = f"no sample {number}: it has {len(places) - 1}"
+        offsets = _offsets(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+        if number + 1 >= len(offsets):
+            what = f"no sample {number}: it has {len(offsets) - 1}"
             raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
-        file.seek(places[number])
-        block = file.read(places[number + 1] - places[number])
+        file.seek(offsets[number])
+        block = file.read(offsets[number + 1] - offsets[number])
     members = tuple(_members(block, path))
     return Sample(members[0][0].partition(".")[0], tuple((name.partition(".")[2], c) for name, c in members))
 
 
 @lru_cache(_SHARDS_KNOWN)
-def _places(path: Path, _version: tuple[int, int, int]) -> "array[int]":
+def _offsets(path: Path, _version: tuple[int, int, int]) -> "array[int]":
     """Where each sample begins, and where the last one ends. A dataset that grows replaces its last shard."""
-    places, last, end = array("q"), "", 0
+    offsets, last, end = array("q"), "", 0
     for name, start, size in index_tar(path, _SUFFIXES, ""):
         key = name.partition(".")[0]
         if key != last:
-            places.append(start - HEADER_BYTES)
+            offsets.append(start - HEADER_BYTES)
         last, end = key, start + _whole_blocks(size)
-    places.append(end)
-    return places
+    offsets.append(end)
+    return offsets
 
 
 def _members(block: bytes, path: Path) -> Iterator[tuple[str, bytes]]:

@@ -5,14 +5,13 @@ Owns how a shard stands in that list, and how several readers share shards out. 
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
+from lutkit.dataset.json_values import Json
 from lutkit.dataset.tars import ShardFile
 from lutkit.errors import DatasetError
-
-Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 INDEX_NAME = "dataset.json"
 

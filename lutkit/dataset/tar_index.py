@@ -1,25 +1,30 @@
 """Where the photos of a WebDataset tar lie, so that each can be read without the others.
 
-Owns what webdataset calls a key and a suffix, and the check that a tar is whole. Reads headers only.
+Owns the check that a tar is whole. Reads headers only.
 """
 
 import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, NamedTuple
 
+from lutkit.dataset.tars import SKIPPED_NAMES, split_member
 from lutkit.errors import SourceError
-
-Member: TypeAlias = tuple[str, int, int]  # name, offset of its data, size
 
 HEADER_BYTES = 512
 _SIZE_FIELD = slice(124, 136)
-_SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
-_SKIPPED = re.compile(r"__[^/]*__(?:$|/)")
 
 
-def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Member]:
+class TarMember(NamedTuple):
+    """A member of a tar: its name, where its data begins in the file, and its bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[TarMember]:
     """The members of an uncompressed tar that are photos.
 
     A key ends at the first dot of the name's last part; the rest, lower-cased, is the suffix. Names
@@ -36,7 +41,7 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Memb
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 if member.isreg() and not member.issparse() and _is_meant(member.name, suffixes, field):
-                    yield member.name, member.offset_data, member.size
+                    yield TarMember(member.name, member.offset_data, member.size)
                 # Or the headers of all members stay in memory.
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
             _require_end(file, tar.offset)
@@ -46,12 +51,6 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[Memb
     except OSError as error:
         what = f"cannot read this tar: {error.strerror}"
         raise SourceError(what, where=str(path), remedy="allow it, or name another") from error
-
-
-def split_member(name: str) -> tuple[str, str]:
-    """Key and suffix of a member, as webdataset has them; the suffix in lower case, empty without a dot."""
-    split = _SPLIT.fullmatch(name)
-    return (split[1], split[2].lower()) if split else (name, "")
 
 
 def suffixes_in(path: Path, most: int = 64) -> tuple[str, ...]:
@@ -79,7 +78,7 @@ def member_size(header: bytes) -> int:
 
 def _is_meant(name: str, suffixes: frozenset[str], field: str) -> bool:
     _, suffix = split_member(name)
-    if not suffix or _SKIPPED.match(name) or _SKIPPED.match(name.rpartition("/")[2]):
+    if not suffix or SKIPPED_NAMES.match(name) or SKIPPED_NAMES.match(name.rpartition("/")[2]):
         return False
     if not field:
         return suffix.rpartition(".")[2] in suffixes

@@ -24,7 +24,7 @@ _SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
 _PLAIN_NAME = re.compile(r"(?:[!-.0-~]+/)*[!-.0-~]+")
 _PLAIN_SUFFIX = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9][a-z0-9_-]*)*")
 # What webdataset passes over: its metadata, at the root or in a folder of that kind.
-_SKIPPED = re.compile(r"__[^/]*__(?:$|/)")
+SKIPPED_NAMES = re.compile(r"__[^/]*__(?:$|/)")
 # What the standard library raises on damaged tars and damaged compression.
 _BROKEN = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 _MAKE_AGAIN = "the file is damaged or was cut off: make it again"
@@ -82,6 +82,12 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> ShardFile:
         digest.update(end)
         file.write(end)
     return ShardFile(len(keys), length + len(end), digest.hexdigest())
+
+
+def split_member(name: str) -> tuple[str, str]:
+    """Key and suffix of a member, as webdataset has them; the suffix in lower case, empty without a dot."""
+    split = _SPLIT.fullmatch(name)
+    return (split[1], split[2].lower()) if split else (name, "")
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
@@ -198,7 +204,7 @@ def _read_members(path: Path) -> Iterator[tuple[str, bytes]]:
             while (member := tar.next()) is not None:
                 # Otherwise every header stays in memory to the end.
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
-                if not member.isreg() or _SKIPPED.match(member.name):
+                if not member.isreg() or SKIPPED_NAMES.match(member.name):
                     continue
                 content = tar.extractfile(member)
                 place = f"{path}: at or after {member.name}"

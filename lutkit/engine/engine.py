@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnProcess
 from time import monotonic
 from typing import Protocol, TypeVar, cast
 
+from lutkit.engine.cpus import cpu_count
 from lutkit.engine.worker import Failure, Last, Trace, failure_of, serve
 from lutkit.errors import LutkitError
 
@@ -146,15 +147,14 @@ class InProcess:
 
 
 def wanted_workers(asked: int | None) -> int:
-    """As many workers as are asked for, or one a core that this process may use.
+    """As many workers as are asked for, or one for each CPU that this process may use.
 
     Raises:
         LutkitError: fewer than one is asked for.
     """
     if asked is not None and asked < 1:
         raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return asked or cores or 1
+    return asked or cpu_count()
 
 
 class _Worker:

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import LatentIndex, read_latent_index
 from lutkit.dataset.records import read_record, shard_path
-from lutkit.dataset.shard_list import INDEX_NAME, Json
+from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.dataset.tars import read_samples
 from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.latents.batches import require_decodable

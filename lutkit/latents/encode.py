@@ -4,7 +4,6 @@ Owns the order of things: claim the folder, prepare, encode what is missing, sum
 `encode_run`'s. Several processes may share the work: rank 0 holds the lock of the folder for all of them.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from lutkit.dataset.latent_index import (
     write_latent_index,
 )
 from lutkit.dataset.records import Record, Reject, intact, read_record
+from lutkit.engine.cpus import cpu_count
 from lutkit.errors import DatasetError
 from lutkit.latents.batches import (
     BatchEncoder,
@@ -478,8 +478,7 @@ def _encoder(
 
 def _threads(device: torch.device) -> int:
     """On a CPU the encoder needs the cores; a card needs all there are to be fed."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if device.type == "cpu" else cores
+    return 1 if device.type == "cpu" else cpu_count()
 
 
 def _sum_up(

@@ -12,7 +12,8 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
-from lutkit.dataset.latent_index import Dtype, Json
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.latent_index import Dtype
 from lutkit.latents.batches import can_decode
 from lutkit.latents.vae import Vae
 from lutkit.nn.devices import within_memory

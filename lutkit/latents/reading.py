@@ -25,14 +25,14 @@ from webdataset import filters, tariterators
 from webdataset.utils import pytorch_worker_info
 
 from lutkit.dataset.digests import sha256_of
-from lutkit.dataset.latent_index import KIND, LatentIndex, read_latent_index
-from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.latent_index import LATENTS, LatentIndex, read_latent_index
+from lutkit.dataset.os_errors import explain_os_error
 from lutkit.dataset.shard_list import read_shard_list, share, split_named
 from lutkit.dataset.tars import ShardFile
 from lutkit.distort.draws import Stream, generator
 from lutkit.errors import DatasetError, ImageError
 from lutkit.nn.posterior import sample_posterior, scale_moments
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import decode_image
 from lutkit.photos.walk import expand_braces
 
 # Which folders and shards latents are read from, and whether they belong together.
@@ -82,7 +82,7 @@ def open_part(source: Source, name: str = "", split: str = "") -> Part:
     tars = _tars(source)
     folder = tars[0].parent.parent if tars else Path(str(source))
     kind, shards = read_shard_list(folder)
-    index = read_latent_index(folder) if kind == KIND else None
+    index = read_latent_index(folder) if kind == LATENTS else None
     if tars:
         shards = {tar.stem: _listed(tar, folder, shards) for tar in tars}
     chosen = {shard: file for shard, file in shards.items() if not split or split_named(shard) == split}
@@ -288,7 +288,7 @@ def _read(part: Part, shard: str, check: bool) -> Iterator[tuple[str, dict[str, 
                 yield key, {name: data for name, data in sample.items() if isinstance(data, bytes)}
                 count += 1
     except OSError as error:
-        what, remedy = refusal(error)
+        what, remedy = explain_os_error(error)
         raise DatasetError(what, where=str(path), remedy=remedy) from None
     except _BROKEN as error:
         # webdataset adds streams and urls behind the message.

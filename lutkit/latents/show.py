@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from lutkit.dataset.latent_index import Encoding, Json
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.latent_index import Encoding
 from lutkit.latents.decode import Decoding
 from lutkit.latents.encode import EncodeResult
 from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font

@@ -14,16 +14,15 @@ from typing import Protocol
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import SOURCES_NAME
 from lutkit.dataset.index import read_dataset_json
-from lutkit.dataset.latent_index import KIND
-from lutkit.dataset.records import Json, Record, Reject, is_intact, require_file_name, shard_name, shard_path
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.latent_index import LATENTS
+from lutkit.dataset.records import Record, Reject, is_intact, require_file_name, shard_name, shard_path
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.dataset.tars import Sample, ShardFile, read_samples
 from lutkit.errors import DatasetError, ImageError, SourceError
-from lutkit.photos.decoding import Pixels, center_square, read_pixels
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import Pixels, center_square, decode_image, read_pixels
 from lutkit.photos.photo_list import PhotoList, PhotoRef, format_sources, read_bytes
-from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos
-from lutkit.photos.walk import expand_braces, fixed_part, has_wildcards, matches, pattern_depth, walk
+from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos, list_tars
 from lutkit.synthesis.pairs import Pairs, pairs, read_pair
 from lutkit.synthesis.plan import SHARD_SAMPLES
 
@@ -171,7 +170,7 @@ class PairSource:
         return Undecoded(digest, f"{path.name}/{sample.key}", partial(self._replayed, sample, path))
 
     def _replayed(self, sample: Sample, path: Path) -> Pixels:
-        return read_pair(sample, path, self.opened.library)[0]
+        return read_pair(sample, path, self.opened.library).input
 
 
 def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
@@ -375,9 +374,6 @@ def field_name(wanted: str) -> str:
 # What SOURCE means to `lutkit encode-latents`: a dataset of pairs, tars, or photos.
 
 
-_TAR = frozenset(("tar",))
-
-
 def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None = None) -> Source:
     """Open what a user names.
 
@@ -392,14 +388,14 @@ def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None =
     """
     path = Path(source)
     if path.is_dir() and (path / INDEX_NAME).is_file() and (path / "shards").is_dir():
-        if f'"kind": "{KIND}"' in (path / INDEX_NAME).read_text(errors="replace"):
+        if f'"kind": "{LATENTS}"' in (path / INDEX_NAME).read_text(errors="replace"):
             remedy = "name the images they were made from"
             raise DatasetError("holds latents already", where=source, remedy=remedy)
         if size_px is not None:
             remedy = "leave out --size: pairs are encoded at the size they have"
             raise DatasetError("a dataset of pairs and --size", where=source, remedy=remedy)
         return open_pairs(path, fields)
-    tars = _tars_of(source)
+    tars = list_tars(source)
     if tars:
         return open_tars(tars, fields, size_px)
     photos = list_photos(source)
@@ -409,35 +405,3 @@ def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None =
         remedy = "add --size PX, the side of the squares to encode"
         raise SourceError("photos come in all sizes", where=source, remedy=remedy)
     return PhotoSource(photos, size_px)
-
-
-def _tars_of(source: str) -> tuple[Path, ...]:
-    """The tars that are meant, in order; none where photos are, or nothing is there."""
-    path = Path(source)
-    if path.is_file():
-        return (path,) if path.suffix.lower() == ".tar" else ()
-    if path.is_dir():
-        found = [name for name, _ in walk(path, IMAGE_SUFFIXES | _TAR)]
-        only_tars = all(Path(name).suffix.lower() == ".tar" for name in found)
-        return tuple(path / name for name in sorted(found)) if only_tars else ()
-    if not source.lower().endswith(".tar"):
-        return ()
-    if "{" in source:
-        return _existing(source)
-    if not has_wildcards(source):
-        return ()
-    start, rest = fixed_part(source)
-    root = Path(start)
-    if not root.is_dir():
-        return ()
-    names = [name for name, _ in walk(root, _TAR, pattern_depth(rest), datasets=True) if matches(name, rest)]
-    return tuple(root / name for name in sorted(names))
-
-
-def _existing(source: str) -> tuple[Path, ...]:
-    paths = tuple(Path(path) for path in expand_braces(source))
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        what = f"{len(missing)} of {len(paths)} files are missing, the first is {missing[0]}"
-        raise SourceError(what, where=source, remedy="correct the range")
-    return paths

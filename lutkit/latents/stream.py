@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.dataset.digests import sha256_of
+from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import StoreDtype
-from lutkit.dataset.records import Json, Record, Reject, shard_path, write_record
+from lutkit.dataset.records import Record, Reject, shard_path, write_record
 from lutkit.dataset.tars import Sample, write_shard
 from lutkit.errors import DatasetError, ImageError
 from lutkit.latents.batches import BatchEncoder, Launched, can_decode

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import cast
 
 from lutkit.dataset.digests import sha256_of
-from lutkit.dataset.latent_index import Json, VaeIdentity
-from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.latent_index import VaeIdentity
+from lutkit.dataset.os_errors import explain_os_error
 from lutkit.errors import DatasetError, VaeError
 
 # One file from the Hugging Face hub, or one line that says why not; it never hangs.
@@ -292,7 +293,7 @@ def _sha256_of(weights: Path) -> str:
     try:
         return sha256_of(weights)
     except OSError as error:
-        what, remedy = refusal(error)
+        what, remedy = explain_os_error(error)
         raise VaeError(what, where=str(weights), remedy=remedy) from None
 
 

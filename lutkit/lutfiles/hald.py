@@ -15,7 +15,7 @@ from lutkit.dataset.atomic import whole_file
 from lutkit.dataset.os_errors import reading, writing
 from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut, Lut3D
-from lutkit.photos.png_chunks import SIGNATURE, foreign_colours, png_fault
+from lutkit.photos.png_chunks import PNG_SIGNATURE, foreign_colours, png_fault
 from lutkit.photos.profiles import conversion_to_srgb
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _require_sound(path: Path) -> None:
     with reading(path), path.open("rb") as file:
         head = file.read(_PNG_COLOURS + 1)
         file.seek(0)
-        is_png = head.startswith(SIGNATURE)
+        is_png = head.startswith(PNG_SIGNATURE)
         fault = png_fault(file) if is_png else ""
     if not is_png and not head.startswith(_TIFF):
         found = "the file is neither PNG nor TIFF" if head else "the file is empty"

@@ -27,7 +27,7 @@ from lutkit.dataset.shard_list import read_shard_list
 from lutkit.dataset.tars import read_samples
 from lutkit.errors import ArrayError, DatasetError, ImageError
 from lutkit.nn.ab import AbBins, SoftClasses, hard_classes, soft_classes
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import decode_image
 
 AbTarget: TypeAlias = tuple[Tensor, Tensor | SoftClasses, Tensor]
 _Target: TypeAlias = tuple[str, bytes]  # what an error calls it, and the encoded picture

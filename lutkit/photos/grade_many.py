@@ -17,18 +17,25 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.os_errors import explain_os_error
 from lutkit.errors import ImageError, LutkitError, SourceError
 from lutkit.photos.grading import Grading, grade
-from lutkit.photos.photo_writing import Written, encode_stored
+from lutkit.photos.photo_files import (
+    PHOTO_KIND_OF_SUFFIX,
+    Buffer,
+    PhotoKind,
+    Written,
+    encode_stored,
+    pillow_memory,
+    read_stored,
+)
 from lutkit.photos.sources import IMAGE_SUFFIXES, UNREAD_SUFFIXES
-from lutkit.photos.stored import KIND_OF_SUFFIX, Buffer, Kind, pillow_memory, read_stored
 from lutkit.photos.walk import walk
 
 # Which photos are graded, and where each goes.
 
 
-_KEPT = frozenset(KIND_OF_SUFFIX)
+_KEPT = frozenset(PHOTO_KIND_OF_SUFFIX)
 _OTHER = (IMAGE_SUFFIXES | UNREAD_SUFFIXES) - _KEPT
 _WRITTEN = "name a .jpg, .png, .tif, .webp or .exr, or a folder"
 
@@ -39,7 +46,7 @@ class PhotoTask:
 
     source: Path
     target: Path
-    kind: Kind | None = None
+    kind: PhotoKind | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def _single(path: Path, out: Path) -> PhotoTask:
     if out.is_dir():
         return PhotoTask(path, out / path.name)
     if suffix in _KEPT:
-        return PhotoTask(path, out, KIND_OF_SUFFIX[suffix])
+        return PhotoTask(path, out, PHOTO_KIND_OF_SUFFIX[suffix])
     if suffix in _OTHER:
         raise SourceError(f"no .{suffix} is written", where=str(out), remedy=_WRITTEN)
     _require_folder(out, [path])
@@ -286,7 +293,7 @@ def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applie
         failure = ImageError(error.what, where=str(task.source), remedy=error.remedy)
         return Applied(task, "failed", failure)
     except OSError as error:
-        what, remedy = refusal(error)
+        what, remedy = explain_os_error(error)
         return Applied(task, "failed", ImageError(what, where=where, remedy=remedy))
     except MemoryError:
         failure = ImageError("ran out of memory", where=str(task.source), remedy="use fewer --workers")

@@ -15,6 +15,7 @@ from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Float32Array, Lut
+from lutkit.photos.photo_files import Samples, StoredPhoto
 from lutkit.photos.profiles import (
     Conversion,
     apply_conversion,
@@ -23,10 +24,9 @@ from lutkit.photos.profiles import (
     profile_to_srgb,
     srgb_profile,
 )
-from lutkit.photos.stored import Samples, StoredPhoto
 
 Profile: TypeAlias = Literal["convert", "keep"]
-Floats: TypeAlias = Literal["linear", "encoded"]
+FloatEncoding: TypeAlias = Literal["linear", "encoded"]
 _Grade: TypeAlias = Callable[[Samples, Samples | None], Samples]  # colours (n, 3), alpha (n,) -> colours
 
 _STRIP_PIXELS = 1 << 18  # what is graded at a time: it stays in the cache, and nothing large is held twice
@@ -52,7 +52,7 @@ class Grading:
     lut: Lut
     strength: float = 1.0
     profile: Profile = "convert"
-    floats: Floats = "linear"
+    floats: FloatEncoding = "linear"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def require_profile(text: str) -> Profile:
     return text
 
 
-def require_floats(text: str) -> Floats:
+def require_floats(text: str) -> FloatEncoding:
     """`text` as what floats without a profile are.
 
     Raises:

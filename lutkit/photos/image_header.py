@@ -5,6 +5,7 @@ Owns the list of formats and the bounds. Decodes no pixel.
 """
 
 import io
+from typing import cast
 
 from PIL import (
     AvifImagePlugin,
@@ -22,8 +23,8 @@ from PIL import (
 )
 
 from lutkit.errors import ImageError
-from lutkit.photos.pixels import is_16_bit
 from lutkit.photos.profiles import profile_by_exif
+from lutkit.photos.tiff_tags import ORIENTATION
 
 # Importing a plugin is what makes Pillow know its format.
 _PLUGINS = (
@@ -32,7 +33,6 @@ _PLUGINS = (
 )
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _SCALES = (8, 4, 2)
-_ORIENTATION = 0x0112
 ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height
 # A worker idles at about 170 MB and may take 350: this is for the file and everything decoded from it.
 MOST_BYTES = 160_000_000
@@ -41,9 +41,12 @@ _MOST_PX = 600_000_000  # bounds time, not memory: beyond it even a scaled decod
 _BYTES_PER_PX = {"JPEG": 4, "MPO": 4, "PNG": 4, "BMP": 4, "PPM": 4, "TIFF": 4, "GIF": 6}
 _BYTES_PER_PX_ELSE = 17
 _BYTES_PER_PX_16_BIT = 21
+GREY_16_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+# Pillow keeps the high byte of each 16-bit value. Naming the other byte order gets the low one.
+LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 
 
-def opened(data: bytes) -> ImageFile.ImageFile:
+def open_image(data: bytes) -> ImageFile.ImageFile:
     """Open a file like `Image.open`, but without its bound on pixels: ours counts what will be decoded.
 
     A colour JPEG without a profile that says by EXIF that it is in Adobe RGB has that profile in its `info`.
@@ -77,10 +80,25 @@ def is_jpeg(image: ImageFile.ImageFile) -> bool:
 def stated_orientation(image: ImageFile.ImageFile) -> int:
     """By EXIF: 1..8, or 0 for EXIF that cannot be read."""
     try:
-        stated = image.getexif().get(_ORIENTATION, 1)
+        stated = image.getexif().get(ORIENTATION, 1)
     except Exception:  # EXIF breaks in as many ways as pixels do, and they are worth keeping without it
         return 0
     return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
+
+
+def is_16_bit(image: Image.Image) -> bool:
+    """Whether the file holds 16 bits a channel; Pillow opens most of these as 8 bits without a word."""
+    grey = image.mode in GREY_16_BIT or (image.mode == "I" and image.format == "PPM")
+    return grey or raw_mode(image).endswith(tuple(LOW_BYTE))
+
+
+def raw_mode(image: Image.Image) -> str:
+    """How Pillow names the layout of the file's pixels, `RGB;16B` say; empty where it names none."""
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    args: object = tiles[0].args if tiles else ""
+    if isinstance(args, tuple):
+        args = cast("tuple[object, ...]", (*args, ""))[0]
+    return args if isinstance(args, str) else ""
 
 
 def choose_scale(image: ImageFile.ImageFile, at_least_px: int) -> int:

@@ -6,11 +6,9 @@ Owns the order and meaning of markers (ITU-T T.81, annex B). Decodes no pixel.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple
 
 from lutkit.errors import ImageError
-
-Segment: TypeAlias = tuple[int, bytes]  # the marker's second byte; what stands behind the length
 
 EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -23,6 +21,13 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _MOST_ICC = 65519  # what one segment holds of a profile
 # Where luma and chroma are sampled (h, v of luma over chroma) -> what Pillow and everybody calls it.
 _SUBSAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
+
+
+class Segment(NamedTuple):
+    """A segment: its marker's second byte, and what stands behind its length."""
+
+    marker: int
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def describing_segments(data: bytes) -> list[Segment]:
     index of further pictures in the file.
     """
     return [
-        (marker, body)
+        Segment(marker, body)
         for marker, body in _segments(data)
         if (marker == _APP0 and body.startswith(b"JFIF\0"))
         or (_APP1 <= marker < _APP14 and not body.startswith((ICC, b"MPF\0")))
@@ -97,7 +102,7 @@ def with_segments(data: bytes, segments: list[Segment], icc: bytes) -> bytes:
 def icc_segments(icc: bytes) -> list[Segment]:
     """A profile in as many segments as it takes."""
     parts = [icc[i : i + _MOST_ICC] for i in range(0, len(icc), _MOST_ICC)]
-    return [(_APP2, ICC + bytes((i + 1, len(parts))) + part) for i, part in enumerate(parts)]
+    return [Segment(_APP2, ICC + bytes((i + 1, len(parts))) + part) for i, part in enumerate(parts)]
 
 
 def bytes_behind(data: bytes) -> int:
@@ -122,7 +127,7 @@ def _segments(data: bytes) -> Iterator[Segment]:
         length = struct.unpack_from(">H", data, position + 2)[0]
         if length < 2 or position + 2 + length > len(data):
             return
-        yield marker, data[position + 4 : position + 2 + length]
+        yield Segment(marker, data[position + 4 : position + 2 + length])
         position += 2 + length
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, TypeAlias
 
 from lutkit.errors import ImageError
-from lutkit.photos.stored import PNG_SIGNATURE
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 Chunk: TypeAlias = tuple[bytes, bytes]  # its type and its data
 
 _XMP = b"XML:com.adobe.xmp\0"
@@ -35,7 +35,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         position += 12 + length
 
 
-def require_whole(data: bytes) -> None:
+def require_whole_png(data: bytes) -> None:
     """Refuse a PNG that ends early, or whose bytes are not those that were written.
 
     Raises:
@@ -146,10 +146,6 @@ def _packed(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-# Whether a PNG file is whole: its chunks, one after the other, with their checksums.
-
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PART_BYTES = 1 << 16
 
 
@@ -161,7 +157,7 @@ def png_fault(file: BinaryIO) -> str:
     Returns:
         "truncated", "damaged: ...", or an empty string for a sound file.
     """
-    if file.read(len(SIGNATURE)) != SIGNATURE:
+    if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
         return "damaged: no PNG signature"
     kinds: list[bytes] = []
     while kinds[-1:] != [b"IEND"]:

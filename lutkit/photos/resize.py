@@ -9,7 +9,7 @@ How it is made fast: both passes add weighted rows of bytes, which vectorizes. F
 image is turned on its side a block of rows at a time, so that neighbours in memory are neighbours in y.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
 Uint8Image: TypeAlias = npt.NDArray[np.uint8]
-Taps: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]
-Box: TypeAlias = tuple[float, float, float, float]
+ImageBox: TypeAlias = tuple[float, float, float, float]
 
 _WEIGHT_BITS = 22
 _HALF = np.int32(1 << (_WEIGHT_BITS - 1))
@@ -29,18 +28,26 @@ _GROUP_PX = 8  # the fewest pixels that fill whole words: 8 pixels are 24 bytes 
 _BYTE = np.uint64(255)
 
 
+class Taps(NamedTuple):
+    """For each output: the first input it reads, how many it reads, and their fixed-point weights."""
+
+    first: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.int32]
+
+
 def center_box(width: int, height: int) -> tuple[int, int, int, int]:
     """The largest centred square as (x, y, side, side); odd remainders are left at the right and bottom."""
     side = min(width, height)
     return (width - side) // 2, (height - side) // 2, side, side
 
 
-def is_enlarged(box: Box, size_px: int) -> bool:
+def is_enlarged(box: ImageBox, size_px: int) -> bool:
     """Whether `size_px` asks for more pixels than `box` has in width or height."""
     return min(box[2], box[3]) < size_px
 
 
-def resize_crop(pixels: Uint8Image, box: Box, size_px: int) -> Uint8Image:
+def resize_crop(pixels: Uint8Image, box: ImageBox, size_px: int) -> Uint8Image:
     """Resample the part of `pixels` within `box` to a square, antialiased.
 
     Near the border of the box the filter also reads pixels beyond it, where the image has them, as
@@ -63,7 +70,8 @@ def resize_crop(pixels: Uint8Image, box: Box, size_px: int) -> Uint8Image:
     x, y, width, height = (float(value) for value in box)
     if width == height == size_px and x.is_integer() and y.is_integer():
         return pixels[int(y) : int(y) + size_px, int(x) : int(x) + size_px].copy()
-    first, count, weights = _taps(pixels.shape[1], x, width, size_px)
+    across = _taps(pixels.shape[1], x, width, size_px)
+    first, count = across.first, across.counts
     left = int(first[0])
     span = int(first[-1] + count[-1]) - left
     lines = np.zeros((size_px, _padded(span) * 3), np.uint8)
@@ -71,7 +79,7 @@ def resize_crop(pixels: Uint8Image, box: Box, size_px: int) -> Uint8Image:
     rows.setflags(write=False)  # so that read-only and writable photos share one compiled loop
     _resize_rows(rows, _taps(pixels.shape[0], y, height, size_px), lines)
     squared = np.empty((size_px, _padded(size_px) * 3), np.uint8)
-    _resize_columns(lines.view(np.uint64), (first - left, count, weights), squared.view(np.uint64))
+    _resize_columns(lines.view(np.uint64), Taps(first - left, count, across.weights), squared.view(np.uint64))
     return squared[:, : size_px * 3].reshape(size_px, size_px, 3)
 
 
@@ -80,7 +88,7 @@ def _require_pixels(pixels: Uint8Image) -> None:
         raise ArrayError(f"an image is (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
 
 
-def _require_box(pixels: Uint8Image, box: Box, size_px: int) -> None:
+def _require_box(pixels: Uint8Image, box: ImageBox, size_px: int) -> None:
     height, width = pixels.shape[:2]
     x, y, wide, high = box
     fits = x >= 0 and y >= 0 and wide > 0 and high > 0 and x + wide <= width and y + high <= height
@@ -106,7 +114,6 @@ def _catmull_rom(x: float) -> float:
 
 @compiled
 def _taps(length: int, start: float, span: float, size: int) -> Taps:
-    """For each of `size` outputs: the first input it reads, how many, and their fixed-point weights."""
     scale = span / size
     stretch = max(scale, 1.0)
     support = 2.0 * stretch
@@ -125,7 +132,7 @@ def _taps(length: int, start: float, span: float, size: int) -> Taps:
             scaled = exact[k] / total * (1 << _WEIGHT_BITS)
             weights[i, k] = np.int32(scaled - 0.5) if scaled < 0.0 else np.int32(scaled + 0.5)
         first[i], count[i] = low, high - low
-    return first, count, weights
+    return Taps(first, count, weights)
 
 
 @compiled
@@ -154,10 +161,9 @@ def _add_weighted(
 @compiled
 def _weigh_lines(lines: Uint8Image, taps: Taps, total: npt.NDArray[np.int32], out: Uint8Image) -> None:
     """Each line of `out` is a weighted sum of lines, rounded to nearest and clipped to a byte."""
-    first, count, weights = taps
-    for y in range(first.size):
+    for y in range(taps.first.size):
         total[:] = _HALF
-        _add_weighted(total, lines, first[y], weights[y], count[y])
+        _add_weighted(total, lines, taps.first[y], taps.weights[y], taps.counts[y])
         line = out[y]
         for i in range(total.size):
             line[i] = min(max(total[i] >> _WEIGHT_BITS, 0), 255)

@@ -1,4 +1,4 @@
-"""The photos a user names: a folder, a glob, a text list, WebDataset tars or "sample".
+"""The photos a user names: a folder, a glob, a text list, WebDataset tars, a photo or "sample".
 
 Owns what is meant by a source, and what in it counts as a photo. Decodes nothing, writes nothing.
 """
@@ -8,22 +8,17 @@ import os
 import posixpath
 import tomllib
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lutkit.dataset.shard_list import read_shard_list
-from lutkit.dataset.tar_index import index_tar, split_member, suffixes_in
+from lutkit.dataset.tar_index import index_tar, suffixes_in
+from lutkit.dataset.tars import split_member
 from lutkit.errors import DatasetError, SourceError
-from lutkit.photos.photo_list import (
-    PhotoList,
-    PhotoRef,
-    format_sources,
-    frozen_list,
-    read_bytes,
-    shown_path,
-    unread_text,
-)
+from lutkit.photos.photo_list import PhotoList, PhotoRef, frozen_list, shown_path, unread_text
 from lutkit.photos.walk import (
+    FoundFile,
     expand_braces,
     fixed_part,
     has_braces,
@@ -33,56 +28,6 @@ from lutkit.photos.walk import (
     unescaped,
     walk,
 )
-
-# Why tars hold none of the photos that are meant, told by what they hold instead.
-
-
-def nothing_in_tars(tars: tuple[Path, int], source: str, field: str, suffixes: frozenset[str]) -> SourceError:
-    """The error of tars without photos that are meant.
-
-    Latents are told apart: whoever names them means the photos that they were made of. So are inputs that a
-    dataset of ours keeps as recipes.
-
-    Args:
-        tars: the first, and how many there are.
-        source: as the user named them.
-        field: the member that was meant, or an empty text.
-        suffixes: those of photos.
-    """
-    first, count = tars
-    found = suffixes_in(first)
-    photos = any(suffix.rpartition(".")[2] in suffixes for suffix in found)
-    if not photos and any(suffix.endswith(".npy") for suffix in found):
-        what = f"these are latents (.{next(one for one in found if one.endswith('.npy'))}), not photos"
-        return SourceError(what, where=source, remedy="name what they were encoded from")
-    if field.partition(".")[0] == "input" and _keeps_recipes(first.parent.parent):
-        what = "inputs are kept as recipes in this dataset, not as pixels"
-        remedy = "`lutkit.pairs` replays them in Python; `lutkit synth --store pixels` keeps them"
-        return SourceError(what, where=source, remedy=remedy)
-    number = "1 tar" if count == 1 else f"{count} tars"
-    there = f" (there are .{', .'.join(found[:6])})" if found else ""
-    if field:
-        return SourceError(f"no members '.{field}' in {number}{there}", where=source, remedy="see --field")
-    remedy = f"looked for {', '.join(sorted(suffixes))}"
-    return SourceError(f"no photos found in {number}{there}", where=source, remedy=remedy)
-
-
-def _keeps_recipes(dataset: Path) -> bool:
-    try:
-        return tomllib.loads((dataset / "manifest.toml").read_text("utf-8")).get("store") == "recipe"
-    except (OSError, ValueError):
-        return False
-
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "SAMPLE_PHOTOS",
-    "PhotoList",
-    "PhotoRef",
-    "format_sources",
-    "list_photos",
-    "read_bytes",
-]
 
 IMAGE_SUFFIXES = frozenset(
     "apng avif bmp dib gif j2k jfif jp2 jpe jpeg jpg mpo pbm pgm png pnm ppm tif tiff webp".split()  # noqa: SIM905
@@ -99,6 +44,25 @@ _SEARCHED = IMAGE_SUFFIXES | UNREAD_SUFFIXES | _TAR
 _KINDS = 'name a folder, a glob, a photo, a .txt list, a .tar or "sample"'
 _CONVERT = "convert to JPEG or PNG"
 _LOOKED_FOR = f"looked for tars and {', '.join(sorted(IMAGE_SUFFIXES))}"
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The files that a source names: photos, or tars where no photo lies beside them.
+
+    Args:
+        root: the folder that paths are relative to; see `list_photos`.
+        photos: files that are photos.
+        tars: paths below the root; empty where there are photos.
+        unread: beside them, the suffixes of photos of kinds that are not read, and how many there are.
+        is_dataset: whether the tars are the shards of a dataset folder of ours.
+    """
+
+    root: Path
+    photos: tuple[PhotoRef, ...] = ()
+    tars: tuple[str, ...] = ()
+    unread: tuple[tuple[str, int], ...] = ()
+    is_dataset: bool = False
 
 
 def list_photos(source: str, *, field: str = "") -> PhotoList:
@@ -118,51 +82,83 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
         SourceError: nothing there, nothing found, something unreadable or damaged, a path twice, a field
             where there are no tars, several photos a sample where there are and no field.
     """
+    files = find_files(source)
+    if not files.tars:
+        if field:
+            what = f"no tars here, so no member {field!r}"
+            raise SourceError(what, where=source, remedy="leave out --field")
+        return PhotoList(files.root, files.photos, files.unread)
+    field = field or ("target" if files.is_dataset else "")
+    refs: list[PhotoRef] = []
+    for name in files.tars:
+        members = list(index_tar(files.root / name, IMAGE_SUFFIXES, field))
+        if not field:
+            _require_one_a_sample([member for member, _, _ in members], str(files.root / name))
+        refs += [PhotoRef(shown_path(f"{name}/{member}"), size, offset) for member, offset, size in members]
+    if not refs:
+        raise _nothing_in_tars(files, source, field)
+    return replace(frozen_list(files.root, refs, source), unread=files.unread)
+
+
+def list_tars(source: str) -> tuple[Path, ...]:
+    """The tars that `source` names, whatever they hold, in order of their names; none where it names photos.
+
+    A pattern names tars where it ends in `.tar`; any other that finds some means the photos in them.
+
+    Raises:
+        SourceError: nothing there, nothing found, or a folder that cannot be read.
+    """
+    if not os.path.exists(source) and not source.lower().endswith(".tar"):  # noqa: PTH110 (as below)
+        return ()
+    files = find_files(source)
+    return tuple(files.root / name for name in sorted(files.tars) if _suffix(name) == "tar")
+
+
+def find_files(source: str) -> SourceFiles:
+    """Find the files that `source` names, as `list_photos` says it; no tar is looked into.
+
+    Raises:
+        SourceError: nothing there, nothing found, a file of another kind, or a folder that cannot be read.
+    """
     if source == "sample":
-        _require_no_field(field, source)
         return _sample()
     path = Path(source)
     if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises where a name is too long or a folder locked)
-        return _folder(path, source, field)
+        return _folder(path, source)
     if os.path.isfile(path):  # noqa: PTH113
-        return _file(path, source, field)
+        return _file(path, source)
     if has_braces(source):
-        return _braces(source, field)
+        return _braces(source)
     if has_wildcards(source):
-        return _pattern(source, field)
+        return _pattern(source)
     raise SourceError("no such file or folder", where=source, remedy=_KINDS)
 
 
-def _require_no_field(field: str, source: str) -> None:
-    if field:
-        raise SourceError(f"no tars here, so no member {field!r}", where=source, remedy="leave out --field")
-
-
-def _file(path: Path, source: str, field: str) -> PhotoList:
+def _file(path: Path, source: str) -> SourceFiles:
     if path.name.lower().endswith((".tar", *_COMPRESSED)):
-        return _tars(path.parent, [path.name], source, field)
+        return SourceFiles(path.parent, tars=(path.name,))
     suffix = _suffix(path.name)
     if suffix in UNREAD_SUFFIXES:
         raise SourceError("photos of this kind are not read", where=source, remedy=_CONVERT)
     if suffix not in IMAGE_SUFFIXES | {"txt"}:
         raise SourceError("this file is no photo, list or tar", where=source, remedy=_KINDS)
-    _require_no_field(field, source)
     if suffix == "txt":
         return _text_list(path)
-    return _listed(path.parent, [PhotoRef(shown_path(path.name), path.stat().st_size)], source)
+    return _sorted_photos(path.parent, [PhotoRef(shown_path(path.name), path.stat().st_size)], source)
 
 
 def _suffix(name: str) -> str:
     return name.rpartition(".")[2].lower()
 
 
-def _listed(root: Path, refs: list[PhotoRef], where: str) -> PhotoList:
-    if not refs:
+def _sorted_photos(root: Path, refs: Iterable[PhotoRef], where: str) -> SourceFiles:
+    found = frozen_list(root, refs, where)
+    if not found.photos:
         raise SourceError("no photos found", where=where, remedy=_LOOKED_FOR)
-    return frozen_list(root, refs, where)
+    return SourceFiles(root, found.photos)
 
 
-def _sample() -> PhotoList:
+def _sample() -> SourceFiles:
     found = importlib.util.find_spec("skimage")
     root = Path(found.origin).parent / "data" if found is not None and found.origin else Path()
     missing = [name for name in SAMPLE_PHOTOS if not (root / name).is_file()]
@@ -172,17 +168,19 @@ def _sample() -> PhotoList:
             where="sample",
             remedy="install scikit-image, or name a folder of photos",
         )
-    return _listed(root, [PhotoRef(name, (root / name).stat().st_size) for name in SAMPLE_PHOTOS], "sample")
+    refs = (PhotoRef(name, (root / name).stat().st_size) for name in SAMPLE_PHOTOS)
+    return _sorted_photos(root, refs, "sample")
 
 
-def _folder(root: Path, source: str, field: str) -> PhotoList:
+def _folder(root: Path, source: str) -> SourceFiles:
     shards = root / "shards"
     if os.path.isfile(root / "dataset.json") and os.path.isdir(shards):  # noqa: PTH112, PTH113 (as above)
         names = [path for path, _ in walk(shards, _TAR, 1)]
         _require_listed(root, names, source)
-        return _tars(shards, names, source, field or "target")
-    found = list(walk(root, _SEARCHED))
-    return _files_or_tars(root, found, source, field)
+        if not names:
+            raise SourceError("no photos found", where=source, remedy=_LOOKED_FOR)
+        return SourceFiles(shards, tars=tuple(names), is_dataset=True)
+    return _photos_or_tars(root, list(walk(root, _SEARCHED)), source)
 
 
 def _require_listed(root: Path, names: list[str], source: str) -> None:
@@ -200,31 +198,29 @@ def _require_listed(root: Path, names: list[str], source: str) -> None:
         )
 
 
-def _pattern(source: str, field: str) -> PhotoList:
+def _pattern(source: str) -> SourceFiles:
     start, rest = fixed_part(source)
     root = Path(start)
     if not root.is_dir():
         raise SourceError("no such folder", where=str(root), remedy=f"correct the pattern {source}")
     found = walk(root, _SEARCHED, pattern_depth(rest), datasets=rest.lower().endswith(".tar"))
-    return _files_or_tars(root, [(path, size) for path, size in found if matches(path, rest)], source, field)
+    return _photos_or_tars(root, [file for file in found if matches(file.path, rest)], source)
 
 
-def _files_or_tars(root: Path, found: list[tuple[str, int]], source: str, field: str) -> PhotoList:
-    """Photos where there are any; otherwise what lies in the tars."""
-    counts = Counter(_suffix(path) for path, _ in found)
+def _photos_or_tars(root: Path, found: Sequence[FoundFile], source: str) -> SourceFiles:
+    counts = Counter(_suffix(file.path) for file in found)
     unread = tuple(sorted((suffix, counts[suffix]) for suffix in counts if suffix in UNREAD_SUFFIXES))
-    tars = [path for path, _ in found if _suffix(path) == "tar"]
+    tars = tuple(file.path for file in found if _suffix(file.path) == "tar")
     left_out = UNREAD_SUFFIXES | _TAR
     photos = [PhotoRef(shown_path(path), size) for path, size in found if _suffix(path) not in left_out]
-    if photos:
-        _require_no_field(field, source)
-    elif unread and not tars:
+    if tars and not photos:
+        return SourceFiles(root, tars=tars, unread=unread)
+    if unread and not photos:
         raise SourceError(f"no photos but {unread_text(unread)}", where=source, remedy=_CONVERT)
-    listed = _tars(root, tars, source, field) if tars and not photos else _listed(root, photos, source)
-    return replace(listed, unread=unread)
+    return replace(_sorted_photos(root, photos, source), unread=unread)
 
 
-def _braces(source: str, field: str) -> PhotoList:
+def _braces(source: str) -> SourceFiles:
     paths = [unescaped(path) for path in expand_braces(source)]
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
@@ -235,12 +231,11 @@ def _braces(source: str, field: str) -> PhotoList:
         )
     root = os.path.commonpath([posixpath.dirname(path) or "." for path in paths])
     names = [posixpath.relpath(path, root) for path in paths]
-    return _files_or_tars(
-        Path(root), [(n, Path(p).stat().st_size) for n, p in zip(names, paths, strict=True)], source, field
-    )
+    found = [FoundFile(n, Path(p).stat().st_size) for n, p in zip(names, paths, strict=True)]
+    return _photos_or_tars(Path(root), found, source)
 
 
-def _text_list(path: Path) -> PhotoList:
+def _text_list(path: Path) -> SourceFiles:
     try:
         text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
@@ -265,19 +260,7 @@ def _text_list(path: Path) -> PhotoList:
             where=str(path),
             remedy="paths are relative to the list's folder",
         )
-    return _listed(path.parent, refs, str(path))
-
-
-def _tars(root: Path, names: list[str], source: str, field: str) -> PhotoList:
-    refs: list[PhotoRef] = []
-    for name in names:
-        members = list(index_tar(root / name, IMAGE_SUFFIXES, field))
-        if not field:
-            _require_one_a_sample([member for member, _, _ in members], str(root / name))
-        refs += [PhotoRef(shown_path(f"{name}/{member}"), size, offset) for member, offset, size in members]
-    if not refs and names:
-        raise nothing_in_tars((root / names[0], len(names)), source, field, IMAGE_SUFFIXES)
-    return _listed(root, refs, source)
+    return _sorted_photos(path.parent, refs, str(path))
 
 
 def _require_one_a_sample(members: list[str], tar: str) -> None:
@@ -295,3 +278,34 @@ def _require_one_a_sample(members: list[str], tar: str) -> None:
         if len(found) > 1:
             what = f"several photos a sample: {shown_path(key)} has .{', .'.join(found)}"
             raise SourceError(what, where=tar, remedy="name the one that is meant with --field")
+
+
+def _nothing_in_tars(files: SourceFiles, source: str, field: str) -> SourceError:
+    """Why tars hold none of the photos that are meant, told by what they hold instead.
+
+    Latents are told apart: whoever names them means the photos that they were made of. So are inputs that a
+    dataset of ours keeps as recipes.
+    """
+    first, count = files.root / files.tars[0], len(files.tars)
+    found = suffixes_in(first)
+    photos = any(suffix.rpartition(".")[2] in IMAGE_SUFFIXES for suffix in found)
+    if not photos and any(suffix.endswith(".npy") for suffix in found):
+        what = f"these are latents (.{next(one for one in found if one.endswith('.npy'))}), not photos"
+        return SourceError(what, where=source, remedy="name what they were encoded from")
+    if field.partition(".")[0] == "input" and _keeps_recipes(first.parent.parent):
+        what = "inputs are kept as recipes in this dataset, not as pixels"
+        remedy = "`lutkit.pairs` replays them in Python; `lutkit synth --store pixels` keeps them"
+        return SourceError(what, where=source, remedy=remedy)
+    number = "1 tar" if count == 1 else f"{count} tars"
+    there = f" (there are .{', .'.join(found[:6])})" if found else ""
+    if field:
+        return SourceError(f"no members '.{field}' in {number}{there}", where=source, remedy="see --field")
+    remedy = f"looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
+    return SourceError(f"no photos found in {number}{there}", where=source, remedy=remedy)
+
+
+def _keeps_recipes(dataset: Path) -> bool:
+    try:
+        return tomllib.loads((dataset / "manifest.toml").read_text("utf-8")).get("store") == "recipe"
+    except (OSError, ValueError):
+        return False

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from lutkit.errors import ImageError
 
-XMP, IPTC, ICC, EXIF_IFD, GPS_IFD, INTEROP_IFD = 700, 33723, 34675, 34665, 34853, 40965
+XMP_TAG, IPTC, ICC_TAG, EXIF_IFD, GPS_IFD, INTEROP_IFD = 700, 33723, 34675, 34665, 34853, 40965
 ORIENTATION, COLOR_SPACE = 274, 0xA001
 
 _SUB_IFDS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
@@ -26,7 +26,7 @@ _RESOLUTION = {282, 283, 296}
 _PIXELS = {
     *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289),
     *(290, 291, 292, 293, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330, 332),
-    *(333, 334, 336, 337, 338, 339, 340, 341, 342, 343, 344, 345, 346, 347, *range(512, 533), ICC, 37724),
+    *(333, 334, 336, 337, 338, 339, 340, 341, 342, 343, 344, 345, 346, 347, *range(512, 533), ICC_TAG, 37724),
     *(34377, 50784),
 }
 
@@ -89,7 +89,7 @@ def photo_tags(tags: Tags, *, resolution: bool = True) -> Tags:
 
 def exif_block(tags: Tags) -> bytes:
     """Tags as an EXIF block, little-endian; without XMP and IPTC, which have places of their own."""
-    inner = {tag: field for tag, field in tags.items() if tag not in (XMP, IPTC)}
+    inner = {tag: field for tag, field in tags.items() if tag not in (XMP_TAG, IPTC)}
     head = b"II*\0" + struct.pack("<I", 8)
     return head + _packed(inner, len(head)) if inner else b""
 
@@ -106,7 +106,7 @@ def with_tags(data: bytes, tags: Tags) -> bytes:
     if data[:4] != b"II*\0":
         raise ImageError("cannot be written: the encoder left no plain TIFF")
     own, _ = read_tags(data)
-    structure = {tag: field for tag, field in own.items() if tag in _PIXELS and tag != ICC}
+    structure = {tag: field for tag, field in own.items() if tag in _PIXELS and tag != ICC_TAG}
     resolution = {tag: field for tag, field in own.items() if tag in _RESOLUTION}
     body = data + b"\0" * (len(data) % 2)
     grafted = body + _packed({**resolution, **structure, **tags}, len(body))

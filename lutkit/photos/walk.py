@@ -8,12 +8,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
 from lutkit.errors import SourceError
-
-FoundFile: TypeAlias = tuple[str, int]  # path below the root, POSIX; size in bytes
-_Wanted: TypeAlias = tuple[frozenset[str], int | None, bool]  # suffixes, depth, datasets
 
 # What tells a dataset of ours: its contact sheet, say, is no photo.
 _DATASET = frozenset(("manifest.toml", "records"))
@@ -21,6 +18,13 @@ _DATASET = frozenset(("manifest.toml", "records"))
 _MAGIC = re.compile(r"[*?\[]")
 _MEANT = re.compile(r"([*?\[{])")
 _ESCAPED = re.compile(r"\[([*?\[{])\]")
+
+
+class FoundFile(NamedTuple):
+    """A file below a folder: its POSIX path from there, and its size in bytes."""
+
+    path: str
+    size: int
 
 
 def walk(
@@ -44,11 +48,30 @@ def walk(
     """
     entered: set[tuple[int, int]] = set()
     links: list[str] = []
-    yield from _walk_from(root, "", (suffixes, depth, datasets), entered, links)
-    while links:
-        # Real folders are all entered by now; the first name of any other wins.
+    start = ""
+    while True:
+        pending = [start]
+        while pending:
+            folder = pending.pop()
+            below = folder and f"{folder}/"
+            deeper = depth is None or below.count("/") + 1 < depth
+            entries = _listed(root, folder, entered)
+            if folder and not datasets and {entry.name for entry in entries} >= _DATASET:
+                continue
+            for entry in entries:
+                name, path = entry.name, below + entry.name
+                if name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    if deeper:
+                        (links if entry.is_symlink() else pending).append(path)
+                elif name.rpartition(".")[2].lower() in suffixes and (entry.is_file() or entry.is_symlink()):
+                    yield FoundFile(path, _size(entry))
+        if not links:
+            return
+        # Real folders are all entered by now; of those behind links the first name wins.
         links.sort(reverse=True)
-        yield from _walk_from(root, links.pop(), (suffixes, depth, datasets), entered, links)
+        start = links.pop()
 
 
 def fixed_part(pattern: str) -> tuple[str, str]:
@@ -104,30 +127,6 @@ def _matches(names: list[str], parts: list[str]) -> bool:
     return len(parts) == 1 or any(_matches(names[i:], parts[1:]) for i in range(len(names)))
 
 
-def _walk_from(
-    root: Path, start: str, wanted: _Wanted, entered: set[tuple[int, int]], links: list[str]
-) -> Iterator[FoundFile]:
-    """Walk real folders from `start`, its own link followed; other links to folders go to `links`."""
-    suffixes, depth, datasets = wanted
-    pending = [start]
-    while pending:
-        folder = pending.pop()
-        below = folder and f"{folder}/"
-        deeper = depth is None or below.count("/") + 1 < depth
-        entries = _listed(root, folder, entered)
-        if folder and not datasets and {entry.name for entry in entries} >= _DATASET:
-            continue
-        for entry in entries:
-            name, path = entry.name, below + entry.name
-            if name.startswith("."):
-                continue
-            if entry.is_dir():
-                if deeper:
-                    (links if entry.is_symlink() else pending).append(path)
-            elif name.rpartition(".")[2].lower() in suffixes and (entry.is_file() or entry.is_symlink()):
-                yield path, _size(entry)
-
-
 def _listed(root: Path, folder: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
     place = root / folder
     try:
@@ -152,7 +151,7 @@ def _size(entry: os.DirEntry[str]) -> int:
         return 0
 
 
-# `shard-{000000..000009}.tar` and `{a,b}.tar` -> the names they stand for, as webdataset reads them.
+# Braces.
 
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -168,6 +167,8 @@ def has_braces(text: str) -> bool:
 
 def expand_braces(text: str) -> list[str]:
     """Write out every range of numbers and every list of words, the rightmost changing fastest.
+
+    `shard-{000000..000009}.tar` and `{a,b}.tar` mean what they mean to webdataset.
 
     Numbers keep the width of the range's first number.
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lutkit.ab.grid import ab_grid, keep_bins
 from lutkit.ab.weights import AbWeights
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.os_errors import refusal
+from lutkit.dataset.os_errors import explain_os_error
 from lutkit.errors import LutkitError, SourceError
 from lutkit.measure.color_summary import AB_SIZE
 
@@ -132,7 +132,7 @@ def _read(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArra
     except FileNotFoundError:
         raise SourceError("no such file", where=str(path), remedy=f"name {kind}") from None
     except OSError as error:
-        what, remedy = refusal(error)
+        what, remedy = explain_os_error(error)
         raise SourceError(what, where=str(path), remedy=remedy) from None
     try:
         file = np.load(io.BytesIO(data), allow_pickle=False)

@@ -1,7 +1,7 @@
 """`synth`: a manifest becomes a dataset folder of (input, target) pairs.
 
-Owns the order of things: list, freeze, compare with what is there, build what is missing, sum up. What a
-sample is lies in `sample`, which shard holds it in `plan`, the folder in `folder` and its neighbours.
+Owns the order of things: list, freeze, compare with what is there, build what is missing, sum up. `sample`
+makes a sample, `plan` says which shard holds it, and `lutkit.dataset` owns the folder.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.card import Card, write_card
+from lutkit.dataset.card import write_card
 from lutkit.dataset.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is_bare, write_rejects
 from lutkit.dataset.index import DatasetIndex, read_dataset_json, shard_files, write_dataset_json
 from lutkit.dataset.records import Record, Reject, intact, outgrown, read_record
@@ -21,86 +21,190 @@ from lutkit.distort.sampling import require_reachable
 from lutkit.engine.engine import Engine
 from lutkit.errors import DatasetError, ImageError
 from lutkit.lutfiles.luts import LutFile, library_folder, luts_by_sha256, read_library
-from lutkit.photos.images import CODEC_SUFFIX
-from lutkit.photos.photo_list import none_usable, read_bytes
-from lutkit.photos.sources import PhotoList, format_sources, list_photos
+from lutkit.photos.photo_list import PhotoList, format_sources, none_usable, read_bytes
+from lutkit.photos.sources import list_photos
+from lutkit.synthesis.card import pair_card
 from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded
 from lutkit.synthesis.plan import plan_shards, sample_number, shard_count, split_counts, split_photos
 from lutkit.synthesis.sample import Libraries, prepare_target
 from lutkit.synthesis.shard import SynthJob, build_shard
 
-# What the card of a dataset of pairs says: how it was made, and what each field holds.
 
-
-_KINDS = {
-    "distort": "the input is damaged, the target is the photograph",
-    "enhance": "the input is the photograph, the target is graded with a look",
-    "distort+enhance": "the input is damaged, the target is graded with a look",
-}
-
-
-_JPEG = """
-Labels are judged before encoding. JPEG loses a little on top, so that some `recoverable` pairs come back at
-less than 35 dB from what is stored; a dataset of PNG or WebP has none of this.
-"""
-
-
-def pair_card(manifest: Manifest, photos: int) -> Card:
-    """The card of a dataset of pairs.
+@dataclass(frozen=True)
+class SynthPlan:
+    """A run before it starts: nothing has been written.
 
     Args:
-        manifest: what the dataset was made from.
-        photos: how many photographs were listed.
+        manifest: what is to be made.
+        photos: the photographs found.
+        members: the numbers of each split's photographs.
+        counts: how many samples each split gets.
+        libraries: the LUT files to draw from.
+        recorded: what a resuming run must find unchanged: library versions, and the sha256 of LUT files.
+        rejects: the photographs of splits without a single usable one, whose samples went to the others.
     """
-    total = sum(share for _, share in manifest.kinds)
-    kinds = [
-        f"- *{kind}* ({share / total:.0%}): {_KINDS[kind]}" for kind, share in manifest.kinds if share > 0
-    ]
-    low, high = manifest.damage.severity
-    damages = any(share > 0 and kind != "enhance" for kind, share in manifest.kinds)
-    square = f"{manifest.size_px} x {manifest.size_px} px"
-    about = f"""\
-Pairs of photographs, {square}, drawn from {photos:,} photographs by lutkit for training networks that fix
-colour:
 
-{chr(10).join(kinds)}
+    manifest: Manifest
+    photos: PhotoList
+    members: Mapping[str, tuple[int, ...]]
+    counts: Mapping[str, int]
+    libraries: Libraries
+    recorded: Mapping[str, Mapping[str, str]]
+    rejects: tuple[Reject, ...]
 
-Damage is drawn at random to a severity of {low:g} to {high:g} (delta E 2000, mean over a palette of natural
-colours; what is recorded may pass these ends by at most 0.05), {manifest.damage.lossy:.0%} of it wanted past
-undoing and {manifest.damage.mixed_light:.0%} under mixed light. Every sample records its recipe, from
-which `lutkit` replays the damage.
-"""
-    if damages and manifest.codec == "jpeg":
-        about += _JPEG
-    return Card("Pairs of damaged and sound photographs", about, _fields(manifest))
+    @property
+    def shards(self) -> int:
+        """How many shards that is; `plan_shards(counts)` gives them."""
+        return sum(shard_count(count) for count in self.counts.values())
 
 
-def _fields(manifest: Manifest) -> dict[str, str]:
-    suffix = CODEC_SUFFIX[manifest.codec]
-    fields = {
-        f"input.{suffix}": "the picture to be fixed, sRGB",
-        f"target.{suffix}": "what it should look like, sRGB",
-        "json: label": "`recoverable` or `lossy`: whether an 8-bit save and the best inverse give it back",
-        "json: severity": "delta E 2000 of the damage, mean over the palette",
-        "json: delta_e_2000": "delta E 2000 between input and target, mean over a grid of this crop's pixels",
-        "json: clipped": "the share of those pixels newly at 0 or 255 in a channel",
-        "json: kind": "`distort`, `enhance` or `distort+enhance`",
-        "json: source": "path, sha256, width and height of the photograph, and what was done to read it",
-        "json: crop": "[x, y, width, height] in the upright photograph",
-        "json: recipe": "the damage, as JSON in a string; `[]` where there is none",
-        "json: look": "path, sha256 and strength of the look; empty where there is none",
+@dataclass(frozen=True)
+class SynthResult:
+    """A finished dataset: its shards' records in order, how many were built now, and what was rejected."""
+
+    folder: Path
+    records: tuple[Record, ...]
+    built: int
+    rejects: tuple[Reject, ...]
+
+
+def plan_synth(manifest: Manifest) -> SynthPlan:
+    """List the photographs and LUTs, check that what is wanted can be drawn, and share out the samples.
+
+    Raises:
+        SourceError: no photographs, or no LUTs where some are needed.
+        ManifestError: a severity that no recipe reaches.
+    """
+    photos = list_photos(manifest.images.source, field=manifest.images.field)
+    members = split_photos(manifest.seed, tuple(ref.path for ref in photos.photos), manifest.splits)
+    members, rejects = keep_usable_splits(manifest, photos, members)
+    counts = split_counts(manifest.n, manifest.splits, members)
+    kinds = {kind for kind, share in manifest.kinds if share > 0}
+    looks: tuple[LutFile, ...] = ()
+    damage_luts: tuple[LutFile, ...] = ()
+    if kinds != {"distort"}:
+        looks = read_library(library_folder(manifest.looks.path))
+    if dict(manifest.damage.families).get(LibraryLut.name):
+        damage_luts = read_library(library_folder(manifest.damage_luts))
+    libraries = Libraries(luts_by_sha256(damage_luts), looks)
+    recorded = {
+        "libraries": library_versions("simplejpeg"),
+        "looks": {file.path: file.sha256 for file in looks},
+        "damage_luts": {file.path: file.sha256 for file in damage_luts},
     }
-    if dict(manifest.kinds).get("enhance"):
-        for name in ("label", "severity"):
-            fields[f"json: {name}"] += "; of an *enhance* pair, said of the look"
-    if manifest.store == "recipe":
-        del fields[f"input.{suffix}"]
-        fields["json: recipe"] += "; the input is not stored: `lutkit.pairs(...)` replays it from this"
-    return fields
+    if kinds != {"enhance"}:
+        require_reachable(manifest.seed, manifest.damage, libraries.damage)
+    return SynthPlan(manifest, photos, members, counts, libraries, recorded, rejects)
 
 
-# What a run must find as it was in a folder that an earlier run began: an error says what is not.
+def keep_usable_splits(
+    manifest: Manifest, photos: PhotoList, members: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, tuple[int, ...]], tuple[Reject, ...]]:
+    """Leave out splits without a single usable photograph; a small split may well consist of one bad file.
 
+    Photographs are tried in the list's order until one of each split works: a pure function of them.
+
+    Args:
+        manifest: the size that is asked of them.
+        photos: the list.
+        members: the numbers of each split's photographs.
+    Returns:
+        The splits that remain, and the photographs of those that do not, with reasons.
+    Raises:
+        SourceError: no photograph of any split can be used.
+    """
+    kept: dict[str, tuple[int, ...]] = {}
+    rejects: list[Reject] = []
+    for split, numbers in members.items():
+        failed: list[Reject] = []
+        for number in numbers:
+            ref = photos.photos[number]
+            try:
+                prepare_target(read_bytes(photos.root, ref), ref.path, manifest, sample_number(split, 0))
+            except ImageError as error:
+                failed.append(Reject(ref.path, error.what))
+            else:
+                kept[split] = numbers
+                break
+        else:
+            rejects += failed
+    if not kept:
+        raise none_usable(photos, (reject.reason for reject in rejects))
+    return kept, tuple(rejects)
+
+
+def synth(
+    plan: SynthPlan,
+    folder: Path,
+    engine: Engine,
+    on_start: Callable[[int], None],
+    on_shard: Callable[[Record], None],
+) -> SynthResult:
+    """Build a dataset, or whatever of it is missing.
+
+    Args:
+        plan: what to build.
+        folder: the dataset folder: new, without a shard yet, or one that a run of the same plan began.
+        engine: where the shards are built.
+        on_start: called once with the number of samples that are there already.
+        on_shard: called after each shard that is done, with its record.
+    Raises:
+        DatasetError: the folder is in use, holds something else, or was begun with other settings,
+            photographs or library versions; or the disk is full.
+        SourceError: no photograph can be used.
+    """
+    planned = {task.name: task.count for task in plan_shards(plan.counts)}
+    with claim(folder):
+        if is_bare(folder) and not ((index := read_dataset_json(folder)) and index.shards):
+            # A run that built nothing binds none that comes after it; shards that are listed may be gone.
+            (folder / SOURCES_NAME).unlink(missing_ok=True)
+        else:
+            require_same_run(folder, plan.manifest, plan.recorded, planned)
+        freeze(
+            folder / SOURCES_NAME,
+            format_sources(plan.photos),
+            "give the same photographs, or write into another folder",
+        )
+        held = intact(folder, planned)
+        # Of pairs none is ever left out: a shard is done that has all its samples.
+        done = {
+            name for name, record in held.items() if record.planned == record.file.samples == planned[name]
+        }
+        manifest = format_manifest(plan.manifest, plan.recorded).encode()
+        path = folder / MANIFEST_NAME
+        # A run for more that was given up may have left its n: what is there is not always what is asked.
+        if not path.exists() or path.read_bytes() != manifest:
+            write_whole(path, manifest)
+        if len(done) < len(planned):
+            write_dataset_json(folder, _index(plan, tuple(held.values()), complete=False))
+        on_start(sum(planned[name] for name in done))
+        job = SynthJob(plan.manifest, plan.photos, plan.members, plan.libraries, folder)
+        missing = (task for task in plan_shards(plan.counts) if task.name not in done)
+        with closing(engine.run(build_shard, job, missing)) as results:
+            for record in results:
+                was_listed = record.shard in held
+                held[record.shard] = record
+                if was_listed:
+                    write_dataset_json(folder, _index(plan, _in_order(held, planned), complete=False))
+                on_shard(record)
+        records = _in_order(held, planned)
+        rejects = write_rejects(folder, records, plan.rejects)
+        index = _index(plan, records, complete=True)
+        write_card(folder, pair_card(plan.manifest, len(plan.photos.photos)), index)
+        # Last: what it says is complete has all that readers look for.
+        write_dataset_json(folder, index)
+        return SynthResult(folder, records, len(planned) - len(done), rejects)
+
+
+def _in_order(held: Mapping[str, Record], planned: Mapping[str, int]) -> tuple[Record, ...]:
+    return tuple(held[name] for name in planned if name in held)
+
+
+def _index(plan: SynthPlan, records: tuple[Record, ...], *, complete: bool) -> DatasetIndex:
+    return DatasetIndex(plan.manifest.seed, plan.recorded["libraries"], shard_files(records), complete)
+
+
+# Going on with a run that an earlier one began.
 
 _OTHER_FOLDER = "or write into another folder"
 
@@ -180,213 +284,3 @@ def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
             if inner.name not in ("source", "path") and before != after:
                 differing.append(f"{part.name}.{inner.name} was {before!r}, is {after!r}")
     return differing
-
-
-# Which splits have a photograph that can be used: the others give their samples away beforehand.
-
-
-def keep_usable_splits(
-    manifest: Manifest, photos: PhotoList, members: Mapping[str, tuple[int, ...]]
-) -> tuple[dict[str, tuple[int, ...]], tuple[Reject, ...]]:
-    """Leave out splits without a single usable photograph; a small split may well consist of one bad file.
-
-    Photographs are tried in the list's order until one of each split works: a pure function of them.
-
-    Args:
-        manifest: the size that is asked of them.
-        photos: the list.
-        members: the numbers of each split's photographs.
-    Returns:
-        The splits that remain, and the photographs of those that do not, with reasons.
-    Raises:
-        SourceError: no photograph of any split can be used.
-    """
-    kept: dict[str, tuple[int, ...]] = {}
-    rejects: list[Reject] = []
-    for split, numbers in members.items():
-        failed = _failures(manifest, photos, split, numbers)
-        if len(failed) < len(numbers):
-            kept[split] = numbers
-        else:
-            rejects += failed
-    if not kept:
-        raise none_usable(photos, (reject.reason for reject in rejects))
-    return kept, tuple(rejects)
-
-
-def _failures(manifest: Manifest, photos: PhotoList, split: str, numbers: tuple[int, ...]) -> list[Reject]:
-    """The photographs before the first that works."""
-    failed: list[Reject] = []
-    for number in numbers:
-        ref = photos.photos[number]
-        try:
-            prepare_target(read_bytes(photos.root, ref), ref.path, manifest, sample_number(split, 0))
-        except ImageError as error:
-            failed.append(Reject(ref.path, error.what))
-        else:
-            break
-    return failed
-
-
-@dataclass(frozen=True)
-class SynthPlan:
-    """A run before it starts: nothing has been written.
-
-    Args:
-        manifest: what is to be made.
-        photos: the photographs found.
-        members: the numbers of each split's photographs.
-        counts: how many samples each split gets.
-        libraries: the LUT files to draw from.
-        recorded: what a resuming run must find unchanged: library versions, and the sha256 of LUT files.
-        rejects: the photographs of splits without a single usable one, whose samples went to the others.
-    """
-
-    manifest: Manifest
-    photos: PhotoList
-    members: Mapping[str, tuple[int, ...]]
-    counts: Mapping[str, int]
-    libraries: Libraries
-    recorded: Mapping[str, Mapping[str, str]]
-    rejects: tuple[Reject, ...]
-
-    @property
-    def shards(self) -> int:
-        """How many shards that is; `plan_shards(counts)` gives them."""
-        return sum(shard_count(count) for count in self.counts.values())
-
-
-@dataclass(frozen=True)
-class SynthResult:
-    """A finished dataset: its shards' records in order, how many were built now, and what was rejected."""
-
-    folder: Path
-    records: tuple[Record, ...]
-    built: int
-    rejects: tuple[Reject, ...]
-
-
-def plan_synth(manifest: Manifest) -> SynthPlan:
-    """List the photographs and LUTs, check that what is wanted can be drawn, and share out the samples.
-
-    Raises:
-        SourceError: no photographs, or no LUTs where some are needed.
-        ManifestError: a severity that no recipe reaches.
-    """
-    photos = list_photos(manifest.images.source, field=manifest.images.field)
-    members = split_photos(manifest.seed, tuple(ref.path for ref in photos.photos), manifest.splits)
-    members, rejects = keep_usable_splits(manifest, photos, members)
-    counts = split_counts(manifest.n, manifest.splits, members)
-    looks, damage_luts = _read_looks(manifest), _read_damage_luts(manifest)
-    libraries = Libraries(luts_by_sha256(damage_luts), looks)
-    recorded = {
-        "libraries": _libraries(),
-        "looks": _sha256_by_path(looks),
-        "damage_luts": _sha256_by_path(damage_luts),
-    }
-    if any(share > 0 and kind != "enhance" for kind, share in manifest.kinds):
-        require_reachable(manifest.seed, manifest.damage, libraries.damage)
-    return SynthPlan(manifest, photos, members, counts, libraries, recorded, rejects)
-
-
-def synth(
-    plan: SynthPlan,
-    folder: Path,
-    engine: Engine,
-    on_start: Callable[[int], None],
-    on_shard: Callable[[Record], None],
-) -> SynthResult:
-    """Build a dataset, or whatever of it is missing.
-
-    Args:
-        plan: what to build.
-        folder: the dataset folder: new, without a shard yet, or one that a run of the same plan began.
-        engine: where the shards are built.
-        on_start: called once with the number of samples that are there already.
-        on_shard: called after each shard that is done, with its record.
-    Raises:
-        DatasetError: the folder is in use, holds something else, or was begun with other settings,
-            photographs or library versions; or the disk is full.
-        SourceError: no photograph can be used.
-    """
-    planned = {task.name: task.count for task in plan_shards(plan.counts)}
-    with claim(folder):
-        if is_bare(folder) and not _lists_shards(folder):
-            # A run that built nothing binds none that comes after it.
-            (folder / SOURCES_NAME).unlink(missing_ok=True)
-        else:
-            require_same_run(folder, plan.manifest, plan.recorded, planned)
-        freeze(
-            folder / SOURCES_NAME,
-            format_sources(plan.photos),
-            "give the same photographs, or write into another folder",
-        )
-        held = intact(folder, planned)
-        done = {name for name, record in held.items() if _is_whole(record, planned[name])}
-        _write_manifest(plan, folder)
-        if len(done) < len(planned):
-            write_dataset_json(folder, _index(plan, tuple(held.values()), complete=False))
-        on_start(sum(planned[name] for name in done))
-        job = SynthJob(plan.manifest, plan.photos, plan.members, plan.libraries, folder)
-        missing = (task for task in plan_shards(plan.counts) if task.name not in done)
-        with closing(engine.run(build_shard, job, missing)) as results:
-            for record in results:
-                was_listed = record.shard in held
-                held[record.shard] = record
-                if was_listed:
-                    write_dataset_json(folder, _index(plan, _in_order(held, planned), complete=False))
-                on_shard(record)
-        records = _in_order(held, planned)
-        rejects = write_rejects(folder, records, plan.rejects)
-        index = _index(plan, records, complete=True)
-        write_card(folder, pair_card(plan.manifest, len(plan.photos.photos)), index)
-        # Last: what it says is complete has all that readers look for.
-        write_dataset_json(folder, index)
-        return SynthResult(folder, records, len(planned) - len(done), rejects)
-
-
-def _lists_shards(folder: Path) -> bool:
-    """Whether shards were built here, though they may be gone."""
-    index = read_dataset_json(folder)
-    return index is not None and bool(index.shards)
-
-
-def _read_looks(manifest: Manifest) -> tuple[LutFile, ...]:
-    if not any(share > 0 and kind != "distort" for kind, share in manifest.kinds):
-        return ()
-    return read_library(library_folder(manifest.looks.path))
-
-
-def _read_damage_luts(manifest: Manifest) -> tuple[LutFile, ...]:
-    if not dict(manifest.damage.families).get(LibraryLut.name):
-        return ()
-    return read_library(library_folder(manifest.damage_luts))
-
-
-def _libraries() -> dict[str, str]:
-    return library_versions("simplejpeg")
-
-
-def _sha256_by_path(files: tuple[LutFile, ...]) -> dict[str, str]:
-    return {file.path: file.sha256 for file in files}
-
-
-def _write_manifest(plan: SynthPlan, folder: Path) -> None:
-    text = format_manifest(plan.manifest, plan.recorded)
-    path = folder / MANIFEST_NAME
-    # A run for more that was given up may have left its n: what is there is not always what is asked.
-    if not path.exists() or path.read_bytes() != text.encode():
-        write_whole(path, text.encode())
-
-
-def _is_whole(record: Record, planned: int) -> bool:
-    """Whether a shard has all its samples: of pairs none is ever left out."""
-    return record.planned == record.file.samples == planned
-
-
-def _in_order(held: Mapping[str, Record], planned: Mapping[str, int]) -> tuple[Record, ...]:
-    return tuple(held[name] for name in planned if name in held)
-
-
-def _index(plan: SynthPlan, records: tuple[Record, ...], *, complete: bool) -> DatasetIndex:
-    return DatasetIndex(plan.manifest.seed, plan.recorded["libraries"], shard_files(records), complete)

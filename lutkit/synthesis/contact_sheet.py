@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from lutkit.dataset.atomic import write_whole
-from lutkit.photos.images import encode_image
+from lutkit.photos.decoding import Pixels
+from lutkit.photos.encoding import encode_image
 from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
-from lutkit.synthesis.pairs import Pair, pairs
+from lutkit.synthesis.pair import Pair, SampleMetadata
+from lutkit.synthesis.pairs import pairs
 
 SHEET_NAME = "contact-sheet.png"
 PAIRS = 24
@@ -22,8 +23,6 @@ _PICTURE_PX = 200
 _LINES = 4
 
 _LOSSY = (240, 150, 90)
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def write_contact_sheet(folder: Path) -> Path:
@@ -36,7 +35,7 @@ def write_contact_sheet(folder: Path) -> Path:
     """
     found = pairs(folder)
     count = next(iter(found.shards.values()))
-    shown = [found[number] for number in range(0, count, max(count // PAIRS, 1))[:PAIRS]]
+    shown = [found.read(number) for number in range(0, count, max(count // PAIRS, 1))[:PAIRS]]
     sheet = draw_contact_sheet(shown)
     write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))
     return folder / SHEET_NAME
@@ -46,7 +45,7 @@ def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
     """Draw pairs in rows, input left and target right, with a caption below each.
 
     Args:
-        shown: (input, target, metadata) as `lutkit.pairs` gives them.
+        shown: at least one.
     Returns:
         (H, W, 3) uint8 sRGB.
     """
@@ -63,30 +62,29 @@ def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
 
 
 def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
-    damaged, target, metadata = pair
-    for place, pixels in enumerate((damaged, target)):
+    metadata = pair.metadata
+    for place, pixels in enumerate((pair.input, pair.target)):
         picture = Image.fromarray(pixels).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left + place * _PICTURE_PX, top))
     draw = ImageDraw.Draw(sheet)
     font = sheet_font()
     width = 2 * _PICTURE_PX
     top += _PICTURE_PX + 4
-    label = str(metadata["label"])
-    measure = f"severity {metadata['severity']:.1f}, here {metadata['delta_e_2000']:.1f}"
+    label = metadata.label
+    measure = f"severity {metadata.severity:.1f}, here {metadata.delta_e_2000:.1f}"
     draw.text((left, top), measure, INK, font)
     draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else INK, font)
     for line, text in enumerate(_described(metadata)[: _LINES - 1], 1):
         draw.text((left, top + line * LINE_PX), fitted(text, width, font), FAINT, font)
 
 
-def _described(metadata: dict[str, Any]) -> list[str]:
+def _described(metadata: SampleMetadata) -> list[str]:
     lines: list[str] = []
-    for number, layer in enumerate(json.loads(metadata["recipe"])):
+    for number, layer in enumerate(json.loads(metadata.recipe)):
         names = ", ".join(_family_text(family) for family in layer["families"])
         lines.append(f"and over part of it {names}" if number else names)
-    look = metadata["look"]
-    if look["path"]:
-        lines.append(f"target graded: {look['path']} at {look['strength']:.2f}")
+    if metadata.look.path:
+        lines.append(f"target graded: {metadata.look.path} at {metadata.look.strength:.2f}")
     return lines
 
 

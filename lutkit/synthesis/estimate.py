@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.errors import ImageError
-from lutkit.photos.images import encode_image
-from lutkit.photos.photo_list import none_usable
-from lutkit.photos.sources import read_bytes
+from lutkit.photos.encoding import encode_image
+from lutkit.photos.photo_list import none_usable, read_bytes
 from lutkit.synthesis.build import SynthPlan
 from lutkit.synthesis.plan import photo_candidates, sample_number
-from lutkit.synthesis.sample import make_pair, metadata_json, prepare_target
+from lutkit.synthesis.sample import make_pair, prepare_target
 
 _PROBES = 48
 _WARM_UP = 8
@@ -23,6 +22,15 @@ _TAR_BYTES = 3 * 768
 
 
 @dataclass(frozen=True)
+class SeverityBand:
+    """A part of the severity range, and the share of each family in the damage drawn there, largest first."""
+
+    low: float
+    high: float
+    families: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What samples made on trial came to.
 
@@ -30,13 +38,13 @@ class Estimate:
         sample_bytes: mean size of a sample in its shard.
         sample_s: mean seconds of a sample on one worker.
         enlarged: the share of samples whose photograph is smaller than the square.
-        bands: for each quarter of the severity range its bounds and the share of each family, largest first.
+        bands: the quarters of the severity range; none where nothing is damaged.
     """
 
     sample_bytes: float
     sample_s: float
     enlarged: float
-    bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]
+    bands: tuple[SeverityBand, ...]
 
 
 def estimate(plan: SynthPlan) -> Estimate:
@@ -75,14 +83,13 @@ def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple
             failed[photo] = error.what
     if target is None:
         raise none_usable(plan.photos, failed.values())
-    pair = make_pair(target, manifest, plan.libraries, number)
+    pair, _ = make_pair(target, manifest, plan.libraries, split=split, i=i)
     pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
     size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)
-    is_enlarged = "enlarged" in str(target.source["notes"])
-    return size + len(metadata_json("", split, pair.metadata)), is_enlarged
+    return size + len(pair.metadata.to_json()), "enlarged" in target.source.notes
 
 
-def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]:
+def _bands(plan: SynthPlan) -> tuple[SeverityBand, ...]:
     manifest = plan.manifest
     if not any(share > 0 and kind != "enhance" for kind, share in manifest.kinds):
         return ()
@@ -95,7 +102,7 @@ def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float]
         draw = next(draws(manifest.seed, i, wanted, manifest.damage, plan.libraries.damage))
         counts[band].update(f.name for layer in draw.recipe.layers for f in layer.families)
     return tuple(
-        (
+        SeverityBand(
             low + number * width,
             low + (number + 1) * width,
             tuple((name, times / count.total()) for name, times in count.most_common()),

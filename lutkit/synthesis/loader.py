@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lutkit.photos.images import CODEC_SUFFIX
+from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.synthesis.build import SynthPlan
 from lutkit.synthesis.plan import shard_count
 

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -18,10 +18,9 @@ from lutkit.distort.draws import Range
 from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.photos.walk import anchored
+from lutkit.synthesis.pair import PAIR_KINDS
+from lutkit.synthesis.plan import Shares
 
-Shares: TypeAlias = tuple[tuple[str, float], ...]
-
-KINDS = ("distort", "enhance", "distort+enhance")
 _MOST_N = 999_999_999
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _IS_TOML = "a manifest is a TOML file; photos are named with --images"
@@ -108,8 +107,9 @@ class Manifest:
             _require(bool(_NAME.fullmatch(name)), "splits", "lower-case letters, digits and _", name)
         _require_shares("kinds", self.kinds)
         for name, _ in self.kinds:
-            if name not in KINDS:
-                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=_nearest(name, KINDS))
+            if name not in PAIR_KINDS:
+                remedy = _nearest(name, tuple(PAIR_KINDS))
+                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=remedy)
         if self.store == "recipe" and self.codec == "jpeg":
             what = "a recipe replayed on a JPEG target is not the input that was judged"
             raise ManifestError(what, remedy="use png or webp")

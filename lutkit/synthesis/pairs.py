@@ -3,7 +3,6 @@
 Needs no torch, and knows just so much of it that the workers of its `DataLoader` share the pairs.
 """
 
-import json
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
@@ -12,10 +11,7 @@ from functools import cached_property
 from itertools import accumulate, islice
 from operator import index
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, TypeAlias
 
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.index import read_dataset_json
@@ -29,11 +25,11 @@ from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.recipe import Recipe
 from lutkit.errors import DatasetError
 from lutkit.lutfiles.luts import library_folder, luts_by_sha256, read_library
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import Pixels, decode_image
 from lutkit.synthesis.manifest import read_manifest
+from lutkit.synthesis.pair import Pair, SampleMetadata
 
-Pixels = npt.NDArray[np.uint8]
-Pair = tuple[Pixels, Pixels, dict[str, Any]]
+PairTuple: TypeAlias = tuple[Pixels, Pixels, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,13 @@ class Pairs:
     shards: Mapping[str, int]
     library: Library
 
-    def __iter__(self) -> Iterator[Pair]:
+    def __iter__(self) -> Iterator[PairTuple]:
         """Yield (input, target, metadata): two (H, W, 3) uint8 sRGB arrays and the sample's JSON."""
         for shard, within in share(self.shards, *_worker()):
             path = shard_path(self.folder, shard)
             count = 0
             for sample in islice(read_samples(path), within.start, within.stop):
-                yield read_pair(sample, path, self.library)
+                yield _as_tuple(read_pair(sample, path, self.library))
                 count += 1
             if count < len(within):
                 what = f"ends before the sample {within.stop - 1} that dataset.json promises"
@@ -70,12 +66,16 @@ class Pairs:
         """How many pairs there are, over all workers."""
         return self._ends[-1]
 
-    def __getitem__(self, number: int) -> Pair:
+    def __getitem__(self, number: int) -> PairTuple:
         """The pair of that number, from 0, or from the end where negative; as iterating gives it.
 
         Raises:
             IndexError: there are not so many.
         """
+        return _as_tuple(self.read(number))
+
+    def read(self, number: int) -> Pair:
+        """The pair of that number, as `__getitem__` finds it."""
         place = range(len(self))[index(number)]
         shard = bisect_right(self._ends, place)
         path = shard_path(self.folder, list(self.shards)[shard])
@@ -116,23 +116,32 @@ def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pair
 
 
 def read_pair(sample: Sample, path: Path, library: Library) -> Pair:
-    """The (input, target, metadata) of one sample, as iterating over `Pairs` gives them.
+    """Read one sample, and replay its input where that is not stored.
 
     Args:
         sample: as it lies in its shard.
         path: the shard, for the message.
         library: the LUT files that its recipe may name, by sha256.
     Raises:
-        DatasetError: no target or no JSON.
+        DatasetError: no target, no JSON, or one that is not that of a sample.
     """
     members = {suffix.partition(".")[0]: content for suffix, content in sample.members}
     if not {"target", "json"} <= set(members):
         raise DatasetError(f"sample {sample.key} has no target or no json", where=str(path))
-    metadata = cast("dict[str, Any]", json.loads(members["json"]))
+    try:
+        metadata = SampleMetadata.from_json(members["json"])
+    except DatasetError as error:
+        where = f"{path}: {sample.key}.json"
+        raise DatasetError(error.what, where=where, remedy="run `lutkit verify`") from None
     target = decode_image(members["target"])
     if "input" in members:
-        return decode_image(members["input"]), target, metadata
-    return damage(target, Recipe.from_json(metadata["recipe"]), library, threads=1), target, metadata
+        return Pair(decode_image(members["input"]), target, metadata)
+    return Pair(damage(target, Recipe.from_json(metadata.recipe), library, threads=1), target, metadata)
+
+
+def _as_tuple(pair: Pair) -> PairTuple:
+    """As `DataLoader` collates it."""
+    return pair.input, pair.target, pair.metadata.to_dict()
 
 
 def _library(folder: Path, luts: Path | str) -> Library:

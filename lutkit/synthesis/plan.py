@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ SHARD_SAMPLES = 256
 # Below this, a split of 5% would be a photo or none.
 MIN_PHOTOS_TO_SPLIT = 20
 
-Shares = tuple[tuple[str, float], ...]
+Shares: TypeAlias = tuple[tuple[str, float], ...]  # names, and what part each has
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ Everything here is a pure function of the bytes, the manifest, the LUT libraries
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,13 @@ from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
 from lutkit.lut.quality import Verdict, clipped_share, judge
 from lutkit.lutfiles.luts import LutFile
-from lutkit.photos.images import decoded_box, join_notes, read_photo
+from lutkit.photos.decoding import Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
 from lutkit.synthesis.manifest import Manifest
+from lutkit.synthesis.pair import AppliedLook, Pair, SampleMetadata, SourcePhoto
+from lutkit.synthesis.plan import sample_key, sample_number
 
-Pixels = npt.NDArray[np.uint8]
-Box = tuple[int, int, int, int]
+CropBox: TypeAlias = tuple[int, int, int, int]  # x, y, width, height
 
 # Labels, clipping and delta E are measured on this many pixels a side, evenly spread over the crop.
 GRID = 20
@@ -60,21 +61,11 @@ class Target:
     """
 
     pixels: Pixels
-    source: dict[str, object]
-    crop: Box
+    source: SourcePhoto
+    crop: CropBox
     codes: Pixels
     colors: FloatArray
     lab: FloatArray
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Input and target (size, size, 3) uint8, the damage, and the sample's JSON without its key and split."""
-
-    input: Pixels
-    target: Pixels
-    recipe: Recipe
-    metadata: dict[str, object]
 
 
 def prepare_target(
@@ -106,56 +97,58 @@ def prepare_target(
     pixels = resize_crop(photo.pixels, decoded_box(photo, box), manifest.size_px)
     codes = _on_grid(pixels)
     colors = codes / 255.0
-    source: dict[str, object] = {
-        "path": path,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "width": photo.width,
-        "height": photo.height,
-        "notes": join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else ""),
-    }
+    notes = join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else "")
+    source = SourcePhoto(path, hashlib.sha256(data).hexdigest(), photo.width, photo.height, notes)
     return Target(pixels, source, box, codes, colors, codes_to_lab(codes))
 
 
-def make_pair(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> Pair:
+def make_pair(
+    target: Target, manifest: Manifest, libraries: Libraries, *, split: str, i: int
+) -> tuple[Pair, Recipe]:
     """Draw what is to be done to a photograph, do it, and measure it.
 
     Args:
         target: the prepared photograph.
         manifest: seed, kinds of pair, damage and looks.
         libraries: the LUT files to draw from.
-        number: the sample's number; equal numbers draw the same.
+        split: the sample's split.
+        i: which sample of the split; the same sample draws the same.
+    Returns:
+        The pair, and the damage that was done; the recipe of an *enhance* pair is empty.
     """
+    number = sample_number(split, i)
     kind = _draw_kind(manifest, number)
     damaged = graded = target.pixels
-    recipe, look = Recipe(), {"path": "", "sha256": "", "strength": 0.0}
+    recipe, look = Recipe(), AppliedLook()
     severity, verdict = 0.0, None
     if kind != "distort":
         rng = generator(manifest.seed, Stream.LOOK, number)
         file = libraries.looks[int(rng.integers(len(libraries.looks)))]
         strength = uniform(rng, manifest.looks.strength)
         graded = apply(target.pixels, file.lut, strength=strength, threads=1)
-        look = {"path": file.path, "sha256": file.sha256, "strength": strength}
+        look = AppliedLook(file.path, file.sha256, strength)
         severity, verdict = _judge_look(file.lut, strength, target)
     if kind != "enhance":
         draw, layers, verdict = _draw_damage(target, manifest, libraries, number)
         recipe, severity = draw.recipe, draw.severity
         damaged = apply_layers(target.pixels, layers, threads=1)
-    metadata: dict[str, object] = {
-        "kind": kind,
-        "label": verdict.label if verdict else "recoverable",
-        "severity": severity,
-        **_compare(damaged, graded, target, kind),
-        "source": target.source,
-        "crop": list(target.crop),
-        "recipe": recipe.to_json(),
-        "look": look,
-    }
-    return Pair(damaged, graded, recipe, metadata)
-
-
-def metadata_json(key: str, split: str, metadata: dict[str, object]) -> bytes:
-    """The JSON member of a sample, its keys in a fixed order."""
-    return json.dumps({"key": key, "split": split, **metadata}, ensure_ascii=True).encode()
+    before = target.codes if kind != "distort+enhance" else _on_grid(graded)
+    after = _on_grid(damaged) if kind != "enhance" else _on_grid(graded)
+    before_lab = target.lab if before is target.codes else codes_to_lab(before)
+    metadata = SampleMetadata(
+        key=sample_key(split, i),
+        split=split,
+        kind=kind,
+        label=verdict.label if verdict else "recoverable",
+        severity=severity,
+        delta_e_2000=rounded(float(delta_e_2000(before_lab, codes_to_lab(after)).mean())),
+        clipped=rounded(clipped_share(before, after)),
+        source=target.source,
+        crop=target.crop,
+        recipe=recipe.to_json(),
+        look=look,
+    )
+    return Pair(damaged, graded, metadata), recipe
 
 
 def _draw_kind(manifest: Manifest, number: int) -> str:
@@ -199,23 +192,12 @@ def _judge_look(lut: Lut, strength: float, target: Target) -> tuple[float, Verdi
     return rounded(severity), judge(target.colors, [(graded, None)])
 
 
-def _compare(damaged: Pixels, graded: Pixels, target: Target, kind: str) -> dict[str, object]:
-    after = _on_grid(damaged) if kind != "enhance" else _on_grid(graded)
-    before = target.codes if kind != "distort+enhance" else _on_grid(graded)
-    before_lab = target.lab if before is target.codes else codes_to_lab(before)
-    difference = delta_e_2000(before_lab, codes_to_lab(after))
-    return {
-        "delta_e_2000": rounded(float(difference.mean())),
-        "clipped": rounded(clipped_share(before, after)),
-    }
-
-
 def _on_grid(pixels: Pixels) -> Pixels:
     places = ((np.arange(GRID) + 0.5) * pixels.shape[0] / GRID).astype(np.intp)
     return np.take(pixels[places], places, axis=1).reshape(-1, 3)
 
 
-def _random_box(rng: Rng, width: int, height: int) -> Box:
+def _random_box(rng: Rng, width: int, height: int) -> CropBox:
     short = min(width, height)
     side = max(round(short * (MIN_CROP_SHARE + (1 - MIN_CROP_SHARE) * rng.random())), 1)
     return int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1)), side, side

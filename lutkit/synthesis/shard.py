@@ -7,13 +7,14 @@ from pathlib import Path
 
 from lutkit.dataset.records import Record, Reject, shard_path, write_record
 from lutkit.dataset.tars import Sample, write_shard
+from lutkit.distort.recipe import Recipe
 from lutkit.errors import ImageError
-from lutkit.photos.images import CODEC_SUFFIX, encode_image
-from lutkit.photos.photo_list import none_usable
-from lutkit.photos.sources import PhotoList, read_bytes
+from lutkit.photos.encoding import CODEC_SUFFIX, encode_image
+from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes
 from lutkit.synthesis.manifest import Manifest
-from lutkit.synthesis.plan import ShardTask, photo_candidates, sample_key, sample_number
-from lutkit.synthesis.sample import Libraries, Pair, Target, make_pair, metadata_json, prepare_target
+from lutkit.synthesis.pair import SampleMetadata
+from lutkit.synthesis.plan import ShardTask, photo_candidates, sample_number
+from lutkit.synthesis.sample import Libraries, Target, make_pair, prepare_target
 
 # What a worker may spend on photographs: those it keeps in case they come again, and decoding the next. With
 # some 170 MB for the interpreter and compiled code it stays within 350.
@@ -34,39 +35,29 @@ class SynthJob:
 
 def build_shard(job: SynthJob, task: ShardTask) -> Record:
     """Write one shard and its record: a pure function of the job and the task, wherever it runs."""
+    manifest, suffix = job.manifest, CODEC_SUFFIX[job.manifest.codec]
     rejects: dict[str, str] = {}
     totals: Counter[str] = Counter()
-    samples = _samples(job, task, rejects, totals)
-    file = write_shard(shard_path(job.folder, task.name), samples)
-    record = Record(
-        task.name,
-        task.count,
-        file,
-        tuple(Reject(path, reason) for path, reason in sorted(rejects.items())),
-        dict(sorted(totals.items())),
-    )
+
+    def samples() -> Iterator[Sample]:
+        for i in range(task.start, task.start + task.count):
+            photograph = _find_photograph(job, task.split, i, rejects)
+            pair, recipe = make_pair(photograph.target, manifest, job.libraries, split=task.split, i=i)
+            totals.update(_counted(pair.metadata, recipe))
+            encoded = photograph.encoded
+            if pair.target is not photograph.target.pixels:
+                encoded = encode_image(pair.target, manifest.codec, manifest.quality)
+            members = [(f"target.{suffix}", encoded), ("json", pair.metadata.to_json())]
+            if manifest.store == "pixels":
+                damaged = encode_image(pair.input, manifest.codec, manifest.quality)
+                members.insert(0, (f"input.{suffix}", damaged))
+            yield Sample(pair.metadata.key, tuple(members))
+
+    file = write_shard(shard_path(job.folder, task.name), samples())
+    rejected = tuple(Reject(path, reason) for path, reason in sorted(rejects.items()))
+    record = Record(task.name, task.count, file, rejected, dict(sorted(totals.items())))
     write_record(job.folder, record)
     return record
-
-
-def _samples(
-    job: SynthJob, task: ShardTask, rejects: dict[str, str], totals: Counter[str]
-) -> Iterator[Sample]:
-    manifest, suffix = job.manifest, CODEC_SUFFIX[job.manifest.codec]
-    for i in range(task.start, task.start + task.count):
-        key = sample_key(task.split, i)
-        photograph = _find_photograph(job, task.split, i, rejects)
-        pair = make_pair(photograph.target, manifest, job.libraries, sample_number(task.split, i))
-        _count(pair, totals)
-        graded = pair.target is not photograph.target.pixels
-        encoded = (
-            encode_image(pair.target, manifest.codec, manifest.quality) if graded else photograph.encoded
-        )
-        members = [(f"target.{suffix}", encoded), ("json", metadata_json(key, task.split, pair.metadata))]
-        if manifest.store == "pixels":
-            damaged = encode_image(pair.input, manifest.codec, manifest.quality)
-            members.insert(0, (f"input.{suffix}", damaged))
-        yield Sample(key, tuple(members))
 
 
 @dataclass(frozen=True)
@@ -143,13 +134,12 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
     raise none_usable(job.photos, rejects.values())
 
 
-def _count(pair: Pair, totals: Counter[str]) -> None:
-    totals[f"label {pair.metadata['label']}"] += 1
-    totals[f"kind {pair.metadata['kind']}"] += 1
-    match pair.metadata["source"]:
-        case {"notes": str(notes)} if "enlarged" in notes:
-            totals["note enlarged"] += 1
-        case _:
-            pass
-    for layer in pair.recipe.layers:
-        totals.update(f"family {family.name}" for family in layer.families)
+def _counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:
+    """What a sample adds one to in the totals of its shard."""
+    yield f"label {metadata.label}"
+    yield f"kind {metadata.kind}"
+    if "enlarged" in metadata.source.notes:
+        yield "note enlarged"
+    for layer in recipe.layers:
+        for family in layer.families:
+            yield f"family {family.name}"

@@ -1,4 +1,4 @@
-"""What a run of `lutkit synth` will come to, and came to: rows of a table, and the same as JSON.
+"""A run of `lutkit synth` in words, before and after: rows of a table, and the same as JSON.
 
 Owns the wording of both. Must not know the terminal.
 """
@@ -46,11 +46,13 @@ def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, objec
         "minutes": round(_seconds(plan, guess, workers) / 60, 3),
         "draws_per_photo": round(n / photos, 3),
         "enlarged": round(guess.enlarged, 3),
-        "bands": [{"severity": [low, high], "families": dict(shares)} for low, high, shares in guess.bands],
+        "bands": [
+            {"severity": [band.low, band.high], "families": dict(band.families)} for band in guess.bands
+        ],
     }
 
 
-def done_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
+def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     """What was built, a row a line; percentages are of all pairs of the dataset."""
     n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
     totals = _totals(result)
@@ -73,7 +75,7 @@ def done_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     return [*rows, *_unread_rows(plan)]
 
 
-def done_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
+def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
     """What was built as JSON values."""
     return {
         "folder": str(result.folder),

@@ -1,4 +1,4 @@
-"""What the system refuses is told in words, with what to do about it."""
+"""An OSError is told in words, with what to do about it."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lutkit.dataset.os_errors import reading, refusal, writing
+from lutkit.dataset.os_errors import explain_os_error, reading, writing
 from lutkit.errors import LutkitError, SourceError
 
 
@@ -23,15 +23,15 @@ from lutkit.errors import LutkitError, SourceError
         (errno.EINTR, "cannot be read or written: Interrupted system call", "run the same command again"),
     ],
 )
-def test_a_refusal_has_a_reason_and_a_remedy(number, what, remedy):
-    found = refusal(OSError(number, os.strerror(number), "x"))
+def test_an_os_error_has_a_reason_and_a_remedy(number, what, remedy):
+    found = explain_os_error(OSError(number, os.strerror(number), "x"))
     assert found[0] == what
     assert remedy in found[1]
 
 
 def test_an_error_without_a_number():
-    assert refusal(OSError("all is lost"))[0] == "cannot be read or written: all is lost"
-    assert refusal(OSError(errno.EIO, None))[0] == "cannot be read or written: Input/output error"
+    assert explain_os_error(OSError("all is lost"))[0] == "cannot be read or written: all is lost"
+    assert explain_os_error(OSError(errno.EIO, None))[0] == "cannot be read or written: Input/output error"
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ from lutkit.latents.show import done_json, done_rows
 from lutkit.latents.sources import EncodeTask, open_source
 from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
-from lutkit.photos.decoding import center_square
-from lutkit.photos.images import decode_image, encode_image
+from lutkit.photos.decoding import center_square, decode_image
+from lutkit.photos.encoding import encode_image
 
 FLOAT32 = EncodeSettings(dtype="float32")
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from lutkit.dataset.shard_list import share
 from lutkit.errors import DatasetError
 from lutkit.latents.reading import Latents
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import decode_image
 
 COUNTS = {"train": [5, 3, 4], "val": [2]}
 TRAIN = [f"train-{i:09d}" for i in range(12)]

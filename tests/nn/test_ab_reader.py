@@ -22,7 +22,7 @@ from lutkit.errors import ArrayError, DatasetError
 from lutkit.nn.ab import AbBins
 from lutkit.nn.ab_loss import class_cross_entropy
 from lutkit.nn.ab_reader import AbTargets, TargetOptions
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import decode_image
 
 N = 40
 BINS = AbBins(weights_of("10"))

@@ -12,8 +12,8 @@ from lutkit.errors import ImageError, LutkitError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.photos.grading import Grading, grade, require_floats, require_profile
+from lutkit.photos.photo_files import StoredPhoto
 from lutkit.photos.profiles import srgb_profile
-from lutkit.photos.stored import StoredPhoto
 
 
 def bent(size=9):

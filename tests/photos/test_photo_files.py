@@ -13,9 +13,8 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from stored_photos import samples
 
 from lutkit.errors import ImageError
-from lutkit.photos.photo_writing import Written, encode_stored
+from lutkit.photos.photo_files import Written, encode_stored, pillow_memory, read_stored
 from lutkit.photos.profiles import srgb_profile
-from lutkit.photos.stored import pillow_memory, read_stored
 
 DEEP = [
     ("png", "uint16", 1),

@@ -10,9 +10,10 @@ from small_datasets import build, make_photos, manifest_of, textured
 
 import lutkit
 import lutkit.synthesis.pairs
-from lutkit.photos.images import decode_image
+from lutkit.photos.decoding import decode_image
 from lutkit.synthesis import contact_sheet
 from lutkit.synthesis.contact_sheet import PAIRS, draw_contact_sheet, write_contact_sheet
+from lutkit.synthesis.pair import AppliedLook, Pair, SampleMetadata, SourcePhoto
 
 PAPER = (58, 58, 58)
 RECIPE = json.dumps(
@@ -20,13 +21,14 @@ RECIPE = json.dumps(
 )
 
 
-def pair(seed, label="recoverable", recipe=RECIPE, look=""):
-    metadata = {
-        "kind": "distort", "label": label, "severity": 11.94, "delta_e_2000": 7.31, "clipped": 0.0,
-        "recipe": recipe,
-        "look": {"path": look, "sha256": "", "strength": 0.7 if look else 0.0},
-    }  # fmt: skip
-    return textured(seed, 64, 64), textured(seed + 100, 64, 64), metadata
+def pair(seed, label="recoverable", recipe=RECIPE, look="", **measures):
+    applied = AppliedLook(look, "", 0.7) if look else AppliedLook()
+    metadata = SampleMetadata(
+        key="train-000000000", split="train", kind="distort", label=label,
+        **{"severity": 11.94, "delta_e_2000": 7.31, "clipped": 0.0, **measures},
+        source=SourcePhoto("a.jpg", "", 64, 64), crop=(0, 0, 64, 64), recipe=recipe, look=applied,
+    )  # fmt: skip
+    return Pair(textured(seed, 64, 64), textured(seed + 100, 64, 64), metadata)
 
 
 def runs_of(flags):
@@ -66,12 +68,12 @@ def test_input_stands_left_and_target_right_in_order():
     shown = [pair(i) for i in range(5)]
     sheet = draw_contact_sheet(shown)
     rows, columns = pictures_of(sheet)
-    for number, (inputs, target, _) in enumerate(shown):
+    for number, one in enumerate(shown):
         (top, bottom), (left, right) = rows[number // 3], columns[number % 3]
         side = bottom - top
         assert right - left == 2 * side
-        assert np.array_equal(sheet[top:bottom, left : left + side], resized(inputs, side))
-        assert np.array_equal(sheet[top:bottom, left + side : right], resized(target, side))
+        assert np.array_equal(sheet[top:bottom, left : left + side], resized(one.input, side))
+        assert np.array_equal(sheet[top:bottom, left + side : right], resized(one.target, side))
     # The place of the sixth stays paper.
     (top, bottom), (left, right) = rows[1], columns[2]
     assert (sheet[top:bottom, left:right] == PAPER).all()
@@ -97,8 +99,7 @@ def test_every_pair_has_a_caption_that_shows_what_was_done():
     ):
         assert not np.array_equal(caption_of(draw_contact_sheet([change])), plain)
     for field, value in (("severity", 4.0), ("delta_e_2000", 4.0)):
-        inputs, target, metadata = pair(0)
-        other = caption_of(draw_contact_sheet([(inputs, target, metadata | {field: value})]))
+        other = caption_of(draw_contact_sheet([pair(0, **{field: value})]))
         assert not np.array_equal(other, plain)
 
 

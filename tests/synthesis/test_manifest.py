@@ -13,7 +13,6 @@ from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.shipped import shipped_folder
 from lutkit.synthesis.manifest import (
-    KINDS,
     Images,
     Looks,
     Manifest,
@@ -22,6 +21,7 @@ from lutkit.synthesis.manifest import (
     read_manifest,
     read_recorded,
 )
+from lutkit.synthesis.pair import PAIR_KINDS
 
 DEFAULT = shipped_folder("manifests") / "default.toml"
 
@@ -49,7 +49,7 @@ manifests = st.builds(
     quality=st.integers(1, 100),
     images=st.builds(Images, texts.filter(bool), texts),
     splits=tables(st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)),
-    kinds=tables(st.sampled_from(KINDS)),
+    kinds=tables(st.sampled_from(tuple(PAIR_KINDS))),
     damage=st.builds(
         DamageSettings,
         severity=ranges(0.1, 100),
@@ -111,7 +111,7 @@ def test_the_default_manifest_shows_every_key_there_is():
     every = set(keys_of(tomllib.loads(format_manifest(read_manifest(DEFAULT)))))
     assert shown == every
     assert {f"damage.families.{family.name}" for family in FAMILIES} <= shown
-    assert {f"kinds.{kind}" for kind in KINDS} <= shown
+    assert {f"kinds.{kind}" for kind in PAIR_KINDS} <= shown
     assert len(FAMILIES) == len(DEFAULT_SHARES)
 
 

@@ -53,7 +53,7 @@ def check(  # noqa: D103  (its help text is set below)
         pictures = picture_paths(files, plot, overwrite=overwrite)
     colors = None
     if photo is not None:
-        from lutkit.photos.photo_colors import read_photo_colors
+        from lutkit.photos.decoding import read_photo_colors
 
         colors = read_photo_colors(photo)
     found: list[tuple[Path, Inspection | LutkitError]] = []

@@ -52,12 +52,12 @@ def fit(  # noqa: D103  (its help text is set below)
     from lutkit.cli.lut.targets import require_free
     from lutkit.lut.fit import fit as fit_pixels
     from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, require_suffix, write_lut
-    from lutkit.photos.photo_pair import read_pair
+    from lutkit.photos.before_after import read_before_after
 
     require_no_more(context.args, 2, "BEFORE and AFTER")
     require_suffix(out, WRITTEN_SUFFIXES)
     require_free(out, overwrite=overwrite)
-    found = fit_pixels(*read_pair(before, after), size, monotone=monotone)
+    found = fit_pixels(*read_before_after(before, after), size, monotone=monotone)
     remark = f"learned from two photos; delta E 2000 on held-out pixels: {found.mean_delta_e:.2f} on average"
     write_lut(replace(found.lut, comments=(remark,)), out)
     _show(out, found, as_json=as_json)

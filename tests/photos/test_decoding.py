@@ -1,4 +1,4 @@
-"""`lutkit.photos.images`: a policy for every odd photo, each with a file that the test makes."""
+"""`lutkit.photos.decoding`: a policy for every odd photo, each with a file that the test makes."""
 
 import io
 import struct
@@ -12,8 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from lutkit.errors import ArrayError, ImageError
-from lutkit.photos.images import CODEC_SUFFIX, decode_image, decoded_box, encode_image, join_notes, read_photo
+from lutkit.errors import ArrayError, ImageError, SourceError
+from lutkit.photos import decoding as decoding
+from lutkit.photos.decoding import (
+    decode_image,
+    decoded_box,
+    join_notes,
+    read_photo,
+    read_photo_colors,
+    upright_size,
+)
+from lutkit.photos.encoding import CODEC_SUFFIX, encode_image
 
 
 def picture(height=48, width=64):
@@ -93,10 +102,10 @@ def test_both_jpeg_decoders_give_the_same_bits(monkeypatch, subsampling, progres
     noisy = picture(201, 307) // 2 + np.random.default_rng(1).integers(0, 99, (201, 307, 3)).astype(np.uint8)
     data = saved(noisy, "JPEG", quality=80, subsampling=subsampling, progressive=progressive)
     fast = read(data, at_least_px)
-    monkeypatch.setattr("lutkit.photos.images.rgb_pixels", None)
+    monkeypatch.setattr("lutkit.photos.decoding.rgb_pixels", None)
     assert np.array_equal(read(data, at_least_px).pixels, fast.pixels)
     monkeypatch.undo()
-    monkeypatch.setattr("lutkit.photos.images._fast_jpeg", lambda data, size: (None, ""))
+    monkeypatch.setattr("lutkit.photos.decoding._fast_jpeg", lambda data, size: (None, ""))
     slow = read(data, at_least_px)
     assert np.array_equal(fast.pixels, slow.pixels)
     assert fast.scale == slow.scale == {200: 1, 60: 2, 30: 4, 16: 8}[at_least_px]
@@ -642,3 +651,122 @@ def test_what_cannot_be_encoded_or_decoded():
 def test_join_notes():
     assert join_notes("", "grey", "", "enlarged") == "grey; enlarged"
     assert join_notes() == ""
+
+
+# A photo's size by its header: that of the decoded photo, whatever its format says of how it stands.
+
+
+WIDE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8))
+
+
+def wide_as(file_format, **options):
+    data = io.BytesIO()
+    WIDE.save(data, file_format, **options)
+    return data.getvalue()
+
+
+def exif_of(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def packed(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", refuse)
+    monkeypatch.setattr(decoding, "read_photo", refuse)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_it_is_that_of_the_decoded_photo(file_format, orientation):
+    data = wide_as(file_format, exif=exif_of(orientation))
+    photo = read_photo(data, at_least_px=40)
+    assert upright_size(data) == (photo.width, photo.height) == ((64, 40) if orientation < 5 else (40, 64))
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM", "GIF", "JPEG2000"])
+def test_no_pixel_is_decoded(file_format, no_decoding):
+    assert upright_size(wide_as(file_format)) == (64, 40)
+    if file_format in ("JPEG", "PNG", "TIFF", "WEBP"):
+        assert upright_size(wide_as(file_format, exif=exif_of(6))) == (40, 64)
+
+
+def test_a_png_that_states_its_colours_is_not_decoded(no_decoding):
+    plain = wide_as("PNG")
+    gamma = packed(b"gAMA", struct.pack(">I", 45455))
+    assert upright_size(plain[:33] + gamma + plain[33:]) == (64, 40)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert upright_size(wide_as("PNG", icc_profile=profile)) == (64, 40)
+
+
+def test_a_png_may_be_turned_by_what_stands_behind_its_pixels():
+    plain = wide_as("PNG")
+    late = plain[:-12] + packed(b"eXIf", exif_of(6).tobytes()[6:]) + plain[-12:]
+    photo = read_photo(late, at_least_px=40)
+    assert upright_size(late) == (photo.width, photo.height) == (40, 64)
+    assert upright_size(plain[:-12] + packed(b"tEXt", b"Title\0x") + plain[-12:]) == (64, 40)
+    tiny = io.BytesIO()
+    WIDE.resize((3, 2)).save(tiny, "PNG")
+    plain = tiny.getvalue()
+    assert upright_size(plain[:-12] + packed(b"eXIf", exif_of(6).tobytes()[6:]) + plain[-12:]) == (2, 3)
+
+
+@pytest.mark.parametrize("data", [b"", b"text", wide_as("JPEG")[:40], wide_as("PNG")[:20]])
+def test_what_has_no_header_has_no_size(data):
+    assert upright_size(data) is None
+
+
+def test_a_broken_png_that_must_be_decoded_has_none():
+    plain = wide_as("PNG")
+    cut = packed(b"tEXt", b"Title\0x")
+    assert upright_size(plain[:33] + cut + plain[33:-60]) is None
+
+
+def test_what_pillow_warns_of_has_a_size_all_the_same(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # WIDE has 2,560
+    with pytest.warns(Image.DecompressionBombWarning):
+        Image.open(io.BytesIO(wide_as("PPM")))
+    assert upright_size(wide_as("PPM")) == (64, 40)
+
+
+# A photo's colours: its own pixels, from all over it, and errors that name it.
+
+
+def save(path, pixels):
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_a_small_photo_gives_every_pixel(tmp_path):
+    pixels = np.random.default_rng(140).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    colours = read_photo_colors(save(tmp_path / "a.png", pixels))
+    assert colours.dtype == np.float64
+    np.testing.assert_array_equal(colours * 255, pixels.reshape(-1, 3))
+
+
+@pytest.mark.parametrize(("size", "step"), [((250, 400), 1), ((251, 400), 2), ((900, 1001), 4)])
+def test_a_large_one_gives_pixels_from_all_over(tmp_path, size, step):
+    pixels = np.random.default_rng(141).integers(0, 256, (*size, 3), dtype=np.uint8)
+    colours = read_photo_colors(save(tmp_path / "a.png", pixels))
+    np.testing.assert_array_equal(colours * 255, pixels[::step, ::step].reshape(-1, 3))
+    assert len(colours) <= 100_000
+
+
+def test_a_tiny_one_will_do(tmp_path):
+    assert read_photo_colors(save(tmp_path / "a.png", np.full((1, 1, 3), 9, np.uint8))).shape == (1, 3)
+
+
+def test_what_is_no_photo_is_named(tmp_path):
+    with pytest.raises(SourceError, match=r"none\.jpg: cannot be read"):
+        read_photo_colors(tmp_path / "none.jpg")
+    (tmp_path / "a.jpg").write_text("a letter")
+    with pytest.raises(ImageError, match=r"a\.jpg: not an image; name another photo"):
+        read_photo_colors(tmp_path / "a.jpg")

@@ -2,7 +2,7 @@
 
 from small_datasets import manifest_of
 
-from lutkit.synthesis.build import pair_card
+from lutkit.synthesis.card import pair_card
 
 
 def test_what_jpeg_costs_is_said_of_jpeg_alone():

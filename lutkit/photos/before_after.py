@@ -12,16 +12,15 @@ from lutkit.color.srgb import linear_to_srgb
 from lutkit.dataset.os_errors import reading
 from lutkit.errors import ImageError
 from lutkit.lut.model import Lut1D
+from lutkit.photos.decoding import turn_upright
 from lutkit.photos.grading import Grading, grade
-from lutkit.photos.image_header import opened
-from lutkit.photos.stored import Samples, read_stored
+from lutkit.photos.image_header import open_image, stated_orientation
+from lutkit.photos.photo_files import Samples, read_stored
 
-_ORIENTATION = 0x0112
-_ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height
 _OPAQUE = {"uint8": 255, "uint16": 65535, "float32": 1}
 
 
-def read_pair(before: Path, after: Path) -> tuple[Samples, Samples]:
+def read_before_after(before: Path, after: Path) -> tuple[Samples, Samples]:
     """Read two photos of one scene as sRGB.
 
     What is not sRGB is converted by its ICC profile; floats without one are linear light, and are encoded.
@@ -53,7 +52,7 @@ def _read_upright(path: Path) -> Samples:
             photo = read_stored(path)
         # A LUT of no strength: what is left of grading is the conversion to sRGB.
         pixels = grade(replace(photo, linear=False), Grading(Lut1D.identity(2), strength=0)).pixels
-        turned = _turned(pixels, _orientation(path))
+        turned = turn_upright(pixels, _orientation(path))
     except ImageError as error:
         remedy = "save it as sRGB first" if "--profile" in error.remedy else error.remedy
         raise ImageError(error.what, where=str(path), remedy=remedy or "name another photo") from None
@@ -67,17 +66,10 @@ def _read_upright(path: Path) -> Samples:
 def _orientation(path: Path) -> int:
     """1 where none is stated: of EXR, or of what Pillow cannot open."""
     try:
-        stated = opened(path.read_bytes()).getexif().get(_ORIENTATION, 1)
-    except Exception:  # EXIF breaks in many ways, and the pixels are read already
+        image = open_image(path.read_bytes())
+    except Exception:  # headers break in many ways, and the pixels are read already
         return 1
-    return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
-
-
-def _turned(pixels: Samples, orientation: int) -> Samples:
-    if orientation >= _ON_ITS_SIDE:
-        pixels = pixels.swapaxes(0, 1)
-    left_right, top_bottom = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
-    return pixels[:: -1 if top_bottom else 1, :: -1 if left_right else 1]
+    return stated_orientation(image)
 
 
 def _is_opaque(pixels: Samples) -> Samples:

@@ -4,18 +4,24 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
-from small_datasets import build, contents, manifest_of, samples_of
+from small_datasets import build, contents, make_photos, manifest_of, samples_of, textured
 
 import lutkit.synthesis.build as synth_module
+from lutkit.dataset.index import read_dataset_json
 from lutkit.dataset.records import read_record
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import DatasetError, ManifestError, SourceError
 from lutkit.synthesis.build import manifest_differences, plan_synth, synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest, read_manifest
+from lutkit.synthesis.plan import split_photos
+from lutkit.synthesis.sample import prepare_target
+from lutkit.synthesis.verify import verify
 
 # What must be the same to the byte: everything but the manifest, which names the photos' place, and the
 # contact sheet, which is no part of `synth`.
@@ -268,3 +274,256 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(full_at, photos, jpeg_
     if full_at == 10:
         build(manifest_of(photos, n=700), tmp_path / "out")
         assert contents(tmp_path / "out") == contents(jpeg_700)
+
+
+# Splits whose photographs are all bad give their samples away; random crops of large JPEGs stay sharp.
+
+
+@pytest.fixture
+def bad_val(tmp_path):
+    """Thirty photos, those of `val` broken, and what their paths are."""
+    photos = make_photos(tmp_path / "in")
+    paths = plan_synth(manifest_of(photos)).photos.photos
+    members = split_photos(0, tuple(ref.path for ref in paths), manifest_of(photos).splits)
+    broken = [paths[number].path for number in members["val"]]
+    for path in broken:
+        (photos / path).write_bytes(b"no image, whatever the name says")
+    return photos, broken
+
+
+def test_a_split_of_bad_photos_does_not_stop_the_run(bad_val, tmp_path):
+    photos, broken = bad_val
+    result = build(manifest_of(photos, n=100), tmp_path / "out")
+    samples = samples_of(tmp_path / "out")
+    assert len(samples) == 100
+    assert {metadata["split"] for _, _, metadata in samples} == {"train", "test"}
+    assert sorted(reject.path for reject in result.rejects) == sorted(broken)
+    assert {reject.reason for reject in result.rejects} == {"not an image"}
+
+
+def test_a_split_with_one_good_photo_stays(bad_val, tmp_path):
+    photos, broken = bad_val
+    Image.fromarray(textured(99, 120, 100)).save(photos / broken[-1], format="PNG")
+    build(manifest_of(photos, n=100), tmp_path / "out")
+    used = {metadata["source"]["path"] for _, _, metadata in samples_of(tmp_path / "out")
+            if metadata["split"] == "val"}  # fmt: skip
+    assert used == {broken[-1]}
+
+
+def test_no_usable_photo_at_all_stops_before_anything_is_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(25):
+        (tmp_path / f"in/{number}.jpg").write_bytes(b"text")
+    with pytest.raises(SourceError, match="none of the 25 photographs can be used: 25 x not an image"):
+        plan_synth(manifest_of(tmp_path / "in"))
+
+
+def test_a_random_crop_of_a_large_jpeg_is_as_sharp_as_pillow_makes_it(tmp_path):
+    rng = np.random.default_rng(3)
+    fine = np.asarray(Image.fromarray(rng.integers(0, 256, (256, 384, 3), dtype=np.uint8)).resize((768, 512)))
+    path = tmp_path / "fine.jpg"
+    Image.fromarray(fine).save(path, quality=95, subsampling=0)
+    manifest = manifest_of(tmp_path, size_px=256, crop="random")
+    for number in range(6):
+        target = prepare_target(path.read_bytes(), "fine.jpg", manifest, number)
+        x, y, width, height = target.crop
+        sharp = Image.open(path).resize((256, 256), Image.Resampling.BICUBIC, (x, y, x + width, y + height))
+        wanted = np.abs(np.diff(np.asarray(sharp).astype(float), axis=1)).mean()
+        got = np.abs(np.diff(target.pixels.astype(float), axis=1)).mean()
+        assert got == pytest.approx(wanted, rel=0.1)
+
+
+def test_decoding_is_given_room_before_it_starts(tmp_path):
+    path = tmp_path / "large.png"
+    Image.fromarray(textured(5, 900, 700)).save(path)
+    asked = []
+    prepare_target(path.read_bytes(), "large.png", manifest_of(tmp_path), 0, asked.append)
+    assert len(asked) == 1
+    assert asked[0] >= 900 * 700 * 3
+
+
+# Coming back to a folder: what is there stays listed, what is told agrees, and mistakes are named.
+
+
+@pytest.fixture
+def copy(jpeg_700, tmp_path):
+    """A finished dataset of 700 pairs that may be changed."""
+    return shutil.copytree(jpeg_700, tmp_path / "copy")
+
+
+class After:
+    """An engine that is stopped after so many shards."""
+
+    def __init__(self, shards):
+        self.shards = shards
+
+    def run(self, work, job, tasks):
+        for task in list(tasks)[: self.shards]:
+            yield work(job, task)
+        raise KeyboardInterrupt
+
+
+def stopped(manifest, folder, shards=0):
+    with pytest.raises(KeyboardInterrupt):
+        synth(plan_synth(manifest), folder, After(shards), lambda _: None, lambda _: None)
+
+
+def faults_of(folder):
+    return verify(folder, InProcess(), lambda _: None)
+
+
+@pytest.mark.parametrize("last", ["write_card", "write_rejects"])
+def test_a_dataset_is_not_complete_before_all_is_written(photos, tmp_path, monkeypatch, last):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"lutkit.synthesis.build.{last}", stop)
+    with pytest.raises(KeyboardInterrupt):
+        build(manifest_of(photos, n=3), tmp_path / "out")
+    index = read_dataset_json(tmp_path / "out")
+    assert not index.complete
+    assert [fault.where for fault in faults_of(tmp_path / "out")] == ["dataset.json"]
+
+
+def test_growing_and_stopping_at_once_takes_nothing_from_readers(copy, photos):
+    before = read_dataset_json(copy).shards
+    stopped(manifest_of(photos, n=1500), copy)
+    index = read_dataset_json(copy)
+    assert not index.complete
+    assert list(index.shards.items()) == list(before.items())
+    assert index.splits() == {"train": (3, 630), "val": (1, 35), "test": (1, 35)}
+    assert [fault.where for fault in faults_of(copy)] == ["dataset.json"]
+
+
+def test_shards_are_listed_as_planned_and_a_rebuilt_one_as_it_is_now(copy, photos):
+    stopped(manifest_of(photos, n=1500), copy, 4)
+    index = read_dataset_json(copy)
+    assert list(index.shards)[:3] == ["train-000000", "train-000001", "train-000002"]
+    assert index.shards["train-000002"].samples == 256
+    assert [fault.where for fault in faults_of(copy) if "disagree" in fault.what] == []
+    stopped(manifest_of(photos, n=1500), copy)
+    assert list(read_dataset_json(copy).splits()) == ["train", "val", "test"]
+    assert read_dataset_json(copy).splits()["train"] == (6, 1350)
+
+
+def test_the_manifest_says_what_the_dataset_is_after_a_growth_that_was_given_up(photos, tmp_path):
+    out = tmp_path / "out"
+    build(manifest_of(photos, n=100), out)
+    before = contents(out)
+    stopped(manifest_of(photos, n=1500), out)
+    assert read_manifest(out / "manifest.toml").n == 1500
+    build(manifest_of(photos, n=100), out)
+    assert read_manifest(out / "manifest.toml").n == 100
+    assert contents(out) == before
+
+
+def test_a_manifest_that_was_edited_is_written_again_and_verify_sees_it(copy, photos):
+    path = copy / "manifest.toml"
+    text = path.read_text()
+    path.write_text(text.replace("n = 700", "n = 701"))
+    (fault,) = faults_of(copy)
+    assert (fault.where, fault.what) == ("manifest.toml", "says n = 701, and dataset.json lists 700 samples")
+    build(manifest_of(photos, n=700), copy)
+    assert path.read_text() == text
+
+
+def test_a_list_of_sources_that_was_lost_is_not_made_up_anew(copy, photos):
+    (copy / "sources.tsv").unlink()
+    before = contents(copy)
+    with pytest.raises(DatasetError, match=r"sources\.tsv: missing; restore it, or write into another"):
+        build(manifest_of(photos, n=700), copy)
+    assert contents(copy) == before
+
+
+def test_a_record_that_gives_a_wrong_number_of_samples_is_mended(copy, photos, jpeg_700):
+    path = copy / "records/train-000001.json"
+    record = json.loads(path.read_bytes())
+    record["file"]["samples"] = 255
+    path.write_text(json.dumps(record))
+    result = build(manifest_of(photos, n=700), copy)
+    assert result.built == 1
+    assert contents(copy) == contents(jpeg_700)
+
+
+def test_a_run_that_built_nothing_binds_none_after_it(photos, tmp_path):
+    stopped(manifest_of(photos, n=900), tmp_path / "out")
+    fewer = shutil.copytree(photos, tmp_path / "photos")
+    (fewer / "beach-01.jpg").unlink()
+    other = manifest_of(fewer, n=60, size_px=48, seed=1)
+    build(other, tmp_path / "out")
+    build(other, tmp_path / "undisturbed")
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+    with pytest.raises(DatasetError, match="begun with another manifest"):
+        build(manifest_of(photos, n=900), tmp_path / "out")
+
+
+def test_shards_that_are_gone_still_bind(copy, photos):
+    for part in ("shards", "records"):
+        shutil.rmtree(copy / part)
+        (copy / part).mkdir()
+    with pytest.raises(DatasetError, match="begun with another manifest"):
+        build(manifest_of(photos, n=700, seed=3), copy)
+
+
+# What is refused, and how it is said
+
+
+def test_a_smaller_n_is_told_in_pairs(copy, photos):
+    with pytest.raises(
+        DatasetError, match=r"copy: holds 700 pairs, and 600 are asked; ask for at least 700, or write into"
+    ):
+        build(manifest_of(photos, n=600), copy)
+
+
+def test_a_smaller_n_than_what_was_begun_is_told_in_pairs(photos, tmp_path):
+    stopped(manifest_of(photos, n=1500), tmp_path, 5)
+    message = "begun for 1500 pairs, of which it holds 1280, and 700 are asked; ask for at least 1500, "
+    with pytest.raises(DatasetError, match=message):
+        build(manifest_of(photos, n=700), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["shards/notes.tar", "shards/train-000009.tar", "records/notes.json"])
+def test_a_stranger_is_named_as_one(name, copy, photos):
+    (copy / name).write_bytes(b"x")
+    with pytest.raises(DatasetError, match=rf"{re.escape(name)}: not of this dataset; remove it"):
+        build(manifest_of(photos, n=700), copy)
+    assert (copy / name).exists()
+
+
+def test_other_photos_are_counted_and_named(photos, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(photos.glob("*.jpg"))[:6]:
+        (few / path.name).write_bytes(path.read_bytes())
+    names = sorted(path.name for path in few.iterdir())
+    build(manifest_of(few, n=10), tmp_path / "out")
+    (few / "a.jpg").write_bytes(b"x")
+    (few / names[1]).unlink()
+    for name in names[2:4]:
+        (few / name).write_bytes(b"y")
+    with pytest.raises(DatasetError) as caught:
+        build(manifest_of(few, n=10), tmp_path / "out")
+    assert (
+        f"sources.tsv: other sources than before: 1 added (a.jpg), 1 removed ({names[1]}), "
+        f"2 changed ({names[2]}, ...); give the same photographs" in str(caught.value)
+    )
+
+
+def test_a_photo_that_is_lost_in_the_middle_stops_the_run_and_the_same_command_goes_on(photos, tmp_path):
+    mine = shutil.copytree(photos, tmp_path / "photos")
+    lost = mine / "beach-03.jpg"
+
+    class Loses:
+        def run(self, work, job, tasks):
+            lost.rename(tmp_path / "elsewhere")
+            for task in tasks:
+                yield work(job, task)
+
+    with pytest.raises(SourceError, match=r"beach-03\.jpg: cannot be read any more .*; put it back"):
+        build(manifest_of(mine), tmp_path / "out", Loses())
+    assert not [path.name for path in (tmp_path / "out").rglob("*.tmp")]
+    (tmp_path / "elsewhere").rename(lost)
+    assert build(manifest_of(mine), tmp_path / "out").rejects == ()
+    build(manifest_of(photos), tmp_path / "undisturbed")
+    kept = ("shards", "records", "dataset.json", "sources.tsv")
+    assert contents(tmp_path / "out", *kept) == contents(tmp_path / "undisturbed", *kept)

@@ -1,9 +1,10 @@
-"""A photo as it is stored: read at its own depth, with all that came with it.
+"""A photo's file at its own depth: read with all that came with it, written again with other samples.
 
-Owns how each format is read, and what of each cannot be kept. Unlike `images`, which makes 8-bit sRGB of
-anything, it converts nothing and turns nothing. Writing is `photo_writing`'s matter.
+Owns how each format is read and written, what of each cannot be kept, and how EXIF and XMP pass from one to
+another. Unlike `decoding`, which makes 8-bit sRGB of anything, it converts nothing and turns nothing.
 """
 
+import io
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -18,25 +19,30 @@ from PIL import Image, ImageFile
 
 from lutkit.errors import ImageError
 from lutkit.photos import deep_images, png_chunks, tiff_tags
-from lutkit.photos.deep_images import DeepImage
-from lutkit.photos.image_header import opened
-from lutkit.photos.jpeg_segments import bytes_behind, jpeg_coding
+from lutkit.photos.deep_images import DeepImage, Samples, encode_deep
+from lutkit.photos.image_header import open_image
+from lutkit.photos.jpeg_segments import (
+    EXIF,
+    XMP,
+    JpegCoding,
+    Segment,
+    bytes_behind,
+    describing_segments,
+    jpeg_coding,
+    with_segments,
+)
+from lutkit.photos.png_chunks import PNG_SIGNATURE
 
-# What a photo is before it is graded: its samples at their own depth, and what its file says of them.
+PhotoKind: TypeAlias = Literal["jpeg", "png", "tiff", "webp", "exr"]
 
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-Kind: TypeAlias = Literal["jpeg", "png", "tiff", "webp", "exr"]
-Samples: TypeAlias = npt.NDArray[Any]
-
-KIND_OF_SUFFIX: dict[str, Kind] = {
-    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), cast("Kind", "jpeg")),
-    **dict.fromkeys(("tif", "tiff"), cast("Kind", "tiff")),
+PHOTO_KIND_OF_SUFFIX: dict[str, PhotoKind] = {
+    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), cast("PhotoKind", "jpeg")),
+    **dict.fromkeys(("tif", "tiff"), cast("PhotoKind", "tiff")),
     "png": "png",
     "webp": "webp",
     "exr": "exr",
 }
-_MAGIC: tuple[tuple[bytes, Kind], ...] = (
+_MAGIC: tuple[tuple[bytes, PhotoKind], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (PNG_SIGNATURE, "png"),
     (b"II*\0", "tiff"),
@@ -66,7 +72,7 @@ class StoredPhoto:
         deep: what OpenImageIO read, where it did.
     """
 
-    kind: Kind
+    kind: PhotoKind
     pixels: Samples
     data: bytes = b""
     icc: bytes = b""
@@ -77,7 +83,7 @@ class StoredPhoto:
     deep: DeepImage | None = None
 
 
-def kind_of(data: bytes) -> Kind:
+def kind_of(data: bytes) -> PhotoKind:
     """The format, by the first bytes.
 
     Raises:
@@ -144,7 +150,7 @@ def read_stored(path: Path, reserve: Reserve | None = None, scratch: Scratch = _
         raise
     except Exception as error:  # broken files raise whatever Pillow and libjpeg raise
         raise ImageError(_reason(error)) from error
-    told = KIND_OF_SUFFIX.get(path.suffix[1:].lower())
+    told = PHOTO_KIND_OF_SUFFIX.get(path.suffix[1:].lower())
     if told != kind:
         photo = replace(photo, notes=(f"a {kind.upper()}, whatever its name says", *photo.notes))
     return photo
@@ -180,7 +186,7 @@ def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
         raise ImageError("CMYK is not graded", remedy="convert it to RGB first")
     if coding.bits != 8 or coding.components not in (1, 3):
         raise ImageError(f"{coding.components} channels of {coding.bits} bits are not kept", remedy=RESAVE)
-    image = opened(data)
+    image = open_image(data)
     each = _BYTES_PER_PX_PROGRESSIVE if coding.progressive else _BYTES_PER_PX
     _reserve_for(image.size, each, data, room.reserve)
     notes: list[str] = []
@@ -203,10 +209,10 @@ def _read_png(path: Path, data: bytes, room: _Room) -> StoredPhoto:
         raise ImageError("animated", remedy="take its pictures apart first")
     foreign = png_chunks.foreign_colours(data)
     if png_chunks.png_bits(data) == 16:
-        png_chunks.require_whole(data)  # libpng would print what is broken
+        png_chunks.require_whole_png(data)  # libpng would print what is broken
         photo = _read_deep(path, data, "png", room.reserve)
-        return replace(photo, icc=_icc(opened(data)), foreign=foreign)
-    image = opened(data)
+        return replace(photo, icc=_icc(open_image(data)), foreign=foreign)
+    image = open_image(data)
     _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
     image.load()
     notes = ("a palette becomes RGB",) if image.mode == "P" else ()
@@ -218,7 +224,7 @@ def _read_png(path: Path, data: bytes, room: _Room) -> StoredPhoto:
 def _read_webp(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise ImageError("truncated")
-    image = opened(data)
+    image = open_image(data)
     if getattr(image, "is_animated", False):
         raise ImageError("animated", remedy="take its pictures apart first")
     _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
@@ -235,7 +241,7 @@ def _read_tiff(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if following and not (_SUBFILE in following and following[_SUBFILE].number() & 1):
         raise ImageError("several pages", remedy="take them apart first")
     photo = _read_deep(path, data, "tiff", room.reserve)
-    icc = tags[tiff_tags.ICC].data if tiff_tags.ICC in tags else b""
+    icc = tags[tiff_tags.ICC_TAG].data if tiff_tags.ICC_TAG in tags else b""
     is_float = photo.pixels.dtype == np.float32
     notes = ("a palette becomes RGB",) if photometric == 3 else ()
     bits = tags[_BITS].number() if _BITS in tags else 1
@@ -252,7 +258,7 @@ def _read_exr(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     return replace(photo, linear=True, foreign="chromaticities that are not Rec. 709" if far else "")
 
 
-_READERS: dict[Kind, Callable[[Path, bytes, _Room], StoredPhoto]] = {
+_READERS: dict[PhotoKind, Callable[[Path, bytes, _Room], StoredPhoto]] = {
     "jpeg": _read_jpeg,
     "png": _read_png,
     "webp": _read_webp,
@@ -261,7 +267,7 @@ _READERS: dict[Kind, Callable[[Path, bytes, _Room], StoredPhoto]] = {
 }
 
 
-def _read_deep(path: Path, data: bytes, kind: Kind, reserve: Reserve) -> StoredPhoto:
+def _read_deep(path: Path, data: bytes, kind: PhotoKind, reserve: Reserve) -> StoredPhoto:
     width, height, each = deep_images.deep_size(path)
     _reserve_for((width, height), each * _DEEP_COPIES, data, reserve)
     deep = deep_images.read_deep(path)
@@ -316,3 +322,222 @@ def _reserve_for(size: tuple[int, int], each: int, data: bytes, reserve: Reserve
 def _reason(error: Exception) -> str:
     truncated = isinstance(error, EOFError) or "truncated" in str(error).lower()
     return "truncated" if truncated else "cannot be decoded"
+
+
+# Writing.
+
+
+DEFAULT_QUALITY = 95
+_DEPTHS: dict[PhotoKind, tuple[str, ...]] = {
+    "jpeg": ("uint8",),
+    "webp": ("uint8",),
+    "png": ("uint8", "uint16"),
+    "tiff": ("uint8", "uint16", "float32"),
+    "exr": ("float32",),
+}
+_DEPTH_NAMES = {"uint8": "8 bits", "uint16": "16 bits", "float32": "float"}
+_HOLDING = {"uint8": "a .png or .tif", "uint16": "a .png or .tif", "float32": "a .tif or .exr"}
+_MOST_SEGMENT = 65533
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a photo is to be written.
+
+    Args:
+        kind: the format.
+        quality: of JPEG and lossy WebP, 1..100; None keeps a JPEG's own tables, and is 95 elsewhere.
+        icc: the profile to embed, or nothing.
+        now_srgb: whether the samples were converted to sRGB, which EXIF then says too.
+    """
+
+    kind: PhotoKind
+    quality: int | None = None
+    icc: bytes = b""
+    now_srgb: bool = False
+
+
+def encode_stored(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
+    """Encode `pixels` in place of those of `photo`.
+
+    Args:
+        photo: as `read_stored` gave it; its metadata comes along.
+        pixels: (H, W, C) of the dtype of the photo's, C as in `StoredPhoto`.
+        wanted: how.
+    Raises:
+        ImageError: a format that cannot hold this depth or alpha, or an encoder that fails.
+    """
+    _require_held(pixels, wanted.kind)
+    try:
+        return _encoded(photo, pixels, wanted)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises as many kinds here as it does on reading
+        raise ImageError(f"cannot be written: {' '.join(str(error).split())}") from error
+
+
+def _require_held(pixels: Samples, kind: PhotoKind) -> None:
+    depth = pixels.dtype.name
+    if depth not in _DEPTHS[kind]:
+        what = f"{kind.upper()} does not hold {_DEPTH_NAMES[depth]} a channel"
+        raise ImageError(what, remedy=f"name {_HOLDING[depth]}")
+    if kind == "jpeg" and pixels.shape[2] in (2, 4) and pixels[..., -1].min() < 255:
+        raise ImageError("JPEG does not hold alpha", remedy="name a .png, .webp or .tif")
+
+
+def _encoded(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
+    if wanted.kind == "jpeg":
+        return _jpeg(photo, pixels, wanted)
+    if wanted.kind == "png":
+        return _png(photo, pixels, wanted)
+    if wanted.kind == "webp":
+        return _webp(photo, pixels, wanted)
+    if wanted.kind == "tiff":
+        return _tiff(photo, pixels, wanted)
+    return _exr(photo, pixels)
+
+
+def _jpeg(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
+    coding = jpeg_coding(photo.data) if photo.kind == "jpeg" else None
+    options: dict[str, Any] = {"subsampling": "4:4:4"}
+    if coding is not None:
+        options = {"subsampling": coding.subsampling or "4:4:4", "progressive": coding.progressive}
+    if coding is not None and wanted.quality is None:
+        options["qtables"] = _tables(photo.data, coding)
+    else:
+        options["quality"] = wanted.quality or DEFAULT_QUALITY
+    colour = pixels[..., : pixels.shape[2] - (pixels.shape[2] in (2, 4))]
+    image = Image.fromarray(colour[..., 0] if colour.shape[2] == 1 else np.ascontiguousarray(colour))
+    out = io.BytesIO()
+    image.save(out, "JPEG", **options)
+    if photo.kind == "jpeg":
+        segments = [_mended_segment(s, wanted) for s in describing_segments(photo.data)]
+    else:
+        exif, xmp = portable_metadata(photo, wanted)
+        found = [Segment(0xE1, EXIF + exif)] if exif else []
+        segments = found + ([Segment(0xE1, XMP + xmp)] if xmp else [])
+    if any(len(body) > _MOST_SEGMENT for _, body in segments):
+        raise ImageError("EXIF or XMP of over 64 KB does not fit a JPEG", remedy="name a .png or .tif")
+    return with_segments(out.getvalue(), segments, wanted.icc)
+
+
+def _tables(data: bytes, coding: JpegCoding) -> list[list[int]]:
+    """The input's quantization tables as Pillow takes them: luma, then chroma where it has its own."""
+    known = cast("dict[int, list[int]]", open_image(data).quantization)  # pyright: ignore[reportAttributeAccessIssue]
+    used = [list(known[number]) for number in coding.tables]
+    while len(used) > 1 and used[-1] == used[-2]:
+        used.pop()
+    return used
+
+
+def _mended_segment(segment: Segment, wanted: Written) -> Segment:
+    if segment.body.startswith(EXIF):
+        exif = tiff_tags.mended_exif(segment.body[len(EXIF) :], now_srgb=wanted.now_srgb)
+        return Segment(segment.marker, EXIF + exif)
+    return segment
+
+
+def _png(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
+    if pixels.dtype == np.uint16:
+        data = encode_deep(pixels, "png", None)
+    else:
+        out = io.BytesIO()
+        plain = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+        # Run lengths: on photos smaller than the default, and many times faster.
+        Image.fromarray(plain).save(out, "PNG", compress_level=1, compress_type=3)
+        data = out.getvalue()
+    if photo.kind != "png":
+        before = png_chunks.metadata_chunks(*portable_metadata(photo, wanted))
+        return png_chunks.with_chunks(data, before, [], wanted.icc)
+    before, behind = png_chunks.describing_chunks(photo.data, colours=not wanted.now_srgb)
+    mended = [
+        [(k, tiff_tags.mended_exif(b, now_srgb=wanted.now_srgb) if k == b"eXIf" else b) for k, b in part]
+        for part in (before, behind)
+    ]
+    return png_chunks.with_chunks(data, mended[0], mended[1], wanted.icc)
+
+
+def _webp(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
+    exif, xmp = portable_metadata(photo, wanted)
+    lossy = photo.kind == "jpeg" or (photo.kind == "webp" and b"VP8L" not in dict(_riff(photo.data)))
+    count = pixels.shape[2]
+    colour = np.repeat(pixels[..., :1], 3, axis=2) if count < 3 else pixels[..., :3]
+    image = Image.fromarray(np.concatenate([colour, pixels[..., -1:]], axis=2) if count in (2, 4) else colour)
+    options: dict[str, Any] = {"lossless": True, "quality": 0, "method": 0, "exact": True}
+    if lossy or wanted.quality is not None:
+        options = {"quality": wanted.quality or DEFAULT_QUALITY, "alpha_quality": 100, "exact": True}
+    if exif:
+        options["exif"] = exif
+    if xmp:
+        options["xmp"] = xmp
+    out = io.BytesIO()
+    image.save(out, "WEBP", icc_profile=wanted.icc, **options)
+    return out.getvalue()
+
+
+def _tiff(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
+    data = encode_deep(pixels, "tiff", photo.deep, premultiplied=photo.premultiplied)
+    if photo.kind == "exr":
+        return data
+    if photo.kind == "tiff":
+        tags = tiff_tags.photo_tags(tiff_tags.read_tags(photo.data)[0])
+    else:
+        exif, xmp = portable_metadata(photo, wanted)
+        tags = tiff_tags.photo_tags(tiff_tags.read_tags(exif)[0]) if exif else {}
+        if xmp:
+            tags[tiff_tags.XMP_TAG] = tiff_tags.Field(1, len(xmp), xmp)
+    below = tags.get(tiff_tags.EXIF_IFD)
+    if wanted.now_srgb and below is not None and tiff_tags.COLOR_SPACE in (below.tags or {}):
+        srgb = {**(below.tags or {}), tiff_tags.COLOR_SPACE: tiff_tags.Field(3, 1, b"\1\0")}
+        tags[tiff_tags.EXIF_IFD] = tiff_tags.Field(below.kind, 1, b"", srgb)
+    if wanted.icc:
+        tags[tiff_tags.ICC_TAG] = tiff_tags.Field(7, len(wanted.icc), wanted.icc)
+    return tiff_tags.with_tags(data, tags)
+
+
+def _exr(photo: StoredPhoto, pixels: Samples) -> bytes:
+    if not photo.linear:
+        raise ImageError("EXR holds linear light, this photo does not", remedy="name a .tif")
+    deep = photo.deep
+    if photo.kind != "exr" or deep is None or pixels.shape[2] == deep.pixels.shape[2]:
+        return encode_deep(pixels, "exr", deep, premultiplied=True)
+    picked = colour_channels(deep.channels)
+    if len(picked) != pixels.shape[2]:
+        if len(picked) == deep.pixels.shape[2]:
+            return encode_deep(pixels, "exr", deep, premultiplied=True)
+        raise ImageError(
+            "a grey EXR with further channels would become coloured", remedy="take them out first"
+        )
+    everything = deep.pixels.copy()
+    everything[..., list(picked)] = pixels
+    return encode_deep(everything, "exr", deep, premultiplied=True)
+
+
+def portable_metadata(photo: StoredPhoto, wanted: Written) -> tuple[bytes, bytes]:
+    """EXIF (a TIFF block, mended) and XMP of a photo, for a format of another kind; either may be empty."""
+    exif, xmp = b"", b""
+    if photo.kind == "jpeg":
+        bodies = [body for marker, body in describing_segments(photo.data) if marker == 0xE1]
+        exif = next((body[len(EXIF) :] for body in bodies if body.startswith(EXIF)), b"")
+        xmp = next((body[len(XMP) :] for body in bodies if body.startswith(XMP)), b"")
+    elif photo.kind == "png":
+        exif = dict(png_chunks.chunks(photo.data)).get(b"eXIf", b"")
+        xmp = png_chunks.xmp_of(photo.data)
+    elif photo.kind == "webp":
+        found = dict(_riff(photo.data))
+        exif, xmp = found.get(b"EXIF", b"").removeprefix(EXIF), found.get(b"XMP ", b"")
+    elif photo.kind == "tiff":
+        tags = tiff_tags.read_tags(photo.data)[0]
+        exif = tiff_tags.exif_block(tiff_tags.photo_tags(tags))
+        xmp = tags[tiff_tags.XMP_TAG].data if tiff_tags.XMP_TAG in tags else b""
+    return tiff_tags.mended_exif(exif, now_srgb=wanted.now_srgb), xmp
+
+
+def _riff(data: bytes) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    position = 12
+    while position + 8 <= len(data):
+        size = int.from_bytes(data[position + 4 : position + 8], "little")
+        found.append((data[position : position + 4], data[position + 8 : position + 8 + size]))
+        position += 8 + size + size % 2
+    return found

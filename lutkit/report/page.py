@@ -22,7 +22,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 # Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the colours.
 PAPER, INK, FAINT = "#2e2e2e", "#e6e6e6", "#a0a0a0"
 GOOD, BAD = "#8fd694", "#f0965a"
-CHANNELS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
+CHANNEL_COLORS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
 _DPI = 100
 
 

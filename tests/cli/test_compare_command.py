@@ -304,7 +304,7 @@ def test_text_and_picture_say_what_json_does(lutkit_, few, monkeypatch):
     drawn = []
 
     def draw(sets, train, title):
-        drawn.append(([name for name, _ in sets], train and train.photos, title))
+        drawn.append(([one.name for one in sets], train and train.photos, title))
         return Image.new("RGB", (9, 9))
 
     monkeypatch.setattr("lutkit.comparison.picture.draw_comparison", draw)
@@ -354,7 +354,7 @@ def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
 def test_a_comparison_can_be_stopped(lutkit_, few, monkeypatch):
     handlers = []
 
-    def note(*_):
+    def note(*_, **__):
         handlers.append(signal.getsignal(signal.SIGTERM))
         raise LutkitError("enough")
 
@@ -393,7 +393,7 @@ def test_a_size_of_too_few_pixels_is_refused(lutkit_, few, no_measuring):
 
 @pytest.fixture
 def no_measuring(monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise AssertionError("measured")
 
     monkeypatch.setattr("lutkit.comparison.run.compare_set", refuse)

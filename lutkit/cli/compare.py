@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lutkit.cli.arguments import AsJson, OverPlot, Plot, Workers
+from lutkit.cli.command import Command
 
 if TYPE_CHECKING:
     from lutkit.comparison.matching import MatchedSet
     from lutkit.comparison.run import Comparison
 
+# ARTEFACTS and LIMITS are filled in where the help is read: to know them takes a second.
 HELP = """Measure how outputs differ from their references.
 
 REFERENCE and each SET are a folder, a photo, a glob in quotes, a .txt list,
@@ -27,22 +29,15 @@ Of the simplest change of colours that explains the set; - where none does:
   gain, turn   the factor on colour differences; of hues; - of (nearly) greys
   cast         a and b that neutral colours take on
 Of each image, beyond what its reference has; the table has medians over
-images of the first two, means of the others:
-  fringe       how far a channel lies from the others, in pixels; - where it
-               is flat, or too unlike its reference, to be registered
-  noise        of each channel in flat parts, in codes of 255
-  speckle      isolated pixels that stand out, in a million
-  new clip     pixels at 0 or 255 of which the reference is 16 codes away or
-               more, of the channel with most
+images where each channel has a number, means elsewhere:
+ARTEFACTS
 
-\b
 Answers tell of that change a gain 8% from 1, a turn over 5 degrees, a cast
 over 2, lightness by 2, contrast by 8%; artefacts where one of 10 images or
-more has 0.15 px of fringing, a shift of 0.25 px, 1 code of noise (more where
-the photo has grain), 35 speckles in a million, or 2% newly clipped, with how
-many images have it, and their median; of outputs that are nearly one colour,
-or do not look like their references, only that. Skin tones: references of
-hue 30..80, chroma 10..45, L 20..92 (our own rule: wood and sand pass too).
+more has LIMITS, with how many images have it, and their median; of outputs
+that are nearly one colour, or do not look like their references, only that.
+Skin tones: references of hue 30..80, chroma 10..45, L 20..92 (our own rule:
+wood and sand pass too).
 
 \b
 Examples:
@@ -104,6 +99,24 @@ def compare(  # noqa: D103  (its help text is set below)
 
 
 compare.__doc__ = HELP
+
+
+class CompareCommand(Command):
+    """`compare`, whose help says what its artefacts are."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Write the help with the artefacts in it."""
+        from lutkit.comparison.artefacts import ARTEFACTS
+        from lutkit.comparison.findings import MAX_SHIFT_PX
+
+        lines = "\n".join(kind.help for kind in ARTEFACTS)
+        limits = [
+            f"a shift of {MAX_SHIFT_PX:g} px",
+            *(kind.help_limit.format(kind.limit) for kind in ARTEFACTS),
+        ]
+        listed = f"{', '.join(limits[:-1])}, or {limits[-1]}"
+        self.help = (self.help or "").replace("ARTEFACTS", lines).replace("LIMITS", listed)
+        super().format_help_text(ctx, formatter)
 
 
 def _print_json(found: "Comparison", matched: "list[MatchedSet]") -> None:

@@ -94,7 +94,7 @@ class Artefact(Protocol):
     column: ClassVar[Column]
     chart: ClassVar[Chart]
     help: ClassVar[str]  # lines of `lutkit compare --help`, under the head they explain
-    help_limit: ClassVar[str]  # the limit in words, for the same
+    help_limit: ClassVar[str]  # the format of the limit, for the same
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: "Artefacts") -> Self:

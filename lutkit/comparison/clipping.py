@@ -50,7 +50,7 @@ class Clipping(Artefact):
     help = """\
   new clip     pixels at 0 or 255 of which the reference is 16 codes away or
                more, of the channel with most"""
-    help_limit = "2% newly clipped"
+    help_limit = "{:.0%} newly clipped"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:

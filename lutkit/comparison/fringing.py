@@ -53,7 +53,7 @@ class Fringing(Artefact):
     help = """\
   fringe       how far a channel lies from the others, in pixels; - where it
                is flat, or too unlike its reference, to be registered"""
-    help_limit = "0.15 px of fringing"
+    help_limit = "{:g} px of fringing"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:

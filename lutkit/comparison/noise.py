@@ -75,7 +75,7 @@ class Noise(Artefact):
     chart = Chart("Added noise, codes of 255")
     help = """\
   noise        of each channel in flat parts, in codes of 255"""
-    help_limit = "1 code of noise (more where the photo has grain)"
+    help_limit = "{:g} code of noise (more where the photo has grain)"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:

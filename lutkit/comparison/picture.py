@@ -100,7 +100,8 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
         _Series(kind.chart.label, color, [kind.chart.drawn(_known(one[kind.name][0])) for one in levels])
         for kind, color in zip(shared, itertools.cycle(_SHARED), strict=False)
     ]
-    headings = ", and ".join(kind.chart.heading for kind in shared)
+    *names, last = [kind.chart.heading for kind in shared]
+    headings = f"{', '.join(names)}, and {last}" if names else last
     _draw_shared(panel(_COLUMNS + len(of_channels), f"{headings.capitalize()}; mean of images"), sets, series)
     top = 1 - (panels + 0.1) / high
     figure.text(0.02, top, heading, color=INK, fontsize=12, weight="bold")

@@ -43,7 +43,7 @@ class Speckle(Artefact):
     chart = Chart("speckle", "speckle, in 10,000", lambda per_million: per_million / 100)
     help = """\
   speckle      isolated pixels that stand out, in a million"""
-    help_limit = "35 speckles in a million"
+    help_limit = "{:g} speckles in a million"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:

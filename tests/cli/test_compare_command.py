@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from small_datasets import assert_one_line, build, make_photos, manifest_of, samples_of, textured
 
-from lutkit.comparison.artefacts import own_artefacts
+from lutkit.comparison.artefacts import ARTEFACTS, own_artefacts
 from lutkit.comparison.table import NOTE
 from lutkit.engine.engine import InProcess
 from lutkit.engine.stopping import raise_stopped
@@ -405,6 +405,15 @@ def tar_of(path, folder, of_member):
         for photo in sorted(folder.iterdir()):
             tar.add(photo, of_member(photo.stem))
     return path
+
+
+@pytest.mark.parametrize("kind", ARTEFACTS, ids=lambda kind: kind.name)
+def test_the_help_says_what_each_artefact_is_and_from_when_it_is_told(lutkit_, kind):
+    text = " ".join(lutkit_("compare", "--help").out.split())
+    assert " ".join(kind.help.split()) in text
+    assert f", {kind.help_limit.format(kind.limit)}," in text.replace(", or ", ", ")
+    assert "ARTEFACTS" not in text
+    assert "LIMITS" not in text
 
 
 def test_the_heading_names_the_references(lutkit_, few):

@@ -65,7 +65,8 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     require_vacant(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)  # before hours of counting, not after
     with stopping():
-        left_out: tuple[PhotoList | None, tuple[Reject, ...]] = None, ()
+        photos: PhotoList | None = None
+        rejects: tuple[Reject, ...] = ()
         if merge:
             counts = _merged(merge)
         else:
@@ -74,10 +75,10 @@ def ab_hist(  # noqa: D103  (its help text is set below)
 
             photos = list_photos(source or "data/pairs", field=field)
             totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)
-            counts, left_out = summarize(totals).ab, (photos, rejects)
+            counts = summarize(totals).ab
         write_counts(out, counts)
     if as_json or not quiet:
-        _show(counts, left_out, out, as_json=as_json)
+        _show(counts, out, photos=photos, rejects=rejects, as_json=as_json)
 
 
 ab_hist.__doc__ = HELP
@@ -102,9 +103,10 @@ def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
 
 def _show(
     counts: "npt.NDArray[np.int64]",
-    left_out: "tuple[PhotoList | None, tuple[Reject, ...]]",
     out: Path,
     *,
+    photos: "PhotoList | None",
+    rejects: "tuple[Reject, ...]",
     as_json: bool,
 ) -> None:
     import json
@@ -115,12 +117,12 @@ def _show(
     pixels, cells = int(counts.sum()), int((counts > 0).sum())
     console = PlainConsole()
     if as_json:
-        named = [{"path": reject.path, "reason": reject.reason} for reject in left_out[1]]
+        named = [{"path": reject.path, "reason": reject.reason} for reject in rejects]
         console.out(json.dumps({"file": str(out), "pixels": pixels, "cells": cells, "rejects": named}))
         return
     console.print(
         f"{out}: {pixels:,} pixels in {cells:,} cell{'' if cells == 1 else 's'} of one unit of a and b.",
         soft_wrap=True,
     )
-    for line in left_out_lines(*left_out):
+    for line in left_out_lines(photos, rejects):
         console.print(line, soft_wrap=True)

@@ -229,7 +229,10 @@ def explain(blocks: Blocks) -> Explanation:
             return _explanation(nothing, before)
         if lighter.left <= simple.left + LEAST_EXPLAINED:
             return _explanation(lighter, before)
-    return _explanation(simple if simple.left <= enough else _of_two(double, enough), before)
+    if simple.left <= enough:
+        return _explanation(simple, before)
+    without_cast = min((one for one in double if not one.cast), key=_left)
+    return _explanation(without_cast if without_cast.left <= enough else min(double, key=_left), before)
 
 
 def left_by(fit: CodeMap, blocks: Blocks | FloatArray) -> float:
@@ -284,12 +287,6 @@ def _double(blocks: FloatArray) -> list[_Candidate]:
                 both = chain(first, second(between, after))
                 found.append(_candidate(factor, tinted, both, blocks))
     return found
-
-
-def _of_two(double: list[_Candidate], enough: float) -> _Candidate:
-    """Without a cast where that will do."""
-    plain = min((one for one in double if not one.cast), key=_left)
-    return plain if plain.left <= enough else min(double, key=_left)
 
 
 def _explanation(chosen: _Candidate, before: FloatArray) -> Explanation:

@@ -122,7 +122,7 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     first = flat_outputs(pairs) or _unlike_outputs(pairs)
     if any(finding.is_alone for finding in first):
         return tuple(first)
-    alike = judged(pairs)
+    alike = judged_pairs(pairs)
     unexplained = unexplained_colors(change, alike)
     placed = np.hypot(*np.stack([pair.found[Fringing].place() for pair in alike]).T)
     shift = _image_finding("shift", placed[:, None], MAX_SHIFT_PX, [pair.key for pair in alike])
@@ -131,7 +131,7 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     return (*first, *unexplained, *colors, *([shift] if shift else []), *artefacts)
 
 
-def judged(pairs: Sequence[PairMeasure]) -> list[PairMeasure]:
+def judged_pairs(pairs: Sequence[PairMeasure]) -> list[PairMeasure]:
     """The pairs whose outputs show what their references do; all, where those are the lesser part."""
     alike = [pair for pair in pairs if not pair.likeness < LEAST_LIKENESS]  # what is not known is no fault
     return alike if 2 * len(alike) >= len(pairs) else list(pairs)
@@ -155,7 +155,7 @@ def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def levels(images: Sequence[Artefacts]) -> dict[str, FloatArray]:
+def own_levels(images: Sequence[Artefacts]) -> dict[str, FloatArray]:
     """How much images by themselves have of each artefact, (3,) a channel: for telling sets apart."""
     return {kind.name: kind.level([one[kind] for one in images]) for kind in ARTEFACTS}
 
@@ -249,12 +249,8 @@ def color_findings(change: Explanation) -> list[Finding]:
         found.append(Finding("cast", cast))
     if abs(change.lightness) > MAX_LIGHTNESS_CHANGE:
         found.append(Finding("lightness", change.lightness))
-    if _is_contrast_of_its_own(change):
+    # Brighter light raises contrast as well, and a gamma changes both: that is said once.
+    least, most = max(_LEAST_BROUGHT, change.brought[0]), min(_MOST_BROUGHT, change.brought[1])
+    if not least - MAX_CONTRAST_CHANGE <= change.contrast <= most + MAX_CONTRAST_CHANGE:
         found.append(Finding("contrast", change.contrast))
     return found
-
-
-def _is_contrast_of_its_own(change: Explanation) -> bool:
-    """Brighter light raises contrast as well, and a gamma changes both: that is said once."""
-    least, most = (max(_LEAST_BROUGHT, change.brought[0]), min(_MOST_BROUGHT, change.brought[1]))
-    return not least - MAX_CONTRAST_CHANGE <= change.contrast <= most + MAX_CONTRAST_CHANGE

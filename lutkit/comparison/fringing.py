@@ -127,7 +127,9 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
         reach = int(np.ceil(np.nan_to_num(np.abs(shifts)).max())) + 1
         if min(reference.shape[:2]) < _LEAST_SIDE_PX + 2 * reach:
             break
-        back = _moved_back(found, np.nan_to_num(shifts), reach)
+        # Between pixels by straight lines.
+        planes = [_read_at(*one, reach) for one in zip(found, np.nan_to_num(shifts), strict=True)]
+        back = np.rint(np.stack(planes, axis=2)).astype(np.uint8)
         expected = _expected_planes(reference, free_blocks(reference[reach:-reach, reach:-reach], back))
         before = shifts[moved]
         for c in moved:
@@ -140,12 +142,6 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
 def _planes(image: Uint8Image) -> list[FloatArray]:
     """Red, green and blue, (H, W) float64 each, new."""
     return [np.ascontiguousarray(image[..., c]).astype(np.float64) for c in range(3)]
-
-
-def _moved_back(found: list[FloatArray], shifts: FloatArray, reach: int) -> Uint8Image:
-    """Channels at their places, without a margin of `reach` pixels; between pixels by straight lines."""
-    moved = [_read_at(plane, shift, reach) for plane, shift in zip(found, shifts, strict=True)]
-    return np.rint(np.stack(moved, axis=2)).astype(np.uint8)
 
 
 def _read_at(plane: FloatArray, shift: FloatArray, reach: int) -> FloatArray:

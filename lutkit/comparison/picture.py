@@ -17,7 +17,7 @@ from lutkit.color.lab import lab_to_srgb
 from lutkit.comparison.artefacts import ARTEFACTS
 from lutkit.comparison.color_change import SECTORS
 from lutkit.comparison.run import SetMeasure, TrainMeasure
-from lutkit.comparison.table import artefact_levels, color_numbers, sectors
+from lutkit.comparison.table import artefact_levels, color_numbers, judged_sectors
 from lutkit.comparison.words import answers
 from lutkit.report.page import (
     CHANNEL_COLORS,
@@ -229,16 +229,16 @@ def name_sets(axes: "Axes", names: Sequence[str]) -> None:
     letter_px = _EM * _SIZE * axes.figure.dpi / 72
     step = axes.bbox.width / (len(names) + 0.2) / letter_px  # from set to set, in letters
     shown, common = list(names), ""
-    if max(map(letters, shown)) > step - 1:
+    if max(map(letter_width, shown)) > step - 1:
         shown, common = without_common(names)
     slanted = len(names) <= _SLANTED
-    if max(map(letters, shown)) > step - 1:
-        shown = [cut(name, _MOST_SLANTED if slanted else _MOST) for name in shown]
+    if max(map(letter_width, shown)) > step - 1:
+        shown = [cut_name(name, _MOST_SLANTED if slanted else _MOST) for name in shown]
     if len(set(shown)) < len(shown):
         shown, common = [f"{place + 1}" for place in range(len(names))], "sets by number"
-    widest = max(map(letters, shown)) + 1
+    widest = max(map(letter_width, shown)) + 1
     level = widest <= step
-    places = range(len(names)) if level or slanted else spread(len(names), math.ceil(widest / step))
+    places = range(len(names)) if level or slanted else label_places(len(names), math.ceil(widest / step))
     axes.set_xticks(places, [shown[place] for place in places], parse_math=False)
     if not level and slanted:
         axes.tick_params(axis="x", labelrotation=30)
@@ -246,16 +246,16 @@ def name_sets(axes: "Axes", names: Sequence[str]) -> None:
             label.set(ha="right", rotation_mode="anchor")
     elif not level:
         axes.get_xticklabels()[-1].set(ha="right")
-    axes.set_xlabel(common and cut(common, 50), color=FAINT, fontsize=_SIZE, parse_math=False)
+    axes.set_xlabel(common and cut_name(common, 50), color=FAINT, fontsize=_SIZE, parse_math=False)
 
 
-def brief(names: Sequence[str], most: int) -> list[str]:
+def brief_names(names: Sequence[str], most: int) -> list[str]:
     """Names of at most so many letters, without what they have in common where one is longer.
 
     By number where they would be cut to the same.
     """
-    fits = max(map(letters, names)) <= most
-    shown = [cut(name, most) for name in (names if fits else without_common(names)[0])]
+    fits = max(map(letter_width, names)) <= most
+    shown = [cut_name(name, most) for name in (names if fits else without_common(names)[0])]
     return shown if len(set(shown)) == len(names) else [f"set {place + 1}" for place in range(len(names))]
 
 
@@ -276,21 +276,21 @@ def without_common(names: Sequence[str]) -> tuple[list[str], str]:
     return rest, f"{''.join(first[:head])}{_DOTS}{''.join(first[len(first) - tail :])}"
 
 
-def cut(name: str, most: int) -> str:
+def cut_name(name: str, most: int) -> str:
     """A name of at most so many letters, 1 or more: what stands in its middle gives way to an ellipsis."""
-    if letters(name) <= most:
+    if letter_width(name) <= most:
         return name
     kept = range(len(name) - 1, -1, -1)
     shorter = (f"{name[: -(-some // 2)]}{_DOTS}{name[len(name) - some // 2 :]}" for some in kept)
-    return next(one for one in shorter if letters(one) <= most)
+    return next(one for one in shorter if letter_width(one) <= most)
 
 
-def letters(name: str) -> int:
+def letter_width(name: str) -> int:
     """How many letters wide a name is: East Asian ones are two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
-def spread(count: int, width: int) -> list[int]:
+def label_places(count: int, width: int) -> list[int]:
     """Places of 0..count - 1 for names that are `width` wide: the first, the last, and some between them.
 
     Names stand centred on their places, but the last, which ends there.
@@ -322,7 +322,7 @@ def draw_cast(axes: "Axes", sets: Sets) -> None:
     named = known if len(sets) <= 4 else (*known[:1], *known[1:][-1:])
     sizes = [26 if len(sets) <= 12 or i in named else 8 for i in range(len(sets))]
     axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=sizes, zorder=3)
-    names = brief([one.name for one in sets], 18)
+    names = brief_names([one.name for one in sets], 18)
     for i, height in _name_heights(casts, named, reach).items():
         # Beside the dot on the side where there is room.
         left = casts[i, 0] > 0
@@ -351,7 +351,7 @@ def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: f
 def draw_sectors(axes: "Axes", sets: Sets) -> None:
     """A line a set over the hues, the last the strongest; of many sets the first, the last and the range."""
     ratios = np.array([_ratios(one) for one in sets])
-    names = [f" {name}" for name in brief([one.name for one in sets], 18)]  # "_a" would be no legend's
+    names = [f" {name}" for name in brief_names([one.name for one in sets], 18)]  # "_a" would be no legend's
     known = _known_colors(ratios)
     drawn = known if len(sets) <= _FEW else (*known[:1], *known[1:][-1:])
     if len(sets) > _FEW:
@@ -387,7 +387,7 @@ def _ratios(one: SetMeasure) -> _Values:
     """Of chroma: of eight hues, then of skin; NaN where there is none."""
     places = {name: place for place, name in enumerate(SECTORS)}
     values = np.full(9, np.nan)
-    hues, skin = sectors(one)
+    hues, skin = judged_sectors(one)
     for part in hues:
         values[places[part.name]] = part.chroma_ratio
     if skin:

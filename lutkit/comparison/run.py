@@ -18,7 +18,7 @@ from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
 from lutkit.comparison.blocks import MAX_BLOCKS, free_blocks, thinned
 from lutkit.comparison.color_change import ColorChange, ColorSums, color_change, pair_sums
 from lutkit.comparison.explanation import MAX_FITTED, Explanation, explain
-from lutkit.comparison.findings import Finding, PairMeasure, diagnose, judged
+from lutkit.comparison.findings import Finding, PairMeasure, diagnose, judged_pairs
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.likeness import likeness
 from lutkit.comparison.matching import MatchedSet, PhotoPair
@@ -183,11 +183,11 @@ def compare_set(
     # No more blocks than an explanation is fitted to; of some 200 pairs or fewer as many as help.
     blocks = min(max(MAX_FITTED // len(matched.pairs), _LEAST_BLOCKS), MAX_BLOCKS)
     job = _SetJob(matched.reference, matched.outputs, size_px, blocks)
-    done = engine.run(_compare, job, _tasks(matched.pairs))
+    done = engine.run(_compare_pairs, job, _tasks(matched.pairs))
     change, pairs, rejects = _gathered(done, on_pairs)
     if change is None:
         raise none_usable(matched.outputs, (reject.reason for reject in rejects))
-    explanation = explain(np.concatenate([pair.blocks for pair in judged(pairs)]))
+    explanation = explain(np.concatenate([pair.blocks for pair in judged_pairs(pairs)]))
     return SetMeasure(name, change, explanation, pairs, diagnose(explanation, pairs), rejects)
 
 
@@ -212,7 +212,7 @@ def measure_train(
     """
     count = min(len(photos.photos), TRAIN_PHOTOS)
     some = [photos.photos[number * len(photos.photos) // count] for number in range(count)]
-    done = engine.run(_look, _TrainJob(photos, size_px), _tasks(some))
+    done = engine.run(_measure_photos, _TrainJob(photos, size_px), _tasks(some))
     change, images, rejects = _gathered(done, on_pairs)
     if change is None:
         raise none_usable(photos, (reject.reason for reject in rejects))
@@ -244,7 +244,7 @@ def _gathered(
     return total and color_change(total), tuple(measures), tuple(rejects)
 
 
-def _compare(job: _SetJob, task: _Task[PhotoPair]) -> _Done[PairMeasure]:
+def _compare_pairs(job: _SetJob, task: _Task[PhotoPair]) -> _Done[PairMeasure]:
     sums, measures, rejects = list[ColorSums](), list[PairMeasure](), list[Reject]()
     for pair in task.some:
         path = pair.reference.path
@@ -275,7 +275,7 @@ def _compare(job: _SetJob, task: _Task[PhotoPair]) -> _Done[PairMeasure]:
     return _Done(task.start, len(task.some), tuple(sums), tuple(measures), tuple(rejects))
 
 
-def _look(job: _TrainJob, task: _Task[PhotoRef]) -> _Done[Artefacts]:
+def _measure_photos(job: _TrainJob, task: _Task[PhotoRef]) -> _Done[Artefacts]:
     sums, images, rejects = list[ColorSums](), list[Artefacts](), list[Reject]()
     for ref in task.some:
         try:

@@ -8,7 +8,7 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.comparison.artefacts import ARTEFACTS
 from lutkit.comparison.color_change import SectorChange
-from lutkit.comparison.findings import LEAST_GAIN_WITH_HUE, Finding, is_described, levels, unplaced
+from lutkit.comparison.findings import LEAST_GAIN_WITH_HUE, Finding, is_described, own_levels, unplaced
 from lutkit.comparison.run import SetMeasure, TrainMeasure
 from lutkit.measure.color_summary import CHANNELS
 
@@ -23,16 +23,14 @@ SECTOR_HEADS = ("hue", "share", "chroma", "shift")
 CHANNEL_HEADS = ("channel", "bias", "gain", *(kind.column.channel_head for kind in reversed(_OF_CHANNELS)))
 
 
-def _note() -> str:
-    medians, means = ([kind.column.note for kind in kinds] for kinds in (_OF_CHANNELS, _OF_IMAGES))
-    return f"{_listed(medians)} are medians over images, {_listed(means)} means."
-
-
 def _listed(names: list[str]) -> str:
     return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), names[-1]])
 
 
-NOTE = _note()
+NOTE = (
+    f"{_listed([kind.column.note for kind in _OF_CHANNELS])} are medians over images,"
+    f" {_listed([kind.column.note for kind in _OF_IMAGES])} means."
+)
 
 
 def set_row(one: SetMeasure) -> tuple[str, ...]:
@@ -70,14 +68,17 @@ def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[fl
     return simple.gain, simple.turn if simple.gain >= LEAST_GAIN_WITH_HUE else None, simple.cast
 
 
-def sectors(one: SetMeasure) -> tuple[tuple[SectorChange, ...], SectorChange | None]:
+def judged_sectors(one: SetMeasure) -> tuple[tuple[SectorChange, ...], SectorChange | None]:
     """What became of each hue, and of skin tones; nothing where outputs show nothing of the references."""
     return (one.change.sectors, one.change.skin) if _is_judged(one) else ((), None)
 
 
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift; none as `sectors`."""
-    hues, skin = sectors(one)
+    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift.
+
+    None as `judged_sectors`.
+    """
+    hues, skin = judged_sectors(one)
     return [
         (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", _number(part.hue_shift, "+.1f"))
         for part in (*hues, *([skin] if skin else []))
@@ -87,7 +88,7 @@ def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
     """Channel by channel: what code 0 becomes, and the slope; noise; distance from the other channels.
 
-    None as `sectors`.
+    None as `judged_sectors`.
     """
     if not _is_judged(one):
         return []
@@ -134,7 +135,7 @@ def _is_judged(one: SetMeasure) -> bool:
 def set_json(one: SetMeasure) -> dict[str, Any]:
     """A set under stable names; null where nothing can be measured: greys, flat or unlike outputs."""
     change, found = one.change, artefact_levels(one)
-    (gain, turn, cast), (hues, skin) = color_numbers(one), sectors(one)
+    (gain, turn, cast), (hues, skin) = color_numbers(one), judged_sectors(one)
     bias, gains = (change.bias, change.gain) if _is_judged(one) else ((None,) * 3, (None,) * 3)
     worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
     keys = ("lightness", "a", "b", "chroma", "saturation")
@@ -162,7 +163,7 @@ def set_json(one: SetMeasure) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in one.findings if finding.is_fault],
         "consequences": [_finding(finding) for finding in one.findings if finding.explained],
         "rare": [_finding(finding) for finding in one.findings if finding.rare],
-        "unexplained": next((_unexplained(found) for found in one.findings if found.of), None),
+        "unexplained": next((_left(found) for found in one.findings if found.of), None),
         "worst_delta_e": [{"key": pair.key, "mean": _short(pair.delta_e)} for pair in worst],
         "rejects": [{"path": reject.path, "reason": reject.reason} for reject in one.rejects],
     }
@@ -179,7 +180,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _unexplained(finding: Finding) -> dict[str, Any]:
+def _left(finding: Finding) -> dict[str, Any]:
     """What no change of colours explains, as mean differences (CIE 1976)."""
     return {"left": _short(finding.value), "of": _short(finding.of), "worst": list(finding.worst)}
 
@@ -187,7 +188,7 @@ def _unexplained(finding: Finding) -> dict[str, Any]:
 def train_json(train: TrainMeasure) -> dict[str, Any]:
     """A training set under stable names."""
     keys = ("lightness", "a", "b", "chroma", "saturation")
-    own = {kind: [_short(float(v)) for v in values] for kind, values in levels(train.images).items()}
+    own = {kind: [_short(float(v)) for v in values] for kind, values in own_levels(train.images).items()}
     means = dict(zip(keys, map(_short, train.means), strict=True))
     rejects = [{"path": reject.path, "reason": reject.reason} for reject in train.rejects]
     return {"set": train.name, "photos": train.photos, "mean": means, "artefacts": own, "rejects": rejects}

@@ -12,7 +12,7 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.comparison.artefact import channels_text
 from lutkit.comparison.artefacts import ARTEFACTS
-from lutkit.comparison.findings import Finding, judged, levels, unplaced
+from lutkit.comparison.findings import Finding, judged_pairs, own_levels, unplaced
 from lutkit.comparison.matching import MatchedSet
 from lutkit.comparison.run import SetMeasure, TrainMeasure
 from lutkit.dataset.records import Reject
@@ -23,6 +23,7 @@ _TOLD_FIRST = ("strangers", "unexplained")
 _SEEN = 0.1  # of a ratio of saturation
 _SHIFT_AMOUNT = "{:.2f} px"
 _ARTEFACTS = {kind.name: kind for kind in ARTEFACTS}
+_OF_CHROMA = [kind.name for kind in ARTEFACTS if kind.shifts_chroma]
 
 
 def answers(sets: Sequence[SetMeasure], train: TrainMeasure | None, *, last: bool = False) -> list[str]:
@@ -54,7 +55,13 @@ def _alone_text(finding: Finding, one: SetMeasure) -> str:
 
 
 def _set_lines(one: SetMeasure, sets: Sequence[SetMeasure], train: TrainMeasure | None) -> list[str]:
-    lines = [_stranger_text(finding, one) for finding in one.findings if finding.kind == "strangers"]
+    lines = [
+        f"Not judged: in {finding.images} of {len(one.pairs)} images the output shows something else than its"
+        f" reference ({', '.join(finding.worst)}{', ...' if finding.images > len(finding.worst) else ''}):"
+        " flipped, rotated, or of another photo."
+        for finding in one.findings
+        if finding.kind == "strangers"
+    ]
     lines += [unexplained_text(finding) for finding in one.findings if finding.kind == "unexplained"]
     told = [finding for finding in one.findings if not finding.rare and finding.kind not in _TOLD_FIRST]
     lines += [finding_text(finding, one) for finding in told if finding.kind == "channels"]
@@ -66,16 +73,11 @@ def _set_lines(one: SetMeasure, sets: Sequence[SetMeasure], train: TrainMeasure 
     lines += [origin_text(finding, sets, train) for finding in faults]
     lines += [_rare_text(finding, one) for finding in one.findings if finding.rare]
     if not faults:
-        lines.append(_none_text(one))
+        follows = " and ".join(finding.kind for finding in one.findings if finding.explained)
+        rare = any(finding.rare for finding in one.findings)
+        beyond = " that one image in ten has" if rare else " beyond the references'"
+        lines.append(f"RGB artefacts: none{f' beside that {follows}' if follows else beyond}.")
     return [*lines, *unplaced_lines(one)]
-
-
-def _stranger_text(finding: Finding, one: SetMeasure) -> str:
-    return (
-        f"Not judged: in {finding.images} of {len(one.pairs)} images the output shows something else than its"
-        f" reference ({', '.join(finding.worst)}{', ...' if finding.images > len(finding.worst) else ''}):"
-        " flipped, rotated, or of another photo."
-    )
 
 
 def _rare_text(finding: Finding, one: SetMeasure) -> str:
@@ -83,12 +85,6 @@ def _rare_text(finding: Finding, one: SetMeasure) -> str:
     where = f" in {channels_text(finding.channels)}" if finding.channels else ""
     some = f"In {finding.images} of {len(one.pairs)} images, fewer than one in ten"
     return f"{some}: {found}{where} ({', '.join(finding.worst)})."
-
-
-def _none_text(one: SetMeasure) -> str:
-    follows, rare = (any(getattr(f, name) for f in one.findings) for name in ("explained", "rare"))
-    beyond = " that one image in ten has" if rare else " beyond the references'"
-    return f"RGB artefacts: none{' beside that clipping' if follows else beyond}."
 
 
 def unexplained_text(finding: Finding) -> str:
@@ -135,7 +131,7 @@ def _without_factor(one: SetMeasure) -> str:
     chroma, hsv = one.change.chroma_ratio, one.change.saturation_ratio
     others = [
         *_colors_of(one),
-        *(f.kind for f in one.findings if f.is_fault and _shifts_chroma(f)),
+        *(f.kind for f in one.findings if f.is_fault and f.kind in _OF_CHROMA),
     ]
     causes = " and ".join(others)
     if chroma is not None and abs(chroma - 1) > _SEEN:
@@ -146,10 +142,6 @@ def _without_factor(one: SetMeasure) -> str:
     if hsv is not None and abs(hsv - 1) > _SEEN and causes:
         return f"unchanged but for what {causes} does to that of HSV"
     return "unchanged"
-
-
-def _shifts_chroma(finding: Finding) -> bool:
-    return finding.kind in _ARTEFACTS and _ARTEFACTS[finding.kind].shifts_chroma
 
 
 def is_unexplained(one: SetMeasure) -> bool:
@@ -164,7 +156,7 @@ def _colors_of(one: SetMeasure) -> list[str]:
 def unplaced_lines(one: SetMeasure) -> list[str]:
     """Channels that could not be registered: of them no fringing is known."""
     counts: dict[int, list[str]] = {}
-    pairs = judged(one.pairs)
+    pairs = judged_pairs(one.pairs)
     for name, count in zip(CHANNELS, unplaced(pairs), strict=True):
         if count:
             counts.setdefault(count, []).append(name)
@@ -209,12 +201,12 @@ def finding_text(finding: Finding, one: SetMeasure) -> str:
 
 def origin_text(finding: Finding, sets: Sequence[SetMeasure], train: TrainMeasure | None) -> str:
     """Where an artefact comes from, by who else has it: references, training set, other sets."""
-    before = _level(finding, levels([pair.before for pair in sets[0].pairs])[finding.kind])
+    before = _level(finding, own_levels([pair.before for pair in sets[0].pairs])[finding.kind])
     parts = [f"references {amount(finding, before)} by themselves"]
     if train is None:
         verdict = "not from the references; --train tells whether the training set has it"
     else:
-        theirs = _level(finding, levels(train.images)[finding.kind])
+        theirs = _level(finding, own_levels(train.images)[finding.kind])
         parts.append(f"training set {amount(finding, theirs)}")
         has = theirs > before + _ARTEFACTS[finding.kind].margin
         verdict = (

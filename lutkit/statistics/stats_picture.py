@@ -9,8 +9,8 @@ from PIL import Image
 
 from lutkit.color.lab import lab_to_srgb
 from lutkit.measure.color_summary import ColorSummary
-from lutkit.report.page import CHANNEL_COLORS, FAINT, INK, Box, add_panel, add_title, new_page, render
-from lutkit.statistics.stats_text import cast_text, colors_text
+from lutkit.report.page import CHANNEL_COLORS, FAINT, INK, PanelBox, add_panel, add_title, new_page, render
+from lutkit.statistics.stats_table import cast_text, colors_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def draw_stats(summary: ColorSummary, title: str) -> Image.Image:
     add_title(figure, title)
     facts = f"{summary.pixels:,} pixels, {colors_text(summary)}; {cast_text(summary)}"
     figure.text(0.02, 0.908, facts, color=FAINT, fontsize=11)
-    panels: tuple[tuple[Callable[[Axes, ColorSummary], None], str, Box], ...] = (
+    panels: tuple[tuple[Callable[[Axes, ColorSummary], None], str, PanelBox], ...] = (
         (_draw_channels, "Channels: share of pixels a code", (0.05, 0.51, 0.27, 0.34)),
         (_draw_saturation, "Saturation (HSV)", (0.38, 0.51, 0.27, 0.34)),
         (_draw_chroma, "Chroma (CIELAB)", (0.71, 0.51, 0.27, 0.34)),

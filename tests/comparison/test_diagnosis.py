@@ -26,7 +26,7 @@ from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
 from lutkit.comparison.blocks import free_blocks
 from lutkit.comparison.color_change import color_change, pair_sums
 from lutkit.comparison.explanation import explain
-from lutkit.comparison.findings import diagnose, levels, unplaced
+from lutkit.comparison.findings import diagnose, own_levels, unplaced
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.noise import Noise
 from lutkit.comparison.speckle import Speckle
@@ -201,11 +201,11 @@ def test_the_worst_images_are_named_and_one_in_thirty_is_rare():
 def test_levels_tell_sets_apart():
     plain = [own_artefacts(photo(name)) for name in PHOTOS]
     worse = [own_artefacts(noisy(shifted(photo(name), 2, 1.5, 0), 0, 6)) for name in PHOTOS]
-    before, after = levels(plain), levels(worse)
+    before, after = own_levels(plain), own_levels(worse)
     assert after["noise"][0] > before["noise"][0] + 3
     assert after["noise"][1] == pytest.approx(before["noise"][1], abs=0.3)
     assert after["fringing"][2] - before["fringing"][2] == pytest.approx(1.5, abs=0.3)
-    dotted = levels([own_artefacts(speckled(photo(name), 0.001)) for name in PHOTOS])
+    dotted = own_levels([own_artefacts(speckled(photo(name), 0.001)) for name in PHOTOS])
     assert dotted["speckle"][0] > before["speckle"][0] + 100
     shares = [[(photo(name)[..., c] == end).mean() for end in (0, 255)] for name in PHOTOS for c in range(3)]
     expected = np.max(shares, axis=1).reshape(len(PHOTOS), 3).mean(axis=0)

@@ -19,7 +19,7 @@ from lutkit.comparison.findings import (
     diagnose,
     flat_outputs,
     is_described,
-    judged,
+    judged_pairs,
     unexplained_colors,
 )
 from lutkit.comparison.fringing import Fringing
@@ -110,9 +110,9 @@ def test_nothing_else_is_judged_of_images_that_show_something_else():
         ("strangers", 1, ("x",)), ("noise", 1, ("n",)),
     ]  # fmt: skip
     assert found[1].value == pytest.approx(3)
-    assert judged([stranger, known]) == [known]
-    assert judged([stranger, stranger, known]) == [stranger, stranger, known]
-    assert judged([pair(likeness=float("nan"))])
+    assert judged_pairs([stranger, known]) == [known]
+    assert judged_pairs([stranger, stranger, known]) == [stranger, stranger, known]
+    assert judged_pairs([pair(likeness=float("nan"))])
 
 
 @pytest.mark.parametrize(

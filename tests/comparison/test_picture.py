@@ -20,14 +20,14 @@ from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.matching import match_photos
 from lutkit.comparison.picture import (
     _name_heights,
-    brief,
-    cut,
+    brief_names,
+    cut_name,
     draw_cast,
     draw_comparison,
     draw_sectors,
-    letters,
+    label_places,
+    letter_width,
     name_sets,
-    spread,
     without_common,
 )
 from lutkit.comparison.run import compare_set
@@ -401,27 +401,27 @@ def test_what_is_taken_off_can_be_put_back(names):
 
 @given(st.text("ab1_日本", max_size=30), st.integers(1, 30))
 def test_cut_names_are_short_enough_and_keep_both_ends(name, most):
-    shorter = cut(name, most)
-    assert letters(shorter) <= most
-    if letters(name) <= most:
+    shorter = cut_name(name, most)
+    assert letter_width(shorter) <= most
+    if letter_width(name) <= most:
         assert shorter == name
     else:
         head, tail = shorter.split("…")
         assert name.startswith(head)
         assert name.endswith(tail)
         assert 0 <= len(head) - len(tail) <= 1
-        assert letters(shorter) >= most - 2
+        assert letter_width(shorter) >= most - 2
 
 
 def test_letters_of_east_asia_are_two_wide():
-    assert letters("a日本") == 5
-    assert letters("\N{FULLWIDTH LATIN CAPITAL LETTER A}") == 2
-    assert cut("日本日本日本", 7) == "日本…本"
+    assert letter_width("a日本") == 5
+    assert letter_width("\N{FULLWIDTH LATIN CAPITAL LETTER A}") == 2
+    assert cut_name("日本日本日本", 7) == "日本…本"
 
 
 @given(st.integers(13, 400), st.integers(1, 40))
 def test_places_are_as_many_as_keep_apart(count, width):
-    places = spread(count, width)
+    places = label_places(count, width)
     assert places[-1] == count - 1
     centres = [*places[:-1], count - 1 - width / 2]
     gaps = [after - before for before, after in itertools.pairwise(centres)]
@@ -433,11 +433,11 @@ def test_places_are_as_many_as_keep_apart(count, width):
 
 
 def test_brief_names():
-    assert brief(checkpoints(2), 22) == checkpoints(2)
-    assert brief(checkpoints(2), 21) == ["0001000", "0002000"]
-    assert brief(["short", "a-name-too-long-to-stand"], 10) == ["short", "a-nam…tand"]
+    assert brief_names(checkpoints(2), 22) == checkpoints(2)
+    assert brief_names(checkpoints(2), 21) == ["0001000", "0002000"]
+    assert brief_names(["short", "a-name-too-long-to-stand"], 10) == ["short", "a-nam…tand"]
 
 
 def test_names_that_are_cut_to_the_same_are_numbered():
     names = [f"colorizerbaseline{middle}unetlargemodel" for middle in "XY"]
-    assert brief(names, 18) == ["set 1", "set 2"]
+    assert brief_names(names, 18) == ["set 1", "set 2"]

@@ -14,7 +14,7 @@ from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.srgb import FloatArray
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
-from lutkit.report.page import CHANNELS, FAINT, INK, PAPER
+from lutkit.report.page import CHANNEL_COLORS, FAINT, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def draw_curves(axes: "Axes", lut: Lut) -> None:
     if np.ptp(values, axis=1).max() < 0.5 / 255:
         axes.plot(x, 255 * values[:, 1], color=INK, linewidth=2.2, label="red = green = blue")
     else:
-        for channel, (name, color) in enumerate(CHANNELS):
+        for channel, (name, color) in enumerate(CHANNEL_COLORS):
             # Ever thinner, so that one beneath another is still seen.
             axes.plot(x, 255 * values[:, channel], color=color, linewidth=3.4 - 0.9 * channel, label=name)
     for end in (0, 255):

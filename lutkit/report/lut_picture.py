@@ -18,14 +18,14 @@ from lutkit.report.lut_panels import (
     draw_natural_colors,
     draw_neutral_axis,
 )
-from lutkit.report.page import BAD, FAINT, GOOD, Box, add_panel, add_title, new_page, render
+from lutkit.report.page import BAD, FAINT, GOOD, PanelBox, add_panel, add_title, new_page, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Left, bottom, width and height, in shares of the page.
-_PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, Box], ...] = (
+_PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, PanelBox], ...] = (
     (draw_curves, "What becomes of greys, channel by channel", (0.045, 0.40, 0.27, 0.42)),
     (draw_neutral_axis, "Where greys drift to", (0.375, 0.40, 0.28, 0.42)),
     (draw_lattice, "Where all colours go: the RGB cube; dotted, as it was", (0.695, 0.37, 0.29, 0.45)),

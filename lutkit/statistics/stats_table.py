@@ -1,13 +1,12 @@
-"""The colours of a dataset in words and numbers: rows of a table, and the same as JSON."""
+"""The colours of a dataset in numbers and words: rows of a table, and the same as JSON."""
 
 import math
 from typing import Any
 
-from lutkit.measure.color_summary import ColorSummary
+from lutkit.measure.color_summary import CHANNELS, ColorSummary
 from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
 
-NAMES = ("red", "green", "blue")
 # A cast of less than one unit of a or b is not seen.
 _SEEN_CAST = 1.0
 
@@ -21,12 +20,14 @@ def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
     low, high = (float(count) / summary.pixels for count in summary.clipped)
     rows = [
         ("pixels", f"{summary.pixels:,}", f"{colors_text(summary)} of 16,777,216"),
-        _spread("saturation", summary.saturation, summary.mean_saturation, 255, "HSV, 0..1"),
-        _spread("chroma", summary.chroma, summary.mean_chroma, 1, "CIELAB; 0 is grey, sRGB reaches 134"),
-        _spread("lightness", summary.lightness, summary.mean_lab[0], 1, "CIELAB, 0..100"),
+        _histogram_row("saturation", summary.saturation, summary.mean_saturation, 255, "HSV, 0..1"),
+        _histogram_row(
+            "chroma", summary.chroma, summary.mean_chroma, 1, "CIELAB; 0 is grey, sRGB reaches 134"
+        ),
+        _histogram_row("lightness", summary.lightness, summary.mean_lab[0], 1, "CIELAB, 0..100"),
         ("cast", f"a {summary.mean_lab[1]:+.1f}  b {summary.mean_lab[2]:+.1f}", cast_text(summary)),
     ]
-    for name, codes in zip(NAMES, summary.channels, strict=True):
+    for name, codes in zip(CHANNELS, summary.channels, strict=True):
         mean, deviation = mean_and_deviation(codes)
         text = f"std {deviation / 255:.4f}; {_range(codes, 255, '.2f')}"
         rows.append((name, f"{mean / 255:.4f}", text))
@@ -62,7 +63,7 @@ def stats_json(summary: ColorSummary) -> dict[str, Any]:
             "at_0": float(codes[0]) / summary.pixels,
             "at_255": float(codes[255]) / summary.pixels,
         }
-        for name, codes in zip(NAMES, summary.channels, strict=True)
+        for name, codes in zip(CHANNELS, summary.channels, strict=True)
     }
     return {
         "pixels": summary.pixels,
@@ -78,7 +79,8 @@ def stats_json(summary: ColorSummary) -> dict[str, Any]:
     }
 
 
-def _spread(name: str, histogram: Counts, mean: float, scale: int, note: str) -> tuple[str, str, str]:
+def _histogram_row(name: str, histogram: Counts, mean: float, scale: int, note: str) -> tuple[str, str, str]:
+    """Of values that are `scale` times as large as shown."""
     shape = ".3f" if scale == 255 else ".1f"
     return name, f"{mean:{shape}}", f"{_range(histogram, scale, '.2f' if scale == 255 else '.0f')}; {note}"
 

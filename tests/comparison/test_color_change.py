@@ -4,11 +4,10 @@ import colour
 import numpy as np
 import pytest
 import skimage.color
-from known_damage import cast, desaturated, gains, noisy, photo, turned
+from known_damage import cast, desaturated, noisy, photo, turned
 
-from lutkit.comparison.artefacts import own_artefacts
-from lutkit.comparison.colors import SECTORS, color_change, pair_sums
-from lutkit.comparison.explanation import block_means
+from lutkit.comparison.blocks import block_means
+from lutkit.comparison.color_change import SECTORS, color_change, pair_sums
 from lutkit.errors import ArrayError
 
 REFERENCE = photo("coffee")[:203, :187].copy()  # blocks at two sides are cut off
@@ -113,15 +112,3 @@ def test_sums_of_nothing_are_refused():
     one = pair_sums(REFERENCE, OUTPUT)
     with pytest.raises(ArrayError, match="no pairs"):
         color_change(type(one)(*(0 * getattr(one, name) for name in type(one).__dataclass_fields__)))
-
-
-def test_what_a_picture_has_of_its_own():
-    dots = gains(photo("astronaut"), 0.9, 1, 1).copy()
-    dots[40:300:20, 40:300:20] = (255, 0, 255)
-    found = own_artefacts(dots)
-    ends = [(dots == end).mean(axis=(0, 1)) for end in (0, 255)]
-    np.testing.assert_allclose(found.clipped, ends)
-    assert not np.allclose(found.clipped[0], found.clipped[1])
-    assert 200 < found.speckle < 1e6 * 169 / (320 * 320) + 50
-    assert found.shifts[1].tolist() == [0, 0]
-    assert not found.explained.any()

@@ -1,6 +1,6 @@
-"""Sums over the pixels of pairs, (reference, output): whatever a comparison of colours is made of.
+"""How the colours of outputs differ from those of their references: sums over pixels, and what follows.
 
-Sums of one pair add to those of a set. Knows no files, and not what follows from the sums.
+Sums of one pair add to those of a set. Knows no files and no limits.
 """
 
 import math
@@ -13,10 +13,10 @@ import numpy.typing as npt
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import codes_to_lab, srgb_to_lab
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.artefacts import require_pair
-from lutkit.comparison.explanation import Picture, block_means
+from lutkit.comparison.blocks import block_means, require_pair
 from lutkit.errors import ArrayError
 from lutkit.measure.counts import Counts
+from lutkit.photos.resize import Uint8Image
 
 ComplexArray: TypeAlias = npt.NDArray[np.complex128]
 
@@ -27,6 +27,8 @@ _HUE_CHROMA = 8.0  # a reference below it has no hue to speak of
 _DARK = 16  # below it one code more or less is another saturation
 DELTA_E_STEP = 0.1
 _DELTA_E_BINS = 1500
+_LEAST_SPREAD = 1.0  # of a and b over blocks: a set of greys has no chroma to gain
+_LEAST_RATIO_WITH_HUE = 0.2  # what is nearly grey has no hue to have shifted
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,7 @@ class ColorSums:
         )
 
 
-def pair_sums(reference: Picture, output: Picture) -> ColorSums:
+def pair_sums(reference: Uint8Image, output: Uint8Image) -> ColorSums:
     """The sums of one pair.
 
     Hue sectors are eighths of CIELAB's hue circle, of references with chroma 8 or more. Skin tones, by our
@@ -93,9 +95,9 @@ def pair_sums(reference: Picture, output: Picture) -> ColorSums:
     return ColorSums(totals, sectors, *_block_sums(reference, output), histogram, float(apart.sum()))
 
 
-def _saturation(picture: Picture) -> FloatArray:
-    most = picture.max(axis=2).reshape(-1).astype(np.float64)
-    return (most - picture.min(axis=2).reshape(-1)) / np.maximum(most, 1)
+def _saturation(image: Uint8Image) -> FloatArray:
+    most = image.max(axis=2).reshape(-1).astype(np.float64)
+    return (most - image.min(axis=2).reshape(-1)) / np.maximum(most, 1)
 
 
 def _sector_sums(
@@ -113,7 +115,7 @@ def _sector_sums(
     return sums
 
 
-def _block_sums(reference: Picture, output: Picture) -> tuple[FloatArray, FloatArray]:
+def _block_sums(reference: Uint8Image, output: Uint8Image) -> tuple[FloatArray, FloatArray]:
     """Over blocks, so that noise, edges out of place and compression do not pass for a change of colours."""
     before, weight = block_means(reference)
     after, _ = block_means(output)
@@ -121,13 +123,6 @@ def _block_sums(reference: Picture, output: Picture) -> tuple[FloatArray, FloatA
     plane = np.array([(weight * term).sum() for term in (np.ones_like(a), a, b, a * a + b * b)])
     products = (before, after, before * before, before * after)
     return plane, np.stack([(weight[:, None] * term).sum(axis=0) for term in products], axis=1)
-
-
-# How the colours of outputs differ from those of their references, from sums over their pixels.
-
-
-_LEAST_SPREAD = 1.0  # of a and b over blocks: a set of greys has no chroma to gain
-_LEAST_RATIO_WITH_HUE = 0.2  # what is nearly grey has no hue to have shifted
 
 
 @dataclass(frozen=True)
@@ -200,6 +195,12 @@ def color_change(sums: ColorSums) -> ColorChange:
         _line(row, float(sums.plane[0])) for row in sums.channels.tolist()
     ]
     hued = float(sums.sectors[:8, 0].sum())
+    weight, a, b, squares = sums.plane.tolist()
+    spread = squares / weight - (a / weight) ** 2 - (b / weight) ** 2
+    percentile_95 = 0.0
+    if sums.delta_e[1:].any():
+        below = np.cumsum(sums.delta_e)
+        percentile_95 = (int((below < 0.95 * below[-1]).sum()) + 0.5) * DELTA_E_STEP
     ranges = [
         _sector(name, row, hued) for name, row in zip((*SECTORS, "skin"), sums.sectors.tolist(), strict=True)
     ]
@@ -210,18 +211,13 @@ def color_change(sums: ColorSums) -> ColorChange:
         saturation_ratio=_ratio(after_s, before_s, 1e-3),
         saturation_slope=_line(totals[10:14], lit)[1],
         chroma_ratio=_ratio(means[7], means[6], 0.1),
-        colored=_are_colored(*sums.plane.tolist()),
+        colored=spread >= _LEAST_SPREAD**2,
         bias=(lines[0][0], lines[1][0], lines[2][0]),
         gain=(lines[0][1], lines[1][1], lines[2][1]),
-        delta_e=(sums.delta_e_sum / pixels, _percentile_95(sums.delta_e)),
+        delta_e=(sums.delta_e_sum / pixels, percentile_95),
         sectors=tuple(found for found in ranges[:8] if found),
         skin=ranges[8],
     )
-
-
-def _are_colored(weight: float, a: float, b: float, squares: float) -> bool:
-    spread = squares / weight - (a / weight) ** 2 - (b / weight) ** 2
-    return spread >= _LEAST_SPREAD**2
 
 
 def _line(sums: list[float], n: float) -> tuple[float, float | None]:
@@ -247,10 +243,3 @@ def _sector(name: str, row: list[float], hued: float) -> SectorChange | None:
     ratio = after / before
     shift = math.degrees(math.atan2(imaginary, real)) if ratio >= _LEAST_RATIO_WITH_HUE else None
     return SectorChange(name, pixels / max(hued, 1.0), ratio, shift)
-
-
-def _percentile_95(histogram: Counts) -> float:
-    if not histogram[1:].any():
-        return 0.0
-    below = np.cumsum(histogram)
-    return (int((below < 0.95 * below[-1]).sum()) + 0.5) * DELTA_E_STEP

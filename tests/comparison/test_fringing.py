@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from known_damage import cast, desaturated, jpeg, scene
 
-from lutkit.comparison.explanation import free_blocks
-from lutkit.comparison.registration import channel_shifts
+from lutkit.comparison.blocks import free_blocks
+from lutkit.comparison.fringing import channel_shifts
 
 
 def moved(large, *shifts):

@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from measured_pairs import having
 
 from lutkit.comparison.findings import Finding
+from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.table import HEADS, channel_rows, sector_rows, set_json, set_row
 from lutkit.dataset.records import Reject
 
 
 def test_a_row_stands_under_its_heads(by_name):
     one = by_name["cast"]
-    row = dict(zip(HEADS, set_row("x", one), strict=True))
+    row = dict(zip(HEADS, set_row(replace(one, name="x")), strict=True))
     change = one.change
     assert (row["set"], row["pairs"]) == ("x", "2")
     assert (row["delta E"], row["95%"]) == (f"{change.delta_e[0]:.2f}", f"{change.delta_e[1]:.1f}")
@@ -28,7 +30,7 @@ def test_a_row_stands_under_its_heads(by_name):
 
 
 def test_artefacts_of_channels_stand_in_their_order(by_name):
-    row = dict(zip(HEADS, set_row("x", by_name["right"]), strict=True))
+    row = dict(zip(HEADS, set_row(by_name["right"]), strict=True))
     red, green, blue = map(float, row["fringe r g b"].split())
     assert max(red, green) < 0.3
     assert blue > 1.5
@@ -61,7 +63,7 @@ def test_json_has_the_worst_first_and_findings_apart(by_name):
     first, second = one.pairs
     pairs = (replace(first, delta_e=2.0), replace(second, delta_e=3.0), *(
         replace(first, key=key, delta_e=3.0) for key in ("b", "a")))  # fmt: skip
-    found = set_json("x", replace(one, findings=findings, pairs=pairs, rejects=(Reject("c.png", "broken"),)))
+    found = set_json(replace(one, findings=findings, pairs=pairs, rejects=(Reject("c.png", "broken"),)))
     assert [pair["key"] for pair in found["worst_delta_e"]] == ["1", "a", "b"]
     assert found["worst_delta_e"][0]["mean"] == 3
     assert [one["kind"] for one in found["findings"]] == ["cast", "unexplained"]
@@ -80,18 +82,16 @@ def test_json_has_the_worst_first_and_findings_apart(by_name):
 def test_what_is_not_known_is_null_and_a_dash(by_name):
     one = by_name["half"]
     gone = replace(one.change, saturation_ratio=None, saturation_slope=float("nan"), skin=None)
-    row = dict(
-        zip(HEADS, set_row("x", replace(one, change=replace(gone, saturation_slope=None))), strict=True)
-    )
+    row = dict(zip(HEADS, set_row(replace(one, change=replace(gone, saturation_slope=None))), strict=True))
     assert (row["saturation"], row["slope"]) == ("-", "-")
-    found = set_json("x", replace(one, change=gone))
+    found = set_json(replace(one, change=gone))
     assert (found["saturation_ratio"], found["saturation_slope"], found["skin"]) == (None, None, None)
 
 
 def test_medians_are_over_the_images_where_a_channel_is_known(by_name):
     one = by_name["right"]
-    lost = replace(one.pairs[0].found, shifts=np.full_like(one.pairs[0].found.shifts, np.nan))
+    lost = having(one.pairs[0].found, Fringing(np.full((3, 2), np.nan)))
     half = replace(one, pairs=(replace(one.pairs[0], found=lost), one.pairs[1]))
-    blue = set_json("x", half)["artefacts"]
-    assert blue["median_fringing_px"][2] == pytest.approx(one.pairs[1].found.fringing()[2], rel=1e-5)
+    blue = set_json(half)["artefacts"]
+    assert blue["median_fringing_px"][2] == pytest.approx(one.pairs[1].found[Fringing].amounts()[2], rel=1e-5)
     assert blue["images_not_registered"] == [1, 1, 1]

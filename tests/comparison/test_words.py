@@ -3,10 +3,26 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from measured_pairs import having
 
+from lutkit.comparison.artefact import Artefacts
+from lutkit.comparison.clipping import Clipping
 from lutkit.comparison.findings import Finding
-from lutkit.comparison.words import answers, finding_text, saturation_text, unexplained_text
+from lutkit.comparison.fringing import Fringing
+from lutkit.comparison.noise import Noise
+from lutkit.comparison.speckle import Speckle
+from lutkit.comparison.words import (
+    answers,
+    finding_text,
+    origin_text,
+    saturation_text,
+    short_names,
+    unexplained_text,
+)
 
 MANY = {"images": 2, "worst": ("1", "0")}
 BOTH = ", the median of the 2 of 2 images that have it; worst: 1, 0."
@@ -69,7 +85,7 @@ def test_what_follows_names_its_cause(by_name, colors, cause):
         "  Clipping: 5.0% of pixels newly at 0 or 255 in red, the median of the 2 of 2 images that have it:"
         f" caused by the {cause}, not counted as a fault of its own."
     )
-    assert "RGB artefacts: none beside that clipping." in answers([("x", one)], None)
+    assert "RGB artefacts: none beside that clipping." in answers([one], None)
 
 
 @pytest.mark.parametrize(("name", "sides"), [("right", ["right", "down"]), ("left", ["left", "up"])])
@@ -98,7 +114,7 @@ def test_what_no_change_explains(by_name):
     assert text.endswith("worst: 1, 0.")
     one = replace(by_name["half"], findings=(finding,))
     assert saturation_text(one, None).startswith("Saturation: no one factor; of all pixels mean chroma x0.5")
-    assert answers([("x", one)], None)[0] == text
+    assert answers([one], None)[0] == text
 
 
 def test_rare_faults_are_told_apart(by_name):
@@ -107,7 +123,7 @@ def test_rare_faults_are_told_apart(by_name):
              ("shift", 0.3, ()))  # fmt: skip
     found = (replace(rare, kind=kind, value=value, channels=which) for kind, value, which in kinds)
     one = replace(by_name["half"], findings=tuple(found))
-    lines = answers([("x", one)], None)
+    lines = answers([one], None)
     some = "In 1 of 2 images, fewer than one in ten: "
     assert f"{some}noise 4.7 codes in all channels (1)." in lines
     assert f"{some}clipping 5.3% in red (1)." in lines
@@ -119,8 +135,8 @@ def test_rare_faults_are_told_apart(by_name):
 
 def test_artefacts_are_said_to_be_none_only_where_there_are_none(by_name):
     none = "RGB artefacts: none beyond the references'."
-    assert none in answers([("x", by_name["half"])], None)
-    lines = answers([("x", by_name["right"])], None)
+    assert none in answers([by_name["half"]], None)
+    lines = answers([by_name["right"]], None)
     assert any(line.startswith("Fringing") for line in lines)
     assert not any("none" in line for line in lines)
 
@@ -186,8 +202,126 @@ def test_the_training_set_is_a_third_party(by_name, after, theirs, where):
 
 
 def test_sets_of_a_series_have_headings(by_name):
-    sets = [(name, by_name[name]) for name in ("half", "more")]
+    sets = [by_name[name] for name in ("half", "more")]
     lines = answers(sets, None)
     assert [lines.index(f"{name}:") for name in ("half", "more")] == [0, len(lines) // 2]
     assert answers(sets, None, last=True) == lines[len(lines) // 2 :]
     assert answers(sets[:1], None) == lines[1 : len(lines) // 2]
+
+
+# Where an artefact comes from.
+
+RED = ("red",)
+BLUE = ("blue",)
+ALL = ("red", "green", "blue")
+# By itself: blue 0.6 px and red 0.3 px from green, noise 1, 2, 4, 70 dots, 3% clipped of red at 0, 1% of blue
+# at 255.
+OWN = Artefacts((
+    Fringing(np.array([[0.3, 0], [0, 0], [0.36, 0.48]])), Noise(np.array([1.0, 2, 4])), Speckle(70.0),
+    Clipping(np.array([[0.03, 0, 0], [0, 0, 0.01]]), np.zeros((2, 3))),
+))  # fmt: skip
+NONE = Artefacts((
+    Fringing(np.zeros((3, 2))), Noise(np.zeros(3)), Speckle(0.0),
+    Clipping(np.zeros((2, 3)), np.zeros((2, 3))),
+))  # fmt: skip
+
+
+def found(kind, channels, **more):
+    return Finding(kind, 9.0, channels, images=2, worst=("1", "0"), **more)
+
+
+def set_of(name, before, *findings):
+    return SimpleNamespace(name=name, pairs=[SimpleNamespace(before=before)] * 2, findings=findings)
+
+
+def told(finding, before=NONE, train=None, others=()):
+    sets = [set_of("a", before, finding), *others]
+    return origin_text(finding, sets, train and SimpleNamespace(images=[train] * 2))
+
+
+LEVELS = [
+    ("fringing", BLUE, "0.60 px"),
+    ("fringing", RED, "0.30 px"),
+    ("fringing", ("red", "blue"), "0.60 px"),
+    ("fringing", ("green",), "0.60 px"),  # from which the others are measured
+    ("fringing", (), "0.60 px"),
+    ("noise", RED, "1.0 codes"),
+    ("noise", ("green",), "2.0 codes"),
+    ("noise", ALL, "4.0 codes"),
+    ("speckle", (), "70 in a million"),
+    ("clipping", RED, "3.0%"),
+    ("clipping", ("green",), "0.0%"),
+    ("clipping", BLUE, "1.0%"),
+]
+
+
+@pytest.mark.parametrize(("kind", "channels", "level"), LEVELS)
+def test_references_are_told_with_the_level_of_the_channels_concerned(kind, channels, level):
+    assert told(found(kind, channels), OWN) == (
+        f"  Origin of {kind}: not from the references; --train tells whether the training set has it"
+        f" (references {level} by themselves)."
+    )
+
+
+@pytest.mark.parametrize(("kind", "channels", "level"), [one for one in LEVELS if one[1] != ("green",)])
+def test_what_the_training_set_has_as_well_may_be_learned(kind, channels, level):
+    text = told(found(kind, channels), NONE, OWN)
+    learned = "the training set has it too: probably learned from there ("
+    made = "not in the training set: the model or its pipeline makes it ("
+    # Of noise 1 code and of clipping 1% are no more than others have.
+    little = level in ("1.0 codes", "1.0%")
+    assert text.startswith(f"  Origin of {kind}: {made if little else learned}references 0")
+    assert text.endswith(f" by themselves, training set {level}).")
+    assert made in told(found(kind, channels), OWN, OWN)
+    assert made in told(found(kind, channels), OWN, NONE)
+
+
+def test_what_is_not_known_is_none():
+    unknown = having(NONE, Fringing(np.full((3, 2), np.nan)), Noise(np.full(3, np.nan)))
+    assert "(references 0.00 px by themselves)" in told(found("fringing", BLUE), unknown)
+    assert "training set 0.0 codes)" in told(found("noise", RED), NONE, unknown)
+
+
+def test_a_series_tells_in_which_sets_it_is_and_since_when():
+    noise = found("noise", RED)
+    clean = [
+        (set_of("none", NONE)),
+        (set_of("rare", NONE, replace(noise, rare=True))),
+        (set_of("follows", NONE, replace(noise, explained=True))),
+        (set_of("other", NONE, found("speckle", ()))),
+    ]
+    dirty = set_of("dirty", OWN, noise)
+    assert "; in all sets (references" in told(noise, others=[dirty])
+    sets = [*clean, dirty, (set_of("last", OWN, noise))]
+    text = origin_text(noise, sets, None)
+    assert "; in 2 of 6 sets, first in dirty (references 0.0 codes by themselves)." in text  # all are alike
+    assert "sets" not in told(noise)
+
+
+# Short names of sets: different, and no longer than need be.
+
+
+@pytest.mark.parametrize(
+    ("sets", "names"),
+    [
+        (["runs/7/epoch-1"], ["epoch-1"]),
+        (["runs/epoch-1", "runs/epoch-2/"], ["epoch-1", "epoch-2"]),
+        (["a/out", "b/out"], ["a", "b"]),
+        (["/x/run/1/out", "/x/run/2/out", "/x/old/2/out"], ["run/1", "run/2", "old/2"]),
+        (["out", "run/out"], ["out", "run/out"]),
+        (["a/out", "b/made"], ["out", "made"]),
+        (["a/out", "a/out", "b"], ["out", "out (2)", "b"]),
+        (["out/*.png", "out/*.jpg"], ["*.png", "*.jpg"]),
+        (["/", "/a"], ["/", "a"]),
+        (["/a", "a"], ["/a", "a"]),
+        (["."], ["."]),
+    ],
+)
+def test_they_are_the_shortest_that_differ(sets, names):
+    assert short_names(sets) == names
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_size=1, max_size=6))
+def test_they_always_differ(paths):
+    names = short_names(["/".join(path) for path in paths])
+    assert len(set(names)) == len(names) == len(paths)

@@ -9,7 +9,7 @@ import skimage.color
 
 from lutkit.measure.color_summary import summarize
 from lutkit.measure.counts import count_colors, empty_counts
-from lutkit.statistics.stats_text import cast_text, colors_text, stats_json, stats_rows
+from lutkit.statistics.stats_table import cast_text, colors_text, stats_json, stats_rows
 
 RNG = np.random.default_rng(8)
 # No two channels alike, and more of them at 0 than at 255.

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import skimage.color
 from known_damage import scene
+from measured_pairs import having
 
 from lutkit.comparison.artefacts import pair_artefacts
-from lutkit.comparison.explanation import explain, free_blocks
+from lutkit.comparison.blocks import free_blocks
+from lutkit.comparison.clipping import Clipping
+from lutkit.comparison.explanation import explain
 from lutkit.comparison.findings import (
     Finding,
     PairMeasure,
@@ -16,9 +19,12 @@ from lutkit.comparison.findings import (
     diagnose,
     flat_outputs,
     is_described,
-    judged,
+    judged_pairs,
     unexplained_colors,
 )
+from lutkit.comparison.fringing import Fringing
+from lutkit.comparison.noise import Noise
+from lutkit.comparison.speckle import Speckle
 
 SCENE = scene(3, 96, 96)
 CLEAN = pair_artefacts(SCENE, SCENE)
@@ -31,17 +37,17 @@ def pair(found=CLEAN, key="a", blocks=BLOCKS, likeness=1.0):
 
 
 def shifts(*of_channels):
-    return replace(CLEAN, shifts=np.array(of_channels, float))
+    return having(CLEAN, Fringing(np.array(of_channels, float)))
 
 
 def noise(*of_channels):
-    return replace(CLEAN, noise=np.array(of_channels, float))
+    return having(CLEAN, Noise(np.array(of_channels, float)))
 
 
 def clipping(clipped, explained=0.0):
     """Of green, at 255; beside it what is at 0, which is less."""
     ends = [np.array([[0, 0.3 * share, 0], [0, share, 0]]) for share in (clipped, explained)]
-    return replace(CLEAN, clipped=ends[0], explained=ends[1])
+    return having(CLEAN, Clipping(*ends))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +56,7 @@ def clipping(clipped, explained=0.0):
         ("shift", shifts((0.2, 0.1), (0.2, 0.1), (0.2, 0.1)), shifts((0.2, 0.2), (0.2, 0.2), (0.2, 0.2))),
         ("fringing", shifts((0, 0), (0, 0), (0.1, 0.1)), shifts((0, 0), (0, 0), (0.1, 0.13))),
         ("noise", noise(0, 0.9, 0), noise(0, 1.1, 0)),
-        ("speckle", replace(CLEAN, speckle=30.6), replace(CLEAN, speckle=45.8)),
+        ("speckle", having(CLEAN, Speckle(30.6)), having(CLEAN, Speckle(45.8))),
         ("clipping", clipping(0.019), clipping(0.021)),
     ],
 )
@@ -104,9 +110,9 @@ def test_nothing_else_is_judged_of_images_that_show_something_else():
         ("strangers", 1, ("x",)), ("noise", 1, ("n",)),
     ]  # fmt: skip
     assert found[1].value == pytest.approx(3)
-    assert judged([stranger, known]) == [known]
-    assert judged([stranger, stranger, known]) == [stranger, stranger, known]
-    assert judged([pair(likeness=float("nan"))])
+    assert judged_pairs([stranger, known]) == [known]
+    assert judged_pairs([stranger, stranger, known]) == [stranger, stranger, known]
+    assert judged_pairs([pair(likeness=float("nan"))])
 
 
 @pytest.mark.parametrize(

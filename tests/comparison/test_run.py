@@ -11,6 +11,7 @@ from small_datasets import textured
 
 from lutkit.comparison.artefacts import own_artefacts
 from lutkit.comparison.matching import match_photos
+from lutkit.comparison.noise import Noise
 from lutkit.comparison.run import compare_set, measure_train
 from lutkit.comparison.table import set_json
 from lutkit.engine.engine import InProcess, LocalEngine
@@ -39,7 +40,12 @@ def tar_of(path, members):
 def compared(before, after, engine=None, size_px=None):
     lists = list_photos(str(before)), list_photos(str(after))
     matched = match_photos(*lists, str(after))
-    return compare_set(lists, matched, size_px, engine or InProcess(), lambda _: None), matched
+    one = compare_set("x", matched, size_px=size_px, engine=engine or InProcess(), on_pairs=lambda _: None)
+    return one, matched
+
+
+def looked_at(photos):
+    return measure_train("t", photos, size_px=None, engine=InProcess(), on_pairs=lambda _: None)
 
 
 def test_files_match_by_path_without_suffix_and_the_rest_is_named(tmp_path):
@@ -86,7 +92,7 @@ def test_other_sizes_and_broken_photos_are_rejected_by_name(tmp_path):
         ("c.bmp", "not an image"),
     ]
     lists, counted = (list_photos(str(before)), list_photos(str(after))), []
-    compare_set(lists, match_photos(*lists, "out"), None, InProcess(), counted.append)
+    compare_set("x", match_photos(*lists, "out"), size_px=None, engine=InProcess(), on_pairs=counted.append)
     assert counted == [3]  # the rejected as well
     both, _ = compared(before, after, size_px=32)
     assert [pair.key for pair in both.pairs] == ["a", "b"]
@@ -115,7 +121,7 @@ def test_any_number_of_workers_gives_the_same(tmp_path, workers):
     before = save(tmp_path / "in", names)
     after = save(tmp_path / "out", names, lambda pixels: (pixels * [0.9, 1, 0.8]).astype(np.uint8))
     here, there = (compared(before, after, engine)[0] for engine in (None, LocalEngine(workers)))
-    assert set_json("x", here) == set_json("x", there)
+    assert set_json(here) == set_json(there)
     assert here.change == there.change
     blocks = [np.concatenate([pair.blocks for pair in one.pairs]) for one in (here, there)]
     assert blocks[0].tobytes() == blocks[1].tobytes()
@@ -165,9 +171,9 @@ def test_sums_of_pairs_are_kept_no_longer_than_needed(tmp_path):
 def test_outputs_are_not_looked_at_by_themselves(tmp_path, monkeypatch):
     seen = []
 
-    def watched(picture):
-        seen.append(picture.mean())
-        return own_artefacts(picture)
+    def watched(image):
+        seen.append(image.mean())
+        return own_artefacts(image)
 
     monkeypatch.setattr("lutkit.comparison.run.own_artefacts", watched)
     names = ["a.png", "b.png"]
@@ -181,19 +187,19 @@ def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr("lutkit.comparison.run.TRAIN_PHOTOS", 5)
     names = [f"{number:02d}.png" for number in range(12)]
     photos = list_photos(str(save(tmp_path / "train", names)))
-    train = measure_train(photos, None, InProcess(), lambda _: None)
-    assert train.photos == len(train.pictures) == 5
+    train = looked_at(photos)
+    assert train.photos == len(train.images) == 5
     for name in names[4:]:
         (tmp_path / "train" / name).write_bytes(b"text")
     photos = list_photos(str(tmp_path / "train"))
-    some = measure_train(photos, None, InProcess(), lambda _: None)
+    some = looked_at(photos)
     assert [reject.path for reject in some.rejects] == ["04.png", "07.png", "09.png"]  # from all over
-    assert some.photos == len(some.pictures) == 2
+    assert some.photos == len(some.images) == 2
     assert train.means[3] > 5
     for name in names:
         (tmp_path / "train" / name).write_bytes(b"text")
     with pytest.raises(SourceError, match="train: none of the 5 photographs can be used"):
-        measure_train(list_photos(str(tmp_path / "train")), None, InProcess(), lambda _: None)
+        looked_at(list_photos(str(tmp_path / "train")))
 
 
 def test_references_and_outputs_keep_their_sides(tmp_path):
@@ -206,13 +212,13 @@ def test_references_and_outputs_keep_their_sides(tmp_path):
     one, _ = compared(before, after)
     assert one.change.mean_after[0] < one.change.mean_before[0] - 5
     assert one.explanation.lightness < -5
-    assert all(pair.found.noise.min() > 5 > pair.before.noise.max() for pair in one.pairs)
+    assert all(pair.found[Noise].codes.min() > 5 > pair.before[Noise].codes.max() for pair in one.pairs)
     assert [pair.delta_e > 5 for pair in one.pairs] == [True, True]
     assert np.mean([pair.delta_e for pair in one.pairs]) == pytest.approx(one.change.delta_e[0])
     assert min(pair.likeness for pair in one.pairs) > 0.5
     other, _ = compared(before, save(tmp_path / "other", ["b.png", "a.png"], size=(144, 128)))
     assert max(pair.likeness for pair in other.pairs) < 0.3
-    train = measure_train(list_photos(str(before)), None, InProcess(), lambda _: None)
-    assert [picture.noise.tolist() for picture in train.pictures] == [
-        pair.before.noise.tolist() for pair in one.pairs
+    train = looked_at(list_photos(str(before)))
+    assert [image[Noise].codes.tolist() for image in train.images] == [
+        pair.before[Noise].codes.tolist() for pair in one.pairs
     ]

@@ -58,8 +58,8 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     from lutkit.dataset.atomic import write_whole
     from lutkit.engine.stopping import stopping
     from lutkit.latents.decode import decode_some, find_images, load_vae_of, open_latents
+    from lutkit.latents.devices import plain_device_errors
     from lutkit.latents.show import draw_latent_sheet
-    from lutkit.nn.devices import plain_device_errors
     from lutkit.photos.images import encode_image
     from lutkit.report.console import PlainConsole
 

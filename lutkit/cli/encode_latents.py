@@ -138,8 +138,8 @@ def _placed(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
     import torch
 
     from lutkit.errors import LutkitError
+    from lutkit.latents.devices import require_device
     from lutkit.latents.ranks import join_ranks, run_on_devices
-    from lutkit.nn.devices import require_device
 
     kind = device
     if numbers and ":" in device:

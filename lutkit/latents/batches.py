@@ -19,9 +19,9 @@ from torch import Tensor
 
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.errors import VaeError
+from lutkit.latents.devices import within_memory
 from lutkit.latents.vae import Vae
 from lutkit.latents.vae_files import factor_of
-from lutkit.nn.devices import within_memory
 
 # How many images go through a VAE at once: found by trying, halved when memory runs out.
 

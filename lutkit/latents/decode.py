@@ -19,12 +19,12 @@ from lutkit.dataset.tars import read_samples
 from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.latents.batches import require_decodable
 from lutkit.latents.checks import Fidelity, fidelity
+from lutkit.latents.devices import require_device
 from lutkit.latents.reading import decode_moments, require_whole
 from lutkit.latents.sources import Source, SourceSample, differing_names, open_source
 from lutkit.latents.stream import source_entry
 from lutkit.latents.vae import Vae, load_vae
 from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
-from lutkit.nn.devices import require_device
 from lutkit.photos.decoding import Pixels
 
 Moments: TypeAlias = torch.Tensor

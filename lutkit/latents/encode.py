@@ -43,13 +43,13 @@ from lutkit.latents.batches import (
     stacked,
     undecoded_note,
 )
+from lutkit.latents.devices import keep_freed_memory, open_device, plain_device_errors, require_device
 from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes
 from lutkit.latents.ranks import Ranks
 from lutkit.latents.sources import EncodeTask, Source, differing_names
 from lutkit.latents.stream import EncodeJob, Heard, Reading, Spent, encode_tasks, first_pictures, source_entry
 from lutkit.latents.vae import DiffusersVae, load_vae, require_size
 from lutkit.latents.vae_files import VaeFiles, factor_of
-from lutkit.nn.devices import keep_freed_memory, open_device, plain_device_errors, require_device
 
 # What a run that encodes must find as it was in a folder that an earlier run began.
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lutkit.dataset.latent_index import Dtype, Json
 from lutkit.latents.batches import can_decode
+from lutkit.latents.devices import within_memory
 from lutkit.latents.vae import Vae
-from lutkit.nn.devices import within_memory
 from lutkit.nn.posterior import posterior_kl
 
 AnyVae = TypeVar("AnyVae", bound=Vae)

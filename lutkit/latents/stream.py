@@ -27,8 +27,8 @@ from lutkit.dataset.tars import Sample, write_shard
 from lutkit.errors import DatasetError, ImageError
 from lutkit.latents.batches import BatchEncoder, Launched, can_decode
 from lutkit.latents.checks import Conventions, Fidelity, convention_warning, fidelity, try_conventions
+from lutkit.latents.devices import within_memory
 from lutkit.latents.sources import EncodeTask, Source, SourceSample, Undecoded
-from lutkit.nn.devices import within_memory
 from lutkit.photos.decoding import Pixels
 
 # A bounded line between two threads that either side can end at any moment.

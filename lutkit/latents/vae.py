@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from lutkit.dataset.latent_index import Dtype, InputRange, VaeIdentity
 from lutkit.errors import ArrayError, VaeError
+from lutkit.latents.devices import computing_on, first_line, is_out_of_memory, open_device
 from lutkit.latents.vae_files import VaeFiles, factor_of, find_vae
-from lutkit.nn.devices import computing_on, first_line, is_out_of_memory, open_device
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
 
 # A module compiled by torch, and one line where that cannot be.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lutkit.ab.weights import AbWeights
 from lutkit.errors import ArrayError
 from lutkit.measure.color_summary import AB_SIZE
-from lutkit.nn.chunks import parts
+from lutkit.nn.chunks import pixel_chunks
 from lutkit.statistics.ab_files import read_weights
 
 NEAREST = 5
@@ -143,8 +143,8 @@ def shares_of(ab: Tensor, bins: AbBins) -> SoftClasses:
     flat = ab.detach().flatten(2)
     indices = torch.empty((images, bins.nearest, height * width), dtype=torch.int16, device=ab.device)
     shares = torch.empty(indices.shape, dtype=torch.float32, device=ab.device)
-    for part in parts(images, height * width, _PIXELS):
-        indices[part], shares[part] = _share(_sound(flat[part]).float(), bins)
+    for chunk in pixel_chunks(images, height * width, _PIXELS):
+        indices[chunk], shares[chunk] = _share(_sound(flat[chunk]).float(), bins)
     shape = (images, bins.nearest, height, width)
     return indices.view(shape), shares.view(shape)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Reading: TypeAlias = Literal["tetrahedral", "trilinear", "curves"]
+TableReading: TypeAlias = Literal["tetrahedral", "trilinear", "curves"]
 Triple: TypeAlias = tuple[float, float, float]
 
 
@@ -21,4 +21,4 @@ class Grid:
     sizes: tuple[int, int, int]
     low: Triple
     scale: Triple
-    reading: Reading
+    reading: TableReading

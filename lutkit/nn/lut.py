@@ -23,7 +23,7 @@ from lutkit.lut.model import (
     Rgb,
     lut_stages,
 )
-from lutkit.nn.grid import Grid, Reading
+from lutkit.nn.grid import Grid, TableReading
 from lutkit.nn.interpolation import interpolate
 
 Interpolation: TypeAlias = Literal["tetrahedral", "trilinear"]
@@ -170,7 +170,7 @@ class _Stage:
     """What a table does not say itself; `where` is the caller that an error names."""
 
     where: str
-    reading: Reading
+    reading: TableReading
     domain_min: Rgb
     domain_max: Rgb
 

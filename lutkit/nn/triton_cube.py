@@ -4,7 +4,7 @@ Loaded when first used, and only where Triton is installed. Forward alone: gradi
 
 For uint8 results a point is read as one word of four half floats, less 0.5 to make the most of their digits:
 from 0 to 1 that is within 0.03 of a code. A table with values beyond -0.5..1.5, where half floats are too
-coarse, is read as float32; the card decides that by itself, so that nothing waits for it.
+coarse, is read as float32; the GPU decides that by itself, so that the CPU never waits for it.
 """
 
 from collections.abc import Callable

@@ -15,9 +15,9 @@ from small_vaes import one_thread, oracle, save_vae, small_autoencoder
 from lutkit.errors import ArrayError, VaeError
 from lutkit.latents import precision, vae_files
 from lutkit.latents.batches import BatchEncoder, BatchSize
+from lutkit.latents.devices import require_device
 from lutkit.latents.vae import load_vae
 from lutkit.latents.vae_files import find_vae
-from lutkit.nn.devices import require_device
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 

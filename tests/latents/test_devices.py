@@ -12,7 +12,13 @@ from small_vaes import StandInVae
 from lutkit.errors import VaeError
 from lutkit.latents import batches
 from lutkit.latents.batches import BatchEncoder, BatchSize, stacked
-from lutkit.nn.devices import computing_on, open_device, plain_device_errors, require_device, within_memory
+from lutkit.latents.devices import (
+    computing_on,
+    open_device,
+    plain_device_errors,
+    require_device,
+    within_memory,
+)
 
 CUDA = torch.device("cuda", 0)
 
@@ -157,7 +163,7 @@ def test_flags_are_put_back_by_whatever_name_they_were_set(chosen):
     """In a process of its own: names once used cannot be unused."""
     code = f"""
 import torch
-from lutkit.nn.devices import computing_on
+from lutkit.latents.devices import computing_on
 backends, chosen = torch.backends, {chosen!r}
 if chosen == "legacy":
     backends.cuda.matmul.allow_tf32 = True

@@ -73,7 +73,7 @@ class Encoding:
     Args:
         dtype: what the encoder computed in.
         store_dtype: what the shards hold.
-        device: where: `cpu`, or a card's name.
+        device: where: `cpu`, or a GPU's name.
         input_range: what the encoder was fed: sRGB as -1..1 or as 0..1.
         latent_shape: (2C, h, w) of every member.
         trials: what `--dtype auto` tried and found, a row a dtype; empty where nothing was tried.

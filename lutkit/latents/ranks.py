@@ -28,7 +28,7 @@ class Ranks:
     Args:
         rank: its number; 0 is the one that writes what belongs to the whole dataset.
         world: how many there are.
-        local: its number on this machine: that of its card.
+        local: its number on this machine: that of its GPU.
     """
 
     rank: int = 0
@@ -52,6 +52,9 @@ class Ranks:
         except RuntimeError:
             raise LutkitError("another rank has stopped", remedy="see what it said") from None
         return cast("Value", shared[0])
+
+
+ALONE = Ranks()
 
 
 def join_ranks() -> Ranks:

@@ -1,4 +1,4 @@
-"""Cutting a batch of pixels into chunks, so that memory for intermediate values never grows with the batch."""
+"""Cutting a batch of pixels into chunks, so that memory in between never grows with the batch."""
 
 from collections.abc import Iterator
 from typing import TypeAlias

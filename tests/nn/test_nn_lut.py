@@ -409,7 +409,7 @@ def test_modules_that_cannot_be():
         LutModule(Lut3D.identity(2), interpolation="cubic")
 
 
-# The Triton kernel, in Triton's interpreter where it is installed, and on a card where there is one.
+# The Triton kernel, in Triton's interpreter where it is installed, and on a GPU where there is one.
 
 IN_THE_INTERPRETER = """
 import sys

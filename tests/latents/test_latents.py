@@ -547,11 +547,10 @@ def test_the_import_path_that_the_readme_names_is_the_same_class_in_workers_too(
     assert get_args(Mismatched) == ("refuse", "skip")
     loader = DataLoader(Named(folder, "train"), None, num_workers=1, multiprocessing_context="spawn")
     assert keys(loader) == TRAIN
-    # In a new process that has imported neither name, from a pickle that names the class either way.
+    # In a new process that has imported neither name, from a pickle that names the class by the other one.
     sent = pickle.dumps(Named(folder, "train"), protocol=0)
     older = sent.replace(b"clutkit.latents.reading\nLatents\n", b"clutkit.nn.latents\nLatents\n")
     assert sent != older
     code = "import pickle, sys; print(sum(1 for _ in pickle.loads(sys.stdin.buffer.read())))"
-    for data in (sent, older):
-        ended = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=False)
-        assert (ended.stdout, ended.returncode) == (b"12\n", 0), ended.stderr
+    ended = subprocess.run([sys.executable, "-c", code], input=older, capture_output=True, check=False)
+    assert (ended.stdout, ended.returncode) == (b"12\n", 0), ended.stderr

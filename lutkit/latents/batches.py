@@ -196,7 +196,7 @@ def _largest(vae: VaeIdentity, channels: int) -> int:
 
 # Images through the encoder, batch by batch.
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
+_Floats: TypeAlias = npt.NDArray[np.float32]
 
 _CPU = torch.device("cpu")
 
@@ -225,8 +225,8 @@ class EncodedBatch:
         decodings: (3, H, W) float32 sRGB 0..1, by the image's number.
     """
 
-    moments: FloatArray
-    decodings: Mapping[int, FloatArray]
+    moments: _Floats
+    decodings: Mapping[int, _Floats]
 
 
 @dataclass
@@ -295,7 +295,7 @@ class BatchEncoder:
         if len(overflowed):
             self.again += len(overflowed)
             moments[overflowed] = self._exactly([launched.images[int(i)] for i in overflowed])
-        decodings: dict[int, FloatArray] = {}
+        decodings: dict[int, _Floats] = {}
         for i, transfer in launched.decodings.items():
             transfer.wait()
             found: Tensor | None = transfer.on_cpu
@@ -330,11 +330,11 @@ class BatchEncoder:
             self._exact = load() if load else self.vae.in_dtype("float32")
         return self._exact
 
-    def _decoded_exactly(self, moments: FloatArray) -> Tensor:
+    def _decoded_exactly(self, moments: _Floats) -> Tensor:
         return self.in_float32().decode(torch.from_numpy(moments).chunk(2, 1)[0]).cpu()
 
-    def _exactly(self, images: Sequence[Pixels]) -> FloatArray:
-        def exactly() -> FloatArray:
+    def _exactly(self, images: Sequence[Pixels]) -> _Floats:
+        def exactly() -> _Floats:
             return self.in_float32().encode(stacked(images)).cpu().numpy()
 
         found = within_memory(exactly, with_less=len(images) > 1)

@@ -19,7 +19,7 @@ from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.latents.batches import require_decodable
 from lutkit.latents.checks import Fidelity, fidelity
 from lutkit.latents.devices import require_device
-from lutkit.latents.reading import decode_moments, require_whole
+from lutkit.latents.reading import decode_moments, require_whole_shard
 from lutkit.latents.sources import ImageSource, SourceSample, differing_names, open_source
 from lutkit.latents.vae import Vae, load_vae
 from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
@@ -168,7 +168,7 @@ def decode_some(
             continue
         path = shard_path(folder, shard)
         with path.open("rb") as stream:
-            require_whole(path, stream, file, check=True)
+            require_whole_shard(path, stream, file, check=True)
         chosen = [sample for i, sample in enumerate(read_samples(path)) if i in numbers]
         photos = _photos(images, shard, {sample.key for sample in chosen})
         for sample in chosen:

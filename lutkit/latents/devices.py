@@ -19,7 +19,7 @@ from lutkit.errors import VaeError
 # Memory that runs out, a GPU's or the machine's: told from other errors, and gone on from.
 
 
-Found = TypeVar("Found")
+_Found = TypeVar("_Found")
 
 # What those below torch say: the machine's allocator, the driver, and the libraries for products and
 # convolutions, which find no room for what they need beside their arguments, and then no algorithm.
@@ -40,7 +40,7 @@ _PERHAPS_OUT_OF_MEMORY = (
 _OF_A_GPU = ("CUDA error", "cuDNN error", "CUDA driver error")
 
 
-def within_memory(work: Callable[[], Found], *, with_less: bool = True) -> Found | None:
+def within_memory(work: Callable[[], _Found], *, with_less: bool = True) -> _Found | None:
     """What `work` gives, or None where memory ran out; all that it held is free again then.
 
     Args:

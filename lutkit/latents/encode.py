@@ -49,7 +49,7 @@ from lutkit.latents.pipeline import EncodeJob, EncodeListener, EncodePipeline, E
 from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes
 from lutkit.latents.ranks import ALONE, Ranks
 from lutkit.latents.sources import EncodeTask, ImageSource, differing_names, first_images
-from lutkit.latents.vae import DiffusersVae, load_vae, require_size
+from lutkit.latents.vae import DiffusersVae, load_vae, require_divisible_size
 from lutkit.latents.vae_files import VaeFiles, factor_of
 
 _OTHER_FOLDER = "or write into another folder"
@@ -317,7 +317,7 @@ def _require_fitting(
     least = max(min(size) // factor, 1) * factor
     # Pairs are encoded at the size they have; of photos and tars squares can be cut.
     can_cut = source.about.get("kind") != "pairs"
-    require_size(*size, factor, where, f"give --size {least}" if can_cut else "")
+    require_divisible_size(*size, factor, where, f"give --size {least}" if can_cut else "")
     require_countable(device, vae, size, where, can_cut=can_cut)
 
 

@@ -248,14 +248,14 @@ class PendingSample:
 
 # The samples of a shard, and then its tally, which ends it; None after the last shard.
 _Item: TypeAlias = PendingSample | ShardTally
-Item = TypeVar("Item")
+_T = TypeVar("_T")
 
 
 class Closed(Exception):  # noqa: N818  (nothing went wrong)
     """The other side is gone."""
 
 
-class Channel(Generic[Item]):
+class Channel(Generic[_T]):
     """A bounded line of items from one thread to another, which either side can end at any moment.
 
     Args:
@@ -264,11 +264,11 @@ class Channel(Generic[Item]):
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._items = deque[Item]()
+        self._items = deque[_T]()
         self._closed = False
         self._changed = Condition()
 
-    def put(self, item: Item) -> None:
+    def put(self, item: _T) -> None:
         """Add an item, once there is room.
 
         Raises:
@@ -281,7 +281,7 @@ class Channel(Generic[Item]):
             self._items.append(item)
             self._changed.notify_all()
 
-    def get(self) -> Item:
+    def get(self) -> _T:
         """Take the oldest item, once there is one.
 
         Raises:

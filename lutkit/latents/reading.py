@@ -289,7 +289,7 @@ def _read(opened: OpenedFolder, shard: str, check: bool) -> Iterator[tuple[str, 
     count = 0
     try:
         with path.open("rb") as stream:
-            require_whole(path, stream, file, check=check)
+            require_whole_shard(path, stream, file, check=check)
             for sample in _webdataset_samples(path, stream):
                 key = str(sample["__key__"])
                 yield key, {name: data for name, data in sample.items() if isinstance(data, bytes)}
@@ -312,7 +312,7 @@ def _webdataset_samples(path: Path, stream: BufferedReader) -> Iterator[dict[str
     return tariterators.group_by_keys(files)
 
 
-def require_whole(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
+def require_whole_shard(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
     """Raise DatasetError unless an open shard is what its index says; it stands at its beginning then.
 
     Args:

@@ -10,13 +10,13 @@ from lutkit.photos.decoding import Pixels
 from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
 
 # How much larger differences are shown: good VAEs are a few codes off.
-GAIN = 4
+_GAIN = 4
 
 _PICTURE_PX = 224
 _GREY = 128
 _COLUMNS_ALONE = 5  # of decodings that have no photos beside them
 _COLUMNS = 2  # of photo, decoding and difference
-_HEAD = ("photo", "decoding of the mean", f"difference x {GAIN}; grey is none")
+_HEAD = ("photo", "decoding of the mean", f"difference x {_GAIN}; grey is none")
 
 
 def draw_latent_sheet(decodings: Sequence[Decoding], title: str) -> Pixels:
@@ -49,14 +49,14 @@ def draw_latent_sheet(decodings: Sequence[Decoding], title: str) -> Pixels:
 
 
 def difference_picture(photo: Pixels, decoded: Pixels) -> Pixels:
-    """`GAIN` times what a decoding is above the photo, about grey; what is beyond black and white is cut.
+    """`_GAIN` times what a decoding is above the photo, about grey; what is beyond black and white is cut.
 
     Args:
         photo: (H, W, 3) uint8.
         decoded: the same shape.
     """
     difference = decoded.astype(np.int64) - photo
-    return np.clip(_GREY + GAIN * difference, 0, 255).astype(np.uint8)
+    return np.clip(_GREY + _GAIN * difference, 0, 255).astype(np.uint8)
 
 
 def _draw_one(sheet: Image.Image, decoding: Decoding, left: int, top: int) -> None:

@@ -63,11 +63,11 @@ def encode_showing(
 def print_summary(result: EncodeResult, *, quiet: bool, as_json: bool) -> None:
     """Print the summary."""
     if as_json:
-        PlainConsole().out(json.dumps(done_json(result)))
+        PlainConsole().out(json.dumps(encoded_json(result)))
         return
     title = "Done already" if result.stats is None else "Done"
     table = Table(title=title, show_header=False, title_justify="left")
-    for name, text in done_rows(result):
+    for name, text in encoded_rows(result):
         table.add_row(name, text)
     console = PlainConsole(quiet=quiet)
     console.print(table)
@@ -81,7 +81,7 @@ def ready_lines(encoding: Encoding) -> list[str]:
     return [first, *(f"  {_trial_text(row)}" for row in encoding.trials)]
 
 
-def done_rows(result: EncodeResult) -> Rows:
+def encoded_rows(result: EncodeResult) -> Rows:
     """What was encoded, a row a line."""
     encoding, records = result.index.encoding, result.records
     samples = sum(record.file.samples for record in records)
@@ -131,7 +131,7 @@ def next_line(result: EncodeResult) -> str:
     return f"In {result.folder}; `lutkit decode-latents {result.folder}{vae}{images}` shows some."
 
 
-def done_json(result: EncodeResult) -> dict[str, object]:
+def encoded_json(result: EncodeResult) -> dict[str, object]:
     """What was encoded as JSON values."""
     index, stats, quality = result.index, result.stats, _quality(result)
     return {

@@ -171,7 +171,7 @@ def require_same_size(pixels: Pixels, size: tuple[int, ...], place: str) -> None
 
 # A dataset of pairs, its inputs stored or replayed.
 
-FIELDS = ("input", "target")
+_FIELDS = ("input", "target")
 _SHOWN = 12  # digits of a sha256
 
 
@@ -232,10 +232,10 @@ def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
     Raises:
         DatasetError: not finished, damaged, or without one of the fields.
     """
-    wanted = fields or FIELDS
-    unknown = [name for name in wanted if name not in FIELDS]
+    wanted = fields or _FIELDS
+    unknown = [name for name in wanted if name not in _FIELDS]
     if unknown:
-        remedy = f"a dataset of pairs has {' and '.join(FIELDS)}"
+        remedy = f"a dataset of pairs has {' and '.join(_FIELDS)}"
         raise DatasetError(f"no field {unknown[0]!r}", where=str(folder), remedy=remedy)
     opened, index = pairs(folder), read_dataset_json(folder)
     assert index is not None  # pairs() raises where it is

@@ -8,7 +8,7 @@ Triple: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Grid:
+class TableGrid:
     """How values find their places in a table, and what is read there.
 
     Args:

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from lutkit.lut.kernels import SNAP
 from lutkit.nn.chunks import PixelChunk, pixel_chunks
-from lutkit.nn.grid import Grid, Triple
+from lutkit.nn.grid import TableGrid, Triple
 
 Planes: TypeAlias = tuple[Tensor, Tensor, Tensor]
 _Context: TypeAlias = Any  # where autograd keeps what a gradient needs
@@ -27,7 +27,7 @@ _CPU_PIXELS = 1 << 15  # what goes through at a time, to stay in the second-leve
 _GPU_PIXELS = 1 << 20  # what keeps a GPU busy
 
 
-def interpolate(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> Tensor:
+def interpolate(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
     """Every pixel through the table.
 
     Args:
@@ -48,7 +48,7 @@ def interpolate(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) 
 
 class _Interpolation(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: _Context, pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> Tensor:
+    def forward(ctx: _Context, pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
         ctx.save_for_backward(pixels, table)
         ctx.grid = grid
         return _forward(pixels, table, grid, output)
@@ -81,7 +81,7 @@ class _Interpolation(torch.autograd.Function):
         return pixel_sum, table_gradient, None, None
 
 
-def _forward(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> Tensor:
+def _forward(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
     kind = _working_dtype(pixels, table)
     target = torch.empty_like(pixels, dtype=output)
     fits = pixels.is_cuda and pixels.numel() > 0 and kind == torch.float32 and grid.reading == "tetrahedral"
@@ -124,7 +124,7 @@ def _finish(values: Tensor, output: torch.dtype) -> Tensor:
     return (values * 255 + snap - snap).round().clamp(0, 255).to(torch.uint8)
 
 
-def _read(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
+def _read(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:
     """(G, 3, P) floats through a planar table, (G, 3, M) or (1, 3, M)."""
     if len(table) == len(pixels):
         return _read_each(pixels, table, grid)
@@ -133,7 +133,7 @@ def _read(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
     return values.reshape(3, images, count).transpose(0, 1)
 
 
-def _read_each(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
+def _read_each(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:
     cells, rests = _places(pixels, grid)
     if grid.reading == "curves":
         first, weight = torch.stack(cells, 1).long(), torch.stack(rests, 1)
@@ -150,7 +150,7 @@ def _read_each(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
     return cast("Tensor", total)
 
 
-def _places(pixels: Tensor, grid: Grid) -> tuple[Planes, Planes]:
+def _places(pixels: Tensor, grid: TableGrid) -> tuple[Planes, Planes]:
     """The cell on each axis, a finite whole number whatever the value, and how far into it the value lies."""
     exact = grid.reading == "curves"  # among many rows float32 cannot tell the fraction
     cells: list[Tensor] = []

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lutkit.errors import ArrayError
-from lutkit.nn.ab import AbBins, require_device
+from lutkit.nn.ab import AbBins, require_bins_device
 from lutkit.nn.chunks import PixelChunk, pixel_chunks
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -51,10 +51,10 @@ def require_logits(logits: object, bins: AbBins | None, where: str) -> None:
     if logits.shape[1] != len(bins):
         what = f"{logits.shape[1]} logits a pixel, but {len(bins)} bins (grid {bins.grid})"
         raise ArrayError(what, where=where, remedy="give the weights of the grid the network was built for")
-    require_device(logits, bins, where)
+    require_bins_device(logits, bins, where)
 
 
-def require_size(logits: Tensor, other: Tensor, name: str, where: str) -> None:
+def require_logits_size(logits: Tensor, other: Tensor, name: str, where: str) -> None:
     """Raise ArrayError unless `other` has the B, H and W of the logits."""
     if (len(other), *other.shape[2:]) != (len(logits), *logits.shape[2:]):
         what = f"logits are {tuple(logits.shape)}, but {name} {tuple(other.shape)}"

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lutkit.lut.kernels import SNAP
-from lutkit.nn.grid import Grid
+from lutkit.nn.grid import TableGrid
 
 tl: Any = import_module("triton.language")
 
@@ -34,7 +34,7 @@ _SNAP = float(SNAP)
 _WHOLE = float(3 << 22)  # added to a small number, this rounds it, ties to even, into the lowest bits
 
 
-def tetrahedral(pixels: Tensor, table: Tensor, target: Tensor, grid: Grid) -> None:
+def tetrahedral(pixels: Tensor, table: Tensor, target: Tensor, grid: TableGrid) -> None:
     """Fill `target` with every pixel through the table, as `interpolation` does.
 
     Args:

@@ -30,7 +30,7 @@ from lutkit.latents.devices import Transfer
 from lutkit.latents.encode import EncodeSettings
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.ranks import Ranks
-from lutkit.latents.show import done_json, done_rows
+from lutkit.latents.show import encoded_json, encoded_rows
 from lutkit.latents.sources import EncodeTask, open_source
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square
@@ -488,7 +488,7 @@ def test_pictures_that_a_gpu_can_encode_and_not_decode_are_not_checked(tmp_path,
     summary = result.records[0].summary
     assert (summary["decoded"], summary["psnr"], summary["delta_e_2000"]) == (0, None, None)
     assert "conventions" not in summary
-    assert [row[0] for row in done_rows(result) if "decoded" in row] == []
+    assert [row[0] for row in encoded_rows(result) if "decoded" in row] == []
 
 
 def test_pictures_that_a_gpu_cannot_count_are_refused_before_one_is_read(
@@ -655,20 +655,20 @@ def test_decodings_that_are_no_numbers_are_counted_and_left_out_of_the_mean(vae,
     stood_in(monkeypatch, Overflowing())
     bound = 0.99
     result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
-    summary, told = result.records[0].summary, done_json(result)
+    summary, told = result.records[0].summary, encoded_json(result)
     assert (summary["decoded"], summary["decoded_not_finite"], result.missing) == (1, 1, 0)
     assert summary["psnr"] == told["psnr"] == 100
     assert (told["decoded"], told["decoded_not_finite"]) == (1, 1)
-    rows = dict(done_rows(result))
+    rows = dict(encoded_rows(result))
     assert "PSNR 100.0 dB, delta E 2000 0.0 (of one image)" in rows["decoded"]
     assert rows["no numbers"].startswith("one image decoded to NaN")
     bound = -1.0
     result, _ = encode(tmp_path / "in", vae, tmp_path / "none", replace(FLOAT32, batch=1))
-    summary, told = result.records[0].summary, done_json(result)
+    summary, told = result.records[0].summary, encoded_json(result)
     assert (summary["decoded"], summary["decoded_not_finite"]) == (0, 2)
     assert summary["psnr"] is summary["delta_e_2000"] is told["psnr"] is told["delta_e_2000"] is None
-    assert "decoded" not in dict(done_rows(result))
-    assert dict(done_rows(result))["no numbers"].startswith("2 images decoded")
+    assert "decoded" not in dict(encoded_rows(result))
+    assert dict(encoded_rows(result))["no numbers"].startswith("2 images decoded")
 
 
 def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):

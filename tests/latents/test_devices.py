@@ -1,4 +1,4 @@
-"""Devices and how they are given work, as far as that shows without a card: torch's events are stood in."""
+"""Devices and how they are given work, as far as that shows without a GPU: torch's events are stood in."""
 
 import subprocess
 import sys
@@ -12,7 +12,13 @@ from small_vaes import StandInVae
 from lutkit.errors import VaeError
 from lutkit.latents import batches
 from lutkit.latents.batches import BatchEncoder, BatchSize, stacked
-from lutkit.nn.devices import computing_on, open_device, plain_device_errors, require_device, within_memory
+from lutkit.latents.devices import (
+    computing_on,
+    open_device,
+    plain_device_errors,
+    require_device,
+    within_memory,
+)
 
 CUDA = torch.device("cuda", 0)
 
@@ -41,7 +47,7 @@ class Event:
 
 
 class On:
-    """A card that is chosen for a block."""
+    """A GPU that is chosen for a block."""
 
     def __init__(self, device):
         assert device == CUDA
@@ -54,10 +60,10 @@ class On:
 
 
 @pytest.fixture
-def card(monkeypatch):
-    """torch with a card as far as handing it work goes: (shapes of pinned memory, shapes copied back)."""
+def gpu(monkeypatch):
+    """torch with a GPU as far as handing it work goes: (shapes of pinned memory, shapes copied back)."""
     if torch.cuda.is_available():
-        pytest.skip("there is a card")
+        pytest.skip("there is a GPU")
     pinned, copied = [], []
     empty, copy = torch.empty, torch.Tensor.copy_
 
@@ -78,14 +84,14 @@ def card(monkeypatch):
     return pinned, copied
 
 
-def test_a_card_is_given_pinned_memory_and_waited_for_last(card):
-    pinned, copied = card
+def test_a_gpu_is_given_pinned_memory_and_waited_for_last(gpu):
+    pinned, copied = gpu
     images = list(np.random.default_rng(0).integers(0, 256, (5, 6, 4, 3), dtype=np.uint8))
     encoder = BatchEncoder(StandInVae(device=CUDA), BatchSize(3, fixed=True))
     launched = encoder.launch(images, [1])
     assert not any(event.waited for event in Event.made)
     # In and out for two batches of three, of which one is filled up; and out for one decoding, which is made
-    # of what is on the card.
+    # of what is on the GPU.
     assert pinned == [(3, 6, 4, 3), (3, 24, 3, 2), (3, 6, 4, 3), (3, 24, 3, 2), (1, 3, 6, 4)]
     assert copied == [(3, 24, 3, 2), (3, 24, 3, 2), (1, 3, 6, 4)]
     found = encoder.fetch(launched)
@@ -97,19 +103,19 @@ def test_a_card_is_given_pinned_memory_and_waited_for_last(card):
     np.testing.assert_allclose(found.decodings[1].transpose(1, 2, 0), images[1] / 255, atol=1e-6)
 
 
-def test_a_decoding_that_a_card_cannot_count_is_not_started(card, monkeypatch):
-    _, copied = card
+def test_a_decoding_that_a_gpu_cannot_count_is_not_started(gpu, monkeypatch):
+    _, copied = gpu
     images = list(np.zeros((3, 6, 4, 3), np.uint8))
     encoder = BatchEncoder(StandInVae(device=CUDA), BatchSize(3, fixed=True))
     for elements, decoded in ((128 * 7 * 5, [(1, 3, 6, 4)]), (128 * 7 * 5 - 1, [])):
-        monkeypatch.setattr(batches, "_CARD_ELEMENTS", elements)
+        monkeypatch.setattr(batches, "_GPU_ELEMENTS", elements)
         found = encoder.fetch(encoder.launch(images, [1]))
         assert copied == [(3, 24, 3, 2), *decoded]
         assert (len(found.moments), list(found.decodings)) == (3, [1] if decoded else [])
         copied.clear()
 
 
-def test_a_size_that_is_not_settled_is_waited_for_and_timed(card):
+def test_a_size_that_is_not_settled_is_waited_for_and_timed(gpu):
     images = list(np.zeros((4, 4, 4, 3), np.uint8))
     encoder = BatchEncoder(StandInVae(device=CUDA), BatchSize(4, now=2))
     encoder.launch(images)
@@ -157,7 +163,7 @@ def test_flags_are_put_back_by_whatever_name_they_were_set(chosen):
     """In a process of its own: names once used cannot be unused."""
     code = f"""
 import torch
-from lutkit.nn.devices import computing_on
+from lutkit.latents.devices import computing_on
 backends, chosen = torch.backends, {chosen!r}
 if chosen == "legacy":
     backends.cuda.matmul.allow_tf32 = True
@@ -184,22 +190,22 @@ if not chosen:
 
 
 def test_a_driver_too_old_is_told_from_a_torch_without_cuda(monkeypatch):
-    # Cards are counted without their driver.
+    # GPUs are counted without their driver.
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    with pytest.raises(VaeError, match="CUDA was asked for, and torch finds no card"):
+    with pytest.raises(VaeError, match="CUDA was asked for, and torch finds no GPU"):
         require_device("cuda")
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
     with pytest.raises(VaeError, match="is built without it"):
         require_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert require_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(VaeError, match="no cuda:2: cards are numbered 0 to 1"):
+    with pytest.raises(VaeError, match="no cuda:2: GPUs are numbered 0 to 1"):
         require_device("cuda:2")
 
 
-def test_a_card_that_refuses_is_one_line(monkeypatch):
+def test_a_gpu_that_refuses_is_one_line(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
@@ -225,11 +231,11 @@ def test_only_what_is_known_becomes_one_line():
             within_memory(lambda error=error: failing(error))
     engine = RuntimeError("FIND was unable to find an engine to execute this computation\nmore")
     assert within_memory(lambda: failing(engine)) is None
-    said = r"a single image, or the card cannot compute it \(FIND was unable .* computation\); use smaller"
+    said = r"a single image, or the GPU cannot compute it \(FIND was unable .* computation\); use smaller"
     with pytest.raises(VaeError, match=said):
         within_memory(lambda: failing(engine), with_less=False)
     full = torch.OutOfMemoryError("CUDA out of memory")
     with pytest.raises(VaeError, match="runs out with a single image; use smaller"):
         within_memory(lambda: failing(full), with_less=False)
-    with pytest.raises(VaeError, match="the card failed: cuDNN error: X; look"), plain_device_errors():
+    with pytest.raises(VaeError, match="the GPU failed: cuDNN error: X; look"), plain_device_errors():
         failing(RuntimeError("cuDNN error: X\nmore"))

@@ -18,7 +18,18 @@ from lutkit.comparison.findings import MAX_FRINGING_PX, MAX_NOISE_CODES
 from lutkit.comparison.run import SetMeasure, TrainMeasure
 from lutkit.comparison.table import artefact_levels, color_numbers, sectors
 from lutkit.comparison.words import answers
-from lutkit.report.page import CHANNELS, FAINT, INK, PAPER, Box, add_panel, add_title, new_page, render, say
+from lutkit.report.page import (
+    CHANNEL_COLORS,
+    FAINT,
+    INK,
+    PAPER,
+    PanelBox,
+    add_panel,
+    add_title,
+    new_page,
+    render,
+    say,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -261,7 +272,7 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
     figure.text(0.02, 1 - 0.8 / high, f"{count}, {pairs:,} pairs", color=FAINT, fontsize=11)
 
     def panel(heading: str, column: int, row: int) -> "Axes":
-        box: Box = (_LEFT + _STEP * column, 1 - _ROWS[row] / high, _WIDE, _PANEL_HIGH / high)
+        box: PanelBox = (_LEFT + _STEP * column, 1 - _ROWS[row] / high, _WIDE, _PANEL_HIGH / high)
         return add_panel(figure, heading, box)
 
     _draw_saturation(panel("Colourfulness: 1 is that of the references", 0, 0), sets, train)
@@ -321,7 +332,7 @@ def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> No
 
 
 def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: float) -> None:
-    for channel, (name, color) in enumerate(CHANNELS):
+    for channel, (name, color) in enumerate(CHANNEL_COLORS):
         _draw_series(axes, [one[channel] for one in values], name, color, 0.27 * (channel - 1))
     axes.axhline(limit, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
     axes.annotate(  # outside, where no bar can cover it

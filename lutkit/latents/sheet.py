@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from lutkit.latents.decode import Decoding
 from lutkit.photos.decoding import Pixels
-from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
+from lutkit.report.sheet import GAP_PX, LINE_PX, SHEET_FAINT, SHEET_INK, SHEET_PAPER, fitted, sheet_font
 
 # How much larger differences are shown: good VAEs are a few codes off.
 _GAIN = 4
@@ -36,14 +36,14 @@ def draw_latent_sheet(decodings: Sequence[Decoding], title: str) -> Pixels:
     cell_width = shown * (_PICTURE_PX + 2) + 2 * GAP_PX
     cell_height = height + 2 * LINE_PX + GAP_PX
     top = GAP_PX + (2 if beside else 1) * LINE_PX + 6
-    sheet = Image.new("RGB", (max(columns * cell_width, 480), top + rows * cell_height), PAPER)
+    sheet = Image.new("RGB", (max(columns * cell_width, 480), top + rows * cell_height), SHEET_PAPER)
     draw, font = ImageDraw.Draw(sheet), sheet_font()
-    draw.text((GAP_PX, GAP_PX - 4), fitted(title, sheet.width - 2 * GAP_PX, font), INK, font)
+    draw.text((GAP_PX, GAP_PX - 4), fitted(title, sheet.width - 2 * GAP_PX, font), SHEET_INK, font)
     for number, decoding in enumerate(decodings):
         left = GAP_PX + number % columns * cell_width
         if beside and number < columns:
             for place, name in enumerate(_HEAD):
-                draw.text((left + place * (_PICTURE_PX + 2), top - LINE_PX - 4), name, FAINT, font)
+                draw.text((left + place * (_PICTURE_PX + 2), top - LINE_PX - 4), name, SHEET_FAINT, font)
         _draw_one(sheet, decoding, left, top + number // columns * cell_height)
     return np.asarray(sheet)
 
@@ -70,7 +70,7 @@ def _draw_one(sheet: Image.Image, decoding: Decoding, left: int, top: int) -> No
     draw, font = ImageDraw.Draw(sheet), sheet_font()
     width = len(pictures) * (_PICTURE_PX + 2) - 2
     below = top + height + 3
-    draw.text((left, below), fitted(f"{decoding.key}, {decoding.field}", width, font), INK, font)
+    draw.text((left, below), fitted(f"{decoding.key}, {decoding.field}", width, font), SHEET_INK, font)
     if not decoding.finite:
         measure = "not finite: black"
     elif decoding.fidelity is not None:
@@ -79,7 +79,7 @@ def _draw_one(sheet: Image.Image, decoding: Decoding, left: int, top: int) -> No
         return
     # Below a single picture there is no room beside its name.
     below += LINE_PX if decoding.photo is None else 0
-    draw.text((left + width - font.getlength(measure), below), measure, INK, font)
+    draw.text((left + width - font.getlength(measure), below), measure, SHEET_INK, font)
 
 
 def _shown_height(pixels: Pixels) -> int:

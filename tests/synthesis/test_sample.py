@@ -20,7 +20,7 @@ from lutkit.distort.bake import bake, damage
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import NO_LIBRARY, Recipe
 from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge
-from lutkit.lutfiles.luts import luts_by_sha256, read_library
+from lutkit.lutfiles.library import luts_by_sha256, read_library
 from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.synthesis.manifest import Images, Looks
 from lutkit.synthesis.sample import GRID

@@ -1,4 +1,4 @@
-"""LUT files by suffix, and folders of them."""
+"""Folders of LUT files."""
 
 import hashlib
 import os
@@ -9,79 +9,12 @@ from PIL import Image
 
 import lutkit
 from lutkit.errors import LutFormatError, SourceError
-from lutkit.lut.model import Lut1D, Lut3D, lut_stages
-from lutkit.lutfiles.luts import (
-    SUFFIXES,
-    WRITTEN_SUFFIXES,
-    lut_library,
-    luts_by_sha256,
-    read_library,
-    read_lut,
-    write_lut,
-)
+from lutkit.lut.model import Lut1D, Lut3D
+from lutkit.lutfiles.formats import write_lut
+from lutkit.lutfiles.library import lut_library, luts_by_sha256, read_library
 
 CURVE = Lut1D(np.array([[0, 0.1, 0.2], [1, 0.9, 0.8]]), title="Curve")
 CUBE = Lut3D(np.arange(24).reshape(2, 2, 2, 3) / 24)
-
-
-@pytest.mark.parametrize("name", ["look.cube", "LOOK.CUBE", "a.b.Cube"])
-def test_the_suffix_says_the_format_in_any_case(name, tmp_path):
-    write_lut(CURVE, tmp_path / name)
-    assert read_lut(str(tmp_path / name)) == CURVE
-
-
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
-        ("look.cubes", "'.cubes'"),
-        ("look", "no suffix"),
-        (".cube", "no suffix"),
-        ("screen.icc", "an ICC profile maps a device's colours to CIE XYZ"),
-    ],
-)
-def test_an_unknown_suffix_is_refused_with_the_known_ones(name, found, tmp_path):
-    for attempt, known in (
-        (lambda path: read_lut(path), SUFFIXES),
-        (lambda path: write_lut(CURVE, path), WRITTEN_SUFFIXES),
-    ):
-        with pytest.raises(LutFormatError) as caught:
-            attempt(tmp_path / name)
-        assert found in str(caught.value)
-        assert str(caught.value).endswith(f"; known are {', '.join(known)}")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["graded.jpg", "graded.JPEG", "graded.webp"])
-def test_a_hald_image_saved_as_a_lossy_picture_is_refused_with_the_remedy(name, tmp_path):
-    for attempt in (read_lut, lambda path: write_lut(CURVE, path)):
-        with pytest.raises(LutFormatError, match=r"does not keep colours exactly; make .* a .png or .tif$"):
-            attempt(tmp_path / name)
-
-
-def test_a_folder_is_no_lut(tmp_path):
-    with pytest.raises(LutFormatError, match="a folder; name the LUT files in it"):
-        read_lut(tmp_path)
-
-
-def test_what_is_only_read_is_not_written(tmp_path):
-    with pytest.raises(LutFormatError, match=r"look.cdl: no .cdl file can be written; known are .cube, .png"):
-        write_lut(CURVE, tmp_path / "look.cdl")
-
-
-def test_every_suffix_reaches_its_format(tmp_path):
-    cube = Lut3D.identity(4)
-    for suffix in WRITTEN_SUFFIXES:
-        lut = Lut1D.identity(5) if suffix == ".spi1d" else cube
-        path = tmp_path / f"look{suffix.upper()}"
-        write_lut(lut, path)
-        last = lut_stages(read_lut(path))[-1]
-        assert last.table.shape == lut.table.shape
-        assert np.abs(last.table - lut.table).max() < 2e-4
-    assert set(WRITTEN_SUFFIXES) < set(SUFFIXES)
-    write_lut(cube, tmp_path / "deep.png")
-    write_lut(cube, tmp_path / "flat.png", bits=8)
-    depths = [(tmp_path / name).read_bytes()[24] for name in ("deep.png", "flat.png")]
-    assert depths == [16, 8]
 
 
 def _library(folder):

@@ -4,7 +4,7 @@ import pytest
 
 from lutkit.lut.algebra import Baked
 from lutkit.lut.model import Lut1D
-from lutkit.report.lut_errors import error_sentence
+from lutkit.report.lut_text import error_sentence
 
 
 @pytest.mark.parametrize(

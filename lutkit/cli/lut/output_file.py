@@ -1,11 +1,9 @@
-"""What the commands that write a LUT file check of their options. Imports little: `--help` loads it."""
+"""What the commands that write a LUT file check of its options. Imports little: `--help` loads it."""
 
 from pathlib import Path
-from typing import Literal
 
 from lutkit.errors import LutkitError
-
-_HALD = (".png", ".tif", ".tiff")
+from lutkit.lutfiles.formats import Bits, format_to_write
 
 
 def require_free(path: Path, *, overwrite: bool) -> None:
@@ -14,10 +12,12 @@ def require_free(path: Path, *, overwrite: bool) -> None:
         raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another name")
 
 
-def require_bits(bits: int | None, suffix: str) -> Literal[8, 16]:
+def require_bits(bits: int | None, path: Path) -> Bits:
     """The bits of a Hald image, 16 where nobody asks for others; other files have none to ask for."""
-    if bits is not None and suffix not in _HALD:
-        raise LutkitError(f"{suffix} is no Hald image", where="--bits", remedy="name it .png or .tif")
+    if bits is not None and not format_to_write(path).has_bits:
+        raise LutkitError(
+            f"{path.suffix.lower()} is no Hald image", where="--bits", remedy="name it .png or .tif"
+        )
     if bits not in (None, 8, 16):
         raise LutkitError(f"{bits} bits", where="--bits", remedy="choose 8 or 16")
     return 8 if bits == 8 else 16

@@ -28,14 +28,14 @@ CURVE_SIZE = 1021
 # Between two stages values are no codes any more, and in linear light curves are steep near black.
 BETWEEN_SIZE = 2041
 # What bends the whole colour space does so smoothly: 13 points an axis err by less than 33 of a plain cube.
-CUBE_SIZE = 13
+FIELD_SIZE = 13
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _AXIS_LINEAR = srgb_to_linear(_AXIS)
 
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
 _CORNERS, _LATTICE = (
-    np.stack(np.meshgrid(*[np.linspace(0, 1, size)] * 3, indexing="ij"), axis=-1) for size in (2, CUBE_SIZE)
+    np.stack(np.meshgrid(*[np.linspace(0, 1, size)] * 3, indexing="ij"), axis=-1) for size in (2, FIELD_SIZE)
 )
 
 # The way to linear light, for layers that begin with a matrix there.

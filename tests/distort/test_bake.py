@@ -9,8 +9,8 @@ from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.distort.bake import (
     BETWEEN_SIZE,
-    CUBE_SIZE,
     CURVE_SIZE,
+    FIELD_SIZE,
     apply_layers,
     bake,
     bake_layer,
@@ -93,8 +93,8 @@ def test_a_layer_bakes_to_what_holds_it_exactly():
     assert _stages(Layer((matrix,))) == [CURVE_SIZE, (2, 2, 2), BETWEEN_SIZE]
     assert _stages(Layer((curve, matrix, RangeMismatch(0.5)))) == [CURVE_SIZE, (2, 2, 2), BETWEEN_SIZE]
     assert _stages(Layer((HueRotation(9.0),))) == [(2, 2, 2)]
-    assert _stages(Layer((field,))) == [(CUBE_SIZE,) * 3]
-    assert _stages(Layer((curve, field))) == [CURVE_SIZE, (CUBE_SIZE,) * 3]
+    assert _stages(Layer((field,))) == [(FIELD_SIZE,) * 3]
+    assert _stages(Layer((curve, field))) == [CURVE_SIZE, (FIELD_SIZE,) * 3]
     assert bake(Recipe()) == ()
     assert [layer.mask for layer in bake(RECIPES[5])] == [None, LAMP.mask, NEON.mask]
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from lutkit.lut.model import Lut1D as Lut1D
     from lutkit.lut.model import Lut3D as Lut3D
     from lutkit.lut.model import LutChain as LutChain
-    from lutkit.lutfiles.luts import lut_library as lut_library
-    from lutkit.lutfiles.luts import read_lut as read_lut
-    from lutkit.lutfiles.luts import write_lut as write_lut
+    from lutkit.lutfiles.formats import read_lut as read_lut
+    from lutkit.lutfiles.formats import write_lut as write_lut
+    from lutkit.lutfiles.library import lut_library as lut_library
     from lutkit.synthesis.pairs import pairs as pairs
 
 __version__ = "0.1.0"
@@ -31,11 +31,11 @@ _HOMES = {
     "Recipe": "lutkit.distort.recipe",
     "apply": "lutkit.lut.apply",
     "damage": "lutkit.distort.bake",
-    "lut_library": "lutkit.lutfiles.luts",
+    "lut_library": "lutkit.lutfiles.library",
     "pairs": "lutkit.synthesis.pairs",
-    "read_lut": "lutkit.lutfiles.luts",
+    "read_lut": "lutkit.lutfiles.formats",
     "sample_recipe": "lutkit.distort.sampling",
-    "write_lut": "lutkit.lutfiles.luts",
+    "write_lut": "lutkit.lutfiles.formats",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -2,13 +2,13 @@
 
 `ab_rows()` gives the table's rows; run by itself, it prints them. Logits are (8, 313, 64, 64) float32, soft
 classes five bins a pixel. The peer makes a (B, Q, H, W) target by `scatter_`, and sums target x
-`log_softmax`, weighed; encoding, forward and backward are timed, on one thread. Where there is a card, the
+`log_softmax`, weighed; encoding, forward and backward are timed, on one thread. Where there is a GPU, the
 same there.
 
 Memory on the CPU is measured in a process of its own for each: the peak of resident memory (VmHWM, reset
 after a first small run, so that libraries are loaded, with freed memory given back) above what was resident
 with the logits at hand. It is given in MB for the forward pass alone, and for forward and backward; the
-latter holds the gradient, 41 MB that both ways must make, unless ours writes it in place. On a card it is
+latter holds the gradient, 41 MB that both ways must make, unless ours writes it in place. On a GPU it is
 `max_memory_allocated` above what was allocated before.
 """
 

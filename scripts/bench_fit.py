@@ -19,7 +19,7 @@ from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import codes_to_lab
 from lutkit.lut.apply import apply
 from lutkit.lut.fit import fit, held_out
-from lutkit.lutfiles.luts import read_library
+from lutkit.lutfiles.library import read_library
 
 SIZE_PX = 224
 PHOTOS_A_LUT = 1  # the MLP trains for some 15 s on each

@@ -13,7 +13,7 @@ from pathlib import Path
 from lutkit.lut.inverse import invert, invert_to_single
 from lutkit.lut.model import Lut, Lut1D, lut_stages
 from lutkit.lut.quality import judge_lut
-from lutkit.lutfiles.luts import read_library
+from lutkit.lutfiles.library import read_library
 
 
 def inverse_rows(folder: Path) -> list[dict[str, object]]:

@@ -2,9 +2,9 @@
 
 `latent_rows(PHOTOS)` gives the table's rows; run by itself, it prints them. The weights are random: they cost
 what trained ones cost. The usual loop decodes a batch, encodes it, copies it back and saves it, then goes on
-to the next: in float32 on a CPU, in fp16 with batch 8 on a card. Ours is the whole command's run, from tars
+to the next: in float32 on a CPU, in fp16 with batch 8 on a GPU. Ours is the whole command's run, from tars
 to shards, after a first shard, on which dtype and conventions are tried once a dataset. The two take turns;
-quote the ratios. On a card, the share of its measured dense bf16 rate is
+quote the ratios. On a GPU, the share of its measured dense bf16 rate is
 reckoned at 271 GFLOP an image.
 """
 
@@ -23,10 +23,9 @@ from PIL import Image
 
 from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.errors import ImageError
-from lutkit.latents.encode import EncodeResult, EncodeSettings, Listening, encode_latents
-from lutkit.latents.ranks import Ranks
+from lutkit.latents.encode import EncodeResult, EncodeSettings, encode_latents
+from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.sources import open_source
-from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square
 from lutkit.photos.encoding import encode_image
@@ -34,16 +33,16 @@ from lutkit.photos.encoding import encode_image
 SIZE_PX = 256
 GFLOP_AN_IMAGE = 271
 TURNS = 3
-# Of a CPU and of a card: how many images a turn, of which the usual loop takes so many, its batch and dtype.
+# Of a CPU and of a GPU: how many images a turn, of which the usual loop takes so many, its batch and dtype.
 CPU = (64, 16, 8, torch.float32)
-CARD = (10_000, 2_000, 8, torch.float16)
+GPU = (10_000, 2_000, 8, torch.float16)
 
 
 def latent_rows(photos: Path) -> list[dict[str, object]]:
     """Rows of name and what was measured."""
-    on_card = torch.cuda.is_available()
-    count, usual_count, batch, dtype = CARD if on_card else CPU
-    device = "cuda" if on_card else "cpu"
+    on_gpu = torch.cuda.is_available()
+    count, usual_count, batch, dtype = GPU if on_gpu else CPU
+    device = "cuda" if on_gpu else "cpu"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         save_vae(folder / "vae")
@@ -62,17 +61,17 @@ def latent_rows(photos: Path) -> list[dict[str, object]]:
             usual_loop(model, folder, batch, usual_count)
             usual.append((time.perf_counter() - start) / usual_count)
             results.append(encode(folder / "in", folder, settings, f"out-{turn}"))
-            ours.append(results[-1].spent.seconds / count)
+            ours.append(results[-1].stats.seconds / count)
         rows = [speed_row(usual, ours, results)]
         rows += [{"name": f"trial of {row['dtype']}", **row} for row in begun.index.encoding.trials]
-        if on_card:
+        if on_gpu:
             rows[0]["share of dense bf16"] = round(GFLOP_AN_IMAGE / 1e3 / min(ours) / dense_tflops(), 3)
     return rows
 
 
 def speed_row(usual: list, ours: list, results: list[EncodeResult]) -> dict[str, object]:
     """The whole run against the loop; and the run's share that is not the encoder's."""
-    shares = [1 - result.spent.busy_s / result.spent.seconds for result in results]
+    shares = [1 - result.stats.busy_s / result.stats.seconds for result in results]
     ratio = statistics.median(theirs / mine for mine, theirs in zip(ours, usual, strict=True))
     return {
         "name": f"{SIZE_PX} px, {results[0].index.encoding.dtype}",
@@ -81,7 +80,7 @@ def speed_row(usual: list, ours: list, results: list[EncodeResult]) -> dict[str,
         "ratio": round(ratio, 2),
         "asked": 3.0 if torch.cuda.is_available() else 2.5,
         "outside the encoder": round(min(shares), 3),
-        "batch": results[-1].spent.batch,
+        "batch": results[-1].stats.batch,
     }
 
 
@@ -102,8 +101,8 @@ def usual_loop(model: AutoencoderKL, folder: Path, batch: int, count: int) -> No
 def encode(tars: Path, folder: Path, settings: EncodeSettings, out: str = "out") -> EncodeResult:
     """The command's own run, without its screen."""
     source, files = open_source(str(tars), ("jpg",)), find_vae(str(folder / "vae"))
-    quiet = Listening(lambda *_: None, lambda _: None, Heard(lambda _: None, lambda _: None))
-    return encode_latents(source, files, settings, (folder / out, Ranks()), quiet)
+    quiet = EncodeListener(lambda *_: None, lambda _: None, lambda _: None, lambda _: None)
+    return encode_latents(source, files, settings, folder / out, quiet)
 
 
 def save_vae(folder: Path) -> None:
@@ -138,7 +137,7 @@ def write_tars(photos: Path, folder: Path, count: int) -> None:
 
 
 def dense_tflops() -> float:
-    """What the card does in a large product of bf16 matrices."""
+    """What the GPU does in a large product of bf16 matrices."""
     a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     best = float("inf")
     for _ in range(20):

@@ -1,8 +1,8 @@
-"""How fast LUTs are applied to tensors: on the CPU beside `grid_sample`, on a card beside copying.
+"""How fast LUTs are applied to tensors: on the CPU beside `grid_sample`, on a GPU beside copying.
 
 `nn_rows()` gives the table's rows; run by itself, it prints them. Ours and a peer take turns in one run. On
-the CPU that is one thread, and `grid_sample` is trilinear. On a card, where there is one, the peer copies
-the same images, so that `ratio` is the share of the card's copy bandwidth that a LUT reaches; both read and
+the CPU that is one thread, and `grid_sample` is trilinear. On a GPU, where there is one, the peer copies
+the same images, so that `ratio` is the share of the GPU's copy bandwidth that a LUT reaches; both read and
 write every byte once.
 """
 

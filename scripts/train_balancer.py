@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from lutkit.latents.reading import Latents
+from lutkit.nn.latents import Latents
 from lutkit.nn.posterior import posterior_kl
 
 # Stable Diffusion's log-variances lie near -20: below this, errors of the mean would count too much.

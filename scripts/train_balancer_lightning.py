@@ -1,4 +1,4 @@
-"""The balancer of `train_balancer.py` as a Lightning module, on one card or several.
+"""The balancer of `train_balancer.py` as a Lightning module, on one GPU or several.
 
     pip install lightning
     python scripts/train_balancer_lightning.py data/latents
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from train_balancer import FLOOR, Balancer
 
-from lutkit.latents.reading import Latents
+from lutkit.nn.latents import Latents
 from lutkit.nn.posterior import posterior_kl
 
 try:

@@ -78,7 +78,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
             counts = summarize(totals).ab
         write_counts(out, counts)
     if as_json or not quiet:
-        _show(counts, out, photos, rejects, as_json=as_json)
+        _show(counts, out, photos=photos, rejects=rejects, as_json=as_json)
 
 
 ab_hist.__doc__ = HELP
@@ -104,9 +104,9 @@ def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
 def _show(
     counts: "npt.NDArray[np.int64]",
     out: Path,
+    *,
     photos: "PhotoList | None",
     rejects: "tuple[Reject, ...]",
-    *,
     as_json: bool,
 ) -> None:
     import json

@@ -14,7 +14,7 @@ from lutkit.cli.ab_hist import ab_hist
 from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.command import EXTRA, Command
-from lutkit.cli.compare import compare
+from lutkit.cli.compare import CompareCommand, compare
 from lutkit.cli.decode_latents import decode_latents
 from lutkit.cli.encode_latents import encode_latents
 from lutkit.cli.lut.app import lut_app
@@ -56,7 +56,8 @@ app = typer.Typer(
 """,
 )
 for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare, encode_latents, decode_latents):
-    app.command(cls=Command, context_settings=EXTRA)(command)
+    kind = CompareCommand if command is compare else Command
+    app.command(cls=kind, context_settings=EXTRA)(command)
 app.add_typer(lut_app, name="lut")
 
 

@@ -68,7 +68,7 @@ def apply(  # noqa: D103  (its help text is set below)
     from lutkit.engine.engine import wanted_workers
     from lutkit.engine.stopping import stopping
     from lutkit.lut.model import LutChain
-    from lutkit.lutfiles.luts import read_lut
+    from lutkit.lutfiles.formats import read_lut
     from lutkit.photos.grade_many import ApplySettings, plan_apply
     from lutkit.photos.grading import Grading, require_floats, require_profile
 

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lutkit.cli.arguments import AsJson, OverPlot, Plot, Workers
+from lutkit.cli.command import Command
 
 if TYPE_CHECKING:
-    from lutkit.comparison.matching import Matched
-    from lutkit.comparison.run import SetMeasure, TrainMeasure
-    from lutkit.dataset.records import Reject
-    from lutkit.engine.engine import LocalEngine
-    from lutkit.photos.photo_list import PhotoList
+    from lutkit.comparison.matching import MatchedSet
+    from lutkit.comparison.run import Comparison
 
+# ARTEFACTS and LIMITS are filled in where the help is read: to know them takes a second.
 HELP = """Measure how outputs differ from their references.
 
 REFERENCE and each SET are a folder, a photo, a glob in quotes, a .txt list,
@@ -30,22 +29,15 @@ Of the simplest change of colours that explains the set; - where none does:
   gain, turn   the factor on colour differences; of hues; - of (nearly) greys
   cast         a and b that neutral colours take on
 Of each image, beyond what its reference has; the table has medians over
-images of the first two, means of the others:
-  fringe       how far a channel lies from the others, in pixels; - where it
-               is flat, or too unlike its reference, to be registered
-  noise        of each channel in flat parts, in codes of 255
-  speckle      isolated pixels that stand out, in a million
-  new clip     pixels at 0 or 255 of which the reference is 16 codes away or
-               more, of the channel with most
+images where each channel has a number, means elsewhere:
+ARTEFACTS
 
-\b
 Answers tell of that change a gain 8% from 1, a turn over 5 degrees, a cast
 over 2, lightness by 2, contrast by 8%; artefacts where one of 10 images or
-more has 0.15 px of fringing, a shift of 0.25 px, 1 code of noise (more where
-the photo has grain), 35 speckles in a million, or 2% newly clipped, with how
-many images have it, and their median; of outputs that are nearly one colour,
-or do not look like their references, only that. Skin tones: references of
-hue 30..80, chroma 10..45, L 20..92 (our own rule: wood and sand pass too).
+more has LIMITS, with how many images have it, and their median; of outputs
+that are nearly one colour, or do not look like their references, only that.
+Skin tones: references of hue 30..80, chroma 10..45, L 20..92 (our own rule:
+wood and sand pass too).
 
 \b
 Examples:
@@ -79,7 +71,8 @@ def compare(  # noqa: D103  (its help text is set below)
 ) -> None:
     from lutkit.cli.arguments import require_picture
     from lutkit.comparison.matching import list_sets, list_train
-    from lutkit.comparison.picture import short_names
+    from lutkit.comparison.run import compare_sets
+    from lutkit.comparison.words import short_names
     from lutkit.engine.engine import LocalEngine, wanted_workers
     from lutkit.engine.stopping import stopping
 
@@ -88,20 +81,19 @@ def compare(  # noqa: D103  (its help text is set below)
     engine = LocalEngine(wanted_workers(workers))
     with stopping():
         # All names first: a mistake in the last one is told before hours of work.
-        trained = list_train(train, train_field)
-        before, matched = list_sets((reference, field), sets, set_field, size)
-        measured, third = _measure(before, matched, trained, size, engine, as_json)
-        found = list(zip(short_names(sets), measured, strict=True))
+        photos = list_train(train, train_field)
+        matched = list_sets(reference, sets, field=field, set_field=set_field, size_px=size)
+        named = dict(zip(short_names(sets), matched, strict=True))
+        found = compare_sets(named, photos, train_name=train, size_px=size, engine=engine, quiet=as_json)
         if plot is not None:
             from lutkit.comparison.picture import draw_comparison
             from lutkit.report.page import write_picture
 
-            write_picture(draw_comparison(found, third, reference), plot)
-    names = [one for _, one in matched]
+            write_picture(draw_comparison(found.sets, found.train, reference), plot)
     if as_json:
-        _print_json(found, names, (train, third))
+        _print_json(found, matched)
     else:
-        _print(reference, found, names, (train, third))
+        _print(reference, found, matched)
         if plot is not None:
             print(f"Picture: {plot}")
 
@@ -109,35 +101,25 @@ def compare(  # noqa: D103  (its help text is set below)
 compare.__doc__ = HELP
 
 
-def _measure(
-    before: "PhotoList",
-    sets: "list[tuple[PhotoList, Matched]]",
-    train: "PhotoList | None",
-    size: int | None,
-    engine: "LocalEngine",
-    quiet: bool,
-) -> "tuple[list[SetMeasure], TrainMeasure | None]":
-    from rich.progress import Progress
+class CompareCommand(Command):
+    """`compare`, whose help says what its artefacts are."""
 
-    from lutkit.comparison.run import TRAIN_PHOTOS, compare_set, measure_train
-    from lutkit.report.console import PlainConsole
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Write the help with the artefacts in it."""
+        from lutkit.comparison.artefacts import ARTEFACTS
+        from lutkit.comparison.findings import MAX_SHIFT_PX
 
-    console = PlainConsole(quiet=quiet)
-    total = sum(len(matched.pairs) for _, matched in sets)
-    total += min(TRAIN_PHOTOS, len(train.photos)) if train else 0
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("pairs", total=total)
-
-        def on_pairs(count: int) -> None:
-            progress.update(bar, advance=count)
-
-        measured = [compare_set((before, one), m, size, engine, on_pairs) for one, m in sets]
-        return measured, measure_train(train, size, engine, on_pairs) if train else None
+        lines = "\n".join(kind.help for kind in ARTEFACTS)
+        limits = [
+            f"a shift of {MAX_SHIFT_PX:g} px",
+            *(kind.help_limit.format(kind.limit) for kind in ARTEFACTS),
+        ]
+        listed = f"{', '.join(limits[:-1])}, or {limits[-1]}"
+        self.help = (self.help or "").replace("ARTEFACTS", lines).replace("LIMITS", listed)
+        super().format_help_text(ctx, formatter)
 
 
-def _print_json(
-    found: "list[tuple[str, SetMeasure]]", matched: "list[Matched]", train: "tuple[str, TrainMeasure | None]"
-) -> None:
+def _print_json(found: "Comparison", matched: "list[MatchedSet]") -> None:
     import json
 
     from lutkit.comparison.table import set_json, train_json
@@ -145,58 +127,40 @@ def _print_json(
     from lutkit.report.console import PlainConsole
 
     document: dict[str, Any] = {"sets": []}
-    for (name, one), names in zip(found, matched, strict=True):
+    for one, names in zip(found.sets, matched, strict=True):
         unmatched = {"references": list(names.alone_before), "outputs": list(names.alone_after)}
-        document["sets"].append({**set_json(name, one), "unmatched": unmatched})
-    document["train"] = train_json(train[0], train[1]) if train[1] else None
-    document["answers"] = answers(found, train[1])
+        document["sets"].append({**set_json(one), "unmatched": unmatched})
+    document["train"] = train_json(found.train) if found.train else None
+    document["answers"] = answers(found.sets, found.train)
     PlainConsole().out(json.dumps(document))
 
 
-def _print(
-    reference: str,
-    found: "list[tuple[str, SetMeasure]]",
-    matched: "list[Matched]",
-    train: "tuple[str, TrainMeasure | None]",
-) -> None:
+def _print(reference: str, found: "Comparison", matched: "list[MatchedSet]") -> None:
     from lutkit.cli.table import print_rows
-    from lutkit.comparison.table import HEADS, NOTE, channel_rows, sector_rows, set_row
-    from lutkit.comparison.words import answers
+    from lutkit.comparison.table import (
+        CHANNEL_HEADS,
+        HEADS,
+        NOTE,
+        SECTOR_HEADS,
+        channel_rows,
+        sector_rows,
+        set_row,
+    )
+    from lutkit.comparison.words import answers, not_compared_lines, unmatched_lines
     from lutkit.report.console import PlainConsole
 
     console = PlainConsole()
-    print_rows(console, f"Compared with {reference}", [set_row(*one) for one in found], HEADS)
+    print_rows(console, f"Compared with {reference}", map(set_row, found.sets), HEADS)
     console.print(f" {NOTE}", soft_wrap=True)
-    if len(found) == 1:
-        if sectors := sector_rows(found[0][1]):  # grey references have none
-            print_rows(console, "By hue, degrees", sectors, ("hue", "share", "chroma", "shift"))
-        if channels := channel_rows(found[0][1]):  # nor have outputs that cannot be judged
-            heads = ("channel", "bias", "gain", "noise", "fringe px")
-            print_rows(console, "By channel, codes of 255", channels, heads)
-    for (name, one), names in zip(found, matched, strict=True):
-        for line in [*_rejected(name, one.rejects), *_unmatched(name, names)]:
-            console.print(line, soft_wrap=True)
-    for line in _rejected(train[0], train[1].rejects) if train[1] else ():
-        console.print(line, soft_wrap=True)
-    for line in answers(found, train[1]):
-        console.print(line, soft_wrap=True)
-
-
-def _rejected(name: str, rejects: "tuple[Reject, ...]") -> list[str]:
-    lines = [f"{name}: not compared: {reject.path}: {reject.reason}" for reject in rejects[:10]]
-    if len(rejects) > 10:
-        lines.append(f"{name}: not compared: {len(rejects) - 10:,} more")
-    if any(reject.reason.startswith("another size") for reject in rejects):
-        lines.append(f"{name}: --size PX brings pairs of two sizes to one")
-    return lines
-
-
-def _unmatched(name: str, names: "Matched") -> list[str]:
+    if len(found.sets) == 1:
+        if sectors := sector_rows(found.sets[0]):  # grey references have none
+            print_rows(console, "By hue, degrees", sectors, SECTOR_HEADS)
+        if channels := channel_rows(found.sets[0]):  # nor have outputs that cannot be judged
+            print_rows(console, "By channel, codes of 255", channels, CHANNEL_HEADS)
     lines: list[str] = []
-    for keys, what in ((names.alone_before, "references without an output"),
-                       (names.alone_after, "outputs without a reference")):  # fmt: skip
-        if keys:
-            what = what if len(keys) > 1 else what.replace("s ", " ")
-            more = ", ..." if len(keys) > 3 else ""
-            lines.append(f"{name}: {len(keys):,} {what}: {', '.join(keys[:3])}{more}")
-    return lines
+    for one, names in zip(found.sets, matched, strict=True):
+        lines += [*not_compared_lines(one.name, one.rejects), *unmatched_lines(one.name, names)]
+    if found.train:
+        lines += not_compared_lines(found.train.name, found.train.rejects)
+    for line in [*lines, *answers(found.sets, found.train)]:
+        console.print(line, soft_wrap=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 HELP = """Decode some latents and show them beside the photos they were made from.
 
 DIR is what `lutkit encode-latents` wrote. Samples from all over it are decoded,
-from the means of their posteriors: a picture with photo, decoding, and their
+from the means of their posteriors: a sheet with photo, decoding, and their
 difference, with PSNR and mean delta E 2000 below. The photos of a dataset of
 pairs are found where it lies beside DIR as `pairs`; name others with --images.
 Without photos only decodings are shown.
@@ -58,8 +58,8 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     from lutkit.dataset.atomic import write_whole
     from lutkit.engine.stopping import stopping
     from lutkit.latents.decode import decode_some, find_images, load_vae_of, open_latents
-    from lutkit.latents.show import draw_latent_sheet
-    from lutkit.nn.devices import plain_device_errors
+    from lutkit.latents.devices import plain_device_errors
+    from lutkit.latents.sheet import draw_latent_sheet
     from lutkit.photos.encoding import encode_image
     from lutkit.report.console import PlainConsole
 
@@ -94,7 +94,17 @@ def _show(found: "list[Decoding]", out: Path, title: str, *, as_json: bool) -> N
     console = PlainConsole()
     broken = sum(not one.finite for one in found)
     if as_json:
-        rows = [_row(one) for one in found if one.photo is not None]
+        # Null where the decoding is not finite.
+        rows = [
+            {
+                "key": one.key,
+                "field": one.field,
+                "psnr": one.fidelity.psnr if one.fidelity else None,
+                "delta_e_2000": one.fidelity.delta_e_2000 if one.fidelity else None,
+            }
+            for one in found
+            if one.photo is not None
+        ]
         told = {"file": str(out), "decoded": len(found), "not_finite": broken, "measured": rows}
         console.out(json.dumps(told))
         return
@@ -112,10 +122,3 @@ def _show(found: "list[Decoding]", out: Path, title: str, *, as_json: bool) -> N
         console.print(
             f"{broken:,} of {len(found):,} decodings are not finite: black there, and not measured."
         )
-
-
-def _row(one: "Decoding") -> dict[str, object]:
-    """What was measured, null where the decoding is not finite."""
-    near = one.fidelity
-    psnr, difference = (None, None) if near is None else (near.psnr, near.delta_e_2000)
-    return {"key": one.key, "field": one.field, "psnr": psnr, "delta_e_2000": difference}

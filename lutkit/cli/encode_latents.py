@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 HELP = """Encode images to the posteriors of a VAE: mean and log-variance.
 
 SOURCE is a dataset that `lutkit synth` wrote; WebDataset tars (one, a folder, a
-pattern in quotes), of which --fields names the pictures; or photos, from whose
-centres squares of --size are cut. Each picture becomes KEY.FIELD.npy, of shape
+pattern in quotes), of which --fields names the images; or photos, from whose
+centres squares of --size are cut. Each image becomes KEY.FIELD.npy, of shape
 (2C, h, w): means over channels 0 to C-1, log-variances over the rest, unscaled;
 the VAE's scaling and shift stand in dataset.json. JSON is carried over.
 
@@ -36,16 +36,16 @@ Examples:
   lutkit encode-latents IN --size 512 --vae v.safetensors --vae-config v.json
       a folder of photos, a VAE whose weights are one file
   lutkit encode-latents --devices 0,1,2,3
-      on four cards; or start it with torchrun
+      on four GPUs; or start it with torchrun
 """
 
-_FIELDS = "Which pictures: `input,target`, or of tars `jpg`, `x.jpg`.  [default: all there are]"
+_FIELDS = "Which images: `input,target`, or of tars `jpg`, `x.jpg`.  [default: all there are]"
 _SIZE = "Cut centred squares of this side, of photos and tars."
 _RANGE = "What the VAE is fed: -1,1 or 0,1."
 _DTYPE = "What it computes in: auto, fp32, bf16 or fp16."
 _STORE = "What is stored: fp32 or fp16."
-_BATCH = "Pictures at once; cards count 254 of 256 px at most.  [default: found by trying]"
-_DEVICES = "Several cards, `0,1`: a process each, which share the shards."
+_BATCH = "Images at once; GPUs count 254 of 256 px at most.  [default: found by trying]"
+_DEVICES = "Several GPUs, `0,1`: a process each, which share the shards."
 
 
 def encode_latents(  # noqa: D103  (its help text is set below)
@@ -74,7 +74,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Threads that decode.  [default: 1, or for cards one a core]")
+        int | None, typer.Option(help="Threads that decode.  [default: 1, or for GPUs one a core]")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -98,7 +98,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     from lutkit.engine.stopping import stopping
     from lutkit.latents.encode import EncodeSettings
     from lutkit.latents.ranks import leave_ranks
-    from lutkit.latents.screen import encode, show
+    from lutkit.latents.show import encode_showing, print_summary
     from lutkit.latents.sources import open_source
     from lutkit.latents.vae_files import find_vae
 
@@ -106,15 +106,23 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
     fed: InputRange = "0,1" if input_range == "0,1" else "-1,1"
     with stopping():
-        place, ranks = _placed(device, numbers)
+        own_device, ranks = _device_and_rank(device, numbers)
         wanted = tuple(name.strip() for name in fields.split(",") if name.strip())
         opened = open_source(source, wanted, size)
         files = find_vae(vae, revision=revision, config=vae_config)
-        settings = EncodeSettings(names.get(dtype), stored, fed, place, batch_size, compiled, threads)
-        result = encode(opened, files, settings, (out, ranks), quiet=quiet or as_json)
+        settings = EncodeSettings(
+            dtype=names.get(dtype),
+            store_dtype=stored,
+            input_range=fed,
+            device=own_device,
+            batch=batch_size,
+            compiled=compiled,
+            threads=threads,
+        )
+        result = encode_showing(opened, files, settings, out, ranks=ranks, quiet=quiet or as_json)
         leave_ranks(ranks)
     if ranks.rank == 0:
-        show(result, quiet=quiet, as_json=as_json)
+        print_summary(result, quiet=quiet, as_json=as_json)
         if result.missing:
             raise typer.Exit(1)
 
@@ -127,19 +135,19 @@ def _numbers(devices: str) -> tuple[int, ...]:
 
     parts = [part.strip() for part in devices.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise LutkitError(f"{devices!r} are no numbers of cards", where="--devices", remedy="write 0,1")
+        raise LutkitError(f"{devices!r} are no numbers of GPUs", where="--devices", remedy="write 0,1")
     return tuple(int(part) for part in parts)
 
 
-def _placed(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
+def _device_and_rank(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
     """This process's device and rank; with several devices, this process only waits for others."""
     import os
 
     import torch
 
     from lutkit.errors import LutkitError
+    from lutkit.latents.devices import require_device
     from lutkit.latents.ranks import join_ranks, run_on_devices
-    from lutkit.nn.devices import require_device
 
     kind = device
     if numbers and ":" in device:

@@ -47,7 +47,7 @@ def stats(  # noqa: D103  (its help text is set below)
     from lutkit.report.console import PlainConsole
     from lutkit.report.wording import photos_text
     from lutkit.statistics.count import count_source, left_out_lines
-    from lutkit.statistics.stats_text import stats_json, stats_rows
+    from lutkit.statistics.stats_table import stats_json, stats_rows
 
     require_no_more(context.args, 1, "one source")
     if plot is not None:

@@ -25,9 +25,9 @@ Z_RED, Z_BLUE = 0.01775004012, 0.87280233905
 LINEAR_OF_CODE = srgb_to_linear(np.arange(256) / 255)
 
 # CIE 15:2018, 8.2.1: the cube root above (6/29)^3, a line below it.
-EDGE = (6 / 29) ** 3
-SLOPE = (29 / 6) ** 2 / 3
-OFFSET = 4 / 29
+FOLD_EDGE = (6 / 29) ** 3
+FOLD_SLOPE = (29 / 6) ** 2 / 3
+FOLD_OFFSET = 4 / 29
 
 
 def linear_to_lab(linear: FloatArray) -> FloatArray:
@@ -116,7 +116,7 @@ def relative_xyz_to_linear(x: Value, y: Value, z: Value) -> tuple[Value, Value, 
 
 @compiled
 def _fold(t: float) -> float:
-    return np.cbrt(t) if t > EDGE else t * SLOPE + OFFSET
+    return np.cbrt(t) if t > FOLD_EDGE else t * FOLD_SLOPE + FOLD_OFFSET
 
 
 @compiled
@@ -143,4 +143,4 @@ def _codes_to_lab(codes: npt.NDArray[np.uint8], linear: FloatArray, lab: FloatAr
 
 
 def _unfold(t: FloatArray) -> FloatArray:
-    return np.where(t > 6 / 29, t**3, (t - OFFSET) / SLOPE)
+    return np.where(t > 6 / 29, t**3, (t - FOLD_OFFSET) / FOLD_SLOPE)

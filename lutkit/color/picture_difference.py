@@ -1,6 +1,6 @@
 """The mean CIEDE2000 difference of two 8-bit pictures, over every pixel of them, at 9 ns a pixel.
 
-Blocks of BLOCK pixels go through planar temporaries, one simple loop a step, so that LLVM vectorizes every
+Blocks of _BLOCK pixels go through planar temporaries, one simple loop a step, so that LLVM vectorizes every
 step but the two that look something up in a table. No step needs a sine or an arc tangent: the mean hue's
 direction is that of the sum of the two hues' unit vectors, and what depends on its angle is written in its
 sine and cosine.
@@ -11,7 +11,18 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.color.lab import EDGE, LINEAR_OF_CODE, OFFSET, SLOPE, X_BLUE, X_RED, Y_BLUE, Y_RED, Z_BLUE, Z_RED
+from lutkit.color.lab import (
+    FOLD_EDGE,
+    FOLD_OFFSET,
+    FOLD_SLOPE,
+    LINEAR_OF_CODE,
+    X_BLUE,
+    X_RED,
+    Y_BLUE,
+    Y_RED,
+    Z_BLUE,
+    Z_RED,
+)
 from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
@@ -19,32 +30,32 @@ _Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int32]
 _Codes = npt.NDArray[np.uint8]
 
-BLOCK = 1024
+_BLOCK = 1024
 
-F = np.float32
-_ZERO, _HALF, _ONE, _TWO = F(0), F(0.5), F(1), F(2)
+_F = np.float32
+_ZERO, _HALF, _ONE, _TWO = _F(0), _F(0.5), _F(1), _F(2)
 # Keeps what is divided by, or has its root taken, above 0 for greys; 1e-6 of a chroma.
-_TINY = F(1e-12)
+_TINY = _F(1e-12)
 
 _LINEAR = LINEAR_OF_CODE.astype(np.float32)
-_XR, _XB, _YR, _YB, _ZR, _ZB = (F(share) for share in (X_RED, X_BLUE, Y_RED, Y_BLUE, Z_RED, Z_BLUE))
-_EDGE, _SLOPE, _OFFSET = F(EDGE), F(SLOPE), F(OFFSET)
+_XR, _XB, _YR, _YB, _ZR, _ZB = (_F(share) for share in (X_RED, X_BLUE, Y_RED, Y_BLUE, Z_RED, Z_BLUE))
+_EDGE, _SLOPE, _OFFSET = _F(FOLD_EDGE), _F(FOLD_SLOPE), _F(FOLD_OFFSET)
 
 # A third of a float's bits, and this, are the bits of its cube root within 4%.
-_THIRD, _ROOT_BITS = F(1 / 3), np.int32(0x2A514067)
+_THIRD, _ROOT_BITS = _F(1 / 3), np.int32(0x2A514067)
 
-_C30, _S30 = F(math.cos(math.radians(30))), F(0.5)
-_C6, _S6 = F(math.cos(math.radians(6))), F(math.sin(math.radians(6)))
-_C63, _S63 = F(math.cos(math.radians(63))), F(math.sin(math.radians(63)))
-_C275, _S275 = F(math.cos(math.radians(275))), F(math.sin(math.radians(275)))
-_25_TO_7 = F(25.0**7)
+_C30, _S30 = _F(math.cos(math.radians(30))), _F(0.5)
+_C6, _S6 = _F(math.cos(math.radians(6))), _F(math.sin(math.radians(6)))
+_C63, _S63 = _F(math.cos(math.radians(63))), _F(math.sin(math.radians(63)))
+_C275, _S275 = _F(math.cos(math.radians(275))), _F(math.sin(math.radians(275)))
+_25_TO_7 = _F(25.0**7)
 
 # sin(2 dtheta) of the rotation term, a smooth function of the cosine of the mean hue's distance from 275
 # degrees, -1..1. One step more at the end, for the interpolation.
 _TURN_STEPS = 2048
 _COSINES = np.clip(np.arange(_TURN_STEPS + 2) / (_TURN_STEPS / 2) - 1, -1, 1)
 _TURN = np.sin(np.radians(60) * np.exp(-((np.degrees(np.arccos(_COSINES)) / 25) ** 2))).astype(np.float32)
-_HALF_TURN_STEPS, _ALL_TURN_STEPS = F(_TURN_STEPS / 2), F(_TURN_STEPS)
+_HALF_TURN_STEPS, _ALL_TURN_STEPS = _F(_TURN_STEPS / 2), _F(_TURN_STEPS)
 
 
 def mean_delta_e_2000_of_codes(before: _Codes, after: _Codes) -> float:
@@ -76,14 +87,14 @@ def mean_delta_e_2000_of_codes(before: _Codes, after: _Codes) -> float:
 @compiled
 def _mean(before: _Codes, after: _Codes, linear: _Floats, turn: _Floats) -> float:
     # Rows 0..2 become L, a and b of `before`, rows 3..5 those of `after`.
-    planes = np.empty((6, BLOCK), np.float32)
+    planes = np.empty((6, _BLOCK), np.float32)
     bits = planes.view(np.int32)
-    root_bits = np.empty(BLOCK, np.int32)
+    root_bits = np.empty(_BLOCK, np.int32)
     root = root_bits.view(np.float32)
-    rotation, squared = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    rotation, squared = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32)
     total = 0.0
-    for start in range(0, before.shape[0], BLOCK):
-        n = min(BLOCK, before.shape[0] - start)
+    for start in range(0, before.shape[0], _BLOCK):
+        n = min(_BLOCK, before.shape[0] - start)
         _linear_light(before, start, n, linear, planes[0], planes[1], planes[2])
         _linear_light(after, start, n, linear, planes[3], planes[4], planes[5])
         _relative_xyz(planes[0], planes[1], planes[2], n)
@@ -135,7 +146,7 @@ def _relative_xyz(x: _Floats, y: _Floats, z: _Floats, n: int) -> None:
 def _fold(t: _Floats, bits: _Integers, root_bits: _Integers, root: _Floats, n: int) -> None:
     """f of CIELAB in place. `bits` are those of `t`, `root_bits` those of `root`."""
     for i in range(n):
-        root_bits[i] = np.int32(F(bits[i]) * _THIRD) + _ROOT_BITS
+        root_bits[i] = np.int32(_F(bits[i]) * _THIRD) + _ROOT_BITS
     for i in range(n):
         value, y = t[i], root[i]
         cube = y * y * y
@@ -150,8 +161,8 @@ def _lab(x: _Floats, y: _Floats, z: _Floats, n: int) -> None:
     """f(X), f(Y) and f(Z) in place become L, a and b."""
     for i in range(n):
         middle = y[i]
-        a, b = F(500) * (x[i] - middle), F(200) * (middle - z[i])
-        x[i], y[i], z[i] = F(116) * middle - F(16), a, b
+        a, b = _F(500) * (x[i] - middle), _F(200) * (middle - z[i])
+        x[i], y[i], z[i] = _F(116) * middle - _F(16), a, b
 
 
 @compiled
@@ -181,7 +192,7 @@ def _place_in_turn(a1: _Floats, b1: _Floats, a2: _Floats, b2: _Floats, place: _F
 def _look_up_turn(place: _Floats, turn: _Floats, n: int) -> None:
     for i in range(n):
         step = np.int32(place[i])
-        place[i] = turn[step] + (place[i] - F(step)) * (turn[step + 1] - turn[step])
+        place[i] = turn[step] + (place[i] - _F(step)) * (turn[step + 1] - turn[step])
 
 
 @compiled
@@ -197,19 +208,19 @@ def _chroma_and_hue(
         cos_2, sin_2 = cos * cos - sin * sin, _TWO * sin * cos
         cos_3, sin_3 = cos_2 * cos - sin_2 * sin, sin_2 * cos + cos_2 * sin
         cos_4, sin_4 = cos_2 * cos_2 - sin_2 * sin_2, _TWO * sin_2 * cos_2
-        t = _ONE - F(0.17) * (cos * _C30 + sin * _S30) + F(0.24) * cos_2
-        t += F(0.32) * (cos_3 * _C6 - sin_3 * _S6) - F(0.20) * (cos_4 * _C63 + sin_4 * _S63)
+        t = _ONE - _F(0.17) * (cos * _C30 + sin * _S30) + _F(0.24) * cos_2
+        t += _F(0.32) * (cos_3 * _C6 - sin_3 * _S6) - _F(0.20) * (cos_4 * _C63 + sin_4 * _S63)
         # 2 sqrt(c1 c2) sin(dh / 2). Of hues on one side it comes from the cross product, which is exact where
         # they are near; of others from the scalar product.
         dot, cross, product = a1[i] * a2[i] + b1[i] * b2[i], a1[i] * b2[i] - b1[i] * a2[i], c1 * c2
         near = cross / np.sqrt(_HALF * (product + max(dot, _ZERO)) + _TINY)
-        far = F(math.copysign(np.sqrt(max(_TWO * (product - dot), _ZERO)), cross))
+        far = _F(math.copysign(np.sqrt(max(_TWO * (product - dot), _ZERO)), cross))
         hue = near if dot > _ZERO else far
         mean = _HALF * (c1 + c2)
         square = mean * mean
         seventh = square * square * square * mean
-        dc = (c2 - c1) / (_ONE + F(0.045) * mean)
-        dh = hue / (_ONE + F(0.015) * mean * t)
+        dc = (c2 - c1) / (_ONE + _F(0.045) * mean)
+        dh = hue / (_ONE + _F(0.015) * mean * t)
         turned = -_TWO * np.sqrt(seventh / (seventh + _25_TO_7)) * rotation[i]
         squared[i] = dc * dc + dh * dh + turned * dc * dh
 
@@ -218,7 +229,7 @@ def _chroma_and_hue(
 def _with_lightness(l1: _Floats, l2: _Floats, squared: _Floats, n: int) -> None:
     """The squared difference of chroma and hue becomes the difference."""
     for i in range(n):
-        off = _HALF * (l1[i] + l2[i]) - F(50)
+        off = _HALF * (l1[i] + l2[i]) - _F(50)
         off *= off
-        dl = (l2[i] - l1[i]) / (_ONE + F(0.015) * off / np.sqrt(F(20) + off))
+        dl = (l2[i] - l1[i]) / (_ONE + _F(0.015) * off / np.sqrt(_F(20) + off))
         squared[i] = np.sqrt(max(dl * dl + squared[i], _ZERO))

@@ -1,27 +1,94 @@
-"""Pixels that an output has clipped and its reference has not, and which of them its colours explain.
+"""Clipping: pixels that an output has clipped and its reference has not, and which its colours explain."""
 
-Knows nothing of other artefacts.
-"""
-
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.explanation import Blocks, Picture, Signed, explain
+from lutkit.comparison.artefact import Artefact, Artefacts, Chart, Column, ImagePair, channels_text
+from lutkit.comparison.blocks import Blocks, Signed
+from lutkit.comparison.explanation import explain
+from lutkit.comparison.noise import Noise
 from lutkit.compiled import compiled
+from lutkit.lut.quality import MAX_CLIPPED_SHARE
+from lutkit.photos.resize import Uint8Image
 
 CLIP_MARGIN = 16  # codes that the reference was away from the end: less than that is little lost
 _WORTH_EXPLAINING = 0.005  # share of pixels, of a channel
 _SLACK, _MOST_SLACK = 4.0, 16.0  # codes: how near the end a colour has to be expected
+_MOST = 2 / 3  # so much of a channel's clipping explained, all of it is: no fit is exact at the ends
 NEAR_END = 24  # codes: what was clipped lies so near the end after compression too
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
+Swept: TypeAlias = npt.NDArray[np.bool_]  # as `swept_to_ends` gives it
+
+
+@dataclass(frozen=True, eq=False)
+class Clipping(Artefact):
+    """How much of one image is clipped.
+
+    Args:
+        shares: (2, 3), share of pixels at 0 and at 255, a channel; of a pair those newly so.
+        explained: (2, 3), of these what the pair's change of colours explains; 0 of one image.
+    """
+
+    shares: FloatArray
+    explained: FloatArray
+
+    name = "clipping"
+    limit = MAX_CLIPPED_SHARE
+    margin = 0.01
+    amount = "{:.1%}"
+    per_channel = False
+    relative_to_green = False
+    shifts_chroma = False
+    told_of_swapped = True
+    column = Column("new clip", "new clip", ".2%", "mean_newly_clipped")
+    chart = Chart("new clipping", "clipped, %", lambda share: 100 * share)
+    help = """\
+  new clip     pixels at 0 or 255 of which the reference is 16 codes away or
+               more, of the channel with most"""
+    help_limit = "{:.0%} newly clipped"
+
+    @classmethod
+    def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
+        """As `newly_clipped`."""
+        return cls(*newly_clipped(pair.reference, pair.output, earlier[Noise].codes, pair.blocks))
+
+    @classmethod
+    def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
+        """All that lies at an end."""
+        ends = np.stack([(image == end).sum(axis=(0, 1)) for end in (0, 255)])
+        return cls(ends / (image.shape[0] * image.shape[1]), np.zeros((2, 3)))
+
+    def amounts(self) -> FloatArray:
+        """(1,), of the channel and the end with most."""
+        return np.array([self.shares.max()])
+
+    def faults(self, *, explained: bool) -> FloatArray:
+        """(3,), newly clipped shares beside what the colours explain; nothing where that is most of them."""
+        unexplained = np.where(self.explained >= _MOST * self.shares, 0, self.shares - self.explained)
+        return (unexplained if explained else self.shares).max(axis=0)
+
+    def consequences(self) -> FloatArray:
+        """(3,), a strong cast clips, say."""
+        return self.explained.max(axis=0)
+
+    @classmethod
+    def level(cls, images: Sequence[Self]) -> FloatArray:
+        """(3,), the mean, of each image's end with more."""
+        return np.stack([one.shares.max(axis=0) for one in images]).mean(axis=0)
+
+    @classmethod
+    def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
+        """How much, in which channels."""
+        return f"Clipping: {value:.1%} of pixels newly at 0 or 255 in {channels_text(channels)}"
 
 
 def newly_clipped(
-    reference: Picture, output: Picture, noise: FloatArray, blocks: Blocks
+    reference: Uint8Image, output: Uint8Image, noise: FloatArray, blocks: Blocks
 ) -> tuple[FloatArray, FloatArray]:
     """Shares of pixels at 0 and at 255 whose reference is `CLIP_MARGIN` codes and three times the noise away.
 
@@ -56,7 +123,7 @@ def newly_clipped(
     return found, explained
 
 
-def swept_to_ends(reference: Picture, output: Picture) -> Mask:
+def swept_to_ends(reference: Uint8Image, output: Uint8Image) -> Swept:
     """Which codes of a channel the output has moved to an end, with most that lie between.
 
     Args:
@@ -77,7 +144,7 @@ def swept_to_ends(reference: Picture, output: Picture) -> Mask:
 
 
 @compiled
-def was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Mask) -> bool:
+def was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Swept) -> bool:
     """Whether clipping made a pixel stand out: it or a neighbour went to an end with most that were as near.
 
     Args:

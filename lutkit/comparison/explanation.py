@@ -14,108 +14,57 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from lutkit.color.lab import lab_to_srgb, srgb_to_lab
 from lutkit.color.srgb import FloatArray
+from lutkit.comparison.blocks import Blocks, thinned
 
-# Pictures as arrays that can be reckoned with, and their means over blocks of pixels.
-
-
-Picture: TypeAlias = npt.NDArray[np.uint8]
-Counts: TypeAlias = npt.NDArray[np.int64]
-Signed: TypeAlias = npt.NDArray[np.int16]
-
-BLOCK_PX = 8
-
-
-def block_means(picture: Picture) -> tuple[FloatArray, FloatArray]:
-    """The mean colours of blocks of `BLOCK_PX` pixels: noise and small shifts are gone from them.
-
-    Args:
-        picture: (H, W, 3) uint8.
-    Returns:
-        (n, 3) float64, codes; and (n,), the pixels of each: blocks at the right and bottom may have fewer.
-    """
-    height, width = picture.shape[:2]
-    rows, columns = _starts(height), _starts(width)
-    sizes = np.minimum(height - rows, BLOCK_PX)[:, None] * np.minimum(width - columns, BLOCK_PX)
-    weights = sizes.reshape(-1).astype(np.float64)
-    return block_sums(picture) / weights[:, None], weights
-
-
-def block_sums(layers: npt.NDArray[np.uint8], side_px: int = BLOCK_PX) -> Counts:
-    """Sums over square blocks.
-
-    Args:
-        layers: (H, W, C) uint8.
-        side_px: of a block.
-    Returns:
-        (n, C) int64, row by row; blocks at the right and bottom may have fewer pixels.
-    """
-    rows, columns = (_starts(length, side_px) for length in layers.shape[:2])
-    sums = np.add.reduceat(np.add.reduceat(layers, rows, axis=0, dtype=np.int64), columns, axis=1)
-    return sums.reshape(-1, layers.shape[2])
-
-
-def _starts(length: int, side_px: int = BLOCK_PX) -> Counts:
-    return side_px * np.arange(-(-length // side_px), dtype=np.int64)
-
-
-def signed(picture: Picture) -> Signed:
-    """For loops that subtract: the difference of two uint8 would wrap round."""
-    return picture.astype(np.int16)
-
-
-# Changes of colours of one kind each, fitted to pairs of colours by least squares.
-
-
-Fit: TypeAlias = Callable[[FloatArray], FloatArray]
+CodeMap: TypeAlias = Callable[[FloatArray], FloatArray]
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # of R'G'B', Rec. ITU-R BT.601: most editors' grey
 _RIDGE = 1e-5  # toward no change, where colours are too few to tell
 
 
-def lab_of(codes: FloatArray) -> FloatArray:
+def lab_of_codes(codes: FloatArray) -> FloatArray:
     """CIELAB of codes, cut off at 0 and 255."""
     return srgb_to_lab(np.clip(codes, 0, 255) / 255)
 
 
-def identity(codes: FloatArray) -> FloatArray:
+def unchanged(codes: FloatArray) -> FloatArray:
     """No change."""
     return codes
 
 
-def swap(order: tuple[int, int, int]) -> Fit:
+def swap(order: tuple[int, int, int]) -> CodeMap:
     """Channels in another order: each is that of the number that stands in its place."""
     return lambda codes: codes[:, order]
 
 
-def fit_curve(before: FloatArray, after: FloatArray) -> Fit:
+def fit_curve(before: FloatArray, after: FloatArray) -> CodeMap:
     """One curve for all channels: exposure, gamma, contrast."""
     return _curve(before.reshape(-1), after.reshape(-1))
 
 
-def fit_channels(before: FloatArray, after: FloatArray) -> Fit:
+def fit_channels(before: FloatArray, after: FloatArray) -> CodeMap:
     """A curve for each channel: gains, light of another colour."""
     curves = [_curve(before[:, c], after[:, c]) for c in range(3)]
     return lambda codes: np.stack([curve(codes[:, c]) for c, curve in enumerate(curves)], axis=1)
 
 
-def fit_tint(before: FloatArray, after: FloatArray) -> Fit:
+def fit_tint(before: FloatArray, after: FloatArray) -> CodeMap:
     """One shift of a and b, at equal lightness."""
-    shift = (lab_of(after) - lab_of(before)).mean(axis=0)
+    shift = (lab_of_codes(after) - lab_of_codes(before)).mean(axis=0)
     shift[0] = 0
-    return lambda codes: 255 * lab_to_srgb(lab_of(codes) + shift)
+    return lambda codes: 255 * lab_to_srgb(lab_of_codes(codes) + shift)
 
 
-def fit_chroma(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, Fit]:
+def fit_chroma(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, CodeMap]:
     """A factor on a and b, at equal lightness; `tinted`: about the means, so that a cast is no part of it."""
     factor = complex(_plane_factor(before, after, tinted).real)
     return factor, _scaled_plane(factor)
 
 
-def fit_turn(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, Fit]:
+def fit_turn(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, CodeMap]:
     """A turn of the ab plane, at equal lightness and chroma."""
     factor = _plane_factor(before, after, tinted)
     factor = factor / abs(factor) if abs(factor) > 1e-9 else 1.0 + 0.0j
@@ -124,30 +73,30 @@ def fit_turn(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> 
 
 def fit_chroma_and_turn(
     before: FloatArray, after: FloatArray, *, tinted: bool = False
-) -> tuple[complex, Fit]:
+) -> tuple[complex, CodeMap]:
     """Both: a complex factor on a + ib."""
     factor = _plane_factor(before, after, tinted)
     return factor, _scaled_plane(factor)
 
 
 def _plane_factor(before: FloatArray, after: FloatArray, tinted: bool) -> complex:
-    x, y = _plane(lab_of(before)), _plane(lab_of(after))
+    x, y = _plane(lab_of_codes(before)), _plane(lab_of_codes(after))
     if tinted:
         x, y = x - x.mean(), y - y.mean()
     power = float((np.abs(x) ** 2).sum())
     return complex((y * np.conj(x)).sum() / power) if power > len(x) else 1.0 + 0.0j
 
 
-def _scaled_plane(factor: complex) -> Fit:
+def _scaled_plane(factor: complex) -> CodeMap:
     def fit(codes: FloatArray) -> FloatArray:
-        lab = lab_of(codes)
+        lab = lab_of_codes(codes)
         plane = factor * _plane(lab)
         return 255 * lab_to_srgb(np.stack([lab[:, 0], plane.real, plane.imag], axis=1))
 
     return fit
 
 
-def fit_grey_mix(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, Fit]:
+def fit_grey_mix(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, CodeMap]:
     """A factor on codes' distances from their luma: what editors call saturation."""
     x, y = before - _luma(before), after - _luma(after)
     if tinted:
@@ -157,7 +106,7 @@ def fit_grey_mix(before: FloatArray, after: FloatArray, *, tinted: bool = False)
     return complex(factor), lambda codes: _luma(codes) + factor * (codes - _luma(codes))
 
 
-def chain(first: Fit, second: Fit) -> Fit:
+def chain(first: CodeMap, second: CodeMap) -> CodeMap:
     """One change after another, cut off at the ends between."""
     return lambda codes: second(np.clip(first(codes), 0, 255))
 
@@ -170,7 +119,7 @@ def _luma(codes: FloatArray) -> FloatArray:
     return (codes * _LUMA).sum(axis=1, keepdims=True)
 
 
-def _curve(before: FloatArray, after: FloatArray) -> Fit:
+def _curve(before: FloatArray, after: FloatArray) -> CodeMap:
     """A curve of four terms, which gammas and gains fit; beyond the colours seen it goes on straight."""
     terms = _terms(before)
     products = np.stack([(terms * terms[:, i : i + 1]).mean(axis=0) for i in range(4)])
@@ -210,17 +159,10 @@ def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
 # is: see `explain`.
 LEAST_EXPLAINED = 0.5
 LEAST_SHARE = 0.05
-MAX_BLOCKS = 256  # of a pair: what a set keeps of it
 MAX_FITTED = 60_000
-_ENDS = (6, 249)  # what is clipped lies so near the ends after compression too
-_SPREAD_PX = 2
-_GOLDEN = 0.6180339887
-_LEAST_FREE = 24  # blocks free of clipping; are there fewer, all are taken
 
 STRAIGHT = (0, 1, 2)  # channels that are not swapped
 _SWAPS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
-
-Blocks: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +189,7 @@ class Explanation:
     contrast: float
     brought: tuple[float, float]
     swapped: tuple[int, int, int]
-    fit: Fit
+    fit: CodeMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,48 +198,9 @@ class _Candidate:
 
     factor: complex
     cast: bool
-    fit: Fit
+    fit: CodeMap
     left: float
     swapped: tuple[int, int, int] = STRAIGHT
-
-
-def free_blocks(reference: Picture, output: Picture) -> Blocks:
-    """Mean codes of blocks, over the pixels that the output has not clipped: there a change shows whole.
-
-    Args:
-        reference: (H, W, 3) uint8.
-        output: the same shape.
-    Returns:
-        (n, 2, 3), of reference and output; over all pixels where fewer than 24 blocks have enough free ones.
-    """
-    free = ~_spread((output < _ENDS[0]) | (output > _ENDS[1]))
-    both = np.concatenate([reference, output, np.ones_like(free, np.uint8)], axis=2)
-    sums = block_sums(both * free)
-    enough = sums[:, 6] >= 0.25 * max(1, int(sums[:, 6].max()))
-    if enough.sum() < _LEAST_FREE or not sums[:, 6].any():
-        sums = block_sums(both)
-        enough = np.ones(len(sums), bool)
-    means = sums[enough, :6] / sums[enough, 6:]
-    return means.reshape(-1, 2, 3).astype(np.float32)
-
-
-def _spread(clipped: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(H, W, 1): pixels with a channel clipped, or a neighbour's: compression spreads colours."""
-    wide = np.pad(clipped.any(axis=2), _SPREAD_PX)
-    rows = np.logical_or.reduce([wide[i : i - 2 * _SPREAD_PX or None] for i in range(2 * _SPREAD_PX + 1)])
-    columns = [rows[:, i : i - 2 * _SPREAD_PX or None] for i in range(2 * _SPREAD_PX + 1)]
-    return np.logical_or.reduce(columns)[..., None]
-
-
-def thinned(blocks: Blocks, most: int = MAX_BLOCKS) -> Blocks:
-    """At most so many of them, from all over.
-
-    Each comes from its own share of the list, from a place in it that steps by the golden ratio: at even
-    steps, of a picture as many blocks wide as a step, all would be of one column.
-    """
-    count = min(len(blocks), most)
-    number = np.arange(count)
-    return blocks[((number + number * _GOLDEN % 1) * len(blocks) / count).astype(np.int64)]
 
 
 def explain(blocks: Blocks) -> Explanation:
@@ -314,7 +217,7 @@ def explain(blocks: Blocks) -> Explanation:
     """
     some = thinned(blocks, MAX_FITTED).astype(np.float64)
     before, after = some[:, 0], some[:, 1]
-    nothing = _candidate(1, False, identity, some)
+    nothing = _candidate(1, False, unchanged, some)
     lighter = _candidate(1, False, fit_curve(before, after), some)
     single, double = _single(some), _double(some)
     best = min(one.left for one in (nothing, lighter, *single, *double))
@@ -326,10 +229,13 @@ def explain(blocks: Blocks) -> Explanation:
             return _explanation(nothing, before)
         if lighter.left <= simple.left + LEAST_EXPLAINED:
             return _explanation(lighter, before)
-    return _explanation(simple if simple.left <= enough else _of_two(double, enough), before)
+    if simple.left <= enough:
+        return _explanation(simple, before)
+    without_cast = min((one for one in double if not one.cast), key=_left)
+    return _explanation(without_cast if without_cast.left <= enough else min(double, key=_left), before)
 
 
-def left_by(fit: Fit, blocks: Blocks | FloatArray) -> float:
+def left_by(fit: CodeMap, blocks: Blocks | FloatArray) -> float:
     """The mean difference (CIE 1976) that a change leaves.
 
     Args:
@@ -337,7 +243,7 @@ def left_by(fit: Fit, blocks: Blocks | FloatArray) -> float:
         blocks: (n, 2, 3), mean codes of references and outputs, n at least 1.
     """
     found = blocks.astype(np.float64)
-    apart = lab_of(fit(found[:, 0])) - lab_of(found[:, 1])
+    apart = lab_of_codes(fit(found[:, 0])) - lab_of_codes(found[:, 1])
     return float(np.sqrt((apart * apart).sum(axis=1)).mean())
 
 
@@ -345,7 +251,7 @@ def _left(one: _Candidate) -> float:
     return one.left
 
 
-def _candidate(factor: complex, cast: bool, fit: Fit, blocks: FloatArray) -> _Candidate:
+def _candidate(factor: complex, cast: bool, fit: CodeMap, blocks: FloatArray) -> _Candidate:
     return _Candidate(factor, cast, fit, left_by(fit, blocks))
 
 
@@ -383,20 +289,14 @@ def _double(blocks: FloatArray) -> list[_Candidate]:
     return found
 
 
-def _of_two(double: list[_Candidate], enough: float) -> _Candidate:
-    """Without a cast where that will do."""
-    plain = min((one for one in double if not one.cast), key=_left)
-    return plain if plain.left <= enough else min(double, key=_left)
-
-
 def _explanation(chosen: _Candidate, before: FloatArray) -> Explanation:
     grey = np.repeat(before.mean(axis=1, keepdims=True), 3, axis=1)
     became = np.clip(chosen.fit(grey), 0, 255)
     moved = (became - grey).mean(axis=0)
     common = float(moved[np.abs(moved).argmin()]) if (moved > 0).all() or (moved < 0).all() else 0.0
-    neutral, light = lab_of(grey)[:, 0], lab_of(became)[:, 0]
-    lightness = (lab_of(grey + common)[:, 0] - neutral).mean()
-    cast = lab_of(became)[:, 1:].mean(axis=0) if chosen.cast else np.zeros(2)
+    neutral, light = lab_of_codes(grey)[:, 0], lab_of_codes(became)[:, 0]
+    lightness = (lab_of_codes(grey + common)[:, 0] - neutral).mean()
+    cast = lab_of_codes(became)[:, 1:].mean(axis=0) if chosen.cast else np.zeros(2)
     return Explanation(
         gain=abs(chosen.factor),
         turn=math.degrees(cmath.phase(chosen.factor)),

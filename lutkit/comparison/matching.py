@@ -1,47 +1,67 @@
-"""Which output belongs to which reference: by name, without folder of the list and suffix, or by key in tars.
+"""Which output belongs to which reference, and what looks like a mistake before any photo is decoded.
 
-Knows names only: nothing is read.
+Photos are matched by name, without folder of the list and suffix, or by key in tars.
 """
 
 import glob
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lutkit.errors import ImageError, SourceError
+from lutkit.errors import ImageError, LutkitError, SourceError
 from lutkit.photos.decoding import upright_size
 from lutkit.photos.photo_list import PhotoList, PhotoRef, read_bytes
-from lutkit.photos.sources import IMAGE_SUFFIXES
+from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos
 from lutkit.photos.walk import has_wildcards
-
-if TYPE_CHECKING:
-    from lutkit.photos.photo_list import PhotoList
-
 
 _MEMBER = re.compile(r".*\.tar/", re.IGNORECASE)
 
 
+_QUOTE = "put the pattern in quotes, or name the folder"
+
+
 @dataclass(frozen=True)
-class Matched:
-    """Pairs of a set.
+class PhotoPair:
+    """A reference and its output, and the key that both have."""
+
+    key: str
+    reference: PhotoRef
+    output: PhotoRef
+
+
+@dataclass(frozen=True)
+class MatchedSet:
+    """A set of outputs beside its references.
 
     Args:
-        pairs: key, reference and output, in the order of the references.
+        reference: the list of references.
+        outputs: the list of outputs.
+        pairs: in the order of the references.
         alone_before: keys of references without an output.
         alone_after: keys of outputs without a reference.
     """
 
-    pairs: tuple[tuple[str, PhotoRef, PhotoRef], ...]
+    reference: PhotoList
+    outputs: PhotoList
+    pairs: tuple[PhotoPair, ...]
     alone_before: tuple[str, ...]
     alone_after: tuple[str, ...]
 
 
-def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched:
+@dataclass(frozen=True)
+class NamedPhotos:
+    """Photos, and the source that the user named."""
+
+    source: str
+    photos: PhotoList
+
+
+def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> MatchedSet:
     """Find the output of each reference.
 
     A file's key is its path below its list's root without the suffix: `trip/a.png` is the output of
@@ -58,8 +78,8 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
     before, after = photos_by_key(reference), photos_by_key(outputs)
     if len(before) == len(after) == 1:
         (key, ref), (_, out) = *before.items(), *after.items()
-        return Matched(((key, ref, out),), (), ())
-    pairs = tuple((key, ref, after[key]) for key, ref in before.items() if key in after)
+        return MatchedSet(reference, outputs, (PhotoPair(key, ref, out),), (), ())
+    pairs = tuple(PhotoPair(key, ref, after[key]) for key, ref in before.items() if key in after)
     if not pairs:
         first, other = next(iter(before)), next(iter(after))
         raise SourceError(
@@ -69,7 +89,8 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
             remedy=_nearest(before, after),
         )
     alone_before = tuple(key for key in before if key not in after)
-    return Matched(pairs, alone_before, tuple(key for key in after if key not in before))
+    alone_after = tuple(key for key in after if key not in before)
+    return MatchedSet(reference, outputs, pairs, alone_before, alone_after)
 
 
 def _nearest(before: Mapping[str, PhotoRef], after: Mapping[str, PhotoRef]) -> str:
@@ -116,38 +137,29 @@ def _tar_of(ref: PhotoRef) -> str:
     return within[0] if within else ""
 
 
-# What is looked at before sets are compared: patterns that the shell has filled in, sizes, and photos that
-
-
-_QUOTE = "put the pattern in quotes, or name the folder"
-
-
-def require_no_pattern(reference: tuple[str, PhotoList], sets: Sequence[tuple[str, PhotoList]]) -> None:
+def require_no_pattern(reference: NamedPhotos, sets: Sequence[NamedPhotos]) -> None:
     """Refuse the photos of a pattern that the shell has filled in, where each would be a set of its own.
 
     `in out/a.png out/b.png`: sets of several references that are photos, one of each name. And
     `in/a.png in/b.png out` where `out` has the reference's name and that of another set, which so is no
     output but has one.
 
-    Args:
-        reference: as the user named it, and its photos.
-        sets: the same of each set.
     Raises:
         SourceError: what is named is that of a pattern.
     """
-    (name, photos), single = reference, [(path, _bare(one)[0]) for path, one in sets if _is_photo(path)]
-    if not _is_photo(name):
-        if len(photos.photos) > 1 and len({bare for _, bare in single}) > 1:
+    single = [(one.source, _bare(one.photos)[0]) for one in sets if _is_photo(one.source)]
+    if not _is_photo(reference.source):
+        if len(reference.photos.photos) > 1 and len({bare for _, bare in single}) > 1:
             what = f"this photo and {len(single) - 1:,} more would be a set each, of one photo"
             path = single[0][0]
             raise SourceError(what, where=path, remedy=f"{_QUOTE} {Path(path).parent}")
         return
-    own = _bare(photos)[0]
+    own = _bare(reference.photos)[0]
     others = [bare for _, bare in single if bare != own]
-    sets_of = Counter(bare for _, one in sets for bare in _bare(one))
+    sets_of = Counter(bare for one in sets for bare in _bare(one.photos))
     if own in sets_of and any(sets_of[bare] > 1 for bare in others):
         what = f"this photo is the reference, and {_others(len(others))} would be a set each"
-        raise SourceError(what, where=name, remedy=f"{_QUOTE} {Path(name).parent}")
+        raise SourceError(what, where=reference.source, remedy=f"{_QUOTE} {Path(reference.source).parent}")
 
 
 def pattern_warning(reference: str, sets: Sequence[str]) -> str:
@@ -179,32 +191,31 @@ def require_no_folders(source: str) -> None:
         raise SourceError(f"this pattern finds {folders}, and no photos", where=source, remedy=remedy)
 
 
-def require_like_sizes(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> None:
+def require_like_sizes(matched: MatchedSet, name: str) -> None:
     """Refuse a set whose outputs are all of another size than their references, by their headers.
 
     Raises:
         SourceError: every pair differs; where only some do, pairs are rejected one by one.
     """
     told, side = "", 0  # of the first pair
-    for _, before, after in matched.pairs:
-        theirs, own = _size(lists[0], before), _size(lists[1], after)
+    for pair in matched.pairs:
+        theirs, own = _size(matched.reference, pair.reference), _size(matched.outputs, pair.output)
         if theirs is None or own is None or theirs == own:
             return  # most often at once
         if not told:
-            told = f"{after.path} is {own[0]} x {own[1]}, its reference {theirs[0]} x {theirs[1]}"
+            told = f"{pair.output.path} is {own[0]} x {own[1]}, its reference {theirs[0]} x {theirs[1]}"
             side = max(16, min(*own, *theirs))
     remedy = f"give --size PX, {side} say, to compare centre squares of one size"
     raise SourceError(f"of another size than the references: {told}", where=name, remedy=remedy)
 
 
-def same_photos_warning(lists: tuple[PhotoList, PhotoList], matched: Matched, name: str) -> str:
+def same_photos_warning(matched: MatchedSet, name: str) -> str:
     """That outputs are the references themselves; empty where one is another file or member."""
-    roots = [photos.root.resolve() for photos in lists]
-    for _, before, after in matched.pairs:
-        if roots[0] / before.path != roots[1] / after.path:
-            return ""
+    before, after = matched.reference.root.resolve(), matched.outputs.root.resolve()
+    if any(before / pair.reference.path != after / pair.output.path for pair in matched.pairs):
+        return ""
     text = f"{name}: the same photos as the references, so that nothing can differ"
-    of_tars = matched.pairs[0][2].offset >= 0
+    of_tars = matched.pairs[0].output.offset >= 0
     return f"{text}; --set-field names other members, `input` of a dataset" if of_tars else text
 
 
@@ -228,58 +239,49 @@ def _size(photos: PhotoList, ref: PhotoRef) -> tuple[int, int] | None:
         return None
 
 
-# The photos that `lutkit compare` is given, and what is wrong with them: told before any is decoded.
-
-
 def list_sets(
-    reference: tuple[str, str], sets: list[str], set_field: str, size: int | None
-) -> "tuple[PhotoList, list[tuple[PhotoList, Matched]]]":
-    """The references, and each set with which of its photos belongs to which reference.
+    reference: str, sets: Sequence[str], *, field: str, set_field: str, size_px: int | None
+) -> list[MatchedSet]:
+    """Find the photos of each set, and which belongs to which reference.
 
     What looks like a mistake, and may be none, is told on stderr, a line each.
 
     Args:
-        reference: its name and the field that is meant in tars.
-        sets: their names.
-        set_field: the field that is meant in their tars.
-        size: what pictures are brought to, or None.
+        reference: the references' source.
+        sets: the sets' sources.
+        field: the member that is meant in tars of references.
+        set_field: the same in tars of sets.
+        size_px: what images are brought to, or None.
     Raises:
         SourceError: anything that cannot be compared.
     """
-    import sys
-
-    from lutkit.photos.sources import list_photos
-
     with _naming("--field"):
-        before = list_photos(reference[0], field=reference[1])
+        before = list_photos(reference, field=field)
         photos_by_key(before)
-    named: list[tuple[str, PhotoList]] = []
+    named: list[NamedPhotos] = []
     with _naming("--set-field"):
         for name in sets:
             require_no_folders(name)
-            named.append((name, list_photos(name, field=set_field)))
-        require_no_pattern((reference[0], before), named)
-        found = [(outputs, match_photos(before, outputs, name)) for name, outputs in named]
-    warnings = [pattern_warning(reference[0], sets)]
-    for name, (outputs, matched) in zip(sets, found, strict=True):
-        if size is None:
-            require_like_sizes((before, outputs), matched, name)
-        warnings.append(same_photos_warning((before, outputs), matched, name))
+            named.append(NamedPhotos(name, list_photos(name, field=set_field)))
+        require_no_pattern(NamedPhotos(reference, before), named)
+        found = [match_photos(before, one.photos, one.source) for one in named]
+    warnings = [pattern_warning(reference, sets)]
+    for name, matched in zip(sets, found, strict=True):
+        if size_px is None:
+            require_like_sizes(matched, name)
+        warnings.append(same_photos_warning(matched, name))
     for text in filter(None, warnings):
         print(f"lutkit: {text}", file=sys.stderr)
-    return before, found
+    return found
 
 
-def list_train(source: str, field: str) -> "PhotoList | None":
+def list_train(source: str, field: str) -> PhotoList | None:
     """The training set's photos; None where none is named.
 
     Raises:
         SourceError: there are none, or tars hold several a sample.
         LutkitError: a field of no training set.
     """
-    from lutkit.errors import LutkitError
-    from lutkit.photos.sources import list_photos
-
     if not source:
         if field:
             raise LutkitError("--train-field without --train", remedy="name the training set")
@@ -291,8 +293,6 @@ def list_train(source: str, field: str) -> "PhotoList | None":
 @contextmanager
 def _naming(option: str) -> Generator[None]:
     """Within the block a mistake about members of tars names the option that this list has."""
-    from lutkit.errors import SourceError
-
     try:
         yield
     except SourceError as error:

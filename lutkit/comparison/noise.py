@@ -16,13 +16,28 @@ Source: J. Immerkaer, "Fast noise variance estimation", Computer Vision and Imag
 300-302, for the mask, which is blind to edges and ramps; that flat parts and the median are taken is ours.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.explanation import Picture, Signed, signed
+from lutkit.comparison.artefact import (
+    Artefact,
+    Artefacts,
+    Chart,
+    Column,
+    ImagePair,
+    channels_text,
+    known_medians,
+)
+from lutkit.comparison.blocks import Signed, signed
+from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.registration import solve_three
 from lutkit.compiled import compiled
+from lutkit.photos.resize import Uint8Image
 
 _FLAT_SHARE = 0.25
 _ENDS = (4, 251)  # noise is cut off beyond
@@ -30,26 +45,78 @@ _LEAST_FLAT_PX = 100
 # Of normal noise the median of |x| is 0.6745 sigma; the mask multiplies sigma by 6.
 _SIGMA_OF_MEDIAN = 1 / (0.674489750196 * 6)
 _MARGIN = 3
+_MOVED_PX = 0.1  # from there on a channel is out of place
 # Times the reference's grain, as above.
 _SHARED, _ALONE, _BESIDE_MOVED, _OF_VIVID, _OF_MOVED = 1.5, 0.5, 0.6, 1.1, 1.5
 _TOGETHER = 0.25  # of a channel's own, in squares: so much the others have where it is an error of chroma
 _VIVID = 1.15  # the sum of a mix's parts, without their signs
 
 
-def own_noise(picture: Picture) -> FloatArray:
+@dataclass(frozen=True, eq=False)
+class Noise(Artefact):
+    """How noisy one image is.
+
+    Args:
+        codes: (3,), standard deviation of fine noise in codes of 255, a channel; NaN where no flat part
+            shows it.
+    """
+
+    codes: FloatArray
+
+    name = "noise"
+    limit = 1.0  # codes
+    margin = limit
+    amount = "{:.1f} codes"
+    per_channel = True
+    relative_to_green = False
+    shifts_chroma = True
+    told_of_swapped = True
+    column = Column("noise r g b", "noise (codes)", ".1f", "median_noise", "noise")
+    chart = Chart("Added noise, codes of 255")
+    help = """\
+  noise        of each channel in flat parts, in codes of 255"""
+    help_limit = "{:g} code of noise (more where the photo has grain)"
+
+    @classmethod
+    def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
+        """As `added_noise`, in the flattest quarter of the reference: edges and speckle do not move it."""
+        moved = np.nan_to_num(earlier[Fringing].amounts()) > _MOVED_PX
+        return cls(added_noise(pair.reference, pair.output, moved))
+
+    @classmethod
+    def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
+        """As `own_noise`."""
+        return cls(own_noise(image))
+
+    def amounts(self) -> FloatArray:
+        """(3,), codes."""
+        return self.codes
+
+    @classmethod
+    def level(cls, images: Sequence[Self]) -> FloatArray:
+        """(3,), the median."""
+        return known_medians(np.stack([one.codes for one in images]))
+
+    @classmethod
+    def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
+        """How much, in which channels."""
+        return f"Noise: {value:.1f} codes in {channels_text(channels)}"
+
+
+def own_noise(image: Uint8Image) -> FloatArray:
     """The noise of each channel, fine detail that is there in flat parts included.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
     Returns:
         (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it.
     """
-    flat = _flat(picture)
+    flat = _flat(image)
     channels = np.arange(3)
-    return np.array([_sigma(_details(picture, picture, flat, channels == c)[:, c]) for c in channels])
+    return np.array([_sigma(_details(image, image, flat, channels == c)[:, c]) for c in channels])
 
 
-def added_noise(reference: Picture, output: Picture, moved: npt.NDArray[np.bool_]) -> FloatArray:
+def added_noise(reference: Uint8Image, output: Uint8Image, moved: npt.NDArray[np.bool_]) -> FloatArray:
     """The noise of each channel that the output has and its reference has not.
 
     Noise is what is left of the output when the reference's own detail, as it best mixes of its channels,
@@ -122,19 +189,19 @@ def _sigma(details: FloatArray) -> float:
     return float(np.median(np.abs(details))) * _SIGMA_OF_MEDIAN if len(details) >= _LEAST_FLAT_PX else np.nan
 
 
-def _flat(picture: Picture) -> npt.NDArray[np.bool_]:
+def _flat(image: Uint8Image) -> npt.NDArray[np.bool_]:
     """(H, W): of pixels away from the ends the quarter about which blurred brightness changes least."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     flat = np.zeros((height, width), bool)
     if min(height, width) <= 2 * _MARGIN:
         return flat
-    total = picture.astype(np.int32).sum(axis=2)
+    total = image.astype(np.int32).sum(axis=2)
     rows = total[:-2] + total[1:-1] + total[2:]
     box = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]  # at [i, j] that about pixel i + 1, j + 1
     across = np.abs(box[2:-2, 4:] - box[2:-2, :-4])
     down = np.abs(box[4:, 2:-2] - box[:-4, 2:-2])
     change = across + down
-    inner = picture[_MARGIN : height - _MARGIN, _MARGIN : width - _MARGIN]
+    inner = image[_MARGIN : height - _MARGIN, _MARGIN : width - _MARGIN]
     free = np.ones(change.shape, np.bool_)
     for c in range(3):
         free &= (inner[..., c] >= _ENDS[0]) & (inner[..., c] <= _ENDS[1])
@@ -147,7 +214,7 @@ def _flat(picture: Picture) -> npt.NDArray[np.bool_]:
 
 
 def _details(
-    reference: Picture, output: Picture, flat: npt.NDArray[np.bool_], needed: npt.NDArray[np.bool_]
+    reference: Uint8Image, output: Uint8Image, flat: npt.NDArray[np.bool_], needed: npt.NDArray[np.bool_]
 ) -> FloatArray:
     """(n, 6), the mask's answer, reference then output, where flat and no needed channel near an end."""
     found = np.empty((int(flat.sum()), 6))
@@ -155,20 +222,17 @@ def _details(
 
 
 @compiled
-def _mask(picture: Signed, i: int, j: int, c: int) -> int:
+def _mask(image: Signed, i: int, j: int, c: int) -> int:
     corners = (
-        int(picture[i - 1, j - 1, c])
-        + int(picture[i - 1, j + 1, c])
-        + int(picture[i + 1, j - 1, c])
-        + int(picture[i + 1, j + 1, c])
+        int(image[i - 1, j - 1, c])
+        + int(image[i - 1, j + 1, c])
+        + int(image[i + 1, j - 1, c])
+        + int(image[i + 1, j + 1, c])
     )
     sides = (
-        int(picture[i - 1, j, c])
-        + int(picture[i + 1, j, c])
-        + int(picture[i, j - 1, c])
-        + int(picture[i, j + 1, c])
+        int(image[i - 1, j, c]) + int(image[i + 1, j, c]) + int(image[i, j - 1, c]) + int(image[i, j + 1, c])
     )
-    return corners - 2 * sides + 4 * int(picture[i, j, c])
+    return corners - 2 * sides + 4 * int(image[i, j, c])
 
 
 @compiled

@@ -1,37 +1,218 @@
-"""A picture of a comparison: sets as a series, chroma by hue, shifts of channels, noise, and the answers."""
+"""A picture of a comparison: sets as a series, casts, chroma by hue, artefacts, and the answers."""
 
+import itertools
 import math
 import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from lutkit.color.lab import lab_to_srgb
-from lutkit.comparison.colors import SECTORS
-from lutkit.comparison.findings import MAX_FRINGING_PX, MAX_NOISE_CODES
+from lutkit.comparison.artefacts import ARTEFACTS
+from lutkit.comparison.color_change import SECTORS
 from lutkit.comparison.run import SetMeasure, TrainMeasure
-from lutkit.comparison.table import artefact_levels, color_numbers, sectors
+from lutkit.comparison.table import artefact_levels, color_numbers, judged_sectors
 from lutkit.comparison.words import answers
-from lutkit.report.page import CHANNELS, FAINT, INK, PAPER, Box, add_panel, add_title, new_page, render, say
+from lutkit.report.page import (
+    CHANNEL_COLORS,
+    FAINT,
+    INK,
+    PAPER,
+    add_panel,
+    add_title,
+    new_page,
+    render,
+    say,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-# Names of sets where there is little room: on an axis, in a legend, beside a dot.
+Sets: TypeAlias = Sequence[SetMeasure]  # in the order of the series
+_Values: TypeAlias = npt.NDArray[np.float64]
 
+_LEAST_REACH = 4.0
+_FEW = 6  # sets that have a line each
 
+# Inches: a page grows with its answers.
+_WIDTH, _PANEL_HIGH = 14.0, 2.7
+_FIRST_ROW, _ROW_HIGH, _BELOW_ROWS = 4.2, 3.75, 0.8  # where panels end, below the top
+_COLUMNS = 3
+_LEFT, _STEP, _WIDE = 0.055, 0.33, 0.27
+_LINE, _HEAD, _MARGIN = 0.2, 0.45, 0.25
+_VIVID, _CALM = "#e8a33d", "#7fb8d8"
+_SHARED = (_VIVID, _CALM, "#b08ad8", "#8fc98f")  # of artefacts that share a panel
+_LEAST_SHOWN = 0.005
+_LINES, _LETTERS = 36, 205  # of answers
+
+# Names of sets on an axis, in a legend, beside a dot: where there is little room.
 _DOTS = "\N{HORIZONTAL ELLIPSIS}"
 _PART = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 _SIZE = 8  # of the letters, in points
 _EM = 0.66  # how wide a letter is at most on average, in letter sizes; wide ones are two
 _SLANTED, _MOST_SLANTED, _MOST = 12, 12, 16  # sets whose names stand aslant; letters they are cut to; else
+
+
+def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image.Image:
+    """Draw what changed, set by set.
+
+    Args:
+        sets: in the order of the series.
+        train: the training set, drawn as a line to compare with, or None.
+        title: the references' name.
+    Returns:
+        An RGB image 1400 pixels wide, as high as the answers need.
+    """
+    of_channels = [kind for kind in ARTEFACTS if kind.per_channel]
+    shared = [kind for kind in reversed(ARTEFACTS) if not kind.per_channel]
+    # Three panels of colours, then one an artefact of channels, then that of all others.
+    last_row = (_COLUMNS + len(of_channels)) // _COLUMNS
+    panels = _FIRST_ROW + _ROW_HIGH * last_row + _BELOW_ROWS
+    heading, lines = _answers(sets, train)
+    high = panels + _HEAD + _LINE * len(lines) + _MARGIN
+    figure = new_page(_WIDTH, high)
+    add_title(figure, f"Compared with {title}", 1 - 0.5 / high)
+    pairs = sum(len(one.pairs) for one in sets)
+    count = "1 set" if len(sets) == 1 else f"{len(sets)} sets"
+    figure.text(0.02, 1 - 0.8 / high, f"{count}, {pairs:,} pairs", color=FAINT, fontsize=11)
+
+    def panel(number: int, heading: str) -> "Axes":
+        row, column = divmod(number, _COLUMNS)
+        bottom = 1 - (_FIRST_ROW + _ROW_HIGH * row) / high
+        return add_panel(figure, heading, (_LEFT + _STEP * column, bottom, _WIDE, _PANEL_HIGH / high))
+
+    _draw_saturation(panel(0, "Colourfulness: 1 is that of the references"), sets, train)
+    draw_cast(panel(1, "Cast: where neutral colours go"), sets)
+    draw_sectors(panel(2, "Chroma by hue, and of skin, against references"), sets)
+    levels = [artefact_levels(one) for one in sets]
+    for number, kind in enumerate(of_channels, _COLUMNS):
+        values = [[_known(value) for value in one[kind.name]] for one in levels]
+        axes = panel(number, f"{kind.chart.heading}; median of images")
+        _draw_channels(axes, sets, values, kind.limit)
+    series = [
+        _Series(kind.chart.label, color, [kind.chart.drawn(_known(one[kind.name][0])) for one in levels])
+        for kind, color in zip(shared, itertools.cycle(_SHARED), strict=False)
+    ]
+    *names, last = [kind.chart.heading for kind in shared]
+    headings = f"{', '.join(names)}, and {last}" if names else last
+    _draw_shared(panel(_COLUMNS + len(of_channels), f"{headings.capitalize()}; mean of images"), sets, series)
+    top = 1 - (panels + 0.1) / high
+    figure.text(0.02, top, heading, color=INK, fontsize=12, weight="bold")
+    figure.text(
+        0.02, top - 0.15 / high, "\n".join(lines),
+        color=INK, fontsize=9.5, va="top", linespacing=1.5, parse_math=False,
+    )  # fmt: skip
+    return render(figure)
+
+
+def _answers(sets: Sets, train: TrainMeasure | None) -> tuple[str, list[str]]:
+    """All of them where there is room; of a long series those for its end."""
+    heading, lines = "Answers", _wrapped(answers(sets, train))
+    if len(lines) > _LINES:
+        heading, lines = "Answers for the last set", _wrapped(answers(sets, train, last=True))
+    return heading, lines if len(lines) <= _LINES else [
+        *lines[: _LINES - 1],
+        "... more in the printed answers",
+    ]
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, _LETTERS, subsequent_indent="    ")]
+
+
+def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> None:
+    series = [
+        _Series("chroma gain", _VIVID, [_known(color_numbers(one)[0]) for one in sets]),
+        _Series("saturation slope", _CALM, [_known(one.change.saturation_slope) for one in sets]),
+    ]
+    axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
+    _draw_series(axes, series)
+    most = max([1.1, *(value for one in series for value in one.values if math.isfinite(value))])
+    if train is not None:
+        before = sets[0].change.mean_before[3]
+        level = train.means[3] / max(before, 1e-9)
+        most = max(most, min(level, 2.5))
+        axes.axhline(level, color=INK, linewidth=1.2, label="chroma of the training set")
+    axes.set_ylim(0, 1.3 * most)
+    axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=8.5, ncols=2)
+    name_sets(axes, [one.name for one in sets])
+
+
+def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: float) -> None:
+    colors = enumerate(CHANNEL_COLORS)
+    _draw_series(axes, [_Series(name, color, [one[c] for one in values]) for c, (name, color) in colors])
+    axes.axhline(limit, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
+    axes.annotate(  # outside, where no bar can cover it
+        "limit", (1, limit), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        color=FAINT, fontsize=8, va="center",
+    )  # fmt: skip
+    known = _say_none(axes, [value for one in values for value in one])
+    axes.set_ylim(0, max([1.6 * limit, *(1.2 * value for value in known)]))
+    name_sets(axes, [one.name for one in sets])
+
+
+def _draw_shared(axes: "Axes", sets: Sets, series: "Sequence[_Series]") -> None:
+    _draw_series(axes, series)
+    known = _say_none(axes, [value for one in series for value in one.values])
+    axes.set_ylim(0, max([0.5, *(1.35 * value for value in known)]))
+    axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
+    name_sets(axes, [one.name for one in sets])
+
+
+def _say_none(axes: "Axes", values: list[float]) -> list[float]:
+    """Those of the values that are known; none is said to be there only where all are."""
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        say(axes, "not known")
+    elif len(known) == len(values) and max(known) < _LEAST_SHOWN:
+        say(axes, "none")
+    return known
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One number of each set; NaN where it is not known."""
+
+    label: str
+    color: str
+    values: list[float]
+
+
+def _draw_series(axes: "Axes", series: Sequence[_Series]) -> None:
+    """Bars of few sets, side by side; a line each of many."""
+    step = {2: 0.4, 3: 0.27}.get(len(series), 0.8 / len(series))
+    for number, one in enumerate(series):
+        places = np.arange(len(one.values))
+        if len(one.values) > 4:
+            axes.plot(
+                places, one.values, color=one.color, linewidth=1.6, marker="o", markersize=4, label=one.label
+            )
+            continue
+        # A bar of no height where there is no number: matplotlib would write nothing above it.
+        high = np.nan_to_num(one.values)
+        offset = step * (number - (len(series) - 1) / 2)
+        bars = axes.bar(places + offset, high, width=0.9 * step, color=one.color, label=one.label)
+        size = 7 if len(one.values) == 4 and len(series) > 2 else 8  # or they would touch
+        # Lines end at the numbers, instead of striking them out.
+        ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+        axes.bar_label(bars, [*map(_text, one.values)], color=INK, fontsize=size, padding=2, bbox=ground)
+
+
+def _text(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return "0" if abs(value) < _LEAST_SHOWN else f"{value:.2f}"
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def name_sets(axes: "Axes", names: Sequence[str]) -> None:
@@ -48,16 +229,16 @@ def name_sets(axes: "Axes", names: Sequence[str]) -> None:
     letter_px = _EM * _SIZE * axes.figure.dpi / 72
     step = axes.bbox.width / (len(names) + 0.2) / letter_px  # from set to set, in letters
     shown, common = list(names), ""
-    if max(map(letters, shown)) > step - 1:
+    if max(map(letter_width, shown)) > step - 1:
         shown, common = without_common(names)
     slanted = len(names) <= _SLANTED
-    if max(map(letters, shown)) > step - 1:
-        shown = [cut(name, _MOST_SLANTED if slanted else _MOST) for name in shown]
+    if max(map(letter_width, shown)) > step - 1:
+        shown = [cut_name(name, _MOST_SLANTED if slanted else _MOST) for name in shown]
     if len(set(shown)) < len(shown):
         shown, common = [f"{place + 1}" for place in range(len(names))], "sets by number"
-    widest = max(map(letters, shown)) + 1
+    widest = max(map(letter_width, shown)) + 1
     level = widest <= step
-    places = range(len(names)) if level or slanted else spread(len(names), math.ceil(widest / step))
+    places = range(len(names)) if level or slanted else label_places(len(names), math.ceil(widest / step))
     axes.set_xticks(places, [shown[place] for place in places], parse_math=False)
     if not level and slanted:
         axes.tick_params(axis="x", labelrotation=30)
@@ -65,16 +246,16 @@ def name_sets(axes: "Axes", names: Sequence[str]) -> None:
             label.set(ha="right", rotation_mode="anchor")
     elif not level:
         axes.get_xticklabels()[-1].set(ha="right")
-    axes.set_xlabel(common and cut(common, 50), color=FAINT, fontsize=_SIZE, parse_math=False)
+    axes.set_xlabel(common and cut_name(common, 50), color=FAINT, fontsize=_SIZE, parse_math=False)
 
 
-def brief(names: Sequence[str], most: int) -> list[str]:
+def brief_names(names: Sequence[str], most: int) -> list[str]:
     """Names of at most so many letters, without what they have in common where one is longer.
 
     By number where they would be cut to the same.
     """
-    fits = max(map(letters, names)) <= most
-    shown = [cut(name, most) for name in (names if fits else without_common(names)[0])]
+    fits = max(map(letter_width, names)) <= most
+    shown = [cut_name(name, most) for name in (names if fits else without_common(names)[0])]
     return shown if len(set(shown)) == len(names) else [f"set {place + 1}" for place in range(len(names))]
 
 
@@ -95,21 +276,21 @@ def without_common(names: Sequence[str]) -> tuple[list[str], str]:
     return rest, f"{''.join(first[:head])}{_DOTS}{''.join(first[len(first) - tail :])}"
 
 
-def cut(name: str, most: int) -> str:
+def cut_name(name: str, most: int) -> str:
     """A name of at most so many letters, 1 or more: what stands in its middle gives way to an ellipsis."""
-    if letters(name) <= most:
+    if letter_width(name) <= most:
         return name
     kept = range(len(name) - 1, -1, -1)
     shorter = (f"{name[: -(-some // 2)]}{_DOTS}{name[len(name) - some // 2 :]}" for some in kept)
-    return next(one for one in shorter if letters(one) <= most)
+    return next(one for one in shorter if letter_width(one) <= most)
 
 
-def letters(name: str) -> int:
+def letter_width(name: str) -> int:
     """How many letters wide a name is: East Asian ones are two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
-def spread(count: int, width: int) -> list[int]:
+def label_places(count: int, width: int) -> list[int]:
     """Places of 0..count - 1 for names that are `width` wide: the first, the last, and some between them.
 
     Names stand centred on their places, but the last, which ends there.
@@ -124,19 +305,9 @@ def _shared(parts: Sequence[Sequence[str]], most: int) -> int:
     return next((place for place in range(most) if len({one[place] for one in parts}) > 1), max(most, 0))
 
 
-# Panels of a comparison's picture that show colours: where neutral ones go, and chroma hue by hue.
-
-
-Sets: TypeAlias = Sequence[tuple[str, SetMeasure]]
-_Values: TypeAlias = npt.NDArray[np.float64]
-
-_LEAST_REACH = 4.0
-_FEW = 6  # sets that have a line each
-
-
 def draw_cast(axes: "Axes", sets: Sets) -> None:
     """The path of casts on the ab plane; with many sets its ends have names."""
-    casts = np.array([color_numbers(one)[2] or (math.nan, math.nan) for _, one in sets])
+    casts = np.array([color_numbers(one)[2] or (math.nan, math.nan) for one in sets])
     reach = max(_LEAST_REACH, 1.35 * float(np.nan_to_num(np.abs(casts)).max()))
     # Of equal scales, and as wide as the panel.
     wide = reach * axes.bbox.width / axes.bbox.height
@@ -151,7 +322,7 @@ def draw_cast(axes: "Axes", sets: Sets) -> None:
     named = known if len(sets) <= 4 else (*known[:1], *known[1:][-1:])
     sizes = [26 if len(sets) <= 12 or i in named else 8 for i in range(len(sets))]
     axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=sizes, zorder=3)
-    names = brief([name for name, _ in sets], 18)
+    names = brief_names([one.name for one in sets], 18)
     for i, height in _name_heights(casts, named, reach).items():
         # Beside the dot on the side where there is room.
         left = casts[i, 0] > 0
@@ -179,8 +350,8 @@ def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: f
 
 def draw_sectors(axes: "Axes", sets: Sets) -> None:
     """A line a set over the hues, the last the strongest; of many sets the first, the last and the range."""
-    ratios = np.array([_ratios(one) for _, one in sets])
-    names = [f" {name}" for name in brief([name for name, _ in sets], 18)]  # "_a" would be no legend's
+    ratios = np.array([_ratios(one) for one in sets])
+    names = [f" {name}" for name in brief_names([one.name for one in sets], 18)]  # "_a" would be no legend's
     known = _known_colors(ratios)
     drawn = known if len(sets) <= _FEW else (*known[:1], *known[1:][-1:])
     if len(sets) > _FEW:
@@ -216,7 +387,7 @@ def _ratios(one: SetMeasure) -> _Values:
     """Of chroma: of eight hues, then of skin; NaN where there is none."""
     places = {name: place for place, name in enumerate(SECTORS)}
     values = np.full(9, np.nan)
-    hues, skin = sectors(one)
+    hues, skin = judged_sectors(one)
     for part in hues:
         values[places[part.name]] = part.chroma_ratio
     if skin:
@@ -230,188 +401,3 @@ def _sector_colors() -> list[tuple[float, float, float]]:
     colors = np.clip(lab_to_srgb(lab), 0, 1).tolist()
     skin = np.clip(lab_to_srgb(np.array([[70.0, 14.0, 18.0]])), 0, 1).tolist()
     return [(red, green, blue) for red, green, blue in [*colors, *skin]]
-
-
-# Inches: a page grows with its answers.
-_WIDTH, _PANELS, _PANEL_HIGH = 14.0, 8.75, 2.7
-_ROWS = (4.2, 7.95)  # where panels end, below the top
-_LEFT, _STEP, _WIDE = 0.055, 0.33, 0.27
-_LINE, _HEAD, _MARGIN = 0.2, 0.45, 0.25
-_VIVID, _CALM = "#e8a33d", "#7fb8d8"
-_LEAST_SHOWN = 0.005
-_LINES, _COLUMNS = 36, 205
-
-
-def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image.Image:
-    """Draw what changed, set by set.
-
-    Args:
-        sets: names and measures, in the order of the series.
-        train: the training set, drawn as a line to compare with, or None.
-        title: the references' name.
-    Returns:
-        An RGB image 1400 pixels wide, as high as the answers need.
-    """
-    heading, lines = _answers(sets, train)
-    high = _PANELS + _HEAD + _LINE * len(lines) + _MARGIN
-    figure = new_page(_WIDTH, high)
-    add_title(figure, f"Compared with {title}", 1 - 0.5 / high)
-    pairs = sum(len(one.pairs) for _, one in sets)
-    count = "1 set" if len(sets) == 1 else f"{len(sets)} sets"
-    figure.text(0.02, 1 - 0.8 / high, f"{count}, {pairs:,} pairs", color=FAINT, fontsize=11)
-
-    def panel(heading: str, column: int, row: int) -> "Axes":
-        box: Box = (_LEFT + _STEP * column, 1 - _ROWS[row] / high, _WIDE, _PANEL_HIGH / high)
-        return add_panel(figure, heading, box)
-
-    _draw_saturation(panel("Colourfulness: 1 is that of the references", 0, 0), sets, train)
-    draw_cast(panel("Cast: where neutral colours go", 1, 0), sets)
-    draw_sectors(panel("Chroma by hue, and of skin, against references", 2, 0), sets)
-    values = [artefact_levels(one) for _, one in sets]
-    fringing = [[_known(value) for value in one["fringing"]] for one in values]
-    noise = [[_known(value) for value in one["noise"]] for one in values]
-    fringes = panel("Fringing of channels, px; median of images", 0, 1)
-    _draw_channels(fringes, sets, fringing, MAX_FRINGING_PX)
-    noises = panel("Added noise, codes of 255; median of images", 1, 1)
-    _draw_channels(noises, sets, noise, MAX_NOISE_CODES)
-    _draw_rare(panel("New clipping, and speckle; mean of images", 2, 1), sets, values)
-    top = 1 - (_PANELS + 0.1) / high
-    figure.text(0.02, top, heading, color=INK, fontsize=12, weight="bold")
-    figure.text(
-        0.02, top - 0.15 / high, "\n".join(lines),
-        color=INK, fontsize=9.5, va="top", linespacing=1.5, parse_math=False,
-    )  # fmt: skip
-    return render(figure)
-
-
-def _answers(sets: Sets, train: TrainMeasure | None) -> tuple[str, list[str]]:
-    """All of them where there is room; of a long series those for its end."""
-    heading, lines = "Answers", _wrapped(answers(sets, train))
-    if len(lines) > _LINES:
-        heading, lines = "Answers for the last set", _wrapped(answers(sets, train, last=True))
-    return heading, lines if len(lines) <= _LINES else [
-        *lines[: _LINES - 1],
-        "... more in the printed answers",
-    ]
-
-
-def _wrapped(lines: list[str]) -> list[str]:
-    return [part for line in lines for part in textwrap.wrap(line, _COLUMNS, subsequent_indent="    ")]
-
-
-def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> None:
-    measures = (
-        ("chroma gain", [color_numbers(one)[0] for _, one in sets], _VIVID),
-        ("saturation slope", [one.change.saturation_slope for _, one in sets], _CALM),
-    )
-    axes.axhline(1, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
-    most = 1.1
-    for number, (name, values, color) in enumerate(measures):
-        known = [_known(value) for value in values]
-        most = max([most, *(value for value in known if math.isfinite(value))])
-        _draw_series(axes, known, name, color, 0.4 * (number - 0.5))
-    if train is not None:
-        before = sets[0][1].change.mean_before[3]
-        level = train.means[3] / max(before, 1e-9)
-        most = max(most, min(level, 2.5))
-        axes.axhline(level, color=INK, linewidth=1.2, label="chroma of the training set")
-    axes.set_ylim(0, 1.3 * most)
-    axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=8.5, ncols=2)
-    name_sets(axes, [name for name, _ in sets])
-
-
-def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: float) -> None:
-    for channel, (name, color) in enumerate(CHANNELS):
-        _draw_series(axes, [one[channel] for one in values], name, color, 0.27 * (channel - 1))
-    axes.axhline(limit, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
-    axes.annotate(  # outside, where no bar can cover it
-        "limit", (1, limit), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-        color=FAINT, fontsize=8, va="center",
-    )  # fmt: skip
-    known = _say_none(axes, [value for one in values for value in one])
-    axes.set_ylim(0, max([1.6 * limit, *(1.2 * value for value in known)]))
-    name_sets(axes, [name for name, _ in sets])
-
-
-def _draw_rare(axes: "Axes", sets: Sets, values: list[dict[str, Any]]) -> None:
-    clipped = [100 * _known(one["clipped"]) for one in values]
-    speckle = [_known(one["speckle"]) / 100 for one in values]
-    _draw_series(axes, clipped, "clipped, %", _VIVID, -0.2)
-    _draw_series(axes, speckle, "speckle, in 10,000", _CALM, 0.2)
-    known = _say_none(axes, [*clipped, *speckle])
-    axes.set_ylim(0, max([0.5, *(1.35 * value for value in known)]))
-    axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
-    name_sets(axes, [name for name, _ in sets])
-
-
-def _say_none(axes: "Axes", values: list[float]) -> list[float]:
-    """Those of the values that are known; none is said to be there only where all are."""
-    known = [value for value in values if math.isfinite(value)]
-    if not known:
-        say(axes, "not known")
-    elif len(known) == len(values) and max(known) < _LEAST_SHOWN:
-        say(axes, "none")
-    return known
-
-
-def _draw_series(axes: "Axes", values: list[float], name: str, color: str, offset: float) -> None:
-    """Bars of few sets, side by side; a line of many."""
-    places = np.arange(len(values))
-    if len(values) <= 4:
-        # A bar of no height where there is no number: matplotlib would write nothing above it.
-        high = np.nan_to_num(values)
-        bars = axes.bar(places + offset, high, width=0.9 * _bar_width(offset), color=color, label=name)
-        size = 7 if len(values) == 4 and offset not in (-0.2, 0.2) else 8  # or they would touch
-        # Lines end at the numbers, instead of striking them out.
-        ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-        axes.bar_label(bars, [*map(_text, values)], color=INK, fontsize=size, padding=2, bbox=ground)
-    else:
-        axes.plot(places, values, color=color, linewidth=1.6, marker="o", markersize=4, label=name)
-
-
-def _text(value: float) -> str:
-    if not math.isfinite(value):
-        return "-"
-    return "0" if abs(value) < _LEAST_SHOWN else f"{value:.2f}"
-
-
-def _bar_width(offset: float) -> float:
-    return 0.4 if abs(offset) == 0.2 else 0.27
-
-
-def _known(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-# What sets of a comparison are called: the shortest names that tell them apart.
-
-
-def short_names(sets: Sequence[str]) -> list[str]:
-    """The shortest parts of paths that tell them apart: `epoch-1` of `runs/epoch-1/out`.
-
-    Args:
-        sets: as the user named them: paths, patterns.
-    Returns:
-        A name a set, all different; a set that is named twice has a number behind its name.
-    """
-    paths = [PurePath(name).parts or (name,) for name in sets]
-    different = list(dict.fromkeys(paths))
-    names = {parts: "/".join(short).replace("//", "/") for parts, short in _shortest(different).items()}
-    found: list[str] = []
-    for parts in paths:
-        name, number = names[parts], 2
-        while name in found:
-            name, number = f"{names[parts]} ({number})", number + 1
-        found.append(name)
-    return found
-
-
-def _shortest(paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Without the folders that all end in, while something is left; then from behind as far as needed."""
-    heads = paths
-    while len(paths) > 1 and len({path[-1] for path in heads}) == 1 and min(map(len, heads)) > 1:
-        heads = [path[:-1] for path in heads]
-    length = 1
-    while len({path[-length:] for path in heads}) < len(heads):
-        length += 1
-    return {path: head[-length:] for path, head in zip(paths, heads, strict=True)}

@@ -4,7 +4,7 @@ What a worker gives back is small: sums and a few numbers a pair. They are added
 references, so that any number of workers gives the same bits.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
@@ -13,16 +13,19 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from lutkit.comparison.artefacts import Artefacts, own_artefacts, pair_artefacts
-from lutkit.comparison.colors import ColorChange, ColorSums, color_change, pair_sums
-from lutkit.comparison.explanation import MAX_BLOCKS, MAX_FITTED, Explanation, explain, free_blocks, thinned
-from lutkit.comparison.findings import Finding, PairMeasure, diagnose, judged
-from lutkit.comparison.matching import Matched
-from lutkit.comparison.registration import likeness
+from lutkit.comparison.artefact import Artefacts
+from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
+from lutkit.comparison.blocks import MAX_BLOCKS, free_blocks, thinned
+from lutkit.comparison.color_change import ColorChange, ColorSums, color_change, pair_sums
+from lutkit.comparison.explanation import MAX_FITTED, Explanation, explain
+from lutkit.comparison.findings import Finding, PairMeasure, diagnose, judged_pairs
+from lutkit.comparison.fringing import Fringing
+from lutkit.comparison.likeness import likeness
+from lutkit.comparison.matching import MatchedSet, PhotoPair
 from lutkit.dataset.records import Reject
 from lutkit.engine.engine import Engine
 from lutkit.errors import ImageError
-from lutkit.photos.decoding import Pixels, read_pixels
+from lutkit.photos.decoding import read_pixels
 from lutkit.photos.photo_list import PhotoList, PhotoRef, none_usable, read_bytes
 
 TRAIN_PHOTOS = 1000
@@ -38,6 +41,7 @@ class SetMeasure:
     """What is known of a set of outputs.
 
     Args:
+        name: of the set.
         change: how its colours differ.
         explanation: by what simplest change.
         pairs: by key, in the order of the references.
@@ -45,6 +49,7 @@ class SetMeasure:
         rejects: pairs that could not be compared, and why.
     """
 
+    name: str
     change: ColorChange
     explanation: Explanation
     pairs: tuple[PairMeasure, ...]
@@ -57,28 +62,38 @@ class TrainMeasure:
     """What is known of a training set: mean L, a, b, chroma and saturation, and artefacts of each photo.
 
     Args:
+        name: of the training set.
         photos: how many were looked at.
         means: as `ColorChange.mean_before`.
-        pictures: of each photo.
+        images: what each photo has of each artefact by itself.
         rejects: photos that could not be read, and why.
     """
 
+    name: str
     photos: int
     means: tuple[float, float, float, float, float]
-    pictures: tuple[Artefacts, ...]
+    images: tuple[Artefacts, ...]
     rejects: tuple[Reject, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Sets in the order of their series, and the training set, if there is one."""
+
+    sets: tuple[SetMeasure, ...]
+    train: TrainMeasure | None
+
+
 @dataclass(frozen=True)
-class _Pairs:
-    before: PhotoList
-    after: PhotoList
+class _SetJob:
+    reference: PhotoList
+    outputs: PhotoList
     size_px: int | None
     blocks: int  # kept of a pair
 
 
 @dataclass(frozen=True)
-class _Photos:
+class _TrainJob:
     photos: PhotoList
     size_px: int | None
 
@@ -101,9 +116,54 @@ class _Done(Generic[Measure]):
     rejects: tuple[Reject, ...]
 
 
+def compare_sets(
+    sets: Mapping[str, MatchedSet],
+    train: PhotoList | None,
+    *,
+    train_name: str,
+    size_px: int | None,
+    engine: Engine,
+    quiet: bool,
+) -> Comparison:
+    """Compare sets with their references, and measure the training set, with a bar on a terminal.
+
+    Args:
+        sets: by what they are called.
+        train: the training set's photos, or None.
+        train_name: what it is called.
+        size_px: as `compare_set`.
+        engine: what runs the work.
+        quiet: without the bar.
+    Raises:
+        SourceError: of a set or the training set nothing can be used.
+    """
+    from rich.progress import Progress
+
+    from lutkit.report.console import PlainConsole
+
+    console = PlainConsole(quiet=quiet)
+    total = sum(len(matched.pairs) for matched in sets.values())
+    total += min(TRAIN_PHOTOS, len(train.photos)) if train else 0
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("pairs", total=total)
+
+        def on_pairs(count: int) -> None:
+            progress.update(bar, advance=count)
+
+        measured = tuple(
+            compare_set(name, matched, size_px=size_px, engine=engine, on_pairs=on_pairs)
+            for name, matched in sets.items()
+        )
+        if train is None:
+            return Comparison(measured, None)
+        third = measure_train(train_name, train, size_px=size_px, engine=engine, on_pairs=on_pairs)
+        return Comparison(measured, third)
+
+
 def compare_set(
-    lists: tuple[PhotoList, PhotoList],
-    matched: Matched,
+    name: str,
+    matched: MatchedSet,
+    *,
     size_px: int | None,
     engine: Engine,
     on_pairs: Callable[[int], None],
@@ -111,44 +171,52 @@ def compare_set(
     """Compare a set with its references.
 
     Args:
-        lists: the references and the outputs.
-        matched: which belongs to which.
+        name: what the set is called.
+        matched: its outputs, and which belongs to which reference.
         size_px: compare squares of this side, cut from the centre and resized as `lutkit synth` does; whole
-            pictures where None: then a pair of two sizes is rejected.
+            images where None: then a pair of two sizes is rejected.
         engine: what runs the work.
         on_pairs: called with how many pairs are done, in any order.
     Raises:
         SourceError: not one pair can be compared.
     """
-    job = _Pairs(*lists, size_px, _blocks_of_each(len(matched.pairs)))
-    done = engine.run(_compare, job, _tasks(matched.pairs))
+    # No more blocks than an explanation is fitted to; of some 200 pairs or fewer as many as help.
+    blocks = min(max(MAX_FITTED // len(matched.pairs), _LEAST_BLOCKS), MAX_BLOCKS)
+    job = _SetJob(matched.reference, matched.outputs, size_px, blocks)
+    done = engine.run(_compare_pairs, job, _tasks(matched.pairs))
     change, pairs, rejects = _gathered(done, on_pairs)
     if change is None:
-        raise none_usable(lists[1], (reject.reason for reject in rejects))
-    explanation = explain(np.concatenate([pair.blocks for pair in judged(pairs)]))
-    return SetMeasure(change, explanation, pairs, diagnose(explanation, pairs), rejects)
-
-
-def _blocks_of_each(pairs: int) -> int:
-    """No more than an explanation is fitted to; of some 200 pairs or fewer as many as help."""
-    return min(max(MAX_FITTED // pairs, _LEAST_BLOCKS), MAX_BLOCKS)
+        raise none_usable(matched.outputs, (reject.reason for reject in rejects))
+    explanation = explain(np.concatenate([pair.blocks for pair in judged_pairs(pairs)]))
+    return SetMeasure(name, change, explanation, pairs, diagnose(explanation, pairs), rejects)
 
 
 def measure_train(
-    photos: PhotoList, size_px: int | None, engine: Engine, on_pairs: Callable[[int], None]
+    name: str,
+    photos: PhotoList,
+    *,
+    size_px: int | None,
+    engine: Engine,
+    on_pairs: Callable[[int], None],
 ) -> TrainMeasure:
     """Measure a training set by itself: at most `TRAIN_PHOTOS` of its photos, spread evenly over its list.
 
+    Args:
+        name: what it is called.
+        photos: its list.
+        size_px: as `compare_set`.
+        engine: what runs the work.
+        on_pairs: called with how many photos are done, in any order.
     Raises:
         SourceError: not one photo can be used.
     """
     count = min(len(photos.photos), TRAIN_PHOTOS)
     some = [photos.photos[number * len(photos.photos) // count] for number in range(count)]
-    done = engine.run(_look, _Photos(photos, size_px), _tasks(some))
-    change, pictures, rejects = _gathered(done, on_pairs)
+    done = engine.run(_measure_photos, _TrainJob(photos, size_px), _tasks(some))
+    change, images, rejects = _gathered(done, on_pairs)
     if change is None:
         raise none_usable(photos, (reject.reason for reject in rejects))
-    return TrainMeasure(len(pictures), change.mean_after, pictures, rejects)
+    return TrainMeasure(name, len(images), change.mean_after, images, rejects)
 
 
 def _tasks(every: Sequence[One]) -> Iterator[_Task[One]]:
@@ -176,32 +244,39 @@ def _gathered(
     return total and color_change(total), tuple(measures), tuple(rejects)
 
 
-def _compare(job: _Pairs, task: _Task[tuple[str, PhotoRef, PhotoRef]]) -> _Done[PairMeasure]:
+def _compare_pairs(job: _SetJob, task: _Task[PhotoPair]) -> _Done[PairMeasure]:
     sums, measures, rejects = list[ColorSums](), list[PairMeasure](), list[Reject]()
-    for key, before, after in task.some:
-        path = before.path
+    for pair in task.some:
+        path = pair.reference.path
         try:
-            reference = read_pixels(read_bytes(job.before.root, before), job.size_px)
-            path = after.path
-            output = read_pixels(read_bytes(job.after.root, after), job.size_px)
+            reference = read_pixels(read_bytes(job.reference.root, pair.reference), job.size_px)
+            path = pair.output.path
+            output = read_pixels(read_bytes(job.outputs.root, pair.output), job.size_px)
         except ImageError as error:
             rejects.append(Reject(path, error.what))
             continue
         if reference.shape != output.shape:
-            rejects.append(Reject(path, f"another size: {_size(output)}, its reference {_size(reference)}"))
+            own, theirs = (f"{one.shape[1]} x {one.shape[0]}" for one in (output, reference))
+            rejects.append(Reject(path, f"another size: {own}, its reference {theirs}"))
             continue
-        pair = pair_sums(reference, output)
-        sums.append(pair)
-        found, own = pair_artefacts(reference, output), own_artefacts(reference)
-        delta_e = pair.delta_e_sum / float(pair.totals[0])
-        blocks = thinned(free_blocks(reference, output), job.blocks)
-        alike = likeness(reference, output, found.place())
-        measures.append(PairMeasure(key, found, own, delta_e, blocks, alike))
+        sum_of_pair = pair_sums(reference, output)
+        sums.append(sum_of_pair)
+        found = pair_artefacts(reference, output)
+        measures.append(
+            PairMeasure(
+                key=pair.key,
+                found=found,
+                before=own_artefacts(reference),
+                delta_e=sum_of_pair.delta_e_sum / float(sum_of_pair.totals[0]),
+                blocks=thinned(free_blocks(reference, output), job.blocks),
+                likeness=likeness(reference, output, found[Fringing].place()),
+            )
+        )
     return _Done(task.start, len(task.some), tuple(sums), tuple(measures), tuple(rejects))
 
 
-def _look(job: _Photos, task: _Task[PhotoRef]) -> _Done[Artefacts]:
-    sums, pictures, rejects = list[ColorSums](), list[Artefacts](), list[Reject]()
+def _measure_photos(job: _TrainJob, task: _Task[PhotoRef]) -> _Done[Artefacts]:
+    sums, images, rejects = list[ColorSums](), list[Artefacts](), list[Reject]()
     for ref in task.some:
         try:
             photo = read_pixels(read_bytes(job.photos.root, ref), job.size_px)
@@ -209,9 +284,5 @@ def _look(job: _Photos, task: _Task[PhotoRef]) -> _Done[Artefacts]:
             rejects.append(Reject(ref.path, error.what))
             continue
         sums.append(pair_sums(photo, photo))
-        pictures.append(own_artefacts(photo))
-    return _Done(task.start, len(task.some), tuple(sums), tuple(pictures), tuple(rejects))
-
-
-def _size(pixels: Pixels) -> str:
-    return f"{pixels.shape[1]} x {pixels.shape[0]}"
+        images.append(own_artefacts(photo))
+    return _Done(task.start, len(task.some), tuple(sums), tuple(images), tuple(rejects))

@@ -1,30 +1,44 @@
 """A comparison as rows of tables and as JSON."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.colors import SectorChange
-from lutkit.comparison.findings import LEAST_GAIN_WITH_HUE, Finding, is_described, levels, unplaced
+from lutkit.comparison.artefacts import ARTEFACTS
+from lutkit.comparison.color_change import SectorChange
+from lutkit.comparison.findings import LEAST_GAIN_WITH_HUE, Finding, is_described, own_levels, unplaced
 from lutkit.comparison.run import SetMeasure, TrainMeasure
+from lutkit.measure.color_summary import CHANNELS
+
+_OF_CHANNELS = [kind for kind in ARTEFACTS if kind.per_channel]
+_OF_IMAGES = [kind for kind in ARTEFACTS if not kind.per_channel]
 
 HEADS = (
     *("set", "pairs", "delta E", "95%", "saturation", "slope", "chroma", "gain", "turn", "cast a", "cast b"),
-    *("L", "fringe r g b", "noise r g b", "speckle", "new clip"),
+    *("L", *(kind.column.head for kind in ARTEFACTS)),
 )
-NOTE = "fringe (px) and noise (codes) are medians over images, speckle (in a million) and new clip means."
-_NAMES = ("red", "green", "blue")
+SECTOR_HEADS = ("hue", "share", "chroma", "shift")
+CHANNEL_HEADS = ("channel", "bias", "gain", *(kind.column.channel_head for kind in reversed(_OF_CHANNELS)))
 
 
-def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
+def _listed(names: list[str]) -> str:
+    return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), names[-1]])
+
+
+NOTE = (
+    f"{_listed([kind.column.note for kind in _OF_CHANNELS])} are medians over images,"
+    f" {_listed([kind.column.note for kind in _OF_IMAGES])} means."
+)
+
+
+def set_row(one: SetMeasure) -> tuple[str, ...]:
     """A set in a row, under `HEADS`; `NOTE` says what the artefacts are."""
     change, found = one.change, artefact_levels(one)
     gain, turn, cast = color_numbers(one)
     return (
-        name,
+        one.name,
         f"{len(one.pairs):,}",
         f"{change.delta_e[0]:.2f}",
         f"{change.delta_e[1]:.1f}",
@@ -36,10 +50,7 @@ def set_row(name: str, one: SetMeasure) -> tuple[str, ...]:
         _number(cast and cast[0], "+.1f"),
         _number(cast and cast[1], "+.1f"),
         f"{change.mean_after[0] - change.mean_before[0]:+.1f}",
-        " ".join(_number(value, ".2f") for value in found["fringing"]),
-        " ".join(_number(value, ".1f") for value in found["noise"]),
-        _number(found["speckle"], ",.0f"),
-        _number(found["clipped"], ".2%"),
+        *(" ".join(_number(value, kind.column.format) for value in found[kind.name]) for kind in ARTEFACTS),
     )
 
 
@@ -57,14 +68,17 @@ def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[fl
     return simple.gain, simple.turn if simple.gain >= LEAST_GAIN_WITH_HUE else None, simple.cast
 
 
-def sectors(one: SetMeasure) -> tuple[tuple[SectorChange, ...], SectorChange | None]:
+def judged_sectors(one: SetMeasure) -> tuple[tuple[SectorChange, ...], SectorChange | None]:
     """What became of each hue, and of skin tones; nothing where outputs show nothing of the references."""
     return (one.change.sectors, one.change.skin) if _is_judged(one) else ((), None)
 
 
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift; none as `sectors`."""
-    hues, skin = sectors(one)
+    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift.
+
+    None as `judged_sectors`.
+    """
+    hues, skin = judged_sectors(one)
     return [
         (part.name, f"{part.share:.1%}", f"x{part.chroma_ratio:.2f}", _number(part.hue_shift, "+.1f"))
         for part in (*hues, *([skin] if skin else []))
@@ -74,7 +88,7 @@ def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
     """Channel by channel: what code 0 becomes, and the slope; noise; distance from the other channels.
 
-    None as `sectors`.
+    None as `judged_sectors`.
     """
     if not _is_judged(one):
         return []
@@ -84,28 +98,33 @@ def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
             name,
             f"{one.change.bias[c]:+.1f}",
             _ratio(one.change.gain[c]),
-            _number(found["noise"][c], ".1f"),
-            _number(found["fringing"][c], ".2f"),
+            *(_number(found[kind.name][c], kind.column.format) for kind in reversed(_OF_CHANNELS)),
         )
-        for c, name in enumerate(_NAMES)
+        for c, name in enumerate(CHANNELS)
     ]
 
 
-def artefact_levels(one: SetMeasure) -> dict[str, Any]:
-    """What a set has of each artefact beyond its references: medians over images, of shares the mean.
+def artefact_levels(one: SetMeasure) -> dict[str, tuple[float | None, ...]]:
+    """What a set has of each artefact beyond its references, by its name.
 
+    Three medians over images, of red, green and blue; or one mean, where an artefact is not one of channels.
     None where nothing of the set can be judged; medians also where fewer than half of the images show it.
     """
-    judged = _is_judged(one)
-    pairs = one.pairs if judged else ()
-    fringing = _medians([pair.found.fringing() for pair in pairs])
-    noise = _medians([pair.found.noise for pair in pairs])
-    return {
-        "fringing": fringing,
-        "noise": noise,
-        "speckle": float(np.mean([pair.found.speckle for pair in pairs])) if judged else None,
-        "clipped": float(np.mean([pair.found.clipped.max() for pair in pairs])) if judged else None,
-    }
+    pairs = one.pairs if _is_judged(one) else ()
+    found: dict[str, tuple[float | None, ...]] = {}
+    for kind in ARTEFACTS:
+        amounts = [pair.found[kind].amounts() for pair in pairs]
+        if kind.per_channel:
+            columns = np.reshape(amounts, (-1, 3)).T
+            found[kind.name] = tuple(_median_of_most(column) for column in columns)
+        else:
+            found[kind.name] = (float(np.mean([values[0] for values in amounts])) if pairs else None,)
+    return found
+
+
+def _median_of_most(column: FloatArray) -> float | None:
+    known = column[np.isfinite(column)]
+    return float(np.median(known)) if len(known) and 2 * len(known) >= len(column) else None
 
 
 def _is_judged(one: SetMeasure) -> bool:
@@ -113,15 +132,15 @@ def _is_judged(one: SetMeasure) -> bool:
     return not any(finding.is_alone for finding in one.findings)
 
 
-def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
+def set_json(one: SetMeasure) -> dict[str, Any]:
     """A set under stable names; null where nothing can be measured: greys, flat or unlike outputs."""
     change, found = one.change, artefact_levels(one)
-    (gain, turn, cast), (hues, skin) = color_numbers(one), sectors(one)
+    (gain, turn, cast), (hues, skin) = color_numbers(one), judged_sectors(one)
     bias, gains = (change.bias, change.gain) if _is_judged(one) else ((None,) * 3, (None,) * 3)
     worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
     keys = ("lightness", "a", "b", "chroma", "saturation")
     return {
-        "set": name,
+        "set": one.name,
         "pairs": len(one.pairs),
         "delta_e_2000": {"mean": _short(change.delta_e[0]), "p95": _short(change.delta_e[1])},
         "mean_before": dict(zip(keys, map(_short, change.mean_before), strict=True)),
@@ -137,16 +156,14 @@ def set_json(name: str, one: SetMeasure) -> dict[str, Any]:
         "sectors": [_sector(part) for part in hues],
         "skin": _sector(skin) if skin else None,
         "artefacts": {
-            "median_fringing_px": [_short(value) for value in found["fringing"]],
-            "median_noise": [_short(value) for value in found["noise"]],
-            "mean_speckle_per_million": _short(found["speckle"]),
-            "mean_newly_clipped": _short(found["clipped"]),
+            **{kind.column.json_name: [_short(value) for value in found[kind.name]] for kind in _OF_CHANNELS},
+            **{kind.column.json_name: _short(found[kind.name][0]) for kind in _OF_IMAGES},
             "images_not_registered": list(unplaced(one.pairs)),
         },
         "findings": [_finding(finding) for finding in one.findings if finding.is_fault],
         "consequences": [_finding(finding) for finding in one.findings if finding.explained],
         "rare": [_finding(finding) for finding in one.findings if finding.rare],
-        "unexplained": next((_unexplained(found) for found in one.findings if found.of), None),
+        "unexplained": next((_left(found) for found in one.findings if found.of), None),
         "worst_delta_e": [{"key": pair.key, "mean": _short(pair.delta_e)} for pair in worst],
         "rejects": [{"path": reject.path, "reason": reject.reason} for reject in one.rejects],
     }
@@ -163,18 +180,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _unexplained(finding: Finding) -> dict[str, Any]:
+def _left(finding: Finding) -> dict[str, Any]:
     """What no change of colours explains, as mean differences (CIE 1976)."""
     return {"left": _short(finding.value), "of": _short(finding.of), "worst": list(finding.worst)}
 
 
-def train_json(name: str, train: TrainMeasure) -> dict[str, Any]:
+def train_json(train: TrainMeasure) -> dict[str, Any]:
     """A training set under stable names."""
     keys = ("lightness", "a", "b", "chroma", "saturation")
-    own = {kind: [_short(float(v)) for v in values] for kind, values in levels(train.pictures).items()}
+    own = {kind: [_short(float(v)) for v in values] for kind, values in own_levels(train.images).items()}
     means = dict(zip(keys, map(_short, train.means), strict=True))
     rejects = [{"path": reject.path, "reason": reject.reason} for reject in train.rejects]
-    return {"set": name, "photos": train.photos, "mean": means, "artefacts": own, "rejects": rejects}
+    return {"set": train.name, "photos": train.photos, "mean": means, "artefacts": own, "rejects": rejects}
 
 
 def _sector(part: SectorChange) -> dict[str, Any]:
@@ -184,12 +201,6 @@ def _sector(part: SectorChange) -> dict[str, Any]:
         "chroma_ratio": _short(part.chroma_ratio),
         "hue_shift": _short(part.hue_shift),
     }
-
-
-def _medians(rows: Sequence[FloatArray]) -> list[float | None]:
-    columns = np.reshape(rows, (-1, 3)).T
-    known = [column[np.isfinite(column)] for column in columns]
-    return [float(np.median(some)) if len(some) and 2 * len(some) >= len(rows) else None for some in known]
 
 
 def _ratio(value: float | None) -> str:

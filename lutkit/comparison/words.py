@@ -1,101 +1,43 @@
-"""A comparison in sentences: how saturation changed and what is wrong.
+"""A comparison in sentences: how saturation changed, what is wrong, and where artefacts come from.
 
-Owns the wording of findings. Where artefacts come from is `compare_origin`'s; limits and measures are
+Owns the wording of findings; of artefacts what their own files do not say. Limits and measures are
 `lutkit.comparison.findings`'.
 """
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.findings import (
-    ARTEFACTS,
-    CHANNELS,
-    MAX_FRINGING_PX,
-    MAX_NOISE_CODES,
-    MAX_SPECKLE,
-    Finding,
-    Kind,
-    judged,
-    levels,
-    unplaced,
-)
+from lutkit.comparison.artefact import channels_text
+from lutkit.comparison.artefacts import ARTEFACTS
+from lutkit.comparison.findings import Finding, judged_pairs, own_levels, unplaced
+from lutkit.comparison.matching import MatchedSet
 from lutkit.comparison.run import SetMeasure, TrainMeasure
+from lutkit.dataset.records import Reject
+from lutkit.measure.color_summary import CHANNELS
 
-# Where the artefacts of a set come from, in a sentence each: who else has them by itself.
-
-
-# What counts as more of an artefact than others have, by itself: as in `levels`.
-_MORE = {"fringing": MAX_FRINGING_PX, "noise": MAX_NOISE_CODES, "speckle": MAX_SPECKLE, "clipping": 0.01}
-
-
-def origin_text(finding: Finding, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None) -> str:
-    """Where an artefact comes from, by who else has it: references, training set, other sets."""
-    before = _level(finding, levels([pair.before for pair in sets[0][1].pairs])[finding.kind])
-    parts = [f"references {amount(finding, before)} by themselves"]
-    if train is None:
-        verdict = "not from the references; --train tells whether the training set has it"
-    else:
-        theirs = _level(finding, levels(train.pictures)[finding.kind])
-        parts.append(f"training set {amount(finding, theirs)}")
-        has = theirs > before + _MORE[finding.kind]
-        verdict = (
-            "the training set has it too: probably learned from there"
-            if has
-            else "not in the training set: the model or its pipeline makes it"
-        )
-    if len(sets) > 1:
-        having = [
-            name
-            for name, one in sets
-            if any(other.kind == finding.kind and other.is_fault for other in one.findings)
-        ]
-        everywhere = len(having) == len(sets)
-        verdict += (
-            "; in all sets" if everywhere else f"; in {len(having)} of {len(sets)} sets, first in {having[0]}"
-        )
-    return f"  Origin of {finding.kind}: {verdict} ({', '.join(parts)})."
-
-
-def _level(finding: Finding, of_channels: FloatArray) -> float:
-    """Of the channels concerned; green, from which the others are measured, stands for all."""
-    numbers = [CHANNELS.index(name) for name in finding.channels]
-    if not numbers or (finding.kind == "fringing" and numbers == [1]):
-        numbers = [0, 1, 2]
-    return float(np.nan_to_num(of_channels[numbers]).max())
-
-
-def amount(finding: Finding, level: float) -> str:
-    """A level of an artefact with its unit."""
-    shapes = {
-        "shift": "{:.2f} px",
-        "fringing": "{:.2f} px",
-        "noise": "{:.1f} codes",
-        "speckle": "{:,.0f} in a million",
-    }
-    return shapes.get(finding.kind, "{:.1%}").format(level)
-
-
-_OF_COLORS: tuple[Kind, ...] = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
-_TOLD_FIRST: tuple[Kind, ...] = ("strangers", "unexplained")
+_OF_COLORS = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
+_TOLD_FIRST = ("strangers", "unexplained")
 _SEEN = 0.1  # of a ratio of saturation
+_SHIFT_AMOUNT = "{:.2f} px"
+_ARTEFACTS = {kind.name: kind for kind in ARTEFACTS}
+_OF_CHROMA = [kind.name for kind in ARTEFACTS if kind.shifts_chroma]
 
 
-def answers(
-    sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None, *, last: bool = False
-) -> list[str]:
+def answers(sets: Sequence[SetMeasure], train: TrainMeasure | None, *, last: bool = False) -> list[str]:
     """The closing lines of each set: saturation first, then each fault, then its origin; or why none is.
 
     Args:
-        sets: names and measures, in the order of the series.
+        sets: in the order of the series.
         train: the training set, or None.
         last: speak of the last set only.
     """
     lines: list[str] = []
-    for name, one in sets[-1:] if last else sets:
+    for one in sets[-1:] if last else sets:
         if len(sets) > 1:
-            lines.append(f"{name}:")
+            lines.append(f"{one.name}:")
         alone = [_alone_text(finding, one) for finding in one.findings if finding.is_alone]
         lines += alone or _set_lines(one, sets, train)
     return lines
@@ -112,10 +54,14 @@ def _alone_text(finding: Finding, one: SetMeasure) -> str:
     )
 
 
-def _set_lines(
-    one: SetMeasure, sets: Sequence[tuple[str, SetMeasure]], train: TrainMeasure | None
-) -> list[str]:
-    lines = [_stranger_text(finding, one) for finding in one.findings if finding.kind == "strangers"]
+def _set_lines(one: SetMeasure, sets: Sequence[SetMeasure], train: TrainMeasure | None) -> list[str]:
+    lines = [
+        f"Not judged: in {finding.images} of {len(one.pairs)} images the output shows something else than its"
+        f" reference ({', '.join(finding.worst)}{', ...' if finding.images > len(finding.worst) else ''}):"
+        " flipped, rotated, or of another photo."
+        for finding in one.findings
+        if finding.kind == "strangers"
+    ]
     lines += [unexplained_text(finding) for finding in one.findings if finding.kind == "unexplained"]
     told = [finding for finding in one.findings if not finding.rare and finding.kind not in _TOLD_FIRST]
     lines += [finding_text(finding, one) for finding in told if finding.kind == "channels"]
@@ -123,33 +69,22 @@ def _set_lines(
     lines += [
         finding_text(finding, one) for finding in told if finding.kind not in ("channels", "saturation")
     ]
-    faults = [finding for finding in told if finding.kind in ARTEFACTS and finding.is_fault]
+    faults = [finding for finding in told if finding.kind in _ARTEFACTS and finding.is_fault]
     lines += [origin_text(finding, sets, train) for finding in faults]
     lines += [_rare_text(finding, one) for finding in one.findings if finding.rare]
     if not faults:
-        lines.append(_none_text(one))
+        follows = " and ".join(finding.kind for finding in one.findings if finding.explained)
+        rare = any(finding.rare for finding in one.findings)
+        beyond = " that one image in ten has" if rare else " beyond the references'"
+        lines.append(f"RGB artefacts: none{f' beside that {follows}' if follows else beyond}.")
     return [*lines, *unplaced_lines(one)]
-
-
-def _stranger_text(finding: Finding, one: SetMeasure) -> str:
-    return (
-        f"Not judged: in {finding.images} of {len(one.pairs)} images the output shows something else than its"
-        f" reference ({', '.join(finding.worst)}{', ...' if finding.images > len(finding.worst) else ''}):"
-        " flipped, rotated, or of another photo."
-    )
 
 
 def _rare_text(finding: Finding, one: SetMeasure) -> str:
     found = f"{finding.kind} {amount(finding, finding.value)}"
-    where = f" in {_channels(finding.channels)}" if finding.channels else ""
+    where = f" in {channels_text(finding.channels)}" if finding.channels else ""
     some = f"In {finding.images} of {len(one.pairs)} images, fewer than one in ten"
     return f"{some}: {found}{where} ({', '.join(finding.worst)})."
-
-
-def _none_text(one: SetMeasure) -> str:
-    follows, rare = (any(getattr(f, name) for f in one.findings) for name in ("explained", "rare"))
-    beyond = " that one image in ten has" if rare else " beyond the references'"
-    return f"RGB artefacts: none{' beside that clipping' if follows else beyond}."
 
 
 def unexplained_text(finding: Finding) -> str:
@@ -196,7 +131,7 @@ def _without_factor(one: SetMeasure) -> str:
     chroma, hsv = one.change.chroma_ratio, one.change.saturation_ratio
     others = [
         *_colors_of(one),
-        *(f.kind for f in one.findings if f.kind in ("fringing", "noise") and f.is_fault),
+        *(f.kind for f in one.findings if f.is_fault and f.kind in _OF_CHROMA),
     ]
     causes = " and ".join(others)
     if chroma is not None and abs(chroma - 1) > _SEEN:
@@ -221,7 +156,7 @@ def _colors_of(one: SetMeasure) -> list[str]:
 def unplaced_lines(one: SetMeasure) -> list[str]:
     """Channels that could not be registered: of them no fringing is known."""
     counts: dict[int, list[str]] = {}
-    pairs = judged(one.pairs)
+    pairs = judged_pairs(one.pairs)
     for name, count in zip(CHANNELS, unplaced(pairs), strict=True):
         if count:
             counts.setdefault(count, []).append(name)
@@ -250,36 +185,110 @@ def finding_text(finding: Finding, one: SetMeasure) -> str:
         if value < 0:
             return f"Contrast: inverted, x{value:.2f} of the references'."
         return f"Contrast: {'more' if value > 1 else 'less'}, x{value:.2f} of the references'."
-    who = _channels(finding.channels)
-    texts = {
-        "shift": f"Shift of the whole picture: {value:.2f} px",
-        "fringing": f"Fringing: {who} misregistered by {value:.2f} px{_direction(finding, one)}",
-        "noise": f"Noise: {value:.1f} codes in {who}",
-        "speckle": f"Speckle: {value:,.0f} isolated pixels in a million",
-        "clipping": f"Clipping: {value:.1%} of pixels newly at 0 or 255 in {who}",
-    }
+    if finding.kind == "shift":
+        text = f"Shift of the whole picture: {_SHIFT_AMOUNT.format(value)}"
+    else:
+        kind = _ARTEFACTS[finding.kind]
+        text = kind.sentence(value, finding.channels, [pair.found[kind] for pair in one.pairs])
     images = f"the median of the {finding.images} of {len(one.pairs)} images that have it"
     worst = ", ".join(finding.worst)
     if finding.explained:
         cause = " and ".join(_colors_of(one)) or "change of colours"
-        return f"  {texts[finding.kind]}, {images}: caused by the {cause}, not counted as a fault of its own."
+        return f"  {text}, {images}: caused by the {cause}, not counted as a fault of its own."
     seen = f"in 1 of {len(one.pairs)} images: {worst}" if finding.images == 1 else f"{images}; worst: {worst}"
-    return f"{texts[finding.kind]}, {seen}."
+    return f"{text}, {seen}."
 
 
-def _channels(names: tuple[str, ...]) -> str:
-    return "all channels" if len(names) == 3 else " and ".join(names) or "one channel or another"
+def origin_text(finding: Finding, sets: Sequence[SetMeasure], train: TrainMeasure | None) -> str:
+    """Where an artefact comes from, by who else has it: references, training set, other sets."""
+    before = _level(finding, own_levels([pair.before for pair in sets[0].pairs])[finding.kind])
+    parts = [f"references {amount(finding, before)} by themselves"]
+    if train is None:
+        verdict = "not from the references; --train tells whether the training set has it"
+    else:
+        theirs = _level(finding, own_levels(train.images)[finding.kind])
+        parts.append(f"training set {amount(finding, theirs)}")
+        has = theirs > before + _ARTEFACTS[finding.kind].margin
+        verdict = (
+            "the training set has it too: probably learned from there"
+            if has
+            else "not in the training set: the model or its pipeline makes it"
+        )
+    if len(sets) > 1:
+        having = [
+            one.name
+            for one in sets
+            if any(other.kind == finding.kind and other.is_fault for other in one.findings)
+        ]
+        everywhere = len(having) == len(sets)
+        verdict += (
+            "; in all sets" if everywhere else f"; in {len(having)} of {len(sets)} sets, first in {having[0]}"
+        )
+    return f"  Origin of {finding.kind}: {verdict} ({', '.join(parts)})."
 
 
-def _direction(finding: Finding, one: SetMeasure) -> str:
-    """To where, where most images agree."""
-    if finding.kind != "fringing" or len(finding.channels) != 1:
-        return ""
-    channel = CHANNELS.index(finding.channels[0])
-    apart = np.stack([pair.found.shifts[channel] - pair.found.place() for pair in one.pairs])
-    known = apart[np.isfinite(apart).all(axis=1)]
-    x, y = (float(value) for value in np.median(known, axis=0))
-    if np.hypot(x, y) < 0.5 * finding.value:
-        return ", another way from image to image"
-    sides = [f"{abs(x):.2f} {'right' if x > 0 else 'left'}", f"{abs(y):.2f} {'down' if y > 0 else 'up'}"]
-    return f" ({', '.join(side for side, size in zip(sides, (x, y), strict=True) if abs(size) >= 0.05)})"
+def _level(finding: Finding, of_channels: FloatArray) -> float:
+    """Of the channels concerned; green, from which the others are measured, stands for all."""
+    numbers = [CHANNELS.index(name) for name in finding.channels]
+    if not numbers or (_ARTEFACTS[finding.kind].relative_to_green and numbers == [1]):
+        numbers = [0, 1, 2]
+    return float(np.nan_to_num(of_channels[numbers]).max())
+
+
+def amount(finding: Finding, level: float) -> str:
+    """A level of an artefact with its unit."""
+    form = _SHIFT_AMOUNT if finding.kind == "shift" else _ARTEFACTS[finding.kind].amount
+    return form.format(level)
+
+
+def short_names(sets: Sequence[str]) -> list[str]:
+    """The shortest parts of paths that tell them apart: `epoch-1` of `runs/epoch-1/out`.
+
+    Args:
+        sets: as the user named them: paths, patterns.
+    Returns:
+        A name a set, all different; a set that is named twice has a number behind its name.
+    """
+    paths = [PurePath(name).parts or (name,) for name in sets]
+    different = list(dict.fromkeys(paths))
+    names = {parts: "/".join(short).replace("//", "/") for parts, short in _shortest(different).items()}
+    found: list[str] = []
+    for parts in paths:
+        name, number = names[parts], 2
+        while name in found:
+            name, number = f"{names[parts]} ({number})", number + 1
+        found.append(name)
+    return found
+
+
+def _shortest(paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Without the folders that all end in, while something is left; then from behind as far as needed."""
+    heads = paths
+    while len(paths) > 1 and len({path[-1] for path in heads}) == 1 and min(map(len, heads)) > 1:
+        heads = [path[:-1] for path in heads]
+    length = 1
+    while len({path[-length:] for path in heads}) < len(heads):
+        length += 1
+    return {path: head[-length:] for path, head in zip(paths, heads, strict=True)}
+
+
+def not_compared_lines(name: str, rejects: Sequence[Reject]) -> list[str]:
+    """Pairs or photos that could not be compared, a line each: the first by name."""
+    lines = [f"{name}: not compared: {reject.path}: {reject.reason}" for reject in rejects[:10]]
+    if len(rejects) > 10:
+        lines.append(f"{name}: not compared: {len(rejects) - 10:,} more")
+    if any(reject.reason.startswith("another size") for reject in rejects):
+        lines.append(f"{name}: --size PX brings pairs of two sizes to one")
+    return lines
+
+
+def unmatched_lines(name: str, matched: MatchedSet) -> list[str]:
+    """References without an output, and outputs without a reference, a line each: the first by name."""
+    lines: list[str] = []
+    for keys, what in ((matched.alone_before, "references without an output"),
+                       (matched.alone_after, "outputs without a reference")):  # fmt: skip
+        if keys:
+            what = what if len(keys) > 1 else what.replace("s ", " ")
+            more = ", ..." if len(keys) > 3 else ""
+            lines.append(f"{name}: {len(keys):,} {what}: {', '.join(keys[:3])}{more}")
+    return lines

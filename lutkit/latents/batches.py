@@ -1,7 +1,7 @@
 """Batches through a VAE at the speed of the device.
 
-Owns what is done when memory runs out, and the second try in float32. Must not know where images come from,
-nor how a device is given work.
+Owns how many images go at once, what is done when memory runs out, and the second try in float32. Must not
+know where images come from, nor how work gets onto a device.
 """
 
 import math
@@ -19,9 +19,10 @@ from torch import Tensor
 
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.errors import VaeError
+from lutkit.latents.devices import Transfer, cpu_memory, start_transfer, within_memory
 from lutkit.latents.vae import Vae
 from lutkit.latents.vae_files import factor_of
-from lutkit.nn.devices import within_memory
+from lutkit.photos.decoding import Pixels
 
 # How many images go through a VAE at once: found by trying, halved when memory runs out.
 
@@ -31,10 +32,10 @@ _WORTH = 1.04
 _LARGEST = 512
 # Of one batch on a CPU, where more at once is no faster.
 _CPU_PIXELS = 1 << 20
-# A card starts with so many, 8 pictures of 256 px: trying the few that are fewer takes longer than it tells.
-_CARD_PIXELS = 1 << 19
-# Some of a card's kernels count elements with 32 bits and write zeros beyond them (torch's issue 141831).
-_CARD_ELEMENTS = (1 << 31) - 1
+# A GPU starts with so many, 8 images of 256 px: trying the few that are fewer takes longer than it tells.
+_GPU_PIXELS = 1 << 19
+# Some of a GPU's kernels count elements with 32 bits and write zeros beyond them (torch's issue 141831).
+_GPU_ELEMENTS = (1 << 31) - 1
 _WIDTH = 128  # of the first layer, an encoder's largest tensor, where a config does not say
 
 
@@ -89,21 +90,21 @@ class BatchSize:
 
 
 def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> BatchSize:
-    """The size that was asked for, or one that is still to be found; on a card, never more than it can count.
+    """The size that was asked for, or one that is still to be found; on a GPU, never more than it can count.
 
     Raises:
         VaeError: less than 1 is asked for.
     """
-    on_card = vae.device.type == "cuda"
+    on_gpu = vae.device.type == "cuda"
     most = max(1, most_at_once(vae.device, vae.identity, height, width))
     if asked is not None:
         if asked < 1:
             raise VaeError(f"a batch of {asked}", remedy="ask for at least 1")
         return BatchSize(min(asked, most), fixed=True)
-    if not on_card:
+    if not on_gpu:
         return BatchSize(max(1, _CPU_PIXELS // (height * width)))
     largest = min(_LARGEST, most)
-    return BatchSize(largest, now=max(1, min(_CARD_PIXELS // (height * width), largest)))
+    return BatchSize(largest, now=max(1, min(_GPU_PIXELS // (height * width), largest)))
 
 
 def most_at_once(device: torch.device, vae: VaeIdentity, height: int, width: int) -> int:
@@ -111,7 +112,7 @@ def most_at_once(device: torch.device, vae: VaeIdentity, height: int, width: int
     if device.type != "cuda":
         return sys.maxsize
     # A row and a column more: a layer that halves pads by one.
-    return _CARD_ELEMENTS // (_widest(vae) * (height + 1) * (width + 1))
+    return _GPU_ELEMENTS // (_widest(vae) * (height + 1) * (width + 1))
 
 
 def require_countable(
@@ -130,7 +131,7 @@ def require_countable(
     if most_at_once(device, vae, height, width):
         return
     largest = _largest(vae, _widest(vae))
-    what = f"an image of {width} x {height} px, and with this VAE a card can count {largest} x {largest} only"
+    what = f"an image of {width} x {height} px, and with this VAE a GPU can count {largest} x {largest} only"
     smaller = f"give --size {largest} at most" if can_cut else f"make images of {largest} px a side at most"
     raise VaeError(f"{what} (2^31 elements a layer)", where=where, remedy=f"{smaller}, or --device cpu")
 
@@ -140,24 +141,24 @@ def can_decode(device: torch.device, vae: VaeIdentity, height: int, width: int) 
 
     They are more than an encoder's: a decoder comes to full size with the channels of its last block but one.
     """
-    return device.type != "cuda" or _widest_decoded(vae) * (height + 1) * (width + 1) <= _CARD_ELEMENTS
+    return device.type != "cuda" or _widest_decoded(vae) * (height + 1) * (width + 1) <= _GPU_ELEMENTS
 
 
 def require_decodable(device: torch.device, vae: VaeIdentity, size: tuple[int, int]) -> None:
     """Raise VaeError where one decoding of this (height, width) has more elements than a device can count."""
     if not can_decode(device, vae, *size):
         side, (height, width) = _largest(vae, _widest_decoded(vae)), size
-        what = f"a decoding of {width} x {height} px, and with this VAE a card can count {side} x {side} only"
+        what = f"a decoding of {width} x {height} px, and with this VAE a GPU can count {side} x {side} only"
         raise VaeError(f"{what} (2^31 elements a layer)", remedy="choose --device cpu")
 
 
 def undecoded_note(device: torch.device, vae: VaeIdentity, height: int, width: int) -> str:
-    """What a user has to know where pictures are encoded, and a card cannot count a decoding; else empty."""
+    """What a user has to know where images are encoded, and a GPU cannot count a decoding; else empty."""
     if can_decode(device, vae, height, width):
         return ""
     side = _largest(vae, _widest_decoded(vae))
     return (
-        f"pictures of {width} x {height} px are encoded, and none is decoded: there a card can count"
+        f"images of {width} x {height} px are encoded, and none is decoded: there a GPU can count"
         f" {side} x {side} px only (2^31 elements a layer), so PSNR, input ranges and channel orders are not"
         " checked"
     )
@@ -168,8 +169,8 @@ def cut_note(size: BatchSize, asked: int | None, height: int, width: int) -> str
     if asked is None or size.now >= asked:
         return ""
     return (
-        f"--batch-size {asked:,} is cut to {size.now:,}: a card can count 2^31 elements of a layer, those of"
-        f" {size.now:,} pictures of {width} x {height} px"
+        f"--batch-size {asked:,} is cut to {size.now:,}: a GPU can count 2^31 elements of a layer, those of"
+        f" {size.now:,} images of {width} x {height} px"
     )
 
 
@@ -188,86 +189,35 @@ def _widths(vae: VaeIdentity) -> list[int]:
 
 
 def _largest(vae: VaeIdentity, channels: int) -> int:
-    """The side of the largest square that a card can count with so many channels, that the factor divides."""
+    """The side of the largest square that a GPU can count with so many channels, that the factor divides."""
     factor = factor_of(vae)
-    return (math.isqrt(_CARD_ELEMENTS // channels) - 1) // factor * factor
+    return (math.isqrt(_GPU_ELEMENTS // channels) - 1) // factor * factor
 
 
-# Work handed to a device: at once on a CPU, and on a card to be waited for later.
+# Images through the encoder, batch by batch.
 
-
-@dataclass(frozen=True)
-class Handed:
-    """What comes of some work.
-
-    Args:
-        source: on the device.
-        here: the same on the CPU, once `done` has been called.
-        done: waits for it, and gives the seconds that the device took.
-    """
-
-    source: Tensor
-    here: Tensor
-    done: Callable[[], float]
-
-
-def empty_for(device: torch.device, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Memory on the CPU to be filled and handed to a device; a card copies it while this side goes on.
-
-    torch does not use such memory for anything else before the card has copied it, though nobody holds it.
-    """
-    return torch.empty(shape, dtype=dtype, pin_memory=device.type == "cuda")
-
-
-def hand(device: torch.device, work: Callable[[Tensor], Tensor], values: Tensor) -> Handed:
-    """Start `work` on `values`, and the copying of what comes of it.
-
-    Args:
-        device: where.
-        work: from `values`, wherever they lie, to float32 on `device`.
-        values: of `empty_for`, or on the device.
-    Returns:
-        On a card before it is done; on a CPU afterwards.
-    """
-    if device.type != "cuda":
-        began = time.perf_counter()
-        found = work(values)
-        spent = time.perf_counter() - began
-        return Handed(found, found, lambda: spent)
-    with torch.cuda.device(device):
-        start = torch.cuda.Event(enable_timing=True)
-        # Blocking: who waits for it sleeps, and leaves the core to those who decode.
-        end = torch.cuda.Event(enable_timing=True, blocking=True)
-        start.record()
-        found = work(values).contiguous()
-        here = empty_for(device, tuple(found.shape), found.dtype)
-        here.copy_(found, non_blocking=True)
-        end.record()
-
-    def done() -> float:
-        end.synchronize()
-        return start.elapsed_time(end) / 1e3
-
-    return Handed(found, here, done)
-
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-Moments: TypeAlias = npt.NDArray[np.float32]
+_Floats: TypeAlias = npt.NDArray[np.float32]
 
 _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Launched:
-    """Images on their way, and what is to come of them: moments, and decodings by the image's number."""
+class LaunchedBatch:
+    """Images that a device encodes.
+
+    Args:
+        images: (H, W, 3) uint8 sRGB, all of one size.
+        moments: to come, in several transfers where not all images went at once.
+        decodings: to come, by the image's number.
+    """
 
     images: Sequence[Pixels]
-    parts: list[Handed]
-    decodings: Mapping[int, Handed]
+    moments: list[Transfer]
+    decodings: Mapping[int, Transfer]
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedBatch:
     """What came of a batch.
 
     Args:
@@ -275,8 +225,8 @@ class Encoded:
         decodings: (3, H, W) float32 sRGB 0..1, by the image's number.
     """
 
-    moments: Moments
-    decodings: Mapping[int, Moments]
+    moments: _Floats
+    decodings: Mapping[int, _Floats]
 
 
 @dataclass
@@ -287,7 +237,7 @@ class BatchEncoder:
         vae: what encodes.
         size: how many at once.
         compiled: whether to compile the encoder, once the size is settled: for that size alone, to which
-            smaller batches are filled up then, as they are on a card.
+            smaller batches are filled up then, as they are on a GPU.
         load_float32: gives the VAE in float32, for images that overflow; None makes it of `vae`, whose
             weights stay as they were rounded.
     """
@@ -301,8 +251,8 @@ class BatchEncoder:
     _exact: Vae | None = None
     _fast: Vae | None = None
 
-    def launch(self, images: Sequence[Pixels], decoded: Sequence[int] = ()) -> Launched:
-        """Start encoding; on a card this returns before it is done.
+    def launch(self, images: Sequence[Pixels], decoded: Sequence[int] = ()) -> LaunchedBatch:
+        """Start encoding; on a GPU this returns before it is done.
 
         Args:
             images: (H, W, 3) uint8 sRGB, all of one size, at least one.
@@ -311,62 +261,65 @@ class BatchEncoder:
         Raises:
             VaeError: memory runs out with one image, or a size that the VAE does not take.
         """
-        parts: list[Handed] = []
+        moments: list[Transfer] = []
         start = 0
         while start < len(images):
             batch = images[start : start + self.size.now]
             images_at_once = len(batch) + self._short_by(batch)
-            part = within_memory(partial(self._start, batch), with_less=images_at_once > 1)
-            if part is None:
+            transfer = within_memory(partial(self._start, batch), with_less=images_at_once > 1)
+            if transfer is None:
                 self.size.ran_out(images_at_once)
             else:
-                parts.append(part)
+                moments.append(transfer)
                 start += len(batch)
-        decodings: dict[int, Handed] = {}
+        decodings: dict[int, Transfer] = {}
         if decoded and can_decode(self.vae.device, self.vae.identity, *images[0].shape[:2]):
-            means = torch.cat([part.source for part in parts]).chunk(2, 1)[0]
+            means = torch.cat([transfer.on_device for transfer in moments]).chunk(2, 1)[0]
             for i in decoded:
-                part = within_memory(partial(hand, self.vae.device, self.vae.decode, means[i : i + 1]))
-                if part is not None:
-                    decodings[i] = part
-        return Launched(images, parts, decodings)
+                transfer = within_memory(
+                    partial(start_transfer, self.vae.device, self.vae.decode, means[i : i + 1])
+                )
+                if transfer is not None:
+                    decodings[i] = transfer
+        return LaunchedBatch(images, moments, decodings)
 
-    def fetch(self, launched: Launched) -> Encoded:
+    def fetch(self, launched: LaunchedBatch) -> EncodedBatch:
         """Wait for what was launched.
 
         An image whose moments are not all finite is encoded again in float32, and counted in `again`; what
         is not finite then either is left so. A decoding that is not finite is made again in float32.
         """
-        self.busy_s += sum(part.done() for part in launched.parts)
-        moments = np.concatenate([part.here.numpy() for part in launched.parts])
+        self.busy_s += sum(transfer.wait() for transfer in launched.moments)
+        moments = np.concatenate([transfer.on_cpu.numpy() for transfer in launched.moments])
         overflowed = np.flatnonzero(~np.isfinite(moments).all(axis=(1, 2, 3)))
         if len(overflowed):
             self.again += len(overflowed)
             moments[overflowed] = self._exactly([launched.images[int(i)] for i in overflowed])
-        decodings: dict[int, Moments] = {}
-        for i, part in launched.decodings.items():
-            part.done()
-            found: Tensor | None = part.here
-            if not part.here.isfinite().all():
+        decodings: dict[int, _Floats] = {}
+        for i, transfer in launched.decodings.items():
+            transfer.wait()
+            found: Tensor | None = transfer.on_cpu
+            if not found.isfinite().all():
                 found = within_memory(partial(self._decoded_exactly, moments[i : i + 1]))
             if found is not None:
                 decodings[i] = found[0].numpy()
-        return Encoded(moments, decodings)
+        return EncodedBatch(moments, decodings)
 
-    def _start(self, batch: Sequence[Pixels]) -> Handed:
+    def _start(self, batch: Sequence[Pixels]) -> Transfer:
         fast, short = self.vae, self._short_by(batch)
         if self.compiled and self.size.settled:
             fast = self._fast = self._fast or self.vae.compiled()
         images = stacked([*batch, *[batch[-1]] * short], self.vae.device)
         start = time.perf_counter()
-        part = hand(self.vae.device, fast.encode, images)
+        transfer = start_transfer(self.vae.device, fast.encode, images)
         if not self.size.settled:
-            part.done()
+            transfer.wait()
             self.size.took(len(batch), time.perf_counter() - start)
-        return replace(part, source=part.source[: len(batch)], here=part.here[: len(batch)])
+        count = len(batch)
+        return replace(transfer, on_device=transfer.on_device[:count], on_cpu=transfer.on_cpu[:count])
 
     def _short_by(self, batch: Sequence[Pixels]) -> int:
-        """By how many a batch is filled up: a card tries algorithms for a second on each size that is new."""
+        """By how many a batch is filled up: a GPU tries algorithms for a second on each size that is new."""
         constant = self.compiled or self.vae.device.type == "cuda"
         return self.size.now - len(batch) if constant and self.size.settled else 0
 
@@ -377,11 +330,11 @@ class BatchEncoder:
             self._exact = load() if load else self.vae.in_dtype("float32")
         return self._exact
 
-    def _decoded_exactly(self, moments: Moments) -> Tensor:
+    def _decoded_exactly(self, moments: _Floats) -> Tensor:
         return self.in_float32().decode(torch.from_numpy(moments).chunk(2, 1)[0]).cpu()
 
-    def _exactly(self, images: Sequence[Pixels]) -> Moments:
-        def exactly() -> Moments:
+    def _exactly(self, images: Sequence[Pixels]) -> _Floats:
+        def exactly() -> _Floats:
             return self.in_float32().encode(stacked(images)).cpu().numpy()
 
         found = within_memory(exactly, with_less=len(images) > 1)
@@ -393,6 +346,6 @@ class BatchEncoder:
 
 def stacked(images: Sequence[Pixels], device: torch.device = _CPU) -> Tensor:
     """(H, W, 3) images of one size as (B, 3, H, W) uint8, channels last in memory, ready for the device."""
-    batch = empty_for(device, (len(images), *images[0].shape), torch.uint8)
+    batch = cpu_memory(device, (len(images), *images[0].shape), torch.uint8)
     np.stack(images, out=batch.numpy())
     return batch.permute(0, 3, 1, 2)

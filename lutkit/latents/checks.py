@@ -33,41 +33,41 @@ class Fidelity:
     delta_e_2000: float
 
 
-def fidelity(picture: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity | None:
-    """Compare a picture with its decoding; None where not all of that is finite: there is no number for it.
+def fidelity(image: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity | None:
+    """Compare an image with its decoding; None where not all of that is finite: there is no number for it.
 
     Args:
-        picture: (H, W, 3) uint8 sRGB.
+        image: (H, W, 3) uint8 sRGB.
         decoded: (3, H, W) sRGB, 0..1; rounded to codes for delta E.
     """
     if not np.isfinite(decoded).all():
         return None
     decoded = decoded.transpose(1, 2, 0)
     codes = np.rint(decoded * 255).astype(np.uint8)
-    difference = delta_e_2000(codes_to_lab(picture.reshape(-1, 3)), codes_to_lab(codes.reshape(-1, 3)))
-    return Fidelity(_psnr(picture, decoded), float(difference.mean()))
+    difference = delta_e_2000(codes_to_lab(image.reshape(-1, 3)), codes_to_lab(codes.reshape(-1, 3)))
+    return Fidelity(_psnr(image, decoded), float(difference.mean()))
 
 
-def try_conventions(vae: Vae, pictures: Sequence[Pixels], in_float32: Callable[[], Vae]) -> Conventions:
-    """The PSNR of decodings in dB, mean over some pictures: in both input ranges, as RGB and as BGR.
+def try_conventions(vae: Vae, images: Sequence[Pixels], in_float32: Callable[[], Vae]) -> Conventions:
+    """The PSNR of decodings in dB, mean over some images: in both input ranges, as RGB and as BGR.
 
     Args:
         vae: in the range that is used.
-        pictures: (H, W, 3) uint8, at least one.
+        images: (H, W, 3) uint8, at least one.
         in_float32: gives the VAE in float32, for what overflows.
     Returns:
-        By name, such as `RGB -1,1`; the convention that is used first. None where a picture decodes to
+        By name, such as `RGB -1,1`; the convention that is used first. None where an image decodes to
         what is no number, in float32 neither.
     """
     found: Conventions = {}
     for input_range in (vae.input_range, _OTHER_RANGE[vae.input_range]):
         for order, step in (("RGB", 1), ("BGR", -1)):
             psnrs: list[float] = []
-            for picture in (picture[..., ::step] for picture in pictures):
-                decoded = _there_and_back(vae.in_range(input_range), picture)
+            for image in (image[..., ::step] for image in images):
+                decoded = _there_and_back(vae.in_range(input_range), image)
                 if not np.isfinite(decoded).all():
-                    decoded = _there_and_back(in_float32().in_range(input_range), picture)
-                psnrs.append(_psnr(picture, decoded) if np.isfinite(decoded).all() else np.nan)
+                    decoded = _there_and_back(in_float32().in_range(input_range), image)
+                psnrs.append(_psnr(image, decoded) if np.isfinite(decoded).all() else np.nan)
             mean = float(np.mean(psnrs))
             found[f"{order} {input_range}"] = mean if np.isfinite(mean) else None
     return found
@@ -102,12 +102,12 @@ def _advice(used: str, best: str) -> str:
     return "; ".join(parts)
 
 
-def _there_and_back(vae: Vae, picture: Pixels) -> npt.NDArray[np.float32]:
-    moments = vae.encode(stacked([picture]))
+def _there_and_back(vae: Vae, image: Pixels) -> npt.NDArray[np.float32]:
+    moments = vae.encode(stacked([image]))
     decoded = vae.decode(moments.chunk(2, 1)[0])[0].cpu().numpy()
     return cast("npt.NDArray[np.float32]", decoded).transpose(1, 2, 0)
 
 
-def _psnr(picture: Pixels, decoded: npt.NDArray[np.float32]) -> float:
-    error = decoded.astype(np.float64) - picture / 255
+def _psnr(image: Pixels, decoded: npt.NDArray[np.float32]) -> float:
+    error = decoded.astype(np.float64) - image / 255
     return float(-10 * np.log10(max(float(np.square(error).mean()), 1e-10)))

@@ -1,18 +1,16 @@
 """Stored latents decoded again, beside the images they were made from where those can be found.
 
-Owns which samples are taken and how their images are found. Must not know how a sheet looks.
+Owns which samples are taken and how their images are found. Must not know how they are shown.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import LatentIndex, read_latent_index
 from lutkit.dataset.records import read_record, shard_path
 from lutkit.dataset.shard_list import INDEX_NAME
@@ -20,15 +18,12 @@ from lutkit.dataset.tars import read_samples
 from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.latents.batches import require_decodable
 from lutkit.latents.checks import Fidelity, fidelity
-from lutkit.latents.reading import decode_moments, require_whole
-from lutkit.latents.sources import Source, SourceSample, differing_names, open_source
-from lutkit.latents.stream import source_entry
+from lutkit.latents.devices import require_device
+from lutkit.latents.reading import decode_moments, require_whole_shard
+from lutkit.latents.sources import ImageSource, SourceSample, differing_names, open_source
 from lutkit.latents.vae import Vae, load_vae
 from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
-from lutkit.nn.devices import require_device
 from lutkit.photos.decoding import Pixels
-
-Moments: TypeAlias = torch.Tensor
 
 _AS_ENCODED = "name with --images what `lutkit encode-latents` was given"
 _BESIDE = "pairs"  # where `lutkit synth` writes, next to `lutkit encode-latents`
@@ -80,7 +75,7 @@ def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str)
         config: of a lone .safetensors.
         device: `cpu`, `cuda` or `cuda:1`.
     Raises:
-        VaeError: it is not there or cannot be loaded; no such device, or a card that cannot count so large
+        VaeError: it is not there or cannot be loaded; no such device, or a GPU that cannot count so large
             a decoding.
         DatasetError: the index names files, not a hub name; or the weights are others.
     """
@@ -102,7 +97,7 @@ def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str)
     return load_vae(files, device=device).in_range(index.encoding.input_range)
 
 
-def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
+def find_images(folder: Path, index: LatentIndex, images: str) -> ImageSource | None:
     """The images that latents were made from, or None where they are not found.
 
     Args:
@@ -129,9 +124,16 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
         raise DatasetError(error.what, where=error.where, remedy=_AS_ENCODED) from error
     what = ""
     if differing_names(about, opened.about) or opened.fields != index.fields:
-        what = f"other images than were encoded: {_words(opened.about)}, not {_words(about)}"
-    elif changed := _changed(folder, index, opened):
-        what = f"other images than were encoded: its shard {changed} is another"
+        now, then = (
+            ", ".join(f"{name} {value}" for name, value in told.items()) for told in (opened.about, about)
+        )
+        what = f"other images than were encoded: {now}, not {then}"
+    # Names and seeds may be alike: a shard's record says what its latents were made from.
+    for task in opened.tasks if not what else ():
+        record = read_record(folder, task.shard) if task.shard in index.shards else None
+        if record is not None and record.summary.get("source") != task.recorded():
+            what = f"other images than were encoded: its shard {task.shard} is another"
+            break
     if not what:
         return opened
     if not images:
@@ -139,21 +141,8 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> Source | None:
     raise DatasetError(what, where=images, remedy=_AS_ENCODED)
 
 
-def _words(about: Mapping[str, Json]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in about.items())
-
-
-def _changed(folder: Path, index: LatentIndex, opened: Source) -> str:
-    """The first shard that is not what its latents' record was made from: names and seeds may be alike."""
-    for task in opened.tasks:
-        record = read_record(folder, task.shard) if task.shard in index.shards else None
-        if record is not None and record.summary.get("source") != source_entry(task):
-            return task.shard
-    return ""
-
-
 def decode_some(
-    folder: Path, index: LatentIndex, count: int, vae: Vae, images: Source | None
+    folder: Path, index: LatentIndex, count: int, vae: Vae, images: ImageSource | None
 ) -> Iterator[Decoding]:
     """Decode the latents of samples from all over a folder.
 
@@ -169,10 +158,17 @@ def decode_some(
         DatasetError: a shard that is damaged, or images that do not match it.
         OSError: a shard that cannot be read.
     """
-    for shard, numbers in _spread(index, count):
+    total = sum(file.samples for file in index.shards.values())
+    wanted = {i * total // count for i in range(count)}
+    before = 0
+    for shard, file in index.shards.items():
+        numbers = {i - before for i in wanted if before <= i < before + file.samples}
+        before += file.samples
+        if not numbers:
+            continue
         path = shard_path(folder, shard)
         with path.open("rb") as stream:
-            require_whole(path, stream, index.shards[shard], check=True)
+            require_whole_shard(path, stream, file, check=True)
         chosen = [sample for i, sample in enumerate(read_samples(path)) if i in numbers]
         photos = _photos(images, shard, {sample.key for sample in chosen})
         for sample in chosen:
@@ -182,29 +178,19 @@ def decode_some(
                 if f"{field}.npy" not in members:
                     raise DatasetError("no such member", where=where, remedy="encode it again")
                 moments = decode_moments(members[f"{field}.npy"], index.encoding.latent_shape, where)
-                decoded = _decoded(vae, moments)
-                picture = photos[sample.key].pictures[place].decode if images else None
-                yield _compared(sample.key, field, decoded, picture)
+                means = moments.chunk(2)[0][None]
+                decoded = cast("npt.NDArray[np.float32]", vae.decode(means)[0].cpu().numpy())
+                photo = photos[sample.key].images[place].decode() if images else None
+                yield _compared(sample.key, field, decoded, photo)
 
 
-def _spread(index: LatentIndex, count: int) -> Iterator[tuple[str, set[int]]]:
-    total = sum(file.samples for file in index.shards.values())
-    wanted = {i * total // count for i in range(count)}
-    before = 0
-    for shard, file in index.shards.items():
-        numbers = {i - before for i in wanted if before <= i < before + file.samples}
-        if numbers:
-            yield shard, numbers
-        before += file.samples
-
-
-def _photos(images: Source | None, shard: str, keys: set[str]) -> dict[str, SourceSample]:
+def _photos(images: ImageSource | None, shard: str, keys: set[str]) -> dict[str, SourceSample]:
     if images is None:
         return {}
     task = next((task for task in images.tasks if task.shard == shard), None)
     found: dict[str, SourceSample] = {}
     for sample in images.read(task) if task else ():
-        if sample.key in keys and sample.pictures:
+        if sample.key in keys and sample.images:
             found[sample.key] = sample
         if len(found) == len(keys):
             break
@@ -215,18 +201,11 @@ def _photos(images: Source | None, shard: str, keys: set[str]) -> dict[str, Sour
     return found
 
 
-def _decoded(vae: Vae, moments: Moments) -> npt.NDArray[np.float32]:
-    return cast("npt.NDArray[np.float32]", vae.decode(moments.chunk(2)[0][None])[0].cpu().numpy())
-
-
-def _compared(
-    key: str, field: str, decoded: npt.NDArray[np.float32], picture: Callable[[], Pixels] | None
-) -> Decoding:
+def _compared(key: str, field: str, decoded: npt.NDArray[np.float32], photo: Pixels | None) -> Decoding:
     codes = np.rint(np.nan_to_num(decoded.transpose(1, 2, 0)) * 255).astype(np.uint8)
     finite = bool(np.isfinite(decoded).all())
-    if picture is None:
+    if photo is None:
         return Decoding(key, field, codes, finite)
-    photo = picture()
     if photo.shape != codes.shape:
         what = (
             f"an image of {photo.shape[1]} x {photo.shape[0]} px, decoded {codes.shape[1]} x {codes.shape[0]}"

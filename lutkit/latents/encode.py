@@ -1,7 +1,8 @@
 """`encode-latents`: a source of images becomes a dataset folder of posteriors.
 
-Owns the order of things: claim the folder, prepare, encode what is missing, sum up. The loop itself is
-`encode_run`'s. Several processes may share the work: rank 0 holds the lock of the folder for all of them.
+Owns the order of things: claim the folder, compare it with what is asked, choose a dtype, encode what is
+missing, sum up. Encoding itself is `pipeline`'s. Several processes may share the work: rank 0 holds the lock
+of the folder for all of them.
 """
 
 from collections.abc import Callable
@@ -43,29 +44,48 @@ from lutkit.latents.batches import (
     stacked,
     undecoded_note,
 )
+from lutkit.latents.devices import keep_freed_memory, open_device, plain_device_errors, require_device
+from lutkit.latents.pipeline import EncodeJob, EncodeListener, EncodePipeline, EncodeStats
 from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes
-from lutkit.latents.ranks import Ranks
-from lutkit.latents.sources import EncodeTask, Source, differing_names
-from lutkit.latents.stream import EncodeJob, Heard, Reading, Spent, encode_tasks, first_pictures, source_entry
-from lutkit.latents.vae import DiffusersVae, load_vae, require_size
+from lutkit.latents.ranks import ALONE, Ranks
+from lutkit.latents.sources import EncodeTask, ImageSource, differing_names, first_images
+from lutkit.latents.vae import DiffusersVae, load_vae, require_divisible_size
 from lutkit.latents.vae_files import VaeFiles, factor_of
-from lutkit.nn.devices import keep_freed_memory, open_device, plain_device_errors, require_device
-
-# What a run that encodes must find as it was in a folder that an earlier run began.
-
 
 _OTHER_FOLDER = "or write into another folder"
+_LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "simplejpeg")
+# On so many images dtypes are compared: a CPU takes seconds for each.
+_TRIED = {"cpu": 2, "cuda": 16}
+# Of a process, images that wait decoded; of all together, latents kept in case their image comes again.
+_AHEAD_BYTES = 512_000_000
+_KEPT_BYTES = 2_000_000_000
+_MOST_AHEAD = 2048
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What decides a latent, as it is asked for now; a `dtype` of None leaves it to the run."""
+class EncodeSettings:
+    """How latents are made.
 
-    vae: VaeIdentity
-    source: Source
-    dtype: Dtype | None
-    store_dtype: StoreDtype
-    input_range: InputRange
+    Args:
+        dtype: what the VAE computes in; None tries what is fast here, and takes it where it is close.
+        store_dtype: what shards hold.
+        input_range: what the VAE is fed.
+        device: `cpu`, `cuda` or `cuda:1`.
+        batch: how many images at once; None finds it out.
+        compiled: whether the encoder is compiled first.
+        threads: that decode; None takes what the device needs.
+    """
+
+    dtype: Dtype | None = None
+    store_dtype: StoreDtype = "float32"
+    input_range: InputRange = "-1,1"
+    device: str = "cpu"
+    batch: int | None = None
+    compiled: bool = False
+    threads: int | None = None
+
+
+# What an earlier run left in the folder, and whether this one may go on there.
 
 
 def begun_latents(folder: Path) -> LatentIndex | None:
@@ -76,21 +96,28 @@ def begun_latents(folder: Path) -> LatentIndex | None:
     """
     if not folder.exists():
         return None
-    path = folder / INDEX_NAME
-    is_images = (folder / MANIFEST_NAME).exists() and not _is_of_latents(folder / MANIFEST_NAME)
-    if is_images:
+    manifest = folder / MANIFEST_NAME
+    if manifest.exists() and not manifest.read_text(errors="replace").startswith("[latents]"):
         raise DatasetError("holds a dataset of images", where=str(folder), remedy="name another --out")
     if is_bare(folder):
         return None
     index = read_latent_index(folder)
     if index is None:
-        raise DatasetError("missing", where=str(path), remedy=f"restore it, {_OTHER_FOLDER}")
+        raise DatasetError("missing", where=str(folder / INDEX_NAME), remedy=f"restore it, {_OTHER_FOLDER}")
     return index
 
 
-def require_same_latents(folder: Path, begun: LatentIndex, asked: Asked) -> None:
-    """Raise DatasetError unless a run of `asked` may go on where `begun` stopped; what differs is named."""
-    then, now = begun.vae, asked.vae
+def require_same_latents(
+    folder: Path, begun: LatentIndex, *, vae: VaeIdentity, source: ImageSource, settings: EncodeSettings
+) -> None:
+    """Raise DatasetError unless a run may go on where an earlier one stopped; what differs is named.
+
+    Args:
+        folder: the dataset folder.
+        begun: what the earlier run did.
+        vae: asked for now, as `source` and `settings` are.
+    """
+    then, now = begun.vae, vae
     differing: list[str] = []
     if then.sha256 != now.sha256:
         names = f"{then.name} ({then.sha256[:12]}) then, {now.name} ({now.sha256[:12]}) now"
@@ -99,13 +126,13 @@ def require_same_latents(folder: Path, begun: LatentIndex, asked: Asked) -> None
         keys = sorted(k for k in {**then.config, **now.config} if then.config.get(k) != now.config.get(k))
         differing.append(f"the VAE's config: {', '.join(keys)}")
     compared = {
-        "--input-range": (begun.encoding.input_range, asked.input_range),
-        "--dtype": (begun.encoding.dtype, asked.dtype or begun.encoding.dtype),
-        "--store-dtype": (begun.encoding.store_dtype, asked.store_dtype),
-        "--fields": (", ".join(begun.fields), ", ".join(asked.source.fields)),
+        "--input-range": (begun.encoding.input_range, settings.input_range),
+        "--dtype": (begun.encoding.dtype, settings.dtype or begun.encoding.dtype),
+        "--store-dtype": (begun.encoding.store_dtype, settings.store_dtype),
+        "--fields": (", ".join(begun.fields), ", ".join(source.fields)),
     }
     differing += [f"{name} was {old}, is {new}" for name, (old, new) in compared.items() if old != new]
-    was, is_now = begun.source, asked.source.about
+    was, is_now = begun.source, source.about
     differing += [
         f"the source's {name} was {was.get(name)}, is {is_now.get(name)}"
         for name in differing_names(was, is_now)
@@ -115,7 +142,7 @@ def require_same_latents(folder: Path, begun: LatentIndex, asked: Asked) -> None
         raise DatasetError(what, where=str(folder), remedy=f"ask for the same, {_OTHER_FOLDER}")
 
 
-def finished_shards(folder: Path, source: Source) -> tuple[dict[str, Record], tuple[str, ...]]:
+def finished_shards(folder: Path, source: ImageSource) -> tuple[dict[str, Record], tuple[str, ...]]:
     """The shards that are whole, and were made from what the source has now.
 
     Returns:
@@ -135,7 +162,7 @@ def finished_shards(folder: Path, source: Source) -> tuple[dict[str, Record], tu
     outdated: list[str] = []
     for name, record in intact(folder, planned).items():
         task = planned[name]
-        if record.summary.get("source") == source_entry(task):
+        if record.summary.get("source") == task.recorded():
             done[name] = record
             continue
         # A dataset of pairs only grows: as many samples as before, and other bytes, are those of another one.
@@ -146,49 +173,17 @@ def finished_shards(folder: Path, source: Source) -> tuple[dict[str, Record], tu
     return done, tuple(outdated)
 
 
-def _is_of_latents(manifest: Path) -> bool:
-    return manifest.read_text(errors="replace").startswith("[latents]")
-
-
-# What happens before a run encodes: the folder compared with what is asked, the first images tried.
-
-
-_LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "simplejpeg")
-# On so many pictures dtypes are compared: a CPU takes seconds for each.
-_TRIED = {"cpu": 2, "cuda": 16}
+# Before a run encodes: the folder is compared with what is asked, and the first images are tried.
 
 
 @dataclass(frozen=True)
-class EncodeSettings:
-    """How latents are made.
-
-    Args:
-        dtype: what the VAE computes in; None tries what is fast here, and takes it where it is close.
-        store_dtype: what shards hold.
-        input_range: what the VAE is fed.
-        device: `cpu`, `cuda` or `cuda:1`.
-        batch: how many pictures at once; None finds it out.
-        compiled: whether the encoder is compiled first.
-        threads: that decode; None takes what the device needs.
-    """
-
-    dtype: Dtype | None = None
-    store_dtype: StoreDtype = "float32"
-    input_range: InputRange = "-1,1"
-    device: str = "cpu"
-    batch: int | None = None
-    compiled: bool = False
-    threads: int | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
+class EncodePlan:
     """What every process of a run has to know.
 
     Args:
         todo: the shards that are to be encoded.
         index: `dataset.json` as far as it is known; its shards are those that are done.
-        size: (height, width) of every picture; (0, 0) where nothing is to do.
+        size: (height, width) of every image; (0, 0) where nothing is to do.
         notes: what a user has to know, a line each.
     """
 
@@ -199,12 +194,12 @@ class Prepared:
 
 
 def prepare(
-    source: Source,
+    source: ImageSource,
     files: VaeFiles,
     settings: EncodeSettings,
     folder: Path,
     on_start: Callable[[int, int], None],
-) -> tuple[Prepared, DiffusersVae | None]:
+) -> tuple[EncodePlan, DiffusersVae | None]:
     """Compare, choose, and write the first `dataset.json`.
 
     Args:
@@ -216,41 +211,47 @@ def prepare(
     Returns:
         What was found out; and the VAE, loaded only where there is something to encode.
     Raises:
-        DatasetError: begun otherwise, or a source that is damaged or holds no picture.
-        VaeError: the VAE does not fit its files or the pictures.
+        DatasetError: begun otherwise, or a source that is damaged or holds no image.
+        VaeError: the VAE does not fit its files or the images.
     """
-    asked = Asked(files.identity(), source, settings.dtype, settings.store_dtype, settings.input_range)
     begun = begun_latents(folder)
     if begun is not None:
-        require_same_latents(folder, begun, asked)
+        require_same_latents(folder, begun, vae=files.identity(), source=source, settings=settings)
         _freeze_list(source, folder)
     tasks = source.tasks
     done, outdated = finished_shards(folder, source)
     todo = tuple(task for task in tasks if task.shard not in done)
     on_start(sum(record.planned for record in done.values()), sum(task.samples for task in tasks))
     if not todo and begun is not None:
-        return Prepared(todo, begun, (0, 0)), None
+        return EncodePlan(todo, begun, (0, 0)), None
     index, vae, size = _first_index(source, todo, files, settings, begun)
     index = replace(index, shards=shard_files(done.values()))
     if begun is None:
         (folder / SOURCES_NAME).unlink(missing_ok=True)
         _freeze_list(source, folder)
-    write_whole(folder / MANIFEST_NAME, _manifest(index).encode())
+    recorded = {
+        "vae": index.vae.name,
+        "revision": index.vae.revision,
+        "sha256": index.vae.sha256,
+        "input_range": index.encoding.input_range,
+        "dtype": index.encoding.dtype,
+        "store_dtype": index.encoding.store_dtype,
+        "fields": list(index.fields),
+    }
+    manifest = tomli_w.dumps({"latents": recorded, "source": dict(index.source)})
+    write_whole(folder / MANIFEST_NAME, manifest.encode())
     write_latent_index(folder, index)
-    return Prepared(todo, index, size, _notes(outdated)), vae
+    notes: tuple[str, ...] = ()
+    if outdated:
+        more = f" and {len(outdated) - 1} more" if outdated[1:] else ""
+        notes = (f"{outdated[0]}{more}: encoded again, since what it was made from has changed or grown",)
+    return EncodePlan(todo, index, size, notes), vae
 
 
-def _freeze_list(source: Source, folder: Path) -> None:
+def _freeze_list(source: ImageSource, folder: Path) -> None:
     if source.listing:
         remedy = "give the same photographs, or write into another folder"
         freeze(folder / SOURCES_NAME, source.listing, remedy)
-
-
-def _notes(outdated: tuple[str, ...]) -> tuple[str, ...]:
-    if not outdated:
-        return ()
-    more = f" and {len(outdated) - 1} more" if outdated[1:] else ""
-    return (f"{outdated[0]}{more}: encoded again, since what it was made from has changed or grown",)
 
 
 def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> DiffusersVae:
@@ -260,16 +261,17 @@ def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> Di
 
 
 def _first_index(
-    source: Source,
+    source: ImageSource,
     todo: tuple[EncodeTask, ...],
     files: VaeFiles,
     settings: EncodeSettings,
     begun: LatentIndex | None,
 ) -> tuple[LatentIndex, DiffusersVae, tuple[int, int]]:
+    """The index before a shard is encoded, the VAE as it says, and the (height, width) of the images."""
     if side := cast("int", source.about.get("size_px", 0)):
         _require_fitting(source, files, settings, (side, side), "--size")
-    pictures = first_pictures(source, todo, _TRIED[settings.device.partition(":")[0]])
-    height, width = pictures[0].shape[:2]
+    images = first_images(source, todo, _TRIED[settings.device.partition(":")[0]])
+    height, width = images[0].shape[:2]
     _require_fitting(source, files, settings, (height, width), "the first image")
     vae = load_vae(files, device=settings.device).in_range(settings.input_range)
     shape = (2 * vae.identity.latent_channels, height // vae.factor, width // vae.factor)
@@ -281,29 +283,41 @@ def _first_index(
             raise DatasetError(what, where=todo[0].shard, remedy="write into another folder")
         return replace(begun, complete=False), vae.in_dtype(begun.encoding.dtype), (height, width)
     if settings.dtype is None:
-        tried = pictures[: most_at_once(vae.device, vae.identity, height, width)]
+        tried = images[: most_at_once(vae.device, vae.identity, height, width)]
         vae, trials = choose_dtype(vae, stacked(tried), fast_dtypes(vae.device))
     else:
         vae = vae.in_dtype(settings.dtype)
-    rows = tuple(trial.row() for trial in trials)
     encoding = Encoding(
-        vae.dtype, settings.store_dtype, _device_name(vae.device), settings.input_range, shape, rows
+        dtype=vae.dtype,
+        store_dtype=settings.store_dtype,
+        device=_device_name(vae.device),
+        input_range=settings.input_range,
+        latent_shape=shape,
+        trials=tuple(trial.row() for trial in trials),
     )
     libraries = {"lutkit": lutkit.__version__, **{name: version(name) for name in _LIBRARIES}}
-    index = LatentIndex(vae.identity, encoding, source.fields, {}, False, source.about, libraries)
+    index = LatentIndex(
+        vae=vae.identity,
+        encoding=encoding,
+        fields=source.fields,
+        shards={},
+        complete=False,
+        source=source.about,
+        libraries=libraries,
+    )
     return index, vae, (height, width)
 
 
 def _require_fitting(
-    source: Source, files: VaeFiles, settings: EncodeSettings, size: tuple[int, int], where: str
+    source: ImageSource, files: VaeFiles, settings: EncodeSettings, size: tuple[int, int], where: str
 ) -> None:
-    """Raise VaeError unless the VAE takes pictures of this size, and the device can count them."""
+    """Raise VaeError unless the VAE takes images of this size, and the device can count them."""
     vae, device = files.identity(), torch.device(settings.device)
     factor = factor_of(vae)
     least = max(min(size) // factor, 1) * factor
     # Pairs are encoded at the size they have; of photos and tars squares can be cut.
     can_cut = source.about.get("kind") != "pairs"
-    require_size(*size, factor, where, f"give --size {least}" if can_cut else "")
+    require_divisible_size(*size, factor, where, f"give --size {least}" if can_cut else "")
     require_countable(device, vae, size, where, can_cut=can_cut)
 
 
@@ -311,25 +325,8 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def _manifest(index: LatentIndex) -> str:
-    encoding = index.encoding
-    settings: dict[str, object] = {
-        "vae": index.vae.name,
-        "revision": index.vae.revision,
-        "sha256": index.vae.sha256,
-        "input_range": encoding.input_range,
-        "dtype": encoding.dtype,
-        "store_dtype": encoding.store_dtype,
-        "fields": list(index.fields),
-    }
-    return tomli_w.dumps({"latents": settings, "source": dict(index.source)})
-
-
-# What the card of a folder of latents says: which VAE made them and how, and what each field holds.
-
-
 def latent_card(index: LatentIndex) -> Card:
-    """The card of a folder of latents.
+    """The dataset card of a folder of latents: which VAE made them and how, and what each field holds.
 
     Args:
         index: what `dataset.json` says.
@@ -350,37 +347,18 @@ unscaled: a latent is (sample - {vae.shift_factor:g}) * {vae.scaling_factor:g} w
     return Card("VAE posteriors", about, {**fields, "json": "as the source has it, where it has one"})
 
 
-# Of a process, pictures that wait decoded; of all together, latents kept in case their picture comes again.
-_AHEAD_BYTES = 512_000_000
-_KEPT_BYTES = 2_000_000_000
-_MOST_AHEAD = 2048
-
-
-@dataclass(frozen=True)
-class Listening:
-    """Who is told how it goes.
-
-    Args:
-        on_start: called once, with the number of samples that are there already, and of all (0 where that
-            shows only when they are read).
-        on_ready: called with what was found out about the VAE, before anything is encoded.
-        heard: is told the rest.
-    """
-
-    on_start: Callable[[int, int], None]
-    on_ready: Callable[[Encoding], None]
-    heard: Heard
+# The whole run.
 
 
 @dataclass(frozen=True)
 class EncodeResult:
-    """A finished folder; `spent` is None where there was nothing to do for this process."""
+    """A finished folder; `stats` is None where there was nothing to do for this process."""
 
     folder: Path
     index: LatentIndex
     records: tuple[Record, ...]
     rejects: tuple[Reject, ...]
-    spent: Spent | None
+    stats: EncodeStats | None
 
     @property
     def missing(self) -> int:
@@ -389,11 +367,13 @@ class EncodeResult:
 
 
 def encode_latents(
-    source: Source,
+    source: ImageSource,
     files: VaeFiles,
     settings: EncodeSettings,
-    out: tuple[Path, Ranks],
-    listening: Listening,
+    folder: Path,
+    listener: EncodeListener,
+    *,
+    ranks: Ranks = ALONE,
 ) -> EncodeResult:
     """Encode every sample of a source, or whatever of it is missing.
 
@@ -401,14 +381,14 @@ def encode_latents(
         source: what to encode.
         files: of the VAE.
         settings: how.
-        out: the dataset folder, and this process among those that fill it.
-        listening: who is told how it goes.
+        folder: the dataset folder.
+        listener: who is told how it goes.
+        ranks: this process among those that fill the folder.
     Raises:
         DatasetError: the folder is in use, holds something else, or was begun otherwise; a source that is
-            damaged or whose pictures differ in size; the disk is full.
-        VaeError: the VAE does not fit its files or the pictures; no such device.
+            damaged or whose images differ in size; the disk is full.
+        VaeError: the VAE does not fit its files or the images; no such device.
     """
-    folder, ranks = out
     device = require_device(settings.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -418,78 +398,72 @@ def encode_latents(
             open_device(device)
             if cast("int | None", device.index) is not None:
                 torch.cuda.set_device(device)  # what asks for no device by name means this one
-        prepared, vae = None, None
+        plan, vae = None, None
         if ranks.rank == 0:
             held.enter_context(claim(folder))
-            prepared, vae = prepare(source, files, settings, folder, listening.on_start)
-            for note in prepared.notes:
-                listening.heard.on_note(note)
-        prepared = ranks.agree(prepared)
-        assert prepared is not None  # rank 0 has raised what kept it from preparing
-        spent = None
-        share = prepared.todo[ranks.rank :: ranks.world]
+            plan, vae = prepare(source, files, settings, folder, listener.on_start)
+            for note in plan.notes:
+                listener.on_note(note)
+        plan = ranks.agree(plan)
+        assert plan is not None  # rank 0 has raised what kept it from preparing
+        stats = None
+        share = plan.todo[ranks.rank :: ranks.world]
         if share:
-            listening.on_ready(prepared.index.encoding)
-            vae = vae or load_as(prepared.index, files, settings)
-            kept_bytes = _KEPT_BYTES // ranks.world
-            encoder = _encoder(prepared, vae, files, settings)
-            cut = cut_note(encoder.size, settings.batch, *prepared.size)
-            undecoded = undecoded_note(vae.device, vae.identity, *prepared.size)
+            listener.on_ready(plan.index.encoding)
+            exact = replace(plan.index, encoding=replace(plan.index.encoding, dtype="float32"))
+            vae = vae or load_as(plan.index, files, settings)
+            encoder = BatchEncoder(
+                vae,
+                batch_size_for(vae, *plan.size, settings.batch),
+                compiled=settings.compiled,
+                load_float32=partial(load_as, exact, files, settings),
+            )
+            cut = cut_note(encoder.size, settings.batch, *plan.size)
+            undecoded = undecoded_note(vae.device, vae.identity, *plan.size)
             for note in (cut, undecoded) if ranks.rank == 0 else ():
                 if note:
-                    listening.heard.on_note(note)
-            how = (encoder, settings.threads, kept_bytes)
-            spent = _encode(source, share, (folder, prepared), how, listening.heard)
+                    listener.on_note(note)
+            job = _job(source, share, folder, plan, threads=settings.threads, device=vae.device, ranks=ranks)
+            stats = EncodePipeline(job, encoder, listener).run()
         ranks.agree(None)
-        return _sum_up(source, folder, prepared, ranks, spent)
+        records = tuple(r for task in source.tasks if (r := read_record(folder, task.shard)))
+        complete = len(records) == len(source.tasks)
+        index = replace(plan.index, shards=shard_files(records), complete=complete)
+        rejects: tuple[Reject, ...] = ()
+        if ranks.rank == 0:
+            rejects = write_rejects(folder, records)
+            write_card(folder, latent_card(index), index)
+            write_latent_index(folder, index)
+        return EncodeResult(folder, index, records, rejects, stats)
 
 
-def _encode(
-    source: Source,
+def _job(
+    source: ImageSource,
     share: tuple[EncodeTask, ...],
-    where: tuple[Path, Prepared],
-    how: tuple[BatchEncoder, int | None, int],
-    heard: Heard,
-) -> Spent:
-    (folder, prepared), (encoder, threads, kept_bytes) = where, how
-    height, width = prepared.size
-    encoding = prepared.index.encoding
+    folder: Path,
+    plan: EncodePlan,
+    *,
+    threads: int | None,
+    device: torch.device,
+    ranks: Ranks,
+) -> EncodeJob:
+    """The share of this process, and how much of it fits into memory."""
+    height, width = plan.size
+    encoding = plan.index.encoding
     channels, rows, columns = encoding.latent_shape
     latent_bytes = channels * rows * columns * (4 if encoding.store_dtype == "float32" else 2)
     sample_bytes = height * width * 3 * len(source.fields)
-    reading = Reading(
-        threads=threads or _threads(encoder.vae.device),
-        ahead=min(max(_AHEAD_BYTES // sample_bytes, 8), _MOST_AHEAD),
-        kept=max(kept_bytes // latent_bytes, 1),
+    if threads is None:
+        # On a CPU the encoder needs the cores; a GPU needs all there are to be fed.
+        threads = 1 if device.type == "cpu" else cpu_count()
+    return EncodeJob(
+        source=source,
+        tasks=share,
+        folder=folder,
+        size=plan.size,
+        store_dtype=encoding.store_dtype,
+        threads=threads,
+        most_ahead=min(max(_AHEAD_BYTES // sample_bytes, 8), _MOST_AHEAD),
+        most_kept=max(_KEPT_BYTES // ranks.world // latent_bytes, 1),
+        tries_conventions=not plan.index.shards and share[0] == plan.todo[0],
     )
-    is_first = not prepared.index.shards and share[0] == prepared.todo[0]
-    job = EncodeJob(source, share, folder, prepared.size, encoding.store_dtype, reading, is_first)
-    return encode_tasks(job, encoder, heard)
-
-
-def _encoder(
-    prepared: Prepared, vae: DiffusersVae, files: VaeFiles, settings: EncodeSettings
-) -> BatchEncoder:
-    size = batch_size_for(vae, *prepared.size, settings.batch)
-    encoding = replace(prepared.index.encoding, dtype="float32")
-    in_float32 = partial(load_as, replace(prepared.index, encoding=encoding), files, settings)
-    return BatchEncoder(vae, size, compiled=settings.compiled, load_float32=in_float32)
-
-
-def _threads(device: torch.device) -> int:
-    """On a CPU the encoder needs the cores; a card needs all there are to be fed."""
-    return 1 if device.type == "cpu" else cpu_count()
-
-
-def _sum_up(
-    source: Source, folder: Path, prepared: Prepared, ranks: Ranks, spent: Spent | None
-) -> EncodeResult:
-    records = tuple(r for task in source.tasks if (r := read_record(folder, task.shard)))
-    complete = len(records) == len(source.tasks)
-    index = replace(prepared.index, shards=shard_files(records), complete=complete)
-    rejects: tuple[Reject, ...] = ()
-    if ranks.rank == 0:
-        rejects = write_rejects(folder, records)
-        write_card(folder, latent_card(index), index)
-        write_latent_index(folder, index)
-    return EncodeResult(folder, index, records, rejects, spent)

@@ -15,8 +15,8 @@ from torch import Tensor
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import Dtype
 from lutkit.latents.batches import can_decode
+from lutkit.latents.devices import within_memory
 from lutkit.latents.vae import Vae
-from lutkit.nn.devices import within_memory
 from lutkit.nn.posterior import posterior_kl
 
 AnyVae = TypeVar("AnyVae", bound=Vae)
@@ -41,7 +41,7 @@ class Trial:
         sigmas: root mean square of the means' differences, in standard deviations of float32's posterior.
         nats: KL(this || float32) of an image's whole posterior, mean over the images.
         psnr: of float32's decoding of the means against the image, in dB; mean over the images that were
-            decoded, None where none was, where there was no memory for it or more elements than a card can
+            decoded, None where none was, where there was no memory for it or more elements than a GPU can
             count, or where it was no number.
         finite: whether all values were; the others say nothing where they were not.
         taken: whether this is what the run computes in.
@@ -75,7 +75,7 @@ class Trial:
 def fast_dtypes(device: torch.device) -> tuple[Dtype, ...]:
     """What a device computes faster than float32, as far as it says so."""
     if device.type == "cuda":
-        # By itself: torch emulates bfloat16 on cards before Ampere, which have no convolutions of it.
+        # By itself: torch emulates bfloat16 on GPUs before Ampere, which have no convolutions of it.
         has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
         return ("float16", "bfloat16") if has_bf16 else ("float16",)
     has = torch.cpu.get_capabilities()
@@ -114,12 +114,12 @@ def _choose(
     tried: dict[Dtype, AnyVae] = {"float32": vae}
     exact, seconds = _timed(vae, images)
     shown = images[:decoded]
-    trials = [_judge("float32", (exact, exact), len(images) / seconds, _psnr(vae, exact, shown))]
+    trials = [_judge("float32", exact, exact, len(images) / seconds, _psnr(vae, exact, shown))]
     for dtype in candidates:
         tried[dtype] = vae.in_dtype(dtype)
         moments, seconds = _timed(tried[dtype], images)
         psnr = _psnr(vae, moments, shown) if moments.isfinite().all() else None
-        trials.append(_judge(dtype, (moments, exact), len(images) / seconds, psnr))
+        trials.append(_judge(dtype, moments, exact, len(images) / seconds, psnr))
     close = [trial for trial in trials if trial.is_close]
     fast = _AS_FAST * max(trial.images_per_s for trial in close)
     best = min((trial for trial in close if trial.images_per_s >= fast), key=lambda trial: trial.l2_mean)
@@ -142,8 +142,9 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _judge(dtype: Dtype, moments: tuple[Tensor, Tensor], rate: float, psnr: float | None) -> Trial:
-    ours, exact = (values.double() for values in moments)
+def _judge(dtype: Dtype, moments: Tensor, exact: Tensor, rate: float, psnr: float | None) -> Trial:
+    """The trial of a dtype, from its moments and float32's."""
+    ours, exact = moments.double(), exact.double()
     if not (ours.isfinite().all() and exact.isfinite().all()):
         # float32 stays the measure even so: what else would be taken?
         return Trial(dtype, rate, finite=dtype == "float32")

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from lutkit.errors import LutkitError
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 # Ranks end at different times, and the slowest may have days to go; one that dies is torchrun's to notice.
 _PATIENCE = timedelta(days=30)
@@ -28,14 +28,14 @@ class Ranks:
     Args:
         rank: its number; 0 is the one that writes what belongs to the whole dataset.
         world: how many there are.
-        local: its number on this machine: that of its card.
+        local: its number on this machine: that of its GPU.
     """
 
     rank: int = 0
     world: int = 1
     local: int = 0
 
-    def agree(self, value: Value) -> Value:
+    def agree(self, value: _Value) -> _Value:
         """What rank 0 calls this with, for all; nobody goes on before all have called it.
 
         Raises:
@@ -51,7 +51,10 @@ class Ranks:
             torch.distributed.barrier()
         except RuntimeError:
             raise LutkitError("another rank has stopped", remedy="see what it said") from None
-        return cast("Value", shared[0])
+        return cast("_Value", shared[0])
+
+
+ALONE = Ranks()
 
 
 def join_ranks() -> Ranks:

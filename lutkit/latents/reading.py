@@ -1,7 +1,6 @@
 """Latents for training: a folder of posteriors as a torch dataset, drawn from, scaled and joined on request.
 
-Owns what a sample is and what an epoch is. Which shards belong together is `latent_folders`' matter, how they
-are read `latent_stream`'s.
+Owns what a sample is, what an epoch is, and which folders belong together.
 """
 
 import hashlib
@@ -35,14 +34,14 @@ from lutkit.nn.posterior import sample_posterior, scale_moments
 from lutkit.photos.decoding import decode_image
 from lutkit.photos.walk import expand_braces
 
-# Which folders and shards latents are read from, and whether they belong together.
+# Folders and their shards, and whether they belong together.
 
 
-Source = str | Path | Sequence[str | Path]
+LatentPaths = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
-class Part:
+class OpenedFolder:
     """A folder that fields are read from.
 
     Args:
@@ -66,7 +65,7 @@ class Part:
         return f"{self.name}.{field}" if self.name else field
 
 
-def open_part(source: Source, name: str = "", split: str = "") -> Part:
+def open_folder(source: LatentPaths, name: str = "", split: str = "") -> OpenedFolder:
     """Open a folder, or some of its shards.
 
     Args:
@@ -90,35 +89,39 @@ def open_part(source: Source, name: str = "", split: str = "") -> Part:
         known = ", ".join(sorted({split_named(shard) for shard in shards})) or "none"
         what = f"no split {split!r}" if split else "no shards"
         raise DatasetError(what, where=str(folder), remedy=f"splits there are: {known}")
-    return Part(name, folder, chosen, index)
+    return OpenedFolder(name, folder, chosen, index)
 
 
-def matched(parts: Sequence[Part], *, skip: bool, same_vae: bool) -> tuple[Part, ...]:
-    """The parts with the shards that all of them have, in the order of the first.
+def matched_folders(
+    folders: Sequence[OpenedFolder], *, skip: bool, same_vae: bool
+) -> tuple[OpenedFolder, ...]:
+    """The folders with the shards that all of them have, in the order of the first.
 
     Args:
-        parts: the first gives the order; it must hold latents.
+        folders: the first gives the order; it must hold latents.
         skip: whether shards that are not in all of them are passed over, instead of refused.
         same_vae: whether latents of another VAE, input range or shape than the first's are refused.
     Raises:
-        DatasetError: the first holds images, or the parts do not belong together; what differs is named.
+        DatasetError: the first holds images, or the folders do not belong together; what differs is named.
     """
-    first = parts[0]
+    first = folders[0]
     if first.index is None:
         what, remedy = "a dataset of images, not of latents", "encode it with `lutkit encode-latents`"
         raise DatasetError(what, where=str(first.folder), remedy=remedy)
-    for part in parts[1:]:
-        if same_vae and part.index is not None:
-            _require_same_posteriors(first.index, part.index, part.folder)
+    for opened in folders[1:]:
+        if same_vae and opened.index is not None:
+            _require_same_posteriors(first.index, opened.index, opened.folder)
         if not skip:
-            _require_same_shards(first, part)
-    common = [shard for shard in first.shards if all(shard in part.shards for part in parts)]
+            _require_same_shards(first, opened)
+    common = [shard for shard in first.shards if all(shard in opened.shards for opened in folders)]
     if not common:
         raise DatasetError("no shard that all folders have", where=str(first.folder))
-    return tuple(replace(part, shards={shard: part.shards[shard] for shard in common}) for part in parts)
+    return tuple(
+        replace(opened, shards={shard: opened.shards[shard] for shard in common}) for opened in folders
+    )
 
 
-def _tars(source: Source) -> list[Path]:
+def _tars(source: LatentPaths) -> list[Path]:
     given: Iterable[str | Path] = [source] if isinstance(source, str | Path) else source
     paths = [Path(path) for one in given for path in _expanded(str(one))]
     if isinstance(source, str | Path) and paths == [Path(str(source))] and paths[0].suffix != ".tar":
@@ -161,7 +164,7 @@ def _require_same_posteriors(first: LatentIndex, other: LatentIndex, folder: Pat
             )
 
 
-def _require_same_shards(first: Part, other: Part) -> None:
+def _require_same_shards(first: OpenedFolder, other: OpenedFolder) -> None:
     for one, two in ((first, other), (other, first)):
         missing = [shard for shard in one.shards if shard not in two.shards]
         if missing:
@@ -172,7 +175,7 @@ def _require_same_shards(first: Part, other: Part) -> None:
             )
 
 
-# Samples of latent shards as streams: webdataset reads the tars, and nothing in them is ever unpickled.
+# Samples as streams: webdataset reads the tars, and nothing in them is ever unpickled.
 
 
 _BROKEN = (tarfile.TarError, EOFError, ValueError)
@@ -182,13 +185,13 @@ _IMAGES = frozenset(("jpg", "png", "webp"))
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawSample:
     """A sample as it lies in its shards.
 
     Args:
         key: its key, the same in all of them.
         shard: their name.
-        members: the content by suffix, a mapping a part.
+        members: the content by suffix, a mapping a folder.
     """
 
     key: str
@@ -196,30 +199,34 @@ class Raw:
     members: tuple[Mapping[str, bytes], ...]
 
 
-def read_share(parts: Sequence[Part], shard: str, within: range, *, skip: bool, check: bool) -> Iterator[Raw]:
-    """Stream some samples of a shard, joined by key over all parts, in the order of the first.
+def read_share(
+    folders: Sequence[OpenedFolder], shard: str, within: range, *, skip: bool, check: bool
+) -> Iterator[RawSample]:
+    """Stream some samples of a shard, joined by key over all folders, in the order of the first.
 
     Args:
-        parts: where the shard of this name lies; all but the first are held in memory, a shard at a time.
+        folders: where the shard of this name lies; all but the first are held in memory, a shard at a time.
         shard: its name.
-        within: the numbers of samples in the first part's shard.
-        skip: whether keys that are not in all parts are passed over, instead of refused.
+        within: the numbers of samples in the first folder's shard.
+        skip: whether keys that are not in all folders are passed over, instead of refused.
         check: whether the sha256 of the tars is compared.
     Raises:
         DatasetError: a shard that is missing, damaged or not what its index says, or keys that differ.
     """
-    others = [dict(_read(part, shard, check)) for part in parts[1:]]
-    for key, members in islice(_read(parts[0], shard, check), within.start, within.stop):
+    others = [dict(_read(opened, shard, check)) for opened in folders[1:]]
+    for key, members in islice(_read(folders[0], shard, check), within.start, within.stop):
         if all(key in other for other in others):
-            yield Raw(key, shard, (members, *(other[key] for other in others)))
+            yield RawSample(key, shard, (members, *(other[key] for other in others)))
         elif not skip:
-            missing = next(part for part, other in zip(parts[1:], others, strict=True) if key not in other)
-            raise _unequal(key, parts[0].path(shard), missing.path(shard))
-    for part, other in zip(parts[1:], others, strict=True):
-        if not skip and len(other) != parts[0].shards[shard].samples:
-            mine = {key for key, _ in _read(parts[0], shard, check=False)}
+            missing = next(
+                opened for opened, other in zip(folders[1:], others, strict=True) if key not in other
+            )
+            raise _unequal(key, folders[0].path(shard), missing.path(shard))
+    for opened, other in zip(folders[1:], others, strict=True):
+        if not skip and len(other) != folders[0].shards[shard].samples:
+            mine = {key for key, _ in _read(folders[0], shard, check=False)}
             extra = next(key for key in other if key not in mine)
-            raise _unequal(extra, part.path(shard), parts[0].path(shard))
+            raise _unequal(extra, opened.path(shard), folders[0].path(shard))
 
 
 def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor:
@@ -277,12 +284,12 @@ def decode_images(members: Mapping[str, bytes], where: str) -> dict[str, Tensor]
     return images
 
 
-def _read(part: Part, shard: str, check: bool) -> Iterator[tuple[str, dict[str, bytes]]]:
-    path, file = part.path(shard), part.shards[shard]
+def _read(opened: OpenedFolder, shard: str, check: bool) -> Iterator[tuple[str, dict[str, bytes]]]:
+    path, file = opened.path(shard), opened.shards[shard]
     count = 0
     try:
         with path.open("rb") as stream:
-            require_whole(path, stream, file, check=check)
+            require_whole_shard(path, stream, file, check=check)
             for sample in _webdataset_samples(path, stream):
                 key = str(sample["__key__"])
                 yield key, {name: data for name, data in sample.items() if isinstance(data, bytes)}
@@ -305,7 +312,7 @@ def _webdataset_samples(path: Path, stream: BufferedReader) -> Iterator[dict[str
     return tariterators.group_by_keys(files)
 
 
-def require_whole(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
+def require_whole_shard(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
     """Raise DatasetError unless an open shard is what its index says; it stands at its beginning then.
 
     Args:
@@ -332,6 +339,9 @@ def _unequal(key: str, there: Path, missing: Path) -> DatasetError:
         where=str(missing),
         remedy='encode it again, or read them with mismatched="skip"',
     )
+
+
+# The dataset.
 
 
 Mismatched = Literal["refuse", "skip"]
@@ -368,12 +378,12 @@ class Latents(IterableDataset[dict[str, Any]]):
             are left over are dropped, others each epoch where it is shuffled.
         check: whether the sha256 of each shard is compared whenever it is opened; its size always is.
     Raises:
-        DatasetError: see `latent_folders`; `scaled`, and a VAE that is scaled by channel; a field there is
-            none of, a negative number; when reading, a shard that is missing, damaged or not what its index
-            says, or keys that differ.
+        DatasetError: see `open_folder` and `matched_folders`; `scaled`, and a VAE that is scaled by channel;
+            a field there is none of, a negative number; when reading, a shard that is missing, damaged or not
+            what its index says, or keys that differ.
     """
 
-    source: Source
+    source: LatentPaths
     split: str = ""
     fields: tuple[str, ...] = ()
     draw: bool = False
@@ -386,7 +396,7 @@ class Latents(IterableDataset[dict[str, Any]]):
     metadata: bool = True
     even: bool = False
     check: bool = True
-    _parts: tuple[Part, ...] = field(init=False, repr=False)
+    _folders: tuple[OpenedFolder, ...] = field(init=False, repr=False)
     # In shared memory, so that workers that outlive an epoch learn of the next one.
     _epoch: Tensor = field(init=False, repr=False)
     _rank: tuple[int, int] | None = field(init=False, repr=False, default=None)
@@ -400,29 +410,29 @@ class Latents(IterableDataset[dict[str, Any]]):
         if self.even and self.joined and self.mismatched == "skip":
             remedy = "encode what is missing, or leave out even and end epochs on all ranks at once"
             raise DatasetError('even cannot be kept with mismatched="skip"', where="Latents", remedy=remedy)
-        parts = [open_part(self.source, "", self.split)]
-        parts += [open_part(folder, name, self.split) for name, folder in self.joined.items()]
-        for part in parts if self.scaled else ():
-            _require_one_scale(part)
+        folders = [open_folder(self.source, "", self.split)]
+        folders += [open_folder(folder, name, self.split) for name, folder in self.joined.items()]
+        for opened in folders if self.scaled else ():
+            _require_one_scale(opened)
         skip = self.mismatched == "skip"
-        object.__setattr__(self, "_parts", matched(parts, skip=skip, same_vae=self.same_vae))
+        object.__setattr__(self, "_folders", matched_folders(folders, skip=skip, same_vae=self.same_vae))
         object.__setattr__(self, "_epoch", torch.zeros((), dtype=torch.int64).share_memory_())
         unknown = [name for name in self.fields if name not in self.index.fields]
         if unknown:
             known = ", ".join(self.index.fields)
             raise DatasetError(
-                f"no field {unknown[0]!r}", where=str(parts[0].folder), remedy=f"there are: {known}"
+                f"no field {unknown[0]!r}", where=str(folders[0].folder), remedy=f"there are: {known}"
             )
 
     @property
     def index(self) -> LatentIndex:
         """What `dataset.json` says of the latents: the VAE and its factors, their shape, the fields."""
-        return cast("LatentIndex", self._parts[0].index)
+        return cast("LatentIndex", self._folders[0].index)
 
     @property
     def samples(self) -> int:
         """How many samples an epoch has over all ranks, before any is skipped or dropped."""
-        return sum(file.samples for file in self._parts[0].shards.values())
+        return sum(file.samples for file in self._folders[0].shards.values())
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration gives: another order, other draws; 0 at first."""
@@ -431,7 +441,7 @@ class Latents(IterableDataset[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield this worker's share of the epoch."""
         epoch = int(self._epoch)
-        stream = self._raw(epoch)
+        stream = self._raw_samples(epoch)
         for raw in stream:
             yield self._sample(raw, epoch)
 
@@ -440,11 +450,11 @@ class Latents(IterableDataset[dict[str, Any]]):
         rank, world, _, _ = pytorch_worker_info()
         return {**self.__dict__, "_rank": self._rank or ((rank, world) if world > 1 else None)}
 
-    def _raw(self, epoch: int) -> Iterator[Raw]:
+    def _raw_samples(self, epoch: int) -> Iterator[RawSample]:
         rank, world, worker, workers = pytorch_worker_info()
         rank, world = self._rank or (rank, world)
         consumer, consumers = rank * workers + worker, world * workers
-        shards = list(self._parts[0].shards.items())
+        shards = list(self._folders[0].shards.items())
         if self.shuffle:
             order = generator(self.seed, Stream.LATENT_ORDER, epoch).permutation(len(shards))
             shards = [shards[int(place)] for place in order]
@@ -453,29 +463,29 @@ class Latents(IterableDataset[dict[str, Any]]):
         stream = (
             raw
             for shard, within in share(counts, consumer, consumers, even=self.even)
-            for raw in read_share(self._parts, shard, within, skip=skip, check=self.check)
+            for raw in read_share(self._folders, shard, within, skip=skip, check=self.check)
         )
         if not self.shuffle:
             return stream
         draws = generator(self.seed, Stream.LATENT_ORDER, epoch, 1 + consumer)
         rng = random.Random(int(draws.integers(1 << 62)))
         mixed = filters.shuffle(self.shuffle, initial=self.shuffle, rng=rng)
-        return cast("Iterator[Raw]", mixed(stream))
+        return cast("Iterator[RawSample]", mixed(stream))
 
-    def _sample(self, raw: Raw, epoch: int) -> dict[str, Any]:
+    def _sample(self, raw: RawSample, epoch: int) -> dict[str, Any]:
         sample: dict[str, Any] = {"__key__": raw.key}
         if self.metadata:
-            sample["json"] = _metadata(raw.members[0], f"{self._parts[0].path(raw.shard)}: {raw.key}.json")
-        for part, members in zip(self._parts, raw.members, strict=True):
-            where = f"{part.path(raw.shard)}: {raw.key}"
-            if part.index is None:
+            sample["json"] = _metadata(raw.members[0], f"{self._folders[0].path(raw.shard)}: {raw.key}.json")
+        for opened, members in zip(self._folders, raw.members, strict=True):
+            where = f"{opened.path(raw.shard)}: {raw.key}"
+            if opened.index is None:
                 found = decode_images(members, where)
             else:
-                found = self._latents(part.index, members, where)
+                found = self._latents(opened.index, members, where)
                 for name, moments in found.items():
-                    full = part.field_name(name)
-                    found[name] = self._finished(moments, part.index, f"{raw.key}/{full}", epoch)
-            sample |= {part.field_name(name): tensor for name, tensor in found.items()}
+                    full = opened.field_name(name)
+                    found[name] = self._finished(moments, opened.index, f"{raw.key}/{full}", epoch)
+            sample |= {opened.field_name(name): tensor for name, tensor in found.items()}
         return sample
 
     def _latents(self, index: LatentIndex, members: Mapping[str, bytes], where: str) -> dict[str, Tensor]:
@@ -496,16 +506,16 @@ class Latents(IterableDataset[dict[str, Any]]):
         return (drawn - shift) * scale if self.scaled else drawn
 
 
-def _require_one_scale(part: Part) -> None:
+def _require_one_scale(opened: OpenedFolder) -> None:
     """Raise DatasetError where a VAE is scaled channel by channel, which its two factors do not say."""
-    if part.index is None:
+    if opened.index is None:
         return
-    config = part.index.vae.config
+    config = opened.index.vae.config
     per_channel = [name for name in ("latents_mean", "latents_std") if config.get(name) is not None]
     if per_channel:
         what = f"its VAE's config has {' and '.join(per_channel)}, a scale a channel"
         remedy = "leave out scaled=True, and scale them as the model that works on them does"
-        raise DatasetError(what, where=str(part.folder), remedy=remedy)
+        raise DatasetError(what, where=str(opened.folder), remedy=remedy)
 
 
 def _metadata(members: Mapping[str, bytes], where: str) -> dict[str, Any]:

@@ -1,25 +1,78 @@
-"""What a run of `lutkit encode-latents` found and came to: lines, rows of a table, and the same as JSON.
+"""What `lutkit encode-latents` shows: progress, what it found out, and the summary, as words and as JSON."""
 
-Owns the wording. Must not know the terminal.
-"""
-
-from collections.abc import Mapping, Sequence
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from statistics import fmean
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageDraw
+from rich.table import Table
 
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import Encoding
-from lutkit.latents.decode import Decoding
-from lutkit.latents.encode import EncodeResult
-from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
+from lutkit.latents.encode import EncodeResult, EncodeSettings, encode_latents
+from lutkit.latents.pipeline import EncodeListener
+from lutkit.latents.ranks import Ranks
+from lutkit.latents.sources import ImageSource
+from lutkit.latents.vae_files import VaeFiles
+from lutkit.report.console import PlainConsole, rated_progress
 from lutkit.report.wording import size_text, time_text
 from lutkit.synthesis.summary import Rows
 
 _SHOWN = 5
+
+
+def encode_showing(
+    source: ImageSource,
+    files: VaeFiles,
+    settings: EncodeSettings,
+    folder: Path,
+    *,
+    ranks: Ranks,
+    quiet: bool,
+) -> EncodeResult:
+    """`encode_latents`, showing on the terminal how it goes."""
+    console = PlainConsole(quiet=quiet or ranks.rank > 0)
+    with rated_progress(console) as progress:
+        bar = progress.add_task("loading the VAE", total=None, rate="")
+
+        def on_start(there: int, total: int) -> None:
+            if there:
+                console.print(f"{there:,} samples are there already.")
+            # Each rank shows its own share.
+            left = max(total - there, 0) // ranks.world if total else None
+            progress.update(bar, total=left)
+
+        def on_ready(encoding: Encoding) -> None:
+            for line in ready_lines(encoding):
+                console.print(line, soft_wrap=True)
+            progress.reset(bar, description="samples", rate="")
+
+        def on_samples(count: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(bar, advance=count, rate=f"{speed:,.3g} samples/s" if speed else "")
+
+        def on_note(text: str) -> None:
+            # Loudly: a wrong range spoils every latent, and nothing else tells.
+            print(f"lutkit: {text}", file=sys.stderr)
+
+        listener = EncodeListener(on_start, on_ready, on_samples, on_note)
+        return encode_latents(source, files, settings, folder, listener, ranks=ranks)
+
+
+def print_summary(result: EncodeResult, *, quiet: bool, as_json: bool) -> None:
+    """Print the summary."""
+    if as_json:
+        PlainConsole().out(json.dumps(encoded_json(result)))
+        return
+    title = "Done already" if result.stats is None else "Done"
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, text in encoded_rows(result):
+        table.add_row(name, text)
+    console = PlainConsole(quiet=quiet)
+    console.print(table)
+    console.print(next_line(result), soft_wrap=True)
 
 
 def ready_lines(encoding: Encoding) -> list[str]:
@@ -29,36 +82,45 @@ def ready_lines(encoding: Encoding) -> list[str]:
     return [first, *(f"  {_trial_text(row)}" for row in encoding.trials)]
 
 
-def done_rows(result: EncodeResult) -> Rows:
+def encoded_rows(result: EncodeResult) -> Rows:
     """What was encoded, a row a line."""
     encoding, records = result.index.encoding, result.records
     samples = sum(record.file.samples for record in records)
     size = sum(record.file.bytes for record in records)
     shards = "1 shard" if len(records) == 1 else f"{len(records):,} shards"
     shape = " x ".join(str(length) for length in encoding.latent_shape)
+    vae = result.index.vae
+    at = f" at {vae.revision[:12]}" if vae.revision else ""
+    vae_text = f"{vae.name}{at}, scaling {vae.scaling_factor:g}, shift {vae.shift_factor:g} (not applied)"
     rows = [
         ("samples", f"{samples:,} in {shards}, {size_text(size)}"),
         ("fields", f"{', '.join(result.index.fields)}: {shape}, {encoding.store_dtype}"),
-        ("VAE", _vae_text(result)),
+        ("VAE", vae_text),
         ("computed in", f"{encoding.dtype} on {encoding.device}, fed {encoding.input_range}"),
     ]
     if quality := _quality(result):
-        rows.append(
-            (
-                "decoded",
-                f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} ({_tried_text(quality[2])})",
-            )
-        )
+        count = _total(result, "decoded")
+        of = "of one image" if count == 1 else f"mean of {count:,} images"
+        rows.append(("decoded", f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} ({of})"))
     if broken := _total(result, "decoded_not_finite"):
-        rows.append(("no numbers", f"{_pictures(broken)} decoded to NaN or infinity, in float32 too"))
+        images = "one image" if broken == 1 else f"{broken:,} images"
+        rows.append(("no numbers", f"{images} decoded to NaN or infinity, in float32 too"))
     if shared := _total(result, "shared"):
-        rows.append(("shared", f"{shared:,} pictures came again and were not encoded again"))
+        rows.append(("shared", f"{shared:,} images came again and were not encoded again"))
     if again := _total(result, "again_in_float32"):
-        rows.append(("overflowed", f"{again:,} pictures, encoded again in float32"))
-    if result.spent is not None:
-        rows.append(("time", _time_text(result)))
+        rows.append(("overflowed", f"{again:,} images, encoded again in float32"))
+    if result.stats is not None:
+        stats, seconds = result.stats, max(result.stats.seconds, 1e-9)
+        rate = f"{stats.images / seconds:,.3g} images/s in batches of {stats.batch}"
+        busy = f"{stats.busy_s / seconds:.0%} of it encoding"
+        rows.append(("time", f"{time_text(stats.seconds)}, {rate}, {busy}"))
     if result.missing:
-        rows.append(("missing", _missing_text(result)))
+        lines = [f"{result.missing:,} sample{'' if result.missing == 1 else 's'}"]
+        lines += [f"{reject.path}: {reject.reason}" for reject in result.rejects[:_SHOWN]]
+        more = len(result.rejects) - _SHOWN
+        if more > 0:
+            lines.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
+        rows.append(("missing", "\n".join(lines)))
     return rows
 
 
@@ -70,14 +132,14 @@ def next_line(result: EncodeResult) -> str:
     return f"In {result.folder}; `lutkit decode-latents {result.folder}{vae}{images}` shows some."
 
 
-def done_json(result: EncodeResult) -> dict[str, object]:
+def encoded_json(result: EncodeResult) -> dict[str, object]:
     """What was encoded as JSON values."""
-    index, spent, quality = result.index, result.spent, _quality(result)
+    index, stats, quality = result.index, result.stats, _quality(result)
     return {
         "folder": str(result.folder),
         "samples": sum(record.file.samples for record in result.records),
         "shards": len(result.records),
-        "built": 0 if spent is None else len(spent.records),
+        "built": 0 if stats is None else len(stats.records),
         "bytes": sum(record.file.bytes for record in result.records),
         "fields": list(index.fields),
         "vae": {"name": index.vae.name, "revision": index.vae.revision, "sha256": index.vae.sha256},
@@ -91,10 +153,10 @@ def done_json(result: EncodeResult) -> dict[str, object]:
         "delta_e_2000": quality[1] if quality else None,
         "decoded": _total(result, "decoded"),
         "decoded_not_finite": _total(result, "decoded_not_finite"),
-        "pictures": 0 if spent is None else spent.pictures,
-        "seconds": 0.0 if spent is None else round(spent.seconds, 3),
-        "encoder_share": 0.0 if spent is None else round(spent.busy_s / spent.seconds, 4),
-        "batch": 0 if spent is None else spent.batch,
+        "pictures": 0 if stats is None else stats.images,
+        "seconds": 0.0 if stats is None else round(stats.seconds, 3),
+        "encoder_share": 0.0 if stats is None else round(stats.busy_s / stats.seconds, 4),
+        "batch": 0 if stats is None else stats.batch,
         "missing": result.missing,
         "rejects": [{"path": reject.path, "reason": reject.reason} for reject in result.rejects],
     }
@@ -115,129 +177,16 @@ def _trial_text(row: Mapping[str, Json]) -> str:
     )
 
 
-def _vae_text(result: EncodeResult) -> str:
-    vae = result.index.vae
-    at = f" at {vae.revision[:12]}" if vae.revision else ""
-    return f"{vae.name}{at}, scaling {vae.scaling_factor:g}, shift {vae.shift_factor:g} (not applied)"
-
-
-def _quality(result: EncodeResult) -> tuple[float, float, int] | None:
+def _quality(result: EncodeResult) -> tuple[float, float] | None:
+    """Mean PSNR and delta E 2000 over the shards; None where nothing was decoded."""
     found = [record.summary for record in result.records if record.summary.get("decoded")]
     if not found:
         return None
     psnr, difference = (
         fmean(cast("float", summary[name]) for summary in found) for name in ("psnr", "delta_e_2000")
     )
-    return psnr, difference, _total(result, "decoded")
-
-
-def _tried_text(count: int) -> str:
-    return "of one picture" if count == 1 else f"mean of {count:,} pictures"
-
-
-def _pictures(count: int) -> str:
-    return "one picture" if count == 1 else f"{count:,} pictures"
+    return psnr, difference
 
 
 def _total(result: EncodeResult, name: str) -> int:
     return sum(cast("int", record.summary.get(name, 0)) for record in result.records)
-
-
-def _time_text(result: EncodeResult) -> str:
-    spent = result.spent
-    assert spent is not None  # the caller has looked
-    rate = spent.pictures / max(spent.seconds, 1e-9)
-    return (
-        f"{time_text(spent.seconds)}, {rate:,.3g} pictures/s in batches of {spent.batch},"
-        f" {spent.busy_s / max(spent.seconds, 1e-9):.0%} of it encoding"
-    )
-
-
-def _missing_text(result: EncodeResult) -> str:
-    shown = [f"{reject.path}: {reject.reason}" for reject in result.rejects[:_SHOWN]]
-    more = len(result.rejects) - len(shown)
-    if more > 0:
-        shown.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
-    return "\n".join([f"{result.missing:,} sample{'' if result.missing == 1 else 's'}", *shown])
-
-
-# A sheet of decoded latents: photo, decoding and their difference, side by side, for a person to judge.
-
-
-Pixels = npt.NDArray[np.uint8]
-
-# How much larger differences are shown: good VAEs are a few codes off.
-GAIN = 4
-
-_PICTURE_PX = 224
-_GREY = 128
-_COLUMNS_ALONE = 5  # of decodings that have no photos beside them
-_COLUMNS = 2  # of photo, decoding and difference
-_HEAD = ("photo", "decoding of the mean", f"difference x {GAIN}; grey is none")
-
-
-def draw_latent_sheet(decodings: Sequence[Decoding], title: str) -> Pixels:
-    """Draw decodings in a grid, with captions.
-
-    Args:
-        decodings: at least one; all with photos, or none.
-        title: what stands above.
-    Returns:
-        (H, W, 3) uint8 sRGB.
-    """
-    beside = decodings[0].photo is not None
-    shown = len(_HEAD) if beside else 1
-    height = max(_shown_height(one.decoded) for one in decodings)
-    columns = min(_COLUMNS if beside else _COLUMNS_ALONE, len(decodings))
-    rows = -(-len(decodings) // columns)
-    cell_width = shown * (_PICTURE_PX + 2) + 2 * GAP_PX
-    cell_height = height + 2 * LINE_PX + GAP_PX
-    top = GAP_PX + (2 if beside else 1) * LINE_PX + 6
-    sheet = Image.new("RGB", (max(columns * cell_width, 480), top + rows * cell_height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), sheet_font()
-    draw.text((GAP_PX, GAP_PX - 4), fitted(title, sheet.width - 2 * GAP_PX, font), INK, font)
-    for number, decoding in enumerate(decodings):
-        left = GAP_PX + number % columns * cell_width
-        if beside and number < columns:
-            for place, name in enumerate(_HEAD):
-                draw.text((left + place * (_PICTURE_PX + 2), top - LINE_PX - 4), name, FAINT, font)
-        _draw_one(sheet, decoding, left, top + number // columns * cell_height)
-    return np.asarray(sheet)
-
-
-def difference_picture(photo: Pixels, decoded: Pixels) -> Pixels:
-    """`GAIN` times what a decoding is above the photo, about grey; what is beyond black and white is cut.
-
-    Args:
-        photo: (H, W, 3) uint8.
-        decoded: the same shape.
-    """
-    difference = decoded.astype(np.int64) - photo
-    return np.clip(_GREY + GAIN * difference, 0, 255).astype(np.uint8)
-
-
-def _draw_one(sheet: Image.Image, decoding: Decoding, left: int, top: int) -> None:
-    pictures = [decoding.decoded]
-    if decoding.photo is not None:
-        pictures = [decoding.photo, decoding.decoded, difference_picture(decoding.photo, decoding.decoded)]
-    height = _shown_height(decoding.decoded)
-    for place, pixels in enumerate(pictures):
-        picture = Image.fromarray(pixels).resize((_PICTURE_PX, height), Image.Resampling.LANCZOS)
-        sheet.paste(picture, (left + place * (_PICTURE_PX + 2), top))
-    draw, font = ImageDraw.Draw(sheet), sheet_font()
-    width = len(pictures) * (_PICTURE_PX + 2) - 2
-    below = top + height + 3
-    draw.text((left, below), fitted(f"{decoding.key}, {decoding.field}", width, font), INK, font)
-    if not decoding.finite:
-        measure = "not finite: black"
-    elif decoding.fidelity is not None:
-        measure = f"PSNR {decoding.fidelity.psnr:.1f} dB, delta E 2000 {decoding.fidelity.delta_e_2000:.2f}"
-    else:
-        return
-    # Below a single picture there is no room beside its name.
-    below += LINE_PX if decoding.photo is None else 0
-    draw.text((left + width - font.getlength(measure), below), measure, INK, font)
-
-
-def _shown_height(pixels: Pixels) -> int:
-    return max(round(_PICTURE_PX * pixels.shape[0] / pixels.shape[1]), 1)

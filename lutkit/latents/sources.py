@@ -1,11 +1,11 @@
-"""What is encoded: shards of samples, each with some pictures that are still to be decoded.
+"""Where the images that are encoded come from: pairs, plain tars or photos, as shards of samples.
 
-Owns the nouns that all kinds of source share. Must not know what becomes of the pictures.
+Owns what SOURCE means to `lutkit encode-latents`. Must not know what becomes of the images.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,13 +26,15 @@ from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos, list_tars
 from lutkit.synthesis.pairs import Pairs, pairs, read_pair
 from lutkit.synthesis.plan import SHARD_SAMPLES
 
+_MOST_BROKEN = 64  # images that are passed over to find some more that are sound
+
 
 @dataclass(frozen=True)
-class Undecoded:
-    """One picture of a sample.
+class SourceImage:
+    """One image of a sample.
 
     Args:
-        digest: equal for two pictures only where their pixels are equal.
+        digest: equal for two images only where their pixels are equal.
         place: what a reject names it by.
         decode: gives (H, W, 3) uint8 sRGB, in any thread; raises ImageError where it cannot.
     """
@@ -48,13 +50,13 @@ class SourceSample:
 
     Args:
         key: as its shard has it.
-        pictures: one a field of the source, in its order; none where there is a fault.
+        images: one a field of the source, in its order; none where there is a fault.
         json: carried over as it is; empty where there is none.
-        fault: why there are no pictures.
+        fault: why there are no images.
     """
 
     key: str
-    pictures: tuple[Undecoded, ...]
+    images: tuple[SourceImage, ...]
     json: bytes = b""
     fault: Reject | None = None
 
@@ -77,13 +79,21 @@ class EncodeTask:
     sha256: str = ""
     path: Path | None = None
 
+    def recorded(self) -> Mapping[str, Json]:
+        """What a record says of the shard it was made from, for a later run to compare.
+
+        Tars are padded, so that another one easily has the same size: what nobody has hashed is hashed now.
+        """
+        digest = sha256_of(self.path) if self.path is not None else self.sha256
+        return {"bytes": self.bytes, "sha256": digest, "samples": self.samples}
+
 
 def differing_names(then: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
     """In what two sources differ, as their `about` says; what one of them does not know is alike."""
     return [name for name in then if name in now and then[name] != now[name]]
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """What samples come from."""
 
     @property
@@ -116,16 +126,57 @@ class Source(Protocol):
         ...
 
 
-# A dataset of pairs as something to encode, its inputs stored or replayed.
+def first_images(source: ImageSource, tasks: Iterable[EncodeTask], count: int) -> list[Pixels]:
+    """The first images that can be decoded, all of one size.
+
+    Args:
+        source: what holds them.
+        tasks: where to look, in order.
+        count: how many at most; fewer where many of the first ones cannot be decoded.
+    Returns:
+        At least one, each (H, W, 3) uint8 sRGB.
+    Raises:
+        DatasetError: there is none, or one is of another size than the first.
+    """
+    found: list[Pixels] = []
+    broken: list[str] = []
+    for image in (one for task in tasks for sample in source.read(task) for one in sample.images):
+        try:
+            pixels = image.decode()
+        except ImageError as error:
+            broken.append(f"{image.place}: {error.what}")
+        else:
+            found.append(pixels)
+            require_same_size(pixels, found[0].shape[:2], image.place)
+        if len(found) == count or (found and len(broken) >= _MOST_BROKEN):
+            return found
+    if not found:
+        first = f": of {len(broken):,} the first is {broken[0]}" if broken else ""
+        remedy = "name another source, other --fields or another --size"
+        raise DatasetError(f"not one image can be used{first}", remedy=remedy)
+    return found
 
 
-FIELDS = ("input", "target")
+def require_same_size(pixels: Pixels, size: tuple[int, ...], place: str) -> None:
+    """Raise DatasetError unless an image is (height, width) pixels large, as all others are."""
+    height, width = size
+    if pixels.shape[:2] != (height, width):
+        raise DatasetError(
+            f"{pixels.shape[1]} x {pixels.shape[0]} px, and the others are {width} x {height}",
+            where=place,
+            remedy="give images of one size, or --size PX to cut squares of tars and photos",
+        )
+
+
+# A dataset of pairs, its inputs stored or replayed.
+
+_FIELDS = ("input", "target")
 _SHOWN = 12  # digits of a sha256
 
 
 @dataclass(frozen=True)
 class PairSource:
-    """The pairs of a dataset that `lutkit synth` wrote; see `Source`."""
+    """The pairs of a dataset that `lutkit synth` wrote; see `ImageSource`."""
 
     opened: Pairs
     fields: tuple[str, ...]
@@ -141,33 +192,31 @@ class PairSource:
         return {"kind": "pairs", "seed": self.seed, **known}
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
-        """The samples of a shard whose bytes are those that were written; see `Source.read`."""
+        """The samples of a shard whose bytes are those that were written; see `ImageSource.read`."""
         path = shard_path(self.opened.folder, task.shard)
         written = ShardFile(task.samples, task.bytes, task.sha256)
         if not is_intact(self.opened.folder, Record(task.shard, task.samples, written)):
             what = "its bytes are not those that were written: missing, or size or sha256 differ"
             raise DatasetError(what, where=str(path), remedy="run the same `lutkit synth` again")
         for sample in read_samples(path):
-            yield self._sample(sample, path)
+            stored = {suffix.partition(".")[0]: (suffix, content) for suffix, content in sample.members}
+            if not {"target", "json"} <= set(stored):
+                fault = Reject(f"{path.name}/{sample.key}", "no target or no json")
+                yield SourceSample(sample.key, (), fault=fault)
+                continue
+            images = tuple(self._image(name, stored, sample, path) for name in self.fields)
+            yield SourceSample(sample.key, images, stored["json"][1])
 
-    def _sample(self, sample: Sample, path: Path) -> SourceSample:
-        stored = {suffix.partition(".")[0]: (suffix, content) for suffix, content in sample.members}
-        if not {"target", "json"} <= set(stored):
-            fault = Reject(f"{path.name}/{sample.key}", "no target or no json")
-            return SourceSample(sample.key, (), fault=fault)
-        pictures = tuple(self._picture(name, stored, sample, path) for name in self.fields)
-        return SourceSample(sample.key, pictures, stored["json"][1])
-
-    def _picture(
+    def _image(
         self, field: str, stored: Mapping[str, tuple[str, bytes]], sample: Sample, path: Path
-    ) -> Undecoded:
+    ) -> SourceImage:
         if field in stored:
             suffix, content = stored[field]
             place = f"{path.name}/{sample.key}.{suffix}"
-            return Undecoded(hashlib.sha256(content).digest(), place, partial(decode_image, content))
+            return SourceImage(hashlib.sha256(content).digest(), place, partial(decode_image, content))
         # The recipe lies in the JSON, which names its sample: no two of these are taken for equal.
         digest = hashlib.sha256(stored["target"][1] + stored["json"][1]).digest()
-        return Undecoded(digest, f"{path.name}/{sample.key}", partial(self._replayed, sample, path))
+        return SourceImage(digest, f"{path.name}/{sample.key}", partial(self._replayed, sample, path))
 
     def _replayed(self, sample: Sample, path: Path) -> Pixels:
         return read_pair(sample, path, self.opened.library).input
@@ -182,10 +231,10 @@ def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
     Raises:
         DatasetError: not finished, damaged, or without one of the fields.
     """
-    wanted = fields or FIELDS
-    unknown = [name for name in wanted if name not in FIELDS]
+    wanted = fields or _FIELDS
+    unknown = [name for name in wanted if name not in _FIELDS]
     if unknown:
-        remedy = f"a dataset of pairs has {' and '.join(FIELDS)}"
+        remedy = f"a dataset of pairs has {' and '.join(_FIELDS)}"
         raise DatasetError(f"no field {unknown[0]!r}", where=str(folder), remedy=remedy)
     opened, index = pairs(folder), read_dataset_json(folder)
     assert index is not None  # pairs() raises where it is
@@ -195,15 +244,14 @@ def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
     return PairSource(opened, wanted, tuple(tasks), index.seed, photos)
 
 
-# A list of photos as something to encode: squares cut from their centres, in shards of 256.
-
+# Photos, squares cut from their centres, in shards of 256.
 
 _SPLIT = "photos"
 
 
 @dataclass(frozen=True)
 class PhotoSource:
-    """Photos, in the order of their list; see `Source`.
+    """Photos, in the order of their list; see `ImageSource`.
 
     Args:
         photos: the list.
@@ -234,7 +282,7 @@ class PhotoSource:
         return format_sources(self.photos)
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
-        """The photos of a shard; see `Source.read`."""
+        """The photos of a shard; see `ImageSource.read`."""
         start = int(task.shard.rpartition("-")[2]) * SHARD_SAMPLES
         for i in range(start, start + task.samples):
             yield self._sample(f"{_SPLIT}-{i:09d}", self.photos.photos[i])
@@ -246,25 +294,24 @@ class PhotoSource:
             return SourceSample(key, (), fault=Reject(ref.path, error.what))
         digest = hashlib.sha256(data)
         source = {"path": ref.path, "sha256": digest.hexdigest()}
-        picture = Undecoded(digest.digest(), ref.path, partial(center_square, data, self.size_px))
+        image = SourceImage(digest.digest(), ref.path, partial(center_square, data, self.size_px))
         text = json.dumps({"key": key, "source": source}, ensure_ascii=True)
-        return SourceSample(key, (picture,), text.encode())
+        return SourceSample(key, (image,), text.encode())
 
 
-# Plain WebDataset tars as something to encode: which of their members are pictures, and which are meant.
-
+# Plain WebDataset tars.
 
 _SHOWN_TARS = 6
 
 
 @dataclass(frozen=True)
 class TarSource:
-    """The samples of some tars; see `Source`.
+    """The samples of some tars; see `ImageSource`.
 
     Args:
         paths: the tars by the names of their shards.
         members: which suffix is meant by each field.
-        size_px: pictures are cut to centred squares of this size; None takes them as they are.
+        size_px: images are cut to centred squares of this size; None takes them as they are.
     """
 
     paths: Mapping[str, Path]
@@ -290,14 +337,14 @@ class TarSource:
         return {"kind": "tars", "members": list(self.members.values()), "size_px": self.size_px or 0}
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
-        """The samples of a tar; see `Source.read`."""
+        """The samples of a tar; see `ImageSource.read`."""
         path = self.paths[task.shard]
         for sample in read_samples(path):
             yield self._sample(sample, path)
 
     def _sample(self, sample: Sample, path: Path) -> SourceSample:
         json = dict(sample.members).get("json", b"")
-        pictures: list[Undecoded] = []
+        images: list[SourceImage] = []
         for wanted in self.members.values():
             member = next((found for found in sample.members if is_meant(found[0], wanted)), None)
             if member is None:
@@ -306,8 +353,8 @@ class TarSource:
             suffix, content = member
             decode = partial(read_pixels, content, self.size_px)
             place = f"{path.name}/{sample.key}.{suffix}"
-            pictures.append(Undecoded(hashlib.sha256(content).digest(), place, decode))
-        return SourceSample(sample.key, tuple(pictures), json)
+            images.append(SourceImage(hashlib.sha256(content).digest(), place, decode))
+        return SourceSample(sample.key, tuple(images), json)
 
 
 def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | None) -> TarSource:
@@ -316,7 +363,7 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
     Args:
         paths: at least one.
         fields: suffixes: `jpg`, `x.jpg`, or `x` for `x.` and any suffix of images; where empty, the only
-            picture of the first sample.
+            image of the first sample.
         size_px: see `TarSource`.
     Raises:
         DatasetError: two tars of one name or one that no shard can bear, a tar that is damaged, a first
@@ -332,13 +379,13 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
     if first is None:
         raise DatasetError("no samples", where=str(paths[0]), remedy="name tars that hold some")
     suffixes = [suffix for suffix, _ in first.members]
-    pictures = [suffix for suffix in suffixes if suffix.rpartition(".")[2] in IMAGE_SUFFIXES]
+    images = [suffix for suffix in suffixes if suffix.rpartition(".")[2] in IMAGE_SUFFIXES]
     shown = ", ".join(suffixes[:_SHOWN_TARS])
-    if not fields and len(pictures) != 1:
-        found = f"its first sample has {', '.join(pictures) or 'no picture'}"
+    if not fields and len(images) != 1:
+        found = f"its first sample has {', '.join(images) or 'no image'}"
         remedy = f"name --fields of {shown}"
         raise DatasetError(found, where=str(paths[0]), remedy=remedy)
-    wanted = tuple(name.lower() for name in fields) or tuple(pictures)
+    wanted = tuple(name.lower() for name in fields) or tuple(images)
     for name in wanted:
         if not any(is_meant(suffix, name) for suffix in suffixes):
             what = f"no member {name} in its first sample, {first.key}"
@@ -371,17 +418,17 @@ def field_name(wanted: str) -> str:
     return name
 
 
-# What SOURCE means to `lutkit encode-latents`: a dataset of pairs, tars, or photos.
+# Opening what a user names.
 
 
-def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None = None) -> Source:
+def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None = None) -> ImageSource:
     """Open what a user names.
 
     Args:
         source: a dataset folder that `lutkit synth` wrote; a tar, a pattern of tars, a folder that holds
             tars and no photos; or photos, as `list_photos` takes them.
-        fields: which pictures of a sample; empty takes both of a pair, or a tar's only one.
-        size_px: the side of the squares that photos are cut to; of tars, where their pictures are to be cut.
+        fields: which images of a sample; empty takes both of a pair, or a tar's only one.
+        size_px: the side of the squares that photos are cut to; of tars, where their images are to be cut.
     Raises:
         DatasetError, SourceError: nothing there, not finished, damaged, without the fields, or with options
             that do not fit it.

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from lutkit.dataset.latent_index import Dtype, InputRange, VaeIdentity
 from lutkit.errors import ArrayError, VaeError
+from lutkit.latents.devices import computing_on, first_line, is_out_of_memory, open_device
 from lutkit.latents.vae_files import VaeFiles, factor_of, find_vae
-from lutkit.nn.devices import computing_on, first_line, is_out_of_memory, open_device
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
 
 # A module compiled by torch, and one line where that cannot be.
 
 
-def compiled(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def torch_compiled(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """The same function, compiled the first time that it meets a shape, each shape by itself.
 
     Args:
@@ -174,7 +174,7 @@ class DiffusersVae:
     def encode(self, images: Tensor) -> Tensor:
         """The posterior of each image; see `Vae.encode`."""
         _require_images(images)
-        require_size(images.shape[-2], images.shape[-1], self.factor)
+        require_divisible_size(images.shape[-2], images.shape[-1], self.factor)
         values = images.to(self.device, non_blocking=True)
         values = values.float() / 255 if images.dtype == torch.uint8 else values.float()
         if self.input_range == "-1,1":
@@ -216,7 +216,7 @@ class DiffusersVae:
 
     def compiled(self) -> "DiffusersVae":
         """The same VAE with its encoder compiled by torch; see `Vae.compiled`."""
-        return replace(self, encoder=compiled(self.encoder))
+        return replace(self, encoder=torch_compiled(self.encoder))
 
     def _prepared(self, values: Tensor) -> Tensor:
         memory_format = _memory_format(self.device, self.dtype)
@@ -256,7 +256,7 @@ def load_vae(
     return DiffusersVae(identity, encoder, decoder, place, dtype)
 
 
-def require_size(height: int, width: int, factor: int, where: str = "", remedy: str = "") -> None:
+def require_divisible_size(height: int, width: int, factor: int, where: str = "", remedy: str = "") -> None:
     """Raise VaeError unless `factor` divides both; the message says which sizes it does."""
     if height % factor or width % factor or not height or not width:
         near = " x ".join(str(max(round(side / factor), 1) * factor) for side in (width, height))

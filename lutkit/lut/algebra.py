@@ -12,8 +12,8 @@ from lutkit.lut.baking import (
     CUBE_SIZE,
     SHAPER_P99,
     Baked,
-    bake,
     bake_function,
+    bake_within,
     lattice,
     measured,
     measured_against,
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 # The rows of the one table that curves become.
-CURVE_SIZE = 4097
+SINGLE_CURVE_SIZE = 4097
 
 
 def blend(lut: Lut, strength: float) -> Lut:
@@ -83,7 +83,7 @@ def bake_blend(lut: Lut, strength: float, size: int = CUBE_SIZE) -> Baked:
     def weakened(colors: FloatArray) -> FloatArray:
         return colors + strength * (through(whole, colors) - colors)
 
-    return bake(weakened, size, (low, high))
+    return bake_within(weakened, size, (low, high))
 
 
 def compose(first: Lut, then: Lut) -> Lut:
@@ -118,7 +118,7 @@ def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
     curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages))
     rest = stages[len(curves) :]
     if not rest:
-        return _bake_curves(whole, CURVE_SIZE)
+        return _bake_curves(whole, SINGLE_CURVE_SIZE)
 
     def function(colors: FloatArray) -> FloatArray:
         return through(whole, colors)
@@ -126,11 +126,11 @@ def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
     even = measured(with_even_domains(whole), function)
     if is_single(even.lut) and even.p99_error <= SHAPER_P99:
         return even
-    best = bake(function, size, (stages[0].domain_min, stages[0].domain_max))
+    best = bake_within(function, size, (stages[0].domain_min, stages[0].domain_max))
     if best.p99_error > SHAPER_P99:
         best = measured(with_even_domains(best.lut), function)
         if curves:
-            one = curves[0] if len(curves) == 1 else _bake_curves(LutChain(curves), CURVE_SIZE).lut
+            one = curves[0] if len(curves) == 1 else _bake_curves(LutChain(curves), SINGLE_CURVE_SIZE).lut
             cube = Lut3D(_sampled(LutChain(rest), size), rest[0].domain_min, rest[0].domain_max)
             kept = measured(with_even_domains(LutChain((one, cube))), function)
             best = min(best, kept, key=lambda baked: baked.p99_error)
@@ -162,7 +162,7 @@ def with_even_domains(lut: Lut) -> Lut:
     least, most = min(shaper.domain_min), max(shaper.domain_max)
     low, high = (least, least, least), (most, most, most)
     is_even = (low, high) == (shaper.domain_min, shaper.domain_max)
-    rows = len(shaper.table) if is_even else max(CURVE_SIZE, len(shaper.table))
+    rows = len(shaper.table) if is_even else max(SINGLE_CURVE_SIZE, len(shaper.table))
     start, span = np.array(cube.domain_min), np.subtract(cube.domain_max, cube.domain_min)
     table = (through(shaper, np.linspace(low, high, rows)) - start) / span
     unit = replace(cube, domain_min=(0.0, 0.0, 0.0), domain_max=(1.0, 1.0, 1.0))

@@ -55,10 +55,10 @@ def bake_function(function: Function, size: int = CUBE_SIZE, *, shaper: bool | N
     Raises:
         LutError: no such size, or a function that gives another shape or values that are not finite.
     """
-    return bake(function, size, ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), shaper=shaper)
+    return bake_within(function, size, ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), shaper=shaper)
 
 
-def bake(function: Function, size: int, ends: tuple[Rgb, Rgb], *, shaper: bool | None = None) -> Baked:
+def bake_within(function: Function, size: int, ends: tuple[Rgb, Rgb], *, shaper: bool | None = None) -> Baked:
     """As `bake_function`, over the domain between `ends`."""
     require_size(size, MAX_SIZE_3D)
     if shaper:

@@ -21,7 +21,7 @@ from lutkit.lut.model import MIN_SIZE, Lut3D
 from lutkit.lut.monotone import never_falling
 
 Picture: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
-Mask: TypeAlias = npt.NDArray[np.bool_]
+_Mask: TypeAlias = npt.NDArray[np.bool_]
 
 MAX_FIT_SIZE = 65
 MIN_PIXELS = 16
@@ -125,7 +125,7 @@ def fit(before: Picture, after: Picture, size: int = 33, *, monotone: bool = Fal
     )
 
 
-def held_out(shape: tuple[int, ...]) -> Mask:
+def held_out(shape: tuple[int, ...]) -> _Mask:
     """Which pixels `fit` learns nothing from while it measures errors: one block of 16 x 16 in eight.
 
     Blocks are smaller in pictures of fewer than 128 rows or columns. It depends on the shape alone.
@@ -192,7 +192,7 @@ def _risen(moved: Displacements, pairs: ColorPairs) -> Displacements:
     return Displacements.to(never_falling(moved.table(), support(pairs.colors, moved.size) + _UNHEARD))
 
 
-def _part(pairs: ColorPairs, mask: Mask) -> ColorPairs:
+def _part(pairs: ColorPairs, mask: _Mask) -> ColorPairs:
     return ColorPairs(pairs.colors[mask], pairs.goals[mask])
 
 

@@ -5,27 +5,27 @@ Owns what has to be resampled for which format. A format that holds the LUT as i
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutFormatError
 from lutkit.lut.algebra import Baked, bake_function, resize, to_single
-from lutkit.lut.baking import CUBE_SIZE, measured_against, through
-from lutkit.lut.model import MAX_SIZE_1D, MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
+from lutkit.lut.baking import measured_against, through
+from lutkit.lut.model import MAX_SIZE_1D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import Function
-from lutkit.lutfiles.csp import csp_fault
-from lutkit.lutfiles.hald import HALD_SIZES, HALD_SUFFIXES
-from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_baked, read_lut, require_suffix, write_lut
-from lutkit.lutfiles.ocio_write import OCIO_MOST_POINTS, OCIO_WRITES, ocio_cube_sizes
+from lutkit.lutfiles.formats import (
+    UNIT,
+    Bits,
+    LutFormat,
+    format_to_write,
+    read_baked,
+    read_lut,
+    write_lut,
+)
 
-HALD_SIZE = 64
-CURVE_SIZE = 4097
-Sizes: TypeAlias = range | tuple[int, ...]
 _CURVE_SIZES = range(2, MAX_SIZE_1D + 1)
 _PART_COLORS = 1 << 18
-_UNIT = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Converted:
 
 
 def convert_lut(
-    source: Path | str, target: Path | str, *, size: int | None = None, bits: Literal[8, 16] = 16
+    source: Path | str, target: Path | str, *, size: int | None = None, bits: Bits = 16
 ) -> Converted:
     """Read a LUT file and write it in the format that the target's suffix says; an existing one is replaced.
 
@@ -59,8 +59,8 @@ def convert_lut(
     `.csp`, and one cube for a Hald image and the formats that OpenColorIO bakes.
 
     Args:
-        source: of any format in `SUFFIXES`.
-        target: of any format in `WRITTEN_SUFFIXES`.
+        source: of any format.
+        target: of any format that is written.
         size: lattice points an axis (of a Hald image: the square of its level), or rows where the LUT is
             curves; the LUT's own where None, or the format's nearest usual one.
         bits: of a Hald image.
@@ -70,15 +70,16 @@ def convert_lut(
             with a cube for a format of curves.
         LutkitError: the target cannot be written.
     """
-    require_suffix(target, WRITTEN_SUFFIXES)
+    format_to_write(target)
     read = read_baked(source)
     written = write_fitted(read.lut, target, size=size, bits=bits)
-    return Converted(read, written, _is_cut(read.lut, written.lut))
+    wide, narrow = lut_stages(read.lut)[0], lut_stages(written.lut)[0]
+    below = any(a < b for a, b in zip(wide.domain_min, narrow.domain_min, strict=True))
+    above = any(a > b for a, b in zip(wide.domain_max, narrow.domain_max, strict=True))
+    return Converted(read, written, is_cut=below or above)
 
 
-def write_fitted(
-    lut: Lut, target: Path | str, *, size: int | None = None, bits: Literal[8, 16] = 16
-) -> Baked:
+def write_fitted(lut: Lut, target: Path | str, *, size: int | None = None, bits: Bits = 16) -> Baked:
     """Write a LUT in the format that the target's suffix says, resampled where that format needs it.
 
     Args:
@@ -92,37 +93,40 @@ def write_fitted(
         LutFormatError: a format or size that cannot be, or a LUT with a cube for a format of curves.
         LutkitError: the target cannot be written.
     """
-    suffix = require_suffix(target, WRITTEN_SUFFIXES)
+    target_format = format_to_write(target)
     try:
-        fitted = _fitted(lut, suffix, size)
+        fitted = _fitted(lut, target_format, size)
     except LutFormatError as error:
         raise LutFormatError(error.what, where=str(target), remedy=error.remedy) from None
     write_lut(fitted, target, bits=bits)
     return error_against(read_lut(target), lut)
 
 
-def identity_for(suffix: str, size: int | None = None) -> Lut:
-    """The LUT that changes nothing, as a file of a suffix in `WRITTEN_SUFFIXES` holds it.
+def identity_for(target_format: LutFormat, size: int | None = None) -> Lut:
+    """The LUT that changes nothing, as a file of a format that is written holds it.
 
     Args:
-        suffix: in lower case.
-        size: lattice points an axis, or rows of curves; 33, 64 (Hald) or 4097 where None.
+        target_format: of the file.
+        size: lattice points an axis, or rows of curves; the format's usual size where None.
     Raises:
         LutFormatError: a size that the format does not hold.
     """
-    if OCIO_WRITES.get(suffix, ("", ""))[0] == "curves":
-        _require_size(size or CURVE_SIZE, _CURVE_SIZES)
-        return Lut1D.identity(size or CURVE_SIZE)
-    sizes = _cube_sizes(suffix)
-    points = size or (HALD_SIZE if sizes == HALD_SIZES else CUBE_SIZE)
-    _require_size(points, sizes)
+    points = size or target_format.usual_size
+    if target_format.holds == "curves":
+        _require_rows(points)
+        return Lut1D.identity(points)
+    _require_points(points, target_format)
     return Lut3D.identity(points)
 
 
 def error_against(lut: Lut, original: Lut) -> Baked:
     """A LUT with its error against another, over its own domain; exactly 0 where they are one map."""
     pairs = list(zip(lut_stages(lut), lut_stages(original), strict=False))
-    if len(lut_stages(lut)) == len(lut_stages(original)) and all(_is_alike(*pair) for pair in pairs):
+    if len(lut_stages(lut)) == len(lut_stages(original)) and all(
+        one.table.shape == other.table.shape
+        and (one.domain_min, one.domain_max) == (other.domain_min, other.domain_max)
+        for one, other in pairs
+    ):
         differences = [np.abs(one.table.astype(np.float64) - other.table) for one, other in pairs]
         if all(not difference.any() for difference in differences):
             return Baked(lut)
@@ -132,77 +136,49 @@ def error_against(lut: Lut, original: Lut) -> Baked:
     return measured_against(lut, original)
 
 
-def _is_alike(one: Lut1D | Lut3D, other: Lut1D | Lut3D) -> bool:
-    same_ends = (one.domain_min, one.domain_max) == (other.domain_min, other.domain_max)
-    return one.table.shape == other.table.shape and same_ends
-
-
-def _is_cut(original: Lut, lut: Lut) -> bool:
-    wide, narrow = lut_stages(original)[0], lut_stages(lut)[0]
-    below = any(a < b for a, b in zip(wide.domain_min, narrow.domain_min, strict=True))
-    return below or any(a > b for a, b in zip(wide.domain_max, narrow.domain_max, strict=True))
-
-
-def _fitted(lut: Lut, suffix: str, size: int | None) -> Lut:
-    holds = "cube" if suffix in HALD_SUFFIXES else OCIO_WRITES.get(suffix, ("table", ""))[0]
-    if holds == "curves":
-        return _curves(lut, size)
-    sizes = _cube_sizes(suffix)
-    if holds == "cube":
-        return _cube(lut, sizes, size)
+def _fitted(lut: Lut, target: LutFormat, size: int | None) -> Lut:
+    if target.holds == "curves":
+        return _curves(lut, target, size)
+    if target.holds == "cube":
+        return _cube(lut, target, size)
     if size is not None:
-        _require_size(size, sizes if _has_cube(lut) else _CURVE_SIZES)
+        if _has_cube(lut):
+            _require_points(size, target)
+        else:
+            _require_rows(size)
         lut = resize(lut, size).lut
-    if holds == "chain":
-        return _chain(lut)
-    if suffix == ".csp" and not csp_fault(lut):
+    if not target.fault(lut):
         return lut
-    single = _titled(to_single(lut, size or CUBE_SIZE).lut, lut)
-    return _chain(single) if suffix == ".csp" else single
+    if target.holds != "chain":
+        lut = _titled(to_single(lut, size or target.usual_size).lut, lut)
+    # What can still be wrong with it: cubes with uneven axes, or with too many points.
+    most = max((n for stage in lut_stages(lut) if isinstance(stage, Lut3D) for n in stage.sizes), default=0)
+    return resize(lut, min(most, target.cube_sizes[-1])).lut if target.fault(lut) else lut
 
 
-def _cube_sizes(suffix: str) -> Sizes:
-    """The lattice points an axis that a format allows."""
-    if suffix in HALD_SUFFIXES:
-        return HALD_SIZES
-    return range(2, MAX_SIZE_3D + 1) if suffix == ".cube" else ocio_cube_sizes(suffix)
-
-
-def _chain(lut: Lut) -> Lut:
-    """Any stages, with cubes as OpenColorIO holds them."""
-    cubes = [stage for stage in lut_stages(lut) if isinstance(stage, Lut3D)]
-    even = all(len(set(cube.sizes)) == 1 for cube in cubes)
-    most = max((n for cube in cubes for n in cube.sizes), default=0)
-    if most > OCIO_MOST_POINTS:
-        return resize(lut, OCIO_MOST_POINTS).lut
-    return lut if even else resize(lut, most).lut
-
-
-def _cube(lut: Lut, sizes: Sizes, size: int | None) -> Lut:
+def _cube(lut: Lut, target: LutFormat, size: int | None) -> Lut:
     """One cube over 0..1."""
     if size is not None:
-        _require_size(size, sizes)
-    if isinstance(lut, Lut3D) and (lut.domain_min, lut.domain_max) == _UNIT and len(set(lut.sizes)) == 1:
-        if lut.sizes[0] == (size or lut.sizes[0]) and lut.sizes[0] in sizes:
+        _require_points(size, target)
+    usual = target.usual_size
+    if isinstance(lut, Lut3D) and (lut.domain_min, lut.domain_max) == UNIT and len(set(lut.sizes)) == 1:
+        points = lut.sizes[0]
+        if size in (None, points) and points in target.cube_sizes:
             return lut
-        usual = min(sizes, key=lambda points: (abs(points - lut.sizes[0]), points))
-    else:
-        usual = CUBE_SIZE
-    if sizes == HALD_SIZES:
-        usual = HALD_SIZE
+        if isinstance(target.cube_sizes, range):
+            usual = min(target.cube_sizes, key=lambda near: abs(near - points))
     return _titled(bake_function(_map_of(lut), size or usual, shaper=False).lut, lut)
 
 
-def _curves(lut: Lut, size: int | None) -> Lut:
+def _curves(lut: Lut, target: LutFormat, size: int | None) -> Lut:
     """One table of curves over 0..1."""
     if _has_cube(lut):
         remedy = "name a .cube, .clf or another format of cubes"
         raise LutFormatError("the LUT holds a cube, and this format curves only", remedy=remedy)
-    first = lut_stages(lut)[0]
-    if isinstance(lut, Lut1D) and (first.domain_min, first.domain_max) == _UNIT and size in (None, lut.size):
+    if isinstance(lut, Lut1D) and (lut.domain_min, lut.domain_max) == UNIT and size in (None, lut.size):
         return lut
-    rows = size or CURVE_SIZE
-    _require_size(rows, _CURVE_SIZES)
+    rows = size or target.usual_size
+    _require_rows(rows)
     axis = np.repeat(np.linspace(0, 1, rows)[:, None], 3, axis=1)
     return _titled(Lut1D(through(lut, axis).astype(np.float32)), lut)
 
@@ -223,10 +199,14 @@ def _has_cube(lut: Lut) -> bool:
     return any(isinstance(stage, Lut3D) for stage in lut_stages(lut))
 
 
-def _require_size(size: int, sizes: Sizes) -> None:
-    if size not in sizes:
-        shown = ", ".join(map(str, sizes)) if sizes == HALD_SIZES else f"{sizes[0]} to {sizes[-1]}"
-        raise LutFormatError(f"size {size}", remedy=f"choose {shown}")
+def _require_points(size: int, target: LutFormat) -> None:
+    if size not in target.cube_sizes:
+        raise LutFormatError(f"size {size}", remedy=f"choose {target.sizes_words}")
+
+
+def _require_rows(size: int) -> None:
+    if size not in _CURVE_SIZES:
+        raise LutFormatError(f"size {size}", remedy=f"choose {_CURVE_SIZES[0]} to {_CURVE_SIZES[-1]}")
 
 
 def _titled(lut: Lut, original: Lut) -> Lut:

@@ -1,7 +1,6 @@
 """Cinespace LUT files (`.csp`) as they are written: curves or a cube, alone or behind other curves.
 
-Reading is `ocio`'s matter: OpenColorIO knows the format, but writes cubes without shapers only, and curves as
-cubes.
+`ocio` reads them: OpenColorIO knows the format, but writes cubes without shapers only, and curves as cubes.
 """
 
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.os_errors import writing
-from lutkit.errors import LutFormatError
 from lutkit.lut.baking import through
 from lutkit.lut.model import Lut, Lut1D, Lut3D, lut_stages
-from lutkit.lutfiles.decimals import printed_rows
-from lutkit.lutfiles.ocio_write import OCIO_MOST_POINTS
+from lutkit.lutfiles.formats import require_held
+from lutkit.lutfiles.number_text import printed_rows
 
 # OpenColorIO puts a spline through a shaper's points, and takes so many values of that: where points lie as
 # densely, straight lines stay straight.
@@ -35,24 +33,9 @@ def write_csp(lut: Lut, path: Path | str) -> None:
         LutFormatError: another LUT.
         LutkitError: the file cannot be written.
     """
-    if (fault := csp_fault(lut)) != "":
-        remedy = "`lutkit lut convert --size`, or lutkit.lut.algebra.to_single, makes one that it holds"
-        raise LutFormatError(f"a .csp {fault}", where=str(path), remedy=remedy)
+    require_held(lut, path)
     with writing(path):
         write_whole(Path(path), b"".join(_pieces(lut)))
-
-
-def csp_fault(lut: Lut) -> str:
-    """What keeps a LUT from being written as it is: "holds ..., not ..."; empty where nothing does."""
-    stages = lut_stages(lut)
-    kinds = " + ".join("1D" if isinstance(stage, Lut1D) else "3D" for stage in stages)
-    if kinds not in ("1D", "3D", "1D + 1D", "1D + 3D"):
-        return f"holds curves, or a cube, with curves before them or without, not {kinds}"
-    last = stages[-1]
-    if isinstance(last, Lut3D) and (len(set(last.sizes)) > 1 or last.sizes[0] > OCIO_MOST_POINTS):
-        shown = " x ".join(map(str, last.sizes))
-        return f"holds cubes of 2 to {OCIO_MOST_POINTS} points, as many on each axis, not {shown}"
-    return ""
 
 
 def _pieces(lut: Lut) -> Iterator[bytes]:

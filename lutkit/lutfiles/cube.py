@@ -1,7 +1,7 @@
 """`.cube` files (Adobe, Iridas, DaVinci Resolve): read into a LUT, and written from one.
 
-Owns what the parts of a file mean together. The lines are taken apart in `cube_lines`, the keywords in
-`cube_header`, the numbers in `decimals`. A file is read right or refused with its line, never guessed at.
+A file is read right or refused with its line, never guessed at: its lines are taken apart, its keywords read
+one by one and weighed together, its numbers read by `number_text`.
 """
 
 import codecs
@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -30,13 +29,13 @@ from lutkit.lut.model import (
     Rgb,
     lut_stages,
 )
-from lutkit.lutfiles.decimals import printed_rows, scan_rows
+from lutkit.lutfiles.formats import FORMATS, MAKE_ONE_IT_HOLDS, UNIT, Domain
+from lutkit.lutfiles.number_text import printed_rows, scan_rows
 
-# The header of a `.cube` file: its keyword lines, read one by one and then weighed together.
-
+# The header: keyword lines.
 
 # Each keyword that takes numbers or stands alone, as it is written; TITLE takes the rest of its line.
-EXAMPLES = {
+_EXAMPLES = {
     "LUT_1D_SIZE": "LUT_1D_SIZE 1024",
     "LUT_3D_SIZE": "LUT_3D_SIZE 33",
     "DOMAIN_MIN": "DOMAIN_MIN 0.0 0.0 0.0",
@@ -47,14 +46,13 @@ EXAMPLES = {
     "LUT_OUT_VIDEO_RANGE": "LUT_OUT_VIDEO_RANGE",
 }
 # The largest float32: what lies beyond it means nothing to a float32 image.
-LARGEST = 3.4028234663852886e38
-
-Domain: TypeAlias = tuple[Rgb, Rgb]
-UNIT: Domain = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+_LARGEST = 3.4028234663852886e38
+# From here on float64 rounds to infinity in float32: half a step above the largest.
+_BEYOND_FLOAT32 = 2.0**128 - 2.0**103
 
 
 @dataclass(frozen=True)
-class Keyword:
+class _Keyword:
     """One keyword line: what it says, and where it stands (`grade.cube:3`)."""
 
     numbers: tuple[float, ...]
@@ -63,7 +61,7 @@ class Keyword:
 
 
 @dataclass(frozen=True)
-class Header:
+class _Header:
     """What a file says of its tables; a size of 0: there is no such table. Domains as the file has them."""
 
     size_1d: int
@@ -80,7 +78,7 @@ class Header:
         return self.size_1d + self.size_3d**3
 
 
-def read_keyword(line: str, where: str) -> tuple[str, Keyword]:
+def _read_keyword(line: str, where: str) -> tuple[str, _Keyword]:
     """Read one line that is no comment and no table row.
 
     Args:
@@ -94,24 +92,24 @@ def read_keyword(line: str, where: str) -> tuple[str, Keyword]:
     name, rest = [*line.split(None, 1), ""][:2]
     key = name.upper()
     if key in ("TITLE", "BMD_TITLE"):
-        return "TITLE", Keyword((), where, _title(rest.rstrip(" \t")))
-    if key not in EXAMPLES:
+        return "TITLE", _Keyword((), where, _title(rest.rstrip(" \t")))
+    if key not in _EXAMPLES:
         raise _unknown(name, where)
-    words, expected = rest.split(), len(EXAMPLES[key].split()) - 1
+    words, expected = rest.split(), len(_EXAMPLES[key].split()) - 1
     if len(words) != expected:
         counted = ("nothing", "1 number", "2 numbers", "3 numbers")[expected]
         found = f"expected {counted} after {key}, found {len(words) or 'none'}"
-        raise LutFormatError(found, where=where, remedy=f"write it as `{EXAMPLES[key]}`")
+        raise LutFormatError(found, where=where, remedy=f"write it as `{_EXAMPLES[key]}`")
     if key.endswith("_SIZE"):
-        return key, Keyword((_size(key, words[0], where),), where)
-    return key, Keyword(tuple(_number(key, word, where) for word in words), where)
+        return key, _Keyword((_size(key, words[0], where),), where)
+    return key, _Keyword(tuple(_number(key, word, where) for word in words), where)
 
 
-def settle_header(keywords: Mapping[str, Keyword], where: str) -> Header:
+def _settle_header(keywords: Mapping[str, _Keyword], where: str) -> _Header:
     """Weigh the keyword lines together.
 
     Args:
-        keywords: as `read_keyword` gives them, by name.
+        keywords: as `_read_keyword` gives them, by name.
         where: the file, for errors.
     Raises:
         LutFormatError: no size, a domain stated twice or that fits no table, or an empty one.
@@ -128,7 +126,7 @@ def settle_header(keywords: Mapping[str, Keyword], where: str) -> Header:
             remedy="state LUT_1D_INPUT_RANGE and LUT_3D_INPUT_RANGE instead",
         )
     domains = {d: _input_range(keywords, d, d in sizes) or stated or UNIT for d in (1, 3)}
-    return Header(
+    return _Header(
         size_1d=sizes.get(1, 0),
         size_3d=sizes.get(3, 0),
         domain_1d=domains[1],
@@ -139,7 +137,7 @@ def settle_header(keywords: Mapping[str, Keyword], where: str) -> Header:
     )
 
 
-def _stated_domain(keywords: Mapping[str, Keyword]) -> Domain | None:
+def _stated_domain(keywords: Mapping[str, _Keyword]) -> Domain | None:
     if not keywords.keys() & {"DOMAIN_MIN", "DOMAIN_MAX"}:
         return None
     ranges = sorted(keywords.keys() & {"LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"})
@@ -161,7 +159,7 @@ def _stated_domain(keywords: Mapping[str, Keyword]) -> Domain | None:
     return low, high
 
 
-def _input_range(keywords: Mapping[str, Keyword], dimensions: int, has_table: bool) -> Domain | None:
+def _input_range(keywords: Mapping[str, _Keyword], dimensions: int, has_table: bool) -> Domain | None:
     key = f"LUT_{dimensions}D_INPUT_RANGE"
     if key not in keywords:
         return None
@@ -191,7 +189,7 @@ def _title(rest: str) -> str:
 def _unknown(name: str, where: str) -> LutFormatError:
     shown = repr(name[:40])
     if name.replace("_", "").isalnum():
-        remedy = f"known are {', '.join(['TITLE', *EXAMPLES])}; put # before a remark"
+        remedy = f"known are {', '.join(['TITLE', *_EXAMPLES])}; put # before a remark"
         return LutFormatError(f"unknown keyword {shown}", where=where, remedy=remedy)
     remedy = "a line holds a keyword, three numbers, or a comment that begins with #"
     return LutFormatError(f"cannot make sense of {shown}", where=where, remedy=remedy)
@@ -206,7 +204,7 @@ def _size(key: str, word: str, where: str) -> int:
             where=where,
             remedy="resize the LUT where it was made"
             if word.isdecimal()
-            else f"write it as `{EXAMPLES[key]}`",
+            else f"write it as `{_EXAMPLES[key]}`",
         )
     return int(word)
 
@@ -216,8 +214,8 @@ def _number(key: str, word: str, where: str) -> float:
         value = float(word) if word.isascii() and "_" not in word else math.nan
     except ValueError:
         value = math.nan
-    if not abs(value) <= LARGEST:
-        remedy = f"write it as `{EXAMPLES[key]}`"
+    if not abs(value) <= _LARGEST:
+        remedy = f"write it as `{_EXAMPLES[key]}`"
         raise LutFormatError(f"{word[:40]!r} after {key} is not a number", where=where, remedy=remedy)
     return value
 
@@ -227,12 +225,11 @@ def _rgb(numbers: tuple[float, ...]) -> Rgb:
     return red, green, blue
 
 
-def _place(keywords: Mapping[str, Keyword], *names: str) -> str:
+def _place(keywords: Mapping[str, _Keyword], *names: str) -> str:
     return next(keywords[name].where for name in names if name in keywords)
 
 
-# The text of a `.cube` file taken apart: comments, keyword lines, and the numbers of the table.
-
+# The lines: comments, keyword lines, and rows of the table.
 
 _LINE = re.compile(rb"[^\r\n]*")
 # A line that was meant as a row: it begins like a number, or with what C prints for no number.
@@ -245,15 +242,15 @@ _REMARK = re.compile(r"\s#")
 
 
 @dataclass(frozen=True)
-class CubeLines:
+class _Lines:
     """The parts of a file: keyword lines by name, comments in order, and rows (n, 3) float32 in order."""
 
-    keywords: Mapping[str, Keyword]
+    keywords: Mapping[str, _Keyword]
     comments: tuple[str, ...]
     rows: Float32Array
 
 
-def take_apart(data: bytes, where: str) -> CubeLines:
+def _take_apart(data: bytes, where: str) -> _Lines:
     """Sort the lines of a file into keywords, comments and rows.
 
     Args:
@@ -266,13 +263,13 @@ def take_apart(data: bytes, where: str) -> CubeLines:
     """
     _require_text(data, where)
     codes, values = np.frombuffer(data, np.uint8), np.empty(len(data) // 2 + 3, np.float32)
-    keywords: dict[str, Keyword] = {}
+    keywords: dict[str, _Keyword] = {}
     comments: list[str] = []
     at, filled = (3 if data.startswith(codecs.BOM_UTF8) else 0), 0
     while True:
         at, filled = scan_rows(codes, at, values, filled)
         if at == len(data):
-            return CubeLines(keywords, tuple(comments), values[:filled].reshape(-1, 3))
+            return _Lines(keywords, tuple(comments), values[:filled].reshape(-1, 3))
         line, end = _line(data, at)
         content, remark = _split(line)
         if _ROW.match(content):
@@ -280,15 +277,20 @@ def take_apart(data: bytes, where: str) -> CubeLines:
             filled += 3
         elif content:
             place = _line_place(data, at, where)
-            _require_above_table(content, filled, place)
-            key, keyword = read_keyword(content, place)
-            _require_new(key, keyword, keywords)
+            if filled:
+                what = f"{content.split()[0][:40]!r} in the table"
+                remedy = "a row is three numbers, keywords stand above the first row, and # begins a comment"
+                raise LutFormatError(what, where=place, remedy=remedy)
+            key, keyword = _read_keyword(content, place)
+            if key in keywords:
+                what = f"a second {key}; the first is at {keywords[key].where}"
+                raise LutFormatError(what, where=place, remedy="keep the one that is right")
             keywords[key] = keyword
         comments.extend(remark)
         at = end
 
 
-def require_rows(data: bytes, found: int, expected: int, where: str) -> None:
+def _require_rows(data: bytes, found: int, expected: int, where: str) -> None:
     """Refuse a table of another length than the header says.
 
     Args:
@@ -321,47 +323,28 @@ def _require_text(data: bytes, where: str) -> None:
         raise LutFormatError("the file is empty", where=where, remedy="export or download it again")
 
 
-def _require_above_table(content: str, filled: int, place: str) -> None:
-    if filled:
-        shown = repr(content.split()[0][:40])
-        remedy = "a row is three numbers, keywords stand above the first row, and # begins a comment"
-        raise LutFormatError(f"{shown} in the table", where=place, remedy=remedy)
-
-
-def _require_new(key: str, keyword: Keyword, keywords: Mapping[str, Keyword]) -> None:
-    if key in keywords:
-        what = f"a second {key}; the first is at {keywords[key].where}"
-        raise LutFormatError(what, where=keyword.where, remedy="keep the one that is right")
-
-
 def _read_row(content: str, data: bytes, where: str, at: int) -> list[float]:
     """The three numbers of a row that the compiled loop left to Python; most often, what is wrong with it."""
     words = content.split()
-    for word in words:
-        fault = _fault(word)
-        if fault:
-            what, remedy = fault
+    numbers = [float(word) if _DECIMAL.fullmatch(word) else math.nan for word in words]
+    what = ""
+    for word, number in zip(words, numbers, strict=True):
+        shown, remedy = repr(word[:40]), "mend what made the LUT and export it again"
+        if "," in word:
+            what, remedy = f"a comma in {shown}", "write decimal points, and spaces between numbers"
+        elif _NO_NUMBER.match(word):
+            what = f"{shown} is not a finite number"
+        elif math.isnan(number):
+            what, remedy = f"{shown} is not a number", "each row of the table is three decimal numbers"
+        elif abs(number) >= _BEYOND_FLOAT32:
+            what = f"{shown} is larger than float32 can hold"
+        if what:
             raise LutFormatError(what, where=_line_place(data, at, where), remedy=remedy)
     if len(words) != 3:
         what = f"expected 3 numbers, found {len(words)}"
         remedy = "each row of the table is red, green and blue"
         raise LutFormatError(what, where=_line_place(data, at, where), remedy=remedy)
-    return [float(word) for word in words]
-
-
-def _fault(word: str) -> tuple[str, str] | None:
-    """What is wrong with a number, and how to mend it; None where nothing is."""
-    shown = repr(word[:40])
-    if "," in word:
-        return f"a comma in {shown}", "write decimal points, and spaces between numbers"
-    if _NO_NUMBER.match(word):
-        return f"{shown} is not a finite number", "mend what made the LUT and export it again"
-    if not _DECIMAL.fullmatch(word):
-        return f"{shown} is not a number", "each row of the table is three decimal numbers"
-    with np.errstate(over="ignore"):
-        if np.isinf(np.float32(float(word))):
-            return f"{shown} is larger than float32 can hold", "mend what made the LUT and export it again"
-    return None
+    return numbers
 
 
 def _split(line: str) -> tuple[str, tuple[str, ...]]:
@@ -395,11 +378,11 @@ def _line_place(data: bytes, at: int, where: str) -> str:
     return f"{where}:{ends + 1}"
 
 
-_CONVERT = "with `lutkit lut convert --size`, or lutkit.lut.algebra.to_single"
+# The file as a whole.
 
 # Video range in 10 bits: black at 64, white at 940, of 1023.
 # Source: ITU-R BT.709-6, item 5.3; Blackmagic Design's note on LUTs, shipped with DaVinci Resolve.
-VIDEO_BLACK, VIDEO_SPAN, VIDEO_CODES = 64, 876, 1023
+_VIDEO_BLACK, _VIDEO_SPAN, _VIDEO_CODES = 64, 876, 1023
 
 
 def read_cube(path: Path | str) -> Lut:
@@ -437,9 +420,9 @@ def parse_cube(data: bytes, where: str) -> Lut:
             256 (3D) are refused, and no memory is taken on the word of a header.
     Source: `lutkit.lutfiles.cube` names the two specifications.
     """
-    lines = take_apart(data, where)
-    header = settle_header(lines.keywords, where)
-    require_rows(data, len(lines.rows), header.rows, where)
+    lines = _take_apart(data, where)
+    header = _settle_header(lines.keywords, where)
+    _require_rows(data, len(lines.rows), header.rows, where)
     try:
         return _assemble(header, lines.rows, lines.comments)
     except LutError as error:
@@ -462,20 +445,19 @@ def format_cube(lut: Lut) -> bytes:
     """
     stages = lut_stages(lut)
     for stage in stages:
-        _require_printable(stage)
-        if isinstance(stage, Lut3D) and len(set(stage.sizes)) > 1:
-            what = f"a .cube has as many points on each axis, not {' x '.join(map(str, stage.sizes))}"
-            raise LutFormatError(what, remedy=f"resize the LUT to one size first: {_CONVERT}")
-    if len(stages) == 1:
-        header = _adobe_header(stages[0])
-    elif len(stages) == 2 and isinstance(stages[0], Lut1D) and isinstance(stages[1], Lut3D):
-        header = _resolve_header(stages[0], stages[1])
-    else:
-        kinds = " + ".join("1D" if isinstance(stage, Lut1D) else "3D" for stage in stages)
-        remedy = f"compose the stages into one LUT first: {_CONVERT}"
-        raise LutFormatError(f"a .cube holds one table, or 1D + 3D, not {kinds}", remedy=remedy)
+        for name, text in (("title", stage.title), *(("comment", comment) for comment in stage.comments)):
+            if any(ch in "\n\r\0" or "\ud800" <= ch <= "\udfff" for ch in text):
+                what = f"the {name} {text[:40]!r} is not one line of text"
+                raise LutFormatError(what, remedy="remove line breaks, NUL and surrogates from it")
+    if fault := FORMATS[".cube"].fault(lut):
+        raise LutFormatError(f"a .cube {fault}", remedy=MAKE_ONE_IT_HOLDS)
+    header = _adobe_header(stages[0]) if len(stages) == 1 else _resolve_header(stages)
     text = "".join(f"{line}\n" for line in header).encode("utf-8")
-    return b"".join(itertools.chain([text], *(printed_rows(_rows(stage)) for stage in stages)))
+    # Red runs fastest in the file and slowest in the model.
+    tables = [
+        stage.table if isinstance(stage, Lut1D) else stage.table.transpose(2, 1, 0, 3) for stage in stages
+    ]
+    return b"".join(itertools.chain([text], *map(printed_rows, tables)))
 
 
 def write_cube(lut: Lut, path: Path | str) -> None:
@@ -496,7 +478,7 @@ def write_cube(lut: Lut, path: Path | str) -> None:
         write_whole(Path(path), data)
 
 
-def _assemble(header: Header, rows: Float32Array, comments: tuple[str, ...]) -> Lut:
+def _assemble(header: _Header, rows: Float32Array, comments: tuple[str, ...]) -> Lut:
     shaper, cube = rows[: header.size_1d], rows[header.size_1d :]
     domain_1d, domain_3d = header.domain_1d, header.domain_3d
     if header.video_in and header.size_1d:
@@ -516,53 +498,39 @@ def _assemble(header: Header, rows: Float32Array, comments: tuple[str, ...]) -> 
 
 
 def _domain_to_full(domain: Domain) -> Domain:
-    low, high = (tuple((VIDEO_CODES * v - VIDEO_BLACK) / VIDEO_SPAN for v in end) for end in domain)
+    low, high = (tuple((_VIDEO_CODES * v - _VIDEO_BLACK) / _VIDEO_SPAN for v in end) for end in domain)
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
 def _rows_to_full(rows: Float32Array) -> Float32Array:
     with np.errstate(over="ignore"):
-        return ((rows.astype(np.float64) * VIDEO_CODES - VIDEO_BLACK) / VIDEO_SPAN).astype(np.float32)
-
-
-def _rows(stage: Lut1D | Lut3D) -> Float32Array:
-    return stage.table if isinstance(stage, Lut1D) else stage.table.transpose(2, 1, 0, 3)
+        return ((rows.astype(np.float64) * _VIDEO_CODES - _VIDEO_BLACK) / _VIDEO_SPAN).astype(np.float32)
 
 
 def _adobe_header(stage: Lut1D | Lut3D) -> Iterator[str]:
     yield from _remarks(stage.comments)
     if stage.title:
         yield f'TITLE "{stage.title}"'
-    yield f"LUT_1D_SIZE {stage.size}" if isinstance(stage, Lut1D) else f"LUT_3D_SIZE {stage.sizes[0]}"
+    yield _size_line(stage)
     if (stage.domain_min, stage.domain_max) != UNIT:
-        yield f"DOMAIN_MIN {_numbers(stage.domain_min)}"
-        yield f"DOMAIN_MAX {_numbers(stage.domain_max)}"
+        yield "DOMAIN_MIN " + " ".join(map(repr, stage.domain_min))
+        yield "DOMAIN_MAX " + " ".join(map(repr, stage.domain_max))
 
 
-def _resolve_header(shaper: Lut1D, cube: Lut3D) -> Iterator[str]:
-    for stage in (shaper, cube):
+def _resolve_header(stages: tuple[Lut1D | Lut3D, ...]) -> Iterator[str]:
+    for stage in stages:
         yield from _remarks((stage.title,) if stage.title else ())
         yield from _remarks(stage.comments)
-    for stage, kind, size in ((shaper, "1D", shaper.size), (cube, "3D", cube.sizes[0])):
-        yield f"LUT_{kind}_SIZE {size}"
+    for stage in stages:
+        yield _size_line(stage)
         low, high = stage.domain_min, stage.domain_max
-        if len({*low}) > 1 or len({*high}) > 1:
-            what = f"a .cube with a shaper has one input range for all channels, not {low} to {high}"
-            raise LutFormatError(what, remedy=f"resample the LUT to a common domain first: {_CONVERT}")
         if (low, high) != UNIT:
-            yield f"LUT_{kind}_INPUT_RANGE {low[0]!r} {high[0]!r}"
+            yield f"LUT_{1 if isinstance(stage, Lut1D) else 3}D_INPUT_RANGE {low[0]!r} {high[0]!r}"
+
+
+def _size_line(stage: Lut1D | Lut3D) -> str:
+    return f"LUT_1D_SIZE {stage.size}" if isinstance(stage, Lut1D) else f"LUT_3D_SIZE {stage.sizes[0]}"
 
 
 def _remarks(comments: tuple[str, ...]) -> Iterator[str]:
     return (f"# {comment}" if comment else "#" for comment in comments)
-
-
-def _numbers(rgb: Rgb) -> str:
-    return " ".join(map(repr, rgb))
-
-
-def _require_printable(stage: Lut1D | Lut3D) -> None:
-    for name, text in (("title", stage.title), *(("comment", comment) for comment in stage.comments)):
-        if any(ch in "\n\r\0" or "\ud800" <= ch <= "\udfff" for ch in text):
-            what = f"the {name} {text[:40]!r} is not one line of text"
-            raise LutFormatError(what, remedy="remove line breaks, NUL and surrogates from it")

@@ -6,7 +6,7 @@ picture that is something else is refused, never guessed at.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,12 @@ from lutkit.dataset.atomic import whole_file
 from lutkit.dataset.os_errors import reading, writing
 from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut, Lut3D
+from lutkit.lutfiles.formats import HALD_LEVELS, Bits, require_held
 from lutkit.photos.png_chunks import PNG_SIGNATURE, foreign_colours, png_fault
 from lutkit.photos.profiles import conversion_to_srgb
 
 if TYPE_CHECKING:
     import OpenImageIO
-
-LEVELS = range(2, 17)
-HALD_SUFFIXES = (".png", ".tif", ".tiff")
-HALD_SIZES = tuple(level**2 for level in LEVELS)
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # What a TIFF calls the way it stores colour, by its number.
@@ -77,7 +74,7 @@ def read_hald(path: Path | str) -> Lut3D:
     return Lut3D(values)
 
 
-def write_hald(lut: Lut, path: Path | str, *, bits: Literal[8, 16] = 16) -> None:
+def write_hald(lut: Lut, path: Path | str, *, bits: Bits = 16) -> None:
     """Write a cube as a Hald image: RGB, lossless, whole or not at all.
 
     Args:
@@ -90,15 +87,15 @@ def write_hald(lut: Lut, path: Path | str, *, bits: Literal[8, 16] = 16) -> None
         LutkitError: the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in HALD_SUFFIXES:
-        remedy = "name it .png, .tif or .tiff"
-        raise LutFormatError(f"no Hald image has the suffix {path.suffix!r}", where=str(path), remedy=remedy)
     if bits not in (8, 16):
         raise LutFormatError(f"a Hald image of {bits!r} bits", where=str(path), remedy="choose 8 or 16")
-    pixels = _codes(_require_hald_cube(lut, path), bits)
+    require_held(lut, path)
+    assert isinstance(lut, Lut3D)  # or it would have been refused
+    side = round(lut.sizes[0] ** 1.5)
+    codes = np.clip(lut.table.transpose(2, 1, 0, 3), 0, 1) * np.float32((1 << bits) - 1)
+    pixels = np.rint(codes).astype(np.uint8 if bits == 8 else np.uint16).reshape(side, side, 3)
     with writing(path), whole_file(path) as file:
-        _write_pixels(pixels, file.name, "png" if suffix == ".png" else "tiff")
+        _write_pixels(pixels, file.name, "png" if path.suffix.lower() == ".png" else "tiff")
 
 
 def _require_sound(path: Path) -> None:
@@ -127,7 +124,7 @@ def _broken(path: Path, reason: str) -> LutFormatError:
 
 def _lattice_size(spec: "OpenImageIO.ImageSpec", path: Path) -> int:
     width, height = spec.width, spec.height
-    level = next((level for level in LEVELS if (level**3, level**3) == (width, height)), None)
+    level = next((level for level in HALD_LEVELS if (level**3, level**3) == (width, height)), None)
     if level is None or spec.depth > 1:
         raise LutFormatError(f"no Hald image is {width} x {height} pixels", where=str(path), remedy=_SIZES)
     if max(spec.tile_width, spec.tile_height) > _MOST_TILE_PX:
@@ -166,26 +163,6 @@ def _pixels(picture: "OpenImageIO.ImageInput", spec: "OpenImageIO.ImageSpec", pa
         what = "its colours are multiplied by a transparency"
         raise LutFormatError(what, where=str(path), remedy="save it without alpha")
     return pixels[..., :3]
-
-
-def _require_hald_cube(lut: Lut, path: Path) -> Lut3D:
-    if not isinstance(lut, Lut3D):
-        fault = "a Hald image holds one cube"
-    elif len(set(lut.sizes)) > 1 or lut.sizes[0] not in HALD_SIZES:
-        fault = f"a Hald image holds 4, 9, 16 ... 256 points an axis, not {' x '.join(map(str, lut.sizes))}"
-    elif (lut.domain_min, lut.domain_max) != ((0, 0, 0), (1, 1, 1)):
-        fault = f"a Hald image has the domain 0..1, not {lut.domain_min} to {lut.domain_max}"
-    else:
-        return lut
-    remedy = "bake it with `lutkit lut convert --size 64`, or with lutkit.lut.algebra.bake_function"
-    raise LutFormatError(fault, where=str(path), remedy=remedy)
-
-
-def _codes(lut: Lut3D, bits: int) -> npt.NDArray[Any]:
-    size = lut.sizes[0]
-    side = round(size**1.5)
-    codes = np.clip(lut.table.transpose(2, 1, 0, 3), 0, 1) * np.float32((1 << bits) - 1)
-    return np.rint(codes).astype(np.uint8 if bits == 8 else np.uint16).reshape(side, side, 3)
 
 
 def _write_pixels(pixels: npt.NDArray[Any], name: str, writer: str) -> None:

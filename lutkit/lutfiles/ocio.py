@@ -1,44 +1,38 @@
-"""LUT files of every format that OpenColorIO reads: one adapter for all of them.
+"""LUT files of every format that OpenColorIO reads or writes: one adapter for all of them.
 
-Owns which suffixes those are, and what is refused before OpenColorIO sees it: it takes decimal commas for the
-ends of numbers, and a `.cube` by any name. Files that hold formulas are baked.
+Reading refuses what OpenColorIO would misread (it takes decimal commas for the ends of numbers, and a `.cube`
+by any name), keeps tables, matrices and ranges as they are, and bakes formulas.
+Writing keeps any chain, number by number, in CLF and CTF. The others are baked by OpenColorIO, to six
+decimals (a 3dl: to twelve bits). It writes `.csp` without shapers only; `csp` writes it with them.
+
+A file acts on colours of 0..1 here, as every LUT of lutkit does: what its operators would do to others is
+left out, and so is the interpolation that it asks for.
 """
 
 import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+import PyOpenColorIO
 
 from lutkit.color.srgb import FloatArray
-from lutkit.dataset.os_errors import reading
+from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.os_errors import reading, writing
 from lutkit.errors import LutError, LutFormatError
 from lutkit.lut.algebra import Baked, bake_function
 from lutkit.lut.baking import through
-from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+from lutkit.lut.model import MAX_SIZE_1D, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 from lutkit.lut.shaper import Function
-from lutkit.lutfiles.ocio_stages import Ocio, exact_stages, opencolorio
+from lutkit.lutfiles.formats import UNIT, Domain, format_to_read, require_held
+from lutkit.lutfiles.number_text import printed_rows
 
-OCIO_NAMES = {
-    ".3dl": "Flame or Lustre 3dl",
-    ".cc": "ASC CDL correction",
-    ".ccc": "ASC CDL collection",
-    ".cdl": "ASC CDL list",
-    ".clf": "Common LUT Format",
-    ".csp": "Cinespace",
-    ".ctf": "Color Transform Format",
-    ".cub": "Truelight",
-    ".itx": "Iridas itx",
-    ".look": "Iridas look",
-    ".lut": "Houdini or Discreet LUT",
-    ".m3d": "Pandora m3d",
-    ".mga": "Pandora mga",
-    ".spi1d": "SPI 1D",
-    ".spi3d": "SPI 3D",
-    ".spimtx": "SPI matrix",
-    ".vf": "Nuke vf",
-}
+Ocio: TypeAlias = Any  # an object of OpenColorIO's, which tells no types
+ocio: Ocio = PyOpenColorIO
+
 _XML = (".cc", ".ccc", ".cdl", ".clf", ".ctf", ".look")
 
 _MOST_BYTES = 1 << 28
@@ -60,13 +54,21 @@ _UNKNOWN = re.compile(r"Unrecognized element ('(?!MediaRef')[^']*') where its pa
 _ANOTHER = re.compile(r" '[^']*' failed with: ")
 
 
-def read_ocio(path: Path | str) -> Lut:
-    """Read a file as `read_ocio_baked` does, for who needs no word on the error."""
-    return read_ocio_baked(path).lut
+# OpenColorIO's names for the formats that it writes: a chain as it is, and what its baker makes.
+_CHAIN_NAMES = {".clf": "Academy/ASC Common LUT Format", ".ctf": "Color Transform Format"}
+_BAKER_NAMES = {
+    ".3dl": "flame",
+    ".cub": "truelight",
+    ".itx": "iridas_itx",
+    ".lut": "houdini",
+    ".spi1d": "spi1d",
+    ".spi3d": "spi3d",
+}
+_TABLE = re.compile(r'(<LUT[13]D\b[^>]*>\s*<Array dim=")[^"]*(">\s*)[^<]*(</Array>)')
 
 
 def read_ocio_baked(path: Path | str) -> Baked:
-    """Read a file of any format in `OCIO_NAMES`.
+    """Read a file of any format that OpenColorIO reads but `.cube`.
 
     Args:
         path: the file; its suffix, in upper or lower case, is what OpenColorIO goes by.
@@ -81,24 +83,25 @@ def read_ocio_baked(path: Path | str) -> Baked:
             makes OpenColorIO take more than a cube of 129^3 or a million rows.
     """
     path = Path(path)
-    data = _content(path)
-    _require_plausible(data, path)
-    processor = _processor(data, path)
-    group = processor.createGroupTransform()
-    try:
-        stages = exact_stages(group)
-        baked = _bake(processor) if stages is None else Baked(_joined(stages))
-    except LutError as error:
-        raise LutFormatError(error.what, where=str(path), remedy="mend what made the LUT") from None
-    return replace(baked, lut=_titled(baked.lut, group.getFormatMetadata()))
-
-
-def _content(path: Path) -> bytes:
     with reading(path):
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise LutFormatError(f"{size:,} bytes are no LUT", where=str(path), remedy="name another file")
-        return path.read_bytes()
+        data = path.read_bytes()
+    _require_plausible(data, path)
+    processor = _processor(data, path)
+    group = processor.createGroupTransform()
+    try:
+        stages = _exact_stages(group)
+        if stages is None:
+            baked = _bake(processor)
+        elif len(stages) > 1:
+            baked = Baked(LutChain(stages))
+        else:
+            baked = Baked(stages[0] if stages else Lut3D.identity(2))
+    except LutError as error:
+        raise LutFormatError(error.what, where=str(path), remedy="mend what made the LUT") from None
+    return replace(baked, lut=_titled(baked.lut, group.getFormatMetadata()))
 
 
 def _require_plausible(data: bytes, path: Path) -> None:
@@ -128,8 +131,6 @@ def _require_plausible(data: bytes, path: Path) -> None:
 
 
 def _processor(data: bytes, path: Path) -> Ocio:
-    ocio = opencolorio()
-
     # A name that was never used before: OpenColorIO remembers files by name, and reads $ and % in one.
     with tempfile.TemporaryDirectory(prefix="lutkit-") as folder:
         copy = Path(folder) / f"lut{path.suffix}"
@@ -158,19 +159,11 @@ def _refused(message: str, path: Path, copy: str) -> LutFormatError:
     line = _LINE.search(reason)
     where = f"{path}:{line[1]}" if line else str(path)
     reason = _LINE.sub("", _PREAMBLE.sub("", reason)).strip(" .:")[:200]
-    what = f"no {OCIO_NAMES.get(path.suffix.lower(), 'LUT')} file: {reason or 'OpenColorIO cannot read it'}"
+    what = f"no {format_to_read(path).name} file: {reason or 'OpenColorIO cannot read it'}"
     return LutFormatError(what, where=where, remedy="export it again, or name it by what it is")
 
 
-def _joined(stages: list[Lut1D | Lut3D]) -> Lut:
-    if not stages:
-        return Lut3D.identity(2)
-    return stages[0] if len(stages) == 1 else LutChain(stages)
-
-
 def _bake(processor: Ocio) -> Baked:
-    ocio = opencolorio()
-
     engine = processor.getOptimizedCPUProcessor(ocio.OPTIMIZATION_NONE)
 
     def function(colors: FloatArray) -> FloatArray:
@@ -207,3 +200,223 @@ def _titled(lut: Lut, metadata: Ocio) -> Lut:
         last = replace(lut.stages[-1], title=title, comments=comments)
         return LutChain((*lut.stages[:-1], last))
     return replace(lut, title=title, comments=comments)
+
+
+# The operators of a file as tables.
+
+
+def _exact_stages(group: Ocio) -> list[Lut1D | Lut3D] | None:
+    """The operators of a file as LUTs in the same order.
+
+    Tables stay as they are, and gains and offsets before one become its domain. Any other matrix becomes a
+    cube of 2^3 points, a range two rows of curves, over all that can reach them: both are exact.
+
+    Returns:
+        The LUTs, none where the file does nothing; None where an operator is neither table, matrix nor range,
+        or a table that no LUT here can hold: one that is inverted, too long, or unevenly spaced.
+    Raises:
+        LutError: a table with NaN or infinity.
+    """
+    stages: list[Lut1D | Lut3D] = []
+    reach, domain = UNIT, None
+    operators = list(group)
+    for operator, following in zip(operators, [*operators[1:], None], strict=True):
+        if domain is None and _is_table(following):
+            domain = _domain_of(operator)
+            if domain is not None:
+                continue
+        stage = _stage(operator, domain or UNIT, reach)
+        if stage is None:
+            return None
+        stages.append(stage)
+        values = stage.table.reshape(-1, 3)
+        reach, domain = (_rgb(values.min(axis=0)), _rgb(values.max(axis=0))), None
+    return stages
+
+
+def _stage(operator: Ocio, domain: Domain, reach: Domain) -> Lut1D | Lut3D | None:
+    if not _is_forward(operator):
+        return None
+    if isinstance(operator, ocio.Lut3DTransform):
+        size = operator.getGridSize()
+        return Lut3D(np.array(operator.getData()).reshape(size, size, size, 3), *domain)
+    if isinstance(operator, ocio.Lut1DTransform) and _is_plain_curve(operator):
+        return Lut1D(np.array(operator.getData()).reshape(-1, 3), *domain)
+    if isinstance(operator, ocio.MatrixTransform):
+        return _matrix_stage(operator, reach)
+    if isinstance(operator, ocio.RangeTransform):
+        return _range_stage(operator, reach)
+    return None
+
+
+def _is_table(operator: Ocio) -> bool:
+    is_cube = isinstance(operator, ocio.Lut3DTransform) and _is_forward(operator)
+    return is_cube or (isinstance(operator, ocio.Lut1DTransform) and _is_plain_curve(operator))
+
+
+def _is_forward(operator: Ocio) -> bool:
+    return operator.getDirection() == ocio.TRANSFORM_DIR_FORWARD
+
+
+def _is_plain_curve(operator: Ocio) -> bool:
+    return (
+        _is_forward(operator)
+        and not operator.getInputHalfDomain()
+        and operator.getHueAdjust() == ocio.HUE_NONE
+        and operator.getLength() <= MAX_SIZE_1D
+    )
+
+
+def _domain_of(operator: Ocio) -> Domain | None:
+    """What a matrix brings onto 0..1, where it holds nothing but gains above 0 and offsets."""
+    if not isinstance(operator, ocio.MatrixTransform) or not _is_forward(operator):
+        return None
+    matrix = np.array(operator.getMatrix(), np.float64).reshape(4, 4)
+    offset = np.array(operator.getOffset(), np.float64)[:3]
+    gains = matrix.diagonal()[:3]
+    if (matrix[:3] != np.eye(4)[:3] * matrix.diagonal()).any() or not (gains > 0).all():
+        return None
+    low, high = (0 - offset) / gains, (1 - offset) / gains
+    span = high - low
+    return _rgb(_rounded(low, span)), _rgb(_rounded(high, span))
+
+
+def _rounded(ends: npt.NDArray[np.float64], span: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ends of a domain as someone wrote them: -0.3 where gain and offset give -0.29999999999999993."""
+    short = np.array([float(f"{end:.9g}") for end in ends])
+    return np.where(np.abs(short - ends) <= 1e-13 * span, short, ends)
+
+
+def _matrix_stage(operator: Ocio, reach: Domain) -> Lut3D | None:
+    matrix = np.array(operator.getMatrix(), np.float64).reshape(4, 4)
+    offset = np.array(operator.getOffset(), np.float64)
+    if matrix[:3, 3].any():  # takes up alpha
+        return None
+    low = np.array(reach[0])
+    high = np.where(reach[1] > low, reach[1], low + 1)
+    corners = np.stack(np.meshgrid(*zip(low, high, strict=True), indexing="ij"), axis=-1)
+    table = np.empty((2, 2, 2, 3))
+    for channel in range(3):
+        weighed = [matrix[channel, k] * corners[..., k] for k in range(3)]
+        table[..., channel] = weighed[0] + weighed[1] + weighed[2] + offset[channel]
+    return Lut3D(table.astype(np.float32), _rgb(low), _rgb(high))
+
+
+def _range_stage(operator: Ocio, reach: Domain) -> Lut1D | None:
+    if operator.getStyle() != ocio.RANGE_CLAMP:
+        return None
+    low, high = np.array(reach)
+    gain, offset = 1.0, 0.0
+    if operator.hasMinInValue() and operator.hasMaxInValue():  # else it only clamps
+        span = operator.getMaxInValue() - operator.getMinInValue()
+        gain = (operator.getMaxOutValue() - operator.getMinOutValue()) / span
+        offset = operator.getMinOutValue() - gain * operator.getMinInValue()
+    if operator.hasMinInValue():
+        low = np.full(3, operator.getMinInValue())
+        high = np.maximum(high, low + 1)
+    if operator.hasMaxInValue():
+        high = np.full(3, operator.getMaxInValue())
+    low = np.where(low < high, low, high - 1)
+    table = np.stack([gain * low + offset, gain * high + offset])
+    return Lut1D(table.astype(np.float32), _rgb(low), _rgb(high))
+
+
+def _rgb(values: npt.NDArray[np.floating]) -> Rgb:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+# Writing.
+
+
+def write_ocio(lut: Lut, path: Path | str) -> None:
+    """Write a LUT file in a format that OpenColorIO writes, whole or not at all.
+
+    Args:
+        lut: for `.clf` and `.ctf` any LUT whose cubes have as many points on each axis, up to 129; they keep
+            title and comments. For `.spi1d` a `Lut1D`, for the others a `Lut3D`, over 0..1; those round to
+            six decimals, `.3dl` to twelve bits clamped to 0..1, and drop title and comments.
+        path: where to; the suffix says the format, and an existing file is replaced.
+    Raises:
+        LutFormatError: a suffix that OpenColorIO does not write, or a LUT that the format cannot hold.
+        LutkitError: the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in _CHAIN_NAMES:
+        write, name = _chain_text, _CHAIN_NAMES[suffix]
+    elif suffix in _BAKER_NAMES:
+        write, name = _baked_text, _BAKER_NAMES[suffix]
+    else:
+        remedy = f"choose {', '.join(sorted([*_CHAIN_NAMES, *_BAKER_NAMES]))}"
+        raise LutFormatError(f"OpenColorIO writes no {suffix!r} files", where=str(path), remedy=remedy)
+    require_held(lut, path)
+    text = write(lut, name)
+    with writing(path):
+        write_whole(path, text.encode("utf-8"))
+
+
+def _chain_text(lut: Lut, name: str) -> str:
+    group = _group(lut)
+    last = lut_stages(lut)[-1]
+    metadata = group.getFormatMetadata()
+    if last.title:
+        metadata.setName(_plain(last.title))
+    for comment in last.comments:
+        metadata.addChildElement("Description", _plain(comment))
+    return _with_exact_tables(str(group.write(name, ocio.Config.CreateRaw())), lut)
+
+
+def _with_exact_tables(text: str, lut: Lut) -> str:
+    """OpenColorIO prints eight digits of a cube's numbers; a float32 can take nine."""
+    stages = iter(lut_stages(lut))
+
+    def table(found: re.Match[str]) -> str:
+        stage = next(stages)
+        rows = b"".join(printed_rows(stage.table)).decode("ascii")
+        return f"{found[1]}{' '.join(map(str, stage.table.shape))}{found[2]}{rows}{found[3]}"
+
+    return _TABLE.sub(table, text)
+
+
+def _plain(text: str) -> str:
+    """What XML can hold: without the control characters and surrogates that no escape lets in."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _baked_text(lut: Lut, name: str) -> str:
+    stage = lut_stages(lut)[0]
+    size = stage.size if isinstance(stage, Lut1D) else stage.sizes[0]
+    config = ocio.Config.CreateRaw()
+    config.addColorSpace(ocio.ColorSpace(name="before"))
+    config.addColorSpace(ocio.ColorSpace(name="after", fromReference=_group(lut)))
+    baker = ocio.Baker()
+    baker.setConfig(config)
+    baker.setFormat(name)
+    baker.setInputSpace("before")
+    baker.setTargetSpace("after")
+    baker.setCubeSize(size)
+    return str(baker.bake())
+
+
+def _group(lut: Lut) -> Ocio:
+    group = ocio.GroupTransform()
+    for stage in lut_stages(lut):
+        if (stage.domain_min, stage.domain_max) != UNIT:
+            group.appendTransform(_onto_unit(stage.domain_min, stage.domain_max))
+        if isinstance(stage, Lut1D):
+            table = ocio.Lut1DTransform(length=stage.size, inputHalfDomain=False)
+        else:
+            table = ocio.Lut3DTransform(gridSize=stage.sizes[0])
+        table.setFileOutputBitDepth(ocio.BIT_DEPTH_F32)
+        table.setData(np.ascontiguousarray(stage.table).reshape(-1))
+        group.appendTransform(table)
+    return group
+
+
+def _onto_unit(low: Rgb, high: Rgb) -> Ocio:
+    gains = [1 / (b - a) for a, b in zip(low, high, strict=True)]
+    matrix = [0.0] * 16
+    matrix[0], matrix[5], matrix[10], matrix[15] = *gains, 1.0
+    offset = [-a * gain for a, gain in zip(low, gains, strict=True)]
+    return ocio.MatrixTransform(matrix=matrix, offset=[*offset, 0.0])

@@ -16,12 +16,12 @@ from lutkit.distort.sampling import Draw, draw_wanted, draws
 from lutkit.distort.settings import DamageSettings
 from lutkit.errors import LutkitError, ManifestError
 from lutkit.lut.algebra import Baked, to_single
-from lutkit.lut.model import Lut1D, lut_stages
+from lutkit.lut.model import Lut1D
 from lutkit.lut.quality import Label, judge_lut
 from lutkit.lutfiles.cube import write_cube
 
-Kind: TypeAlias = Literal["any", "curves", "cubes"]
-KINDS: tuple[Kind, ...] = ("any", "curves", "cubes")
+LutKind: TypeAlias = Literal["any", "curves", "cubes"]
+LUT_KINDS: tuple[LutKind, ...] = ("any", "curves", "cubes")
 
 # How many draws of the wanted severity and kind are tried for the wanted label before the last is taken.
 _LABEL_ATTEMPTS = 16
@@ -46,7 +46,7 @@ class RandomLut:
     baked: Baked
 
 
-def random_lut(seed: int, index: int, settings: DamageSettings, kind: Kind = "any") -> RandomLut:
+def random_lut(seed: int, index: int, settings: DamageSettings, kind: LutKind = "any") -> RandomLut:
     """Draw random LUT number `index` of a seed.
 
     Args:
@@ -96,8 +96,3 @@ def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: boo
         write_cube(lut.baked.lut, cube)
         write_whole(recipe, (lut.recipe.to_json() + "\n").encode())
         yield lut
-
-
-def table_kind(lut: RandomLut) -> str:
-    """What the `.cube` file of a LUT holds: `1D`, `3D`, or `1D + 3D`."""
-    return " + ".join("1D" if isinstance(stage, Lut1D) else "3D" for stage in lut_stages(lut.baked.lut))

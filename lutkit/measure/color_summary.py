@@ -12,6 +12,8 @@ from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.measure.counts import ColorTotals, Counts, Places
 
+CHANNELS = ("red", "green", "blue")
+
 # Cells of one unit: -128..127 on both axes hold what sRGB reaches, -86.2..98.2 and -107.9..94.5.
 AB_SIZE = 256
 LIGHTNESS_BINS = 101

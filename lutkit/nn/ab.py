@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from lutkit.ab.weights import AbWeights
 from lutkit.errors import ArrayError
 from lutkit.measure.color_summary import AB_SIZE
-from lutkit.nn.chunks import parts
+from lutkit.nn.chunks import pixel_chunks
 from lutkit.statistics.ab_files import read_weights
 
-NEAREST = 5
-SIGMA = 5.0
+_NEAREST = 5
+_SIGMA = 5.0
 
 # What the 2^24 colours of 8-bit sRGB reach, and as much beyond as half precision rounds.
 AB_LOW, AB_HIGH = (-86.2, -107.9), (98.2, 94.5)
@@ -52,7 +52,7 @@ class AbBins(nn.Module):
     fine: Tensor  # (65536,) int16, the bin of each fine cell
     candidates: Tensor  # (65536, M) int16, the bins among which the nearest of a cell's points are
 
-    def __init__(self, weights: AbWeights, *, nearest: int = NEAREST, sigma: float = SIGMA) -> None:
+    def __init__(self, weights: AbWeights, *, nearest: int = _NEAREST, sigma: float = _SIGMA) -> None:
         super().__init__()
         bins = weights.grid.bins
         if not 1 <= nearest <= len(bins):
@@ -79,7 +79,7 @@ class AbBins(nn.Module):
         return super()._apply(moved, recurse)
 
 
-def read_ab_bins(path: Path | str, *, nearest: int = NEAREST, sigma: float = SIGMA) -> AbBins:
+def read_ab_bins(path: Path | str, *, nearest: int = _NEAREST, sigma: float = _SIGMA) -> AbBins:
     """The bins and weights of a file that `lutkit ab-weights` wrote.
 
     Args:
@@ -143,8 +143,8 @@ def shares_of(ab: Tensor, bins: AbBins) -> SoftClasses:
     flat = ab.detach().flatten(2)
     indices = torch.empty((images, bins.nearest, height * width), dtype=torch.int16, device=ab.device)
     shares = torch.empty(indices.shape, dtype=torch.float32, device=ab.device)
-    for part in parts(images, height * width, _PIXELS):
-        indices[part], shares[part] = _share(_sound(flat[part]).float(), bins)
+    for chunk in pixel_chunks(images, height * width, _PIXELS):
+        indices[chunk], shares[chunk] = _share(_sound(flat[chunk]).float(), bins)
     shape = (images, bins.nearest, height, width)
     return indices.view(shape), shares.view(shape)
 
@@ -156,10 +156,10 @@ def require_ab(ab: object, bins: AbBins, where: str) -> None:
         raise ArrayError(f"ab is a tensor of floats, not {kind}", where=where)
     if ab.ndim != 4 or ab.shape[1] != 2 or ab.numel() == 0:
         raise ArrayError(f"ab is (B, 2, H, W), not {tuple(ab.shape)}", where=where)
-    require_device(ab, bins, where)
+    require_bins_device(ab, bins, where)
 
 
-def require_device(tensor: Tensor, bins: AbBins, where: str) -> None:
+def require_bins_device(tensor: Tensor, bins: AbBins, where: str) -> None:
     """Raise ArrayError unless `tensor` is on the bins' device."""
     if tensor.device != bins.bins.device:
         what = f"the bins are on {bins.bins.device}, a tensor is on {tensor.device}"

@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from lutkit.errors import ArrayError
 from lutkit.nn.ab import AbBins
-from lutkit.nn.logits import logit_parts, refuse_unsound, require_logits, unsound, working_dtype
+from lutkit.nn.logits import logit_chunks, refuse_unsound, require_logits, unsound, working_dtype
 
 _Context: TypeAlias = Any  # where autograd keeps what a gradient needs
 
@@ -47,10 +47,10 @@ class _AnnealedMean(torch.autograd.Function):
     def forward(ctx: _Context, logits: Tensor, temperature: float, bins: Tensor) -> Tensor:
         flat, kind = logits.flatten(2), working_dtype(logits)
         ab = torch.empty((len(flat), 2, flat.shape[2]), dtype=kind, device=logits.device)
-        for part in logit_parts(flat):
-            chances = _annealed(flat[part].to(kind), temperature)
+        for chunk in logit_chunks(flat):
+            chances = _annealed(flat[chunk].to(kind), temperature)
             for axis in (0, 1):  # no matrix product: its precision is a setting of the user's
-                ab[part[0], axis, part[2]] = (chances * bins[:, axis, None]).sum(1)
+                ab[chunk[0], axis, chunk[2]] = (chances * bins[:, axis, None]).sum(1)
         ctx.save_for_backward(logits, bins, ab)
         ctx.temperature = temperature
         return ab.view(len(ab), 2, *logits.shape[2:])
@@ -66,12 +66,12 @@ class _AnnealedMean(torch.autograd.Function):
         if temperature < _LEAST_TEMPERATURE:
             return result.view(logits.shape), None, None
         gradient = grad_outputs[0].flatten(2) / temperature
-        for part in logit_parts(flat):
-            pulls = torch.zeros_like(flat[part], dtype=ab.dtype)
+        for chunk in logit_chunks(flat):
+            pulls = torch.zeros_like(flat[chunk], dtype=ab.dtype)
             for axis in (0, 1):
-                mean, pull = (tensor[part[0], axis, part[2]].unsqueeze(1) for tensor in (ab, gradient))
+                mean, pull = (tensor[chunk[0], axis, chunk[2]].unsqueeze(1) for tensor in (ab, gradient))
                 pulls += (bins[:, axis, None] - mean) * pull
-            result[part] = pulls.mul_(_annealed(flat[part].to(ab.dtype), temperature))
+            result[chunk] = pulls.mul_(_annealed(flat[chunk].to(ab.dtype), temperature))
         return result.view(logits.shape), None, None
 
 

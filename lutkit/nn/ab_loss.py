@@ -9,7 +9,7 @@ from torch import Tensor
 from lutkit.errors import ArrayError
 from lutkit.nn.ab import AbBins, ab_faults, classes_of, refuse_faults, require_ab, shares_of
 from lutkit.nn.cross_entropy import cross_entropies
-from lutkit.nn.logits import refuse_unsound, require_logits, require_size, unsound
+from lutkit.nn.logits import refuse_unsound, require_logits, require_logits_size, unsound
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
@@ -42,7 +42,7 @@ def rebalanced_cross_entropy(
     where = "rebalanced_cross_entropy"
     require_logits(logits, bins, where)
     require_ab(ab, bins, where)
-    require_size(logits, ab, "ab", where)
+    require_logits_size(logits, ab, "ab", where)
     indices, shares = shares_of(ab, bins)
     losses = cross_entropies(logits, indices, shares, inplace=inplace)
     faults = torch.cat([ab_faults(ab), unsound(losses)])
@@ -111,7 +111,7 @@ def _require_classes(indices: Tensor, shares: Tensor, logits: Tensor, where: str
     if indices.ndim != 4 or indices.shape != shares.shape:
         what = f"{tuple(indices.shape)} classes and {tuple(shares.shape)} shares"
         raise ArrayError(what, where=where, remedy="give (B, H, W), or (B, k, H, W) twice")
-    require_size(logits, indices, "classes", where)
+    require_logits_size(logits, indices, "classes", where)
     low, high = cast("list[int]", torch.stack(torch.aminmax(indices)).tolist())
     if low < 0 or high >= logits.shape[1]:
         raise ArrayError(f"classes run from {low} to {high}, logits 0..{logits.shape[1] - 1}", where=where)

@@ -1,18 +1,18 @@
-"""Cutting a batch of pixels into parts, so that what is worked out on the way never grows with the batch."""
+"""Cutting a batch of pixels into chunks, so that memory in between never grows with the batch."""
 
 from collections.abc import Iterator
 from typing import TypeAlias
 
-Part: TypeAlias = tuple[slice, slice, slice]
+PixelChunk: TypeAlias = tuple[slice, slice, slice]
 
 
-def parts(images: int, count: int, most: int) -> Iterator[Part]:
-    """Index (images, channels, pixels) part by part, all channels of each pixel together.
+def pixel_chunks(images: int, count: int, most: int) -> Iterator[PixelChunk]:
+    """Index (images, channels, pixels) chunk by chunk, all channels of each pixel together.
 
     Args:
         images: how many there are.
         count: pixels of each.
-        most: pixels of a part, 1 or above.
+        most: pixels of a chunk, 1 or above.
     Yields:
         Some whole images at a time where they are small, else some pixels of one.
     """

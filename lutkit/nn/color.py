@@ -101,9 +101,9 @@ def _encoded(linear: Tensor) -> Tensor:
 
 
 def _fold(t: Tensor) -> Tensor:
-    root = t.clamp_min(lab_space.EDGE) ** (1 / 3)
-    return torch.where(t > lab_space.EDGE, root, t * lab_space.SLOPE + lab_space.OFFSET)
+    root = t.clamp_min(lab_space.FOLD_EDGE) ** (1 / 3)
+    return torch.where(t > lab_space.FOLD_EDGE, root, t * lab_space.FOLD_SLOPE + lab_space.FOLD_OFFSET)
 
 
 def _unfold(t: Tensor) -> Tensor:
-    return torch.where(t > 6 / 29, t**3, (t - lab_space.OFFSET) / lab_space.SLOPE)
+    return torch.where(t > 6 / 29, t**3, (t - lab_space.FOLD_OFFSET) / lab_space.FOLD_SLOPE)

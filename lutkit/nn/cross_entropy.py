@@ -1,6 +1,6 @@
 """Cross entropy against soft classes, of which only the few that have a share are ever looked at.
 
-Logits go through in parts, and the gradient is worked out anew in the backward pass instead of being kept:
+Logits go through in chunks, and the gradient is worked out anew in the backward pass instead of being kept:
 beside logits and their gradient nothing grows with the number of classes. Owns arithmetic; checks are
 `ab_loss`'s.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lutkit.errors import ArrayError
-from lutkit.nn.logits import logit_parts, working_dtype
+from lutkit.nn.logits import logit_chunks, working_dtype
 
 _Context: TypeAlias = Any  # where autograd keeps what a gradient needs
 
@@ -48,12 +48,12 @@ class _CrossEntropy(torch.autograd.Function):
         images, _, count = logits.shape
         losses = torch.empty((images, count), dtype=kind, device=logits.device)
         totals = torch.empty_like(losses)
-        for part in logit_parts(logits):
-            values, pixels = logits[part].to(kind), (part[0], part[2])
+        for chunk in logit_chunks(logits):
+            values, pixels = logits[chunk].to(kind), (chunk[0], chunk[2])
             most = values.amax(1, keepdim=True)
             total = (values - most).exp_().sum(1).log_() + most.squeeze(1)
-            off = total.unsqueeze(1) - values.gather(1, indices[part].long())
-            losses[pixels], totals[pixels] = (off * shares[part]).sum(1), total
+            off = total.unsqueeze(1) - values.gather(1, indices[chunk].long())
+            losses[pixels], totals[pixels] = (off * shares[chunk]).sum(1), total
         ctx.save_for_backward(logits, indices, shares, totals)
         ctx.inplace = inplace
         return losses
@@ -66,15 +66,15 @@ class _CrossEntropy(torch.autograd.Function):
         (gradient,) = grad_outputs
         logits, indices, shares, totals = cast("tuple[Tensor, ...]", ctx.saved_tensors)
         result = logits.detach() if ctx.inplace else torch.empty_like(logits)
-        for part in logit_parts(logits):
-            pixels = (part[0], part[2])
+        for chunk in logit_chunks(logits):
+            pixels = (chunk[0], chunk[2])
             scale = gradient[pixels].unsqueeze(1)
-            values = _less(logits.detach()[part], totals[pixels].unsqueeze(1), result[part]).exp_()
-            values *= scale * shares[part].sum(1, keepdim=True)
-            taken = (scale * shares[part]).neg_().to(values.dtype)
-            values.scatter_add_(1, indices[part].long(), taken)
+            values = _less(logits.detach()[chunk], totals[pixels].unsqueeze(1), result[chunk]).exp_()
+            values *= scale * shares[chunk].sum(1, keepdim=True)
+            taken = (scale * shares[chunk]).neg_().to(values.dtype)
+            values.scatter_add_(1, indices[chunk].long(), taken)
             if values.dtype != result.dtype:
-                result[part] = values
+                result[chunk] = values
         return result, None, None, None
 
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Reading: TypeAlias = Literal["tetrahedral", "trilinear", "curves"]
+TableReading: TypeAlias = Literal["tetrahedral", "trilinear", "curves"]
 Triple: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Grid:
+class TableGrid:
     """How values find their places in a table, and what is read there.
 
     Args:
@@ -21,4 +21,4 @@ class Grid:
     sizes: tuple[int, int, int]
     low: Triple
     scale: Triple
-    reading: Reading
+    reading: TableReading

@@ -1,7 +1,7 @@
 """Reading a table between its points on tensors, differentiable in the pixels and in the table.
 
-Pixels go through in parts, so that what is between input and output never grows with the batch; the gradient
-reads each part once more instead of keeping it. Under `torch.compile` the compiler sees to both, and the
+Pixels go through in chunks, so that what is between input and output never grows with the batch; the gradient
+reads each chunk once more instead of keeping it. Under `torch.compile` the compiler sees to both, and the
 plain operations are handed to it. Owns arithmetic alone: no checks, no options, no `Lut`.
 """
 
@@ -16,18 +16,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lutkit.lut.kernels import SNAP
-from lutkit.nn.chunks import Part, parts
-from lutkit.nn.grid import Grid, Triple
+from lutkit.nn.chunks import PixelChunk, pixel_chunks
+from lutkit.nn.grid import TableGrid, Triple
 
 Planes: TypeAlias = tuple[Tensor, Tensor, Tensor]
 _Context: TypeAlias = Any  # where autograd keeps what a gradient needs
 _Corner: TypeAlias = tuple[Tensor | float, Tensor]
 
 _CPU_PIXELS = 1 << 15  # what goes through at a time, to stay in the second-level cache
-_GPU_PIXELS = 1 << 20  # what keeps a card busy
+_GPU_PIXELS = 1 << 20  # what keeps a GPU busy
 
 
-def interpolate(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> Tensor:
+def interpolate(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
     """Every pixel through the table.
 
     Args:
@@ -48,7 +48,7 @@ def interpolate(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) 
 
 class _Interpolation(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: _Context, pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> Tensor:
+    def forward(ctx: _Context, pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
         ctx.save_for_backward(pixels, table)
         ctx.grid = grid
         return _forward(pixels, table, grid, output)
@@ -65,23 +65,23 @@ class _Interpolation(torch.autograd.Function):
         planar = _planar(table, kind)
         pixel_sum = torch.empty_like(pixels) if by_pixels else None
         table_sum = torch.zeros_like(planar) if by_table else None
-        for part in _parts(pixels):
-            own = part[0] if len(table) > 1 else slice(None)
-            asked = pixels[part].to(kind).requires_grad_(by_pixels)
+        for chunk in _chunks(pixels):
+            own = chunk[0] if len(table) > 1 else slice(None)
+            asked = pixels[chunk].to(kind).requires_grad_(by_pixels)
             rows = planar[own].detach().requires_grad_(by_table)
             with torch.enable_grad():
                 values = _read(asked, rows, ctx.grid)
             wanted = [tensor for tensor in (asked, rows) if tensor.requires_grad]
-            found = list(torch.autograd.grad(values, wanted, gradient[part].to(kind)))
+            found = list(torch.autograd.grad(values, wanted, gradient[chunk].to(kind)))
             if table_sum is not None:
                 table_sum[own] += found.pop()
             if pixel_sum is not None:
-                pixel_sum[part] = found.pop().to(pixels.dtype)
+                pixel_sum[chunk] = found.pop().to(pixels.dtype)
         table_gradient = None if table_sum is None else table_sum.transpose(1, 2).to(table.dtype)
         return pixel_sum, table_gradient, None, None
 
 
-def _forward(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> Tensor:
+def _forward(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
     kind = _working_dtype(pixels, table)
     target = torch.empty_like(pixels, dtype=output)
     fits = pixels.is_cuda and pixels.numel() > 0 and kind == torch.float32 and grid.reading == "tetrahedral"
@@ -91,9 +91,9 @@ def _forward(pixels: Tensor, table: Tensor, grid: Grid, output: torch.dtype) -> 
         tetrahedral(pixels, table, target, grid)
         return target
     planar = _planar(table, kind)
-    for part in _parts(pixels):
-        rows = planar[part[0]] if len(table) > 1 else planar
-        target[part] = _finish(_read(pixels[part].to(kind), rows, grid), output)
+    for chunk in _chunks(pixels):
+        rows = planar[chunk[0]] if len(table) > 1 else planar
+        target[chunk] = _finish(_read(pixels[chunk].to(kind), rows, grid), output)
     return target
 
 
@@ -112,9 +112,9 @@ def _planar(table: Tensor, kind: torch.dtype) -> Tensor:
     return table.to(kind).transpose(1, 2).contiguous()
 
 
-def _parts(pixels: Tensor) -> Iterator[Part]:
+def _chunks(pixels: Tensor) -> Iterator[PixelChunk]:
     images, _, count = pixels.shape
-    return parts(images, count, _GPU_PIXELS if pixels.is_cuda else _CPU_PIXELS)
+    return pixel_chunks(images, count, _GPU_PIXELS if pixels.is_cuda else _CPU_PIXELS)
 
 
 def _finish(values: Tensor, output: torch.dtype) -> Tensor:
@@ -124,7 +124,7 @@ def _finish(values: Tensor, output: torch.dtype) -> Tensor:
     return (values * 255 + snap - snap).round().clamp(0, 255).to(torch.uint8)
 
 
-def _read(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
+def _read(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:
     """(G, 3, P) floats through a planar table, (G, 3, M) or (1, 3, M)."""
     if len(table) == len(pixels):
         return _read_each(pixels, table, grid)
@@ -133,7 +133,7 @@ def _read(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
     return values.reshape(3, images, count).transpose(0, 1)
 
 
-def _read_each(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
+def _read_each(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:
     cells, rests = _places(pixels, grid)
     if grid.reading == "curves":
         first, weight = torch.stack(cells, 1).long(), torch.stack(rests, 1)
@@ -150,7 +150,7 @@ def _read_each(pixels: Tensor, table: Tensor, grid: Grid) -> Tensor:
     return cast("Tensor", total)
 
 
-def _places(pixels: Tensor, grid: Grid) -> tuple[Planes, Planes]:
+def _places(pixels: Tensor, grid: TableGrid) -> tuple[Planes, Planes]:
     """The cell on each axis, a finite whole number whatever the value, and how far into it the value lies."""
     exact = grid.reading == "curves"  # among many rows float32 cannot tell the fraction
     cells: list[Tensor] = []

@@ -1,8 +1,4 @@
-"""`lutkit.latents.reading` under the name that training code knows it by."""
+"""Readers of latents, by the name that training code imports; their home is `lutkit.latents.reading`."""
 
-from importlib import import_module
-
-
-def __getattr__(name: str) -> object:
-    """What `lutkit.latents.reading` has of that name (PEP 562); nn imports no room above it."""
-    return getattr(import_module("lutkit.latents.reading"), name)
+from lutkit.latents.reading import Latents as Latents
+from lutkit.latents.reading import Mismatched as Mismatched

@@ -1,4 +1,4 @@
-"""Logits of classes of ab, (B, Q, H, W): what they must be, and going through them in parts."""
+"""Logits of classes of ab, (B, Q, H, W): what they must be, and going through them in chunks."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from lutkit.errors import ArrayError
-from lutkit.nn.ab import AbBins, require_device
-from lutkit.nn.chunks import Part, parts
+from lutkit.nn.ab import AbBins, require_bins_device
+from lutkit.nn.chunks import PixelChunk, pixel_chunks
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _CPU_LOGITS = 1 << 18  # what goes through at a time, to stay in the second-level cache
-_GPU_LOGITS = 1 << 20  # what keeps a card busy, and of a large batch an eighth
+_GPU_LOGITS = 1 << 20  # what keeps a GPU busy, and of a large batch an eighth
 
 
-def logit_parts(flat: Tensor) -> Iterator[Part]:
-    """The parts of (B, Q, P) logits: some images, or some pixels of one, with all their classes."""
+def logit_chunks(flat: Tensor) -> Iterator[PixelChunk]:
+    """The chunks of (B, Q, P) logits: some images, or some pixels of one, with all their classes."""
     images, classes, count = flat.shape
     most = max(_GPU_LOGITS, flat.numel() // 8) if flat.is_cuda else _CPU_LOGITS
-    return parts(images, count, max(1, most // classes))
+    return pixel_chunks(images, count, max(1, most // classes))
 
 
 def working_dtype(logits: Tensor) -> torch.dtype:
@@ -51,10 +51,10 @@ def require_logits(logits: object, bins: AbBins | None, where: str) -> None:
     if logits.shape[1] != len(bins):
         what = f"{logits.shape[1]} logits a pixel, but {len(bins)} bins (grid {bins.grid})"
         raise ArrayError(what, where=where, remedy="give the weights of the grid the network was built for")
-    require_device(logits, bins, where)
+    require_bins_device(logits, bins, where)
 
 
-def require_size(logits: Tensor, other: Tensor, name: str, where: str) -> None:
+def require_logits_size(logits: Tensor, other: Tensor, name: str, where: str) -> None:
     """Raise ArrayError unless `other` has the B, H and W of the logits."""
     if (len(other), *other.shape[2:]) != (len(logits), *logits.shape[2:]):
         what = f"logits are {tuple(logits.shape)}, but {name} {tuple(other.shape)}"

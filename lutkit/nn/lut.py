@@ -6,12 +6,13 @@ shapes, options and their limits; the arithmetic is `interpolation`'s.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from lutkit.errors import ArrayError, LutError
+from lutkit.lut.apply import Interpolation
 from lutkit.lut.model import (
     MAX_SIZE_1D,
     MAX_SIZE_3D,
@@ -23,10 +24,8 @@ from lutkit.lut.model import (
     Rgb,
     lut_stages,
 )
-from lutkit.nn.grid import Grid, Reading
+from lutkit.nn.grid import TableGrid, TableReading
 from lutkit.nn.interpolation import interpolate
-
-Interpolation: TypeAlias = Literal["tetrahedral", "trilinear"]
 
 _BLACK: Rgb = (0.0, 0.0, 0.0)
 _WHITE: Rgb = (1.0, 1.0, 1.0)
@@ -170,7 +169,7 @@ class _Stage:
     """What a table does not say itself; `where` is the caller that an error names."""
 
     where: str
-    reading: Reading
+    reading: TableReading
     domain_min: Rgb
     domain_max: Rgb
 
@@ -181,14 +180,14 @@ class _Stage:
         if not all(low < high for low, high in zip(*bounds, strict=True)):
             raise LutError(f"domain_min {bounds[0]} is not below domain_max {bounds[1]}", where=self.where)
 
-    def grid(self, sizes: tuple[int, int, int], white: int) -> Grid:
+    def grid(self, sizes: tuple[int, int, int], white: int) -> TableGrid:
         """Where the points of a table lie for images that write 1 as `white`."""
         low_r, low_g, low_b = (white * low for low in self.domain_min)
         scale_r, scale_g, scale_b = (
             (size - 1) / (white * (high - low))
             for size, low, high in zip(sizes, self.domain_min, self.domain_max, strict=True)
         )
-        return Grid(sizes, (low_r, low_g, low_b), (scale_r, scale_g, scale_b), self.reading)
+        return TableGrid(sizes, (low_r, low_g, low_b), (scale_r, scale_g, scale_b), self.reading)
 
 
 def _through(images: Tensor, table: Tensor, stage: _Stage, output: torch.dtype | None = None) -> Tensor:

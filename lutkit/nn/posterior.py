@@ -13,7 +13,7 @@ from torch import Tensor
 from lutkit.errors import ArrayError
 
 Direction: TypeAlias = Literal["target||predicted", "predicted||target"]
-Reduction: TypeAlias = Literal["mean", "sample", "none"]
+KlReduction: TypeAlias = Literal["mean", "sample", "none"]
 
 # Where diffusers' DiagonalGaussianDistribution clamps the log-variance (models/autoencoders/vae.py, 0.42).
 LOWEST_LOG_VARIANCE = -30.0
@@ -67,7 +67,7 @@ def posterior_kl(
     *,
     direction: Direction = "target||predicted",
     log_variance_floor: float = LOWEST_LOG_VARIANCE,
-    reduction: Reduction = "mean",
+    reduction: KlReduction = "mean",
 ) -> Tensor:
     """The Kullback-Leibler divergence between predicted and target posteriors, in nats.
 
@@ -96,7 +96,7 @@ def posterior_kl(
         shapes = f"{tuple(predicted.shape)} and {tuple(target.shape)}"
         raise ArrayError(f"posteriors of two shapes: {shapes}", where=where)
     _require_option(direction, get_args(Direction), where)
-    _require_option(reduction, get_args(Reduction), where)
+    _require_option(reduction, get_args(KlReduction), where)
     if not log_variance_floor < HIGHEST_LOG_VARIANCE:
         raise ArrayError(f"log_variance_floor is {log_variance_floor}, not below 20", where=where)
     left, right = (target, predicted) if direction == "target||predicted" else (predicted, target)

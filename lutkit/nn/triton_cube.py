@@ -4,7 +4,7 @@ Loaded when first used, and only where Triton is installed. Forward alone: gradi
 
 For uint8 results a point is read as one word of four half floats, less 0.5 to make the most of their digits:
 from 0 to 1 that is within 0.03 of a code. A table with values beyond -0.5..1.5, where half floats are too
-coarse, is read as float32; the card decides that by itself, so that nothing waits for it.
+coarse, is read as float32; the GPU decides that by itself, so that the CPU never waits for it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lutkit.lut.kernels import SNAP
-from lutkit.nn.grid import Grid
+from lutkit.nn.grid import TableGrid
 
 tl: Any = import_module("triton.language")
 
@@ -34,7 +34,7 @@ _SNAP = float(SNAP)
 _WHOLE = float(3 << 22)  # added to a small number, this rounds it, ties to even, into the lowest bits
 
 
-def tetrahedral(pixels: Tensor, table: Tensor, target: Tensor, grid: Grid) -> None:
+def tetrahedral(pixels: Tensor, table: Tensor, target: Tensor, grid: TableGrid) -> None:
     """Fill `target` with every pixel through the table, as `interpolation` does.
 
     Args:

@@ -38,9 +38,11 @@ def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, s
         judged_on: whose colours clipping, round trip and delta E are of, as in `the palette`.
     """
     judged, drift, banding = inspection.judged, inspection.neutral_drift, inspection.banding
-    fold, clip, back = map(_passes, _gates(inspection))
+    fold, clip, back = ("passes" if passed else "FAILS" for passed in _gates(inspection))
     at = f" at {drift.grey}" if drift.chroma >= _SEEN_DRIFT else ""
     red, green, blue = banding.levels
+    rising = [name for name, rises in zip(("red", "green", "blue"), inspection.rising, strict=True) if rises]
+    risers = "all" if len(rising) == 3 else ", ".join(rising) or "none"
     folds = f"{fold}, under {MAX_FOLD_SHARE:.1%}: of the lattice, turned over or flat"
     clips = f"{clip}, under {MAX_CLIPPED_SHARE:.0%}: of {judged_on}, newly at 0 or 255"
     backs = f"{back}, {MIN_ROUND_TRIP_DB:.0f} dB or more: saved at 8 bits, inverted"
@@ -56,7 +58,7 @@ def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, s
             f"{inspection.max_second_difference:.1f}",
             "the sharpest bend, in code values of 255",
         ),
-        ("rising", _rising(inspection), "channels that never fall as their input rises"),
+        ("rising", risers, "channels that never fall as their input rises"),
         ("grey levels", f"{red} {green} {blue}", "of 256: what 8 bits keep of a grey ramp"),
         ("largest gap", f"{banding.largest_gap}", "code values between neighbouring greys"),
         ("neutral drift", f"{drift.chroma:.1f}{at}", "CIELAB chroma of the most coloured grey"),
@@ -119,17 +121,8 @@ def _gates(inspection: Inspection) -> tuple[bool, bool, bool]:
     )
 
 
-def _passes(passed: bool) -> str:
-    return "passes" if passed else "FAILS"
-
-
 def _percent(share: float) -> str:
     return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"
-
-
-def _rising(inspection: Inspection) -> str:
-    rising = [name for name, rises in zip(("red", "green", "blue"), inspection.rising, strict=True) if rises]
-    return "all" if len(rising) == 3 else ", ".join(rising) or "none"
 
 
 def _triple(color: Rgb) -> str:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Box: TypeAlias = tuple[float, float, float, float]
+PanelBox: TypeAlias = tuple[float, float, float, float]
 
 # Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the colours.
 PAPER, INK, FAINT = "#2e2e2e", "#e6e6e6", "#a0a0a0"
 GOOD, BAD = "#8fd694", "#f0965a"
-CHANNELS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
+CHANNEL_COLORS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
 _DPI = 100
 
 
@@ -34,7 +34,7 @@ def new_page(width_inches: float, height_inches: float) -> "Figure":
     return Figure(figsize=(width_inches, height_inches), dpi=_DPI, facecolor=PAPER)
 
 
-def add_panel(figure: "Figure", heading: str, box: Box) -> "Axes":
+def add_panel(figure: "Figure", heading: str, box: PanelBox) -> "Axes":
     """Axes at (left, bottom, width, height) in shares of the page, with a heading above."""
     axes: Any = figure.add_axes(box, facecolor=PAPER)
     # Not the axes' own title: that moves with what keeps its shape.

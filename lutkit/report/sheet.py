@@ -3,9 +3,9 @@
 from PIL import ImageFont
 
 # Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the pictures.
-PAPER = (58, 58, 58)
-INK = (225, 225, 225)
-FAINT = (165, 165, 165)
+SHEET_PAPER = (58, 58, 58)
+SHEET_INK = (225, 225, 225)
+SHEET_FAINT = (165, 165, 165)
 
 GAP_PX = 12
 LINE_PX = 17

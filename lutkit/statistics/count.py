@@ -1,31 +1,25 @@
 """The colours of many photographs, counted by many workers.
 
-A worker counts into memory of its own from task to task, and hands its totals over at the end. Sums of
+A worker counts into memory of its own from task to task, and gives its totals back at the end. Sums of
 integers do not depend on who counted what.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
-from typing import TYPE_CHECKING
 
 from lutkit.dataset.records import Reject
 from lutkit.engine.engine import Engine
 from lutkit.errors import ImageError
 from lutkit.measure.counts import ColorCounts, ColorTotals, count_colors, empty_counts
 from lutkit.photos.decoding import read_pixels
-from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes
+from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes, unread_text
 
-if TYPE_CHECKING:
-    from lutkit.dataset.records import Reject
-    from lutkit.measure.counts import ColorTotals
-    from lutkit.photos.photo_list import PhotoList
-
-
-FEW = 16  # photos: fewer take less time than a process takes to start
+_FEW = 16  # photos: fewer take less time than a process takes to start
 _A_TASK = 16
+_NAMED = 10  # photos that were not counted
 
 
 @dataclass(frozen=True)
@@ -74,22 +68,18 @@ def count_photos(
     """
     rejects: list[Reject] = []
     totals: list[ColorTotals] = []
-    tasks = _tasks(len(photos.photos))
-    with closing(engine.run(_count, _Job(photos, size_px), tasks, _hand_over)) as results:
+    count = len(photos.photos)
+    tasks = (_Task(start, min(start + _A_TASK, count)) for start in range(0, count, _A_TASK))
+    with closing(engine.run(_count, _Job(photos, size_px), tasks, _totals_of_worker)) as results:
         for result in results:
             if isinstance(result, ColorTotals):
                 totals = [reduce(add, totals, result)]
                 continue
             rejects += result.rejects
             on_counted(result)
-    if len(rejects) == len(photos.photos):
+    if len(rejects) == count:
         raise none_usable(photos, (reject.reason for reject in rejects))
     return totals[0], tuple(sorted(rejects, key=lambda reject: reject.path))
-
-
-def _tasks(photos: int) -> Iterator[_Task]:
-    for start in range(0, photos, _A_TASK):
-        yield _Task(start, min(start + _A_TASK, photos))
 
 
 def _count(job: _Job, task: _Task) -> Counted | ColorTotals:
@@ -104,19 +94,13 @@ def _count(job: _Job, task: _Task) -> Counted | ColorTotals:
     return Counted(task.stop - task.start, tuple(rejects))
 
 
-def _hand_over(job: _Job) -> Counted | ColorTotals:
+def _totals_of_worker(job: _Job) -> Counted | ColorTotals:
     return job.counts.totals()
 
 
-# Counting a source's colours with a bar, and what is said of photos that were not counted.
-
-
-_NAMED = 10
-
-
 def count_source(
-    photos: "PhotoList", size_px: int | None, workers: int | None, *, quiet: bool
-) -> "tuple[ColorTotals, tuple[Reject, ...]]":
+    photos: PhotoList, size_px: int | None, workers: int | None, *, quiet: bool
+) -> tuple[ColorTotals, tuple[Reject, ...]]:
     """Count the colours of photos, with a bar on a terminal unless `quiet`.
 
     One worker, or few photos, need no process beside this one.
@@ -127,7 +111,7 @@ def count_source(
     from lutkit.report.console import PlainConsole
 
     processes = wanted_workers(workers)
-    here = processes == 1 or len(photos.photos) <= FEW
+    here = processes == 1 or len(photos.photos) <= _FEW
     console = PlainConsole(quiet=quiet)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("photos", total=len(photos.photos))
@@ -138,10 +122,8 @@ def count_source(
         return count_photos(photos, size_px, InProcess() if here else LocalEngine(processes), on_counted)
 
 
-def left_out_lines(photos: "PhotoList | None", rejects: "tuple[Reject, ...]") -> list[str]:
+def left_out_lines(photos: PhotoList | None, rejects: Sequence[Reject]) -> list[str]:
     """What was not counted, a line each: the first photos by name, and files of kinds that are not read."""
-    from lutkit.photos.photo_list import unread_text
-
     lines = [f"not counted: {reject.path}: {reject.reason}" for reject in rejects[:_NAMED]]
     if len(rejects) > _NAMED:
         lines.append(f"not counted: {len(rejects) - _NAMED:,} more")

@@ -9,8 +9,8 @@ from PIL import Image
 
 from lutkit.color.lab import lab_to_srgb
 from lutkit.measure.color_summary import ColorSummary
-from lutkit.report.page import CHANNELS, FAINT, INK, Box, add_panel, add_title, new_page, render
-from lutkit.statistics.stats_text import cast_text, colors_text
+from lutkit.report.page import CHANNEL_COLORS, FAINT, INK, PanelBox, add_panel, add_title, new_page, render
+from lutkit.statistics.stats_table import cast_text, colors_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def draw_stats(summary: ColorSummary, title: str) -> Image.Image:
     add_title(figure, title)
     facts = f"{summary.pixels:,} pixels, {colors_text(summary)}; {cast_text(summary)}"
     figure.text(0.02, 0.908, facts, color=FAINT, fontsize=11)
-    panels: tuple[tuple[Callable[[Axes, ColorSummary], None], str, Box], ...] = (
+    panels: tuple[tuple[Callable[[Axes, ColorSummary], None], str, PanelBox], ...] = (
         (_draw_channels, "Channels: share of pixels a code", (0.05, 0.51, 0.27, 0.34)),
         (_draw_saturation, "Saturation (HSV)", (0.38, 0.51, 0.27, 0.34)),
         (_draw_chroma, "Chroma (CIELAB)", (0.71, 0.51, 0.27, 0.34)),
@@ -50,7 +50,7 @@ def draw_stats(summary: ColorSummary, title: str) -> Image.Image:
 def _draw_channels(axes: "Axes", summary: ColorSummary) -> None:
     shares = 100 * summary.channels / summary.pixels
     alike = bool((shares == shares[0]).all())
-    drawn = [("red, green and blue alike", INK)] if alike else CHANNELS
+    drawn = [("red, green and blue alike", INK)] if alike else CHANNEL_COLORS
     for (name, color), share in zip(drawn, shares, strict=False):
         axes.fill_between(np.arange(256), share, color=color, alpha=0.13, linewidth=0)
         axes.plot(share, color=color, linewidth=1.4, label=name)
@@ -137,7 +137,7 @@ def _draw_cross(axes: "Axes", reach: float) -> None:
 def _draw_clipping(axes: "Axes", summary: ColorSummary) -> None:
     places = np.arange(2)[:, None] + 0.26 * np.arange(3)
     shares = 100 * summary.channels[:, [0, 255]].T / summary.pixels
-    for channel, (_, color) in enumerate(CHANNELS):
+    for channel, (_, color) in enumerate(CHANNEL_COLORS):
         bars = axes.bar(places[:, channel], shares[:, channel], width=0.24, color=color)
         texts = [_share_text(share) for share in shares[:, channel]]
         axes.bar_label(bars, texts, color=INK, fontsize=9, padding=2)

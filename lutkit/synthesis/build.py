@@ -20,7 +20,7 @@ from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.sampling import require_reachable
 from lutkit.engine.engine import Engine
 from lutkit.errors import DatasetError, ImageError
-from lutkit.lutfiles.luts import LutFile, library_folder, luts_by_sha256, read_library
+from lutkit.lutfiles.library import LutFile, library_folder, luts_by_sha256, read_library
 from lutkit.photos.photo_list import PhotoList, format_sources, none_usable, read_bytes
 from lutkit.photos.sources import list_photos
 from lutkit.synthesis.card import pair_card

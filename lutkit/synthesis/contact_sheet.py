@@ -14,7 +14,7 @@ from lutkit.distort.recipe import Masked, Recipe
 from lutkit.distort.white_balance import WhiteBalance
 from lutkit.photos.decoding import Pixels
 from lutkit.photos.encoding import encode_image
-from lutkit.report.sheet import FAINT, GAP_PX, INK, LINE_PX, PAPER, fitted, sheet_font
+from lutkit.report.sheet import GAP_PX, LINE_PX, SHEET_FAINT, SHEET_INK, SHEET_PAPER, fitted, sheet_font
 from lutkit.synthesis.pair import Pair, SampleMetadata
 from lutkit.synthesis.pairs import pairs
 
@@ -56,7 +56,7 @@ def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
     cell_width = 2 * _PICTURE_PX + 2 * GAP_PX
     cell_height = _PICTURE_PX + _LINES * LINE_PX + GAP_PX
     columns = min(_COLUMNS, len(shown))
-    sheet = Image.new("RGB", (columns * cell_width + GAP_PX, rows * cell_height + GAP_PX), PAPER)
+    sheet = Image.new("RGB", (columns * cell_width + GAP_PX, rows * cell_height + GAP_PX), SHEET_PAPER)
     for number, pair in enumerate(shown):
         left = GAP_PX + number % _COLUMNS * cell_width
         top = GAP_PX + number // _COLUMNS * cell_height
@@ -75,10 +75,11 @@ def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
     top += _PICTURE_PX + 4
     label = metadata.label
     measure = f"severity {metadata.severity:.1f}, here {metadata.delta_e_2000:.1f}"
-    draw.text((left, top), measure, INK, font)
-    draw.text((left + width - font.getlength(label), top), label, _LOSSY if label == "lossy" else INK, font)
+    draw.text((left, top), measure, SHEET_INK, font)
+    ink = _LOSSY if label == "lossy" else SHEET_INK
+    draw.text((left + width - font.getlength(label), top), label, ink, font)
     for line, text in enumerate(_described(metadata)[: _LINES - 1], 1):
-        draw.text((left, top + line * LINE_PX), fitted(text, width, font), FAINT, font)
+        draw.text((left, top + line * LINE_PX), fitted(text, width, font), SHEET_FAINT, font)
 
 
 def _described(metadata: SampleMetadata) -> list[str]:

@@ -22,6 +22,15 @@ _TAR_BYTES = 3 * 768
 
 
 @dataclass(frozen=True)
+class SeverityBand:
+    """A part of the severity range, and the share of each family in the damage drawn there, largest first."""
+
+    low: float
+    high: float
+    families: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What samples made on trial came to.
 
@@ -29,13 +38,13 @@ class Estimate:
         sample_bytes: mean size of a sample in its shard.
         sample_s: mean seconds of a sample on one worker.
         enlarged: the share of samples whose photograph is smaller than the square.
-        bands: for each quarter of the severity range its bounds and the share of each family, largest first.
+        bands: the quarters of the severity range; none where nothing is damaged.
     """
 
     sample_bytes: float
     sample_s: float
     enlarged: float
-    bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]
+    bands: tuple[SeverityBand, ...]
 
 
 def estimate(plan: SynthPlan) -> Estimate:
@@ -80,7 +89,7 @@ def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple
     return size + len(pair.metadata.to_json()), "enlarged" in target.source.notes
 
 
-def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]:
+def _bands(plan: SynthPlan) -> tuple[SeverityBand, ...]:
     manifest = plan.manifest
     if not any(share > 0 and kind != "enhance" for kind, share in manifest.kinds):
         return ()
@@ -93,7 +102,7 @@ def _bands(plan: SynthPlan) -> tuple[tuple[float, float, tuple[tuple[str, float]
         draw = next(draws(manifest.seed, i, wanted, manifest.damage, plan.libraries.damage))
         counts[band].update({family.name for family in draw.recipe.families})
     return tuple(
-        (
+        SeverityBand(
             low + number * width,
             low + (number + 1) * width,
             tuple((name, times / count.total()) for name, times in count.most_common()),

@@ -24,7 +24,7 @@ from lutkit.distort.family import Library
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.recipe import Recipe
 from lutkit.errors import DatasetError
-from lutkit.lutfiles.luts import library_folder, luts_by_sha256, read_library
+from lutkit.lutfiles.library import library_folder, luts_by_sha256, read_library
 from lutkit.photos.decoding import Pixels, decode_image
 from lutkit.synthesis.manifest import read_manifest
 from lutkit.synthesis.pair import Pair, SampleMetadata

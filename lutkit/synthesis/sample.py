@@ -26,7 +26,7 @@ from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut1D
 from lutkit.lut.quality import Label, Verdict, clipped_share, judge_steps
 from lutkit.lut.undoing import Layers
-from lutkit.lutfiles.luts import LutFile
+from lutkit.lutfiles.library import LutFile
 from lutkit.photos.decoding import Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
 from lutkit.synthesis.manifest import Manifest

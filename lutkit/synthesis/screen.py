@@ -12,7 +12,7 @@ from lutkit.engine.stopping import stopping
 from lutkit.report.console import PlainConsole, rated_progress
 from lutkit.synthesis.build import SynthPlan, SynthResult, plan_synth, synth
 from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
-from lutkit.synthesis.estimate import estimate
+from lutkit.synthesis.estimate import SeverityBand, estimate
 from lutkit.synthesis.loader import loader_lines
 from lutkit.synthesis.manifest import Manifest
 from lutkit.synthesis.plan import SHARD_SAMPLES
@@ -30,7 +30,7 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
     if as_json:
         console.out(json.dumps(plan_json(plan, guess, workers)))
         return
-    _say_sources(console, plan)
+    _print_sources(console, plan)
     console.print(_table("Plan", plan_rows(plan, guess, workers)))
     if guess.bands:
         console.print(_bands_table(guess.bands))
@@ -45,7 +45,7 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
     with stopping():
         plan = plan_synth(manifest)
         workers = wanted_workers(workers)
-        _say_sources(console, plan)
+        _print_sources(console, plan)
         _warn_few_shards(console, plan, workers)
         start = time.monotonic()
         result = _run(plan, out, workers, console)
@@ -86,7 +86,7 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> Syn
         return synth(plan, out, LocalEngine(workers), on_start, on_shard)
 
 
-def _say_sources(console: PlainConsole, plan: SynthPlan) -> None:
+def _print_sources(console: PlainConsole, plan: SynthPlan) -> None:
     for line in source_lines(plan):
         console.print(line)
 
@@ -103,12 +103,12 @@ def _table(title: str, rows: list[tuple[str, str]]) -> Table:
     return table
 
 
-def _bands_table(bands: tuple[tuple[float, float, tuple[tuple[str, float], ...]], ...]) -> Table:
+def _bands_table(bands: tuple[SeverityBand, ...]) -> Table:
     table = Table(title="Families drawn, by severity (delta E 2000)", title_justify="left")
     table.add_column("family")
-    for low, high, _ in bands:
-        table.add_column(f"{low:g}..{high:g}", justify="right")
-    shares = [dict(band[2]) for band in bands]
+    for band in bands:
+        table.add_column(f"{band.low:g}..{band.high:g}", justify="right")
+    shares = [dict(band.families) for band in bands]
     names = sorted(
         {name for band in shares for name in band}, key=lambda name: -sum(b.get(name, 0) for b in shares)
     )

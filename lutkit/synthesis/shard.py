@@ -35,38 +35,29 @@ class SynthJob:
 
 def build_shard(job: SynthJob, task: ShardTask) -> Record:
     """Write one shard and its record: a pure function of the job and the task, wherever it runs."""
+    manifest, suffix = job.manifest, CODEC_SUFFIX[job.manifest.codec]
     rejects: dict[str, str] = {}
     totals: Counter[str] = Counter()
-    samples = _samples(job, task, rejects, totals)
-    file = write_shard(shard_path(job.folder, task.name), samples)
-    record = Record(
-        task.name,
-        task.count,
-        file,
-        tuple(Reject(path, reason) for path, reason in sorted(rejects.items())),
-        dict(sorted(totals.items())),
-    )
+
+    def samples() -> Iterator[Sample]:
+        for i in range(task.start, task.start + task.count):
+            photograph = _find_photograph(job, task.split, i, rejects)
+            pair, recipe = make_pair(photograph.target, manifest, job.libraries, split=task.split, i=i)
+            totals.update(_counted(pair.metadata, recipe))
+            encoded = photograph.encoded
+            if pair.target is not photograph.target.pixels:
+                encoded = encode_image(pair.target, manifest.codec, manifest.quality)
+            members = [(f"target.{suffix}", encoded), ("json", pair.metadata.to_json())]
+            if manifest.store == "pixels":
+                damaged = encode_image(pair.input, manifest.codec, manifest.quality)
+                members.insert(0, (f"input.{suffix}", damaged))
+            yield Sample(pair.metadata.key, tuple(members))
+
+    file = write_shard(shard_path(job.folder, task.name), samples())
+    rejected = tuple(Reject(path, reason) for path, reason in sorted(rejects.items()))
+    record = Record(task.name, task.count, file, rejected, dict(sorted(totals.items())))
     write_record(job.folder, record)
     return record
-
-
-def _samples(
-    job: SynthJob, task: ShardTask, rejects: dict[str, str], totals: Counter[str]
-) -> Iterator[Sample]:
-    manifest, suffix = job.manifest, CODEC_SUFFIX[job.manifest.codec]
-    for i in range(task.start, task.start + task.count):
-        photograph = _find_photograph(job, task.split, i, rejects)
-        pair, recipe = make_pair(photograph.target, manifest, job.libraries, split=task.split, i=i)
-        totals.update(_counted(pair.metadata, recipe))
-        graded = pair.target is not photograph.target.pixels
-        encoded = (
-            encode_image(pair.target, manifest.codec, manifest.quality) if graded else photograph.encoded
-        )
-        members = [(f"target.{suffix}", encoded), ("json", pair.metadata.to_json())]
-        if manifest.store == "pixels":
-            damaged = encode_image(pair.input, manifest.codec, manifest.quality)
-            members.insert(0, (f"input.{suffix}", damaged))
-        yield Sample(pair.metadata.key, tuple(members))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a run of `lutkit synth` will come to, and came to: rows of a table, and the same as JSON.
+"""A run of `lutkit synth` in words, before and after: rows of a table, and the same as JSON.
 
 Owns the wording of both. Must not know the terminal.
 """
@@ -46,7 +46,9 @@ def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, objec
         "minutes": round(_seconds(plan, guess, workers) / 60, 3),
         "draws_per_photo": round(n / photos, 3),
         "enlarged": round(guess.enlarged, 3),
-        "bands": [{"severity": [low, high], "families": dict(shares)} for low, high, shares in guess.bands],
+        "bands": [
+            {"severity": [band.low, band.high], "families": dict(band.families)} for band in guess.bands
+        ],
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from small_datasets import assert_one_line, build, make_photos, manifest_of, samples_of, textured
 
-from lutkit.comparison.artefacts import own_artefacts
+from lutkit.comparison.artefacts import ARTEFACTS, own_artefacts
 from lutkit.comparison.table import NOTE
 from lutkit.engine.engine import InProcess
 from lutkit.engine.stopping import raise_stopped
@@ -304,7 +304,7 @@ def test_text_and_picture_say_what_json_does(lutkit_, few, monkeypatch):
     drawn = []
 
     def draw(sets, train, title):
-        drawn.append(([name for name, _ in sets], train and train.photos, title))
+        drawn.append(([one.name for one in sets], train and train.photos, title))
         return Image.new("RGB", (9, 9))
 
     monkeypatch.setattr("lutkit.comparison.picture.draw_comparison", draw)
@@ -354,7 +354,7 @@ def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
 def test_a_comparison_can_be_stopped(lutkit_, few, monkeypatch):
     handlers = []
 
-    def note(*_):
+    def note(*_, **__):
         handlers.append(signal.getsignal(signal.SIGTERM))
         raise LutkitError("enough")
 
@@ -393,7 +393,7 @@ def test_a_size_of_too_few_pixels_is_refused(lutkit_, few, no_measuring):
 
 @pytest.fixture
 def no_measuring(monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise AssertionError("measured")
 
     monkeypatch.setattr("lutkit.comparison.run.compare_set", refuse)
@@ -405,6 +405,15 @@ def tar_of(path, folder, of_member):
         for photo in sorted(folder.iterdir()):
             tar.add(photo, of_member(photo.stem))
     return path
+
+
+@pytest.mark.parametrize("kind", ARTEFACTS, ids=lambda kind: kind.name)
+def test_the_help_says_what_each_artefact_is_and_from_when_it_is_told(lutkit_, kind):
+    text = " ".join(lutkit_("compare", "--help").out.split())
+    assert " ".join(kind.help.split()) in text
+    assert f", {kind.help_limit.format(kind.limit)}," in text.replace(", or ", ", ")
+    assert "ARTEFACTS" not in text
+    assert "LIMITS" not in text
 
 
 def test_the_heading_names_the_references(lutkit_, few):

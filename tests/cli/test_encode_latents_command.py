@@ -114,7 +114,7 @@ def test_photos_of_no_fitting_size_and_what_is_said_when_done(made, photos, lutk
 
 def test_cuda_that_is_not_there(made, lutkit_):
     if torch.cuda.is_available():
-        pytest.skip("there is a card")
+        pytest.skip("there is a GPU")
     for options in (["--device", "cuda"], ["--devices", "0,1"]):
         ended = lutkit_("encode-latents", made[0], "--vae", made[1], *options)
         assert ended.code == 2

@@ -9,7 +9,7 @@ from small_datasets import assert_one_line
 
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
-from lutkit.lutfiles.luts import read_lut, write_lut
+from lutkit.lutfiles.formats import read_lut, write_lut
 
 CUBE = Lut3D(Lut3D.identity(5).table ** np.array([0.7, 1, 1.4]), title="Warm [b]", comments=("soft :smile:",))
 CHAIN = LutChain((Lut1D.identity(1024), CUBE))

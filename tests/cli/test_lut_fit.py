@@ -8,7 +8,7 @@ from PIL import Image
 from small_datasets import textured
 
 from lutkit.lut.apply import apply
-from lutkit.lutfiles.luts import read_lut
+from lutkit.lutfiles.formats import read_lut
 
 BEFORE = textured(3, 90, 70)
 AFTER = (255 * (BEFORE[..., [0, 2, 1]] / 255) ** [0.8, 1.2, 1.0] * 0.9 + 9).round().astype(np.uint8)

@@ -42,7 +42,9 @@ def by_name(tmp_path_factory):
             made = np.clip(np.rint(change(grey, pixels - grey)), 0, 255).astype(np.uint8)
             Image.fromarray(made).save(root / name / f"{number}.png")
         lists = list_photos(str(root / "in")), list_photos(str(root / name))
-        found[name] = compare_set(lists, match_photos(*lists, name), None, InProcess(), lambda _: None)
+        found[name] = compare_set(
+            name, match_photos(*lists, name), size_px=None, engine=InProcess(), on_pairs=lambda _: None
+        )
     return found
 
 

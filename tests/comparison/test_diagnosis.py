@@ -20,12 +20,16 @@ from known_damage import (
     turned,
     under_light,
 )
+from measured_pairs import measured_pair
 
 from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.colors import color_change, pair_sums
-from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.findings import PairMeasure, diagnose, levels, unplaced
-from lutkit.comparison.registration import likeness
+from lutkit.comparison.blocks import free_blocks
+from lutkit.comparison.color_change import color_change, pair_sums
+from lutkit.comparison.explanation import explain
+from lutkit.comparison.findings import diagnose, own_levels, unplaced
+from lutkit.comparison.fringing import Fringing
+from lutkit.comparison.noise import Noise
+from lutkit.comparison.speckle import Speckle
 from lutkit.errors import ArrayError
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -34,10 +38,7 @@ every_photo = pytest.mark.parametrize("reference", [photo(name) for name in PHOT
 
 def measured(reference, output, key="a"):
     sums = pair_sums(reference, output)
-    blocks = thinned(free_blocks(reference, output))
-    found, own = pair_artefacts(reference, output), own_artefacts(reference)
-    alike = likeness(reference, output, found.place())
-    return sums, PairMeasure(key, found, own, sums.delta_e_sum, blocks, alike)
+    return sums, measured_pair(key, reference, output, sums.delta_e_sum)
 
 
 def diagnosed(reference, output):
@@ -89,7 +90,7 @@ def test_a_channel_out_of_place(reference, channel, right, down):
     assert set(found) == {"fringing"}
     assert found["fringing"].channels == (name,)
     assert found["fringing"].value == pytest.approx(np.hypot(right, down), rel=0.02, abs=0.05)
-    shifts = pair_artefacts(reference, output).shifts
+    shifts = pair_artefacts(reference, output)[Fringing].shifts
     assert shifts[channel] == pytest.approx((right, down), rel=0.02, abs=0.05)
     assert np.abs(np.delete(shifts, channel, axis=0)).max() < 0.02
 
@@ -169,7 +170,7 @@ def test_a_channel_that_cannot_be_placed_hides_no_fault_of_the_others(blue):
     else:
         output = shifted(output, 2, 12, 0)
     _, pair = measured(reference, output)
-    assert np.isnan(pair.found.shifts[2]).all()
+    assert np.isnan(pair.found[Fringing].shifts[2]).all()
     _, found = diagnosed(reference, output)
     assert found["fringing"].value == pytest.approx(2, abs=0.05)
     assert found["fringing"].channels == ("red",)
@@ -200,11 +201,11 @@ def test_the_worst_images_are_named_and_one_in_thirty_is_rare():
 def test_levels_tell_sets_apart():
     plain = [own_artefacts(photo(name)) for name in PHOTOS]
     worse = [own_artefacts(noisy(shifted(photo(name), 2, 1.5, 0), 0, 6)) for name in PHOTOS]
-    before, after = levels(plain), levels(worse)
+    before, after = own_levels(plain), own_levels(worse)
     assert after["noise"][0] > before["noise"][0] + 3
     assert after["noise"][1] == pytest.approx(before["noise"][1], abs=0.3)
     assert after["fringing"][2] - before["fringing"][2] == pytest.approx(1.5, abs=0.3)
-    dotted = levels([own_artefacts(speckled(photo(name), 0.001)) for name in PHOTOS])
+    dotted = own_levels([own_artefacts(speckled(photo(name), 0.001)) for name in PHOTOS])
     assert dotted["speckle"][0] > before["speckle"][0] + 100
     shares = [[(photo(name)[..., c] == end).mean() for end in (0, 255)] for name in PHOTOS for c in range(3)]
     expected = np.max(shares, axis=1).reshape(len(PHOTOS), 3).mean(axis=0)
@@ -263,7 +264,7 @@ def test_a_strong_cast_is_a_cast_and_what_it_clips_its_consequence(reference, sa
 
 @every_photo
 def test_what_a_cast_clips_is_no_fringing(reference):
-    assert pair_artefacts(reference, gains(reference, 1.8, 1, 0.7)).fringing().max() < 0.03
+    assert pair_artefacts(reference, gains(reference, 1.8, 1, 0.7))[Fringing].amounts().max() < 0.03
 
 
 def test_some_of_these_strong_casts_clip():
@@ -355,8 +356,8 @@ def test_noise_shows_where_another_channel_is_empty():
     output = noisy(reference, 0, 9)
     output[..., 2] = 0
     _, pair = measured(reference, output)
-    assert pair.found.noise[0] == pytest.approx(9, rel=0.1)
-    assert np.isnan(pair.found.noise[2])
+    assert pair.found[Noise].codes[0] == pytest.approx(9, rel=0.1)
+    assert np.isnan(pair.found[Noise].codes[2])
 
 
 def test_channels_that_cannot_be_placed_are_counted():
@@ -371,11 +372,11 @@ def test_bright_survivors_of_clipping_are_no_speckle():
     reference = np.full((64, 64, 3), 30, np.uint8)
     reference[::7, ::5] = 45
     output = crushed(reference, 40)
-    assert pair_artefacts(reference, output).speckle == 0
+    assert pair_artefacts(reference, output)[Speckle].per_million == 0
     for ground in (reference, np.zeros_like(reference)):
         dots = ground.copy()
         dots[8::9, 8::9] = 120
-        assert pair_artefacts(ground, dots).speckle > 1000
+        assert pair_artefacts(ground, dots)[Speckle].per_million > 1000
 
 
 def unexplained(found):

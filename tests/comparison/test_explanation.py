@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from known_damage import cast, codes, desaturated, edited_saturation, gains, gamma, jpeg, photo, turned
 
-from lutkit.comparison.explanation import MAX_BLOCKS, explain, fit_channels, fit_curve, free_blocks, thinned
+from lutkit.comparison.blocks import MAX_BLOCKS, free_blocks, thinned
+from lutkit.comparison.explanation import explain, fit_channels, fit_curve
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 every_photo = pytest.mark.parametrize("reference", [photo(name) for name in PHOTOS], ids=PHOTOS)

@@ -16,11 +16,12 @@ from known_damage import (
     scene,
     shifted,
 )
+from measured_pairs import measured_pair
 
-from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.explanation import block_means, block_sums, explain, free_blocks, thinned
-from lutkit.comparison.findings import LEAST_LIKENESS, PairMeasure, diagnose
-from lutkit.comparison.registration import likeness
+from lutkit.comparison.blocks import block_means, block_sums
+from lutkit.comparison.explanation import explain
+from lutkit.comparison.findings import diagnose
+from lutkit.comparison.likeness import LEAST_LIKENESS, likeness
 
 SCENES = [scene(seed) for seed in range(7)]
 CROPS = [photo(name)[:160, :160] for name in ("astronaut", "chelsea", "coffee", "rocket")]
@@ -59,15 +60,8 @@ LOST = {
 }
 
 
-def pair(number, reference, output):
-    output = np.ascontiguousarray(output)
-    found, own = pair_artefacts(reference, output), own_artefacts(reference)
-    alike = likeness(reference, output, found.place())
-    return PairMeasure(f"p{number}", found, own, 0.0, thinned(free_blocks(reference, output)), alike)
-
-
 def diagnosed(references, outputs):
-    pairs = [pair(i, *both) for i, both in enumerate(zip(references, outputs, strict=True))]
+    pairs = [measured_pair(f"p{i}", *both) for i, both in enumerate(zip(references, outputs, strict=True))]
     return pairs, diagnose(explain(np.concatenate([one.blocks for one in pairs])), pairs)
 
 

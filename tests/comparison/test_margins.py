@@ -1,15 +1,18 @@
 """Margins and half rules: what lies just on either side of them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from known_damage import noisy, photo, scene
+from known_damage import gains, noisy, photo, scene
+from measured_pairs import having
 
 from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.clipping import newly_clipped, swept_to_ends
-from lutkit.comparison.explanation import explain, free_blocks, thinned
+from lutkit.comparison.blocks import free_blocks, thinned
+from lutkit.comparison.clipping import Clipping, newly_clipped, swept_to_ends
+from lutkit.comparison.explanation import explain
 from lutkit.comparison.findings import PairMeasure, diagnose
+from lutkit.comparison.fringing import Fringing
+from lutkit.comparison.noise import Noise
+from lutkit.comparison.speckle import Speckle
 
 
 @pytest.mark.parametrize(("noise", "counts"), [(0, True), (2.5, True), (3.5, False), (np.nan, True)])
@@ -30,12 +33,12 @@ def test_noise_by_itself_is_no_speckle():
     reference = np.full((96, 96, 3), 128, np.uint8)
     output = noisy(reference, 1, 20)
     found = pair_artefacts(reference, output)
-    assert found.noise[1] == pytest.approx(20, rel=0.1)
-    assert found.speckle == 0
+    assert found[Noise].codes[1] == pytest.approx(20, rel=0.1)
+    assert found[Speckle].per_million == 0
     output[8::9, 8::9] = 250
-    assert pair_artefacts(reference, output).speckle > 100
+    assert pair_artefacts(reference, output)[Speckle].per_million > 100
     grainy = own_artefacts(noisy(reference, 1, 20))
-    assert grainy.speckle == 0
+    assert grainy[Speckle].per_million == 0
 
 
 def test_dark_survivors_of_blown_highlights_are_no_speckle():
@@ -43,11 +46,11 @@ def test_dark_survivors_of_blown_highlights_are_no_speckle():
     reference[::7, ::5] = 210
     output = np.where(reference > 215, 255, reference).astype(np.uint8)
     assert (np.abs(output[7, 5].astype(int) - output[7, 6]) >= 32).all()
-    assert pair_artefacts(reference, output).speckle == 0
+    assert pair_artefacts(reference, output)[Speckle].per_million == 0
     few = np.full_like(reference, 200)
     dots = few.copy()
     dots[8::9, 8::9] = 255
-    assert pair_artefacts(few, dots).speckle > 1000
+    assert pair_artefacts(few, dots)[Speckle].per_million > 1000
 
 
 def test_codes_are_swept_where_more_than_half_up_to_the_end_went_there():
@@ -83,11 +86,11 @@ def test_dots_of_a_channel_that_has_moved_are_none_of_the_output():
     reference = dotted(smooth, 2)
     output = np.dstack([reference[..., :2], np.roll(reference[..., 2:], 3, axis=1)])
     found = pair_artefacts(reference, output)
-    assert found.shifts[2] == pytest.approx((3, 0), abs=0.1)
-    assert found.speckle == 0
+    assert found[Fringing].shifts[2] == pytest.approx((3, 0), abs=0.1)
+    assert found[Speckle].per_million == 0
     more = reference.copy()
     more[10:-10:16, 13:-10:16, 2] = 250  # where all lies in its place a neighbour explains nothing
-    assert pair_artefacts(reference, more).speckle > 1000
+    assert pair_artefacts(reference, more)[Speckle].per_million > 1000
 
 
 def test_channels_are_named_that_have_half_of_the_worst():
@@ -99,7 +102,7 @@ def test_channels_are_named_that_have_half_of_the_worst():
         ((1.9, 4, 2.1), ("green", "blue")),
         ((1.2, 0.9, 0), ("red",)),  # more than half, and below the limit
     ):
-        noise = replace(found, noise=np.array(levels, float))
+        noise = having(found, Noise(np.array(levels, float)))
         pair = PairMeasure("a", noise, found, 0.0, blocks, 1.0)
         (finding,) = diagnose(explain(blocks), [pair])
         assert finding.channels == names
@@ -107,4 +110,16 @@ def test_channels_are_named_that_have_half_of_the_worst():
 
 
 def test_a_scene_by_itself_has_no_speckle():
-    assert own_artefacts(scene(1)).speckle < 100
+    assert own_artefacts(scene(1))[Speckle].per_million < 100
+
+
+def test_what_a_picture_has_of_its_own():
+    dots = gains(photo("astronaut"), 0.9, 1, 1).copy()
+    dots[40:300:20, 40:300:20] = (255, 0, 255)
+    found = own_artefacts(dots)
+    ends = [(dots == end).mean(axis=(0, 1)) for end in (0, 255)]
+    np.testing.assert_allclose(found[Clipping].shares, ends)
+    assert not np.allclose(found[Clipping].shares[0], found[Clipping].shares[1])
+    assert 200 < found[Speckle].per_million < 1e6 * 169 / (320 * 320) + 50
+    assert found[Fringing].shifts[1].tolist() == [0, 0]
+    assert not found[Clipping].explained.any()

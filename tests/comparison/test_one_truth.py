@@ -7,15 +7,15 @@ from operator import add
 import numpy as np
 import pytest
 import skimage.color
+from measured_pairs import having, measured_pair
 from PIL import Image
 
 from lutkit.comparison import picture as compare_picture
-from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.colors import color_change, pair_sums
-from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.findings import PairMeasure, diagnose
+from lutkit.comparison.color_change import color_change, pair_sums
+from lutkit.comparison.explanation import explain
+from lutkit.comparison.findings import diagnose
+from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.picture import draw_comparison
-from lutkit.comparison.registration import likeness
 from lutkit.comparison.run import SetMeasure
 from lutkit.comparison.table import HEADS, artefact_levels, channel_rows, sector_rows, set_json, set_row
 from lutkit.comparison.words import answers
@@ -31,14 +31,11 @@ REFERENCES = [blotches(seed) for seed in range(4)]
 
 
 def compared(outputs, references=REFERENCES):
-    pairs, sums = list[PairMeasure](), []
-    for number, (before, after) in enumerate(zip(references, outputs, strict=True)):
-        found, blocks = pair_artefacts(before, after), thinned(free_blocks(before, after))
-        alike = likeness(before, after, found.place())
-        pairs.append(PairMeasure(f"p{number}", found, own_artefacts(before), 0.0, blocks, alike))
-        sums.append(pair_sums(before, after))
+    both = list(zip(references, outputs, strict=True))
+    pairs = [measured_pair(f"p{number}", *images) for number, images in enumerate(both)]
+    sums = [pair_sums(*images) for images in both]
     simple = explain(np.concatenate([pair.blocks for pair in pairs]))
-    return SetMeasure(color_change(reduce(add, sums)), simple, tuple(pairs), diagnose(simple, pairs), ())
+    return SetMeasure("x", color_change(reduce(add, sums)), simple, tuple(pairs), diagnose(simple, pairs), ())
 
 
 def in_plane(image, factor, shift=0.0):
@@ -52,12 +49,12 @@ CALM = [in_plane(image, 0.4) for image in REFERENCES]  # well inside sRGB
 
 
 def cells(one):
-    row = dict(zip(HEADS, set_row("x", one), strict=True))
+    row = dict(zip(HEADS, set_row(one), strict=True))
     return [row[name] for name in ("gain", "turn", "cast a", "cast b")]
 
 
 def numbers(one):
-    found = set_json("x", one)
+    found = set_json(one)
     return [found["chroma_gain"], found["hue_turn"], found["cast"]["a"], found["cast"]["b"]]
 
 
@@ -98,7 +95,7 @@ def test_nearly_grey_outputs_have_a_gain_and_no_turn():
     assert numbers(one)[1] is None
     assert float(cells(one)[0]) == pytest.approx(0.1, abs=0.06)
     assert {row[3] for row in sector_rows(one)} == {"-"}
-    assert {part["hue_shift"] for part in set_json("x", one)["sectors"]} == {None}
+    assert {part["hue_shift"] for part in set_json(one)["sectors"]} == {None}
 
 
 def test_grey_references_have_a_cast_and_neither_gain_nor_turn():
@@ -128,30 +125,32 @@ def test_what_cannot_be_judged_has_no_numbers_in_row_json_and_picture(kind, monk
     assert numbers(one) == [None] * 4
     if kind != "casts of their own":
         found = artefact_levels(one)
-        assert found == {"fringing": [None] * 3, "noise": [None] * 3, "speckle": None, "clipped": None}
-        assert set_row("x", one)[-4:] == ("- - -", "- - -", "-", "-")
-        assert sector_rows(one) == channel_rows(one) == set_json("x", one)["sectors"] == []
-        assert set_json("x", one)["skin"] is None
-        assert len(answers([("x", one)], None)) == 1
+        assert found == {
+            "fringing": (None,) * 3, "noise": (None,) * 3, "speckle": (None,), "clipping": (None,),
+        }  # fmt: skip
+        assert set_row(one)[-4:] == ("- - -", "- - -", "-", "-")
+        assert sector_rows(one) == channel_rows(one) == set_json(one)["sectors"] == []
+        assert set_json(one)["skin"] is None
+        assert len(answers([one], None)) == 1
     assert {finding.kind for finding in one.findings}.isdisjoint({"saturation", "hue", "cast", "lightness"})
     unknown = {1} if kind == "casts of their own" else {1, 2, 3, 4, 5}
-    assert draw_comparison([("x", one)], None, "in").width == 1400
-    assert draw_comparison([("x", one), ("y", compared(CALM, CALM))], None, "in").width == 1400
+    assert draw_comparison([one], None, "in").width == 1400
+    assert draw_comparison([one, compared(CALM, CALM)], None, "in").width == 1400
     monkeypatch.setattr(compare_picture, "render", lambda figure: figure)
-    assert panels_not_known([("x", one)]) == unknown
-    assert panels_not_known([("x", one), ("y", compared(CALM, CALM))]) == set()
+    assert panels_not_known([one]) == unknown
+    assert panels_not_known([one, compared(CALM, CALM)]) == set()
 
 
 def test_the_answer_says_that_outputs_show_something_else_first_and_only():
     one = compared([*(image[::-1, ::-1].copy() for image in REFERENCES[:3]), REFERENCES[3]])
-    (line,) = answers([("x", one)], None)
+    (line,) = answers([one], None)
     worst = sorted(one.pairs, key=lambda pair: pair.likeness)[:3]
     assert line == (
         "Outputs do not look like their references: 3 of 4 show something else (least"
         f" alike: {', '.join(pair.key for pair in worst)}), so that nothing else can be judged. Are names"
         " matched rightly? Are outputs flipped, rotated or cropped?"
     )
-    findings = set_json("x", one)["findings"]
+    findings = set_json(one)["findings"]
     assert [(finding["kind"], finding["images"]) for finding in findings] == [("unlike", 3)]
 
 
@@ -159,11 +158,14 @@ def test_the_answer_says_that_outputs_show_something_else_first_and_only():
 def test_medians_of_fewer_than_half_of_the_images_are_none(placed, known):
     one = compared(REFERENCES)
     pairs = [
-        replace(pair, found=replace(pair.found, shifts=pair.found.shifts * (1 if n < placed else np.nan)))
+        replace(
+            pair,
+            found=having(pair.found, Fringing(pair.found[Fringing].shifts * (1 if n < placed else np.nan))),
+        )
         for n, pair in enumerate(one.pairs)
     ]
     some = replace(one, pairs=tuple(pairs))
     assert [value is not None for value in artefact_levels(some)["fringing"]] == [known] * 3
-    row = dict(zip(HEADS, set_row("x", some), strict=True))
+    row = dict(zip(HEADS, set_row(some), strict=True))
     assert (row["fringe r g b"] == "- - -") == (not known)
     assert row["noise r g b"] == "0.0 0.0 0.0"

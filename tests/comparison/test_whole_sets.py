@@ -4,27 +4,18 @@ import numpy as np
 import pytest
 import skimage.color
 from known_damage import cast, codes, desaturated, gains, photo
+from measured_pairs import measured_pair
 
-from lutkit.comparison.artefacts import own_artefacts, pair_artefacts
-from lutkit.comparison.explanation import explain, free_blocks, thinned
-from lutkit.comparison.findings import PairMeasure, diagnose
-from lutkit.comparison.registration import likeness
+from lutkit.comparison.explanation import explain
+from lutkit.comparison.findings import diagnose
 
 PHOTOS = [photo(name)[y : y + 128, x : x + 128] for name in ("astronaut", "chelsea", "coffee", "rocket")
           for y, x in ((0, 0), (100, 150))]  # fmt: skip
 
 
-def pair(key, reference, output):
-    blocks = thinned(free_blocks(reference, output))
-    own = own_artefacts(reference)
-    found = pair_artefacts(reference, output)
-    alike = likeness(reference, output, found.place())
-    return PairMeasure(key, found, own, 0.0, blocks, alike)
-
-
 def findings(outputs, references=PHOTOS):
     pairs = [
-        pair(f"p{i}", reference, output)
+        measured_pair(f"p{i}", reference, output)
         for i, (reference, output) in enumerate(zip(references, outputs, strict=True))
     ]
     change = explain(np.concatenate([one.blocks for one in pairs]))
@@ -50,7 +41,7 @@ def test_what_no_one_change_explains_is_said_to_be_so(outputs):
     assert found["unexplained"].value > 2.5
     left = []
     for number, image in enumerate(PHOTOS):
-        blocks = pair("", image, outputs[number]).blocks
+        blocks = measured_pair("", image, outputs[number]).blocks
         became = np.clip(change.fit(blocks[:, 0].astype(float)), 0, 255)
         lab = [skimage.color.rgb2lab(one[None] / 255)[0] for one in (became, blocks[:, 1])]
         left.append(np.linalg.norm(lab[0] - lab[1], axis=1).mean())

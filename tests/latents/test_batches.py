@@ -75,7 +75,7 @@ def test_the_size_that_is_asked_for():
     assert batch_size_for(vae, 4096, 4096, None).largest == 1
 
 
-def test_a_card_begins_with_some_and_ends_where_its_kernels_cannot_count():
+def test_a_gpu_begins_with_some_and_ends_where_its_kernels_cannot_count():
     vae = StandInVae(device=torch.device("cuda"))
     for side, begins in ((64, 128), (256, 8), (512, 2), (4096, 1)):
         size = batch_size_for(vae, side, side, None)
@@ -90,37 +90,37 @@ def test_a_card_begins_with_some_and_ends_where_its_kernels_cannot_count():
     assert batch_size_for(wide, 256, 256, None).largest * 256 * 256 * 256 < 2**31
 
 
-def test_a_batch_that_a_card_cannot_count_is_cut_and_said():
-    card, cpu = StandInVae(device=torch.device("cuda")), StandInVae()
-    size = batch_size_for(card, 256, 256, 300)
+def test_a_batch_that_a_gpu_cannot_count_is_cut_and_said():
+    gpu, cpu = StandInVae(device=torch.device("cuda")), StandInVae()
+    size = batch_size_for(gpu, 256, 256, 300)
     assert (size.now, size.settled) == (254, True)
     said = cut_note(size, 300, 256, 250)
-    assert "--batch-size 300 is cut to 254: a card can count 2^31 elements" in said
-    assert "254 pictures of 250 x 256 px" in said
-    for vae, asked in ((card, 254), (card, None), (cpu, 300)):
+    assert "--batch-size 300 is cut to 254: a GPU can count 2^31 elements" in said
+    assert "254 images of 250 x 256 px" in said
+    for vae, asked in ((gpu, 254), (gpu, None), (cpu, 300)):
         assert cut_note(batch_size_for(vae, 256, 256, asked), asked, 256, 256) == ""
 
 
 @pytest.mark.parametrize(("widths", "largest"), [([128, 128, 128, 128], 4088), ([256, 256], 2894)])
-def test_an_image_that_a_card_cannot_count_is_refused(widths, largest):
+def test_an_image_that_a_gpu_cannot_count_is_refused(widths, largest):
     # The first layer's elements, padded by a row and a column where it is halved.
     assert widths[0] * (largest + 1) ** 2 < 2**31
     factor = 2 ** (len(widths) - 1)
     assert widths[0] * (largest + factor + 1) ** 2 >= 2**31
     identity = dataclasses.replace(STAND_IN, config={"block_out_channels": widths})
-    card = torch.device("cuda")
-    require_countable(card, identity, (largest, largest))
+    gpu = torch.device("cuda")
+    require_countable(gpu, identity, (largest, largest))
     require_countable(torch.device("cpu"), identity, (9000, 9000))
     with pytest.raises(VaeError) as caught:
-        require_countable(card, identity, (largest + factor, largest + factor), "here", can_cut=True)
+        require_countable(gpu, identity, (largest + factor, largest + factor), "here", can_cut=True)
     for word in ("here: ", f"{largest + factor} x {largest + factor} px", "2^31", f"--size {largest}", "cpu"):
         assert word in str(caught.value)
     with pytest.raises(VaeError, match=rf"9000 x 5000 px.*make images of {largest} px"):
-        require_countable(card, identity, (5000, 9000))
+        require_countable(gpu, identity, (5000, 9000))
 
 
 @pytest.mark.parametrize("blocks", [(4, 8, 8), (8, 4, 4), (8, 24), (8,)])
-def test_what_a_card_counts_is_no_less_than_the_largest_tensor(blocks, tmp_path, monkeypatch):
+def test_what_a_gpu_counts_is_no_less_than_the_largest_tensor(blocks, tmp_path, monkeypatch):
     save_vae(tmp_path / "vae", block_out_channels=blocks)
     vae, largest = load_vae(str(tmp_path / "vae")), []
     for part in (*vae.encoder.modules(), *vae.decoder.modules()):
@@ -129,7 +129,7 @@ def test_what_a_card_counts_is_no_less_than_the_largest_tensor(blocks, tmp_path,
                 lambda _, given, out: largest.append(max(given[0].numel(), out.numel()))
             )
     monkeypatch.setattr(batches, "_WIDTH", 1)
-    card, (height, width) = torch.device("cuda"), (16, 24)
+    gpu, (height, width) = torch.device("cuda"), (16, 24)
     moments = vae.encode(torch.zeros(1, 3, height, width, dtype=torch.uint8))
     encoding = max(largest)
     largest.clear()
@@ -138,34 +138,34 @@ def test_what_a_card_counts_is_no_less_than_the_largest_tensor(blocks, tmp_path,
     # Counted are a row and a column more than there may be.
     for countable, elements in ((most_at_once, encoding), (can_decode, decoding)):
         for room, enough in ((elements - 1, False), (int(elements * padding) + 1, True)):
-            monkeypatch.setattr(batches, "_CARD_ELEMENTS", room)
-            assert bool(countable(card, vae.identity, height, width)) is enough
+            monkeypatch.setattr(batches, "_GPU_ELEMENTS", room)
+            assert bool(countable(gpu, vae.identity, height, width)) is enough
     assert can_decode(torch.device("cpu"), vae.identity, 1 << 20, 1 << 20)
 
 
-def test_a_decoding_that_a_card_cannot_count_is_told_of_what_it_can_encode():
+def test_a_decoding_that_a_gpu_cannot_count_is_told_of_what_it_can_encode():
     identity = dataclasses.replace(STAND_IN, config={"block_out_channels": [128, 256, 512, 512]})
-    card, cpu = torch.device("cuda"), torch.device("cpu")
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
     # 256 channels as large as the picture.
     assert 256 * 2888**2 < 2**31 < 256 * 2904**2
-    require_decodable(card, identity, (2888, 2888))
-    require_countable(card, identity, (2904, 4000))
+    require_decodable(gpu, identity, (2888, 2888))
+    require_countable(gpu, identity, (2904, 4000))
     with pytest.raises(VaeError, match=r"a decoding of 4000 x 2904 px.* 2888 x 2888 only.*--device cpu"):
-        require_decodable(card, identity, (2904, 4000))
+        require_decodable(gpu, identity, (2904, 4000))
     require_decodable(cpu, identity, (2904, 4000))
-    said = undecoded_note(card, identity, 2904, 4000)
-    assert "pictures of 4000 x 2904 px are encoded, and none is decoded" in said
+    said = undecoded_note(gpu, identity, 2904, 4000)
+    assert "images of 4000 x 2904 px are encoded, and none is decoded" in said
     assert "2888 x 2888 px" in said
-    assert undecoded_note(card, identity, 2888, 2888) == undecoded_note(cpu, identity, 2904, 4000) == ""
+    assert undecoded_note(gpu, identity, 2888, 2888) == undecoded_note(cpu, identity, 2904, 4000) == ""
 
 
-def test_dtypes_are_tried_without_a_decoding_that_a_card_cannot_count(monkeypatch):
+def test_dtypes_are_tried_without_a_decoding_that_a_gpu_cannot_count(monkeypatch):
     identity = dataclasses.replace(STAND_IN, config={"block_out_channels": [128, 256]})
     vae = StandInVae(device=torch.device("cuda"), identity=identity)
     monkeypatch.setattr(precision, "_wait", lambda _: None)
     images = stacked(pictures(2))
     for elements, decodes in ((256 * 7 * 5, True), (256 * 7 * 5 - 1, False)):
-        monkeypatch.setattr(batches, "_CARD_ELEMENTS", elements)
+        monkeypatch.setattr(batches, "_GPU_ELEMENTS", elements)
         _, trials = choose_dtype(vae, images, ("bfloat16",))
         assert [trial.psnr is not None for trial in trials] == [decodes] * 2
         assert all(trial.finite for trial in trials)
@@ -485,7 +485,7 @@ def test_a_cpu_says_whether_it_has_bfloat16(monkeypatch):
 @pytest.mark.parametrize(
     ("capability", "expected"), [((7, 5), ("float16",)), ((8, 0), ("float16", "bfloat16"))]
 )
-def test_cards_that_emulate_bfloat16_do_not_try_it(capability, expected, monkeypatch):
+def test_gpus_that_emulate_bfloat16_do_not_try_it(capability, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
     assert fast_dtypes(torch.device("cuda", 1)) == expected

@@ -7,7 +7,7 @@ import torch
 from small_vaes import STAND_IN, one_thread
 
 from lutkit.errors import VaeError
-from lutkit.latents.vae import DiffusersVae, compiled
+from lutkit.latents.vae import DiffusersVae, torch_compiled
 
 CPU = torch.device("cpu")
 
@@ -79,7 +79,7 @@ class Failing:
 def test_what_compiling_fails_of(error, kind, said, monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda *_, **__: Failing(error))
     with pytest.raises(kind, match=said):
-        compiled(encoder())(torch.zeros(1, 3, 4, 4))
+        torch_compiled(encoder())(torch.zeros(1, 3, 4, 4))
 
 
 def test_what_the_encoder_raises_comes_through(monkeypatch):
@@ -88,4 +88,4 @@ def test_what_the_encoder_raises_comes_through(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", lambda work, **_: work)
     with pytest.raises(torch.OutOfMemoryError):
-        compiled(full)(torch.zeros(1))
+        torch_compiled(full)(torch.zeros(1))

@@ -15,10 +15,9 @@ from lutkit.dataset import atomic
 from lutkit.dataset.latent_index import read_latent_index
 from lutkit.dataset.records import intact
 from lutkit.errors import DatasetError
-from lutkit.latents.encode import EncodeSettings, Listening, encode_latents
-from lutkit.latents.ranks import Ranks
+from lutkit.latents.encode import EncodeSettings, encode_latents
+from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.sources import open_source
-from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
 
 LIMIT_S = 120
@@ -78,9 +77,9 @@ def assert_nothing_half_written(folder):
 
 
 def here(source, vae, out):
-    listening = Listening(lambda *_: None, lambda _: None, Heard(lambda _: None, lambda _: None))
+    listener = EncodeListener(lambda *_: None, lambda _: None, lambda _: None, lambda _: None)
     settings = EncodeSettings(dtype="float32")
-    return encode_latents(open_source(str(source)), find_vae(str(vae)), settings, (out, Ranks()), listening)
+    return encode_latents(open_source(str(source)), find_vae(str(vae)), settings, out, listener)
 
 
 def test_a_killed_and_a_stopped_run_go_on(start, jpeg_700, vae, tmp_path):

@@ -21,16 +21,17 @@ from lutkit.dataset.latent_index import read_latent_index
 from lutkit.dataset.records import read_record
 from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.errors import DatasetError, SourceError, VaeError
-from lutkit.latents import batches, precision, sources, stream
+from lutkit.latents import batches, pipeline, precision, sources
 from lutkit.latents import encode as module
-from lutkit.latents.batches import BatchEncoder, BatchSize, Handed
+from lutkit.latents.batches import BatchEncoder, BatchSize
 from lutkit.latents.checks import convention_warning, fidelity, try_conventions
 from lutkit.latents.decode import find_images
+from lutkit.latents.devices import Transfer
 from lutkit.latents.encode import EncodeSettings
+from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.ranks import Ranks
-from lutkit.latents.show import done_json, done_rows
+from lutkit.latents.show import encoded_json, encoded_rows
 from lutkit.latents.sources import EncodeTask, open_source
-from lutkit.latents.stream import Heard
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square, decode_image
 from lutkit.photos.encoding import encode_image
@@ -72,10 +73,10 @@ class Log:
 def encode(source, vae, out, settings=FLOAT32, fields=(), size_px=None):
     """Encode here in this process; gives the result and what was said meanwhile."""
     log = Log()
-    listening = module.Listening(log.on_start, log.encodings.append, Heard(log.on_samples, log.notes.append))
+    listener = EncodeListener(log.on_start, log.encodings.append, log.on_samples, log.notes.append)
     files = find_vae(str(vae[0]))
     opened = open_source(str(source), fields, size_px)
-    return module.encode_latents(opened, files, settings, (out, Ranks()), listening), log
+    return module.encode_latents(opened, files, settings, out, listener), log
 
 
 def latents_of(folder):
@@ -139,7 +140,7 @@ def test_a_target_that_comes_again_is_encoded_once(jpeg_300, vae, tmp_path):
     targets = {members["target.jpg"] for _, members, _ in samples_of(jpeg_300)}
     inputs = {members["input.jpg"] for _, members, _ in samples_of(jpeg_300)}
     assert len(targets) <= 30
-    assert result.spent.pictures == len(targets) + len(inputs)
+    assert result.stats.images == len(targets) + len(inputs)
     totals = [(record.summary["encoded"], record.summary["shared"]) for record in result.records]
     assert sum(map(sum, totals)) == 600
 
@@ -148,7 +149,7 @@ def test_what_is_kept_of_earlier_pictures_is_bounded(jpeg_300, vae, tmp_path, mo
     whole, _ = encode(jpeg_300, vae, tmp_path / "whole")
     monkeypatch.setattr(module, "_KEPT_BYTES", 5 * 8 * 16 * 16 * 4)
     bounded, _ = encode(jpeg_300, vae, tmp_path / "bounded")
-    assert bounded.spent.pictures > whole.spent.pictures
+    assert bounded.stats.images > whole.stats.images
     assert_close(tmp_path / "bounded", tmp_path / "whole")
 
 
@@ -191,7 +192,7 @@ def test_a_field_means_pictures_and_not_what_else_bears_its_name(tmp_path):
     members = {"x.txt": b"a cat", "x.json": b"{}", "x.png": png(1), "x.y.png": png(2)}
     source = open_source(str(tar_of(tmp_path / "a.tar", [("k", members)])), ("x",))
     (sample,) = source.read(source.tasks[0])
-    assert np.array_equal(sample.pictures[0].decode(), textured(1, 16, 16))
+    assert np.array_equal(sample.images[0].decode(), textured(1, 16, 16))
 
 
 @pytest.mark.parametrize("named", ["in/a-{0..1}.tar", "in/*.tar", "in", "in/a-0.tar"])
@@ -381,17 +382,17 @@ def test_conventions_that_do_not_fit_into_memory_are_passed_over(tmp_path, vae, 
     stood_in(monkeypatch, Undecoding())
     result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=4))
     assert "no memory to decode" in log.notes[0]
-    assert (result.spent.batch, result.missing) == (4, 0)
+    assert (result.stats.batch, result.missing) == (4, 0)
     assert result.records[0].summary["decoded"] == 0
 
 
-def test_memory_and_cards_that_fail_elsewhere_are_one_line(tmp_path, vae, monkeypatch):
+def test_memory_and_gpus_that_fail_elsewhere_are_one_line(tmp_path, vae, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [("k", {"png": png(1)})])
     for error, words in (
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "memory runs out; use smaller images"),
         (
             RuntimeError("CUDA error: unspecified launch failure\nmore"),
-            "the card failed: .*launch failure; .*log",
+            "the GPU failed: .*launch failure; .*log",
         ),
     ):
         monkeypatch.setattr(module, "load_vae", Mock(side_effect=error))
@@ -403,108 +404,108 @@ def test_memory_and_cards_that_fail_elsewhere_are_one_line(tmp_path, vae, monkey
 # Batches.
 
 
-class Card:
-    """Work in one other thread, in order, as in a card's one stream."""
+class StandInGpu:
+    """Work in one other thread, in order, as in a GPU's one stream."""
 
     def __init__(self):
         self.thread = ThreadPoolExecutor(1)
         self.said = []
 
-    def hand(self, device, work, values):
+    def start_transfer(self, device, work, values):
         assert device.type == "cuda"
-        number = sum(kind == "handed" for kind, _ in self.said)
-        self.said.append(("handed", number))
+        number = sum(kind == "started" for kind, _ in self.said)
+        self.said.append(("started", number))
         coming = self.thread.submit(work, values)
-        here = torch.full((len(values), 24, 8, 8), torch.nan)
+        on_cpu = torch.full((len(values), 24, 8, 8), torch.nan)
 
-        def done():
+        def wait():
             self.said.append(("waited", number))
-            here[:] = coming.result()
+            on_cpu[:] = coming.result()
             return 0.5
 
-        return Handed(here, here, done)
+        return Transfer(on_cpu, on_cpu, wait)
 
 
-def on_card(monkeypatch, card):
-    """Let batches go to this card."""
-    monkeypatch.setattr(batches, "hand", card.hand)
-    monkeypatch.setattr(batches, "empty_for", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
-    monkeypatch.setattr(module, "_device_name", lambda _: "a card")
-    monkeypatch.setattr(stream.ShardNotes, "next_is_decoded", lambda _: False)
-    monkeypatch.setattr(stream._Run, "_try_conventions", lambda *_: None)
+def on_gpu(monkeypatch, gpu):
+    """Let batches go to this GPU."""
+    monkeypatch.setattr(batches, "start_transfer", gpu.start_transfer)
+    monkeypatch.setattr(batches, "cpu_memory", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
+    monkeypatch.setattr(module, "_device_name", lambda _: "a GPU")
+    monkeypatch.setattr(pipeline.ShardTally, "next_is_decoded", lambda _: False)
+    monkeypatch.setattr(pipeline.EncodePipeline, "_try_conventions", lambda *_: None)
 
 
-def test_a_card_gets_its_next_batch_before_the_last_one_is_waited_for(tmp_path, vae, monkeypatch):
+def test_a_gpu_gets_its_next_batch_before_the_last_one_is_waited_for(tmp_path, vae, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(11)])
     stood_in(monkeypatch, StandInVae())
     encode(tmp_path / "in", vae, tmp_path / "plain", replace(FLOAT32, batch=3))
-    card = Card()
-    on_card(monkeypatch, card)
+    gpu = StandInGpu()
+    on_gpu(monkeypatch, gpu)
     stood_in(monkeypatch, StandInVae(device=torch.device("cuda")))
     result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=3))
-    assert card.said == [
-        ("handed", 0), ("handed", 1), ("waited", 0), ("handed", 2), ("waited", 1),
-        ("handed", 3), ("waited", 2), ("waited", 3),
+    assert gpu.said == [
+        ("started", 0), ("started", 1), ("waited", 0), ("started", 2), ("waited", 1),
+        ("started", 3), ("waited", 2), ("waited", 3),
     ]  # fmt: skip
     assert contents(tmp_path / "out", "shards") == contents(tmp_path / "plain", "shards")
-    assert (result.spent.busy_s, result.index.encoding.device) == (2.0, "a card")
+    assert (result.stats.busy_s, result.index.encoding.device) == (2.0, "a GPU")
 
 
 def test_a_batch_that_is_cut_is_said_and_the_one_used_is_recorded(tmp_path, vae, monkeypatch):
     tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(5)])
-    on_card(monkeypatch, Card())
+    on_gpu(monkeypatch, StandInGpu())
     stood_in(monkeypatch, StandInVae(device=torch.device("cuda")))
-    monkeypatch.setattr(batches, "_CARD_ELEMENTS", 3 * 128 * 17 * 17)
+    monkeypatch.setattr(batches, "_GPU_ELEMENTS", 3 * 128 * 17 * 17)
     result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=300))
     assert len(log.notes) == 1
     assert "--batch-size 300 is cut to 3: " in log.notes[0]
-    assert (result.spent.batch, result.records[0].summary["batch"]) == (3, 3)
+    assert (result.stats.batch, result.records[0].summary["batch"]) == (3, 3)
     result, log = encode(tmp_path / "in", vae, tmp_path / "less", replace(FLOAT32, batch=2))
     assert (log.notes, result.records[0].summary["batch"]) == ([], 2)
 
 
-def test_pictures_that_a_card_can_encode_and_not_decode_are_not_checked(tmp_path, vae, monkeypatch):
+def test_pictures_that_a_gpu_can_encode_and_not_decode_are_not_checked(tmp_path, vae, monkeypatch):
     class Undecoding(StandInVae):
         def decode(self, latents):
-            raise AssertionError("beyond what a card counts")
+            raise AssertionError("beyond what a GPU counts")
 
     tar_of(tmp_path / "in/a.tar", [(f"k{i}", {"png": png(i)}) for i in range(5)])
     stood_in(monkeypatch, StandInVae())
     encode(tmp_path / "in", vae, tmp_path / "plain")
-    monkeypatch.setattr(batches, "hand", Card().hand)
-    monkeypatch.setattr(batches, "empty_for", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
-    monkeypatch.setattr(module, "_device_name", lambda _: "a card")
+    monkeypatch.setattr(batches, "start_transfer", StandInGpu().start_transfer)
+    monkeypatch.setattr(batches, "cpu_memory", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
+    monkeypatch.setattr(module, "_device_name", lambda _: "a GPU")
     monkeypatch.setattr(module, "fast_dtypes", lambda _: ())
     monkeypatch.setattr(precision, "_wait", lambda _: None)
-    monkeypatch.setattr(batches, "_CARD_ELEMENTS", 5 * 128 * 17 * 17)
+    monkeypatch.setattr(batches, "_GPU_ELEMENTS", 5 * 128 * 17 * 17)
     identity = replace(STAND_IN, config={"block_out_channels": [128, 1024]})
     stood_in(monkeypatch, Undecoding(device=torch.device("cuda"), identity=identity))
     result, log = encode(tmp_path / "in", vae, tmp_path / "out", EncodeSettings())
     assert contents(tmp_path / "out", "shards") == contents(tmp_path / "plain", "shards")
     assert len(log.notes) == 1
-    assert "pictures of 16 x 16 px are encoded, and none is decoded" in log.notes[0]
+    assert "images of 16 x 16 px are encoded, and none is decoded" in log.notes[0]
     assert result.index.encoding.trials[0]["psnr"] is None
     summary = result.records[0].summary
     assert (summary["decoded"], summary["psnr"], summary["delta_e_2000"]) == (0, None, None)
     assert "conventions" not in summary
-    assert [row[0] for row in done_rows(result) if "decoded" in row] == []
+    assert [row[0] for row in encoded_rows(result) if "decoded" in row] == []
 
 
-def test_pictures_that_a_card_cannot_count_are_refused_before_one_is_read(
+def test_pictures_that_a_gpu_cannot_count_are_refused_before_one_is_read(
     photos, jpeg_300, vae, tmp_path, monkeypatch
 ):
     def prepared(source, size_px=None):
         opened, files = open_source(str(source), (), size_px), find_vae(str(vae[0]))
-        on_card = replace(FLOAT32, device="cuda")
-        module.prepare(opened, files, on_card, tmp_path / "out", lambda *_: None)
+        on_gpu = replace(FLOAT32, device="cuda")
+        module.prepare(opened, files, on_gpu, tmp_path / "out", lambda *_: None)
 
     monkeypatch.setattr(module, "load_vae", Mock(side_effect=AssertionError))
     pairs = len(decode_image(samples_of(jpeg_300)[0][1]["target.jpg"]))
-    monkeypatch.setattr(batches, "_CARD_ELEMENTS", 128 * pairs**2)
+    monkeypatch.setattr(batches, "_GPU_ELEMENTS", 128 * pairs**2)
     with pytest.raises(VaeError, match=f"the first image: an image of {pairs} x {pairs} px.*make images of"):
         prepared(jpeg_300)
     monkeypatch.undo()
-    monkeypatch.setattr(module, "first_pictures", Mock(side_effect=AssertionError))
+    monkeypatch.setattr(module, "first_images", Mock(side_effect=AssertionError))
     with pytest.raises(VaeError, match=r"--size: an image of 4096 x 4096 px.*give --size 4094 at most"):
         prepared(photos, 4096)
     with pytest.raises(VaeError, match=r"--size: .*multiples of 2.*give --size 16"):
@@ -523,7 +524,7 @@ def test_all_batches_but_the_last_are_full(jpeg_300, vae, tmp_path, monkeypatch)
     sizes = sizes_of(monkeypatch)
     result, _ = encode(jpeg_300, vae, tmp_path / "out", replace(FLOAT32, batch=7))
     assert set(sizes[:-1]) == {7}
-    assert sum(sizes) == result.spent.pictures
+    assert sum(sizes) == result.stats.images
 
 
 def test_batches_are_full_where_pictures_are_broken(vae, tmp_path, monkeypatch):
@@ -560,7 +561,7 @@ def test_decodings_are_compared(batch, vae, tmp_path, monkeypatch):
 
 
 def test_four_pictures_of_a_shard_are_decoded():
-    notes = stream.ShardNotes(EncodeTask("a"))
+    notes = pipeline.ShardTally(EncodeTask("a"))
     assert [i for i in range(1000) if notes.next_is_decoded()] == [0, 64, 128, 192]
 
 
@@ -654,20 +655,20 @@ def test_decodings_that_are_no_numbers_are_counted_and_left_out_of_the_mean(vae,
     stood_in(monkeypatch, Overflowing())
     bound = 0.99
     result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
-    summary, told = result.records[0].summary, done_json(result)
+    summary, told = result.records[0].summary, encoded_json(result)
     assert (summary["decoded"], summary["decoded_not_finite"], result.missing) == (1, 1, 0)
     assert summary["psnr"] == told["psnr"] == 100
     assert (told["decoded"], told["decoded_not_finite"]) == (1, 1)
-    rows = dict(done_rows(result))
-    assert "PSNR 100.0 dB, delta E 2000 0.0 (of one picture)" in rows["decoded"]
-    assert rows["no numbers"].startswith("one picture decoded to NaN")
+    rows = dict(encoded_rows(result))
+    assert "PSNR 100.0 dB, delta E 2000 0.0 (of one image)" in rows["decoded"]
+    assert rows["no numbers"].startswith("one image decoded to NaN")
     bound = -1.0
     result, _ = encode(tmp_path / "in", vae, tmp_path / "none", replace(FLOAT32, batch=1))
-    summary, told = result.records[0].summary, done_json(result)
+    summary, told = result.records[0].summary, encoded_json(result)
     assert (summary["decoded"], summary["decoded_not_finite"]) == (0, 2)
     assert summary["psnr"] is summary["delta_e_2000"] is told["psnr"] is told["delta_e_2000"] is None
-    assert "decoded" not in dict(done_rows(result))
-    assert dict(done_rows(result))["no numbers"].startswith("2 pictures decoded")
+    assert "decoded" not in dict(encoded_rows(result))
+    assert dict(encoded_rows(result))["no numbers"].startswith("2 images decoded")
 
 
 def test_a_vae_that_decodes_nothing_is_said(jpeg_300, vae, tmp_path):
@@ -684,7 +685,7 @@ def test_the_same_command_again_finds_all_done(jpeg_300, vae, tmp_path, monkeypa
     monkeypatch.setattr(module, "load_vae", None)
     result, log = encode(jpeg_300, vae, tmp_path / "out")
     assert contents(tmp_path / "out") == before
-    assert (result.spent, log.there, log.samples) == (None, 300, 0)
+    assert (result.stats, log.there, log.samples) == (None, 300, 0)
 
 
 def test_what_is_missing_or_damaged_is_made_again(jpeg_300, vae, tmp_path):
@@ -694,7 +695,7 @@ def test_what_is_missing_or_damaged_is_made_again(jpeg_300, vae, tmp_path):
     shards[0].unlink()
     shards[1].write_bytes(shards[1].read_bytes()[:-1] + b"x")
     result, log = encode(jpeg_300, vae, tmp_path / "out")
-    assert len(result.spent.records) == 2
+    assert len(result.stats.records) == 2
     assert log.there == 300 - log.samples
     assert contents(tmp_path / "out", "shards").keys() == whole.keys()
     assert read_latent_index(tmp_path / "out").complete
@@ -709,7 +710,8 @@ def test_a_run_that_goes_on_says_so_until_it_is_done(vae, tmp_path, monkeypatch)
     meanwhile = []
     monkeypatch.setattr(module, "write_latent_index", lambda folder, index: meanwhile.append((folder, index)))
     result, log = encode(tmp_path / "in", vae, tmp_path / "out")
-    ((folder, index),) = meanwhile
+    (folder, index), (_, last) = meanwhile
+    assert last == result.index
     assert (folder, index.complete, list(index.shards)) == (tmp_path / "out", False, ["a-0", "a-2"])
     assert (result.index.complete, list(result.index.shards)) == (True, ["a-0", "a-1", "a-2"])
     # Conventions were tried when it began.
@@ -741,7 +743,7 @@ def test_a_dataset_that_grew_gets_its_new_shards(photos, vae, tmp_path):
     encode(tmp_path / "pairs", vae, tmp_path / "out")
     build(manifest_of(photos, n=270, splits=(("train", 1.0),)), tmp_path / "pairs")
     result, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
-    assert (log.there, log.total, len(result.spent.records)) == (0, 270, 2)
+    assert (log.there, log.total, len(result.stats.records)) == (0, 270, 2)
     assert log.notes[0].startswith("train-000000: encoded again, since what it was made from has changed")
     assert len(latents_of(tmp_path / "out")) == 270
     build(manifest_of(photos, n=600, splits=(("train", 1.0),)), tmp_path / "pairs")
@@ -837,7 +839,7 @@ def test_an_index_of_before_sources_were_told_apart_goes_on(photos, vae, tmp_pat
     document = json.loads(path.read_text())
     del document["source"]["photos"]
     path.write_text(json.dumps(document))
-    assert encode(tmp_path / "pairs", vae, tmp_path / "out")[0].spent is None
+    assert encode(tmp_path / "pairs", vae, tmp_path / "out")[0].stats is None
 
 
 @pytest.mark.parametrize("left", [("shards", "records"), ("shards",), ("records",)])
@@ -899,7 +901,7 @@ def test_few_sound_pictures_among_broken_ones_are_enough_to_begin(vae, tmp_path,
     tar_of(tmp_path / "in/a.tar", [("k0", {"png": png(0)}), *broken])
     seen = decoded_by(monkeypatch)
     opened = open_source(str(tmp_path / "in"))
-    assert len(module.first_pictures(opened, opened.tasks, 2)) == 1
+    assert len(module.first_images(opened, opened.tasks, 2)) == 1
     assert len(seen) == 65
 
 
@@ -983,7 +985,7 @@ def test_what_overflows_is_encoded_again_by_weights_that_were_never_rounded(vae,
         def launch(self, images, decoded=()):
             found = super().launch(images, decoded)
             if not launched:
-                found.parts[0].here[0] = torch.nan
+                found.moments[0].on_cpu[0] = torch.nan
                 launched.append(images[0])
             return found
 
@@ -999,7 +1001,7 @@ def test_samples_do_not_pile_up_where_one_picture_comes_again_and_again(vae, tmp
     tar_of(tmp_path / "in/a.tar", [(f"{i}", {"png": png(1)}) for i in range(30)])
     done = []
     monkeypatch.setattr(Log, "on_samples", lambda _, count: done.append(count))
-    monkeypatch.setattr(stream, "_MOST_WAITING", 4)
+    monkeypatch.setattr(pipeline, "_MOST_WAITING", 4)
     encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=16))
     assert sum(done) == 30
     assert max(done) == 5
@@ -1015,7 +1017,7 @@ def test_a_tar_whose_name_no_shard_can_bear(vae, tmp_path):
 def test_not_one_picture(vae, tmp_path):
     tar_of(tmp_path / "in/a.tar", [("k", {"png": b"text"})])
     with pytest.raises(
-        DatasetError, match=r"not one picture can be used: of 1 the first is a\.tar/k\.png: not an image"
+        DatasetError, match=r"not one image can be used: of 1 the first is a\.tar/k\.png: not an image"
     ):
         encode(tmp_path / "in", vae, tmp_path / "out")
     with tarfile.open(tmp_path / "empty.tar", "w"):
@@ -1033,12 +1035,13 @@ def test_two_ranks_do_what_one_does(jpeg_300, vae, tmp_path, monkeypatch):
             return said.setdefault("first", value) if self.rank == 0 else said["first"]
 
     log = Log()
-    listening = module.Listening(log.on_start, log.encodings.append, Heard(log.on_samples, log.notes.append))
+    listener = EncodeListener(log.on_start, log.encodings.append, log.on_samples, log.notes.append)
     source, files = open_source(str(jpeg_300)), find_vae(str(vae[0]))
     built = []
     for rank in (0, 1, 0):
-        out = (tmp_path / "two", Half(rank, 2, rank))
-        result = module.encode_latents(source, files, FLOAT32, out, listening)
+        result = module.encode_latents(
+            source, files, FLOAT32, tmp_path / "two", listener, ranks=Half(rank, 2, rank)
+        )
         built.append(sorted(path.stem for path in (tmp_path / "two/shards").iterdir()))
         if rank == 1:
             assert not read_latent_index(tmp_path / "two").complete
@@ -1060,6 +1063,6 @@ def test_a_batch_that_runs_out_of_memory_loses_nothing(jpeg_300, vae, tmp_path, 
 
     monkeypatch.setattr(BatchEncoder, "_start", start)
     result, _ = encode(jpeg_300, vae, tmp_path / "halved", replace(FLOAT32, batch=16))
-    assert result.spent.batch == 2
+    assert result.stats.batch == 2
     assert_close(tmp_path / "halved", tmp_path / "whole")
     assert BatchSize(16).now == 1

@@ -21,7 +21,7 @@ from lutkit.errors import DatasetError, VaeError
 from lutkit.latents import decode as module
 from lutkit.latents import vae_files
 from lutkit.latents.decode import decode_some, find_images, load_vae_of, open_latents
-from lutkit.latents.show import difference_picture, draw_latent_sheet
+from lutkit.latents.sheet import difference_picture, draw_latent_sheet
 from lutkit.latents.vae_files import find_vae
 from lutkit.synthesis.pairs import pairs
 
@@ -223,14 +223,14 @@ def test_a_damaged_shard_is_not_decoded(made, tmp_path):
         opened(tmp_path, 2)
 
 
-def test_a_decoding_that_a_card_cannot_count_is_one_line(made, monkeypatch):
+def test_a_decoding_that_a_gpu_cannot_count_is_one_line(made, monkeypatch):
     root, _, _ = made
     index = open_latents(root / "latents")
     monkeypatch.setattr(module, "require_device", torch.device)
     monkeypatch.setattr(module, "load_vae", Mock(side_effect=AssertionError("it was loaded")))
     large = dataclasses.replace(index.encoding, latent_shape=(8, 2100, 2090))
     index = dataclasses.replace(index, encoding=large)
-    said = r"a decoding of 4180 x 4200 px, .*card can count 4094 x 4094 only .*2\^31.*; choose --device cpu"
+    said = r"a decoding of 4180 x 4200 px, .*GPU can count 4094 x 4094 only .*2\^31.*; choose --device cpu"
     with pytest.raises(VaeError, match=said):
         load_vae_of(index, str(root / "vae"), None, "cuda:1")
     with pytest.raises(AssertionError, match="loaded"):

@@ -6,7 +6,10 @@ import json
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -531,3 +534,23 @@ def test_sources_that_are_none_are_refused(folder, tmp_path):
     (unfinished / "dataset.json").write_text("{")
     with pytest.raises(DatasetError, match=r"dataset.json: not a dataset index of lutkit"):
         Latents(unfinished)
+
+
+# The name that training code imports
+
+
+def test_the_import_path_that_the_readme_names_is_the_same_class_in_workers_too(folder):
+    from lutkit.nn.latents import Latents as Named
+    from lutkit.nn.latents import Mismatched
+
+    assert Named is Latents
+    assert get_args(Mismatched) == ("refuse", "skip")
+    loader = DataLoader(Named(folder, "train"), None, num_workers=1, multiprocessing_context="spawn")
+    assert keys(loader) == TRAIN
+    # In a new process that has imported neither name, from a pickle that names the class by the other one.
+    sent = pickle.dumps(Named(folder, "train"), protocol=0)
+    older = sent.replace(b"clutkit.latents.reading\nLatents\n", b"clutkit.nn.latents\nLatents\n")
+    assert sent != older
+    code = "import pickle, sys; print(sum(1 for _ in pickle.loads(sys.stdin.buffer.read())))"
+    ended = subprocess.run([sys.executable, "-c", code], input=older, capture_output=True, check=False)
+    assert (ended.stdout, ended.returncode) == (b"12\n", 0), ended.stderr

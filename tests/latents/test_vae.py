@@ -15,9 +15,9 @@ from small_vaes import one_thread, oracle, save_vae, small_autoencoder
 from lutkit.errors import ArrayError, VaeError
 from lutkit.latents import precision, vae_files
 from lutkit.latents.batches import BatchEncoder, BatchSize
+from lutkit.latents.devices import require_device
 from lutkit.latents.vae import load_vae
 from lutkit.latents.vae_files import find_vae
-from lutkit.nn.devices import require_device
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -455,7 +455,7 @@ def test_a_vae_on_the_hub_is_of_one_commit(part, saved, tmp_path, monkeypatch):
 
 def test_devices_that_are_not_there(saved):
     if torch.cuda.is_available():
-        pytest.skip("there is a card")
+        pytest.skip("there is a GPU")
     assert_vae_error(saved[0], "CUDA was asked for", "--device cpu", device="cuda")
     with pytest.raises(VaeError, match="choose cpu, cuda"):
         require_device("gpu")

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.cube import format_cube, parse_cube
-from lutkit.lutfiles.decimals import printed_rows, scan_rows
+from lutkit.lutfiles.number_text import printed_rows, scan_rows
 
 FLOATS = st.one_of(
     st.floats(width=32, allow_nan=False, allow_infinity=False),

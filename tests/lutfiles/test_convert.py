@@ -7,8 +7,7 @@ from lutkit.errors import LutFormatError, SourceError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lutfiles.convert import convert_lut, error_against, identity_for
-from lutkit.lutfiles.hald import HALD_SIZES
-from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, write_lut
+from lutkit.lutfiles.formats import FORMATS, WRITTEN_SUFFIXES, read_lut, write_lut
 
 GAMMAS = np.array([0.6, 1.2, 1.8])
 POINTS = np.random.default_rng(3).random((4000, 3)).astype(np.float32)
@@ -201,13 +200,13 @@ def test_a_source_that_is_missing_is_named(tmp_path):
 
 def test_the_identity_of_every_format_changes_nothing(tmp_path):
     for suffix in WRITTEN_SUFFIXES:
-        lut = identity_for(suffix)
+        lut = identity_for(FORMATS[suffix])
         assert isinstance(lut, Lut1D) == (suffix == ".spi1d")
         np.testing.assert_allclose(apply(POINTS, lut), POINTS, atol=1e-6)
-    assert identity_for(".cube", 17).sizes == (17, 17, 17)
-    assert identity_for(".png").sizes[0] in HALD_SIZES
+    assert identity_for(FORMATS[".cube"], 17).sizes == (17, 17, 17)
+    assert identity_for(FORMATS[".png"]).sizes[0] in FORMATS[".png"].cube_sizes
     with pytest.raises(LutFormatError, match="size 33; choose 4, 9"):
-        identity_for(".png", 33)
+        identity_for(FORMATS[".png"], 33)
 
 
 def test_the_error_of_two_tables_alike_is_their_largest_difference():

@@ -1,5 +1,7 @@
 """Cinespace files: what OpenColorIO and colour-science read is the LUT that was written, its shaper too."""
 
+from dataclasses import replace
+
 import colour
 import numpy as np
 import PyOpenColorIO
@@ -9,7 +11,7 @@ from lutkit.errors import LutFormatError, LutkitError
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.convert import convert_lut
 from lutkit.lutfiles.csp import write_csp
-from lutkit.lutfiles.luts import read_lut, write_lut
+from lutkit.lutfiles.formats import FORMATS, read_lut, write_lut
 
 RNG = np.random.default_rng(29)
 POINTS = np.concatenate([RNG.random((4000, 3)), np.linspace(0, 1, 5001)[:, None].repeat(3, axis=1)])
@@ -121,8 +123,8 @@ def test_converting_to_csp_keeps_curves(lut, tmp_path):
 
 
 def test_a_cube_that_is_too_large_is_resampled(tmp_path, monkeypatch):
-    for module in ("convert", "csp"):  # so large a one takes seconds
-        monkeypatch.setattr(f"lutkit.lutfiles.{module}.OCIO_MOST_POINTS", 12)
+    small = replace(FORMATS[".csp"], cube_sizes=range(2, 13))  # a cube of 130 points takes seconds
+    monkeypatch.setitem(FORMATS, ".csp", small)
     write_lut(cube(13), tmp_path / "a.cube")
     assert 0 < convert_lut(tmp_path / "a.cube", tmp_path / "a.csp").max_error < 0.01
     assert read_lut(tmp_path / "a.csp").sizes == (12, 12, 12)

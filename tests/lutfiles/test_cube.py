@@ -285,8 +285,14 @@ def test_the_header_of_a_shaper_file_has_no_title_but_comments():
 @pytest.mark.parametrize(
     ("lut", "message"),
     [
-        (Lut3D(np.zeros((2, 3, 2, 3))), "a .cube has as many points on each axis, not 2 x 3 x 2; resize"),
-        (LutChain((PLAIN_3D, PLAIN_1D)), "a .cube holds one table, or 1D + 3D, not 3D + 1D; compose"),
+        (
+            Lut3D(np.zeros((2, 3, 2, 3))),
+            "a .cube holds cubes of 2 to 256 points, as many on each axis, not 2 x 3 x 2; `lutkit lut",
+        ),
+        (
+            LutChain((PLAIN_3D, PLAIN_1D)),
+            "a .cube holds one table, or 1D + 3D, not 3D + 1D; `lutkit lut convert --size`",
+        ),
         (LutChain((PLAIN_1D,) * 3), "a .cube holds one table, or 1D + 3D, not 1D + 1D + 1D"),
         (
             LutChain((_domain(PLAIN_1D, (0, 0, -1), (1, 1, 1)), PLAIN_3D)),

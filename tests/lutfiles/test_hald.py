@@ -14,7 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from lutkit.errors import LutFormatError, LutkitError, SourceError
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
-from lutkit.lutfiles.hald import HALD_SIZES, read_hald, write_hald
+from lutkit.lutfiles.formats import FORMATS
+from lutkit.lutfiles.hald import read_hald, write_hald
 
 
 def _random(size, seed=1):
@@ -108,7 +109,7 @@ def test_what_is_written_reads_back_to_the_nearest_code(suffix, bits, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("size", [n for n in HALD_SIZES if n <= 49])
+@pytest.mark.parametrize("size", [n for n in FORMATS[".png"].cube_sizes if n <= 49])
 def test_every_level_comes_back(size, tmp_path):
     codes = np.random.default_rng(size).integers(0, 65536, (size, size, size, 3))
     lut = Lut3D((codes / 65535).astype(np.float32))
@@ -308,10 +309,10 @@ def test_files_that_are_not_there_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("lut", "message"),
     [
-        (Lut1D.identity(4), "a Hald image holds one cube; bake it with `lutkit lut convert --size 64`"),
+        (Lut1D.identity(4), "a Hald image holds one cube, not 1D; `lutkit lut convert --size`"),
         (LutChain((Lut1D.identity(4), Lut3D.identity(4))), "a Hald image holds one cube"),
-        (Lut3D.identity(33), "a Hald image holds 4, 9, 16 ... 256 points an axis, not 33 x 33 x 33"),
-        (Lut3D(np.zeros((4, 9, 4, 3))), "points an axis, not 4 x 9 x 4"),
+        (Lut3D.identity(33), "a Hald image holds cubes of 4, 9, 16, 25, 36, 49, 64, 81"),
+        (Lut3D(np.zeros((4, 9, 4, 3))), "points, as many on each axis, not 4 x 9 x 4"),
         (Lut3D(np.zeros((4, 4, 4, 3)), (0, 0, 0), (1, 2, 1)), "has the domain 0..1, not"),
     ],
 )
@@ -323,7 +324,9 @@ def test_what_no_hald_image_holds_is_refused(lut, message, tmp_path):
 
 
 def test_other_suffixes_and_depths_are_refused(tmp_path):
-    with pytest.raises(LutFormatError, match=r"no Hald image has the suffix '.jpg'; name it .png"):
+    with pytest.raises(
+        LutFormatError, match=r"a .jpg picture does not keep colours exactly; make the Hald image a .png"
+    ):
         write_hald(_random(4), tmp_path / "a.jpg")
     with pytest.raises(LutFormatError, match="a Hald image of 12 bits; choose 8 or 16"):
         write_hald(_random(4), tmp_path / "a.png", bits=12)

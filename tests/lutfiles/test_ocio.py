@@ -11,8 +11,8 @@ import pytest
 from lutkit.errors import LutFormatError, LutkitError, SourceError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
-from lutkit.lutfiles.ocio import OCIO_NAMES, read_ocio, read_ocio_baked
-from lutkit.lutfiles.ocio_write import OCIO_WRITES, write_ocio
+from lutkit.lutfiles.formats import FORMATS, READ_SUFFIXES, WRITTEN_SUFFIXES, read_lut
+from lutkit.lutfiles.ocio import read_ocio_baked, write_ocio
 
 POINTS = np.random.default_rng(3).random((2000, 3)).astype(np.float32)
 RAW = PyOpenColorIO.Config.CreateRaw()
@@ -162,7 +162,7 @@ def test_tables_matrices_and_ranges_are_exact(name, text, shapes, tmp_path):
 
 def test_domains_are_read_as_they_were_written(tmp_path):
     (tmp_path / "a.spi1d").write_text(SPI1D)
-    lut = read_ocio(tmp_path / "a.spi1d")
+    lut = read_lut(tmp_path / "a.spi1d")
     assert isinstance(lut, Lut1D)
     assert (lut.domain_min, lut.domain_max) == ((-0.5,) * 3, (1.5,) * 3)
     assert np.array_equal(lut.table, np.array([[0, 0.1, 0.2], [0.4, 0.3, 0.25], [1.2, 1, 0.8]], np.float32))
@@ -173,7 +173,7 @@ def test_domains_are_read_as_they_were_written(tmp_path):
 def test_colour_science_reads_the_same_cube(tmp_path):
     (tmp_path / "a.spi3d").write_text(_spi3d())
     theirs = colour.io.read_LUT_SonySPI3D(str(tmp_path / "a.spi3d"))
-    assert np.array_equal(theirs.table.astype(np.float32), read_ocio(tmp_path / "a.spi3d").table)
+    assert np.array_equal(theirs.table.astype(np.float32), read_lut(tmp_path / "a.spi3d").table)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_chains_of_exact_operators_are_their_map(transforms, tmp_path):
 
 def test_gains_before_a_table_become_its_domain(tmp_path):
     path = _saved(tmp_path, _matrix(np.diag([0.5, 1 / 1.7, 1.25]), (0.25, 0.3 / 1.7, -0.125)), _cube(CUBE))
-    lut = read_ocio(path)
+    lut = read_lut(path)
     assert isinstance(lut, Lut3D)
     np.testing.assert_allclose(lut.table, CUBE.table, atol=1e-7)  # OpenColorIO writes eight digits
     assert (lut.domain_min, lut.domain_max) == ((-0.5, -0.3, 0.1), (1.5, 1.4, 0.9))
@@ -205,7 +205,7 @@ def test_gains_before_a_table_become_its_domain(tmp_path):
 
 def test_a_file_that_does_nothing_is_the_identity(tmp_path):
     path = _saved(tmp_path, _matrix(np.eye(3)))
-    np.testing.assert_allclose(apply(POINTS, read_ocio(path)), POINTS, atol=1e-7)
+    np.testing.assert_allclose(apply(POINTS, read_lut(path)), POINTS, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -252,22 +252,22 @@ def test_name_and_descriptions_become_title_and_comments(tmp_path):
     (tmp_path / "a.clf").write_text(
         CLF % ("<Description>one\n two</Description><Description>3</Description>" + BOTH)
     )
-    lut = read_ocio(tmp_path / "a.clf")
+    lut = read_lut(tmp_path / "a.clf")
     assert (lut.title, lut.comments) == ("Log & warm", ("one two", "3"))
 
 
 def test_a_file_that_has_changed_is_read_anew(tmp_path):
     (tmp_path / "a.spi1d").write_text(SPI1D)
-    old = read_ocio(tmp_path / "a.spi1d")
+    old = read_lut(tmp_path / "a.spi1d")
     (tmp_path / "a.spi1d").write_text(SPI1D.replace("1.2 1 0.8", "1.3 1 0.8"))
-    assert not np.array_equal(read_ocio(tmp_path / "a.spi1d").table, old.table)
+    assert not np.array_equal(read_lut(tmp_path / "a.spi1d").table, old.table)
 
 
 def test_odd_file_names_are_only_names(tmp_path, monkeypatch):
     monkeypatch.setenv("SHOT", "elsewhere")
     for name in ("$SHOT.spi1d", "%SHOT% a#b.spi1d", "caf\u00e9 [1].spi1d"):
         (tmp_path / name).write_text(SPI1D)
-        assert read_ocio(tmp_path / name).size == 3
+        assert read_lut(tmp_path / name).size == 3
 
 
 # What is wrong
@@ -306,7 +306,7 @@ def test_refuses_what_is_wrong_with_its_place(name, text, message, tmp_path, cap
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(LutFormatError) as caught:
-        read_ocio(path)
+        read_lut(path)
     assert str(caught.value).startswith(f"{path}{message}")
     assert caught.value.remedy
     assert str(caught.value).isprintable()
@@ -316,12 +316,12 @@ def test_refuses_what_is_wrong_with_its_place(name, text, message, tmp_path, cap
 
 def test_files_that_are_missing_or_far_too_large_are_refused(tmp_path):
     with pytest.raises(SourceError, match=r"no.3dl: cannot be read \(No such file or directory\); check"):
-        read_ocio(tmp_path / "no.3dl")
+        read_lut(tmp_path / "no.3dl")
     with (tmp_path / "a.3dl").open("wb") as file:
         file.truncate((1 << 28) + 1)
     tracemalloc.start()
     with pytest.raises(LutFormatError, match=r"a.3dl: 268,435,457 bytes are no LUT"):
-        read_ocio(tmp_path / "a.3dl")
+        read_lut(tmp_path / "a.3dl")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100_000
@@ -350,11 +350,11 @@ def test_files_that_are_missing_or_far_too_large_are_refused(tmp_path):
 def test_clf_and_ctf_come_back_equal_and_are_the_same_map(lut, suffix, tmp_path):
     path = tmp_path / f"a{suffix}"
     write_ocio(lut, path)
-    assert read_ocio(path) == lut
+    assert read_lut(path) == lut
     np.testing.assert_allclose(apply(POINTS, lut), _by_opencolorio(path), atol=3e-6)
 
 
-BAKED = [suffix for suffix in OCIO_WRITES if suffix not in (".clf", ".ctf")]
+BAKED = [".3dl", ".cub", ".itx", ".lut", ".spi1d", ".spi3d"]
 
 
 @pytest.mark.parametrize("suffix", BAKED)
@@ -376,7 +376,7 @@ def test_what_is_baked_is_the_same_map_to_the_format_s_decimals(suffix, tmp_path
 def test_every_size_comes_back(suffix, size, tmp_path):
     lut = Lut1D.identity(size) if suffix == ".spi1d" else Lut3D.identity(size)
     write_ocio(lut, tmp_path / f"a{suffix}")
-    last = lut_stages(read_ocio(tmp_path / f"a{suffix}"))[-1]
+    last = lut_stages(read_lut(tmp_path / f"a{suffix}"))[-1]
     assert last.table.shape == lut.table.shape
 
 
@@ -402,7 +402,7 @@ def test_what_a_format_cannot_hold_is_refused(lut, suffix, message, tmp_path):
 
 def test_control_characters_in_a_title_do_not_break_the_file(tmp_path):
     write_ocio(Lut1D(CURVES.table, title="a\x01\udc80\nb"), tmp_path / "a.clf")
-    assert read_ocio(tmp_path / "a.clf").title == "a b"
+    assert read_lut(tmp_path / "a.clf").title == "a b"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
@@ -412,6 +412,6 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 def test_every_format_of_opencolorio_is_known_or_left_out_on_purpose():
     offered = {f".{suffix}" for _, suffix in PyOpenColorIO.FileTransform.getFormats()}
-    assert offered - set(OCIO_NAMES) == {".cube", ".icc", ".icm", ".pf"}
-    assert set(OCIO_NAMES) <= offered
-    assert set(OCIO_WRITES) <= set(OCIO_NAMES)
+    assert offered - set(READ_SUFFIXES) == {".icc", ".icm", ".pf"}
+    assert set(READ_SUFFIXES) - offered == set(FORMATS[".png"].suffixes)
+    assert {*BAKED, ".clf", ".ctf"} == set(WRITTEN_SUFFIXES) - {".cube", ".csp", *FORMATS[".png"].suffixes}

@@ -141,7 +141,7 @@ def test_of_bins_equally_near_the_first_goes_first():
     assert indices.flatten().tolist() == np.argsort(distance, kind="stable")[:6].tolist()
 
 
-def test_parts_make_no_difference(monkeypatch):
+def test_chunks_make_no_difference(monkeypatch):
     bins, ab = AbBins(weights_of("zhang313")), random_ab(3, 8, 9)
     whole = soft_classes(ab, bins)
     for pixels in (1, 50, 100, 1000):

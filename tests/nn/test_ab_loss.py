@@ -68,13 +68,13 @@ def test_losses_and_gradients_are_those_of_a_whole_target(grid):
 
 @settings(max_examples=25)
 @given(
-    part=st.integers(1, 40_000),
+    pixels=st.integers(1, 40_000),
     images=st.integers(1, 3),
     height=st.integers(1, 9),
     width=st.integers(1, 9),
     layout=st.sampled_from(["plain", "channels_last", "turned", "cut"]),
 )
-def test_parts_sizes_and_memory_formats_make_no_difference(part, images, height, width, layout):
+def test_chunks_sizes_and_memory_formats_make_no_difference(pixels, images, height, width, layout):
     ab = random_ab(images, height, width)
     logits = random_logits(Q, images, height, width)
     if layout == "channels_last":
@@ -85,7 +85,7 @@ def test_parts_sizes_and_memory_formats_make_no_difference(part, images, height,
         logits = torch.cat([logits, logits], 3)[..., :width]
     logits.requires_grad_()
     before = logits_module._CPU_LOGITS
-    logits_module._CPU_LOGITS = part
+    logits_module._CPU_LOGITS = pixels
     try:
         ours = rebalanced_cross_entropy(logits, ab, TENS)
         (found,) = torch.autograd.grad(ours, logits)

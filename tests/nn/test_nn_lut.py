@@ -197,7 +197,7 @@ def test_only_what_goes_in_is_kept_for_the_gradient():
 
 
 @pytest.mark.parametrize("pixels", [29, 23 * 19, 1000])
-def test_parts_make_no_difference(pixels, monkeypatch):
+def test_chunks_make_no_difference(pixels, monkeypatch):
     def run():
         images = to_tensor(pictures(shape=(3, 19, 23))).requires_grad_()
         tables = [table_of(random_cube((5, 4, 3))), torch.stack([table_of(random_cube((5, 4, 3)))] * 3)]
@@ -409,7 +409,7 @@ def test_modules_that_cannot_be():
         LutModule(Lut3D.identity(2), interpolation="cubic")
 
 
-# The Triton kernel, in Triton's interpreter where it is installed, and on a card where there is one.
+# The Triton kernel, in Triton's interpreter where it is installed, and on a GPU where there is one.
 
 IN_THE_INTERPRETER = """
 import sys

@@ -16,14 +16,15 @@ from lutkit.errors import LutkitError
 from lutkit.lut.apply import apply
 from lutkit.lut.inspection import inspect
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
-from lutkit.report.lut_panels import (
+from lutkit.report.lut_picture import (
     draw_curves,
     draw_gradients,
     draw_lattice,
+    draw_lut,
     draw_natural_colors,
     draw_neutral_axis,
+    picture_paths,
 )
-from lutkit.report.lut_picture import draw_lut, picture_paths
 from lutkit.report.page import BAD, GOOD, PAPER, write_picture
 
 RAMP = np.linspace(0, 1, 65)

@@ -9,7 +9,7 @@ import skimage.color
 
 from lutkit.measure.color_summary import summarize
 from lutkit.measure.counts import count_colors, empty_counts
-from lutkit.report.page import CHANNELS
+from lutkit.report.page import CHANNEL_COLORS
 from lutkit.statistics import stats_picture
 from lutkit.statistics.stats_picture import draw_stats
 
@@ -44,7 +44,7 @@ def shares(codes, size):
 
 def test_each_number_stands_in_its_panel(panels):
     channels, saturation, chroma, _, _, clipping = panels(PIXELS)
-    for number, ((name, color), line) in enumerate(zip(CHANNELS, channels.lines, strict=True)):
+    for number, ((name, color), line) in enumerate(zip(CHANNEL_COLORS, channels.lines, strict=True)):
         assert (line.get_label(), line.get_color()) == (name, color)
         np.testing.assert_allclose(line.get_ydata(), shares(PIXELS[:, number], 256))
     exact = skimage.color.rgb2hsv(PIXELS / 255)[:, 1]
@@ -62,7 +62,7 @@ def test_each_number_stands_in_its_panel(panels):
     ends = [[100 * (PIXELS[:, number] == end).mean() for end in (0, 255)] for number in range(3)]
     np.testing.assert_allclose(heights(clipping), np.ravel(ends))
     assert [patch.get_facecolor() for patch in clipping.patches[::2]] == [
-        matplotlib.colors.to_rgba(color) for _, color in CHANNELS
+        matplotlib.colors.to_rgba(color) for _, color in CHANNEL_COLORS
     ]
     assert [label.get_text() for label in clipping.get_xticklabels()] == ["at 0", "at 255"]
 

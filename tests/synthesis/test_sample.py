@@ -11,6 +11,7 @@ import colour
 import numpy as np
 import pytest
 import scipy.stats
+from inverting import best_inverse
 from PIL import Image
 from small_datasets import SIZE_PX, build, make_photos, manifest_of, samples_of, textured
 
@@ -18,8 +19,8 @@ import lutkit
 from lutkit.distort.bake import bake, damage
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import NO_LIBRARY, Recipe
-from lutkit.lut.quality import judge
-from lutkit.lutfiles.luts import luts_by_sha256, read_library
+from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge
+from lutkit.lutfiles.library import luts_by_sha256, read_library
 from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.synthesis.manifest import Images, Looks
 from lutkit.synthesis.sample import GRID
@@ -365,3 +366,42 @@ def test_photos_made_twice_are_the_same(tmp_path):
     names = sorted(p.relative_to(one) for p in one.rglob("*.*"))
     assert len(names) == 8
     assert all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+# What is called recoverable comes back from what a dataset stores, inverted from the stored input alone.
+
+
+EVERY = 3  # pixels each way: a third of rows and of columns is enough and quick
+
+
+def _comes_back_db(stored, target, recipe):
+    layers = bake(recipe)
+    height, width = stored.shape[:2]
+    weights = [
+        np.ones((height, width)) if layer.mask is None else mask_values(layer.mask, height, width)
+        for layer in layers
+    ]
+    colours = stored[::EVERY, ::EVERY].reshape(-1, 3) / 255.0
+    back = best_inverse(layers, [weight[::EVERY, ::EVERY].reshape(-1) for weight in weights], colours)
+    sought = target[::EVERY, ::EVERY].reshape(-1, 3) / 255.0
+    return -10 * np.log10(max(((back - sought) ** 2).mean(), 1e-12))
+
+
+def test_every_recoverable_sample_comes_back_from_the_stored_input(png_300):
+    found = {}
+    for stored, target, metadata in list(lutkit.pairs(png_300))[::4]:
+        if metadata["label"] == "recoverable":
+            recipe = Recipe.from_json(metadata["recipe"])
+            found[metadata["key"]] = _comes_back_db(stored, target, recipe)
+    assert len(found) > 45
+    assert min(found.values()) >= MIN_ROUND_TRIP_DB, min(found.items(), key=lambda item: item[1])
+
+
+def test_much_of_what_is_lossy_does_not_come_back(png_300):
+    lossy = [
+        _comes_back_db(stored, target, Recipe.from_json(metadata["recipe"]))
+        for stored, target, metadata in lutkit.pairs(png_300)
+        if metadata["label"] == "lossy"
+    ]
+    assert np.median(lossy) < 45
+    assert min(lossy) < MIN_ROUND_TRIP_DB

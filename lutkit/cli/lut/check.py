@@ -44,7 +44,7 @@ def check(  # noqa: D103  (its help text is set below)
 
     from lutkit.errors import LutkitError
     from lutkit.lut.inspection import inspect
-    from lutkit.lutfiles.luts import read_lut
+    from lutkit.lutfiles.formats import read_lut
 
     pictures: list[Path] = []
     if plot is not None:

@@ -29,23 +29,24 @@ def compose(  # noqa: D103  (its help text is set below)
 ) -> None:
     from functools import reduce
 
-    from lutkit.cli.lut.targets import require_free
+    from lutkit.cli.lut.output_file import require_free
     from lutkit.errors import LutkitError
     from lutkit.lut.algebra import compose as compose_luts
     from lutkit.lut.algebra import is_single, to_single
     from lutkit.lutfiles.convert import error_against, write_fitted
-    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
+    from lutkit.lutfiles.formats import format_to_write, read_lut
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_errors import error_sentence
-    from lutkit.report.lut_summary import sizes_words
+    from lutkit.report.lut_text import error_sentence, sizes_words
 
     if len(files) < 2:
         remedy = "name two or more, the first to be applied first"
         raise LutkitError("one LUT, and nothing to follow it", remedy=remedy)
-    suffix = require_suffix(out, WRITTEN_SUFFIXES)
+    target = format_to_write(out)
     require_free(out, overwrite=overwrite)
     composed = reduce(compose_luts, [read_lut(file) for file in files])
-    fitted = to_single(composed, size).lut if suffix == ".cube" and not is_single(composed) else composed
+    fitted = (
+        to_single(composed, size).lut if target.holds == "table" and not is_single(composed) else composed
+    )
     written = write_fitted(fitted, out).lut
     console = PlainConsole()
     error = error_sentence(error_against(written, composed))

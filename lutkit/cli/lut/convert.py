@@ -1,15 +1,17 @@
 """`lutkit lut convert`: a LUT file from one format into another."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import typer
 
-HELP = """Write a LUT file in another format; the suffixes say which.
+from lutkit.lutfiles.formats import READ_SUFFIXES, WRITTEN_SUFFIXES
 
-Reads .cube, Hald images (.png .tif .tiff), and through OpenColorIO .3dl .cc
-.ccc .cdl .clf .csp .ctf .cub .itx .look .lut .m3d .mga .spi1d .spi3d .spimtx
-.vf. Writes .cube, Hald images, .3dl .clf .csp .ctf .cub .itx .lut .spi1d .spi3d.
+HELP = f"""Write a LUT file in another format; the suffixes say which.
+
+\b
+{fill("Reads " + " ".join(READ_SUFFIXES) + "; writes " + " ".join(WRITTEN_SUFFIXES) + ".", 78)}
 
 .cube, .clf and .ctf keep every number, .csp all but a shaper's. Whatever is
 lost elsewhere is measured by reading the new file back: the largest error of
@@ -39,19 +41,18 @@ def convert(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.lut.targets import require_bits, require_free
+    from lutkit.cli.lut.output_file import require_bits, require_free
     from lutkit.errors import LutkitError
     from lutkit.lutfiles.convert import convert_lut
-    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, require_suffix
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_summary import error_words, sizes_words
+    from lutkit.report.lut_text import error_words, sizes_words
 
     require_no_more(context.args, 2, "one file to read and one to write")
     to = target if out is None else out
     if to is None or (target is not None and out is not None):
         found = "no file to write" if to is None else "two files to write"
         raise LutkitError(found, remedy="name one, as in `lutkit lut convert look.clf look.cube`")
-    depth = require_bits(bits, require_suffix(to, WRITTEN_SUFFIXES))
+    depth = require_bits(bits, to)
     require_free(to, overwrite=overwrite)
     converted = convert_lut(source, to, size=size, bits=depth)
     console = PlainConsole()

@@ -49,13 +49,13 @@ def fit(  # noqa: D103  (its help text is set below)
     from dataclasses import replace
 
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.lut.targets import require_free
+    from lutkit.cli.lut.output_file import require_free
     from lutkit.lut.fit import fit as fit_pixels
-    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, require_suffix, write_lut
+    from lutkit.lutfiles.formats import format_to_write, write_lut
     from lutkit.photos.before_after import read_before_after
 
     require_no_more(context.args, 2, "BEFORE and AFTER")
-    require_suffix(out, WRITTEN_SUFFIXES)
+    format_to_write(out)
     require_free(out, overwrite=overwrite)
     found = fit_pixels(*read_before_after(before, after), size, monotone=monotone)
     remark = f"learned from two photos; delta E 2000 on held-out pixels: {found.mean_delta_e:.2f} on average"

@@ -45,25 +45,26 @@ def identity(  # noqa: D103  (its help text is set below)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
-    from lutkit.cli.lut.targets import require_bits, require_free
+    from lutkit.cli.lut.output_file import require_bits, require_free
     from lutkit.errors import LutkitError
     from lutkit.lutfiles.convert import error_against, identity_for
-    from lutkit.lutfiles.hald import HALD_SUFFIXES, LEVELS
-    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix, write_lut
+    from lutkit.lutfiles.formats import HALD_LEVELS, format_to_write, read_lut, write_lut
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_summary import error_words, sizes_words
+    from lutkit.report.lut_text import error_words, sizes_words
 
-    suffix = require_suffix(out, WRITTEN_SUFFIXES)
-    is_hald = suffix in HALD_SUFFIXES
+    target = format_to_write(out)
+    is_hald = target.has_bits
     if is_hald and size is not None:
         raise LutkitError("a Hald image has a level", where="--size", remedy="give --level, 2 to 16")
     if not is_hald and level is not None:
-        raise LutkitError(f"{suffix} is no Hald image", where="--level", remedy="name it .png or .tif")
-    if level is not None and level not in LEVELS:
+        raise LutkitError(
+            f"{out.suffix.lower()} is no Hald image", where="--level", remedy="name it .png or .tif"
+        )
+    if level is not None and level not in HALD_LEVELS:
         raise LutkitError(f"level {level}", where="--level", remedy="choose from 2 to 16")
-    depth = require_bits(bits, suffix)
+    depth = require_bits(bits, out)
     require_free(out, overwrite=overwrite)
-    neutral = identity_for(suffix, (level or 8) ** 2 if is_hald else size)
+    neutral = identity_for(target, (level or 8) ** 2 if is_hald else size)
     write_lut(neutral, out, bits=depth)
     written = read_lut(out)
     about = f"a Hald image of level {level or 8}, {depth} bits" if is_hald else "neutral"

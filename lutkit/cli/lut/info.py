@@ -1,12 +1,9 @@
 """`lutkit lut info`: what LUT files hold."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from lutkit.lut.algebra import Baked
 
 HELP = """Say what LUT files hold: format, kind, sizes, domain, values, title.
 
@@ -30,9 +27,9 @@ def info(  # noqa: D103  (its help text is set below)
     import sys
 
     from lutkit.errors import LutkitError
-    from lutkit.lutfiles.luts import format_name, read_baked
+    from lutkit.lutfiles.formats import format_to_read, read_baked
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_summary import summary_json
+    from lutkit.report.lut_text import summary_json, summary_rows
 
     found: list[dict[str, Any]] = []
     console = PlainConsole()
@@ -48,9 +45,11 @@ def info(  # noqa: D103  (its help text is set below)
             print(f"lutkit: {error}", file=sys.stderr)
             continue
         if as_json:
-            found.append(summary_json(str(file), format_name(file), baked))
+            found.append(summary_json(str(file), format_to_read(file).name, baked))
         else:
-            _show(console, file, format_name(file), baked)
+            console.print(str(file), soft_wrap=True)
+            for what, value in summary_rows(format_to_read(file).name, baked):
+                console.print(f"  {what:<9} {value}", soft_wrap=True)
     if as_json:
         console.out(json.dumps(found if len(files) > 1 else found[0]))
     if failed:
@@ -58,11 +57,3 @@ def info(  # noqa: D103  (its help text is set below)
 
 
 info.__doc__ = HELP
-
-
-def _show(console: Any, file: Path, name: str, baked: "Baked") -> None:  # noqa: ANN401
-    from lutkit.report.lut_summary import summary_rows
-
-    console.print(str(file), soft_wrap=True)
-    for what, value in summary_rows(name, baked):
-        console.print(f"  {what:<9} {value}", soft_wrap=True)

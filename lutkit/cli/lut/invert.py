@@ -38,19 +38,19 @@ def invert(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.lut.targets import require_free
+    from lutkit.cli.lut.output_file import require_free
     from lutkit.errors import LutError
     from lutkit.lut.inverse import invert as invert_lut
     from lutkit.lut.inverse import invert_to_single, round_trip, with_round_trip
     from lutkit.lutfiles.convert import write_fitted
-    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
+    from lutkit.lutfiles.formats import format_to_write, read_lut
 
     require_no_more(context.args, 1, "one file")
-    suffix = require_suffix(out, WRITTEN_SUFFIXES)
+    target = format_to_write(out)
     require_free(out, overwrite=overwrite)
     lut = read_lut(file)
     try:
-        inverse = invert_to_single(lut, size) if suffix == ".cube" else invert_lut(lut, size)
+        inverse = invert_to_single(lut, size) if target.holds == "table" else invert_lut(lut, size)
     except LutError as error:
         raise LutError(error.what, where=str(file), remedy=error.remedy) from None
     written = write_fitted(inverse.lut, out).lut
@@ -64,8 +64,7 @@ def _show(file: Path, out: Path, inverse: "Inverse", *, as_json: bool) -> None:
     import json
 
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_errors import inverse_sentences
-    from lutkit.report.lut_summary import sizes_words
+    from lutkit.report.lut_text import inverse_sentences, sizes_words
 
     console = PlainConsole()
     if as_json:

@@ -49,15 +49,15 @@ def random_luts(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import parse_shares
     from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
     from lutkit.errors import LutkitError
-    from lutkit.lutfiles.random_luts import KINDS, random_lut, write_random_luts
+    from lutkit.lutfiles.random_luts import LUT_KINDS, random_lut, write_random_luts
 
-    if kind not in KINDS:
-        raise LutkitError(f"no kind {kind!r}", where="--kind", remedy=f"choose {', '.join(KINDS)}")
+    if kind not in LUT_KINDS:
+        raise LutkitError(f"no kind {kind!r}", where="--kind", remedy=f"choose {', '.join(LUT_KINDS)}")
     shares = DEFAULT_SHARES
     if families is not None:
         shares = parse_shares(families, "--families", "family", "illuminant=1,exposure=2")
     settings = DamageSettings(_severity(severity), lossy, 0.0, shares)
-    drawn = (random_lut(seed, index, settings, KINDS[KINDS.index(kind)]) for index in range(n))
+    drawn = (random_lut(seed, index, settings, LUT_KINDS[LUT_KINDS.index(kind)]) for index in range(n))
     written = write_random_luts(out, drawn, overwrite=overwrite)
     _show(written, n, out, as_json=as_json)
 
@@ -81,13 +81,13 @@ def _show(written: "Iterator[RandomLut]", n: int, out: Path, *, as_json: bool) -
 
     from rich.table import Table
 
-    from lutkit.lutfiles.random_luts import table_kind
+    from lutkit.lutfiles.formats import kind_words
     from lutkit.report.console import PlainConsole
 
     rows: list[dict[str, Any]] = [
         {
             "file": f"{lut.name}.cube",
-            "table": table_kind(lut),
+            "table": kind_words(lut.baked.lut),
             "severity": lut.severity,
             "label": lut.label,
             "max_error_255": round(255 * lut.baked.max_error, 3),

@@ -26,16 +26,15 @@ def resize(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.lut.targets import require_free
+    from lutkit.cli.lut.output_file import require_free
     from lutkit.lut.algebra import resize as resize_lut
     from lutkit.lutfiles.convert import error_against, write_fitted
-    from lutkit.lutfiles.luts import WRITTEN_SUFFIXES, read_lut, require_suffix
+    from lutkit.lutfiles.formats import format_to_write, read_lut
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_errors import error_sentence
-    from lutkit.report.lut_summary import sizes_words
+    from lutkit.report.lut_text import error_sentence, sizes_words
 
     require_no_more(context.args, 1, "one file")
-    require_suffix(out, WRITTEN_SUFFIXES)
+    format_to_write(out)
     require_free(out, overwrite=overwrite)
     lut = read_lut(file)
     resized = resize_lut(lut, size)

@@ -1,0 +1,176 @@
+"""Fringing: channels that lie beside each other, each against what its reference would give at that place.
+
+Owns where channels lie. How planes are registered is `lutkit.comparison.registration`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from lutkit.color.srgb import FloatArray
+from lutkit.comparison.artefact import (
+    Artefact,
+    Artefacts,
+    Chart,
+    Column,
+    ImagePair,
+    channels_text,
+    known_medians,
+)
+from lutkit.comparison.blocks import Blocks, free_blocks
+from lutkit.comparison.registration import find_shift, solve_three
+from lutkit.measure.color_summary import CHANNELS
+from lutkit.photos.resize import Uint8Image
+
+_MOVED_PX = 0.1
+_PASSES, _CHANNEL_DONE_PX = 3, 0.02
+_LEAST_SIDE_PX = 16  # of what is left without margins, to fit a mix to
+
+
+@dataclass(frozen=True, eq=False)
+class Fringing(Artefact):
+    """How far the channels of one image are out of place.
+
+    Args:
+        shifts: (3, 2), x and y in pixels of red, green and blue, each from its place in the reference, or of
+            one image each from green's; NaN where it cannot be told.
+    """
+
+    shifts: FloatArray
+
+    name = "fringing"
+    limit = 0.15  # px
+    margin = limit
+    amount = "{:.2f} px"
+    per_channel = True
+    relative_to_green = True
+    shifts_chroma = True
+    told_of_swapped = True
+    column = Column("fringe r g b", "fringe (px)", ".2f", "median_fringing_px", "fringe px")
+    chart = Chart("Fringing of channels, px")
+    help = """\
+  fringe       how far a channel lies from the others, in pixels; - where it
+               is flat, or too unlike its reference, to be registered"""
+    help_limit = "{:g} px of fringing"
+
+    @classmethod
+    def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
+        """As `channel_shifts`."""
+        return cls(channel_shifts(pair.reference, pair.output, pair.blocks))
+
+    @classmethod
+    def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
+        """Red and blue registered with green."""
+        red, green, blue = _planes(image)
+        return cls(np.array([find_shift(green, red), (0.0, 0.0), find_shift(green, blue)]))
+
+    def place(self) -> FloatArray:
+        """(2,), where most channels lie: the median of x and of y.
+
+        Where the shift of one cannot be told, that of the others which is least; NaN where none can.
+        """
+        known = self.shifts[np.isfinite(self.shifts).all(axis=1)]
+        if not len(known):
+            return np.full(2, np.nan)
+        return np.median(known, axis=0) if len(known) == 3 else known[np.hypot(*known.T).argmin()]
+
+    def amounts(self) -> FloatArray:
+        """(3,), how far each channel lies from `place`, in pixels; NaN where that cannot be told."""
+        return np.hypot(*(self.shifts - self.place()).T)
+
+    @classmethod
+    def level(cls, images: Sequence[Self]) -> FloatArray:
+        """(3,), the length of the median shift from green."""
+        shifts = np.stack([one.shifts for one in images])
+        return np.array([np.hypot(*known_medians(shifts[:, c])) for c in range(3)], np.float64)
+
+    @classmethod
+    def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
+        """Which channels, how far; of one channel also where to, where most images agree."""
+        text = f"Fringing: {channels_text(channels)} misregistered by {value:.2f} px"
+        if len(channels) != 1:
+            return text
+        channel = CHANNELS.index(channels[0])
+        apart = np.stack([one.shifts[channel] - one.place() for one in images])
+        known = apart[np.isfinite(apart).all(axis=1)]
+        x, y = (float(value) for value in np.median(known, axis=0))
+        if np.hypot(x, y) < 0.5 * value:
+            return f"{text}, another way from image to image"
+        sides = [f"{abs(x):.2f} {'right' if x > 0 else 'left'}", f"{abs(y):.2f} {'down' if y > 0 else 'up'}"]
+        seen = [side for side, size in zip(sides, (x, y), strict=True) if abs(size) >= 0.05]
+        return f"{text} ({', '.join(seen)})"
+
+
+def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) -> FloatArray:
+    """How far each channel of the output lies from its place in the reference.
+
+    Each is registered with that mix of the reference's channels which fits it best in the means of blocks
+    free of clipping, clipped as the output is: neither fringes of the reference's own nor a change of colours
+    count. Of a channel out of place the mix fits a displaced picture, and by chance takes some of the shift
+    upon itself, 2% and more in small pictures; so it is fitted again to channels moved back, and they are
+    registered with that.
+
+    Args:
+        reference: (H, W, 3) uint8 sRGB.
+        output: the same shape.
+        blocks: as `free_blocks` gives them.
+    Returns:
+        (3, 2), x and y in pixels; NaN where it cannot be told.
+    Source: our own.
+    """
+    expected, found = _expected_planes(reference, blocks), _planes(output)
+    shifts = np.array([find_shift(*both) for both in zip(expected, found, strict=True)])
+    moved = np.flatnonzero(np.nan_to_num(np.hypot(*shifts.T)) > _MOVED_PX).tolist()
+    for _ in range(_PASSES if moved else 0):
+        reach = int(np.ceil(np.nan_to_num(np.abs(shifts)).max())) + 1
+        if min(reference.shape[:2]) < _LEAST_SIDE_PX + 2 * reach:
+            break
+        # Between pixels by straight lines.
+        planes = [_read_at(*one, reach) for one in zip(found, np.nan_to_num(shifts), strict=True)]
+        back = np.rint(np.stack(planes, axis=2)).astype(np.uint8)
+        expected = _expected_planes(reference, free_blocks(reference[reach:-reach, reach:-reach], back))
+        before = shifts[moved]
+        for c in moved:
+            shifts[c] = find_shift(expected[c], found[c])
+        if not np.abs(shifts[moved] - before).max() > _CHANNEL_DONE_PX:
+            break
+    return shifts
+
+
+def _planes(image: Uint8Image) -> list[FloatArray]:
+    """Red, green and blue, (H, W) float64 each, new."""
+    return [np.ascontiguousarray(image[..., c]).astype(np.float64) for c in range(3)]
+
+
+def _read_at(plane: FloatArray, shift: FloatArray, reach: int) -> FloatArray:
+    """What lies further to the right and further down by a shift, of all but the margin."""
+    left, top = np.floor(shift).astype(int).tolist()
+    fx, fy = (shift - np.floor(shift)).tolist()
+    height, width = plane.shape[0] - 2 * reach, plane.shape[1] - 2 * reach
+    wide = plane[reach + top : reach + top + height + 1, reach + left : reach + left + width + 1]
+    rows = (1 - fy) * wide[:-1] + fy * wide[1:]
+    return (1 - fx) * rows[:, :-1] + fx * rows[:, 1:]
+
+
+def _expected_planes(reference: Uint8Image, blocks: Blocks) -> list[FloatArray]:
+    """What each channel of the output would be as the best mix of the reference's, in means of blocks.
+
+    Where blocks do not tell channels apart it is made of the reference's own rather than of another.
+    """
+    before, after = blocks[:, 0].astype(np.float64), blocks[:, 1].astype(np.float64)
+    middle, became = before.mean(axis=0), after.mean(axis=0)
+    before, after = before - middle, after - became
+    squares = np.array([[(before[:, i] * before[:, j]).mean() for j in range(3)] for i in range(3)])
+    squares += np.eye(3) * (1e-4 * squares.trace() + 1e-6)
+    channels, expected = _planes(reference), list[FloatArray]()
+    for c in range(3):
+        own = (before[:, c] * after[:, c]).mean() / squares[c, c]
+        rest = after[:, c] - own * before[:, c]
+        parts = list(solve_three(squares, (before * rest[:, None]).mean(axis=0)))
+        parts[c] += float(own)
+        mixed = parts[0] * channels[0] + parts[1] * channels[1] + parts[2] * channels[2]
+        offset = became[c] - sum(parts[i] * float(middle[i]) for i in range(3))
+        expected.append(np.clip(mixed + offset, 0, 255))
+    return expected

@@ -1,0 +1,537 @@
+"""An image's way through the encoder, from its source to its shard.
+
+    source -> read -> decode -> batch -> transfer -> encode -> check -> write
+
+`EncodePipeline` owns this way; `PendingLatent` is one image on it. Reading, decoding, encoding and writing
+overlap. What a device is given is `BatchEncoder`'s matter.
+"""
+
+import io
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from threading import Condition
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.dataset.latent_index import Encoding, StoreDtype
+from lutkit.dataset.records import Json, Record, Reject, shard_path, write_record
+from lutkit.dataset.tars import Sample, write_shard
+from lutkit.errors import ImageError
+from lutkit.latents.batches import BatchEncoder, LaunchedBatch, can_decode
+from lutkit.latents.checks import Conventions, Fidelity, convention_warning, fidelity, try_conventions
+from lutkit.latents.devices import within_memory
+from lutkit.latents.sources import EncodeTask, ImageSource, SourceImage, SourceSample, require_same_size
+from lutkit.photos.decoding import Pixels
+
+NOT_FINITE = "not finite, in float32 neither"
+BEYOND_STORED = "beyond what float16 holds: store float32"
+_OVERFLOWS = (
+    "WARNING: most images overflow in {dtype} and are encoded a second time, in float32: --dtype auto takes"
+    " what does not, into another folder"
+)
+
+_CHECKED = 4  # of a shard's images are decoded again,
+_CHECK_EVERY = 64  # one for so many encoded
+_CONVENTION_IMAGES = 2
+_MOST_WAITING = 4096  # samples, with all their bytes
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """What one process encodes, and how much of it may be in memory.
+
+    Args:
+        source: where samples come from.
+        tasks: its shards that are to be encoded here.
+        folder: the dataset folder.
+        size: (height, width) that every image must have.
+        store_dtype: what is written.
+        threads: how many decode.
+        most_ahead: how many samples may wait for the encoder, and as many for the disk.
+        most_kept: how many images are remembered, in case they come again.
+        tries_conventions: whether the first batch is decoded in other conventions, too.
+    """
+
+    source: ImageSource
+    tasks: tuple[EncodeTask, ...]
+    folder: Path
+    size: tuple[int, int]
+    store_dtype: StoreDtype
+    threads: int
+    most_ahead: int
+    most_kept: int
+    tries_conventions: bool = False
+
+
+@dataclass(frozen=True)
+class EncodeListener:
+    """Who is told how a run goes, on the thread that encodes.
+
+    Args:
+        on_start: called once, with the number of samples that are there already, and of all (0 where that
+            shows only when they are read).
+        on_ready: called with what was found out about the VAE, before anything is encoded.
+        on_samples: called with how many more samples are done.
+        on_note: called with a line that a user has to know.
+    """
+
+    on_start: Callable[[int, int], None]
+    on_ready: Callable[[Encoding], None]
+    on_samples: Callable[[int], None]
+    on_note: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class EncodeStats:
+    """What a run came to.
+
+    Args:
+        records: of the shards that were written.
+        images: how many were encoded.
+        seconds: of wall time.
+        busy_s: of it, how long the device encoded.
+        batch: how many images went at once at the end.
+    """
+
+    records: tuple[Record, ...]
+    images: int
+    seconds: float
+    busy_s: float
+    batch: int
+
+
+@dataclass(eq=False)
+class ShardTally:
+    """What is found out about a shard while it is encoded; its record tells it.
+
+    Args:
+        task: the shard.
+        encoded: images that were encoded.
+        to_decode: of these, how many were chosen to be decoded again.
+        shared: images that came again and were not encoded again.
+        again: images that overflowed and were encoded again in float32.
+        checks: how near the decodings come; None for one that is not finite.
+        conventions: of the first batch, where they were tried.
+        batch: how many images went at once, when its last ones did.
+    """
+
+    task: EncodeTask
+    encoded: int = 0
+    to_decode: int = 0
+    shared: int = 0
+    again: int = 0
+    checks: "list[Future[Fidelity | None]]" = field(default_factory=lambda: list["Future[Fidelity | None]"]())
+    conventions: Conventions = field(default_factory=lambda: Conventions())
+    batch: int = 0
+
+    def next_is_decoded(self) -> bool:
+        """Count an image that is about to be encoded: whether it is decoded, too."""
+        decoded = self.to_decode < _CHECKED and self.encoded >= _CHECK_EVERY * self.to_decode
+        self.to_decode += decoded
+        self.encoded += 1
+        return decoded
+
+    def summary(self, absent: Sequence[str]) -> dict[str, Json]:
+        """What the shard's record says; waits for the checks.
+
+        Args:
+            absent: the keys of the samples without latents.
+        """
+        # Of no number there is no mean: such decodings are counted by themselves.
+        found = [check.result() for check in self.checks]
+        measured = [one for one in found if one is not None]
+        summary: dict[str, Json] = {
+            "source": self.task.recorded(),
+            "absent": list(absent),
+            "encoded": self.encoded,
+            "shared": self.shared,
+            "again_in_float32": self.again,
+            "decoded": len(measured),
+            "decoded_not_finite": len(found) - len(measured),
+            "psnr": round(fmean(one.psnr for one in measured), 3) if measured else None,
+            "delta_e_2000": round(fmean(one.delta_e_2000 for one in measured), 3) if measured else None,
+            "batch": self.batch,
+        }
+        if self.conventions:
+            summary["conventions"] = {
+                name: None if psnr is None else round(psnr, 3) for name, psnr in self.conventions.items()
+            }
+        return summary
+
+
+@dataclass(eq=False)
+class PendingLatent:
+    """One image on its way: being decoded, in a batch, then stored, or failed.
+
+    Samples that hold the same image share one.
+
+    Args:
+        place: what the image is called.
+        tally: of the shard that it came in first.
+        decoding: the pixels to come; None once they are encoded, or cannot be.
+        is_queued: whether it is in a batch, or was.
+        npy: the latent as the bytes of an .npy, at the end.
+        error: why there is none.
+    """
+
+    place: str
+    tally: ShardTally
+    decoding: "Future[Pixels] | None"
+    is_queued: bool = False
+    npy: bytes = b""
+    error: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to come."""
+        return bool(self.npy or self.error)
+
+    def pixels(self, size: tuple[int, int]) -> Pixels | None:
+        """Wait for the pixels; None, and failed, where they cannot be decoded.
+
+        Args:
+            size: the (height, width) that they must have.
+        Raises:
+            DatasetError: they are of another size.
+        """
+        assert self.decoding is not None  # it has not been encoded yet
+        try:
+            pixels = self.decoding.result()
+        except ImageError as error:
+            self.error, self.decoding = error.what, None
+            return None
+        require_same_size(pixels, size, self.place)
+        return pixels
+
+    def store(self, moments: npt.NDArray[np.float32], dtype: StoreDtype) -> None:
+        """Become an .npy, or fail where the moments, or what is stored of them, are not finite."""
+        with np.errstate(over="ignore"):
+            stored = moments.astype(dtype)
+        self.decoding = None
+        if np.isfinite(stored).all():
+            out = io.BytesIO()
+            np.save(out, np.ascontiguousarray(stored), allow_pickle=False)
+            self.npy = out.getvalue()
+        else:
+            self.error = BEYOND_STORED if np.isfinite(moments).all() else NOT_FINITE
+
+
+@dataclass(frozen=True)
+class PendingSample:
+    """A sample of a shard, with a latent to come for each of its images."""
+
+    tally: ShardTally
+    sample: SourceSample
+    latents: tuple[PendingLatent, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to come."""
+        return all(latent.is_done for latent in self.latents)
+
+    def faults(self) -> list[Reject]:
+        """Why the sample has no latents; empty where it has all of them."""
+        if self.sample.fault is not None:
+            return [self.sample.fault]
+        # By this sample's own names: a latent that many share bears the name of the first.
+        images = zip(self.sample.images, self.latents, strict=True)
+        return [Reject(image.place, latent.error) for image, latent in images if latent.error]
+
+
+# The samples of a shard, and then its tally, which ends it; None after the last shard.
+_Item: TypeAlias = PendingSample | ShardTally
+_T = TypeVar("_T")
+
+
+class Closed(Exception):  # noqa: N818  (nothing went wrong)
+    """The other side is gone."""
+
+
+class Channel(Generic[_T]):
+    """A bounded line of items from one thread to another, which either side can end at any moment.
+
+    Args:
+        room: how many may lie in it.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._items = deque[_T]()
+        self._closed = False
+        self._changed = Condition()
+
+    def put(self, item: _T) -> None:
+        """Add an item, once there is room.
+
+        Raises:
+            Closed: by whichever side; the item is not added.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._items) < self._room)
+            if self._closed:
+                raise Closed
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self) -> _T:
+        """Take the oldest item, once there is one.
+
+        Raises:
+            Closed: by whichever side; what lay in it is lost.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items))
+            if self._closed:
+                raise Closed
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
+    def close(self) -> None:
+        """End it for both sides, at once."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class EncodePipeline:
+    """Encodes the samples of a job, and writes their shards.
+
+    One thread reads samples, and has a pool decode their images. The thread that calls `run` fills batches,
+    starts them on the device and takes what comes of them. Another thread checks decodings, and one writes.
+
+    Args:
+        job: what is encoded.
+        encoder: on the device.
+        listener: who is told how it goes.
+    """
+
+    _written: "Future[list[Record]]"  # of the thread that writes
+
+    def __init__(self, job: EncodeJob, encoder: BatchEncoder, listener: EncodeListener) -> None:
+        self.job = job
+        self.encoder = encoder
+        self.listener = listener
+        self._read_samples = Channel[_Item | None](job.most_ahead)
+        self._done_samples = Channel[_Item | None](job.most_ahead)
+        self._decoding = ThreadPoolExecutor(job.threads, "decode")
+        self._checking = ThreadPoolExecutor(1, "check")
+        self._known = OrderedDict[bytes, PendingLatent]()  # by digest; the latest used are last
+        self._batch: list[PendingLatent] = []  # to be encoded next
+        self._in_flight: deque[tuple[list[PendingLatent], LaunchedBatch]] = deque()
+        self._waiting: deque[_Item] = deque()  # until all before them are done
+        self._images = 0
+        self._tries_conventions = job.tries_conventions
+        self._has_warned = False
+
+    def run(self) -> EncodeStats:
+        """Encode every sample of every task, and write shards and records; once.
+
+        Raises:
+            DatasetError: an image of another size; a shard that is damaged.
+            SourceError: a photo changed since it was listed.
+            VaeError: memory runs out with a single image.
+            OSError: from the system, among them ENOSPC where the disk is full.
+        """
+        start = time.perf_counter()
+        with (
+            ThreadPoolExecutor(1, "write") as writing,
+            ThreadPoolExecutor(1, "read") as reading,
+            self._decoding,
+            self._checking,
+        ):
+            self._written, read = writing.submit(self._write), reading.submit(self._read)
+            try:
+                while (item := self._read_samples.get()) is not None:
+                    self._take(item)
+                read.result()
+                self._flush()
+                self._put(None)
+                records = self._written.result()
+                seconds = time.perf_counter() - start
+            finally:
+                self._read_samples.close()
+                self._done_samples.close()
+                wait([read])
+                self._decoding.shutdown(cancel_futures=True)
+        return EncodeStats(tuple(records), self._images, seconds, self.encoder.busy_s, self.encoder.size.now)
+
+    # On the thread that reads.
+
+    def _read(self) -> None:
+        try:
+            for task in self.job.tasks:
+                tally = ShardTally(task)
+                for sample in self.job.source.read(task):
+                    latents = tuple(self._latent(image, tally) for image in sample.images)
+                    self._read_samples.put(PendingSample(tally, sample, latents))
+                self._read_samples.put(tally)
+        finally:
+            # An error is raised by this thread's future, once what was read before it is encoded.
+            self._read_samples.put(None)
+
+    def _latent(self, image: SourceImage, tally: ShardTally) -> PendingLatent:
+        """The latent of an image: the one that is known, where the image came before and is remembered."""
+        known = self._known.get(image.digest)
+        if known is not None:
+            self._known.move_to_end(image.digest)
+            tally.shared += 1
+            return known
+        latent = PendingLatent(image.place, tally, self._decoding.submit(image.decode))
+        self._known[image.digest] = latent
+        if len(self._known) > self.job.most_kept:
+            self._known.popitem(last=False)
+        return latent
+
+    # On the thread that encodes.
+
+    def _take(self, item: _Item) -> None:
+        """Queue the images that are new, and start a batch once it is full."""
+        self._waiting.append(item)
+        for latent in item.latents if isinstance(item, PendingSample) else ():
+            if not latent.is_queued:
+                latent.is_queued = True
+                self._batch.append(latent)
+        while len(self._batch) >= self.encoder.size.now and self._launch():
+            pass
+        if len(self._waiting) > _MOST_WAITING:
+            # Of few images that come again and again no batch gets full.
+            self._flush()
+        self._hand_over()
+
+    def _flush(self) -> None:
+        """Encode what is left, and hand everything over."""
+        self._launch(full=False)  # fewer are left than a batch holds
+        while self._in_flight:
+            self._fetch()
+        self._hand_over()
+
+    def _launch(self, *, full: bool = True) -> bool:
+        """Start a batch, as large as batches are now; whether enough of the images were sound for one.
+
+        No batch is larger: what is beyond one would go by itself, and take a GPU nearly as long.
+        """
+        latents: list[PendingLatent] = []
+        images: list[Pixels] = []
+        taken = 0
+        for latent in self._batch:
+            if len(images) == self.encoder.size.now:
+                break
+            taken += 1
+            pixels = latent.pixels(self.job.size)
+            if pixels is not None:
+                latents.append(latent)
+                images.append(pixels)
+        self._batch = self._batch[taken:]
+        if full and len(images) < self.encoder.size.now:
+            self._batch = [*latents, *self._batch]
+            return False
+        if images:
+            decoded = [i for i, latent in enumerate(latents) if latent.tally.next_is_decoded()]
+            self._in_flight.append((latents, self.encoder.launch(images, decoded)))
+            for latent in latents:
+                latent.tally.batch = self.encoder.size.now
+        # One batch more than the GPU is at, so that it never waits for this thread.
+        ahead = self.encoder.vae.device.type == "cuda" and self.encoder.size.settled
+        while len(self._in_flight) > (1 if ahead else 0):
+            self._fetch()
+        return True
+
+    def _fetch(self) -> None:
+        """Wait for the oldest batch, and store its latents."""
+        latents, launched = self._in_flight.popleft()
+        before = self.encoder.again
+        encoded = self.encoder.fetch(launched)
+        again = self.encoder.again - before
+        latents[0].tally.again += again
+        if again > len(latents) / 2 and not self._has_warned:
+            self._has_warned = True
+            self.listener.on_note(_OVERFLOWS.format(dtype=self.encoder.vae.dtype))
+        self._images += len(latents)
+        for i, (latent, moments) in enumerate(zip(latents, encoded.moments, strict=True)):
+            latent.store(moments, self.job.store_dtype)
+            if latent.npy and i in encoded.decodings:
+                check = self._checking.submit(fidelity, launched.images[i], encoded.decodings[i])
+                latent.tally.checks.append(check)
+        if self._tries_conventions:
+            self._tries_conventions = False
+            self._try_conventions(latents[0].tally, launched.images[:_CONVENTION_IMAGES])
+        self._hand_over()
+
+    def _try_conventions(self, tally: ShardTally, images: Sequence[Pixels]) -> None:
+        """Decode some images in every input range and channel order; a user hears where another is better."""
+        vae = self.encoder.vae
+        if not can_decode(vae.device, vae.identity, *self.job.size):
+            return
+        found = within_memory(partial(try_conventions, vae, images, self.encoder.in_float32))
+        if found is None:
+            self.listener.on_note("no memory to decode: input ranges and channel orders are not compared")
+            return
+        tally.conventions.update(found)
+        warning = convention_warning(found)
+        if warning:
+            self.listener.on_note(warning)
+
+    def _hand_over(self) -> None:
+        """Give what is done to the thread that writes, in the order in which it was read."""
+        done = 0
+        while self._waiting:
+            item = self._waiting[0]
+            if isinstance(item, PendingSample) and not item.is_done:
+                break
+            self._waiting.popleft()
+            self._put(item)
+            done += isinstance(item, PendingSample)
+        if done:
+            self.listener.on_samples(done)
+
+    def _put(self, item: _Item | None) -> None:
+        try:
+            self._done_samples.put(item)
+        except Closed:
+            self._written.result()  # raises what ended it
+            raise
+
+    # On the thread that writes.
+
+    def _write(self) -> list[Record]:
+        records: list[Record] = []
+        try:
+            while (item := self._done_samples.get()) is not None:
+                records.append(self._write_shard(item))
+        finally:
+            self._done_samples.close()
+        return records
+
+    def _write_shard(self, first: _Item) -> Record:
+        """Write the tar and the record of a shard that begins with this sample; whole, or not at all."""
+        tally = first.tally if isinstance(first, PendingSample) else first
+        planned, absent = 0, dict[str, list[Reject]]()
+
+        def samples() -> Iterator[Sample]:
+            nonlocal planned
+            item: _Item | None = first
+            while isinstance(item, PendingSample):
+                planned += 1
+                sample, faults = item.sample, item.faults()
+                if faults:
+                    absent[sample.key] = faults
+                else:
+                    latents = zip(self.job.source.fields, item.latents, strict=True)
+                    members = [(f"{name}.npy", latent.npy) for name, latent in latents]
+                    yield Sample(sample.key, (*members, *([("json", sample.json)] if sample.json else [])))
+                item = self._done_samples.get()
+
+        file = write_shard(shard_path(self.job.folder, tally.task.shard), samples())
+        rejects = tuple(reject for found in absent.values() for reject in found)
+        record = Record(tally.task.shard, planned, file, rejects, tally.summary(tuple(absent)))
+        write_record(self.job.folder, record)
+        return record

@@ -1,0 +1,119 @@
+"""What is said of a LUT: what its file holds, in words and as JSON, and how far it is off."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lutkit.lut.algebra import Baked
+from lutkit.lut.inverse import Inverse
+from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
+from lutkit.lutfiles.formats import kind_words
+
+# In units of 0..1: a hundredth of a code value.
+_TINY = 0.01 / 255
+
+
+def sizes_words(lut: Lut) -> str:
+    """Kinds with sizes: `3D 33 x 33 x 33`, `1D 1,024 + 3D 17 x 17 x 17`."""
+    return " + ".join(f"{kind_words(stage)} {_size(stage)}" for stage in lut_stages(lut))
+
+
+def error_words(error: float) -> str:
+    """`exact`, or how large an error of 0..1 is in code values too."""
+    return "exact" if error == 0 else f"largest error {error:.2g} ({255 * error:.2g} of 255)"
+
+
+def error_sentence(errors: Baked | Inverse) -> str:
+    """`exact`, or the mean, the 99th percentile and the largest error found; one word where all are tiny."""
+    if errors.max_error == 0:
+        return "exact"
+    if errors.max_error < _TINY:
+        return f"off by {_codes(errors.max_error)} of 255"
+    mean, p99, most = (_codes(v) for v in (errors.mean_error, errors.p99_error, errors.max_error))
+    return f"off by {mean} of 255 on average, {p99} or less on 99% of colours, {most} at most"
+
+
+def inverse_sentences(inverse: Inverse, name: str) -> list[str]:
+    """What a user should know of an inverse, a sentence a line.
+
+    Args:
+        inverse: measured.
+        name: of the LUT that it undoes.
+    """
+    lines = [f"{name} and back: {error_sentence(inverse)}."]
+    if inverse.unreachable_share > 0:
+        gamut = f"{inverse.unreachable_share:.1%} of all colours cannot come out of {name}"
+        lines.append(f"{gamut}; they are taken to the nearest that can.")
+    if inverse.folded_share > 0:
+        merged = f"{inverse.folded_share:.1%} of {name} merges colours or turns them over"
+        lines.append(f"{merged}: what went in there is a guess.")
+    return lines
+
+
+def summary_rows(file_format: str, baked: Baked) -> Iterator[tuple[str, str]]:
+    """What a file holds: names and values, in the order in which they are shown.
+
+    Args:
+        file_format: its name.
+        baked: what was read.
+    """
+    lut = baked.lut
+    last = lut_stages(lut)[-1]
+    yield "format", file_format
+    yield "kind", sizes_words(lut)
+    for number, stage in enumerate(lut_stages(lut), 1):
+        of = f" {number}" if len(lut_stages(lut)) > 1 else ""
+        values = stage.table.reshape(-1, 3)
+        yield f"domain{of}", _range(stage.domain_min, stage.domain_max)
+        yield f"values{of}", _range(values.min(axis=0).tolist(), values.max(axis=0).tolist())
+    yield "title", last.title or "none"
+    for comment in last.comments:
+        yield "comment", comment
+    if baked.max_error > 0:
+        yield "baked", f"the file holds formulas; {error_words(baked.max_error)}"
+
+
+def summary_json(file: str, file_format: str, baked: Baked) -> dict[str, Any]:
+    """The same as one object; every field has one type in every object.
+
+    Args:
+        file: its path.
+        file_format: its name.
+        baked: what was read.
+    """
+    stages = lut_stages(baked.lut)
+    return {
+        "file": file,
+        "format": file_format,
+        "kind": kind_words(baked.lut),
+        "title": stages[-1].title,
+        "comments": list(stages[-1].comments),
+        "max_error": baked.max_error,
+        "stages": [
+            {
+                "kind": kind_words(stage),
+                "sizes": [stage.size] if isinstance(stage, Lut1D) else list(stage.sizes),
+                "domain_min": list(stage.domain_min),
+                "domain_max": list(stage.domain_max),
+                "values_min": [float(str(v)) for v in stage.table.reshape(-1, 3).min(axis=0)],
+                "values_max": [float(str(v)) for v in stage.table.reshape(-1, 3).max(axis=0)],
+            }
+            for stage in stages
+        ],
+    }
+
+
+def _size(stage: Lut1D | Lut3D) -> str:
+    return f"{stage.size:,}" if isinstance(stage, Lut1D) else " x ".join(map(str, stage.sizes))
+
+
+def _range(low: Rgb | list[float], high: Rgb | list[float]) -> str:
+    """`0..1`, or a channel each where they differ."""
+    ends = [f"{a:.6g}..{b:.6g}" for a, b in zip(low, high, strict=True)]
+    return ends[0] if len(set(ends)) == 1 else ", ".join(f"{c} {e}" for c, e in zip("RGB", ends, strict=True))
+
+
+def _codes(error: float) -> str:
+    if error < _TINY:
+        return "under 0.01"
+    codes = 255 * error
+    return f"{codes:.2g}" if codes < 100 else f"{codes:.0f}"

@@ -1,0 +1,102 @@
+"""The colours of a dataset in numbers and words: rows of a table, and the same as JSON."""
+
+import math
+from typing import Any
+
+from lutkit.measure.color_summary import CHANNELS, ColorSummary
+from lutkit.measure.counts import Counts
+from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
+
+# A cast of less than one unit of a or b is not seen.
+_SEEN_CAST = 1.0
+
+
+def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
+    """What is known of a dataset's colours: what, how much, and what that means.
+
+    Args:
+        summary: of at least one pixel.
+    """
+    low, high = (float(count) / summary.pixels for count in summary.clipped)
+    rows = [
+        ("pixels", f"{summary.pixels:,}", f"{colors_text(summary)} of 16,777,216"),
+        _histogram_row("saturation", summary.saturation, summary.mean_saturation, 255, "HSV, 0..1"),
+        _histogram_row(
+            "chroma", summary.chroma, summary.mean_chroma, 1, "CIELAB; 0 is grey, sRGB reaches 134"
+        ),
+        _histogram_row("lightness", summary.lightness, summary.mean_lab[0], 1, "CIELAB, 0..100"),
+        ("cast", f"a {summary.mean_lab[1]:+.1f}  b {summary.mean_lab[2]:+.1f}", cast_text(summary)),
+    ]
+    for name, codes in zip(CHANNELS, summary.channels, strict=True):
+        mean, deviation = mean_and_deviation(codes)
+        text = f"std {deviation / 255:.4f}; {_range(codes, 255, '.2f')}"
+        rows.append((name, f"{mean / 255:.4f}", text))
+    rows.append(("clipped", f"{low:.2%}  {high:.2%}", "of pixels with a channel at 0, at 255"))
+    return rows
+
+
+def colors_text(summary: ColorSummary) -> str:
+    """`1 colour`, `2 different colours`."""
+    return "1 colour" if summary.distinct == 1 else f"{summary.distinct:,} different colours"
+
+
+def cast_text(summary: ColorSummary) -> str:
+    """The mean a and b in words: where the whole dataset leans."""
+    a, b = summary.mean_lab[1:]
+    leanings = [("red" if a > 0 else "green", abs(a)), ("yellow" if b > 0 else "blue", abs(b))]
+    named = [name for name, size in sorted(leanings, key=lambda pair: -pair[1]) if size >= _SEEN_CAST]
+    return f"the mean leans to {' and '.join(named)}" if named else "the mean is neutral"
+
+
+def stats_json(summary: ColorSummary) -> dict[str, Any]:
+    """The same under stable names; `mean` and `std` are what an input normalisation takes, 0..1, R G B.
+
+    Args:
+        summary: of at least one pixel.
+    """
+    moments = [mean_and_deviation(codes) for codes in summary.channels]
+    low, high = (float(count) / summary.pixels for count in summary.clipped)
+    a, b = summary.mean_lab[1:]
+    channels = {
+        name: {
+            "percentiles": _percentiles(codes, 255),
+            "at_0": float(codes[0]) / summary.pixels,
+            "at_255": float(codes[255]) / summary.pixels,
+        }
+        for name, codes in zip(CHANNELS, summary.channels, strict=True)
+    }
+    return {
+        "pixels": summary.pixels,
+        "distinct_colors": summary.distinct,
+        "mean": [_short(mean / 255) for mean, _ in moments],
+        "std": [_short(deviation / 255) for _, deviation in moments],
+        "channels": channels,
+        "saturation": _measured(summary.saturation, summary.mean_saturation, 255),
+        "chroma": _measured(summary.chroma, summary.mean_chroma, 1),
+        "lightness": _measured(summary.lightness, summary.mean_lab[0], 1),
+        "cast": {"a": _short(a), "b": _short(b), "size": _short(math.hypot(a, b))},
+        "clipped": {"at_0": low, "at_255": high},
+    }
+
+
+def _histogram_row(name: str, histogram: Counts, mean: float, scale: int, note: str) -> tuple[str, str, str]:
+    """Of values that are `scale` times as large as shown."""
+    shape = ".3f" if scale == 255 else ".1f"
+    return name, f"{mean:{shape}}", f"{_range(histogram, scale, '.2f' if scale == 255 else '.0f')}; {note}"
+
+
+def _range(histogram: Counts, scale: int, shape: str) -> str:
+    low, middle, high = (percentile(histogram, percent) / scale for percent in (5, 50, 95))
+    return f"5% {low:{shape}}, median {middle:{shape}}, 95% {high:{shape}}"
+
+
+def _measured(histogram: Counts, mean: float, scale: int) -> dict[str, Any]:
+    return {"mean": _short(mean), "percentiles": _percentiles(histogram, scale)}
+
+
+def _percentiles(histogram: Counts, scale: int) -> dict[str, float]:
+    return {str(percent): _short(percentile(histogram, percent) / scale) for percent in PERCENTILES}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -3,6 +3,8 @@
 Such a matrix is known by its six leaks; so are the product of two of them, and the inverse of one.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
@@ -12,6 +14,12 @@ from lutkit.errors import ArrayError
 Leaks = tuple[float, float, float, float, float, float]
 
 NO_LEAKS: Leaks = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def leaks_of(numbers: Iterable[float]) -> Leaks:
+    """Six numbers as leaks."""
+    rg, rb, gr, gb, br, bg = numbers
+    return rg, rb, gr, gb, br, bg
 
 
 def mix_channels(rgb: FloatArray, leaks: Leaks) -> FloatArray:

@@ -1,9 +1,9 @@
 """A recipe becomes LUTs, and the LUTs a damaged picture.
 
 Families bake to what holds them exactly: per-channel ones, and ways from one space to another, to curves;
-matrices and gains to a cube of 2^3 in their own space; a LUT file to itself. Only a field that bends the whole
-colour space is sampled. What lies between two masks is one chain of these: one layer. A layer with a mask is
-laid over what it was given, in the space that it was given it in: linear light, for a second lamp.
+matrices and gains to a cube of 2^3 in their own space; a LUT file to itself. Only a field that bends the
+whole colour space is sampled. What lies between two masks is one chain of these: one layer. A layer with a
+mask is laid over what it was given, in the space that it was given it in: linear light, for a second lamp.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.compiled import compiled
-from lutkit.distort.direct import camera_gains, camera_matrices, has_camera, tone_families
+from lutkit.distort.direct import camera_gains, has_camera, matrix_errors, tone_families
 from lutkit.distort.family import ColorFamily, Library, Space, in_space, is_color, transform_families
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.mask import Mask, mask_values
@@ -157,7 +157,10 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
     rows = max(1, _BLOCK_PIXELS // max(width, 1))
     for start in range(0, height, rows):
         part = slice(start, start + rows)
-        values = image[part] / np.float32(WHITE[image.dtype]) if first is None else first(image[part])
+        if first is None:
+            values = np.divide(image[part], np.float32(WHITE[image.dtype]), dtype=np.float32)
+        else:
+            values = first(image[part])
         for mapped, weight in zip(through, weights, strict=True):
             after = mapped(values)
             if weight is None:
@@ -196,6 +199,35 @@ def response_at(
         values = values + share[:, None] * (after - values)
         slopes = slopes + share[:, None, None] * (by - slopes)
     return Response(values, slopes)
+
+
+def steps_of(
+    layers: tuple[BakedLayer, ...], weights: Sequence[npt.NDArray[np.floating]], count: int
+) -> list[list[tuple[Lut, npt.NDArray[np.float32] | None]]]:
+    """Baked damage of colours as `lutkit.lut.quality.judge_steps` takes it.
+
+    Args:
+        layers: what `bake` gave.
+        weights: (n,) for each layer with a mask, in order: the mask where the colour lies.
+        count: n, the number of colours.
+    Returns:
+        A step a layer: its LUT, or an identity and the LUT that is laid over it by weights (n,).
+    """
+    left = list(weights)
+    steps: list[list[tuple[Lut, npt.NDArray[np.float32] | None]]] = []
+    for layer in layers:
+        if _is_whole(layer):
+            steps.append([(layer.lut, None)])
+            continue
+        share = np.full(count, layer.strength, np.float32)
+        if layer.mask is not None:
+            share *= left.pop(0).astype(np.float32)
+        first = lut_stages(layer.lut)[0]
+        low = _rgb([min(end, 0.0) for end in first.domain_min])
+        high = _rgb([max(end, 1.0) for end in first.domain_max])
+        given = Lut1D(np.array([low, high], np.float32), low, high)
+        steps.append([(given, None), (layer.lut, share)])
+    return steps
 
 
 def _is_whole(layer: BakedLayer) -> bool:
@@ -250,8 +282,7 @@ def _bake_camera(recipe: Recipe, chain: "_Chain") -> None:
         assert isinstance(entry, Masked)
         chain.lay_over(_gains_lut(first, second, chain.flow), entry.mask)
     # The domain of this cube is where the sensor clips, and that of the curves where the display does.
-    errors = [family.leaks for family in camera_matrices(recipe)]
-    shown = mix_channels(_CORNERS, rendering.mixed_to_srgb(errors))
+    shown = mix_channels(_CORNERS, rendering.mixed_to_srgb(matrix_errors(recipe)))
     chain.append(Lut3D(shown.astype(np.float32)), "linear")
     bent = response(_ENCODED, rendering.redone)
     chain.append(Lut1D(_three(bent)), "encoded")
@@ -416,7 +447,7 @@ def _merge(
     ends: FloatArray,
     table: npt.NDArray[np.float32],
 ) -> float:
-    """Fill the table; what it misses halfway between its rows, at most: all of the dark ones, some of the rest."""
+    """Fill the table; what it misses halfway between rows, at most: all of the dark ones, some others."""
     worst = 0.0
     for c in range(3):
         curve = then[:, c].copy()

@@ -248,10 +248,10 @@ def chain(
 ) -> None:
     """Pixels through any stages, one after the other within a block, rounded or left as they are at the end.
 
-    `kinds` says what each stage is (CURVES, MATRIX, CUBE), and from `starts` on lies what it takes in `numbers`:
-    its axes, then its table: curves one channel after the other, up to MAX_BEND_ROWS rows; what `matrix_of`
-    gives; a `padded` cube. `shaper` is empty, or holds what the 256 codes of 8 bits become before the first
-    stage, one channel after the other.
+    `kinds` says what each stage is (CURVES, MATRIX, CUBE), and from `starts` on lies what it takes in
+    `numbers`: its axes, then its table: curves one channel after the other, up to MAX_BEND_ROWS rows; what
+    `matrix_of` gives; a `padded` cube. `shaper` is empty, or holds what the 256 codes of 8 bits become before
+    the first stage, one channel after the other.
     """
     planes = np.empty(4 * BLOCK, np.float32)
     corners = np.empty(4 * BLOCK, np.int32)
@@ -336,7 +336,7 @@ def _copy(values: Floats, target: Codes | Floats) -> None:
 
 @compiled
 def _round(
-    source: Codes, values: Floats, strength: np.float32, white: np.float32, target: Codes | Floats
+    source: Codes | Floats, values: Floats, strength: np.float32, white: np.float32, target: Codes | Floats
 ) -> None:
     gain = strength * white
     keep = ONE - strength

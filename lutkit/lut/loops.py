@@ -1,9 +1,9 @@
 """Which compiled loop takes pixels of a given depth through given LUTs, with all that it needs to know.
 
 On 8-bit images curves become one table of 256 codes a channel, and curves before a cube fold into the places
-on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; so does any other
-chain whose curves are short. The rest runs through floats, some pixels at a time. Owns blending by strength and the rounding of floats to
-codes. Knows no shapes and no threads.
+on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; so does any
+other chain whose curves are short. The rest runs through floats, some pixels at a time. Owns blending by
+strength and the rounding of floats to codes. Knows no shapes and no threads.
 """
 
 from collections.abc import Callable

@@ -10,15 +10,15 @@ from inverting import best_inverse
 from PIL import Image
 
 from lutkit.color.palette import PALETTE_SRGB
-from lutkit.distort.bake import bake, damage
+from lutkit.distort.bake import bake, damage, steps_of
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.mask import mask_values
-from lutkit.distort.recipe import Layer, Recipe
+from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.distort.saturation import Saturation
 from lutkit.distort.settings import DamageSettings
-from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge
+from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge_steps
 
 SIDE = 16
 
@@ -34,15 +34,9 @@ def _picture(index):
 def _round_trip(picture, recipe):
     """The verdict on a recipe for a picture, and the PSNR of what really comes back."""
     layers = bake(recipe)
-    weights = [
-        np.ones(SIDE * SIDE) if layer.mask is None else mask_values(layer.mask, SIDE, SIDE).reshape(-1)
-        for layer in layers
-    ]
+    weights = [mask_values(mask, SIDE, SIDE).reshape(-1) for mask in recipe.masks]
     colours = picture.reshape(-1, 3) / 255.0
-    verdict = judge(
-        colours,
-        [(layer.lut, weight.astype(np.float32)) for layer, weight in zip(layers, weights, strict=True)],
-    )
+    verdict = judge_steps(colours, steps_of(layers, weights, len(colours)))
     saved = damage(picture, recipe).reshape(-1, 3) / 255.0
     back = best_inverse(layers, weights, saved)
     return verdict, -10 * np.log10(((back - colours) ** 2).mean())
@@ -92,10 +86,10 @@ def test_every_recoverable_photograph_really_comes_back(shared):
 
 def test_the_search_finds_what_was_damaged_and_nothing_where_nothing_is_left():
     picture = _picture(0)
-    dimmed = Recipe((Layer((Exposure(-1.0), HueRotation(10.0))),))
+    dimmed = Recipe(camera=(Exposure(-1.0),), editing=(HueRotation(10.0),))
     verdict, real = _round_trip(picture, dimmed)
     assert verdict.label == "recoverable"
     assert real == pytest.approx(verdict.round_trip_db, abs=1)
-    verdict, real = _round_trip(picture, Recipe((Layer((Saturation(0.0),)),)))
+    verdict, real = _round_trip(picture, Recipe(editing=(Saturation(0.0),)))
     assert verdict.label == "lossy"
     assert real < 30

@@ -19,7 +19,7 @@ from lutkit.distort.settings import DamageSettings
 from lutkit.errors import LutkitError
 from lutkit.lut.model import Lut3D
 
-STRONGEST = (20.0, 12.0, 8.0, 4.0, 2.0)
+STRONGEST = (20.0, 12.0, 8.0, 4.0, 2.0, 1.0)
 LABEL_PX = 150
 
 # A look that stands for LUT files: teal shadows, orange lights.

@@ -55,3 +55,9 @@ def best_inverse(layers, weights, wanted):
         nearer = off < least - 1e-9
         best, least = np.where(nearer[:, None], colours, best), np.where(nearer, off, least)
     return best
+
+
+def least_slopes(layers, weights, colours):
+    """By how little the damage of colours (n, 3) moves at least, whatever way the colours move."""
+    damage = functools.partial(forward, layers, weights)
+    return np.linalg.svd(_slopes(damage, colours, damage(colours)), compute_uv=False)[:, -1]

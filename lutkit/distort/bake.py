@@ -27,18 +27,19 @@ from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError
 from lutkit.lut.apply import apply, values_through
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.loops import WHITE
+from lutkit.lut.loops import WHITE, plan_over, read_only
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
 # 4 x 255 + 1: every 8-bit code lies on a row, so curves cost 8-bit images nothing.
 CURVE_SIZE = 1021
 # Between two stages values are no codes any more.
 BETWEEN_SIZE = 2041
-# From linear light back: encoding is steepest near black. Half a hundredth of a code.
-ENCODE_SIZE = 4096
+# From linear light back: encoding is steepest near black, and errs by two hundredths of a code there. Three
+# such curves fit the first-level cache.
+ENCODE_SIZE = 2048
 # A fifth of a code: what may be lost where two sets of curves become one.
 MERGE_ERROR = 0.2 / 255
-DARK_ROWS = 128
+DARK_ROWS = 64
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
@@ -146,6 +147,9 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
     if len(layers) == 1 and layers[0].mask is None:
         return apply(image, layers[0].lut, strength=layers[0].strength, threads=threads)
     height, width = image.shape[:2]
+    quick = _in_one_loop(image, layers)
+    if quick is not None:
+        return quick
     # Only the picture itself is in codes; from the first layer on values are floats.
     begins = _is_whole(layers[0])
     first = values_through(layers[0].lut, image.dtype) if begins else None
@@ -170,6 +174,26 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
         if image.dtype != np.float32:
             _round_codes(values.reshape(-1), WHITE[image.dtype])
         result[part] = values
+    return result
+
+
+def _in_one_loop(image: Image, layers: tuple[BakedLayer, ...]) -> Image | None:
+    """Mixed light and what follows, of a picture in codes; None where it is anything else."""
+    if len(layers) != 3 or image.dtype == np.float32 or layers[1].mask is None:
+        return None
+    light, second, rest = layers
+    stages = (*lut_stages(light.lut), *lut_stages(second.lut), *lut_stages(rest.lut))
+    over = len(lut_stages(light.lut))
+    if not (_is_whole(light) and _is_whole(rest)) or len(lut_stages(second.lut)) != 1:
+        return None
+    run = plan_over(stages, image.dtype, over)
+    if run is None:
+        return None
+    weights = mask_values(layers[1].mask, *image.shape[:2]).reshape(-1)
+    if second.strength != 1:
+        weights *= np.float32(second.strength)
+    result = np.empty_like(image, order="C")
+    run(read_only(np.ascontiguousarray(image).reshape(-1)), result.reshape(-1), read_only(weights))
     return result
 
 

@@ -107,18 +107,17 @@ class Recipe:
     editing: tuple[Family, ...] = ()
 
     def __post_init__(self) -> None:
-        for stage in STAGES:
-            entries = cast("tuple[Entry, ...]", getattr(self, stage))
+        for stage, entries in zip(STAGES, (self.light, self.camera, self.medium, self.editing), strict=True):
             for number, entry in enumerate(entries):
-                if isinstance(entry, Masked):
-                    if stage not in ("light", "medium") or number != len(entries) - 1:
-                        what = f"{entry.family.name!r} in {stage} has a mask"
-                        raise RecipeError(
-                            f"{what}; the last of light and of medium may have one", where="recipe"
-                        )
-                    entry = entry.family
-                if entry.stage != stage:
-                    raise RecipeError(f"{entry.name!r} belongs to {entry.stage}, not {stage}", where="recipe")
+                family = entry.family if isinstance(entry, Masked) else entry
+                if family.stage != stage:
+                    what = f"{family.name!r} belongs to {family.stage}, not {stage}"
+                    raise RecipeError(what, where="recipe")
+                if isinstance(entry, Masked) and (
+                    stage not in ("light", "medium") or number != len(entries) - 1
+                ):
+                    what = f"{family.name!r} in {stage} has a mask"
+                    raise RecipeError(f"{what}; the last of light and of medium may have one", where="recipe")
         if sum(not isinstance(entry, Masked) for entry in self.light) > 1:
             raise RecipeError("light is one, and a second one with a mask", where="recipe")
         for before, after in pairwise(self.camera):

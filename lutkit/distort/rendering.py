@@ -158,8 +158,12 @@ class Rendering:
 
     def mixed_to_srgb(self, errors: Iterable[Leaks] = ()) -> Leaks:
         """The leaks of the matrix from the camera's channels to linear sRGB, with errors and saturation."""
-        red, green, blue = ((1 - self.saturation) * y for y in (Y_RED, 1 - Y_RED - Y_BLUE, Y_BLUE))
-        return reduce(combined_leaks, (*errors, (green, blue, red, blue, red, green)), leaks_of(self.matrix))
+        leaks = reduce(combined_leaks, errors, leaks_of(self.matrix))
+        if self.saturation == 1:
+            return leaks
+        grey = 1 - self.saturation
+        red, green, blue = grey * Y_RED, grey * (1 - Y_RED - Y_BLUE), grey * Y_BLUE
+        return combined_leaks(leaks, (green, blue, red, blue, red, green))
 
 
 def keeping_green(gains: Gains) -> Gains:

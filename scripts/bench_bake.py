@@ -10,9 +10,11 @@ from collections import defaultdict
 import numpy as np
 
 from lutkit.color.palette import PALETTE_SRGB
-from lutkit.distort.bake import bake_layer, in_space, transform_families
-from lutkit.distort.recipe import NO_LIBRARY, Layer
-from lutkit.distort.sampling import DamageSettings, sample_recipe
+from lutkit.distort.bake import bake_lut
+from lutkit.distort.direct import damaged_colors
+from lutkit.distort.recipe import Recipe
+from lutkit.distort.sampling import sample_recipe
+from lutkit.distort.settings import DamageSettings
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut, Lut3D
 
@@ -21,19 +23,19 @@ ROUNDS = 5
 
 
 def bake_rows() -> list[dict[str, object]]:
-    """A row a kind of layer: how many of the recipes, milliseconds to bake, errors."""
+    """A row a kind of LUT: how many of the recipes, milliseconds to bake, errors."""
     rng = np.random.default_rng(0)
     colors = PALETTE_SRGB.repeat(64, axis=0) + rng.normal(0, 0.02, (64 * 64, 3))
     colors = np.clip(colors, 0, 1)
     settings = DamageSettings(mixed_light=0)
     found: dict[str, list[tuple[float, np.ndarray, float, np.ndarray]]] = defaultdict(list)
     for index in range(RECIPES):
-        layer = sample_recipe(7, index, settings=settings).layers[0]
-        exact = direct(layer, colors)
-        lut, plain = bake_layer(layer), plain_cube(layer)
+        recipe = sample_recipe(7, index, settings=settings)
+        exact = direct(recipe, colors)
+        lut, plain = bake_lut(recipe), plain_cube(recipe)
         found[type(lut).__name__].append((
-            milliseconds(lambda layer=layer: bake_layer(layer)), errors(lut, colors, exact),
-            milliseconds(lambda layer=layer: plain_cube(layer)), errors(plain, colors, exact),
+            milliseconds(lambda recipe=recipe: bake_lut(recipe)), errors(lut, colors, exact),
+            milliseconds(lambda recipe=recipe: plain_cube(recipe)), errors(plain, colors, exact),
         ))  # fmt: skip
     names = {"Lut1D": "1D curves", "LutChain": "curves and cubes", "Lut3D": "a cube"}
     return [_row(names[kind], results) for kind, results in sorted(found.items())]
@@ -55,17 +57,15 @@ def _row(name: str, results: list[tuple[float, np.ndarray, float, np.ndarray]]) 
     }
 
 
-def direct(layer: Layer, colors: np.ndarray) -> np.ndarray:
+def direct(recipe: Recipe, colors: np.ndarray) -> np.ndarray:
     """What the families make of the colours, without any table."""
-    rgb, space = transform_families(layer.families, colors, "encoded", NO_LIBRARY)
-    return np.clip(in_space(rgb, space, "encoded"), 0, 1)
+    return np.clip(damaged_colors(recipe, colors), 0, 1)
 
 
-def plain_cube(layer: Layer) -> Lut3D:
-    """The layer as one 33^3 cube over 0..1."""
-    lattice = Lut3D.identity(33).table.astype(np.float64)
-    rgb, space = transform_families(layer.families, lattice, "encoded", NO_LIBRARY)
-    return Lut3D(in_space(rgb, space, "encoded").astype(np.float32))
+def plain_cube(recipe: Recipe) -> Lut3D:
+    """The recipe as one 33^3 cube over 0..1."""
+    lattice = Lut3D.identity(33).table.astype(np.float64).reshape(-1, 3)
+    return Lut3D(damaged_colors(recipe, lattice).reshape(33, 33, 33, 3).astype(np.float32))
 
 
 def errors(lut: Lut, colors: np.ndarray, exact: np.ndarray) -> np.ndarray:

@@ -11,12 +11,15 @@ STARTS = (None, 0.15, 0.5, 0.85)
 
 
 def forward(layers, weights, colours):
-    """The baked damage of colours (n, 3) as floats, each with its own weights."""
-    result = None
-    for layer, weight in zip(layers, weights, strict=True):
-        over = apply(colours.astype(np.float32), layer.lut, threads=1).astype(np.float64)
-        result = over if result is None else result + weight[:, None] * (over - result)
-    return result
+    """The baked damage of colours (n, 3) as floats, with a mask's weights for each layer that has one."""
+    values, left = colours.astype(np.float32), list(weights)
+    for layer in layers:
+        after = apply(values, layer.lut, threads=1)
+        share = np.float32(layer.strength)
+        if layer.mask is not None:
+            share = share * left.pop(0)[:, None].astype(np.float32)
+        values = values + share * (after - values)
+    return values.astype(np.float64)
 
 
 def _slopes(forward, colours, values):
@@ -52,3 +55,9 @@ def best_inverse(layers, weights, wanted):
         nearer = off < least - 1e-9
         best, least = np.where(nearer[:, None], colours, best), np.where(nearer, off, least)
     return best
+
+
+def least_slopes(layers, weights, colours):
+    """By how little the damage of colours (n, 3) moves at least, whatever way the colours move."""
+    damage = functools.partial(forward, layers, weights)
+    return np.linalg.svd(_slopes(damage, colours, damage(colours)), compute_uv=False)[:, -1]

@@ -3,6 +3,8 @@
 Such a matrix is known by its six leaks; so are the product of two of them, and the inverse of one.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
@@ -12,6 +14,12 @@ from lutkit.errors import ArrayError
 Leaks = tuple[float, float, float, float, float, float]
 
 NO_LEAKS: Leaks = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def leaks_of(numbers: Iterable[float]) -> Leaks:
+    """Six numbers as leaks."""
+    rg, rb, gr, gb, br, bg = numbers
+    return rg, rb, gr, gb, br, bg
 
 
 def mix_channels(rgb: FloatArray, leaks: Leaks) -> FloatArray:
@@ -48,13 +56,17 @@ def combined_leaks(first: Leaks, then: Leaks) -> Leaks:
         then: the matrix that is applied to its result.
     """
     rg, rb, gr, gb, br, bg = first
-    rows = ((1 - rg - rb, rg, rb), (gr, 1 - gr - gb, gb), (br, bg, 1 - br - bg))
-    rg, rb, gr, gb, br, bg = then
-    red, green, blue = (
-        tuple(x * rows[0][c] + y * rows[1][c] + z * rows[2][c] for c in range(3))
-        for x, y, z in ((1 - rg - rb, rg, rb), (gr, 1 - gr - gb, gb), (br, bg, 1 - br - bg))
+    rr, gg, bb = 1 - rg - rb, 1 - gr - gb, 1 - br - bg
+    then_rg, then_rb, then_gr, then_gb, then_br, then_bg = then
+    then_rr, then_gg, then_bb = 1 - then_rg - then_rb, 1 - then_gr - then_gb, 1 - then_br - then_bg
+    return (
+        then_rr * rg + then_rg * gg + then_rb * bg,
+        then_rr * rb + then_rg * gb + then_rb * bb,
+        then_gr * rr + then_gg * gr + then_gb * br,
+        then_gr * rb + then_gg * gb + then_gb * bb,
+        then_br * rr + then_bg * gr + then_bb * br,
+        then_br * rg + then_bg * gg + then_bb * bg,
     )
-    return red[1], red[2], green[0], green[2], blue[0], blue[1]
 
 
 def inverse_leaks(leaks: Leaks) -> Leaks:

@@ -1,9 +1,9 @@
 """A recipe becomes LUTs, and the LUTs a damaged picture.
 
 Families bake to what holds them exactly: per-channel ones, and ways from one space to another, to curves;
-matrices and gains to a cube of 2^3 in their own space; a LUT file to itself. Only a field that bends the whole
-colour space is sampled. What lies between two masks is one chain of these: one layer. A layer with a mask is
-laid over what it was given, in the space that it was given it in: linear light, for a second lamp.
+matrices and gains to a cube of 2^3 in their own space; a LUT file to itself. Only a field that bends the
+whole colour space is sampled. What lies between two masks is one chain of these: one layer. A layer with a
+mask is laid over what it was given, in the space that it was given it in: linear light, for a second lamp.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.compiled import compiled
-from lutkit.distort.direct import camera_gains, camera_matrices, has_camera, tone_families
+from lutkit.distort.direct import camera_gains, has_camera, matrix_errors, tone_families
 from lutkit.distort.family import ColorFamily, Library, Space, in_space, is_color, transform_families
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.mask import Mask, mask_values
@@ -27,18 +27,19 @@ from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError
 from lutkit.lut.apply import apply, values_through
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.loops import WHITE
+from lutkit.lut.loops import WHITE, plan_over, read_only
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
 # 4 x 255 + 1: every 8-bit code lies on a row, so curves cost 8-bit images nothing.
 CURVE_SIZE = 1021
 # Between two stages values are no codes any more.
 BETWEEN_SIZE = 2041
-# From linear light back: encoding is steepest near black. Half a hundredth of a code.
-ENCODE_SIZE = 4096
+# From linear light back: encoding is steepest near black, and errs by two hundredths of a code there. Three
+# such curves fit the first-level cache.
+ENCODE_SIZE = 2048
 # A fifth of a code: what may be lost where two sets of curves become one.
 MERGE_ERROR = 0.2 / 255
-DARK_ROWS = 128
+DARK_ROWS = 64
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
@@ -146,6 +147,9 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
     if len(layers) == 1 and layers[0].mask is None:
         return apply(image, layers[0].lut, strength=layers[0].strength, threads=threads)
     height, width = image.shape[:2]
+    quick = _in_one_loop(image, layers)
+    if quick is not None:
+        return quick
     # Only the picture itself is in codes; from the first layer on values are floats.
     begins = _is_whole(layers[0])
     first = values_through(layers[0].lut, image.dtype) if begins else None
@@ -157,7 +161,10 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
     rows = max(1, _BLOCK_PIXELS // max(width, 1))
     for start in range(0, height, rows):
         part = slice(start, start + rows)
-        values = image[part] / np.float32(WHITE[image.dtype]) if first is None else first(image[part])
+        if first is None:
+            values = np.divide(image[part], np.float32(WHITE[image.dtype]), dtype=np.float32)
+        else:
+            values = first(image[part])
         for mapped, weight in zip(through, weights, strict=True):
             after = mapped(values)
             if weight is None:
@@ -167,6 +174,26 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
         if image.dtype != np.float32:
             _round_codes(values.reshape(-1), WHITE[image.dtype])
         result[part] = values
+    return result
+
+
+def _in_one_loop(image: Image, layers: tuple[BakedLayer, ...]) -> Image | None:
+    """Mixed light and what follows, of a picture in codes; None where it is anything else."""
+    if len(layers) != 3 or image.dtype == np.float32 or layers[1].mask is None:
+        return None
+    light, second, rest = layers
+    stages = (*lut_stages(light.lut), *lut_stages(second.lut), *lut_stages(rest.lut))
+    over = len(lut_stages(light.lut))
+    if not (_is_whole(light) and _is_whole(rest)) or len(lut_stages(second.lut)) != 1:
+        return None
+    run = plan_over(stages, image.dtype, over)
+    if run is None:
+        return None
+    weights = mask_values(layers[1].mask, *image.shape[:2]).reshape(-1)
+    if second.strength != 1:
+        weights *= np.float32(second.strength)
+    result = np.empty_like(image, order="C")
+    run(read_only(np.ascontiguousarray(image).reshape(-1)), result.reshape(-1), read_only(weights))
     return result
 
 
@@ -196,6 +223,35 @@ def response_at(
         values = values + share[:, None] * (after - values)
         slopes = slopes + share[:, None, None] * (by - slopes)
     return Response(values, slopes)
+
+
+def steps_of(
+    layers: tuple[BakedLayer, ...], weights: Sequence[npt.NDArray[np.floating]], count: int
+) -> list[list[tuple[Lut, npt.NDArray[np.float32] | None]]]:
+    """Baked damage of colours as `lutkit.lut.quality.judge_steps` takes it.
+
+    Args:
+        layers: what `bake` gave.
+        weights: (n,) for each layer with a mask, in order: the mask where the colour lies.
+        count: n, the number of colours.
+    Returns:
+        A step a layer: its LUT, or an identity and the LUT that is laid over it by weights (n,).
+    """
+    left = list(weights)
+    steps: list[list[tuple[Lut, npt.NDArray[np.float32] | None]]] = []
+    for layer in layers:
+        if _is_whole(layer):
+            steps.append([(layer.lut, None)])
+            continue
+        share = np.full(count, layer.strength, np.float32)
+        if layer.mask is not None:
+            share *= left.pop(0).astype(np.float32)
+        first = lut_stages(layer.lut)[0]
+        low = _rgb([min(end, 0.0) for end in first.domain_min])
+        high = _rgb([max(end, 1.0) for end in first.domain_max])
+        given = Lut1D(np.array([low, high], np.float32), low, high)
+        steps.append([(given, None), (layer.lut, share)])
+    return steps
 
 
 def _is_whole(layer: BakedLayer) -> bool:
@@ -250,8 +306,7 @@ def _bake_camera(recipe: Recipe, chain: "_Chain") -> None:
         assert isinstance(entry, Masked)
         chain.lay_over(_gains_lut(first, second, chain.flow), entry.mask)
     # The domain of this cube is where the sensor clips, and that of the curves where the display does.
-    errors = [family.leaks for family in camera_matrices(recipe)]
-    shown = mix_channels(_CORNERS, rendering.mixed_to_srgb(errors))
+    shown = mix_channels(_CORNERS, rendering.mixed_to_srgb(matrix_errors(recipe)))
     chain.append(Lut3D(shown.astype(np.float32)), "linear")
     bent = response(_ENCODED, rendering.redone)
     chain.append(Lut1D(_three(bent)), "encoded")
@@ -416,7 +471,7 @@ def _merge(
     ends: FloatArray,
     table: npt.NDArray[np.float32],
 ) -> float:
-    """Fill the table; what it misses halfway between its rows, at most: all of the dark ones, some of the rest."""
+    """Fill the table; what it misses halfway between rows, at most: all of the dark ones, some others."""
     worst = 0.0
     for c in range(3):
         curve = then[:, c].copy()

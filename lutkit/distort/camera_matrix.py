@@ -1,9 +1,12 @@
-"""Camera matrix: a colour matrix that does not fit the sensor, so that channels leak into each other."""
+"""Camera matrix: a colour matrix that does not fit the sensor, so that channels leak into each other.
+
+It comes on top of the matrix that the rendering has, and before the display clips.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from lutkit.color.mixing import mix_channels
+from lutkit.color.mixing import leaks_of, mix_channels
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Rng, normal, require_in, rounded
 from lutkit.distort.family import Library, Space, Stage
@@ -50,5 +53,4 @@ class CameraMatrix:
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Multiply by the matrix."""
-        rg, rb, gr, gb, br, bg = self.leaks
-        return mix_channels(rgb, (rg, rb, gr, gb, br, bg))
+        return mix_channels(rgb, leaks_of(self.leaks))

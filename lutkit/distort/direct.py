@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lutkit.color.mixing import Leaks, leaks_of
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.camera_matrix import CameraMatrix
 from lutkit.distort.family import (
     ColorFamily,
-    Family,
     Library,
+    Space,
     in_space,
     is_color,
     is_light,
@@ -43,7 +44,7 @@ def damaged_colors(
     left = list(weights)
     if has_camera(recipe):
         colors = _through_camera(recipe, seen_colors(recipe, colors) if seen is None else seen, left)
-    space = "encoded"
+    space: Space = "encoded"
     for entry in (*recipe.medium, *recipe.editing):
         family = entry.family if isinstance(entry, Masked) else entry
         assert is_color(family)  # by its stage
@@ -87,9 +88,9 @@ def _product(gains: Gains, more: Sequence[float]) -> Gains:
     return gains[0] * more[0], gains[1] * more[1], gains[2] * more[2]
 
 
-def camera_matrices(recipe: Recipe) -> tuple[CameraMatrix, ...]:
-    """The camera's colour matrices that are wrong, in order."""
-    return tuple(family for family in recipe.camera if isinstance(family, CameraMatrix))
+def matrix_errors(recipe: Recipe) -> tuple[Leaks, ...]:
+    """The leaks of what is wrong with the camera's colour matrix, in order."""
+    return tuple(leaks_of(family.leaks) for family in recipe.camera if isinstance(family, CameraMatrix))
 
 
 def tone_families(recipe: Recipe) -> tuple[ColorFamily, ...]:
@@ -104,6 +105,5 @@ def _through_camera(recipe: Recipe, seen: FloatArray, weights: list[FloatArray])
         light = seen * np.array(first)
     else:
         light = seen * (np.array(first) + weights.pop(0)[:, None] * np.subtract(second, first))
-    errors = [family.leaks for family in camera_matrices(recipe)]
-    shown = rendering.shown(light, errors)
+    shown = rendering.shown(light, matrix_errors(recipe))
     return transform_families(tone_families(recipe), shown, "encoded", NO_LIBRARY)[0]

@@ -7,7 +7,7 @@ from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, unifo
 from lutkit.distort.family import Library, Stage
 from lutkit.distort.rendering import Gains, Rendering
 
-# What is too bright clips on the sensor: from half a stop on, most photographs lose more than 2% of their pixels.
+# What is too bright clips on the sensor: from half a stop on, most photographs lose over 2% of their pixels.
 EXPOSURE_EV: Range = (-2.0, 0.5)
 EXPOSURE_EV_LOSSY: tuple[Range, ...] = ((-5.0, -3.0), (0.5, 2.0))
 

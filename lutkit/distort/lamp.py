@@ -17,7 +17,7 @@ class Lamp:
 
     Green cannot stay at 1, as it does under an illuminant: red or blue light has hardly any, and the other
     channels would rise without end. A camera meters instead, and gives the sensor as much light as ever. So
-    a blue lamp comes out dark, a green one bright, and on average over hues lightness stays about what it was.
+    a blue lamp comes out dark, a green one bright, and on average over hues lightness stays what it was.
 
     Args:
         hue_deg: 0 is red, 120 green, 240 blue; 0..360.

@@ -28,7 +28,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         DamageSettings(),
     ),
     "camera": Preset(
-        "Wrong white balance and exposure, in a camera's own channels: for networks that balance photographs.",
+        "Wrong white balance and exposure, in a camera's own channels: for networks that balance photos.",
         DamageSettings(
             severity=(3.0, 18.0),
             lossy=0.1,

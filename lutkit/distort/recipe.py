@@ -93,8 +93,8 @@ class Recipe:
         light: the scene's light; and a second one with a mask, which takes the first one's place where the
             mask is 1. Between, the two add in linear light. A second one alone is laid over right light.
         camera: what the camera did wrong, in the order of `FAMILIES`.
-        medium: what befell film or print; the last may have a mask, and is blended in the space that its family
-            works in.
+        medium: what befell film or print; the last may have a mask, and is blended in the space that its
+            family works in.
         editing: what was done to the finished picture.
     Raises:
         RecipeError: a family in a stage that is not its own, a mask where none may be, too many families.
@@ -107,18 +107,17 @@ class Recipe:
     editing: tuple[Family, ...] = ()
 
     def __post_init__(self) -> None:
-        for stage in STAGES:
-            entries = cast("tuple[Entry, ...]", getattr(self, stage))
+        for stage, entries in zip(STAGES, (self.light, self.camera, self.medium, self.editing), strict=True):
             for number, entry in enumerate(entries):
-                if isinstance(entry, Masked):
-                    if stage not in ("light", "medium") or number != len(entries) - 1:
-                        what = f"{entry.family.name!r} in {stage} has a mask"
-                        raise RecipeError(
-                            f"{what}; the last of light and of medium may have one", where="recipe"
-                        )
-                    entry = entry.family  # noqa: PLW2901
-                if entry.stage != stage:
-                    raise RecipeError(f"{entry.name!r} belongs to {entry.stage}, not {stage}", where="recipe")
+                family = entry.family if isinstance(entry, Masked) else entry
+                if family.stage != stage:
+                    what = f"{family.name!r} belongs to {family.stage}, not {stage}"
+                    raise RecipeError(what, where="recipe")
+                if isinstance(entry, Masked) and (
+                    stage not in ("light", "medium") or number != len(entries) - 1
+                ):
+                    what = f"{family.name!r} in {stage} has a mask"
+                    raise RecipeError(f"{what}; the last of light and of medium may have one", where="recipe")
         if sum(not isinstance(entry, Masked) for entry in self.light) > 1:
             raise RecipeError("light is one, and a second one with a mask", where="recipe")
         for before, after in pairwise(self.camera):
@@ -141,12 +140,16 @@ class Recipe:
 
     def scaled(self, amount: float) -> "Recipe":
         """The same damage, weaker: 0 is the identity, 1 this recipe. Masks stay."""
-        stages = {stage: tuple(_scaled(entry, amount) for entry in getattr(self, stage)) for stage in STAGES}
-        rendering = None if self.rendering is None else self.rendering.scaled(amount)
-        return Recipe(rendering, **stages)
+        return Recipe(
+            None if self.rendering is None else self.rendering.scaled(amount),
+            tuple(_scaled(entry, amount) for entry in self.light),
+            tuple(family.scaled(amount) for family in self.camera),
+            tuple(_scaled(entry, amount) for entry in self.medium),
+            tuple(family.scaled(amount) for family in self.editing),
+        )
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON, without stages that are empty; `from_json` gives back an equal one."""
+        """The recipe as one line of JSON, without empty stages; `from_json` gives back an equal one."""
         data: dict[str, object] = {"format": FORMAT}
         if self.rendering is not None:
             data["rendering"] = _fields(self.rendering)

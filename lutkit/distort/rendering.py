@@ -1,18 +1,18 @@
 """How a camera rendered a photograph: undone before damage to its light, redone after it.
 
 A photograph is no measurement of light. A camera has multiplied the sensor's three channels, clipped them,
-mixed them by a colour matrix into sRGB and bent them by its response. Damage that happens before that (another
-light, a wrong white balance, another exposure) is done to what the sensor saw. So a plausible rendering is
-drawn, undone, and redone on the damaged light, half of the time with another response and other colours, as
-cameras' picture styles do.
+mixed them by a colour matrix into sRGB and bent them by its response. Damage that happens before that
+(another light, a wrong white balance, another exposure) is done to what the sensor saw. So a plausible
+rendering is drawn, undone, and redone on the damaged light, half of the time with another response and other
+colours, as cameras' picture styles do.
 
 Owns the response, the way from sRGB to the camera's channels and back, and the draw of both. Knows no family.
 
 Source: the idea and its steps: Brooks, Mildenhall, Xue, Chen, Sharlet and Barron, "Unprocessing images for
-    learned raw denoising", CVPR 2019; that white balance errors are undone wrongly without it: Afifi, Price, Cohen
-    and Brown, "When color constancy goes wrong: correcting improperly white-balanced images", CVPR 2019; that
-    responses differ by more than a gamma: Grossberg and Nayar, "Modeling the space of camera response
-    functions", IEEE PAMI 26 (2004) 1272-1282.
+    learned raw denoising", CVPR 2019; that white balance errors are undone wrongly without it: Afifi, Price,
+    Cohen and Brown, "When color constancy goes wrong: correcting improperly white-balanced images", CVPR
+    2019; that responses differ by more than a gamma: Grossberg and Nayar, "Modeling the space of camera
+    response functions", IEEE PAMI 26 (2004) 1272-1282.
 """
 
 import math
@@ -24,7 +24,7 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from lutkit.color.lab import Y_BLUE, Y_RED
-from lutkit.color.mixing import NO_LEAKS, Leaks, combined_leaks, inverse_leaks
+from lutkit.color.mixing import NO_LEAKS, Leaks, combined_leaks, inverse_leaks, leaks_of
 from lutkit.color.srgb import FloatArray, encoded_of, linear_of
 from lutkit.compiled import compiled
 from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards, uniform
@@ -51,7 +51,7 @@ LEAST_GAIN = 0.005
 
 @dataclass(frozen=True)
 class Rendering:
-    """A camera's response and colour matrix. The default is a camera that sees sRGB itself, and bends nothing.
+    """A camera's response and colour matrix. The default is a camera that sees sRGB itself.
 
     Args:
         undone: the strength of the response that the photograph was made with, 0..1: encoded values went
@@ -89,7 +89,7 @@ class Rendering:
 
     @classmethod
     def draw(cls, rng: Rng) -> Self:
-        """Draw a camera, and how it renders the damaged picture; matrices that no sensor has are drawn again."""
+        """Draw a camera, and how it renders the damaged picture; matrices no sensor has are drawn again."""
         undone = uniform(rng, RESPONSE)
         redone = uniform(rng, RESPONSE) if rng.random() < OTHER_RESPONSE else undone
         other = rng.random() < OTHER_COLORS
@@ -97,7 +97,7 @@ class Rendering:
         exposure_ev = normal(rng, EXPOSURE_EV_SIGMA)
         while True:
             noise = rng.standard_normal(6).tolist()
-            matrix = _leaks(rounded(leak + MATRIX_SIGMA * z) for leak, z in zip(MATRIX, noise, strict=True))
+            matrix = leaks_of(rounded(leak + MATRIX_SIGMA * z) for leak, z in zip(MATRIX, noise, strict=True))
             if not _is_negative(_inverse(matrix)):
                 return cls(undone, redone, saturation, exposure_ev, matrix)
 
@@ -114,10 +114,10 @@ class Rendering:
     @cached_property
     def to_camera(self) -> Leaks:
         """The leaks of the matrix from linear sRGB to the camera's channels."""
-        return _inverse(_leaks(self.matrix))
+        return _inverse(leaks_of(self.matrix))
 
     def gains_of(self, color: Gains) -> Gains:
-        """What a light of this colour (linear sRGB) does to the camera's channels, where white does nothing."""
+        """What a light of this colour (linear sRGB) does to the camera's channels; white does nothing."""
         red, green, blue = color
         rg, rb, gr, gb, br, bg = self.to_camera
         seen = (
@@ -158,8 +158,12 @@ class Rendering:
 
     def mixed_to_srgb(self, errors: Iterable[Leaks] = ()) -> Leaks:
         """The leaks of the matrix from the camera's channels to linear sRGB, with errors and saturation."""
-        red, green, blue = ((1 - self.saturation) * y for y in (Y_RED, 1 - Y_RED - Y_BLUE, Y_BLUE))
-        return reduce(combined_leaks, (*errors, (green, blue, red, blue, red, green)), _leaks(self.matrix))
+        leaks = reduce(combined_leaks, errors, leaks_of(self.matrix))
+        if self.saturation == 1:
+            return leaks
+        grey = 1 - self.saturation
+        red, green, blue = grey * Y_RED, grey * (1 - Y_RED - Y_BLUE), grey * Y_BLUE
+        return combined_leaks(leaks, (green, blue, red, blue, red, green))
 
 
 def keeping_green(gains: Gains) -> Gains:
@@ -208,11 +212,6 @@ _inverse = lru_cache(maxsize=64)(inverse_leaks)
 def _is_negative(leaks: Leaks) -> bool:
     rg, rb, gr, gb, br, bg = leaks
     return min(*leaks, 1 - rg - rb, 1 - gr - gb, 1 - br - bg) < 0
-
-
-def _leaks(values: Iterable[float]) -> Leaks:
-    rg, rb, gr, gb, br, bg = values
-    return rg, rb, gr, gb, br, bg
 
 
 @compiled

@@ -6,7 +6,7 @@ attempt on the picture and asks for the next. Where a fault lies with the light 
 drawn with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,8 +27,8 @@ from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
 # How near the wanted severity a draw comes; with what a mask's levels miss it stays within 0.05. The straight
-# way gets there in three steps on average; where it is not there in six, halving finds any severity that rises
-# with the amount.
+# way gets there in three steps on average; where it is not there in six, halving finds any severity that
+# rises with the amount.
 SEVERITY_TOLERANCE = 0.02
 STRAIGHT_STEPS = 6
 MAX_STEPS = 24
@@ -43,7 +43,7 @@ _PROBES = 200
 # What says what light the scene had: of these a recipe has one, and where light is mixed none but its lights.
 SCENE_LIGHTS = (*LIGHTS, WhiteBalance.name)
 
-# How often the camera is balanced for the first of two lights, so that the picture is right but for the second.
+# How often the camera is balanced for the first of two lights, so that only the second one is wrong.
 BALANCED_FOR_FIRST = 0.5
 
 # How likely one, two and three families are, from no severity to a strong one: strong damage is seldom one
@@ -159,7 +159,7 @@ def recipe_severity(recipe: Recipe, library: Library = NO_LIBRARY) -> float:
 
 
 class _Severity:
-    """The severity of a recipe and of whatever it is scaled to: the palette, once for each level of its masks."""
+    """The severity of a recipe, and of what it is scaled to: on the palette, at each level of its masks."""
 
     def __init__(self, recipe: Recipe, library: Library) -> None:
         self._library = library
@@ -182,7 +182,9 @@ class _Severity:
 
 def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Library) -> Recipe:
     lossy = wanted.label == "lossy"
-    shares = {name: share for name, share in settings.families if library or name != LibraryLut.name}
+    shares: dict[str, float] = {
+        name: share for name, share in settings.families if library or name != LibraryLut.name
+    }
     if not shares:
         LibraryLut.draw(rng, library, lossy=lossy)  # raises: there is no LUT to draw from
     lights = {name: share for name, share in shares.items() if name in LIGHTS}
@@ -194,8 +196,9 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
         shares = {name: share for name, share in shares.items() if name not in SCENE_LIGHTS}
         count -= 1
     while len(chosen) < count and shares:
-        chosen.append(_pick(rng, shares))
-        taken = SCENE_LIGHTS if chosen[-1] in SCENE_LIGHTS else chosen[-1:]
+        picked = _pick(rng, shares)
+        chosen.append(picked)
+        taken = SCENE_LIGHTS if picked in SCENE_LIGHTS else (picked,)
         shares = {name: share for name, share in shares.items() if name not in taken}
     second: tuple[Entry, ...] = ()
     if wanted.mixed_light:
@@ -209,7 +212,7 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
     return Recipe(rendering, light, camera, of["medium"], of["editing"])
 
 
-def _pick(rng: Rng, shares: dict[str, float]) -> str:
+def _pick(rng: Rng, shares: Mapping[str, float]) -> str:
     return list(shares)[_choose(rng, tuple(shares.values()))]
 
 

@@ -7,9 +7,9 @@ from lutkit.distort.draws import Range
 from lutkit.distort.recipe import FAMILIES, RENAMED
 from lutkit.errors import ManifestError
 
-# A wrong white balance is the commonest fault, and light and camera together are half of all that is drawn: they
-# are what cannot be told from the picture by its owner, and what a network is asked to mend. Each of the rest
-# is there so that no kind of damage is unheard of.
+# A wrong white balance is the commonest fault of all, and light and camera together are half of what is
+# drawn: they are what happens to every photographer, by hardly anybody's choice. Each of the rest is there so
+# that no kind of damage is unheard of.
 DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("illuminant", 2.0),
     ("lamp", 1.0),
@@ -42,7 +42,7 @@ class DamageSettings:
         severity: target delta E 2000 on the palette, drawn uniformly between the two.
         lossy: the share of samples whose label is wanted to be `lossy`, 0..1.
         mixed_light: the share of recipes with a second light over part of the picture, 0..1. Lights are drawn
-            from the light families (illuminant, lamp) that have a share; where none has one, the default is 0.
+            from the light families (illuminant, lamp) with a share; where none has one, the default is 0.
         families: how often each family is drawn, relative to the others; a family not named is never drawn.
             `library_lut` is left out where there are no LUT files to draw from.
     Raises:

@@ -66,7 +66,7 @@ class SmoothField:
         return moved.reshape(rgb.shape)
 
     def cube(self) -> FloatArray:
-        """What the field makes of a lattice over 0..1, (r, g, b, 3): an axis at a time, in a tenth of the time."""
+        """What the field makes of a lattice over 0..1, (r, g, b, 3): an axis at a time, which is quick."""
         field = self.strength * np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3)
         cube = np.empty((CUBE_SIZE, CUBE_SIZE, CUBE_SIZE, 3))
         _fill_cube(field, cube)

@@ -8,8 +8,8 @@ from lutkit.distort.draws import Range, Rng, require_in, rounded, towards, unifo
 from lutkit.distort.family import Library, Stage
 from lutkit.distort.rendering import Gains, Rendering, keeping_green
 
-# The light of scenes, uniform in mired; two in three are daylight, shade or flash. Lossy draws have candles and
-# bulbs on a dimmer under a preset for daylight or colder, where blue starves.
+# The light of scenes, uniform in mired; two in three are daylight, shade or flash. Lossy draws have candles
+# and bulbs on a dimmer under a preset for daylight or colder, where blue starves.
 MIRED_WARM: Range = (1e6 / 4300, 1e6 / 2850)
 MIRED_COLD: Range = (1e6 / 8500, 1e6 / 4300)
 COLD_SHARE = 2 / 3
@@ -22,7 +22,7 @@ PRESETS_K_LOSSY = PRESETS_K[2:]
 
 @dataclass(frozen=True)
 class WhiteBalance:
-    """The ratio of two lights' gains in a camera's channels: the scene's and that of the setting; green stays.
+    """The ratio of two lights' gains in a camera's channels: the scene's over the setting's; green stays.
 
     Args:
         light_k: correlated colour temperature of the scene's light, 1667..25000 kelvin.

@@ -245,17 +245,21 @@ def chain(
     strength: float,
     white: float,
     rounds: bool,
+    over: int,
+    weights: Floats,
 ) -> None:
     """Pixels through any stages, one after the other within a block, rounded or left as they are at the end.
 
-    `kinds` says what each stage is (CURVES, MATRIX, CUBE), and from `starts` on lies what it takes in `numbers`:
-    its axes, then its table: curves one channel after the other, up to MAX_BEND_ROWS rows; what `matrix_of`
-    gives; a `padded` cube. `shaper` is empty, or holds what the 256 codes of 8 bits become before the first
-    stage, one channel after the other.
+    `kinds` says what each stage is (CURVES, MATRIX, CUBE), and from `starts` on lies what it takes in
+    `numbers`: its axes, then its table: curves one channel after the other, up to MAX_BEND_ROWS rows; what
+    `matrix_of` gives; a `padded` cube. `shaper` is empty, or holds what the 256 codes of 8 bits become before
+    the first stage, one channel after the other. The stage of the number `over`, a matrix, is laid over what
+    it is given by `weights`, one a pixel; -1 is none.
     """
     planes = np.empty(4 * BLOCK, np.float32)
     corners = np.empty(4 * BLOCK, np.int32)
     values = np.empty(3 * BLOCK + 1, np.float32)
+    mixed = np.empty(3 * BLOCK, np.float32)
     scale = ONE / F(white)
     for start in range(0, source.size, 3 * BLOCK):
         block = source[start : start + 3 * BLOCK]
@@ -272,7 +276,11 @@ def chain(
                 _bend(count, table, axes, planes, corners, values)
                 continue
             places(values[: 3 * count], axes, planes)
-            if kinds[stage] == MATRIX:
+            if stage == over:
+                _mix(count, table, planes, mixed)
+                first = start // 3
+                _lay_over(weights[first : first + count], mixed, values)
+            elif kinds[stage] == MATRIX:
                 _mix(count, table, planes, values)
             else:
                 _interpolate(count, table, axes, True, planes, corners, values)
@@ -280,6 +288,14 @@ def chain(
             _round(block, values, F(strength), F(white), target[start : start + block.size])
         else:
             _copy(values, target[start : start + block.size])
+
+
+@compiled
+def _lay_over(weights: Floats, above: Floats, values: Floats) -> None:
+    for i in range(weights.size):
+        weight = weights[i]
+        for c in range(3):
+            values[3 * i + c] += weight * (above[3 * i + c] - values[3 * i + c])
 
 
 @compiled
@@ -336,7 +352,7 @@ def _copy(values: Floats, target: Codes | Floats) -> None:
 
 @compiled
 def _round(
-    source: Codes, values: Floats, strength: np.float32, white: np.float32, target: Codes | Floats
+    source: Codes | Floats, values: Floats, strength: np.float32, white: np.float32, target: Codes | Floats
 ) -> None:
     gain = strength * white
     keep = ONE - strength

@@ -1,9 +1,9 @@
 """Which compiled loop takes pixels of a given depth through given LUTs, with all that it needs to know.
 
 On 8-bit images curves become one table of 256 codes a channel, and curves before a cube fold into the places
-on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; so does any other
-chain whose curves are short. The rest runs through floats, some pixels at a time. Owns blending by strength and the rounding of floats to
-codes. Knows no shapes and no threads.
+on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; so does any
+other chain whose curves are short. The rest runs through floats, some pixels at a time. Owns blending by
+strength and the rounding of floats to codes. Knows no shapes and no threads.
 """
 
 from collections.abc import Callable
@@ -37,6 +37,7 @@ def read_only(array: Flat) -> Flat:
     return view
 
 
+_NO_WEIGHTS = read_only(np.empty(0, np.float32))
 _EVERY_CODE = read_only(np.repeat(np.arange(256, dtype=np.float32), 3))
 
 
@@ -136,7 +137,30 @@ def _is_short(stage: Lut1D | Lut3D) -> bool:
     return isinstance(stage, Lut3D) or stage.size <= kernels.MAX_BEND_ROWS
 
 
-def _by_chain(curves: _Stages, rest: _Stages, dtype: np.dtype[Any], output: Output) -> Run:
+def plan_over(
+    stages: _Stages, dtype: np.dtype[Any], over: int
+) -> Callable[[Flat, Flat, Float32Array], None] | None:
+    """The loop from codes to codes of which one stage, a matrix, is laid over what it is given.
+
+    Args:
+        stages: the first is applied first.
+        dtype: of source and target: uint8 or uint16.
+        over: the number of the stage that is laid over, above 0.
+    Returns:
+        A function of (source, target, weights), the weights one a pixel, 0..1, and read-only; None where the
+        stage is no matrix, or curves are too long.
+    """
+    curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages)) if dtype == np.uint8 else ()
+    rest = stages[len(curves) :]
+    place = over - len(curves)
+    if place < 0 or not all(map(_is_short, rest)) or _chained(rest[place])[0] != kernels.MATRIX:
+        return None
+    return _by_chain(curves, rest, dtype, Output(), place)
+
+
+def _by_chain(
+    curves: _Stages, rest: _Stages, dtype: np.dtype[Any], output: Output, over: int = -1
+) -> Callable[..., None]:
     white = WHITE[dtype]
     shaper = _NOTHING
     if curves:
@@ -154,9 +178,11 @@ def _by_chain(curves: _Stages, rest: _Stages, dtype: np.dtype[Any], output: Outp
     strength, full = output.strength, float(white)
     rounds = output.rounds and dtype != np.float32
 
-    def run(source: Flat, target: Flat) -> None:
+    def run(source: Flat, target: Flat, weights: Float32Array = _NO_WEIGHTS) -> None:
         _require_no_nan(source)
-        kernels.chain(source, target, shaper, kinds_of, starts_of, numbers, strength, full, rounds)
+        kernels.chain(
+            source, target, shaper, kinds_of, starts_of, numbers, strength, full, rounds, over, weights
+        )
 
     return run
 

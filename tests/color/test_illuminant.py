@@ -53,7 +53,9 @@ def test_neutral_is_d65():
     assert duv == pytest.approx(D65_DUV, abs=5e-5)
 
 
-@pytest.mark.parametrize(("kelvin", "duv"), [(1900, 0.0), (2850, 0.0), (5000, 0.01), (8000, -0.01), (25000, 0.0)])
+@pytest.mark.parametrize(
+    ("kelvin", "duv"), [(1900, 0.0), (2850, 0.0), (5000, 0.01), (8000, -0.01), (25000, 0.0)]
+)
 def test_a_light_has_its_chromaticity_in_linear_srgb_at_the_luminance_of_white(kelvin, duv):
     def light(kelvin, duv):
         xyz = colour.xy_to_XYZ(np.array(white_point_xy(kelvin, duv)))
@@ -82,10 +84,10 @@ def test_duv_above_the_locus_is_green_below_it_magenta():
 
 
 @given(st.floats(MIN_KELVIN, MAX_KELVIN), st.floats(-0.05, 0.05))
-def test_every_light_has_red_and_green(kelvin, duv):
-    red, green, _ = light_color(kelvin, duv)
-    assert red > 0
-    assert green > 0
+def test_every_light_has_green_and_one_luminance(kelvin, duv):
+    red, green, blue = light_color(kelvin, duv)
+    assert green > 0.3
+    assert 0.2126 * red + 0.7152 * green + 0.0722 * blue == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("duv", [-0.02, 0.0, 0.02])

@@ -18,6 +18,7 @@ from lutkit.distort.bake import (
     bake_lut,
     damage,
     response_at,
+    steps_of,
 )
 from lutkit.distort.camera_matrix import CameraMatrix
 from lutkit.distort.channel_curves import ChannelCurves
@@ -42,6 +43,7 @@ from lutkit.distort.tone_curve import ToneCurve
 from lutkit.distort.white_balance import WhiteBalance
 from lutkit.errors import ArrayError, RecipeError
 from lutkit.lut.apply import apply
+from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 
 TILTED = Mask((0.6, -0.2, 0.4, 0.1, 0.7, -1.0), 1.5)
@@ -62,10 +64,14 @@ RECIPES = {
     ),
     "white balance": Recipe(CAMERA, (), (WhiteBalance(2900.0, 0.004, 5500.0),)),
     "all stages": Recipe(CAMERA, (WARM,), (Exposure(0.4),), (FADE,), (CURVES, Saturation(1.3), FIELD)),
-    "mixed light": Recipe(CAMERA, (WARM, Masked(Lamp(250.0, 0.5), TILTED)), (Exposure(-0.2),), (FADE,), (CURVES,)),
+    "mixed light": Recipe(
+        CAMERA, (WARM, Masked(Lamp(250.0, 0.5), TILTED)), (Exposure(-0.2),), (FADE,), (CURVES,)
+    ),
     "one light in a part": Recipe(CAMERA, (Masked(Lamp(20.0, 0.6), TILTED),)),
     "stain": Recipe(medium=(Masked(FADE, OTHER),), editing=(HueRotation(12.0),)),
-    "two masks": Recipe(CAMERA, (WARM, Masked(Lamp(80.0, 0.4), TILTED)), (), (Masked(FADE, OTHER),), (CURVES,)),
+    "two masks": Recipe(
+        CAMERA, (WARM, Masked(Lamp(80.0, 0.4), TILTED)), (), (Masked(FADE, OTHER),), (CURVES,)
+    ),
 }  # fmt: skip
 every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 
@@ -104,7 +110,11 @@ def test_what_lies_between_two_masks_is_one_lut():
     assert _layers(RECIPES["camera"]) == [(camera, None)]
     light = [([CURVE_SIZE, small], None), ([small], TILTED)]
     assert _layers(RECIPES["mixed light"]) == [*light, ([small, ENCODE_SIZE], None)]
-    assert _layers(RECIPES["stain"]) == [([CURVE_SIZE], None), ([BETWEEN_SIZE], OTHER), ([BETWEEN_SIZE, small], None)]
+    assert _layers(RECIPES["stain"]) == [
+        ([CURVE_SIZE], None),
+        ([BETWEEN_SIZE], OTHER),
+        ([BETWEEN_SIZE, small], None),
+    ]
     assert [mask for _, mask in _layers(RECIPES["two masks"])] == [None, TILTED, None, OTHER, None]
 
 
@@ -229,6 +239,20 @@ def test_the_response_is_what_the_damage_gives_and_how_it_moves(recipe):
         assert (off > 1e-3).mean() < 0.1
 
 
+@every_recipe
+def test_steps_are_the_layers_each_over_what_it_was_given(recipe):
+    colours = np.random.default_rng(90).random((40, 3))
+    layers, weights = bake(recipe), [np.linspace(0, 1, 40), np.linspace(1, 0.2, 40)][: len(recipe.masks)]
+    values = colours
+    for step in steps_of(layers, weights, 40):
+        given = value_and_jacobian(step[0][0], values)[0]
+        for lut, share in step[1:]:
+            assert share.dtype == np.float32
+            given = given + share[:, None] * (value_and_jacobian(lut, values)[0] - given)
+        values = given
+    np.testing.assert_allclose(values, response_at(layers, colours, weights).values, rtol=0, atol=1e-6)
+
+
 def test_an_empty_recipe_copies():
     image = _image(np.uint8)
     same = damage(image, Recipe())
@@ -330,7 +354,9 @@ FILES = {
     "17": Lut3D(_LATTICE[17] ** 1.4 + _RNG.normal(0, 0.05, (17, 17, 17, 3)).astype(np.float32)),
     "curves": Lut1D(np.sort(_RNG.random((333, 3)), axis=0)),
     "narrow": Lut3D(_LATTICE[5] ** 0.8, (0.1, 0.1, 0.1), (0.9, 0.8, 0.9)),
-    "shaper and cube": LutChain([Lut1D(np.linspace(0, 1, 99)[:, None].repeat(3, 1) ** 0.45), Lut3D(_LATTICE[17] ** 2.2)]),
+    "shaper and cube": LutChain(
+        [Lut1D(np.linspace(0, 1, 99)[:, None].repeat(3, 1) ** 0.45), Lut3D(_LATTICE[17] ** 2.2)]
+    ),
 }  # fmt: skip
 every_file = pytest.mark.parametrize("name", FILES)
 

@@ -101,7 +101,9 @@ def test_levels_of_two_masks_are_those_of_places_in_the_picture():
     parts = mask_levels((first, second))
     one, other = (mask_values(mask, 64, 64).astype(np.float64) for mask in (first, second))
     assert parts.levels.shape == (2, len(parts.shares))
-    assert (parts.shares * parts.levels[0] * parts.levels[1]).sum() == pytest.approx((one * other).mean(), abs=0.01)
+    assert (parts.shares * parts.levels[0] * parts.levels[1]).sum() == pytest.approx(
+        (one * other).mean(), abs=0.01
+    )
     assert abs(one.mean() * other.mean() - (one * other).mean()) > 0.02
 
 

@@ -64,7 +64,9 @@ def test_the_default_draws_every_family_and_light_and_camera_half_of_the_time():
 
 
 def test_a_preset_that_is_not_there_is_named_with_the_nearest():
-    with pytest.raises(ManifestError, match="^no preset 'camra'; did you mean 'camera'\\?$"):
+    with pytest.raises(ManifestError, match=r"^no preset 'camra'; did you mean 'camera'\?$"):
         preset("camra")
-    with pytest.raises(ManifestError, match="^no preset 'x'; there are default, camera, film, stage, edits$"):
+    with pytest.raises(
+        ManifestError, match=r"^no preset 'x'; there are default, camera, film, stage, edits$"
+    ):
         preset("x")

@@ -79,7 +79,11 @@ def test_the_json_is_as_the_contract_shows_it():
 def test_stages_that_are_empty_are_left_out_and_may_be_read():
     assert EXPOSED.to_json() == '{"format": 2, "camera": [{"family": "exposure", "exposure_ev": -1.0}]}'
     assert Recipe().to_json() == '{"format": 2}'
-    for text in ('{"format": 2}', '{"format": 2, "light": [], "editing": []}', '{"rendering": null, "format": 2}'):
+    for text in (
+        '{"format": 2}',
+        '{"format": 2, "light": [], "editing": []}',
+        '{"rendering": null, "format": 2}',
+    ):
         assert Recipe.from_json(text) == Recipe()
 
 
@@ -170,7 +174,10 @@ def test_wrong_recipes_are_named_in_one_line(text, found):
         ('{"exposure_ev": 1}', "unknown family"),
         ('{"family": "expose", "exposure_ev": 1}', "unknown family 'expose'; known are illuminant"),
         ('{"family": ["exposure"], "exposure_ev": 1}', "unknown family"),
-        ('{"family": "coloured_light", "hue_deg": 1}', "unknown family 'coloured_light'; it is called 'lamp' now"),
+        (
+            '{"family": "coloured_light", "hue_deg": 1}',
+            "unknown family 'coloured_light'; it is called 'lamp' now",
+        ),
         ('{"family": "exposure"}', r"takes \['exposure_ev'\], not \[\]"),
         ('{"family": "exposure", "exposure_ev": 1, "ev": 1}', "takes"),
         ('{"family": "exposure", "exposure_ev": NaN}', "exposure_ev is nan, outside"),
@@ -208,7 +215,9 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["format", "rendering", "light", "editing", "family", "mask", "waves", "x"]), inner, max_size=4
+            st.sampled_from(["format", "rendering", "light", "editing", "family", "mask", "waves", "x"]),
+            inner,
+            max_size=4,
         )
     ),
 )

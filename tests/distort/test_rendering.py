@@ -34,7 +34,9 @@ def _matrix(leaks):
 
 
 def test_the_response_is_the_blend_with_a_smooth_step():
-    np.testing.assert_allclose(response(RAMP, 0.6), 0.4 * RAMP + 0.6 * (3 * RAMP**2 - 2 * RAMP**3), atol=1e-15)
+    np.testing.assert_allclose(
+        response(RAMP, 0.6), 0.4 * RAMP + 0.6 * (3 * RAMP**2 - 2 * RAMP**3), atol=1e-15
+    )
     np.testing.assert_array_equal(response(RAMP, 0.0), RAMP)
 
 

@@ -87,7 +87,9 @@ def test_an_illuminant_is_its_color_in_the_cameras_channels_over_green(kelvin, d
         assert gains[1] == 1
         # Kang's locus lies within 6e-4 of Planck's in chromaticity.
         assert gains == pytest.approx(_seen(kelvin, duv, matrix), rel=1.5e-2)
-    assert Illuminant(kelvin, duv).gains(CAMERA) != pytest.approx(Illuminant(kelvin, duv).gains(PLAIN), rel=0.1)
+    assert Illuminant(kelvin, duv).gains(CAMERA) != pytest.approx(
+        Illuminant(kelvin, duv).gains(PLAIN), rel=0.1
+    )
 
 
 @pytest.mark.parametrize(("light_k", "light_duv", "set_k"), [(2850, 0.004, 5500), (7500, 0.0, 2850)])

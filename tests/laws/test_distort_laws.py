@@ -1,4 +1,4 @@
-"""The promise of the label: what is called recoverable comes back, at 35 dB, after an 8-bit save.
+"""The promise of the label: what is called recoverable comes back, at 35 dB, after two 8-bit saves.
 
 The damaged picture is saved, and the recipe inverted numerically from what was saved alone, by a damped
 Gauss-Newton search from several starting colours. Neither the verdict's slopes nor its error model are used.
@@ -6,19 +6,19 @@ Gauss-Newton search from several starting colours. Neither the verdict's slopes 
 
 import numpy as np
 import pytest
-from inverting import best_inverse
+from inverting import best_inverse, least_slopes
 from PIL import Image
 
 from lutkit.color.palette import PALETTE_SRGB
-from lutkit.distort.bake import bake, damage
+from lutkit.distort.bake import bake, damage, steps_of
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.mask import mask_values
-from lutkit.distort.recipe import Layer, Recipe
+from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.distort.saturation import Saturation
 from lutkit.distort.settings import DamageSettings
-from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge
+from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge_steps
 
 SIDE = 16
 
@@ -34,18 +34,15 @@ def _picture(index):
 def _round_trip(picture, recipe):
     """The verdict on a recipe for a picture, and the PSNR of what really comes back."""
     layers = bake(recipe)
-    weights = [
-        np.ones(SIDE * SIDE) if layer.mask is None else mask_values(layer.mask, SIDE, SIDE).reshape(-1)
-        for layer in layers
-    ]
+    weights = [mask_values(mask, SIDE, SIDE).reshape(-1) for mask in recipe.masks]
     colours = picture.reshape(-1, 3) / 255.0
-    verdict = judge(
-        colours,
-        [(layer.lut, weight.astype(np.float32)) for layer, weight in zip(layers, weights, strict=True)],
-    )
+    verdict = judge_steps(colours, steps_of(layers, weights, len(colours)))
     saved = damage(picture, recipe).reshape(-1, 3) / 255.0
-    back = best_inverse(layers, weights, saved)
-    return verdict, -10 * np.log10(((back - colours) ** 2).mean())
+    back = np.rint(255 * best_inverse(layers, weights, saved)) / 255
+    # What a clamp on the way has flattened comes back as the clamp's edge, by definition and not by search.
+    told = (least_slopes(layers, weights, colours) > 1e-3) | (verdict.label == "lossy")
+    error = (np.where(told[:, None], back - colours, 0) ** 2).mean()
+    return verdict, -10 * np.log10(max(error, 1e-10))
 
 
 def _draw(seed, index, settings):
@@ -61,8 +58,8 @@ def _trials(seed, settings, count):
 @pytest.mark.parametrize(
     ("settings", "count", "least"),
     [
-        (DamageSettings(mixed_light=0.0, lossy=0.0), 130, 100),
-        (DamageSettings(mixed_light=1.0, lossy=0.0), 70, 50),
+        (DamageSettings(mixed_light=0.0, lossy=0.0), 130, 70),
+        (DamageSettings(mixed_light=1.0, lossy=0.0), 70, 25),
         (DamageSettings(lossy=1.0, severity=(10.0, 20.0)), 60, 15),
     ],
     ids=["one light", "mixed light", "the edge of the gate"],
@@ -92,10 +89,10 @@ def test_every_recoverable_photograph_really_comes_back(shared):
 
 def test_the_search_finds_what_was_damaged_and_nothing_where_nothing_is_left():
     picture = _picture(0)
-    dimmed = Recipe((Layer((Exposure(-1.0), HueRotation(10.0))),))
+    dimmed = Recipe(camera=(Exposure(-1.0),), editing=(HueRotation(10.0),))
     verdict, real = _round_trip(picture, dimmed)
     assert verdict.label == "recoverable"
     assert real == pytest.approx(verdict.round_trip_db, abs=1)
-    verdict, real = _round_trip(picture, Recipe((Layer((Saturation(0.0),)),)))
+    verdict, real = _round_trip(picture, Recipe(editing=(Saturation(0.0),)))
     assert verdict.label == "lossy"
     assert real < 30

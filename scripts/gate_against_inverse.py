@@ -131,7 +131,9 @@ def main() -> None:
             real = brought_back_db(codes, lut, inverse.lut)
             wrong = bool(abs(verdict.round_trip_db - real) > 1)
             off += [f"{where}: {name}"] * wrong
-            line += f"  {where} {verdict.round_trip_db:6.2f} judged {real:6.2f} real {'***' if wrong else '   '}"
+            line += (
+                f"  {where} {verdict.round_trip_db:6.2f} judged {real:6.2f} real {'***' if wrong else '   '}"
+            )
             line += f" fold {verdict.fold_share:6.2%} clip {verdict.clipped_share:6.2%} {verdict.label[:5]}"
         print(line, f" cannot {inverse.unreachable_share:6.1%} max {inverse.max_error:.3f}", flush=True)
     print(f"\n{len(off)} disagree by more than 1 dB:", *off, sep="\n  ")

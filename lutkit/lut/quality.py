@@ -14,7 +14,7 @@ from lutkit.lut.folds import (
     FOLDED,
     fold_kinds,
     fold_kinds_by_stage,
-    fold_share,
+    fold_shares,
     folded_slopes,
     orientation,
 )
@@ -78,12 +78,12 @@ def judge_whole(lut: Lut) -> Verdict:
     """As `judge_lut`, of the whole colour space: folds by volume, the rest on every 17th code a channel."""
     axis = np.arange(0, 256, 17) / 255
     colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    return _judge_lut(lut, colors, fold_share(lut))
+    return _judge_lut(lut, colors, fold_shares(lut).folded)
 
 
 def _judge_lut(lut: Lut, colors: FloatArray, folded: float) -> Verdict:
     saved = _rounded(value_and_jacobian(lut, colors)[0])
-    if any(isinstance(stage, Lut3D) and fold_share(stage) > 0 for stage in lut_stages(lut)):
+    if any(isinstance(stage, Lut3D) and fold_shares(stage).folded > 0 for stage in lut_stages(lut)):
         return _verdict(colors, saved, preimages(lut, saved), folded)
     kinds = fold_kinds_by_stage(lut, colors)
     return _verdict(colors, saved, undone([(lut, None)], saved, colors, kinds), folded)

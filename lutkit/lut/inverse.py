@@ -36,13 +36,8 @@ from lutkit.lut.merging import is_same, simplified
 from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import unshaped
 
-# Where 33 lattice points an axis are too few.
-LARGER_CUBE_SIZE = 65
-# What they may be off, root mean square on natural colours: of mild looks 8 bits lose so little that 0.04 code
-# values more would cost a decibel.
-_FINE_ENOUGH = 0.02 / 255
-# Of the mixtures of natural colours, how many are left out for each that is looked at.
-_EVERY = 5
+# How far from grey photographs go beyond the palette, whose colours are means.
+_VIVID = 1.7
 
 # What a colour may be off and still be there at 8 bits: half a code value.
 _TOLERANCE = 0.5 / 255
@@ -97,7 +92,8 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
     Args:
         lut: what to undo.
         size: lattice points an axis, 2..256, of the cubes that undo cubes; None is 33, or 65 where those
-            would cost natural colours more than a little of what 8 bits leave of them.
+            would cost natural colours more than a little of what 8 bits leave of them; then the new points
+            are exact about natural colours, and lie between the others elsewhere.
     Returns:
         The inverse (for a chain one stage for each of its own, last first) and what is known of it.
     Raises:
@@ -110,14 +106,12 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
     if np.ptp(through(whole, spread_colors(*ends)), axis=0).max() < LEVEL_WIDTH:
         raise LutError("this LUT gives one colour for all: no inverse tells them apart", where="invert")
     stages = _prepared(whole)
-    natural = np.rint(255 * np.clip(through(whole, natural_mixtures()), 0, 1)) / 255
-    back = _chained(stages, size or CUBE_SIZE, natural)
-    if size is None and any(isinstance(stage.found_by, CubeSearch) for stage in stages):
-        # At colours in between, whose inputs the table has not been made for.
-        between = (natural + np.roll(natural, len(natural) // 3, axis=0))[::_EVERY] / 2
-        off = np.clip(through(back, between), 0, 1) - np.clip(_inputs_of_all(stages, between), 0, 1)
-        if np.sqrt((off**2).mean()) > _FINE_ENOUGH:
-            back = _chained(stages, LARGER_CUBE_SIZE, natural)
+    natural = np.rint(255 * np.clip(through(whole, _natural_colors()), 0, 1)) / 255
+    inverses: list[Lut] = []
+    for stage in stages:
+        inverses.append(_inverted(stage, size, natural))
+        natural = _inputs(stage, natural)
+    back = simplified(LutChain(inverses))
     measured = round_trip(whole, back)
     return Inverse(
         lut=back,
@@ -213,15 +207,14 @@ def _prepared(lut: Lut) -> list[_Stage]:
     ]
 
 
-def _chained(stages: list[_Stage], size: int, natural: FloatArray) -> Lut:
-    inverses: list[Lut] = []
-    for stage in stages:
-        inverses.append(_inverted(stage, size, natural))
-        natural = _inputs(stage, natural)
-    return simplified(LutChain(inverses))
+def _natural_colors() -> FloatArray:
+    """The mixtures of natural colours, and more vivid ones about them."""
+    mixed = natural_mixtures()
+    grey = mixed.mean(axis=1, keepdims=True)
+    return np.concatenate([mixed, np.rint(255 * np.clip(grey + _VIVID * (mixed - grey), 0, 1)) / 255])
 
 
-def _inverted(stage: _Stage, size: int, natural: FloatArray) -> Lut:
+def _inverted(stage: _Stage, size: int | None, natural: FloatArray) -> Lut:
     if isinstance(stage.found_by, CubeSearch):
         return invert_cube(stage.found_by, size, natural)
     if isinstance(stage.lut, Lut1D):

@@ -1,10 +1,10 @@
-"""Whether the gate's round trip is what `lutkit lut invert` brings back: judged and real decibels, side by side.
+"""Whether the gate's round trip is what `lutkit lut invert` brings back: judged and real decibels.
 
     python scripts/gate_against_inverse.py LUTS... [--photos FOLDER] [--size N]
 
 Each LUT is applied to 8-bit colours, undone by the LUT that `invert` writes, and what comes back at 8 bits is
 compared with what went in: on the palette of natural colours, and with `--photos` on pixels of photographs.
-Beside LUT files there are curves and cubes made here: tents, ripples, negatives, swaps, gammas, gains that clip.
+Beside LUT files there are curves and cubes made here: tents, ripples, negatives, swaps, gammas, gains.
 """
 
 import argparse

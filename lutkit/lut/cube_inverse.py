@@ -29,8 +29,8 @@ _ROUNDING_FOLDS = 1e-3
 # How often each natural colour is asked for, and from which error on, in units of 0..1, it is left alone.
 _NUDGES = 8
 _LEAP = 6 / 255
-# What a table may be off, root mean square at natural colours: of mild looks 8 bits lose so little that 0.04 code
-# values more would cost a decibel.
+# What a table may be off, root mean square at natural colours: of mild looks 8 bits lose so little that 0.04
+# code values more would cost a decibel.
 _FINE_ENOUGH = 0.02 / 255
 
 # Of the colours that errors are measured on, how many are left out for each that is searched for.
@@ -126,9 +126,9 @@ def invert_cube(search: CubeSearch, size: int | None, natural: FloatArray) -> Lu
 
     Args:
         search: from `search_of`.
-        size: lattice points an axis. None is 33, or 65 where these err at natural colours by what 8 bits show:
-            then the inverse is exact at the new points about natural colours, and elsewhere they lie between
-            the others.
+        size: lattice points an axis. None is 33, or 65 where these err at natural colours by what 8 bits
+            show: then the inverse is exact at the new points about natural colours, and elsewhere they lie
+            between the others.
         natural: (n, 3) colours that the cube gives, those that matter most: lattice points are moved a little
             so that the inverse is right at these, and not only at the lattice points.
     Returns:
@@ -172,7 +172,7 @@ def _nudged(
 
 
 def _finer(search: CubeSearch, cube: Lut3D, axes: FloatArray, places: FloatArray) -> FloatArray:
-    """The table of a cube with every step cut in two, its new points exact in and beside the cells of `places`."""
+    """The table of a cube with every step cut in two; in and beside the cells of `places` it is exact."""
     cells = np.array(cube.sizes) - 1
     ends = np.array([cube.domain_min, cube.domain_max])
     at = np.clip((places - ends[0]) / (ends[1] - ends[0]) * cells, 0, cells - 1).astype(np.intp)

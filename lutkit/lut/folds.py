@@ -1,10 +1,9 @@
 """Where a LUT turns the colour space over or merges it, and where a clamp has flattened it.
 
-A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror (a
-negative, two channels swapped) is no fold. Nor is what a clamp flattened: a channel at the least or the largest
-value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as the clamp's edge
-(`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but the channels that are left
-still have to differ.
+A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror
+(a negative, two channels swapped) is no fold. What a clamp flattened is told apart from it: a channel at the
+least or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as the clamp's edge (`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but
+the channels that are left still have to differ.
 """
 
 from typing import NamedTuple
@@ -29,7 +28,7 @@ _CHAIN_SIZE = 25
 
 # A step of a curve that a clamp has flattened; others are 1, 0 or -1.
 _AT_CLAMP = 2
-# What a clamp does to a tetrahedron: nothing, flattens a channel of it, or that while the others do not differ.
+# What a clamp does to a tetrahedron: nothing, flattens a channel of it, or that and the others do not differ.
 _NO_CLAMP, _FLATTENED, _MERGED = 0, 1, 2
 _NO_LEVELS = np.array([[-np.inf] * 3, [np.inf] * 3])
 
@@ -42,7 +41,7 @@ class Shares(NamedTuple):
 
 
 class _Ways(NamedTuple):
-    """Which way curves run, a step each: 1 rising, -1 falling, 0 level, `_AT_CLAMP`; and most of each curve."""
+    """Which way curves run, a step each: 1 rising, -1 falling, 0 level, `_AT_CLAMP`; and most of each."""
 
     steps: Kinds
     most: Kinds
@@ -98,7 +97,7 @@ def fold_kinds_by_stage(lut: Lut, colors: FloatArray, *, has_clamps: bool = True
 
 
 def orientation(lut: Lut) -> int:
-    """The sign, 1 or -1, that the Jacobian determinant has in most of the colour space; 1 where it has none."""
+    """The sign, 1 or -1, of the Jacobian determinant in most of the colour space; 1 where it has none."""
     sign = 1
     for stage in lut_stages(lut):
         sign *= _orientation(stage, _clamp_levels(stage, is_last=True))
@@ -136,10 +135,8 @@ def _shares(lut: Lut, *, has_clamps: bool) -> Shares:
         return Shares(float((total - right - clamped) / total), float(clamped / total))
     # A channel's steps meet all of the others': shares multiply, and with signs so does right less wrong.
     ways = _curve_ways(stage, levels)
-    along, against, at_clamp = (
-        (ways.steps * ways.most == way).mean(axis=0) if way else (ways.steps == _AT_CLAMP).mean(axis=0)
-        for way in (1, -1, 0)
-    )
+    along, against = (ways.steps == ways.most).mean(axis=0), (ways.steps == -ways.most).mean(axis=0)
+    at_clamp = (ways.steps == _AT_CLAMP).mean(axis=0)
     known, balance = (along + at_clamp + against).prod(), (along + at_clamp - against).prod()
     free_known, free_balance = (along + against).prod(), (along - against).prod()
     right, free = (known + balance) / 2, (free_known + free_balance) / 2
@@ -253,7 +250,7 @@ def _cube_kinds(  # noqa: PLR0913
 
 @compiled
 def _count_ways(table: Float32Array, levels: FloatArray) -> npt.NDArray[np.int64]:
-    """How many tetrahedra there are of each kind of clamp (a row) and each sign of the determinant, 0, 1, -1."""
+    """How many tetrahedra there are of each kind of clamp (a row) and sign of the determinant, 0, 1, -1."""
     counts = np.zeros((3, 3), np.int64)
     at = np.empty(3, np.int64)
     corners, slopes = np.empty((4, 3)), np.empty((3, 3))

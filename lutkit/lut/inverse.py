@@ -57,8 +57,8 @@ class Inverse:
             is taken to about the nearest colour that it can.
         unreachable_share: of the colours of the whole output cube, 0..1 a channel, the share that the LUT
             cannot give within half a code value of 8 bits.
-        folded_share: the share of the LUT's colour space (of its worst stage's) that is turned over or merged,
-            by a clamp too, so that what went in cannot be told.
+        folded_share: the share of the LUT's colour space (of its worst stage's) that is turned over or
+            merged, by a clamp too, so that what went in cannot be told.
         mean_error: of the round trip.
         p99_error: what one colour in a hundred exceeds.
         max_error: the largest found.
@@ -124,7 +124,7 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
 
 
 def preimages(lut: Lut, colors: FloatArray) -> FloatArray:
-    """The inputs that a LUT turns into given colours, or into the nearest there are: `invert`, without a table.
+    """The inputs that a LUT turns into given colours, or into the nearest it can: `invert` without a table.
 
     Args:
         lut: a LUT or a chain.

@@ -1,10 +1,10 @@
-"""Whether the gate's round trip is what `lutkit lut invert` brings back: judged and real decibels, side by side.
+"""Whether the gate's round trip is what `lutkit lut invert` brings back: judged and real decibels.
 
     python scripts/gate_against_inverse.py LUTS... [--photos FOLDER] [--size N]
 
 Each LUT is applied to 8-bit colours, undone by the LUT that `invert` writes, and what comes back at 8 bits is
 compared with what went in: on the palette of natural colours, and with `--photos` on pixels of photographs.
-Beside LUT files there are curves and cubes made here: tents, ripples, negatives, swaps, gammas, gains that clip.
+Beside LUT files there are curves and cubes made here: tents, ripples, negatives, swaps, gammas, gains.
 """
 
 import argparse
@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from lutkit.io.luts import read_lut
 
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
-from lutkit.io.luts import read_lut
 from lutkit.lut.apply import apply
 from lutkit.lut.inverse import invert
 from lutkit.lut.model import Lut, Lut1D, Lut3D
@@ -131,7 +131,9 @@ def main() -> None:
             real = brought_back_db(codes, lut, inverse.lut)
             wrong = bool(abs(verdict.round_trip_db - real) > 1)
             off += [f"{where}: {name}"] * wrong
-            line += f"  {where} {verdict.round_trip_db:6.2f} judged {real:6.2f} real {'***' if wrong else '   '}"
+            line += (
+                f"  {where} {verdict.round_trip_db:6.2f} judged {real:6.2f} real {'***' if wrong else '   '}"
+            )
             line += f" fold {verdict.fold_share:6.2%} clip {verdict.clipped_share:6.2%} {verdict.label[:5]}"
         print(line, f" cannot {inverse.unreachable_share:6.1%} max {inverse.max_error:.3f}", flush=True)
     print(f"\n{len(off)} disagree by more than 1 dB:", *off, sep="\n  ")

@@ -15,7 +15,8 @@ import pytest
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
 from lutkit.color.palette import PALETTE_SRGB
-from lutkit.lut.jacobian import fold_share, value_and_jacobian
+from lutkit.lut.folds import fold_share
+from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut3D
 from lutkit.lut.quality import judge_lut
 from lutkit.lutfiles.cube import read_cube

@@ -60,7 +60,10 @@ def curve_preimages(lut: Lut1D, values: FloatArray) -> FloatArray:
     table = lut.table.astype(np.float64)
     inputs = np.empty_like(values, dtype=np.float64)
     for c in range(3):
-        curve, wanted = np.ascontiguousarray(table[:, c]), np.ascontiguousarray(values[:, c], dtype=np.float64)
+        curve, wanted = (
+            np.ascontiguousarray(table[:, c]),
+            np.ascontiguousarray(values[:, c], dtype=np.float64),
+        )
         places = np.empty(len(wanted))
         steps = np.sign(np.diff(curve)).sum()
         if steps < 0 or (steps == 0 and curve[-1] < curve[0]):
@@ -141,7 +144,9 @@ def _fill_turning(
     """Where a curve that turns back has the values, counted in rows."""
     for n in range(values.size):
         value = values[n]
-        near = _settled(_first_reaching(never_falling, value), _last_reaching(never_falling, value), curve.size)
+        near = _settled(
+            _first_reaching(never_falling, value), _last_reaching(never_falling, value), curve.size
+        )
         best, least, is_right = near, np.inf, False
         below, above = min(int(near), curve.size - 2), min(int(near), curve.size - 2) + 1
         while below >= 0 or above < curve.size - 1:

@@ -1,10 +1,9 @@
 """Where a LUT turns the colour space over or merges it, and where a clamp has flattened it.
 
-A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror (a
-negative, two channels swapped) is no fold. Nor is what a clamp flattened: a channel at the least or the largest
-value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as the clamp's edge
-(`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but the channels that are left
-still have to differ.
+A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror
+(a negative, two channels swapped) is no fold. What a clamp flattened is told apart from it: a channel at the
+least or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as the clamp's edge (`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but
+the channels that are left still have to differ.
 """
 
 from typing import NamedTuple
@@ -29,9 +28,9 @@ _CHAIN_SIZE = 25
 
 # A step of a curve that a clamp has flattened; others are 1, 0 or -1.
 _AT_CLAMP = 2
-# What a clamp does to a tetrahedron: nothing, flattens an edge of it in some channel, flattens all of it in some
-# channel; or either, and the channels that are left do not differ.
-_NO_CLAMP, _TOUCHED, _FLATTENED, _MERGED = 0, 1, 2, 3
+# What a clamp does to a tetrahedron: nothing, flattens a channel of it, or that and the others do not differ.
+_NO_CLAMP, _FLATTENED, _MERGED = 0, 1, 2
+_NO_LEVELS = np.array([[-np.inf] * 3, [np.inf] * 3])
 
 
 class Shares(NamedTuple):
@@ -42,64 +41,41 @@ class Shares(NamedTuple):
 
 
 class _Ways(NamedTuple):
-    """Which way curves run, a step each: 1 rising, -1 falling, 0 level, `_AT_CLAMP`; and most of each curve."""
+    """Which way curves run, a step each: 1 rising, -1 falling, 0 level, `_AT_CLAMP`; and most of each."""
 
     steps: Kinds
     most: Kinds
 
 
 def fold_share(lut: Lut) -> float:
-    """The share of the whole colour space that a LUT folds: `fold_shares`, 0..1."""
-    return fold_shares(lut).folded
-
-
-def fold_shares(lut: Lut) -> Shares:
-    """How much of the whole colour space a LUT folds, and how much a clamp in it flattens.
+    """The share of the whole colour space on which a LUT turns it over or merges it, 0..1: clamps included.
 
     By volume, exactly for a cube, over the six tetrahedra of each cell, and for curves, whose determinant is
     the product of their slopes; a chain is looked at in the middle of each tetrahedron of a 25^3 lattice over
     its domain.
     """
-    stages = lut_stages(lut)
-    if len(stages) > 1:
-        low, high = np.array(stages[0].domain_min), np.array(stages[0].domain_max)
-        kinds = fold_kinds(lut, low + tetrahedron_centres(_CHAIN_SIZE) * (high - low))
-        return Shares(float((kinds == FOLDED).mean()), float((kinds == CLAMPED).mean()))
-    stage = stages[0]
-    levels = _clamp_levels(stage, is_last=True)
-    if isinstance(stage, Lut3D):
-        counts = _count_ways(stage.table, levels)
-        right = _most_way(counts) % 3
-        free = counts[:_FLATTENED, right].sum()
-        clamped = counts[_TOUCHED].sum() - counts[_TOUCHED, right] + counts[_FLATTENED].sum()
-        total = counts.sum()
-        return Shares(float((total - free - clamped) / total), float(clamped / total))
-    # A channel's steps meet all of the others': shares multiply, and with signs so does right less wrong.
-    ways = _curve_ways(stage, levels)
-    shares = [(ways.steps * ways.most == way).mean(axis=0) for way in (1, -1)]
-    clamped = (ways.steps == _AT_CLAMP).mean(axis=0)
-    known = float((shares[0] + clamped + shares[1]).prod())
-    right = (known + float((shares[0] + clamped - shares[1]).prod())) / 2
-    free_known = float((shares[0] + shares[1]).prod())
-    free = (free_known + float((shares[0] - shares[1]).prod())) / 2
-    if 2 * right < known:
-        right, free = known - right, free_known - free
-    return Shares(max(1 - right, 0.0), max(right - free, 0.0))
+    return _shares(lut, has_clamps=False).folded
 
 
-def fold_kinds(lut: Lut, colors: FloatArray) -> Kinds:
+def fold_shares(lut: Lut) -> Shares:
+    """As `fold_share`, with what is folded and what a clamp has flattened apart."""
+    return _shares(lut, has_clamps=True)
+
+
+def fold_kinds(lut: Lut, colors: FloatArray, *, has_clamps: bool = True) -> Kinds:
     """Which colours lie where a LUT is folded, or a clamp has flattened it.
 
     Args:
         lut: a LUT or a chain, which is folded where any of its stages is.
         colors: (n, 3) float64; clamped to the domain.
+        has_clamps: False counts what a clamp has flattened as folded.
     Returns:
         (n,) int8: `FREE`, `CLAMPED` or `FOLDED`.
     """
-    return np.maximum.reduce(fold_kinds_by_stage(lut, colors))
+    return np.maximum.reduce(fold_kinds_by_stage(lut, colors, has_clamps=has_clamps))
 
 
-def fold_kinds_by_stage(lut: Lut, colors: FloatArray) -> list[Kinds]:
+def fold_kinds_by_stage(lut: Lut, colors: FloatArray, *, has_clamps: bool = True) -> list[Kinds]:
     """As `fold_kinds`, of each stage of a chain by itself, at what has become of the colours before it."""
     stages = lut_stages(lut)
     found: list[Kinds] = []
@@ -107,7 +83,7 @@ def fold_kinds_by_stage(lut: Lut, colors: FloatArray) -> list[Kinds]:
     for number, stage in enumerate(stages):
         is_last = number == len(stages) - 1
         kinds = np.zeros(len(colors), np.int8)
-        levels = _clamp_levels(stage, is_last=is_last)
+        levels = _clamp_levels(stage, is_last=is_last) if has_clamps else _NO_LEVELS
         low, high, sign = np.array(stage.domain_min), np.array(stage.domain_max), _orientation(stage, levels)
         if isinstance(stage, Lut1D):
             ways = _curve_ways(stage, levels)
@@ -121,7 +97,7 @@ def fold_kinds_by_stage(lut: Lut, colors: FloatArray) -> list[Kinds]:
 
 
 def orientation(lut: Lut) -> int:
-    """The sign, 1 or -1, that the Jacobian determinant has in most of the colour space; 1 where it has none."""
+    """The sign, 1 or -1, of the Jacobian determinant in most of the colour space; 1 where it has none."""
     sign = 1
     for stage in lut_stages(lut):
         sign *= _orientation(stage, _clamp_levels(stage, is_last=True))
@@ -141,6 +117,30 @@ def folded_slopes(slopes: FloatArray, sign: int) -> npt.NDArray[np.bool_]:
     folded = np.empty(len(slopes), np.bool_)
     _fill_folded(np.ascontiguousarray(slopes, dtype=np.float64), sign, folded)
     return folded
+
+
+def _shares(lut: Lut, *, has_clamps: bool) -> Shares:
+    stages = lut_stages(lut)
+    if len(stages) > 1:
+        low, high = np.array(stages[0].domain_min), np.array(stages[0].domain_max)
+        colors = low + tetrahedron_centres(_CHAIN_SIZE) * (high - low)
+        kinds = fold_kinds(lut, colors, has_clamps=has_clamps)
+        return Shares(float((kinds == FOLDED).mean()), float((kinds == CLAMPED).mean()))
+    stage = stages[0]
+    levels = _clamp_levels(stage, is_last=True) if has_clamps else _NO_LEVELS
+    if isinstance(stage, Lut3D):
+        counts = _count_ways(stage.table, levels)
+        right, total = counts[_NO_CLAMP, _most_way(counts) % 3], counts.sum()
+        clamped = counts[_FLATTENED].sum()
+        return Shares(float((total - right - clamped) / total), float(clamped / total))
+    # A channel's steps meet all of the others': shares multiply, and with signs so does right less wrong.
+    ways = _curve_ways(stage, levels)
+    along, against = (ways.steps == ways.most).mean(axis=0), (ways.steps == -ways.most).mean(axis=0)
+    at_clamp = (ways.steps == _AT_CLAMP).mean(axis=0)
+    known, balance = (along + at_clamp + against).prod(), (along + at_clamp - against).prod()
+    free_known, free_balance = (along + against).prod(), (along - against).prod()
+    right, free = (known + balance) / 2, (free_known + free_balance) / 2
+    return Shares(max(float(1 - right), 0.0), max(float(right - free), 0.0))
 
 
 def _clamp_levels(stage: Lut1D | Lut3D, *, is_last: bool) -> FloatArray:
@@ -170,8 +170,7 @@ def _orientation(stage: Lut1D | Lut3D, levels: FloatArray) -> int:
 
 def _most_way(counts: Indices) -> int:
     """1 or -1, of `_count_ways`: what no clamp has flattened decides."""
-    positive, negative = counts[:_FLATTENED, 1].sum(), counts[:_FLATTENED, 2].sum()
-    return 1 if positive >= negative else -1
+    return 1 if counts[_NO_CLAMP, 1] >= counts[_NO_CLAMP, 2] else -1
 
 
 @compiled
@@ -199,7 +198,7 @@ def _fill_curve_ways(table: Float32Array, levels: FloatArray, steps: Kinds, most
 
 
 @compiled
-def _curve_kinds(  # noqa: PLR0913
+def _curve_kinds(
     steps: Kinds,
     most: Kinds,
     sign: int,
@@ -223,7 +222,7 @@ def _curve_kinds(  # noqa: PLR0913
 
 
 @compiled
-def _cube_kinds(  # noqa: PLR0913
+def _cube_kinds(
     table: Float32Array,
     levels: FloatArray,
     sign: int,
@@ -245,14 +244,14 @@ def _cube_kinds(  # noqa: PLR0913
         way, clamp = _way(table, at, first, second, levels, corners, slopes)
         if clamp == _MERGED or (clamp == _NO_CLAMP and way != sign):
             kinds[n] = FOLDED
-        elif clamp == _FLATTENED or way != sign:
+        elif clamp == _FLATTENED:
             kinds[n] = max(kinds[n], CLAMPED)
 
 
 @compiled
 def _count_ways(table: Float32Array, levels: FloatArray) -> npt.NDArray[np.int64]:
-    """How many tetrahedra there are of each kind of clamp (a row) and each sign of the determinant, 0, 1, -1."""
-    counts = np.zeros((4, 3), np.int64)
+    """How many tetrahedra there are of each kind of clamp (a row) and sign of the determinant, 0, 1, -1."""
+    counts = np.zeros((3, 3), np.int64)
     at = np.empty(3, np.int64)
     corners, slopes = np.empty((4, 3)), np.empty((3, 3))
     for r in range(table.shape[0] - 1):
@@ -268,7 +267,7 @@ def _count_ways(table: Float32Array, levels: FloatArray) -> npt.NDArray[np.int64
 
 
 @compiled
-def _way(  # noqa: PLR0913
+def _way(
     table: Float32Array,
     cell: Indices,
     first: int,
@@ -290,20 +289,16 @@ def _way(  # noqa: PLR0913
             for c in range(3):
                 slopes[c, axis] = corners[k, c] - corners[k - 1, c]
     volume = _determinant(slopes)
-    kind, free = _NO_CLAMP, 0
+    free = 0
     for c in range(3):
         below = above = 0
         for k in range(4):
             below += corners[k, c] <= levels[0, c]
             above += corners[k, c] >= levels[1, c]
-        # With one corner at the clamp no edge is flat.
-        if max(below, above) < 2:
+        if below < 4 and above < 4:
             slopes[free] = slopes[c]
             free += 1
-            continue
-        kind = max(kind, _FLATTENED if max(below, above) == 4 else _TOUCHED)
-    if kind != _NO_CLAMP and _is_merged(slopes, free):
-        kind = _MERGED
+    kind = _NO_CLAMP if free == 3 else _MERGED if _is_merged(slopes, free) else _FLATTENED
     return (1 if volume > 0 else -1 if volume < 0 else 0), kind
 
 
@@ -323,7 +318,9 @@ def _is_merged(rows: FloatArray, count: int) -> bool:
         return rows[0, 0] == 0 and rows[0, 1] == 0 and rows[0, 2] == 0
     if count == 2:
         u, v = rows[0], rows[1]
-        across = abs(u[1] * v[2] - u[2] * v[1]) + abs(u[2] * v[0] - u[0] * v[2]) + abs(u[0] * v[1] - u[1] * v[0])
+        across = (
+            abs(u[1] * v[2] - u[2] * v[1]) + abs(u[2] * v[0] - u[0] * v[2]) + abs(u[0] * v[1] - u[1] * v[0])
+        )
         return across == 0
     return False
 

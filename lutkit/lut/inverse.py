@@ -30,18 +30,14 @@ from lutkit.lut.cube_inverse import (
     search_of,
 )
 from lutkit.lut.curve_inverse import LEVEL_WIDTH, bounds_of, curve_preimages, invert_curves
-from lutkit.lut.folds import fold_shares
+from lutkit.lut.folds import fold_share
 from lutkit.lut.inverse_shaper import inverse_shaper
 from lutkit.lut.merging import is_same, simplified
 from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import unshaped
 
-# Where 33 lattice points an axis are too few.
-LARGER_CUBE_SIZE = 65
-# What they may be off, root mean square on natural colours: rounding to 8 bits errs by 0.29 code values.
-_FINE_ENOUGH = 0.08 / 255
-# Of the mixtures of natural colours, how many are left out for each that is looked at.
-_EVERY = 5
+# How far from grey photographs go beyond the palette, whose colours are means.
+_VIVID = 1.7
 
 # What a colour may be off and still be there at 8 bits: half a code value.
 _TOLERANCE = 0.5 / 255
@@ -61,8 +57,8 @@ class Inverse:
             is taken to about the nearest colour that it can.
         unreachable_share: of the colours of the whole output cube, 0..1 a channel, the share that the LUT
             cannot give within half a code value of 8 bits.
-        folded_share: the share of the LUT's steps or tetrahedra (of its worst stage) that turn colours over
-            or merge them, so that what went in cannot be told.
+        folded_share: the share of the LUT's colour space (of its worst stage's) that is turned over or
+            merged, by a clamp too, so that what went in cannot be told.
         mean_error: of the round trip.
         p99_error: what one colour in a hundred exceeds.
         max_error: the largest found.
@@ -89,13 +85,15 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
 
     Curves are undone by curves, matrices by matrices (and so are cubes that are either), each exactly but for
     rounding; any other cube by the exact inverse of its tetrahedra on a lattice over its range, behind curves
-    where it is steep. Values that several inputs give become the middle of them on curves; on cubes, the
+    where it is steep. Where several inputs have a value, what a clamp has flattened comes back as the clamp's
+    edge, and of curves that turn back one stretch is taken (`curve_inverse.curve_preimages`); on cubes, the
     input nearest to what the greys tell.
 
     Args:
         lut: what to undo.
         size: lattice points an axis, 2..256, of the cubes that undo cubes; None is 33, or 65 where those
-            would cost natural colours more than a little of what 8 bits leave of them.
+            would cost natural colours more than a little of what 8 bits leave of them; then the new points
+            are exact about natural colours, and lie between the others elsewhere.
     Returns:
         The inverse (for a chain one stage for each of its own, last first) and what is known of it.
     Raises:
@@ -108,18 +106,17 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
     if np.ptp(through(whole, spread_colors(*ends)), axis=0).max() < LEVEL_WIDTH:
         raise LutError("this LUT gives one colour for all: no inverse tells them apart", where="invert")
     stages = _prepared(whole)
-    back = _chained(stages, size or CUBE_SIZE)
-    if size is None and any(isinstance(stage.found_by, CubeSearch) for stage in stages):
-        natural = natural_mixtures()[::_EVERY]
-        saved = np.rint(255 * np.clip(through(whole, natural), 0, 1)) / 255
-        off = np.clip(through(back, saved), 0, 1) - np.clip(_inputs_of_all(stages, saved), 0, 1)
-        if np.sqrt((off**2).mean()) > _FINE_ENOUGH:
-            back = _chained(stages, LARGER_CUBE_SIZE)
+    natural = np.rint(255 * np.clip(through(whole, _natural_colors()), 0, 1)) / 255
+    inverses: list[Lut] = []
+    for stage in stages:
+        inverses.append(_inverted(stage, size, natural))
+        natural = _inputs(stage, natural)
+    back = simplified(LutChain(inverses))
     measured = round_trip(whole, back)
     return Inverse(
         lut=back,
         unreachable_share=_unreachable_share(whole, stages),
-        folded_share=max(sum(fold_shares(stage.lut)) for stage in stages),
+        folded_share=max(fold_share(stage.lut) for stage in stages),
         mean_error=measured.mean_error,
         p99_error=measured.p99_error,
         max_error=measured.max_error,
@@ -127,7 +124,7 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
 
 
 def preimages(lut: Lut, colors: FloatArray) -> FloatArray:
-    """The inputs that a LUT turns into given colours, or into the nearest there are: `invert`, without a table.
+    """The inputs that a LUT turns into given colours, or into the nearest it can: `invert` without a table.
 
     Args:
         lut: a LUT or a chain.
@@ -157,7 +154,9 @@ def invert_to_single(lut: Lut, size: int | None = None) -> Inverse:
     if not is_single(made[0]):
         back = lut_stages(inverse.lut)[0]
         shaper = inverse_shaper(lut, back.domain_min, back.domain_max)
-        size = size or max([CUBE_SIZE, *(max(s.sizes) for s in lut_stages(inverse.lut) if isinstance(s, Lut3D))])
+        size = size or max(
+            [CUBE_SIZE, *(max(s.sizes) for s in lut_stages(inverse.lut) if isinstance(s, Lut3D))]
+        )
         places = np.stack(np.meshgrid(*unshaped(shaper, size).T, indexing="ij"), axis=-1)
         cube = Lut3D(table_of(lambda wanted: through(inverse.lut, wanted), places))
         made = [to_single(inverse.lut, size).lut, with_even_domains(LutChain((shaper, cube)))]
@@ -208,13 +207,16 @@ def _prepared(lut: Lut) -> list[_Stage]:
     ]
 
 
-def _chained(stages: list[_Stage], size: int) -> Lut:
-    return simplified(LutChain([_inverted(stage, size) for stage in stages]))
+def _natural_colors() -> FloatArray:
+    """The mixtures of natural colours, and more vivid ones about them."""
+    mixed = natural_mixtures()
+    grey = mixed.mean(axis=1, keepdims=True)
+    return np.concatenate([mixed, np.rint(255 * np.clip(grey + _VIVID * (mixed - grey), 0, 1)) / 255])
 
 
-def _inverted(stage: _Stage, size: int) -> Lut:
+def _inverted(stage: _Stage, size: int | None, natural: FloatArray) -> Lut:
     if isinstance(stage.found_by, CubeSearch):
-        return invert_cube(stage.found_by, size)
+        return invert_cube(stage.found_by, size, natural)
     if isinstance(stage.lut, Lut1D):
         return invert_curves(stage.lut)
     ends = bounds_of(stage.lut.table)

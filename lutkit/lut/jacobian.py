@@ -8,7 +8,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
-from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, lut_stages
+from lutkit.lut.model import Float32Array, Lut, Lut1D, lut_stages
 
 
 def value_and_jacobian(lut: Lut, colors: FloatArray) -> tuple[FloatArray, FloatArray]:

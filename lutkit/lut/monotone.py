@@ -34,7 +34,7 @@ def never_falling(table: FloatArray, weights: FloatArray) -> FloatArray:
 
 @compiled
 def pool_lines(lines: FloatArray, costs: FloatArray) -> None:
-    """Each line becomes the nearest that never falls: stretches that fall become their mean, until none is left.
+    """Each line becomes the nearest that never falls: stretches that fall become their mean until none does.
 
     Args:
         lines: (n, size) float64, changed in place.

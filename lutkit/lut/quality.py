@@ -14,7 +14,7 @@ from lutkit.lut.folds import (
     FOLDED,
     fold_kinds,
     fold_kinds_by_stage,
-    fold_share,
+    fold_shares,
     folded_slopes,
     orientation,
 )
@@ -67,7 +67,7 @@ def judge_lut(lut: Lut, colors: FloatArray | None = None) -> Verdict:
             the round trip; its 64 colours are too few for a share of a thousandth, so that folds are looked
             for in their mixtures too (`natural_mixtures`).
     Returns:
-        As `judge`. Where the LUT folds anywhere, the way back is searched for among all colours.
+        As `judge`. Where the LUT merges colours anywhere, the way back is searched for among all of them.
     """
     natural = natural_mixtures() if colors is None else colors
     folded = fold_kinds(lut, natural) == FOLDED
@@ -78,12 +78,12 @@ def judge_whole(lut: Lut) -> Verdict:
     """As `judge_lut`, of the whole colour space: folds by volume, the rest on every 17th code a channel."""
     axis = np.arange(0, 256, 17) / 255
     colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    return _judge_lut(lut, colors, fold_share(lut))
+    return _judge_lut(lut, colors, fold_shares(lut).folded)
 
 
 def _judge_lut(lut: Lut, colors: FloatArray, folded: float) -> Verdict:
     saved = _rounded(value_and_jacobian(lut, colors)[0])
-    if any(isinstance(stage, Lut3D) and fold_share(stage) > 0 for stage in lut_stages(lut)):
+    if any(isinstance(stage, Lut3D) and sum(fold_shares(stage)) > 0 for stage in lut_stages(lut)):
         return _verdict(colors, saved, preimages(lut, saved), folded)
     kinds = fold_kinds_by_stage(lut, colors)
     return _verdict(colors, saved, undone([(lut, None)], saved, colors, kinds), folded)
@@ -139,11 +139,11 @@ def _verdict(colors: FloatArray, saved: FloatArray, back: FloatArray, folded: fl
 
 
 def clipped_share(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic]) -> float:
-    """The share of pixels newly at 0 or 255 in a channel.
+    """The share of pixels newly at 0 or 255 in a channel that was at neither before.
 
     Args:
         before: (..., 3) code values 0..255.
         after: likewise, the same shape.
     """
-    newly = ((after == 0) & (before != 0)) | ((after == 255) & (before != 255))
-    return float(newly.any(axis=-1).mean())
+    was_at_end, is_at_end = ((codes == 0) | (codes == 255) for codes in (before, after))
+    return float((is_at_end & ~was_at_end).any(axis=-1).mean())

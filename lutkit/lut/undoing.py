@@ -1,7 +1,8 @@
-"""What the best inverse gives back for colours whose way through LUTs is known: found near it, without a search.
+"""What the best inverse gives back of colours whose way through LUTs is known, found without a search.
 
-An inverse is exact where nothing merges. Where a LUT flattens colours it knows no more than `lutkit.lut.inverse`
-does: curves come back as `curve_preimages` says, and what a cube flattens as its greys do.
+Where nothing merges, that is exact. Where a LUT flattens or folds colours, it knows no more than
+`lutkit.lut.inverse` does: curves come back as `curve_preimages` says, and what a cube merges near where its
+greys have it.
 """
 
 from collections.abc import Callable, Sequence
@@ -79,8 +80,12 @@ def undone(
         middle = ends.mean(axis=0)[None]
         return _undone_near(
             lambda places, rows: layered(layers, places, rows),
-            wanted, np.clip(colors, *ends), ends, kinds[0] != FREE, lambda rows: middle.repeat(len(rows), axis=0)
-        )  # fmt: skip
+            wanted,
+            np.clip(colors, *ends),
+            ends,
+            kinds[0] != FREE,
+            lambda rows: middle.repeat(len(rows), axis=0),
+        )
     stages = lut_stages(layers[-1][0])
     inputs = [np.ascontiguousarray(colors, dtype=np.float64)]
     for stage in stages[:-1]:
@@ -100,11 +105,15 @@ def _undone_cube(
     ends = np.array([cube.domain_min, cube.domain_max])
     return _undone_near(
         lambda places, _: value_and_jacobian(cube, places),
-        wanted, np.clip(before, *ends), ends, doubtful, lambda rows: curve_preimages(response_of(cube), wanted[rows])
-    )  # fmt: skip
+        wanted,
+        np.clip(before, *ends),
+        ends,
+        doubtful,
+        lambda rows: curve_preimages(response_of(cube), wanted[rows]),
+    )
 
 
-def _undone_near(  # noqa: PLR0913
+def _undone_near(
     through: _Map,
     wanted: FloatArray,
     places: FloatArray,
@@ -168,14 +177,14 @@ def _fill_normal(m: FloatArray, more: float, normal: FloatArray) -> None:
 
 
 @compiled
-def _fill_steps(  # noqa: PLR0913
+def _fill_steps(
     slopes: FloatArray,
     missing: FloatArray,
     places: FloatArray,
     ends: FloatArray,
     steps: FloatArray,
 ) -> None:
-    """Damped least squares, within the domain: an axis that would leave it is held and the others solved again."""
+    """Damped least squares in the domain: an axis that would leave it is held, the others solved again."""
     m, normal, right = np.empty((3, 3)), np.empty((3, 3)), np.empty(3)
     for n in range(slopes.shape[0]):
         m[:] = slopes[n]

@@ -15,7 +15,7 @@ from lutkit.color.difference import mean_delta_e_2000
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.picture_difference import mean_delta_e_2000_of_codes
 from lutkit.color.srgb import FloatArray
-from lutkit.distort.bake import BakedLayer, apply_layers, bake
+from lutkit.distort.bake import apply_layers, bake, steps_of
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
 from lutkit.distort.mask import mask_at
 from lutkit.distort.recipe import Recipe
@@ -23,9 +23,8 @@ from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.lut.algebra import blend
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
-from lutkit.lut.model import Lut, Lut1D
+from lutkit.lut.model import Lut
 from lutkit.lut.quality import Label, Verdict, clipped_share, judge_steps
-from lutkit.lut.undoing import Layers
 from lutkit.lutfiles.library import LutFile
 from lutkit.photos.decoding import Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
@@ -38,9 +37,7 @@ CropBox: TypeAlias = tuple[int, int, int, int]  # x, y, width, height
 # Folds and the round trip are judged on this many pixels a side, evenly spread over the crop; clipping and
 # delta E on every pixel.
 GRID = 20
-
-# What a layer is laid over by its mask: the values that it is given, which may lie outside 0..1.
-_UNCHANGED = Lut1D(np.array([[-16] * 3, [16] * 3], np.float32), (-16, -16, -16), (16, 16, 16))
+_PLACES = (np.arange(GRID) + 0.5) / GRID
 
 # How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
 LABEL_ATTEMPTS = 16
@@ -178,8 +175,10 @@ def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, numbe
     found: _Damaged | None = None
     for tried, draw in enumerate(draws(manifest.seed, number, wanted, manifest.damage, libraries.damage), 1):
         layers = bake(draw.recipe, libraries.damage)
+        masks = [mask_at(mask, _PLACES, _PLACES).reshape(-1) for mask in draw.recipe.masks]
+        verdict = judge_steps(target.colors, steps_of(layers, masks, len(target.colors)))
         damaged = apply_layers(target.pixels, layers, threads=1)
-        label = _label(judge_steps(target.colors, _steps(layers)), target.pixels, damaged)
+        label = _label(verdict, target.pixels, damaged)
         found = _Damaged(draw.recipe, draw.severity, label, damaged)
         if label == wanted.label or tried == LABEL_ATTEMPTS:
             break
@@ -190,21 +189,6 @@ def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, numbe
 def _label(verdict: Verdict, before: Pixels, after: Pixels) -> Label:
     # Clipping is counted on every pixel: a share of a fiftieth on a grid of 400 is a matter of luck.
     return replace(verdict, clipped_share=clipped_share(before, after)).label
-
-
-def _steps(layers: tuple[BakedLayer, ...]) -> list[Layers]:
-    """Baked layers as they are judged: each LUT, and how much of it holds at each pixel of the grid."""
-    steps: list[Layers] = []
-    places = (np.arange(GRID) + 0.5) / GRID
-    for layer in layers:
-        if layer.mask is None and layer.strength == 1:
-            steps.append([(layer.lut, None)])
-            continue
-        weights = np.full(GRID * GRID, layer.strength, np.float32)
-        if layer.mask is not None:
-            weights *= mask_at(layer.mask, places, places).reshape(-1)
-        steps.append([(_UNCHANGED, None), (layer.lut, weights)])
-    return steps
 
 
 def _judge_look(lut: Lut, strength: float, target: Target, graded: Pixels) -> tuple[float, Label]:

@@ -17,7 +17,7 @@ from lutkit.lut.algebra import (
     with_even_domains,
 )
 from lutkit.lut.apply import apply
-from lutkit.lut.jacobian import fold_share
+from lutkit.lut.folds import fold_share
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.quality import judge_lut
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit.lut.apply import apply
-from lutkit.lut.jacobian import fold_share, value_and_jacobian
+from lutkit.lut.folds import fold_share
+from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 
 

@@ -30,7 +30,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
     "camera": Preset(
         "Wrong white balance and exposure, in a camera's own channels: for networks that balance photos.",
         DamageSettings(
-            severity=(3.0, 18.0),
+            severity=(2.0, 20.0),
             lossy=0.1,
             mixed_light=0.0,
             families=(

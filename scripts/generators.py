@@ -148,15 +148,22 @@ def map_colours(rgb: Values, mapping: Values) -> Values:
     return np.clip(np.stack(phi, -1) @ mapping, 0, 1)
 
 
-def augment(images: Images, rng: np.random.Generator, measured: Measured) -> Images:
+def augment(
+    images: Images,
+    rng: np.random.Generator,
+    measured: Measured,
+    known: Mapping[bytes, Values] = MappingProxyType({}),
+) -> Images:
     """The white-balance augmenter: a rendering that scenes alike have, out of ten at random.
+
+    `known` holds the renderings of images, by their bytes, that were looked at in full size before.
 
     Source: Afifi and Brown, "What else can fool deep learning? Addressing color constancy errors on deep
         neural network performance", ICCV 2019; each neighbour has its own scene's mappings here, where the
         published Python port takes the scene's before.
     """
     damaged = np.empty_like(images)
-    known: dict[bytes, Values] = {}
+    known = dict(known)
     for index, image in enumerate(images):
         floats = as_floats(image)
         key = image.tobytes()

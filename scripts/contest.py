@@ -262,19 +262,22 @@ class Corrector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        # Small squares, then their mean over the whole picture: with more sense of place it would know the
+        # few hundred photographs again, and not their light.
         self.see = nn.Sequential(
             nn.Conv2d(3, 32, 4, stride=4),
             nn.LeakyReLU(0.1),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),
+            nn.Conv2d(32, 64, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(64, 64, 3, stride=2, padding=1),
             nn.LeakyReLU(0.1),
             nn.Conv2d(64, 128, 3, stride=2, padding=1),
             nn.LeakyReLU(0.1),
-            nn.AdaptiveAvgPool2d(2),
+            nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
+            nn.Dropout(0.2),
         )
-        self.say = nn.Sequential(
-            nn.Linear(4 * 128, 128), nn.LeakyReLU(0.1), nn.Linear(128, 3 * KNOTS + 27)
-        )
+        self.say = nn.Sequential(nn.Linear(128, 128), nn.LeakyReLU(0.1), nn.Linear(128, 3 * KNOTS + 27))
         nn.init.normal_(self.say[-1].weight, std=1e-3)
         nn.init.zeros_(self.say[-1].bias)
         self.register_buffer("line", torch.linspace(0, 1, KNOTS).repeat(3, 1))
@@ -344,13 +347,17 @@ def by_network(network: Corrector, device: str) -> Callable[[Tensor], Tensor]:
 def by_grey(power: float) -> Callable[[Tensor], Tensor]:
     """Shades of grey: the Minkowski mean of the channels becomes grey, green kept. Power 1 is grey world.
 
-    Source: Finlayson and Trezzi, "Shades of gray and colour constancy", Color Imaging Conference 2004;
-        on encoded values, as pictures that were rendered have them.
+    In linear light, where light multiplies.
+
+    Source: Finlayson and Trezzi, "Shades of gray and colour constancy", Color Imaging Conference 2004.
     """
 
     def correct(image: Tensor) -> Tensor:
-        means = (image.clamp_min(1e-6) ** power).mean((2, 3), keepdim=True) ** (1 / power)
-        return image * (means[:, 1:2] / means)
+        linear = torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
+        means = (linear.clamp_min(1e-6) ** power).mean((2, 3), keepdim=True) ** (1 / power)
+        linear = linear * (means[:, 1:2] / means)
+        power_part = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
+        return torch.where(linear <= 0.0031308, linear * 12.92, power_part)
 
     return correct
 

@@ -189,13 +189,20 @@ def save_material(material: Material, path: Path) -> None:
 def load_material(path: Path) -> Material:
     """Read what `save_material` wrote."""
     with np.load(path) as stored:
-        pictures = {name: from_png(stored[name].tobytes()) for name in stored.files
-                    if name.startswith(("input_", "picture_"))}  # fmt: skip
+        pictures = {
+            name: from_png(stored[name].tobytes())
+            for name in stored.files
+            if name.startswith(("input_", "picture_"))
+        }
         tests = [
-            Test(str(group), str(scene), pictures[f"input_{number}"],
-                 pictures[f"picture_{int(stored[f'target_{number}'])}"])
+            Test(
+                str(group),
+                str(scene),
+                pictures[f"input_{number}"],
+                pictures[f"picture_{int(stored[f'target_{number}'])}"],
+            )
             for number, (group, scene) in enumerate(stored["names"])
-        ]  # fmt: skip
+        ]
         names = ("mappings", "encoder_weights", "encoder_bias", "features")
         measured = Measured(*(stored[name] for name in names))
         photos = from_png(stored["photos"].tobytes()).reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX, 3)
@@ -220,7 +227,9 @@ def from_png(data: bytes) -> Codes:
 def generator_for(name: str, material: Material) -> Generator:
     """The generator of that name; the augmenter looks at the photographs at their full size."""
     if name == "augmenter":
-        known = {photo.tobytes(): one for photo, one in zip(material.photos, material.renderings, strict=True)}
+        known = {
+            photo.tobytes(): one for photo, one in zip(material.photos, material.renderings, strict=True)
+        }
         return lambda images, rng: augment(images, rng, material.measured, known)
     return find_generator(name, material.measured)
 
@@ -297,9 +306,7 @@ def corrected(images: Tensor, curves: Tensor, matrix: Tensor) -> Tensor:
     index = low.long()
     below, above = curves.gather(2, index), curves.gather(2, index + 1)
     red, green, blue = (below + (above - below) * (place - low)).unbind(1)
-    phi = torch.stack(
-        (red, green, blue, red**2, green**2, blue**2, red * green, red * blue, green * blue), 1
-    )
+    phi = torch.stack((red, green, blue, red**2, green**2, blue**2, red * green, red * blue, green * blue), 1)
     return (matrix.transpose(1, 2) @ phi).reshape(images.shape)
 
 
@@ -390,7 +397,9 @@ def compete(names: list[str], material: Material, options: argparse.Namespace) -
         for seed in options.seeds:
             inputs, targets = damaged_pairs(name, material, pairs, seed, options.workers)
             network = train(inputs, targets, steps=steps, seed=seed, device=options.device)
-            result.errors.append(errors_of(by_network(network, options.device), material.tests, options.device))
+            result.errors.append(
+                errors_of(by_network(network, options.device), material.tests, options.device)
+            )
         result.seconds = time.perf_counter() - start
         results[name] = result
         figures = ", ".join(f"{group} {_said(result, material.tests, group)}" for group in GROUPS)
@@ -419,8 +428,7 @@ def tied_with_best(results: dict[str, Result], tests: tuple[Test, ...], group: s
     """The best by its mean, and all whose difference from it lies inside the seeds' spread of the two."""
     seeds = {name: seed_means(result, tests, group) for name, result in results.items()}
     best = min(seeds, key=lambda name: seeds[name].mean())
-    return {name for name, values in seeds.items()
-            if values.min() <= seeds[best].max() or name == best}  # fmt: skip
+    return {name for name, values in seeds.items() if values.min() <= seeds[best].max() or name == best}
 
 
 def interval(result: Result, tests: tuple[Test, ...], group: str) -> tuple[float, float] | None:
@@ -453,8 +461,9 @@ def table(results: dict[str, Result], tests: tuple[Test, ...], *, steps: int, pa
     lines = ["| trained on | " + " | ".join(heads) + " |", "|---|" + "---|" * len(groups)]
     for name, result in results.items():
         cells = [_said(result, tests, group) for group in groups]
-        cells = [f"**{cell}**" if name in ties[group] else cell
-                 for cell, group in zip(cells, groups, strict=True)]  # fmt: skip
+        cells = [
+            f"**{cell}**" if name in ties[group] else cell for cell, group in zip(cells, groups, strict=True)
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     seeds = max(len(result.errors) for result in results.values())
     lines += [
@@ -487,8 +496,12 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, help="another number of pairs")
     parser.add_argument("--steps", type=int, help="another number of steps")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="the folder of real data")
-    parser.add_argument("--prepare", type=Path, metavar="FILE", help="write what is needed elsewhere, and stop")
-    parser.add_argument("--from", type=Path, dest="prepared", metavar="FILE", help="read that in place of --shared")
+    parser.add_argument(
+        "--prepare", type=Path, metavar="FILE", help="write what is needed elsewhere, and stop"
+    )
+    parser.add_argument(
+        "--from", type=Path, dest="prepared", metavar="FILE", help="read that in place of --shared"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that damage")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("-o", "--out", type=Path, help="every picture's error, as JSON")

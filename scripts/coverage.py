@@ -55,7 +55,9 @@ class Reach:
     severity: Floats
 
 
-def natural_colours(photographs: list[npt.NDArray[np.uint8]], count: int = COLOURS) -> npt.NDArray[np.float32]:
+def natural_colours(
+    photographs: list[npt.NDArray[np.uint8]], count: int = COLOURS
+) -> npt.NDArray[np.float32]:
     """Pixels that stand for all: the middle one of each box of a median cut.
 
     The fullest box is halved at the median of its widest channel until there are enough: all colours stand
@@ -157,7 +159,12 @@ def spread_of(reach: Reach) -> dict[str, float]:
 
 def table(rows: dict[str, dict[str, float]], cubes: bool) -> str:
     """The rows as a Markdown table."""
-    heads = ["nearest draw to a real mapping: median", "90%", "within 2", "nearest real mapping to a draw: median"]
+    heads = [
+        "nearest draw to a real mapping: median",
+        "90%",
+        "within 2",
+        "nearest real mapping to a draw: median",
+    ]
     heads += ["nearest draw to a damaging cube: median"] if cubes else []
     heads += ["lightness change: 5 / 50 / 95%", "clipped: 5 / 50 / 95%", "delta E 2000: 5 / 50 / 95%"]
     lines = ["| draws of | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
@@ -175,8 +182,10 @@ def table(rows: dict[str, dict[str, float]], cubes: bool) -> str:
 
 def measure(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Measure every generator asked for; a row a generator, and one of reality itself."""
-    photographs = [np.asarray(Image.open(path).convert("RGB"))
-                   for path in sorted((options.shared / "photos" / "kodak").glob("*.png"))]  # fmt: skip
+    photographs = [
+        np.asarray(Image.open(path).convert("RGB"))
+        for path in sorted((options.shared / "photos" / "kodak").glob("*.png"))
+    ]
     colours = natural_colours(photographs)
     measured = read_measured(options.shared)
     # Half of the scenes are measured against; the other half are those that `mappings` may draw.

@@ -2,16 +2,16 @@
 
     python scripts/contest.py --quick                                  # all; 40 minutes on 2 cores
     python scripts/contest.py --generators default,camera --seeds 0    # some
-    python scripts/contest.py --prepare contest.npz                    # what another machine needs, in one file
+    python scripts/contest.py --prepare contest.npz                    # what another machine needs
     python scripts/contest.py --from contest.npz --quick               # there: 8 minutes on a GPU
 
 The network sees a thumbnail of 64 px and gives three curves of nine knots and a quadratic 9 x 3 matrix, which
-are applied to the whole picture. It learns from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`; four times as
-many pairs and steps otherwise), the same photographs for every generator. The figures are mean CIEDE2000
-differences from the truth: the mean of each scene's mean, and the least and the largest of the seeds. Real
-pairs: a camera's renderings with the wrong white balance (one scene of which there are ten renderings stands
-apart), INTEL-TAU with other scenes' illuminants, FiveK from camera default to expert C, and damaging
-LUT files on photographs that nothing was trained on.
+are applied to the whole picture. It learns from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`; four
+times as many pairs and steps otherwise), the same photographs for every generator. The figures are mean
+CIEDE2000 differences from the truth: the mean of each scene's mean, and the least and the largest of the
+seeds. Real pairs: a camera's renderings with the wrong white balance (one scene of which there are ten
+renderings stands apart), INTEL-TAU with other scenes' illuminants, FiveK from camera default to expert C, and
+damaging LUT files on photographs that nothing was trained on.
 
 A difference inside the seeds' spread is a tie: the best figure and all that tie with it are bold. Intervals
 are 95%, by bootstrap over scenes (over files, for LUT files), and only where there are six or more.
@@ -235,7 +235,10 @@ def generator_for(name: str, material: Material) -> Generator:
 
 
 def damaged_pairs(name: str, material: Material, count: int, seed: int, workers: int) -> tuple[Codes, Codes]:
-    """Pairs for training: inputs and targets (count, 64, 64, 3) uint8. Any number of workers, the same pairs."""
+    """Pairs for training: inputs and targets (count, 64, 64, 3) uint8.
+
+    Any number of workers makes the same pairs.
+    """
     which = np.arange(count) % len(material.photos)
     starts = range(0, count, CHUNK)
     tasks = [(name, which[start : start + CHUNK], [seed, start]) for start in starts]
@@ -469,9 +472,8 @@ def table(results: dict[str, Result], tests: tuple[Test, ...], *, steps: int, pa
     lines += [
         "",
         f"Mean CIEDE2000 to the truth after correction; {pairs:,} pairs, {steps:,} steps of {BATCH}; the mean "
-        f"of {seeds} seed{'s' if seeds != 1 else ''}, and the least and the largest. Differences inside the "
-        "seeds' spread are ties: the best and all that tie with it are bold. Nothing, grey world and shades "
-        "of grey have no network.",
+        f"of the seeds ({seeds}), the least and the largest. Differences inside the seeds' spread are ties: "
+        "the best and all that tie with it are bold. Nothing, grey world and shades of grey have no network.",
         "",
     ]
     enough = [group for group in groups if interval(next(iter(results.values())), tests, group)]
@@ -496,9 +498,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, help="another number of pairs")
     parser.add_argument("--steps", type=int, help="another number of steps")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="the folder of real data")
-    parser.add_argument(
-        "--prepare", type=Path, metavar="FILE", help="write what is needed elsewhere, and stop"
-    )
+    parser.add_argument("--prepare", type=Path, metavar="FILE", help="write what is needed, and stop")
     parser.add_argument(
         "--from", type=Path, dest="prepared", metavar="FILE", help="read that in place of --shared"
     )

@@ -5,8 +5,9 @@
 
 Reality is measured twice. Camera renderings with a wrong white balance: 898 scenes times ten, as mappings of
 colours (`reference/camera_mappings_even.npy`). Files that damage on purpose: `luts/wild/damaging`. A draw
-and a mapping are as far apart as what they make of 100 natural colours: the mean CIEDE2000 difference.
-The colours are pixels of Kodak photographs, chosen by a median cut: each stands for as many pixels as the others.
+and a mapping are as far apart as what they make of 100 colours: the mean CIEDE2000 difference. The colours
+are pixels of Kodak photographs, drawn at random once and for all.
+
 Damage that holds in a part of the picture is left out. The generator `mappings` draws other scenes than those
 it is measured against: the nearest that such data can come.
 """
@@ -58,24 +59,17 @@ class Reach:
 def natural_colours(
     photographs: list[npt.NDArray[np.uint8]], count: int = COLOURS
 ) -> npt.NDArray[np.float32]:
-    """Pixels that stand for all: the middle one of each box of a median cut.
-
-    The fullest box is halved at the median of its widest channel until there are enough: all colours stand
-    for about as many pixels.
+    """Pixels at random, the same every time: colours as often as they occur.
 
     Args:
-        photographs: (height, width, 3) each; every eighth pixel of every eighth row counts.
+        photographs: (height, width, 3) each; every eighth pixel of every eighth row may be drawn.
         count: how many colours.
     Returns:
         (count, 3), 0..1.
     """
-    boxes = [np.concatenate([photo[::8, ::8].reshape(-1, 3) for photo in photographs]) / 255.0]
-    while len(boxes) < count:
-        box = boxes.pop(max(range(len(boxes)), key=lambda number: len(boxes[number])))
-        channel = int(np.argmax(np.ptp(box, axis=0)))
-        ordered = box[np.argsort(box[:, channel], kind="stable")]
-        boxes += [ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]]
-    return np.array([box[len(box) // 2] for box in boxes], np.float32)
+    pixels = np.concatenate([photo[::8, ::8].reshape(-1, 3) for photo in photographs])
+    chosen = np.random.default_rng(0).choice(len(pixels), count, replace=False)
+    return (pixels[chosen] / 255).astype(np.float32)
 
 
 def reach_of(colours: npt.NDArray[np.float32], damaged: npt.NDArray[np.float32]) -> Reach:

@@ -1,4 +1,4 @@
-"""The contest and the coverage of generators, tiny, on made-up data: they run, and their figures mean what they say."""
+"""The contest and the coverage of generators, tiny, on made-up data: their figures mean what they say."""
 
 import importlib.util
 import sys
@@ -225,7 +225,7 @@ def test_mapping_colours_follows_the_published_order(scripts):
 
 def test_the_histogram_has_red_over_the_others_where_the_port_says(scripts):
     generators = scripts[2]
-    # One colour: u = log(R / B), v = log(R / G) in the first plane; log(G / B), log(G / R); log(B / G), log(B / R).
+    # One colour; u and v of the three planes are the logarithms of these ratios.
     red, green, blue = 0.8, 0.4, 0.1
     histogram = generators.colour_histogram(np.full((3, 3, 3), [red, green, blue], np.float32))
     assert histogram.shape == (10800,)

@@ -628,13 +628,13 @@ def test_some_samples_of_a_dataset_are_compared(lutkit_, many_kinds, tmp_path):
     done = lutkit_("compare", many_kinds, many_kinds, "--set-field", "input", *asked, "--json")
     assert done.code == 0, done.err
     told = json.loads(done.out)["sets"][0]
-    assert (told["images"], told["unmatched"]) == (len(wanted), {"references": [], "outputs": []})
+    assert (told["pairs"], told["unmatched"]) == (len(wanted), {"references": [], "outputs": []})
     (tmp_path / "outputs").mkdir()
     for key, members, _ in every:
         (tmp_path / f"outputs/{key}.png").write_bytes(members["input.png"])
     done = lutkit_("compare", many_kinds, tmp_path / "outputs", *asked, "--json")
     other = json.loads(done.out)["sets"][0]
-    assert other["images"] == len(wanted)
+    assert other["pairs"] == len(wanted)
     assert sorted(other["unmatched"]["outputs"]) == sorted(key for key, *_ in every if key not in wanted)
     assert other["delta_e_2000"] == told["delta_e_2000"]
     said = lutkit_("compare", many_kinds, many_kinds, "--set-field", "input", *asked).out

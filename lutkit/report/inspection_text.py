@@ -89,7 +89,7 @@ def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, s
         ("round trip", f"{judged.round_trip_db:.1f} dB", backs),
         ("cube fold", share_text(whole.fold_share), "of the whole cube of colours, turned over or merged"),
         ("cube clip", share_text(whole.clipped_share), "of the whole cube, newly at 0 or 255"),
-        ("cube trip", f"{whole.round_trip_db:.1f} dB", "what comes back of the whole cube"),
+        ("cube round trip", f"{whole.round_trip_db:.1f} dB", "what comes back of the whole cube"),
         ("collapse", share_text(inspection.collapse_share), f"of the domain: slope below {COLLAPSED_SLOPE}"),
         ("delta E 2000", f"{inspection.mean_delta_e_2000:.1f}", tail),
         (

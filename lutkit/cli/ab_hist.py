@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lutkit.cli.arguments import Kind, Label, Split
+from lutkit.cli.arguments import OnlyKind, OnlyLabel, OnlySplit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +47,9 @@ def ab_hist(  # noqa: D103  (its help text is set below)
         int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
     ] = None,
     field: Annotated[str, typer.Option(help="Of tars: the member to count, `jpg` say.")] = "",
-    split: Split = "",
-    kind: Kind = "",
-    label: Label = "",
+    split: OnlySplit = "",
+    kind: OnlyKind = "",
+    label: OnlyLabel = "",
     merge: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Add up counts instead; again for more.")
     ] = None,

@@ -18,13 +18,13 @@ OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 # Of a dataset folder: which of its samples are read.
-Split: TypeAlias = Annotated[
+OnlySplit: TypeAlias = Annotated[
     str, typer.Option("--split", help="Of a dataset: samples of this split, `val` say.")
 ]
-Kind: TypeAlias = Annotated[
+OnlyKind: TypeAlias = Annotated[
     str, typer.Option("--kind", help="Of a dataset: `distort`, `enhance` or `distort+enhance`.")
 ]
-Label: TypeAlias = Annotated[
+OnlyLabel: TypeAlias = Annotated[
     str, typer.Option("--label", help="Of a dataset: `recoverable` or `lossy` samples.")
 ]
 

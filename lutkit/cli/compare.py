@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lutkit.cli.arguments import AsJson, Kind, Label, OverPlot, Plot, Split, Workers
+from lutkit.cli.arguments import AsJson, OnlyKind, OnlyLabel, OnlySplit, OverPlot, Plot, Workers
 from lutkit.cli.command import Command
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def compare(  # noqa: D103  (its help text is set below)
     field: Annotated[str, typer.Option(help="In tars of REFERENCE: the member meant, `input` say.")] = "",
     set_field: Annotated[str, typer.Option(help="The same in tars of each SET.")] = "",
     train_field: Annotated[str, typer.Option(help="The same in tars of --train.")] = "",
-    split: Split = "",
-    kind: Kind = "",
-    label: Label = "",
+    split: OnlySplit = "",
+    kind: OnlyKind = "",
+    label: OnlyLabel = "",
     plot: Plot = None,
     workers: Workers = None,
     overwrite: OverPlot = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lutkit.cli.arguments import AsJson, Kind, Label, OverPlot, Plot, Split, Workers
+from lutkit.cli.arguments import AsJson, OnlyKind, OnlyLabel, OnlySplit, OverPlot, Plot, Workers
 
 HELP = """Say how colourful, how balanced and how clipped photographs are.
 
@@ -35,9 +35,9 @@ def stats(  # noqa: D103  (its help text is set below)
         int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
     ] = None,
     field: Annotated[str, typer.Option(help="Of tars: the member that is meant, `jpg` say.")] = "",
-    split: Split = "",
-    kind: Kind = "",
-    label: Label = "",
+    split: OnlySplit = "",
+    kind: OnlyKind = "",
+    label: OnlyLabel = "",
     plot: Plot = None,
     workers: Workers = None,
     overwrite: OverPlot = False,

@@ -51,7 +51,8 @@ def test_rows_tell_each_measure():
     rows = {name: f"{value}; {text}" for name, value, text in inspection_rows(inspection, "the photo")}
     for name, told in (
         ("fold", "5.00%"), ("new clip", "50.0%"), ("new clip", "of the photo"), ("round trip", "60.0 dB"),
-        ("cube fold", "12.5%"), ("cube clip", "25.0%"), ("cube round trip", "33.5 dB"), ("fold", "of the photo"),
+        ("cube fold", "12.5%"), ("cube clip", "25.0%"), ("cube round trip", "33.5 dB"),
+        ("fold", "of the photo"),
         ("collapse", "12.3%"), ("delta E 2000", "8.8"), ("delta E 2000", "14.3"), ("2nd difference", "7.2"),
         ("rising", "red, blue"), ("grey levels", "201 202 203"), ("largest gap", "4"),
         ("neutral drift", "12.3 at 77"), ("black", "-0.250 0.000 0.500"), ("white", "1.000 1.500 0.200"),

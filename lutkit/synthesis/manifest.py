@@ -14,11 +14,14 @@ from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type
 
 import tomli_w
 
+from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.distort.draws import Range
+from lutkit.distort.presets import PRESETS, preset
 from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 from lutkit.photos.walk import anchored
+from lutkit.shipped import shipped_folder
 from lutkit.synthesis.pair import PAIR_KINDS
 from lutkit.synthesis.plan import Shares
 
@@ -165,6 +168,31 @@ class Manifest:
         if self.store == "recipe" and graded:
             what = "store = 'recipe' leaves out the input, which cannot be replayed from a graded target"
             raise ManifestError(what, remedy="store pixels, or make distort pairs only")
+
+
+def find_manifest(name: str) -> tuple[Path, Path | None]:
+    """Find the manifest that `lutkit synth NAME` means.
+
+    Args:
+        name: of a preset, else the path of a manifest, or of a dataset folder. A folder that is called as a
+            preset is `./NAME`.
+    Returns:
+        The manifest, and the dataset folder that it stands in, if it does: that dataset is gone on with.
+    Raises:
+        ManifestError: neither is there; the nearest preset is named.
+    """
+    if name in PRESETS:
+        return shipped_folder("manifests") / f"{name}.toml", None
+    path = Path(name)
+    if path.is_dir():
+        if not (path / MANIFEST_NAME).exists():
+            what = f"a folder without {MANIFEST_NAME}: no dataset of lutkit"
+            raise ManifestError(what, where=name, remedy="photos are named with --images")
+        return path / MANIFEST_NAME, path
+    if not path.exists() and Path(name).name == name and not path.suffix:
+        preset(name)  # raises: it names the nearest
+    is_of_dataset = path.name == MANIFEST_NAME and (path.parent / "records").is_dir()
+    return path, path.parent if is_of_dataset else None
 
 
 def read_manifest(path: Path) -> Manifest:

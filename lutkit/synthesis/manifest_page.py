@@ -47,15 +47,21 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
         _line("crop", manifest.crop, '"center", or "random": where a sample\'s square lies is drawn'),
         _line("codec", manifest.codec, '"jpeg" (4:4:4), or "png" or "webp", both lossless'),
         _line("quality", manifest.quality, "of JPEG"),
-        _line("store", manifest.store, '"pixels", or "recipe": no input, lutkit.pairs replays it; not as JPEG'),
+        _line(
+            "store", manifest.store, '"pixels", or "recipe": no input, lutkit.pairs replays it; not as JPEG'
+        ),
         "",
         "[images]",
         _line("source", images.source, 'a folder, a glob, a text list, tars; "sample": five of scikit-image'),
-        _line("field", images.field, "of tars: the member to read, `jpg` say; empty where there is one photo"),
+        _line(
+            "field", images.field, "of tars: the member to read, `jpg` say; empty where there is one photo"
+        ),
         _line("min_side_px", images.min_side_px, "leave out photos with a shorter side below this"),
         _line("grey", images.grey, '"keep", or "skip": leave out photos without colour'),
         _line("max_cast", images.max_cast, "leave out photos with a larger cast (lutkit stats); 0: none"),
-        _line("max_clipped", images.max_clipped, "leave out photos with more pixels at 0, or at 255; 1: none"),
+        _line(
+            "max_clipped", images.max_clipped, "leave out photos with more pixels at 0, or at 255; 1: none"
+        ),
         "",
         "[splits]                  # shares of samples and of photos; no photo is in two splits",
         *(_line(name, share) for name, share in manifest.splits),
@@ -69,7 +75,7 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
         _line("mixed_light", damage.mixed_light, "share with a second light over part of the picture"),
         _line("path", manifest.damage_luts, "folder of .cube files for library_lut; empty: those that ship"),
         "",
-        "[damage.families]         # how often each is drawn, relative to the others; none but these is drawn",
+        "[damage.families]         # how often each is drawn, relative to the others; no other is drawn",
         *(_line(name, share, _of_family(name)) for name, share in families.items()),
     ]
     left_out = [family.name for family in FAMILIES if family.name not in families]
@@ -87,10 +93,10 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
 
 
 def _line(key: str, value: float | str | tuple[float | str, ...], comment: str = "") -> str:
+    items = value if isinstance(value, tuple) else (value,)
+    shown = ", ".join(_shown(item) for item in items)
     if isinstance(value, tuple):
-        shown = f"[{', '.join(_shown(item) for item in value)}]"
-    else:
-        shown = _shown(value)
+        shown = f"[{shown}]"
     name = key if key.replace("_", "").isalnum() and key.isascii() else f'"{key}"'
     line = f"{name} = {shown}"
     return f"{line:<{_COLUMN - 1}} # {comment}" if comment else line

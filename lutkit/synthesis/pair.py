@@ -29,7 +29,7 @@ FIELD_MEANINGS: Mapping[str, str] = {
     "kind": "`distort`, `enhance` or `distort+enhance`",
     "source": "path, sha256, width and height of the photograph, and what was done to read it",
     "crop": "[x, y, width, height] in the upright photograph",
-    "recipe": "the damage, as JSON in a string; without stages where there is none",
+    "recipe": "the damage, as JSON in a string; empty where there is none",
     "look": "path, sha256 and strength of the look; empty where there is none",
 }
 
@@ -82,7 +82,7 @@ class SampleMetadata:
         clipped: share of pixels, 0..1.
         source: the photograph.
         crop: x, y, width and height in the upright photograph.
-        recipe: JSON of a `Recipe`.
+        recipe: JSON of a `Recipe`; empty where there is none.
         look: the look.
     Raises:
         DatasetError: a kind or label that there is not, or a crop that is not four whole numbers.

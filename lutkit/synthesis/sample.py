@@ -154,7 +154,7 @@ def make_pair(
         clipped=rounded(clipped_share(before, after)),
         source=target.source,
         crop=target.crop,
-        recipe=recipe.to_json(),
+        recipe=recipe.to_json() if recipe.families else "",
         look=look,
     )
     return Pair(damaged, graded, metadata), recipe

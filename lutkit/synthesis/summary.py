@@ -75,8 +75,9 @@ def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
         ("families", _shares_text(totals, "family ", n)),
     ]
     if _damages(plan.manifest):
-        wanted = f"of all pairs; {plan.manifest.damage.mixed_light:.0%} of damage was wanted so"
-        rows.append(("mixed light", f"{totals['light mixed'] / n:.0%} ({wanted})"))
+        damaged = max(totals["kind distort"] + totals["kind distort+enhance"], 1)
+        share, wanted = totals["light mixed"] / damaged, plan.manifest.damage.mixed_light
+        rows.append(("mixed light", f"{share:.0%} of the damaged pairs ({wanted:.0%} asked for)"))
     if plan.libraries.looks:
         rows.append(("looks", _looks_text(totals, len(plan.libraries.looks))))
     if result.built:

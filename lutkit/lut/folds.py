@@ -2,8 +2,9 @@
 
 A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror
 (a negative, two channels swapped) is no fold. What a clamp flattened is told apart from it: a channel at the
-least or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as the clamp's edge (`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but
-the channels that are left still have to differ.
+least or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as
+the clamp's edge (`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but the
+channels that are left still have to differ.
 """
 
 from typing import NamedTuple

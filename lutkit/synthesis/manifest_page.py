@@ -73,6 +73,7 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
         _line("severity", damage.severity, "delta E 2000, mean over natural colours, drawn uniformly"),
         _line("lossy", damage.lossy, "share of samples whose damage is wanted past undoing"),
         _line("mixed_light", damage.mixed_light, "share with a second light over part of the picture"),
+        _line("max_families", damage.max_families, "how many families one sample may hold, 1 to 3"),
         _line("path", manifest.damage_luts, "folder of .cube files for library_lut; empty: those that ship"),
         "",
         "[damage.families]         # how often each is drawn, relative to the others; no other is drawn",

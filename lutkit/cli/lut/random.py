@@ -56,7 +56,9 @@ def random_luts(  # noqa: D103  (its help text is set below)
     shares = DEFAULT_SHARES
     if families is not None:
         shares = parse_families(families, "--families")
-    settings = DamageSettings(parse_range(severity, "--severity", "4,20"), lossy, 0.0, shares)
+    settings = DamageSettings(
+        severity=parse_range(severity, "--severity", "4,20"), lossy=lossy, mixed_light=0.0, families=shares
+    )
     drawn = (random_lut(seed, index, settings, LUT_KINDS[LUT_KINDS.index(kind)]) for index in range(n))
     written = write_random_luts(out, drawn, overwrite=overwrite)
     _show(written, n, out, as_json=as_json)

@@ -70,8 +70,8 @@ def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     rows = [
         ("pairs", f"{n:,} in {shards}, {size_text(size)}"),
         ("splits", _splits_text(plan)),
-        ("kinds", _shares_text(totals, "kind ", n)),
         ("labels", _labels_text(totals) + _lossy_note(plan, totals)),
+        ("kinds", _shares_text(totals, "kind ", n)),
         ("families", _shares_text(totals, "family ", n)),
     ]
     if _damages(plan.manifest):
@@ -166,7 +166,8 @@ def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
     wanted = plan.manifest.damage.lossy
     # What is no more than chance, as in a handful of pairs, is no fault of theirs.
     chance = 3 * math.sqrt(damaged * wanted * (1 - wanted))
-    if totals["label lossy"] >= damaged * wanted - max(0.05 * damaged, chance):
+    lossy = totals["distort label lossy"] + totals["distort+enhance label lossy"]
+    if lossy >= damaged * wanted - max(0.05 * damaged, chance):
         return ""
     return f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)"
 

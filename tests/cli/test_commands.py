@@ -311,7 +311,9 @@ def test_the_figures_of_a_dry_run_come_true(lutkit_, photos, tmp_path):
     assert 0 < plan["minutes"] < 10
     assert [band["severity"] for band in plan["bands"]] == [[4, 8], [8, 12], [12, 16], [16, 20]]
     for band in plan["bands"]:
-        assert sum(band["families"].values()) == pytest.approx(1)
+        # Shares of the draws that hold a family: one holds up to three, and with mixed light four.
+        assert all(0 < share <= 1 for share in band["families"].values())
+        assert 1 <= sum(band["families"].values()) <= 4
 
 
 @pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])

@@ -5,7 +5,13 @@ from typing import Any
 from lutkit.lut.collapse import COLLAPSED_SLOPE
 from lutkit.lut.inspection import Inspection
 from lutkit.lut.model import Rgb
-from lutkit.lut.quality import MAX_CLIPPED_SHARE, MAX_FOLD_SHARE, MIN_ROUND_TRIP_DB, Verdict
+from lutkit.lut.quality import (
+    MAX_CLIPPED_SHARE,
+    MAX_FOLD_SHARE,
+    MAX_ROUND_TRIP_DB,
+    MIN_ROUND_TRIP_DB,
+    Verdict,
+)
 from lutkit.report.wording import share_text
 
 # A drift below this is rounding.
@@ -51,7 +57,8 @@ def verdict_sentences(inspection: Inspection, photo: str = "") -> tuple[str, str
     why = f", as {listed}" if failed else ""
     of_photos = f"{photo or 'Photographs'}: {_losses(judged)}: {judged.label}{why}."
     holder, holds = (photo, "does") if photo else ("photographs", "do")
-    if whole.label == "recoverable":
+    # A swap of channels puts ends where there were none, and loses nothing.
+    if whole.label == "recoverable" or whole.round_trip_db >= MAX_ROUND_TRIP_DB:
         rest = "" if judged.label == "lossy" else "; little is lost anywhere"
     elif judged.label == "recoverable":
         rest = f"; colours that {holder} {holds} not hold are lost there"

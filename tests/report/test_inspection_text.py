@@ -145,11 +145,13 @@ def test_sentences_on_real_luts_have_the_numbers_of_closed_forms():
     rising = np.linspace(0, 1, 256)[:, None].repeat(3, axis=1)
     whole = verdict_sentences(inspect(Lut1D(np.minimum(1.5 * rising, 1))))[1]
     assert f"The whole cube: {1 - (11 / 16) ** 3:.1%} newly clipped, no folds" in whole
-    for mirror in (Lut1D(1 - rising), Lut3D(Lut3D.identity(17).table[..., [2, 1, 0]])):
-        sentences = verdict_sentences(inspect(mirror))
-        assert sentences[0] == ("Photographs: 0.00% newly clipped, no folds, 99.0 dB come back: recoverable.")
-        assert sentences[1] == (
-            "The whole cube: 0.00% newly clipped, no folds, 99.0 dB come back; little is lost anywhere."
+    swap = Lut3D(Lut3D.identity(17).table[..., [2, 1, 0]])
+    # Red is newly at an end where blue was at one, and red was not; and the other way round.
+    for mirror, newly in ((Lut1D(1 - rising), 0.0), (swap, 2 * 2 / 16 * 14 / 16)):
+        clips = f"{newly:.1%}" if newly else "0.00%"
+        assert verdict_sentences(inspect(mirror)) == (
+            "Photographs: 0.00% newly clipped, no folds, 99.0 dB come back: recoverable.",
+            f"The whole cube: {clips} newly clipped, no folds, 99.0 dB come back; little is lost anywhere.",
         )
     tent = verdict_sentences(inspect(Lut1D(1 - np.abs(2 * rising - 1))))
     assert "lossy, as " in tent[0]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit.color.lab import Y_BLUE, Y_RED
-from lutkit.color.palette import PALETTE_SRGB
+from lutkit.color.palette import PALETTE_SRGB, natural_mixtures
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.lut.apply import apply
 from lutkit.lut.folds import fold_share
@@ -293,3 +293,16 @@ def test_a_way_back_that_is_known_is_judged_alike():
     expected = judge(colours, [(_curves(lambda x: gain * x), None)])
     assert verdict.round_trip_db == pytest.approx(expected.round_trip_db, abs=0.1)
     assert (verdict.fold_share, verdict.clipped_share) == (0.01, expected.clipped_share)
+
+
+@pytest.mark.parametrize("name", ["gaudy", "crushed", "grey", "half the saturation"])
+def test_the_way_back_that_starts_nearby_knows_no_more_than_the_search(name):
+    lut = (RECOVERABLE | LOSSY)[name]
+    near, searched = judge(PALETTE_SRGB, [(lut, None)]), judge_lut(lut)
+    assert near.round_trip_db == pytest.approx(searched.round_trip_db, abs=1)
+    assert near.clipped_share == searched.clipped_share
+
+
+def test_the_way_back_that_starts_nearby_does_not_know_what_a_fold_hides():
+    # Which half of a tent comes back is a matter of choice; that both do is none.
+    assert judge(natural_mixtures(), [(LOSSY["tent cube"], None)]).round_trip_db < 30

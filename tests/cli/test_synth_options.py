@@ -76,6 +76,10 @@ def test_families_without_a_light_switch_mixed_light_off(lutkit_, photos):
     arguments = (*SMALL, "--images", photos, "--out", "out", "--families", "film_fade")
     assert lutkit_("synth", *arguments).code == 0
     assert read_manifest(Path("out/manifest.toml")).damage.mixed_light == 0
+    ended = lutkit_("synth", "stage", *arguments)
+    assert ended.code == 2
+    assert ended.err.startswith("lutkit: --families: mixed_light is 0.6, but neither illuminant nor lamp has")
+    assert ended.err.endswith("; name one of them too, or add --mixed-light 0\n")
 
 
 def test_a_manifest_is_written_and_builds_the_same(lutkit_, photos):

@@ -188,7 +188,7 @@ def find_manifest(name: str) -> tuple[Path, Path | None]:
     if path.is_dir():
         if not (path / MANIFEST_NAME).exists():
             what = f"a folder without {MANIFEST_NAME}: no dataset of lutkit"
-            raise ManifestError(what, where=name, remedy="photos are named with --images")
+            raise ManifestError(what, where=str(path), remedy="photos are named with --images")
         return path / MANIFEST_NAME, path
     if not path.exists() and Path(name).name == name and not path.suffix:
         if not difflib.get_close_matches(name, PRESETS, 1):

@@ -33,7 +33,7 @@ def test_a_preset_is_built_by_its_name(lutkit_, photos):
         ("camra", "lutkit: no preset 'camra'; did you mean 'camera'?\n"),
         (
             "./camera",
-            "lutkit: ./camera: a folder without manifest.toml: no dataset of lutkit; photos are named",
+            "lutkit: camera: a folder without manifest.toml: no dataset of lutkit; photos are named",
         ),
         ("x.toml", "lutkit: x.toml: cannot be read: No such file or directory; a manifest is a TOML file"),
         (

@@ -524,7 +524,7 @@ def test_looks_keep_to_their_severity_and_label(photos, tmp_path):
 def test_no_look_as_wanted_is_an_error_of_one_line(photos):
     looks = Looks(severity=(60.0, 70.0), labels=("recoverable",))
     message = (
-        r"^\[looks\]: none of \d+ looks is recoverable at a severity of 60 to 70; they come to .*; widen"
+        r"^\[looks\]: none of \d+ looks is recoverable and of a severity of 60 to 70; they come to .*; widen"
     )
     with pytest.raises(ManifestError, match=message):
         plan_synth(manifest_of(photos, kinds=(("enhance", 1.0),), looks=looks))

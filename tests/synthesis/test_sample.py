@@ -19,7 +19,7 @@ import lutkit
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.distort.bake import bake, damage, steps_of
 from lutkit.distort.mask import mask_values
-from lutkit.distort.recipe import NO_LIBRARY, Recipe
+from lutkit.distort.recipe import Recipe
 from lutkit.errors import ImageError, ManifestError, SourceError
 from lutkit.lut.quality import MAX_CLIPPED_SHARE, MAX_FOLD_SHARE, MIN_ROUND_TRIP_DB, judge_steps
 from lutkit.lutfiles.library import luts_by_sha256, read_library
@@ -29,6 +29,9 @@ from lutkit.synthesis.build import plan_synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest
 from lutkit.synthesis.sample import GRID, prepare_target
 from lutkit.synthesis.summary import result_rows
+
+# What the default draws `library_lut` from.
+LIBRARY = lutkit.lut_library()
 
 MIXED = (("distort", 1.0), ("enhance", 1.0), ("distort+enhance", 1.0))
 
@@ -130,7 +133,7 @@ def test_lossless_codecs_hold_the_same_pixels_under_their_own_suffix(codec, phot
         assert list(members) == [f"input.{suffix}", f"target.{suffix}", "json"]
         target = pixels_of(members[f"target.{suffix}"])
         assert np.array_equal(target, pixels_of(other["target.png"]))
-        replayed = damage(target, Recipe.from_json(data["recipe"]), NO_LIBRARY)
+        replayed = damage(target, Recipe.from_json(data["recipe"]), LIBRARY)
         assert np.array_equal(pixels_of(members[f"input.{suffix}"]), replayed)
 
 
@@ -280,7 +283,7 @@ def test_damage_replayed_and_looks_applied_give_the_stored_pixels(mixed):
         kinds[data["kind"]] += 1
         if data["kind"] == "distort":
             assert look == {"path": "", "sha256": "", "strength": 0.0}
-            assert np.array_equal(lutkit.damage(target, recipe), inputs)
+            assert np.array_equal(lutkit.damage(target, recipe, LIBRARY), inputs)
             photo = target
         elif data["kind"] == "enhance":
             assert data["recipe"] == ""
@@ -289,7 +292,7 @@ def test_damage_replayed_and_looks_applied_give_the_stored_pixels(mixed):
             assert recipe.families
             photo = photos_of.get(data["source"]["path"])
             if photo is not None:
-                assert np.array_equal(lutkit.damage(photo, recipe), inputs)
+                assert np.array_equal(lutkit.damage(photo, recipe, LIBRARY), inputs)
         if data["kind"] != "distort":
             assert look["sha256"] == looks[look["path"]].sha256
             assert 0.5 <= look["strength"] <= 1
@@ -330,7 +333,7 @@ def test_labels_are_the_verdict_on_the_crop(png_300):
         target, damaged = (pixels_of(members[f"{side}.png"]) for side in ("target", "input"))
         colors, recipe = on_grid(target) / 255, Recipe.from_json(data["recipe"])
         masks = [mask_values(mask, GRID, GRID).reshape(-1) for mask in recipe.masks]
-        verdict = judge_steps(colors, steps_of(bake(recipe, NO_LIBRARY), masks, len(colors)))
+        verdict = judge_steps(colors, steps_of(bake(recipe, LIBRARY), masks, len(colors)))
         was, is_now = ((pixels == 0) | (pixels == 255) for pixels in (target, damaged))
         clipped = (is_now & ~was).any(axis=-1).mean()
         kept = verdict.fold_share < MAX_FOLD_SHARE and verdict.round_trip_db >= MIN_ROUND_TRIP_DB
@@ -381,7 +384,7 @@ EVERY = 3  # pixels each way: a third of rows and of columns is enough and quick
 
 
 def _comes_back_db(stored, target, recipe):
-    layers = bake(recipe)
+    layers = bake(recipe, LIBRARY)
     height, width = stored.shape[:2]
     weights = [
         np.ones((height, width)) if layer.mask is None else mask_values(layer.mask, height, width)

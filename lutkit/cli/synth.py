@@ -29,7 +29,7 @@ Examples:
       what it will come to: size, time, families of damage
   lutkit synth camera --n 50000 --images PHOTOS
       wrong white balance and exposure only; a folder of that name is ./camera
-  lutkit synth --images PHOTOS --severity 8,16 --lossy 0 --families illuminant,film_fade=2
+  lutkit synth --severity 8,16 --lossy 0 --families illuminant,film_fade=2
       damage to your own measure
   lutkit synth film --write-manifest mine.toml
       a manifest to change

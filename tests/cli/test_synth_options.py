@@ -150,6 +150,11 @@ def test_the_plan_and_the_summary_say_what_is_in_it(lutkit_, photos):
     assert f"looks {len(looks)} of 10 used: " in done
 
 
-def test_help_names_every_preset(lutkit_):
-    told = lutkit_("synth", "--help").out
+def test_help_names_every_preset_and_the_defaults_as_they_are(lutkit_):
+    told = " ".join(lutkit_("synth", "--help").out.split())
     assert all(name in told for name in PRESETS)
+    default = lutkit.DamageSettings()
+    low, high = default.severity
+    for of in (f"natural colours. [default: {low:g},{high:g}]", f"0..1. [default: {default.lossy}]"):
+        assert of in told
+    assert f"part of the picture. [default: {default.mixed_light}]" in told

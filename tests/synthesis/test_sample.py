@@ -386,10 +386,7 @@ EVERY = 3  # pixels each way: a third of rows and of columns is enough and quick
 def _comes_back_db(stored, target, recipe):
     layers = bake(recipe, LIBRARY)
     height, width = stored.shape[:2]
-    weights = [
-        np.ones((height, width)) if layer.mask is None else mask_values(layer.mask, height, width)
-        for layer in layers
-    ]
+    weights = [mask_values(mask, height, width) for mask in recipe.masks]
     colours = stored[::EVERY, ::EVERY].reshape(-1, 3) / 255.0
     back = best_inverse(layers, [weight[::EVERY, ::EVERY].reshape(-1) for weight in weights], colours)
     sought = target[::EVERY, ::EVERY].reshape(-1, 3) / 255.0

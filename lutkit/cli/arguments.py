@@ -17,6 +17,17 @@ Workers: TypeAlias = Annotated[
 OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
+# Of a dataset folder: which of its samples are read.
+OnlySplit: TypeAlias = Annotated[
+    str, typer.Option("--split", help="Of a dataset: samples of this split, `val` say.")
+]
+OnlyKind: TypeAlias = Annotated[
+    str, typer.Option("--kind", help="Of a dataset: `distort`, `enhance` or `distort+enhance`.")
+]
+OnlyLabel: TypeAlias = Annotated[
+    str, typer.Option("--label", help="Of a dataset: `recoverable` or `lossy` samples.")
+]
+
 
 def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
     """Refuse more names than a command takes: most often a pattern that the shell has filled in."""

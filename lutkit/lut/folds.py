@@ -17,7 +17,7 @@ from lutkit.compiled import compiled
 from lutkit.lut.box_tree import Indices
 from lutkit.lut.collapse import tetrahedron_centres
 from lutkit.lut.jacobian import place_in_cell, value_and_jacobian
-from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, lut_stages
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 
 Kinds = npt.NDArray[np.int8]
 
@@ -26,6 +26,8 @@ FREE, CLAMPED, FOLDED = 0, 1, 2
 
 # A chain is looked at in the tetrahedra of a lattice of so many points an axis.
 _CHAIN_SIZE = 25
+# So many cells tell which way round most of a cube is.
+_ENOUGH_CELLS = 200
 
 # A step of a curve that a clamp has flattened; others are 1, 0 or -1.
 _AT_CLAMP = 2
@@ -121,16 +123,15 @@ def folded_slopes(slopes: FloatArray, sign: int) -> npt.NDArray[np.bool_]:
 
 
 def _shares(lut: Lut, *, has_clamps: bool) -> Shares:
-    stages = lut_stages(lut)
-    if len(stages) > 1:
-        low, high = np.array(stages[0].domain_min), np.array(stages[0].domain_max)
+    stage = lut_stages(lut)[0]
+    if isinstance(lut, LutChain) and len(lut.stages) > 1:
+        low, high = np.array(stage.domain_min), np.array(stage.domain_max)
         colors = low + tetrahedron_centres(_CHAIN_SIZE) * (high - low)
         kinds = fold_kinds(lut, colors, has_clamps=has_clamps)
         return Shares(float((kinds == FOLDED).mean()), float((kinds == CLAMPED).mean()))
-    stage = stages[0]
     levels = _clamp_levels(stage, is_last=True) if has_clamps else _NO_LEVELS
     if isinstance(stage, Lut3D):
-        counts = _count_ways(stage.table, levels)
+        counts = _count_ways(stage.table, levels, 1)
         right, total = counts[_NO_CLAMP, _most_way(counts) % 3], counts.sum()
         clamped = counts[_FLATTENED].sum()
         return Shares(float((total - right - clamped) / total), float(clamped / total))
@@ -164,7 +165,8 @@ def _curve_ways(stage: Lut1D, levels: FloatArray) -> _Ways:
 
 def _orientation(stage: Lut1D | Lut3D, levels: FloatArray) -> int:
     if isinstance(stage, Lut3D):
-        return _most_way(_count_ways(stage.table, levels))
+        every = max(int(np.prod(np.subtract(stage.sizes, 1))) // _ENOUGH_CELLS, 1)
+        return _most_way(_count_ways(stage.table, levels, every))
     # A channel that falls as often as it rises makes the product a draw: then it rises.
     return int(_curve_ways(stage, levels).most.prod())
 
@@ -250,14 +252,20 @@ def _cube_kinds(
 
 
 @compiled
-def _count_ways(table: Float32Array, levels: FloatArray) -> npt.NDArray[np.int64]:
-    """How many tetrahedra there are of each kind of clamp (a row) and sign of the determinant, 0, 1, -1."""
-    counts = np.zeros((3, 3), np.int64)
+def _count_ways(table: Float32Array, levels: FloatArray, every: int) -> npt.NDArray[np.int64]:
+    """How many tetrahedra there are of each kind of clamp (a row) and sign of the determinant, 0, 1, -1.
+
+    Of the cells one in `every` is looked at.
+    """
+    counts, number = np.zeros((3, 3), np.int64), 0
     at = np.empty(3, np.int64)
     corners, slopes = np.empty((4, 3)), np.empty((3, 3))
     for r in range(table.shape[0] - 1):
         for g in range(table.shape[1] - 1):
             for b in range(table.shape[2] - 1):
+                number += 1
+                if number % every != 0:
+                    continue
                 at[0], at[1], at[2] = r, g, b
                 for path in range(6):
                     first = path % 3

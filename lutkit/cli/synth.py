@@ -29,7 +29,7 @@ Examples:
       what it will come to: size, time, families of damage
   lutkit synth camera --n 50000 --images PHOTOS
       wrong white balance and exposure only; a folder of that name is ./camera
-  lutkit synth --images PHOTOS --severity 8,16 --lossy 0 --families illuminant,film_fade=2
+  lutkit synth --severity 8,16 --lossy 0 --families illuminant,film_fade=2
       damage to your own measure
   lutkit synth film --write-manifest mine.toml
       a manifest to change
@@ -192,6 +192,12 @@ def _write_manifest(manifest: "Manifest", path: Path, *, quiet: bool) -> None:
 def _as_option(error: "ManifestError", options: dict[str, object]) -> "ManifestError":
     """Name the option rather than the manifest's key."""
     kind = type(error)
+    if (
+        "damage.families" in options
+        and "damage.mixed_light" not in options
+        and "mixed_light is" in error.what
+    ):
+        return kind(error.what, where="--families", remedy="name one of them too, or add --mixed-light 0")
     for name, option in _OPTIONS.items():
         if name not in options:
             continue

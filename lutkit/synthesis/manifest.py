@@ -46,7 +46,8 @@ class Images:
         max_cast: leave out photographs whose mean a and b lie further from grey (CIELAB, as `lutkit stats`
             tells the cast of one); 0 leaves out none.
         max_clipped: leave out photographs with a larger share of pixels that have a channel at 0, or at 255
-            (as `lutkit stats` tells both shares; the larger counts); 1 leaves out none.
+            (as `lutkit stats` tells both shares; the larger counts); 1 leaves out none. Colour is measured on
+            the whole photograph as it was decoded, on up to 65,536 evenly spread pixels of it.
     Raises:
         ManifestError: a value out of its range.
     """
@@ -187,9 +188,12 @@ def find_manifest(name: str) -> tuple[Path, Path | None]:
     if path.is_dir():
         if not (path / MANIFEST_NAME).exists():
             what = f"a folder without {MANIFEST_NAME}: no dataset of lutkit"
-            raise ManifestError(what, where=name, remedy="photos are named with --images")
+            raise ManifestError(what, where=str(path), remedy="photos are named with --images")
         return path / MANIFEST_NAME, path
     if not path.exists() and Path(name).name == name and not path.suffix:
+        if not difflib.get_close_matches(name, PRESETS, 1):
+            what = f"{name!r} is no preset ({', '.join(PRESETS)}), no file and no folder"
+            raise ManifestError(what, remedy="photos are named with --images")
         preset(name)  # raises: it names the nearest
     is_of_dataset = path.name == MANIFEST_NAME and (path.parent / "records").is_dir()
     return path, path.parent if is_of_dataset else None

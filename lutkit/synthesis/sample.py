@@ -30,7 +30,7 @@ from lutkit.lut.quality import Label, Verdict, clipped_share, judge_lut, judge_s
 from lutkit.lutfiles.library import LutFile
 from lutkit.photos.decoding import Photo, Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
-from lutkit.synthesis.manifest import Images, Looks, Manifest
+from lutkit.synthesis.manifest import ALL_LABELS, Images, Looks, Manifest
 from lutkit.synthesis.pair import AppliedLook, Pair, SampleMetadata, SourcePhoto
 from lutkit.synthesis.plan import sample_key, sample_number
 
@@ -265,9 +265,9 @@ def usable_looks(looks: tuple[LutFile, ...], wanted: Looks) -> tuple[LutFile, ..
         if any(fits):
             kept.append(file)
     if not kept:
-        labels = " or ".join(wanted.labels)
+        labels = "" if wanted.labels == ALL_LABELS else f"{wanted.labels[0]} and "
         raise ManifestError(
-            f"none of {len(looks)} looks is {labels} at a severity of {low:g} to {high:g}; "
+            f"none of {len(looks)} looks is {labels}of a severity of {low:g} to {high:g}; "
             f"they come to {min(reached):.1f} to {max(reached):.1f}",
             where="[looks]",
             remedy="widen severity, labels or strength, or name other looks",

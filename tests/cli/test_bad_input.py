@@ -350,7 +350,10 @@ def test_manifests_that_cannot_be_met(text, words, few, lutkit_, tmp_path):
     ("make", "words"),
     [
         (lambda path: None, ["mine.toml", "No such file"]),
-        (lambda path: path.mkdir(), ["mine.toml: cannot be read: Is a directory; a manifest is a TOML file"]),
+        (
+            lambda path: path.mkdir(),
+            ["mine.toml: a folder without manifest.toml: no dataset of lutkit; photos"],
+        ),
         (
             lambda path: path.write_bytes(b"\xff\xd8"),
             ["mine.toml: cannot be read: not text; a manifest is a"],

@@ -33,7 +33,7 @@ def test_a_preset_is_built_by_its_name(lutkit_, photos):
         ("camra", "lutkit: no preset 'camra'; did you mean 'camera'?\n"),
         (
             "./camera",
-            "lutkit: ./camera: a folder without manifest.toml: no dataset of lutkit; photos are named",
+            "lutkit: camera: a folder without manifest.toml: no dataset of lutkit; photos are named",
         ),
         ("x.toml", "lutkit: x.toml: cannot be read: No such file or directory; a manifest is a TOML file"),
         (
@@ -76,6 +76,10 @@ def test_families_without_a_light_switch_mixed_light_off(lutkit_, photos):
     arguments = (*SMALL, "--images", photos, "--out", "out", "--families", "film_fade")
     assert lutkit_("synth", *arguments).code == 0
     assert read_manifest(Path("out/manifest.toml")).damage.mixed_light == 0
+    ended = lutkit_("synth", "stage", *arguments)
+    assert ended.code == 2
+    assert ended.err.startswith("lutkit: --families: mixed_light is 0.6, but neither illuminant nor lamp has")
+    assert ended.err.endswith("; name one of them too, or add --mixed-light 0\n")
 
 
 def test_a_manifest_is_written_and_builds_the_same(lutkit_, photos):
@@ -146,6 +150,11 @@ def test_the_plan_and_the_summary_say_what_is_in_it(lutkit_, photos):
     assert f"looks {len(looks)} of 10 used: " in done
 
 
-def test_help_names_every_preset(lutkit_):
-    told = lutkit_("synth", "--help").out
+def test_help_names_every_preset_and_the_defaults_as_they_are(lutkit_):
+    told = " ".join(lutkit_("synth", "--help").out.split())
     assert all(name in told for name in PRESETS)
+    default = lutkit.DamageSettings()
+    low, high = default.severity
+    for of in (f"natural colours. [default: {low:g},{high:g}]", f"0..1. [default: {default.lossy}]"):
+        assert of in told
+    assert f"part of the picture. [default: {default.mixed_light}]" in told

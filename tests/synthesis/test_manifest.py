@@ -181,6 +181,10 @@ def test_a_dataset_s_manifest_knows_its_folder(tmp_path):
 def test_what_is_no_manifest_is_named(tmp_path):
     with pytest.raises(ManifestError, match=r"^no preset 'camra'; did you mean 'camera'\?$"):
         find_manifest("camra")
+    with pytest.raises(
+        ManifestError, match=r"^'PHOTOS' is no preset \(default, .*photos are named with --im"
+    ):
+        find_manifest("PHOTOS")
     with pytest.raises(ManifestError, match=r"a folder without manifest\.toml: no dataset of lutkit; photos"):
         find_manifest(str(tmp_path))
 

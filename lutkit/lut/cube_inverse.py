@@ -9,6 +9,7 @@ from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 from lutkit.lut.baking import CUBE_SIZE, SHAPER_P99, lattice, spread_colors, through
 from lutkit.lut.curve_inverse import bounds_of, curve_preimages
+from lutkit.lut.folds import fold_shares
 from lutkit.lut.gamut import Gamut, gamut_of
 from lutkit.lut.gamut_search import find
 from lutkit.lut.inverse_shaper import inverse_shaper, response_of
@@ -32,6 +33,9 @@ _LEAP = 6 / 255
 # What a table may be off, root mean square at natural colours: of mild looks 8 bits lose so little that 0.04
 # code values more would cost a decibel.
 _FINE_ENOUGH = 0.02 / 255
+
+# Where more of a cube than this is folded, it stays as coarse as it is.
+_CRUMPLED = 0.1
 
 # Of the colours that errors are measured on, how many are left out for each that is searched for.
 _EVERY = 5
@@ -149,8 +153,10 @@ def invert_cube(search: CubeSearch, size: int | None, natural: FloatArray) -> Lu
     places = natural if shaper is None else through(shaper, natural)
     inputs = cube_preimages(search, natural)
     ends_of_cube = np.array([cube.domain_min, cube.domain_max])
-    table = _nudged(cube.table, ends_of_cube, places, inputs)
-    if size is None:
+    # What is merged all over comes back as a guess, and is not to be guessed more finely.
+    is_sound = fold_shares(search.cube).folded <= _CRUMPLED
+    table = _nudged(cube.table, ends_of_cube, places, inputs) if is_sound else cube.table
+    if size is None and is_sound:
         # At colours in between, whose inputs the table has not been made for.
         between = (places + np.roll(places, len(places) // 3, axis=0))[::_EVERY] / 2
         wanted = between if shaper is None else curve_preimages(shaper, between)

@@ -57,27 +57,12 @@ def curve_preimages(lut: Lut1D, values: FloatArray) -> FloatArray:
     Returns:
         A new array (n, 3), within the domain.
     """
-    table = lut.table.astype(np.float64)
-    inputs = np.empty_like(values, dtype=np.float64)
-    for c in range(3):
-        curve, wanted = (
-            np.ascontiguousarray(table[:, c]),
-            np.ascontiguousarray(values[:, c], dtype=np.float64),
-        )
-        places = np.empty(len(wanted))
-        steps = np.sign(np.diff(curve)).sum()
-        if steps < 0 or (steps == 0 and curve[-1] < curve[0]):
-            curve, wanted = -curve, -wanted
-        wanted = np.clip(wanted, curve.min(), curve.max())
-        never_falling = curve[None].copy()
-        if (np.diff(curve) < 0).any():
-            pool_lines(never_falling, np.ones_like(never_falling))
-            _fill_turning(curve, never_falling[0], wanted, places)
-        else:
-            _fill_rising(curve, wanted, places)
-        low, high = lut.domain_min[c], lut.domain_max[c]
-        inputs[:, c] = low + places / (lut.size - 1) * (high - low)
-    return inputs
+    inputs = np.ascontiguousarray(values, dtype=np.float64).copy()
+    low, high = np.array(lut.domain_min), np.array(lut.domain_max)
+    for channel in range(3):
+        curve = np.ascontiguousarray(lut.table[:, channel], dtype=np.float64)
+        _fill_places(curve, inputs[:, channel])
+    return low + inputs / (lut.size - 1) * (high - low)
 
 
 def bounds_of(table: npt.NDArray[np.floating]) -> tuple[Rgb, Rgb]:
@@ -89,10 +74,37 @@ def bounds_of(table: npt.NDArray[np.floating]) -> tuple[Rgb, Rgb]:
 
 
 @compiled
-def _fill_rising(curve: FloatArray, values: FloatArray, places: FloatArray) -> None:
-    """Where a curve that never falls has the values, counted in rows."""
+def _fill_places(curve: FloatArray, values: FloatArray) -> None:
+    """Values become the places, in rows, at which a curve has them; the curve may be changed."""
+    least, most = curve.min(), curve.max()
+    balance, falls, rises = 0, False, False
+    for i in range(curve.size - 1):
+        falls |= curve[i + 1] < curve[i]
+        rises |= curve[i + 1] > curve[i]
+        balance += (curve[i + 1] > curve[i]) - (curve[i + 1] < curve[i])
+    if balance < 0 or (balance == 0 and curve[-1] < curve[0]):
+        curve *= -1
+        values *= -1
+        least, most, falls = -most, -least, rises
     for n in range(values.size):
-        places[n] = _settled(_first_reaching(curve, values[n]), _last_reaching(curve, values[n]), curve.size)
+        values[n] = min(max(values[n], least), most)
+    if falls:
+        never_falling = curve.copy().reshape(1, -1)
+        pool_lines(never_falling, np.ones_like(never_falling))
+        _fill_turning(curve, never_falling[0], values)
+    else:
+        for n in range(values.size):
+            values[n] = _place(curve, values[n])
+
+
+@compiled
+def _place(curve: FloatArray, value: float) -> float:
+    """Where a curve that never falls has a value."""
+    first = _first_reaching(curve, value)
+    row = int(np.ceil(first))
+    if row > 0 and curve[row] > value + _ROUNDING * abs(value):
+        return max(row - (curve[row] - value) / (curve[row] - curve[row - 1]), row - 1.0)
+    return _settled(first, _last_reaching(curve, value), curve.size)
 
 
 @compiled
@@ -138,15 +150,11 @@ def _last_reaching(curve: FloatArray, value: float) -> float:
 
 
 @compiled
-def _fill_turning(
-    curve: FloatArray, never_falling: FloatArray, values: FloatArray, places: FloatArray
-) -> None:
-    """Where a curve that turns back has the values, counted in rows."""
+def _fill_turning(curve: FloatArray, never_falling: FloatArray, values: FloatArray) -> None:
+    """Values become the places at which a curve that turns back has them."""
     for n in range(values.size):
         value = values[n]
-        near = _settled(
-            _first_reaching(never_falling, value), _last_reaching(never_falling, value), curve.size
-        )
+        near = _place(never_falling, value)
         best, least, is_right = near, np.inf, False
         below, above = min(int(near), curve.size - 2), min(int(near), curve.size - 2) + 1
         while below >= 0 or above < curve.size - 1:
@@ -164,7 +172,7 @@ def _fill_turning(
             off, runs_right = abs(place - near), curve[step + 1] >= curve[step]
             if (runs_right and not is_right) or (runs_right == is_right and off < least):
                 best, least, is_right = place, off, runs_right
-        places[n] = best
+        values[n] = best
 
 
 @compiled

@@ -2,8 +2,9 @@
 
 A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror
 (a negative, two channels swapped) is no fold. What a clamp flattened is told apart from it: a channel at the
-least or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as the clamp's edge (`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but
-the channels that are left still have to differ.
+least or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as
+the clamp's edge (`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but the
+channels that are left still have to differ.
 """
 
 from typing import NamedTuple
@@ -25,6 +26,8 @@ FREE, CLAMPED, FOLDED = 0, 1, 2
 
 # A chain is looked at in the tetrahedra of a lattice of so many points an axis.
 _CHAIN_SIZE = 25
+# So many cells tell which way round most of a cube is.
+_ENOUGH_CELLS = 200
 
 # A step of a curve that a clamp has flattened; others are 1, 0 or -1.
 _AT_CLAMP = 2
@@ -129,7 +132,7 @@ def _shares(lut: Lut, *, has_clamps: bool) -> Shares:
     stage = stages[0]
     levels = _clamp_levels(stage, is_last=True) if has_clamps else _NO_LEVELS
     if isinstance(stage, Lut3D):
-        counts = _count_ways(stage.table, levels)
+        counts = _count_ways(stage.table, levels, 1)
         right, total = counts[_NO_CLAMP, _most_way(counts) % 3], counts.sum()
         clamped = counts[_FLATTENED].sum()
         return Shares(float((total - right - clamped) / total), float(clamped / total))
@@ -163,7 +166,8 @@ def _curve_ways(stage: Lut1D, levels: FloatArray) -> _Ways:
 
 def _orientation(stage: Lut1D | Lut3D, levels: FloatArray) -> int:
     if isinstance(stage, Lut3D):
-        return _most_way(_count_ways(stage.table, levels))
+        every = max(int(np.prod(np.subtract(stage.sizes, 1))) // _ENOUGH_CELLS, 1)
+        return _most_way(_count_ways(stage.table, levels, every))
     # A channel that falls as often as it rises makes the product a draw: then it rises.
     return int(_curve_ways(stage, levels).most.prod())
 
@@ -249,14 +253,20 @@ def _cube_kinds(
 
 
 @compiled
-def _count_ways(table: Float32Array, levels: FloatArray) -> npt.NDArray[np.int64]:
-    """How many tetrahedra there are of each kind of clamp (a row) and sign of the determinant, 0, 1, -1."""
-    counts = np.zeros((3, 3), np.int64)
+def _count_ways(table: Float32Array, levels: FloatArray, every: int) -> npt.NDArray[np.int64]:
+    """How many tetrahedra there are of each kind of clamp (a row) and sign of the determinant, 0, 1, -1.
+
+    Of the cells one in `every` is looked at.
+    """
+    counts, number = np.zeros((3, 3), np.int64), 0
     at = np.empty(3, np.int64)
     corners, slopes = np.empty((4, 3)), np.empty((3, 3))
     for r in range(table.shape[0] - 1):
         for g in range(table.shape[1] - 1):
             for b in range(table.shape[2] - 1):
+                number += 1
+                if number % every != 0:
+                    continue
                 at[0], at[1], at[2] = r, g, b
                 for path in range(6):
                     first = path % 3

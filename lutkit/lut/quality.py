@@ -152,6 +152,20 @@ def _rounded(values: FloatArray) -> FloatArray:
     return np.rint(255 * np.clip(values, 0, 1)) / 255
 
 
+def judge_back(
+    colors: FloatArray, values: FloatArray, back: FloatArray, folded: npt.NDArray[np.bool_]
+) -> Verdict:
+    """The verdict on damage whose way there and back is known already.
+
+    Args:
+        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1.
+        values: (n, 3) float64 what the damage makes of them; rounded to 8 bits here.
+        back: (n, 3) float64 what the best inverse makes of the rounded values; rounded here once more.
+        folded: (n,) where the damage folds, as `folds.fold_kinds` or `folds.folded_slopes` tells.
+    """
+    return _verdict(colors, _rounded(values), back, float(folded.mean()))
+
+
 def _verdict(colors: FloatArray, saved: FloatArray, back: FloatArray, folded: float) -> Verdict:
     error = float(((_rounded(back) - colors) ** 2).mean())
     return Verdict(

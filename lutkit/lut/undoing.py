@@ -6,7 +6,7 @@ greys have it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -131,25 +131,51 @@ def _undone_near(
         again = np.flatnonzero(flat)
         found[again] = np.clip(unknown(again), *ends)
         values[again], slopes[again] = through(found[again], again)
-    shares = np.ones(len(rows))
+    shares, pending = np.ones(len(rows)), np.empty(len(rows), np.bool_)
     for _ in range(_STEPS):
         steps = np.empty((len(rows), 3))
         _fill_steps(slopes, wanted[rows] - values, found[rows], ends, steps)
         tried = np.clip(found[rows] + shares[:, None] * steps, *ends)
         reached, turned = through(tried, rows)
-        # Where a step has led away, its half is tried.
-        before, after = (((each - wanted[rows]) ** 2).sum(axis=1) for each in (values, reached))
-        is_better = after <= before + _THERE**2
-        moved = np.abs(tried - found[rows]).max(axis=1)
-        found[rows] = np.where(is_better[:, None], tried, found[rows])
-        values = np.where(is_better[:, None], reached, values)
-        slopes = np.where(is_better[:, None, None], turned, slopes)
-        shares = np.where(is_better, 1.0, shares / 2)
-        pending = (moved > _THERE) | ~is_better
-        if not pending.any():
+        still = pending[: len(rows)]
+        _take_steps(_Tried(tried, reached, turned), wanted, rows, found, values, slopes, shares, still)
+        if not still.any():
             break
-        rows, values, slopes, shares = rows[pending], values[pending], slopes[pending], shares[pending]
+        rows, values, slopes, shares = rows[still], values[still], slopes[still], shares[still]
     return found
+
+
+class _Tried(NamedTuple):
+    places: FloatArray
+    values: FloatArray
+    slopes: FloatArray
+
+
+@compiled
+def _take_steps(  # noqa: PLR0913
+    tried: _Tried,
+    wanted: FloatArray,
+    rows: _Rows,
+    found: FloatArray,
+    values: FloatArray,
+    slopes: FloatArray,
+    shares: FloatArray,
+    pending: npt.NDArray[np.bool_],
+) -> None:
+    """Take the steps that lead nearer; halve the others. `pending` are those that are not there yet."""
+    for n in range(rows.size):
+        row, before, after, moved = rows[n], 0.0, 0.0, 0.0
+        for c in range(3):
+            before += (values[n, c] - wanted[row, c]) ** 2
+            after += (tried.values[n, c] - wanted[row, c]) ** 2
+            moved = max(moved, abs(tried.places[n, c] - found[row, c]))
+        pending[n] = moved > _THERE
+        if after <= before + _THERE * _THERE:
+            found[row], values[n], slopes[n] = tried.places[n], tried.values[n], tried.slopes[n]
+            shares[n] = 1.0
+        else:
+            shares[n] /= 2
+            pending[n] = True
 
 
 @compiled

@@ -7,6 +7,7 @@ import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813
 import pytest
 from scipy.interpolate import interp1d
+from scipy.optimize import isotonic_regression
 from scipy.spatial import cKDTree
 
 from lutkit.errors import LutError
@@ -81,21 +82,91 @@ def test_the_inverse_of_curves_has_their_range_for_domain_and_rows_enough():
     assert invert_curves(Lut1D([[0, 0.1, 0.3], [0.4, 0.8, 0.6]])).size == 1025
 
 
-def test_levels_come_back_as_their_middle_and_beyond_the_ends_is_clamped():
-    rows = np.array([0.2, 0.2, 0.2, 0.5, 0.4, 0.8, 0.8])
+def test_levels_come_back_as_their_middle_and_clamps_as_their_edges():
+    rows = np.array([0.2, 0.2, 0.2, 0.5, 0.5, 0.8, 0.8])
     lut = Lut1D(np.stack([rows, rows + 0.1, 1 - rows], axis=1))
     inverse = invert(lut)
     levels = np.array([[0.2, 0.3, 0.8], [0.8, 0.9, 0.2], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
-    wanted = np.array([1 / 6, 5.5 / 6, 1 / 6, 5.5 / 6])[:, None].repeat(3, axis=1)
+    wanted = np.array([2 / 6, 5 / 6, 2 / 6, 5 / 6])[:, None].repeat(3, axis=1)
     np.testing.assert_allclose(curve_preimages(lut, levels), wanted, atol=1e-7)
     np.testing.assert_allclose(through(inverse.lut, levels), wanted, atol=1e-5)
-    # 0.45 is passed on the way to 0.5, on the way down to 0.4, and up again.
-    first, last = (2 + 0.25 / 0.3) / 6, (4 + 0.05 / 0.4) / 6
-    np.testing.assert_allclose(
-        curve_preimages(lut, np.array([[0.45, 0.55, 0.55]])), (first + last) / 2, atol=1e-7
+    np.testing.assert_allclose(curve_preimages(lut, np.array([[0.5, 0.6, 0.5]])), 3.5 / 6, atol=1e-6)
+    assert inverse.folded_share == pytest.approx(1 - (2 / 6) ** 3)
+    assert inverse.max_error == pytest.approx(2 / 6, abs=0.02)
+
+
+TURNING = {
+    "tent": lambda x: 1 - np.abs(2 * x - 1),
+    "early tent": lambda x: np.where(x < 0.25, 4 * x, (1 - x) / 0.75),
+    "v": lambda x: np.abs(2 * x - 1),
+    "ripple": lambda x: 0.1 + 0.8 * x + 0.03 * np.sin(60 * x),
+    "falling ripple": lambda x: 0.9 - 0.8 * x + 0.03 * np.sin(60 * x),
+    "steps": lambda x: np.floor(8 * x) / 8,
+}
+
+
+@pytest.mark.parametrize("name", TURNING)
+def test_curves_that_turn_back_give_what_is_asked_of_them(name):
+    x = np.linspace(0, 1, 257)
+    curve = TURNING[name](x)
+    lut = Lut1D(np.stack([curve, x, 1 - x], axis=1))
+    wanted = through(lut, COLORS)
+    back = curve_preimages(lut, wanted)
+    # Every colour that comes out comes out of what is found, and so nothing "cannot come out".
+    np.testing.assert_allclose(through(lut, back), wanted, atol=1e-6)
+    np.testing.assert_allclose(back[:, 1:], COLORS[:, 1:], atol=1e-6)
+    inverse = invert(lut)
+    off = np.abs(through(lut, through(inverse.lut, wanted)) - wanted).max(axis=1)
+    assert np.quantile(off, 0.98) < 1e-3
+    reached = np.mean(
+        (np.linspace(0, 1, 17) >= curve.min() - 1e-6) & (np.linspace(0, 1, 17) <= curve.max() + 1e-6)
     )
-    assert inverse.folded_share == pytest.approx(4 / 6)
-    assert inverse.max_error == pytest.approx(1 / 6, abs=0.02)
+    if name != "steps":  # between its steps there is nothing
+        assert inverse.unreachable_share == pytest.approx(1 - reached, abs=0.07)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("tent", 0, 0.5), ("early tent", 0.25, 1), ("v", 0.5, 1)])
+def test_of_a_curve_that_turns_back_one_stretch_comes_back_whole(name, low, high):
+    x = np.linspace(0, 1, 257)
+    lut = Lut1D(np.repeat(TURNING[name](x)[:, None], 3, axis=1))
+    inputs = low + COLORS * (high - low)
+    np.testing.assert_allclose(curve_preimages(lut, through(lut, inputs)), inputs, atol=1e-6)
+
+
+def test_of_several_stretches_the_nearest_to_the_nearest_rising_curve_is_taken():
+    """Against brute force: all crossings of rising steps, and scipy's isotonic regression."""
+    x = np.linspace(0, 1, 201)
+    curve = TURNING["ripple"](x)
+    fitted = isotonic_regression(curve).x
+    wanted = np.linspace(fitted[0] + 1e-3, fitted[-1] - 1e-3, 331)
+    found = curve_preimages(
+        Lut1D(np.repeat(curve[:, None], 3, axis=1)), np.repeat(wanted[:, None], 3, axis=1)
+    )[:, 0]
+    for value, place in zip(wanted, found, strict=True):
+        on = np.flatnonzero((curve[:-1] <= value) & (value <= curve[1:]))
+        crossings = x[on] + (value - curve[on]) / (curve[on + 1] - curve[on]) * (x[1] - x[0])
+        first, last = np.searchsorted(fitted, value, "left"), np.searchsorted(fitted, value, "right")
+        near = (
+            np.interp(value, fitted[[first - 1, first]], x[[first - 1, first]])
+            if first == last
+            else x[[first, last - 1]].mean()
+        )
+        nearest = np.abs(crossings - near).min()
+        assert abs(place - near) <= nearest + 2e-3, value
+
+
+def test_what_a_cube_clamps_comes_back_as_the_clamp_s_edge():
+    axis = np.linspace(0, 1, 33)
+    curves = [np.minimum(1.6 * axis, 1), np.clip(1.5 * axis - 0.25, 0, 1), axis]
+    table = np.stack(np.meshgrid(*curves, indexing="ij"), axis=-1)
+    mixed = table * [1, 1, 0.9] + 0.05 * table[..., [2, 2, 0]] * [0, 0, 1]
+    for lut in (Lut1D(np.stack(curves, axis=1)), Lut3D(table), Lut3D(mixed)):
+        inverse = invert(lut)
+        values = np.clip(through(lut, np.array([[0.9, 0.95, 0.4], [0.3, 0.05, 0.4]])), 0, 1)
+        back = through(inverse.lut, values)
+        assert back[0, :2] == pytest.approx([0.625, 0.8333], abs=0.04)
+        assert back[1, :2] == pytest.approx([0.3, 0.1667], abs=0.04)
+        assert back[:, 2] == pytest.approx([0.4, 0.4], abs=0.01)
 
 
 def test_a_channel_that_is_level_all_over_comes_back_as_its_middle():

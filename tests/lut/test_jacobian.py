@@ -1,15 +1,12 @@
-"""Values and slopes against OpenColorIO, lutkit's own loops and finite differences; folds against numpy."""
+"""Values and slopes against OpenColorIO, lutkit's own loops and finite differences."""
 
 import itertools
 
 import numpy as np
 import PyOpenColorIO as OCIO  # noqa: N814
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lutkit.lut.apply import apply
-from lutkit.lut.folds import fold_share
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 
@@ -136,63 +133,6 @@ def test_arguments_are_left_alone():
     colours = COLOURS[:10].copy()
     value_and_jacobian(LUTS["odd cube"], colours)
     np.testing.assert_array_equal(colours, COLOURS[:10])
-
-
-def _brute_fold_share(table):
-    """The share of tetrahedra whose Jacobian determinant is not positive, cell by cell in numpy."""
-    table = table.astype(np.float64)
-    size = np.array(table.shape[:3])
-    folded, count = 0, 0
-    for cell in itertools.product(*(range(n - 1) for n in size)):
-        for path in itertools.permutations(range(3)):
-            jacobian = np.empty((3, 3))
-            at = np.array(cell)
-            for axis in path:
-                after = at + np.eye(3, dtype=int)[axis]
-                jacobian[:, axis] = table[tuple(after)] - table[tuple(at)]
-                at = after
-            folded += np.linalg.det(jacobian) <= 0
-            count += 1
-    return folded / count
-
-
-@pytest.mark.parametrize("sizes", [(2, 2, 2), (3, 5, 4), (6, 2, 3)])
-@pytest.mark.parametrize("noise", [0.05, 0.3, 1.0])
-def test_folds_are_counted_as_determinants_say(sizes, noise):
-    axes = np.meshgrid(*(np.linspace(0, 1, n) for n in sizes), indexing="ij")
-    table = np.stack(axes, axis=-1) + noise * np.random.default_rng(107).standard_normal((*sizes, 3)) / 3
-    lut = Lut3D(table.astype(np.float32))
-    assert fold_share(lut) == pytest.approx(_brute_fold_share(lut.table), abs=1e-12)
-
-
-@given(st.permutations(range(3)))
-def test_swapped_axes_fold_everything_and_turned_ones_nothing(order):
-    lut = Lut3D(np.ascontiguousarray(Lut3D.identity(3).table[..., order]))
-    turned = list(order) in ([0, 1, 2], [1, 2, 0], [2, 0, 1])
-    assert fold_share(lut) == (0 if turned else 1)
-
-
-def test_known_shares():
-    assert fold_share(Lut3D.identity(9)) == 0
-    assert fold_share(Lut1D.identity(9)) == 0
-    grey = Lut3D.identity(5).table.mean(axis=3, keepdims=True).repeat(3, axis=3)
-    assert fold_share(Lut3D(grey)) == 1
-    folded = np.array(Lut3D.identity(5).table)
-    folded[..., 0] = np.abs(folded[..., 0] - 0.25)  # red falls in the first of four cells
-    assert fold_share(Lut3D(folded)) == 0.25
-
-
-def test_curves_that_fall_or_rest_count():
-    rows = np.array([0.0, 0.3, 0.3, 0.2, 1.0])
-    table = np.stack([rows, np.linspace(0, 1, 5), np.linspace(0, 1, 5)], axis=-1)
-    assert fold_share(Lut1D(table)) == pytest.approx(2 / 12)
-
-
-def test_a_chain_has_the_share_of_its_worst_stage():
-    bad = Lut3D(np.ascontiguousarray(Lut3D.identity(3).table[..., [1, 0, 2]]))
-    assert fold_share(LutChain((Lut1D.identity(3), bad))) == 1
-    assert fold_share(LutChain((bad, Lut1D.identity(3)))) == 1
-    assert fold_share(LutChain((Lut3D.identity(3), Lut1D.identity(3)))) == 0
 
 
 def test_slopes_are_taken_in_float64():

@@ -7,6 +7,7 @@ before it is needed.
 TYPE_CHECKING = False  # not typing's: a Ctrl-C while that loads would find nobody who answers it
 if TYPE_CHECKING:
     from lutkit.distort.bake import damage as damage
+    from lutkit.distort.presets import preset as preset
     from lutkit.distort.recipe import Recipe as Recipe
     from lutkit.distort.sampling import sample_recipe as sample_recipe
     from lutkit.distort.settings import DamageSettings as DamageSettings
@@ -33,6 +34,7 @@ _HOMES = {
     "damage": "lutkit.distort.bake",
     "lut_library": "lutkit.lutfiles.library",
     "pairs": "lutkit.synthesis.pairs",
+    "preset": "lutkit.distort.presets",
     "read_lut": "lutkit.lutfiles.formats",
     "sample_recipe": "lutkit.distort.sampling",
     "write_lut": "lutkit.lutfiles.formats",

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from lutkit.io.luts import read_lut
 
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
@@ -20,6 +19,7 @@ from lutkit.lut.apply import apply
 from lutkit.lut.inverse import invert
 from lutkit.lut.model import Lut, Lut1D, Lut3D
 from lutkit.lut.quality import MAX_ROUND_TRIP_DB, judge_lut
+from lutkit.lutfiles.formats import read_lut
 
 _PIXELS = 4096
 

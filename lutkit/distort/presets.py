@@ -29,17 +29,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
     ),
     "camera": Preset(
         "Wrong white balance and exposure, in a camera's own channels: for networks that balance photos.",
+        # As it comes: one camera's rendering taken for another's, now and then a wrong exposure alone.
         DamageSettings(
-            severity=(3.0, 18.0),
-            lossy=0.1,
+            severity=(2.0, 20.0),
+            lossy=0.05,
             mixed_light=0.0,
-            families=(
-                ("illuminant", 1.0),
-                ("exposure", 1.0),
-                ("white_balance", 8.0),
-                ("camera_matrix", 0.5),
-                ("tone_curve", 0.5),
-            ),
+            max_families=1,
+            families=(("illuminant", 0.3), ("exposure", 0.7), ("white_balance", 15.0)),
         ),
     ),
     "film": Preset(

@@ -3,8 +3,8 @@
 A photograph is no measurement of light. A camera has multiplied the sensor's three channels, clipped them,
 mixed them by a colour matrix into sRGB and bent them by its response. Damage that happens before that
 (another light, a wrong white balance, another exposure) is done to what the sensor saw. So a plausible
-rendering is drawn, undone, and redone on the damaged light, half of the time with another response and other
-colours, as cameras' picture styles do.
+rendering is drawn, undone, and redone on the damaged light, half of the time in another picture style: no two
+renderings of a scene are quite equal.
 
 Owns the response, the way from sRGB to the camera's channels and back, and the draw of both. Knows no family.
 
@@ -27,23 +27,30 @@ from lutkit.color.lab import Y_BLUE, Y_RED
 from lutkit.color.mixing import NO_LEAKS, Leaks, combined_leaks, inverse_leaks, leaks_of
 from lutkit.color.srgb import FloatArray, encoded_of, linear_of
 from lutkit.compiled import compiled
-from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards, uniform
+from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards
 from lutkit.errors import ArrayError, RecipeError
 
 Gains: TypeAlias = tuple[float, float, float]
 
-# The strength of a camera's tone response: a trial against renderings of 1,797 scenes by real cameras found
-# this range (the blend with 3 x^2 - 2 x^3 is Brooks et al.'s).
-RESPONSE: Range = (0.2, 0.9)
-# Half of all pictures are redone with another response, half with other colours.
-OTHER_RESPONSE, OTHER_COLORS = 0.5, 0.5
-SATURATION_MEAN, SATURATION_SIGMA = 1.08, 0.1
-# Two shots of one scene, and two styles of one camera, hardly ever have one exposure.
-EXPOSURE_EV_SIGMA = 0.12
-# From a camera's channels to linear sRGB: (rg, rb, gr, gb, br, bg), each off by N(0, MATRIX_SIGMA). The
-# centre is near the colour matrices of common cameras, normalised to sum 1 a row.
+# Fitted by least squares of this model to ten renderings each of 60 scenes by real cameras (five white
+# balances in two picture styles: the mappings of Afifi and Brown's white-balance augmenter, ICCV 2019). Each
+# sigma is that of what was fitted. The strength of the response, and how far that of a second rendering is
+# from the first's:
+RESPONSE_MEAN, RESPONSE_SIGMA = 0.65, 0.19
+RESPONSE: Range = (0.1, 1.0)
+# Half of all second renderings have another picture style. What it changes, of the same style and of another:
+OTHER_STYLE = 0.5
+RESPONSE_CHANGE_SIGMA = (0.03, 0.06)
+EXPOSURE_EV_SIGMA = (0.03, 0.12)
+SATURATION_MEAN, SATURATION_SIGMA = (1.01, 1.075), (0.04, 0.085)
+# A profile is a second matrix, in linear sRGB: (rg, rb, gr, gb, br, bg). Another style has a mean of its own.
+PROFILE_SIGMA = (0.025, 0.038)
+PROFILE_SPREAD: Leaks = (0.62, 0.93, 1.0, 0.97, 1.41, 1.03)
+PROFILE_MEAN: Leaks = (-0.010, 0.022, 0.013, 0.022, -0.012, 0.028)
+# From a camera's channels to linear sRGB, each number off by N(0, MATRIX_SIGMA). The centre is near the
+# colour matrices of common cameras, normalised to sum 1 a row.
 MATRIX: Leaks = (-0.62, -0.13, -0.2, -0.3, 0.02, -0.5)
-MATRIX_SIGMA = 0.12
+MATRIX_SIGMA = 0.05
 
 # Of the strongest channel: what a sensor sees of any light at least.
 LEAST_GAIN = 0.005
@@ -61,6 +68,7 @@ class Rendering:
         exposure_ev: stops by which the second rendering is brighter, within 2.
         matrix: the leaks (rg, rb, gr, gb, br, bg) of the matrix from the camera's channels to linear sRGB;
             what is left to 1 is the diagonal.
+        profile: the leaks of a matrix in linear sRGB that the second rendering has on top, each within 1.
     Raises:
         RecipeError: a number out of range; a matrix that cannot be undone, or whose inverse is negative
             somewhere: no sensor answers a light with less than nothing.
@@ -71,6 +79,7 @@ class Rendering:
     saturation: float = 1.0
     exposure_ev: float = 0.0
     matrix: tuple[float, ...] = NO_LEAKS
+    profile: tuple[float, ...] = NO_LEAKS
 
     def __post_init__(self) -> None:
         require_in("rendering", "undone", self.undone, (0, 1))
@@ -80,6 +89,9 @@ class Rendering:
         require_in("rendering", "number of leaks in matrix", len(self.matrix), (6, 6))
         for leak in self.matrix:
             require_in("rendering", "matrix", leak, (-2, 2))
+        require_in("rendering", "number of leaks in profile", len(self.profile), (6, 6))
+        for leak in self.profile:
+            require_in("rendering", "profile", leak, (-1, 1))
         try:
             is_negative = _is_negative(self.to_camera)
         except ArrayError:
@@ -89,17 +101,20 @@ class Rendering:
 
     @classmethod
     def draw(cls, rng: Rng) -> Self:
-        """Draw a camera, and how it renders the damaged picture; matrices no sensor has are drawn again."""
-        undone = uniform(rng, RESPONSE)
-        redone = uniform(rng, RESPONSE) if rng.random() < OTHER_RESPONSE else undone
-        other = rng.random() < OTHER_COLORS
-        saturation = rounded(SATURATION_MEAN + normal(rng, SATURATION_SIGMA)) if other else 1.0
-        exposure_ev = normal(rng, EXPOSURE_EV_SIGMA)
-        while True:
-            noise = rng.standard_normal(6).tolist()
-            matrix = leaks_of(rounded(leak + MATRIX_SIGMA * z) for leak, z in zip(MATRIX, noise, strict=True))
+        """Draw a camera, and how it renders the damaged picture."""
+        style = int(rng.random() < OTHER_STYLE)
+        undone = _within(RESPONSE_MEAN + normal(rng, RESPONSE_SIGMA), RESPONSE)
+        redone = _within(undone + normal(rng, RESPONSE_CHANGE_SIGMA[style]), (0.0, 1.0))
+        saturation = rounded(SATURATION_MEAN[style] + normal(rng, SATURATION_SIGMA[style]))
+        exposure_ev = normal(rng, EXPOSURE_EV_SIGMA[style])
+        profile = leaks_of(
+            rounded(style * mean + normal(rng, PROFILE_SIGMA[style] * spread))
+            for mean, spread in zip(PROFILE_MEAN, PROFILE_SPREAD, strict=True)
+        )
+        while True:  # until it is one that a sensor may have
+            matrix = leaks_of(rounded(leak + normal(rng, MATRIX_SIGMA)) for leak in MATRIX)
             if not _is_negative(_inverse(matrix)):
-                return cls(undone, redone, saturation, exposure_ev, matrix)
+                return cls(undone, redone, saturation, exposure_ev, matrix, profile)
 
     def scaled(self, amount: float) -> Self:
         """The same camera, rendering more nearly as it did: 0 is as it did, 1 these parameters."""
@@ -109,6 +124,7 @@ class Rendering:
             towards(1, self.saturation, amount),
             towards(0, self.exposure_ev, amount),
             self.matrix,
+            tuple(rounded(leak * amount) for leak in self.profile),
         )
 
     @cached_property
@@ -157,8 +173,10 @@ class Rendering:
         return shown
 
     def mixed_to_srgb(self, errors: Iterable[Leaks] = ()) -> Leaks:
-        """The leaks of the matrix from the camera's channels to linear sRGB, with errors and saturation."""
+        """The leaks of the matrix from the camera's channels to sRGB, with errors, profile and saturation."""
         leaks = reduce(combined_leaks, errors, leaks_of(self.matrix))
+        if self.profile != NO_LEAKS:
+            leaks = combined_leaks(leaks, leaks_of(self.profile))
         if self.saturation == 1:
             return leaks
         grey = 1 - self.saturation
@@ -207,6 +225,10 @@ def _undo_response(encoded: FloatArray, strength: float, before: FloatArray) -> 
 
 # A recipe is scaled to its severity in a few steps, all with one camera.
 _inverse = lru_cache(maxsize=64)(inverse_leaks)
+
+
+def _within(value: float, between: Range) -> float:
+    return rounded(min(max(value, between[0]), between[1]))
 
 
 def _is_negative(leaks: Leaks) -> bool:

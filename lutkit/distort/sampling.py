@@ -49,10 +49,10 @@ SCENE_LIGHTS = (*LIGHTS, WhiteBalance.name)
 # How often the camera is balanced for the first of two lights, so that only the second one is wrong.
 BALANCED_FOR_FIRST = 0.5
 
-# How likely one, two and three families are, from no severity to a strong one: strong damage is seldom one
-# fault alone.
-FAMILY_COUNTS_MILD = (0.5, 0.35, 0.15)
-FAMILY_COUNTS_STRONG = (0.1, 0.4, 0.5)
+# How likely one, two and three families are, from no severity to a strong one. Half of strong damage is one fault
+# alone: renderings with a wrong white balance and nothing else differ by 10 at the median, and by 20 of one in ten.
+FAMILY_COUNTS_MILD = (0.6, 0.3, 0.1)
+FAMILY_COUNTS_STRONG = (0.5, 0.3, 0.2)
 STRONG_SEVERITY = 20.0
 
 
@@ -193,7 +193,7 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
     if not shares:
         LibraryLut.draw(rng, library, lossy=lossy)  # raises: there is no LUT to draw from
     lights = {name: share for name, share in shares.items() if name in LIGHTS}
-    count = _choose(rng, _count_weights(wanted)) + 1
+    count = _choose(rng, _count_weights(wanted)[: settings.max_families]) + 1
     chosen: list[str] = []
     if wanted.mixed_light:
         if rng.random() >= BALANCED_FOR_FIRST:

@@ -7,17 +7,17 @@ from lutkit.distort.draws import Range
 from lutkit.distort.recipe import FAMILIES, RENAMED
 from lutkit.errors import ManifestError
 
-# A wrong white balance is the commonest fault of all, and light and camera together are half of what is
-# drawn: they are what happens to every photographer, by hardly anybody's choice. Each of the rest is there so
-# that no kind of damage is unheard of.
+# A wrong white balance is the commonest fault and the one that networks are asked to mend first: with the light
+# and the rest of the camera it is over half of all that is drawn. Each of the rest is there so that no kind of
+# damage is unheard of.
 DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
-    ("illuminant", 2.0),
+    ("illuminant", 1.5),
     ("lamp", 1.0),
     ("exposure", 1.5),
-    ("white_balance", 5.0),
+    ("white_balance", 9.0),
     ("camera_matrix", 0.5),
     ("tone_curve", 1.0),
-    ("film_fade", 1.5),
+    ("film_fade", 1.0),
     ("channel_gamma", 1.5),
     ("channel_curves", 2.5),
     ("tonal_tint", 1.0),
@@ -43,6 +43,7 @@ class DamageSettings:
         lossy: the share of samples whose label is wanted to be `lossy`, 0..1.
         mixed_light: the share of recipes with a second light over part of the picture, 0..1. Lights are drawn
             from the light families (illuminant, lamp) with a share; where none has one, the default is 0.
+        max_families: how many families a recipe has at most, 1..3, the second of two lights aside.
         families: how often each family is drawn, relative to the others; a family not named is never drawn.
             `library_lut` is left out where there are no LUT files to draw from.
     Raises:
@@ -52,6 +53,7 @@ class DamageSettings:
     severity: Range = (4.0, 20.0)
     lossy: float = 0.2
     mixed_light: float = MIXED_LIGHT
+    max_families: int = 3
     families: tuple[tuple[str, float], ...] = DEFAULT_SHARES
 
     def __post_init__(self) -> None:
@@ -61,6 +63,8 @@ class DamageSettings:
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
             if not 0 <= share <= 1:
                 raise ManifestError(f"{name} is a share, 0..1, not {share}")
+        if not 1 <= self.max_families <= 3:
+            raise ManifestError(f"max_families is 1, 2 or 3, not {self.max_families}")
         known = [family.name for family in FAMILIES]
         for name, share in self.families:
             if name not in known:

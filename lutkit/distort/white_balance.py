@@ -4,20 +4,38 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from lutkit.color.illuminant import MAX_KELVIN, MIN_KELVIN, light_color
-from lutkit.distort.draws import Range, Rng, require_in, rounded, towards, uniform
+from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards, uniform
 from lutkit.distort.family import Library, Stage
 from lutkit.distort.rendering import Gains, Rendering, keeping_green
 
-# The light of scenes, uniform in mired; two in three are daylight, shade or flash. Lossy draws have candles
-# and bulbs on a dimmer under a preset for daylight or colder, where blue starves.
-MIRED_WARM: Range = (1e6 / 4300, 1e6 / 2850)
-MIRED_COLD: Range = (1e6 / 8500, 1e6 / 4300)
-COLD_SHARE = 2 / 3
+# Mean and sigma in mired of the light of scenes, fitted with the rest of a camera (`rendering` says to what):
+# of daylight, which most have, and of what is warmer. Lossy draws have candles and bulbs on a dimmer under a
+# setting for daylight or colder, where blue starves.
+DAYLIGHT, DAYLIGHT_SHARE = (188.0, 12.0), 0.58
+WARM_LIGHT = (268.0, 32.0)
+MIRED: Range = (110.0, 360.0)
 MIRED_LOSSY: Range = (1e6 / 2850, 1e6 / 1800)
-DUV: Range = (-0.006, 0.010)
-# What a camera's dial offers: incandescent, fluorescent, daylight, cloudy, shade.
-PRESETS_K = (2850.0, 3800.0, 5500.0, 6500.0, 7500.0)
-PRESETS_K_LOSSY = PRESETS_K[2:]
+DUV_MEAN, DUV_SIGMA = 0.0032, 0.0035
+
+
+@dataclass(frozen=True)
+class DialSetting:
+    """What cameras take for white at one setting of their dial: means and sigmas, fitted likewise."""
+
+    mired: float
+    mired_sigma: float
+    duv: float
+    duv_sigma: float
+
+
+DIAL = (
+    DialSetting(302, 12, -0.0010, 0.005),  # incandescent
+    DialSetting(256, 10, 0.0068, 0.002),  # fluorescent
+    DialSetting(192, 6, 0.0032, 0.001),  # daylight
+    DialSetting(173, 5, 0.0032, 0.001),  # cloudy
+    DialSetting(160, 10, 0.0026, 0.002),  # shade
+)
+DIAL_LOSSY = DIAL[2:]
 
 
 @dataclass(frozen=True)
@@ -27,7 +45,8 @@ class WhiteBalance:
     Args:
         light_k: correlated colour temperature of the scene's light, 1667..25000 kelvin.
         light_duv: its distance from the Planckian locus in CIE 1960 (u, v), within 0.05; green is positive.
-        set_k: the black body that the camera is set for, 1667..25000 kelvin.
+        set_k: correlated colour temperature of what the camera takes for white, 1667..25000 kelvin.
+        set_duv: its distance from the locus, within 0.05.
     """
 
     name: ClassVar[str] = "white_balance"
@@ -36,30 +55,37 @@ class WhiteBalance:
     light_k: float
     light_duv: float
     set_k: float
+    set_duv: float
 
     def __post_init__(self) -> None:
         require_in(self.name, "light_k", self.light_k, (MIN_KELVIN, MAX_KELVIN))
         require_in(self.name, "light_duv", self.light_duv, (-0.05, 0.05))
         require_in(self.name, "set_k", self.set_k, (MIN_KELVIN, MAX_KELVIN))
+        require_in(self.name, "set_duv", self.set_duv, (-0.05, 0.05))
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw a scene's light and one of a camera's presets."""
+        """Draw a scene's light and a setting of a camera's dial."""
         if lossy:
-            between, presets = MIRED_LOSSY, PRESETS_K_LOSSY
+            mired, dial = uniform(rng, MIRED_LOSSY), DIAL_LOSSY
         else:
-            between, presets = MIRED_COLD if rng.random() < COLD_SHARE else MIRED_WARM, PRESETS_K
-        light_k = rounded(1e6 / uniform(rng, between))
-        return cls(light_k, uniform(rng, DUV), presets[int(rng.integers(len(presets)))])
+            mean, sigma = DAYLIGHT if rng.random() < DAYLIGHT_SHARE else WARM_LIGHT
+            mired, dial = min(max(mean + normal(rng, sigma), MIRED[0]), MIRED[1]), DIAL
+        light_duv = rounded(DUV_MEAN + normal(rng, DUV_SIGMA))
+        setting = dial[int(rng.integers(len(dial)))]
+        set_mired = setting.mired + normal(rng, setting.mired_sigma)
+        set_duv = rounded(setting.duv + normal(rng, setting.duv_sigma))
+        return cls(rounded(1e6 / mired), light_duv, rounded(1e6 / set_mired), set_duv)
 
     def scaled(self, amount: float) -> Self:
         """Bring the scene's light nearer to the setting, along mired and Duv."""
         set_mired = 1e6 / self.set_k
         mired = set_mired + (1e6 / self.light_k - set_mired) * amount
-        return type(self)(rounded(1e6 / mired), towards(0, self.light_duv, amount), self.set_k)
+        duv = towards(self.set_duv, self.light_duv, amount)
+        return type(self)(rounded(1e6 / mired), duv, self.set_k, self.set_duv)
 
     def gains(self, rendering: Rendering) -> Gains:
         """What the camera sees of the light, over what its setting takes for white."""
         light = keeping_green(rendering.gains_of(light_color(self.light_k, self.light_duv)))
-        setting = keeping_green(rendering.gains_of(light_color(self.set_k, 0.0)))
+        setting = keeping_green(rendering.gains_of(light_color(self.set_k, self.set_duv)))
         return light[0] / setting[0], 1.0, light[2] / setting[2]

@@ -11,17 +11,17 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutFormatError
 from lutkit.lut.algebra import Baked, bake_function, resize, to_single
-from lutkit.lut.baking import measured_against, through
+from lutkit.lut.baking import through
 from lutkit.lut.model import MAX_SIZE_1D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import Function
+from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import (
     UNIT,
     Bits,
     LutFormat,
     format_to_write,
     read_baked,
-    read_lut,
-    write_lut,
+    write_and_read_back,
 )
 
 _CURVE_SIZES = range(2, MAX_SIZE_1D + 1)
@@ -90,7 +90,8 @@ def write_fitted(lut: Lut, target: Path | str, *, size: int | None = None, bits:
     Returns:
         The LUT as the new file gives it back, and its error against `lut`.
     Raises:
-        LutFormatError: a format or size that cannot be, or a LUT with a cube for a format of curves.
+        LutFormatError: a format or size that cannot be, a LUT with a cube for a format of curves, or one that
+            the file would not give back.
         LutkitError: the target cannot be written.
     """
     target_format = format_to_write(target)
@@ -98,8 +99,7 @@ def write_fitted(lut: Lut, target: Path | str, *, size: int | None = None, bits:
         fitted = _fitted(lut, target_format, size)
     except LutFormatError as error:
         raise LutFormatError(error.what, where=str(target), remedy=error.remedy) from None
-    write_lut(fitted, target, bits=bits)
-    return error_against(read_lut(target), lut)
+    return error_against(write_and_read_back(fitted, target, bits=bits), lut)
 
 
 def identity_for(target_format: LutFormat, size: int | None = None) -> Lut:
@@ -117,23 +117,6 @@ def identity_for(target_format: LutFormat, size: int | None = None) -> Lut:
         return Lut1D.identity(points)
     _require_points(points, target_format)
     return Lut3D.identity(points)
-
-
-def error_against(lut: Lut, original: Lut) -> Baked:
-    """A LUT with its error against another, over its own domain; exactly 0 where they are one map."""
-    pairs = list(zip(lut_stages(lut), lut_stages(original), strict=False))
-    if len(lut_stages(lut)) == len(lut_stages(original)) and all(
-        one.table.shape == other.table.shape
-        and (one.domain_min, one.domain_max) == (other.domain_min, other.domain_max)
-        for one, other in pairs
-    ):
-        differences = [np.abs(one.table.astype(np.float64) - other.table) for one, other in pairs]
-        if all(not difference.any() for difference in differences):
-            return Baked(lut)
-        if len(pairs) == 1:  # what lies between lattice points errs no more than they do
-            errors = differences[0].reshape(-1, 3).max(axis=1)
-            return Baked(lut, float(errors.mean()), float(np.quantile(errors, 0.99)), float(errors.max()))
-    return measured_against(lut, original)
 
 
 def _fitted(lut: Lut, target: LutFormat, size: int | None) -> Lut:

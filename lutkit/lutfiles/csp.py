@@ -39,11 +39,12 @@ def write_csp(lut: Lut, path: Path | str) -> None:
 
 
 def _pieces(lut: Lut) -> Iterator[bytes]:
-    first, last = lut_stages(lut)[0], lut_stages(lut)[-1]
+    stages = lut_stages(lut)
+    first, last = stages[0], stages[-1]
     yield f"CSPLUTV100\n{'3D' if isinstance(last, Lut3D) else '1D'}\n\n".encode()
     yield b"BEGIN METADATA\nmade by lutkit\nEND METADATA\n\n"
     ends = np.array([last.domain_min, last.domain_max])
-    places, values = (ends, ends) if first is last else _shaper_points(first)
+    places, values = (ends, ends) if len(stages) == 1 else _shaper_points(first)
     for channel in range(3):
         low, high = ends[:, channel]
         # What comes out is a place in the table that follows: 0 its first row, 1 its last.

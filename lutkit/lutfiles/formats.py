@@ -5,8 +5,9 @@ A new format is one file with a function that reads it, and perhaps one that wri
 lists. This module loads no numpy and no other module of a format before a file is read: help texts need it.
 """
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -53,6 +54,7 @@ class LutFormat:
         cube_sizes: the lattice points an axis that its cubes can have, in order; all axes have as many.
         usual_size: the lattice points an axis, or rows of curves, where nobody says how many.
         has_bits: whether it is a picture, whose writer is told how many bits a channel has.
+        clamps: whether it holds values of 0..1 only, and others are clamped to them.
     """
 
     name: str
@@ -63,6 +65,7 @@ class LutFormat:
     cube_sizes: range | tuple[int, ...] = range(2, 130)  # what OpenColorIO reads
     usual_size: int = 33
     has_bits: bool = False
+    clamps: bool = False
 
     @property
     def sizes_words(self) -> str:
@@ -154,11 +157,11 @@ FORMATS = {suffix: entry for entry in (
     ),
     LutFormat(
         "Hald image", (".png", ".tif", ".tiff"), _read_hald, _write_hald,
-        cube_sizes=tuple(level**2 for level in HALD_LEVELS), usual_size=64, has_bits=True,
+        cube_sizes=tuple(level**2 for level in HALD_LEVELS), usual_size=64, has_bits=True, clamps=True,
     ),
     LutFormat(
         # OpenColorIO reads no smaller one back.
-        "Flame or Lustre 3dl", (".3dl",), _read_ocio, _write_ocio, cube_sizes=range(4, 130),
+        "Flame or Lustre 3dl", (".3dl",), _read_ocio, _write_ocio, cube_sizes=range(4, 130), clamps=True,
     ),
     LutFormat("ASC CDL correction", (".cc",), _read_ocio),
     LutFormat("ASC CDL collection", (".ccc",), _read_ocio),
@@ -180,7 +183,11 @@ FORMATS = {suffix: entry for entry in (
 READ_SUFFIXES = tuple(FORMATS)
 WRITTEN_SUFFIXES = tuple(suffix for suffix, entry in FORMATS.items() if entry.write is not None)
 
+# A file is not written that gives back a LUT further off than one code value of 8 bits: of 0..1, or of the
+# largest value of the LUT where that is more. Values that a format clamps count as clamped.
+MAX_READ_BACK_ERROR = 1 / 255
 MAKE_ONE_IT_HOLDS = "`lutkit lut convert --size`, or lutkit.lut.algebra.to_single, makes one that it holds"
+_EXACT_FORMATS = "name it .cube, .clf or .ctf, which keep every number"
 _LOSSY_PICTURES = (".jpg", ".jpeg", ".webp", ".avif", ".heic")
 _PROFILES = (".icc", ".icm", ".pf")
 
@@ -223,12 +230,45 @@ def write_lut(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> None:
         bits: a channel, of a Hald image; other formats have none.
     Raises:
         LutFormatError: an unknown suffix, or a LUT that its format cannot hold: nothing is resampled here.
-            `lutkit.lutfiles.convert.convert_lut` does that, and `lutkit.lut.algebra.to_single`.
+            `lutkit.lutfiles.convert.convert_lut` does that, and `lutkit.lut.algebra.to_single`. Or a file
+            that would not give the LUT back to `MAX_READ_BACK_ERROR`.
         LutkitError: the file cannot be written.
     """
-    write = format_to_write(path).write
-    assert write is not None  # else the suffix was refused
-    write(lut, Path(path), bits)
+    write_and_read_back(lut, path, bits=bits)
+
+
+def write_and_read_back(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> "Lut":
+    """Write a LUT file as `write_lut` does.
+
+    Returns:
+        The LUT as the file gives it back.
+    """
+    from lutkit.dataset.atomic import write_whole
+    from lutkit.dataset.os_errors import writing
+    from lutkit.lutfiles.difference import error_against
+
+    held, path = format_to_write(path), Path(path)
+    assert held.write is not None  # else the suffix was refused
+    require_held(lut, path)
+    with tempfile.TemporaryDirectory(prefix="lutkit-") as folder:
+        copy = Path(folder) / f"lut{path.suffix}"
+        try:
+            held.write(lut, copy, bits)
+        except LutFormatError as error:
+            raise LutFormatError(error.what, where=str(path), remedy=error.remedy) from None
+        try:
+            again = held.read(copy).lut
+        except LutFormatError as error:
+            what = f"the file would not be read back ({error.what})"
+            raise LutFormatError(what, where=str(path), remedy=_EXACT_FORMATS) from None
+        data = copy.read_bytes()
+    off, largest = error_against(again, _clamped(lut) if held.clamps else lut).max_error, _largest_value(lut)
+    if off > MAX_READ_BACK_ERROR * max(1.0, largest):
+        what = f"the file would give back a LUT that is off by {255 * off:.2g} of 255"
+        raise LutFormatError(what, where=str(path), remedy=_EXACT_FORMATS)
+    with writing(path):
+        write_whole(path, data)
+    return again
 
 
 def format_to_read(path: Path | str) -> LutFormat:
@@ -247,6 +287,20 @@ def require_held(lut: "Lut", path: Path | str) -> None:
     if fault := held.fault(lut):
         noun = f"a {held.name}" if held.has_bits else f"a {Path(path).suffix.lower()}"
         raise LutFormatError(f"{noun} {fault}", where=str(path), remedy=MAKE_ONE_IT_HOLDS)
+
+
+def _clamped(lut: "Lut") -> "Lut":
+    from lutkit.lut.model import LutChain
+
+    if isinstance(lut, LutChain):
+        return lut  # no format that clamps holds one
+    return replace(lut, table=lut.table.clip(0, 1))
+
+
+def _largest_value(lut: "Lut") -> float:
+    from lutkit.lut.model import lut_stages
+
+    return float(abs(lut_stages(lut)[-1].table).max())
 
 
 def _require_format(path: Path | str, known: tuple[str, ...]) -> LutFormat:

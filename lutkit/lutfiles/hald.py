@@ -1,8 +1,10 @@
 """Hald images: a cube as a square picture, PNG or TIFF, that an image editor grades like any other.
 
 Owns the layout, and which pictures are such cubes. A picture of level L has L^3 pixels a side and holds a
-cube of L^2 lattice points an axis over 0..1: read row by row, red runs fastest, then green, then blue. A
-picture that is something else is refused, never guessed at.
+cube of L^2 lattice points an axis over 0..1: read row by row, red runs fastest, then green, then blue.
+Pictures of the same sizes may hold the cube as L x L tiles, one for each blue, red to the right and green
+down: GPUImage's and OBS's. Those are read, too, from level 3 on. A picture that is something else is refused,
+never guessed at.
 """
 
 from pathlib import Path
@@ -33,6 +35,11 @@ _TO_SRGB = "convert it to sRGB where it was made"
 _PNG_COLOURS, _PNG_PALETTE = 25, 3
 # A tile is decoded whole, however small the image.
 _MOST_TILE_PX = 1024
+# The roughness of looks is 0.25 to 0.46 at any level, that of photographs at least 0.56 at 64 pixels a side,
+# 0.79 at 125, 1.07 at 216 and 1.42 at 512: 59 looks, and 512 photographs scaled to each size. The other
+# layout of a photograph is about as rough, that of a look at least twice.
+_ROUGHEST = {4: 0.6, 5: 0.8}
+_LEAST_RANGE = 0.02
 
 
 def read_hald(path: Path | str) -> Lut3D:
@@ -45,11 +52,11 @@ def read_hald(path: Path | str) -> Lut3D:
         A cube of level^2 lattice points an axis over 0..1, its values the codes over the largest code.
     Raises:
         SourceError: the file cannot be read.
-        LutFormatError: no such picture, or one whose colours are not sRGB by its ICC profile or a PNG's
-            gamma. A wrong size is refused on the word of the header; a right one takes up to 32 bytes a pixel
-            to read: 540 MB at level 16.
+        LutFormatError: no such picture, one that is no LUT by its content, or one whose colours are not sRGB
+            by its ICC profile or a PNG's gamma. A wrong size is refused on the word of the header; a right
+            one takes up to 32 bytes a pixel to read: 540 MB at level 16.
     Source: Eskil Steenberg, "Hald CLUT", quelsolaar.com/technology/clut.html; the identity is ImageMagick's
-        `hald:` and FFmpeg's `haldclutsrc`.
+        `hald:` and FFmpeg's `haldclutsrc`. The tiles are those of GPUImage's GPUImageLookupFilter.
     """
     path = Path(path)
     _require_sound(path)
@@ -68,7 +75,7 @@ def read_hald(path: Path | str) -> Lut3D:
     finally:
         picture.close()
     codes = 255 if pixels.dtype == np.uint8 else 65535
-    values = pixels.reshape(size, size, size, 3).transpose(2, 1, 0, 3).astype(np.float32)
+    values = _cube_of(pixels, size, path).transpose(2, 1, 0, 3).astype(np.float32)
     del pixels
     values /= np.float32(codes)
     return Lut3D(values)
@@ -131,6 +138,44 @@ def _lattice_size(spec: "OpenImageIO.ImageSpec", path: Path) -> int:
         what = f"tiles of {spec.tile_width} x {spec.tile_height} pixels"
         raise LutFormatError(what, where=str(path), remedy="save the image without tiles")
     return level**2
+
+
+def _cube_of(pixels: npt.NDArray[Any], size: int, path: Path) -> npt.NDArray[Any]:
+    """The codes [blue, green, red] of the layout in which neighbours in the cube are alike."""
+    level = round(size**0.5)
+    hald = pixels.reshape(size, size, size, 3)
+    tiled = pixels.reshape(level, size, level, size, 3).transpose(0, 2, 1, 3, 4).reshape(size, size, size, 3)
+    roughness = _roughness(hald), _roughness(tiled)
+    if level < 4:  # too few pixels for a photograph, and at level 2 too few to tell tiles
+        return tiled if 2 * roughness[1] < roughness[0] else hald
+    if not np.isfinite(roughness[0]):
+        what = "the image is of one colour, and no LUT"
+    elif min(roughness) > _ROUGHEST.get(level, 1.0):
+        what = (
+            "the image is a photograph or other picture, and no LUT: neighbours in the cube differ too much"
+        )
+    elif max(roughness) < 1.5 * min(roughness) and not np.array_equal(hald, tiled):
+        what = "the image does not tell whether it is a Hald image or one of tiles"
+    else:
+        return hald if roughness[0] <= roughness[1] else tiled
+    raise LutFormatError(
+        what, where=str(path), remedy="grade what `lutkit lut identity` writes, and name that"
+    )
+
+
+def _roughness(codes: npt.NDArray[Any]) -> float:
+    """How far lines along the cube's axes go up and down, of the codes' range: the mean over them all.
+
+    A cube whose channels rise with their own inputs alone has 1/3; infinite is one of a single colour.
+    """
+    size = len(codes)
+    step = max(size // 16, 1)
+    lines = [codes[:, ::step, ::step], codes[::step, :, ::step], codes[::step, ::step, :]]
+    ranges = [np.ptp(line.reshape(-1, 3), axis=0).max() for line in lines]
+    if max(ranges) < _LEAST_RANGE * np.iinfo(codes.dtype).max:
+        return float("inf")
+    paths = [np.abs(np.diff(line.astype(np.float64), axis=axis)).mean() for axis, line in enumerate(lines)]
+    return float((size - 1) * np.mean(paths) / max(ranges))
 
 
 def _require_plain_rgb(spec: "OpenImageIO.ImageSpec", path: Path) -> None:

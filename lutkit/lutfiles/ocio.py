@@ -1,7 +1,7 @@
 """LUT files of every format that OpenColorIO reads or writes: one adapter for all of them.
 
-Reading refuses what OpenColorIO would misread (it takes decimal commas for the ends of numbers, and a `.cube`
-by any name), keeps tables, matrices and ranges as they are, and bakes formulas.
+Reading refuses what OpenColorIO would misread (`ocio_text`), keeps tables, matrices and ranges as they are,
+and bakes formulas.
 Writing keeps any chain, number by number, in CLF and CTF. The others are baked by OpenColorIO, to six
 decimals (a 3dl: to twelve bits). It writes `.csp` without shapers only; `csp` writes it with them.
 
@@ -29,6 +29,7 @@ from lutkit.lut.model import MAX_SIZE_1D, Lut, Lut1D, Lut3D, LutChain, Rgb, lut_
 from lutkit.lut.shaper import Function
 from lutkit.lutfiles.formats import UNIT, Domain, format_to_read, require_held
 from lutkit.lutfiles.number_text import printed_rows
+from lutkit.lutfiles.ocio_text import require_plain_text, table_of_3dl
 
 Ocio: TypeAlias = Any  # an object of OpenColorIO's, which tells no types
 ocio: Ocio = PyOpenColorIO
@@ -41,11 +42,7 @@ _CUBE_SIZE = 65
 _CURVE_SIZES = (1025, 4097, 16385, 65536)
 _CURVE_ERROR = 1e-5
 
-_COMMA = re.compile(rb"^[ \t]*[-+.\d][-+.\deE \t]*,[-+.,\deE \t]*$", re.MULTILINE)
 _CORRECTION = re.compile(rb"<ColorCorrection[\s>]")
-_METADATA = re.compile(rb"BEGIN METADATA", re.IGNORECASE)
-_METADATA_END = re.compile(rb"^[ \t]*END METADATA[^\n]*\n", re.MULTILINE | re.IGNORECASE)
-_CUBE_KEYWORD = re.compile(rb"^[ \t]*LUT_[13]D_SIZE\b", re.MULTILINE | re.IGNORECASE)
 # The parts of OpenColorIO's messages: a place, the file's name, and what the next reader says.
 _LINE = re.compile(r"\bat line \(?(\d+)\)?", re.IGNORECASE)
 _PREAMBLE = re.compile(r"^Error parsing [^()]*\([^()]*\)[^.:]*\. (Error is: )?")
@@ -88,11 +85,20 @@ def read_ocio_baked(path: Path | str) -> Baked:
         if size > _MOST_BYTES:
             raise LutFormatError(f"{size:,} bytes are no LUT", where=str(path), remedy="name another file")
         data = path.read_bytes()
-    _require_plausible(data, path)
+    if not data.strip():
+        raise LutFormatError("the file is empty", where=str(path), remedy="export it again")
+    if path.suffix.lower() not in _XML:
+        require_plain_text(data, path)
+    elif (corrections := len(_CORRECTION.findall(data))) > 1:  # OpenColorIO takes the first
+        what = f"{corrections} colour corrections"
+        raise LutFormatError(what, where=str(path), remedy="leave one in the file")
+    table = table_of_3dl(data, path) if path.suffix.lower() == ".3dl" else None
     processor = _processor(data, path)
     group = processor.createGroupTransform()
     try:
         stages = _exact_stages(group)
+        if stages and table is not None:  # OpenColorIO guesses the depth of its codes
+            stages[-1] = Lut3D(table)
         if stages is None:
             baked = _bake(processor)
         elif len(stages) > 1:
@@ -102,32 +108,6 @@ def read_ocio_baked(path: Path | str) -> Baked:
     except LutError as error:
         raise LutFormatError(error.what, where=str(path), remedy="mend what made the LUT") from None
     return replace(baked, lut=_titled(baked.lut, group.getFormatMetadata()))
-
-
-def _require_plausible(data: bytes, path: Path) -> None:
-    suffix = path.suffix.lower()
-    if not data.strip():
-        raise LutFormatError("the file is empty", where=str(path), remedy="export it again")
-    if suffix in _XML:
-        corrections = len(_CORRECTION.findall(data))
-        if corrections > 1:  # OpenColorIO takes the first
-            what = f"{corrections} colour corrections"
-            raise LutFormatError(what, where=str(path), remedy="leave one in the file")
-        return
-    if b"\0" in data:
-        what = "the file is binary: it holds NUL bytes"
-        raise LutFormatError(what, where=str(path), remedy="export it as text")
-    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if (comma := _COMMA.search(lines)) is not None:
-        line = 1 + lines.count(b"\n", 0, comma.start())
-        what = f"a comma in {comma.group().strip()[:40].decode('ascii')!r}"
-        raise LutFormatError(what, where=f"{path}:{line}", remedy="write decimal points, and blanks between")
-    begun = list(_METADATA.finditer(data))
-    if begun and not _METADATA_END.search(data, begun[-1].end()):
-        what = "BEGIN METADATA without END METADATA"  # at which OpenColorIO takes all memory there is
-        raise LutFormatError(what, where=str(path), remedy="export it again")
-    if suffix != ".itx" and _CUBE_KEYWORD.search(lines, 0, 1 << 16):
-        raise LutFormatError("this is a .cube file", where=str(path), remedy="rename it to .cube")
 
 
 def _processor(data: bytes, path: Path) -> Ocio:

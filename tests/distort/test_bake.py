@@ -62,7 +62,7 @@ RECIPES = {
         CAMERA, (WARM,), (Exposure(-0.3), CameraMatrix((0.1, -0.05, 0.02, 0.07, -0.11, 0.03)),
                           ToneCurve(1.2, 2.0, 0.03, 0.95)),
     ),
-    "white balance": Recipe(CAMERA, (), (WhiteBalance(2900.0, 0.004, 5500.0),)),
+    "white balance": Recipe(CAMERA, (), (WhiteBalance(2900.0, 0.004, 5500.0, 0.002),)),
     "all stages": Recipe(CAMERA, (WARM,), (Exposure(0.4),), (FADE,), (CURVES, Saturation(1.3), FIELD)),
     "mixed light": Recipe(
         CAMERA, (WARM, Masked(Lamp(250.0, 0.5), TILTED)), (Exposure(-0.2),), (FADE,), (CURVES,)

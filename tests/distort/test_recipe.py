@@ -24,7 +24,9 @@ from lutkit.lut.model import Lut1D
 LIBRARY = {f"{number:064x}": Lut1D.identity(2) for number in range(3)}
 MASK = Mask((0.1, 0.2, 0.3), 1.0)
 EXPOSED = Recipe(camera=(Exposure(-1.0),))
-CAMERA = Rendering(0.5, 0.25, 1.1, -0.125, (-0.5, -0.1, -0.2, -0.3, 0.0, -0.5))
+CAMERA = Rendering(
+    0.5, 0.25, 1.1, -0.125, (-0.5, -0.1, -0.2, -0.3, 0.0, -0.5), (0.02, -0.04, 0.06, 0.0, 0.01, -0.02)
+)
 
 
 @st.composite
@@ -63,6 +65,7 @@ def test_the_json_is_as_the_contract_shows_it():
         "rendering": {
             "undone": 0.5, "redone": 0.25, "saturation": 1.1, "exposure_ev": -0.125,
             "matrix": [-0.5, -0.1, -0.2, -0.3, 0.0, -0.5],
+            "profile": [0.02, -0.04, 0.06, 0.0, 0.01, -0.02],
         },
         "light": [
             {"family": "illuminant", "temperature_k": 3400.0, "duv": 0.004},
@@ -104,7 +107,8 @@ def test_families_and_masks_come_in_the_order_of_damage():
 def test_amounts_scale_every_part_but_masks():
     recipe = Recipe(CAMERA, (Masked(Lamp(20.0, 0.5), MASK),), (Exposure(-1.0),), (), (HueRotation(10.0),))
     assert recipe.scaled(0.5) == Recipe(
-        Rendering(0.5, 0.375, 1.05, -0.0625, CAMERA.matrix), (Masked(Lamp(20.0, 0.25), MASK),),
+        Rendering(0.5, 0.375, 1.05, -0.0625, CAMERA.matrix, (0.01, -0.02, 0.03, 0.0, 0.005, -0.01)),
+        (Masked(Lamp(20.0, 0.25), MASK),),
         (Exposure(-0.5),), (), (HueRotation(5.0),),
     )  # fmt: skip
 

@@ -92,16 +92,18 @@ def test_an_illuminant_is_its_color_in_the_cameras_channels_over_green(kelvin, d
     )
 
 
-@pytest.mark.parametrize(("light_k", "light_duv", "set_k"), [(2850, 0.004, 5500), (7500, 0.0, 2850)])
-def test_white_balance_is_the_ratio_of_two_lights(light_k, light_duv, set_k):
-    gains = WhiteBalance(light_k, light_duv, set_k).gains(CAMERA)
-    expected = _seen(light_k, light_duv, MATRIX) / _seen(set_k, 0.0, MATRIX)
+@pytest.mark.parametrize(
+    ("light_k", "light_duv", "set_k", "set_duv"), [(2850, 0.004, 5500, 0.0), (7500, 0.0, 2850, 0.006)]
+)
+def test_white_balance_is_the_ratio_of_two_lights(light_k, light_duv, set_k, set_duv):
+    gains = WhiteBalance(light_k, light_duv, set_k, set_duv).gains(CAMERA)
+    expected = _seen(light_k, light_duv, MATRIX) / _seen(set_k, set_duv, MATRIX)
     assert gains[1] == 1
     assert gains == pytest.approx(expected, rel=2e-2)
 
 
 def test_white_balance_set_for_the_light_is_right():
-    assert WhiteBalance(3800.0, 0.0, 3800.0).gains(CAMERA) == pytest.approx((1, 1, 1), abs=1e-12)
+    assert WhiteBalance(3800.0, 0.001, 3800.0, 0.001).gains(CAMERA) == pytest.approx((1, 1, 1), abs=1e-12)
 
 
 def test_channel_gamma_is_a_power_a_channel():

@@ -6,7 +6,8 @@ import pytest
 from lutkit.errors import LutFormatError, SourceError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
-from lutkit.lutfiles.convert import convert_lut, error_against, identity_for
+from lutkit.lutfiles.convert import convert_lut, identity_for
+from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import FORMATS, WRITTEN_SUFFIXES, read_lut, write_lut
 
 GAMMAS = np.array([0.6, 1.2, 1.8])

@@ -61,6 +61,7 @@ def by_opencolorio(path, points=POINTS):
     )
 
 
+TWICE = curves(17)  # one object, which stands for two stages
 WIDE = {"domain_min": (-0.2, 0.0, -0.1), "domain_max": (1.2, 1.0, 2.0)}
 
 
@@ -81,6 +82,7 @@ WIDE = {"domain_min": (-0.2, 0.0, -0.1), "domain_max": (1.2, 1.0, 2.0)}
         LutChain((Lut1D(RNG.random((9, 3))), cube())),
         LutChain((Lut1D.identity(65536), cube())),
         LutChain((curves(257), curves(33))),
+        LutChain((TWICE, TWICE)),
         LutChain((curves(65, **WIDE), cube(domain_min=(0, 0.1, -0.2), domain_max=(1.1, 1, 0.9)))),
     ],
 )

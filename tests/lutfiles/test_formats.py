@@ -1,12 +1,15 @@
 """The table of formats, and LUT files by suffix."""
 
 import re
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
+from lutkit.lutfiles import convert
 from lutkit.lutfiles.formats import FORMATS, READ_SUFFIXES, WRITTEN_SUFFIXES, read_lut, write_lut
 
 CURVE = Lut1D(np.array([[0, 0.1, 0.2], [1, 0.9, 0.8]]), title="Curve")
@@ -96,3 +99,40 @@ def test_what_the_table_says_a_format_holds_is_written_and_all_else_refused(lut,
 
 def test_each_suffix_is_of_one_format():
     assert sum(len(entry.suffixes) for entry in set(FORMATS.values())) == len(FORMATS)
+
+
+@pytest.mark.parametrize("most", [1, 70, 300, 1000, 1204, 1900])
+def test_a_dark_3dl_that_would_be_misread_is_not_written(most, tmp_path):
+    """Its codes of 12 bits do not say that they are of 12."""
+    dark = Lut3D(Lut3D.identity(5).table * most / 4095)
+    (tmp_path / "look.3dl").write_text("mine")
+    with pytest.raises(LutFormatError, match=r"look.3dl: the file would .*; name it .cube, .clf or .ctf"):
+        write_lut(dark, tmp_path / "look.3dl")
+    with pytest.raises(LutFormatError, match=r"look.3dl: the file would "):
+        convert.write_fitted(dark, tmp_path / "look.3dl")
+    assert [path.name for path in tmp_path.iterdir()] == ["look.3dl"]
+    assert (tmp_path / "look.3dl").read_text() == "mine"
+
+
+def test_a_writer_that_errs_by_more_than_the_bound_writes_nothing(tmp_path, monkeypatch):
+    def write_off(lut, path, bits, by):
+        FORMATS[".cube"].write(replace(lut, table=lut.table + np.float32(by)), path, bits)
+
+    for by, is_written in ((0.9 / 255, True), (1.1 / 255, False)):
+        off = replace(FORMATS[".cube"], write=partial(write_off, by=by), read=FORMATS[".cube"].read)
+        monkeypatch.setitem(FORMATS, ".itx", replace(off, read=FORMATS[".cube"].read))
+        path = tmp_path / f"{by}.itx"
+        if is_written:
+            write_lut(CUBE, path)
+        else:
+            with pytest.raises(LutFormatError, match=r"would give back a LUT that is off by 1\.1 of 255"):
+                write_lut(CUBE, path)
+        assert path.exists() == is_written
+
+
+def test_values_that_a_format_clamps_are_no_error(tmp_path):
+    bright = Lut3D(Lut3D.identity(4).table * 2 - 0.5)
+    for suffix in (".3dl", ".png"):
+        write_lut(bright, tmp_path / f"look{suffix}")
+        table = lut_stages(read_lut(tmp_path / f"look{suffix}"))[-1].table
+        np.testing.assert_allclose(table, bright.table.clip(0, 1), atol=0.5 / 4095 + 1e-6)

@@ -14,12 +14,19 @@ from PIL.PngImagePlugin import PngInfo
 
 from lutkit.errors import LutFormatError, LutkitError, SourceError
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
+from lutkit.lutfiles.convert import write_fitted
+from lutkit.lutfiles.cube import read_cube
 from lutkit.lutfiles.formats import FORMATS
 from lutkit.lutfiles.hald import read_hald, write_hald
 
 
 def _random(size, seed=1):
-    return Lut3D(np.random.default_rng(seed).random((size, size, size, 3)))
+    """No channel and no axis is like another; noise over a look, or alone where that is read as well."""
+    noise = np.random.default_rng(seed).random((size, size, size, 3))
+    if size < 16:
+        return Lut3D(noise)
+    lattice = Lut3D.identity(size).table
+    return Lut3D(0.8 * lattice ** [0.7, 1.1, 1.6] + 0.1 * lattice[..., [1, 2, 0]] + 0.3 / size * noise)
 
 
 def _described(level, codes):
@@ -91,6 +98,76 @@ def test_ffmpeg_writes_the_identity_that_we_read_and_applies_what_we_write(tmp_p
     assert np.abs(out - wanted).max() <= 2
 
 
+# Content
+
+
+def _tiles(lut):
+    """A cube as GPUImage's shader looks it up: blue counts tiles, row by row; red is x and green y."""
+    size = lut.sizes[0]
+    level = round(size**0.5)
+    pixels = np.zeros((level**3, level**3, 3), np.uint8)
+    for blue in range(size):
+        down, right = blue // level * size, blue % level * size
+        pixels[down : down + size, right : right + size] = np.rint(
+            255 * lut.table[:, :, blue].transpose(1, 0, 2)
+        )
+    return pixels
+
+
+@pytest.mark.parametrize("size", [9, 16, 25, 64])
+def test_a_cube_of_tiles_is_read_as_what_it_is(size, tmp_path):
+    look = Lut3D.identity(size).table ** [0.7, 1.1, 1.6] * 0.8 + 0.2 * Lut3D.identity(size).table[..., ::-1]
+    for lut in (Lut3D.identity(size), Lut3D(look.clip(0, 1)), Lut3D(1 - look.clip(0, 1))):
+        for name, pixels in (("tiles", _tiles(lut)), ("hald", None)):
+            path = tmp_path / f"{name}.png"
+            if pixels is None:
+                write_hald(lut, path, bits=8)
+            else:
+                Image.fromarray(pixels).save(path)
+            np.testing.assert_allclose(read_hald(path).table, lut.table, atol=0.5 / 255 + 1e-6)
+
+
+def _gradient(side):
+    return np.broadcast_to((np.arange(side) * 255 // side)[:, None, None], (side, side, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (
+            np.full((512, 512, 3), 255, np.uint8),
+            "of one colour, and no LUT; grade what `lutkit",
+        ),
+        (np.full((64, 64, 3), 3, np.uint8), "of one colour, and no LUT"),
+        (np.random.default_rng(1).integers(0, 256, (512, 512, 3)).astype(np.uint8), "photograph or other"),
+        (_gradient(512), "does not tell whether it is a Hald image or one of tiles"),
+        (_gradient(216), "does not tell whether it is a Hald image or one of tiles"),
+    ],
+)
+def test_pictures_that_are_no_lut_are_refused_by_their_content(pixels, message, tmp_path):
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    with pytest.raises(LutFormatError, match=message):
+        read_hald(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("side", [64, 125, 216, 512, 729])
+def test_photographs_of_a_hald_image_s_size_are_refused(side, shared, tmp_path):
+    photos = sorted((shared / "photos" / "kodak").glob("*.png"))
+    assert len(photos) == 12
+    for photo in photos:
+        Image.open(photo).convert("RGB").resize((side, side)).save(tmp_path / "a.png")
+        with pytest.raises(LutFormatError, match=r"a photograph or other picture, and no LUT|does not tell"):
+            read_hald(tmp_path / "a.png")
+
+
+def test_looks_of_the_wild_are_read_from_either_layout(shared, tmp_path):
+    for path in sorted((shared / "luts" / "wild").rglob("*.[cC][uU][bB][eE]"))[::4]:
+        write_fitted(read_cube(path), tmp_path / "hald.png", size=36, bits=8)
+        lut = read_hald(tmp_path / "hald.png")
+        Image.fromarray(_tiles(lut)).save(tmp_path / "tiles.png")
+        assert read_hald(tmp_path / "tiles.png") == lut
+
+
 # Depth
 
 
@@ -111,21 +188,25 @@ def test_what_is_written_reads_back_to_the_nearest_code(suffix, bits, tmp_path):
 
 @pytest.mark.parametrize("size", [n for n in FORMATS[".png"].cube_sizes if n <= 49])
 def test_every_level_comes_back(size, tmp_path):
-    codes = np.random.default_rng(size).integers(0, 65536, (size, size, size, 3))
-    lut = Lut3D((codes / 65535).astype(np.float32))
+    lut = Lut3D((np.rint(_random(size, size).table * 65535) / 65535).astype(np.float32))
     write_hald(lut, tmp_path / "hald.png")
     assert read_hald(tmp_path / "hald.png") == lut
 
 
 def test_the_largest_level_is_read(tmp_path):
-    pixels = np.zeros((4096, 4096, 3), np.uint8)
+    pixels = np.zeros((4096 * 4096, 3), np.uint8)
+    pixels[:, 1] = np.arange(4096 * 4096) // 256 % 256  # a green that stays, and nothing else
+    pixels = pixels.reshape(4096, 4096, 3)
     red, green, blue = 255, 3, 20
     at = red + 256 * green + 256 * 256 * blue
     pixels[at // 4096, at % 4096] = 51, 102, 255
     table = read_hald(_picture(tmp_path / "hald.tif", pixels)).table
     assert table.shape == (256, 256, 256, 3)
     np.testing.assert_allclose(table[red, green, blue], [0.2, 0.4, 1])
-    assert table.sum() == pytest.approx(1.6)
+    table = table.copy()
+    table[red, green, blue] = 0, green / 255, 0
+    np.testing.assert_allclose(table[..., 1], np.broadcast_to(np.arange(256)[:, None] / 255, (256, 256, 256)))
+    assert not table[..., ::2].any()
 
 
 def test_values_beyond_0_to_1_are_clamped(tmp_path):

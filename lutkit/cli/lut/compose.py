@@ -33,7 +33,8 @@ def compose(  # noqa: D103  (its help text is set below)
     from lutkit.errors import LutkitError
     from lutkit.lut.algebra import compose as compose_luts
     from lutkit.lut.algebra import is_single, to_single
-    from lutkit.lutfiles.convert import error_against, write_fitted
+    from lutkit.lutfiles.convert import write_fitted
+    from lutkit.lutfiles.difference import error_against
     from lutkit.lutfiles.formats import format_to_write, read_lut
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import error_sentence, sizes_words

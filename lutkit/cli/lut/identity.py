@@ -47,8 +47,9 @@ def identity(  # noqa: D103  (its help text is set below)
 ) -> None:
     from lutkit.cli.lut.output_file import require_bits, require_free
     from lutkit.errors import LutkitError
-    from lutkit.lutfiles.convert import error_against, identity_for
-    from lutkit.lutfiles.formats import HALD_LEVELS, format_to_write, read_lut, write_lut
+    from lutkit.lutfiles.convert import identity_for
+    from lutkit.lutfiles.difference import error_against
+    from lutkit.lutfiles.formats import HALD_LEVELS, format_to_write, write_and_read_back
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import error_words, sizes_words
 
@@ -65,8 +66,7 @@ def identity(  # noqa: D103  (its help text is set below)
     depth = require_bits(bits, out)
     require_free(out, overwrite=overwrite)
     neutral = identity_for(target, (level or 8) ** 2 if is_hald else size)
-    write_lut(neutral, out, bits=depth)
-    written = read_lut(out)
+    written = write_and_read_back(neutral, out, bits=depth)
     about = f"a Hald image of level {level or 8}, {depth} bits" if is_hald else "neutral"
     error = error_words(error_against(written, neutral).max_error)
     PlainConsole().print(f"{out}: {about}, {sizes_words(written)}, {error}.", soft_wrap=True)

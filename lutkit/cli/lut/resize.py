@@ -28,7 +28,8 @@ def resize(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import require_no_more
     from lutkit.cli.lut.output_file import require_free
     from lutkit.lut.algebra import resize as resize_lut
-    from lutkit.lutfiles.convert import error_against, write_fitted
+    from lutkit.lutfiles.convert import write_fitted
+    from lutkit.lutfiles.difference import error_against
     from lutkit.lutfiles.formats import format_to_write, read_lut
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import error_sentence, sizes_words

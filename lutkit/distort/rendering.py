@@ -27,7 +27,7 @@ from lutkit.color.lab import Y_BLUE, Y_RED
 from lutkit.color.mixing import NO_LEAKS, Leaks, combined_leaks, inverse_leaks, leaks_of
 from lutkit.color.srgb import FloatArray, encoded_of, linear_of
 from lutkit.compiled import compiled
-from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards
+from lutkit.distort.draws import Range, Rng, between, normal, require_in, rounded, towards
 from lutkit.errors import ArrayError, RecipeError
 
 Gains: TypeAlias = tuple[float, float, float]
@@ -118,14 +118,15 @@ class Rendering:
 
     def scaled(self, amount: float) -> Self:
         """The same camera, rendering more nearly as it did: 0 is as it did, 1 these parameters."""
-        return type(self)(
-            self.undone,
-            towards(self.undone, self.redone, amount),
-            towards(1, self.saturation, amount),
-            towards(0, self.exposure_ev, amount),
-            self.matrix,
-            tuple(rounded(leak * amount) for leak in self.profile),
-        )
+        fields = {
+            "undone": self.undone,
+            "redone": self.redone if self.redone == self.undone else towards(self.undone, self.redone, amount),
+            "saturation": towards(1, self.saturation, amount) if self.saturation != 1 else 1.0,
+            "exposure_ev": towards(0, self.exposure_ev, amount),
+            "matrix": self.matrix,
+            "profile": tuple([rounded(leak * amount) if leak else 0.0 for leak in self.profile]),
+        }
+        return between(type(self), amount, fields)
 
     @cached_property
     def to_camera(self) -> Leaks:

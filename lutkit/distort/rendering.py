@@ -121,7 +121,9 @@ class Rendering:
         """The same camera, rendering more nearly as it did: 0 is as it did, 1 these parameters."""
         fields = {
             "undone": self.undone,
-            "redone": self.redone if self.redone == self.undone else towards(self.undone, self.redone, amount),
+            "redone": self.redone
+            if self.redone == self.undone
+            else towards(self.undone, self.redone, amount),
             "saturation": towards(1, self.saturation, amount) if self.saturation != 1 else 1.0,
             "exposure_ev": towards(0, self.exposure_ev, amount),
             "matrix": self.matrix,

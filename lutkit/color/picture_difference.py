@@ -28,6 +28,8 @@ from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
 _Floats = npt.NDArray[np.float32]
+# Of pictures float32, of a few colours float64.
+_Values = npt.NDArray[np.floating]
 _Integers = npt.NDArray[np.int32]
 _Codes = npt.NDArray[np.uint8]
 
@@ -124,7 +126,7 @@ def _mean(before: _Codes, after: _Codes, linear: _Floats, turn: _Floats) -> floa
 
 
 def mean_delta_e_2000_of_colors(lab: FloatArray, encoded: FloatArray, shares: FloatArray) -> float:
-    """The mean CIEDE2000 difference of a few colours from what they become: float64, by the loops of pictures.
+    """The mean CIEDE2000 difference of a few colours from what they become, by the loops of pictures.
 
     Args:
         lab: (n, 3) float64, C-contiguous, what the colours were.
@@ -203,7 +205,7 @@ def _fold(t: _Floats, bits: _Integers, root_bits: _Integers, root: _Floats, n: i
 
 
 @compiled
-def _lab(x: _Floats, y: _Floats, z: _Floats, n: int) -> None:
+def _lab(x: _Values, y: _Values, z: _Values, n: int) -> None:
     """f(X), f(Y) and f(Z) in place become L, a and b."""
     for i in range(n):
         middle = y[i]
@@ -212,7 +214,7 @@ def _lab(x: _Floats, y: _Floats, z: _Floats, n: int) -> None:
 
 
 @compiled
-def _stretch_a_and_b(a1: _Floats, b1: _Floats, a2: _Floats, b2: _Floats, n: int) -> None:
+def _stretch_a_and_b(a1: _Values, b1: _Values, a2: _Values, b2: _Values, n: int) -> None:
     """a' = (1 + G) a, in place."""
     for i in range(n):
         c1, c2 = np.sqrt(a1[i] * a1[i] + b1[i] * b1[i]), np.sqrt(a2[i] * a2[i] + b2[i] * b2[i])
@@ -225,7 +227,7 @@ def _stretch_a_and_b(a1: _Floats, b1: _Floats, a2: _Floats, b2: _Floats, n: int)
 
 
 @compiled
-def _place_in_turn(a1: _Floats, b1: _Floats, a2: _Floats, b2: _Floats, place: _Floats, n: int) -> None:
+def _place_in_turn(a1: _Values, b1: _Values, a2: _Values, b2: _Values, place: _Values, n: int) -> None:
     """Where in `_TURN` the mean hue lies."""
     for i in range(n):
         c1, c2 = np.sqrt(a1[i] * a1[i] + b1[i] * b1[i]), np.sqrt(a2[i] * a2[i] + b2[i] * b2[i])
@@ -235,7 +237,7 @@ def _place_in_turn(a1: _Floats, b1: _Floats, a2: _Floats, b2: _Floats, place: _F
 
 
 @compiled
-def _look_up_turn(place: _Floats, turn: _Floats, n: int) -> None:
+def _look_up_turn(place: _Values, turn: _Floats, n: int) -> None:
     for i in range(n):
         step = np.int32(place[i])
         place[i] = turn[step] + (place[i] - _F(step)) * (turn[step + 1] - turn[step])
@@ -243,7 +245,7 @@ def _look_up_turn(place: _Floats, turn: _Floats, n: int) -> None:
 
 @compiled
 def _chroma_and_hue(
-    a1: _Floats, b1: _Floats, a2: _Floats, b2: _Floats, rotation: _Floats, squared: _Floats, n: int
+    a1: _Values, b1: _Values, a2: _Values, b2: _Values, rotation: _Values, squared: _Values, n: int
 ) -> None:
     """What chroma and hue add to the squared difference."""
     for i in range(n):
@@ -272,7 +274,7 @@ def _chroma_and_hue(
 
 
 @compiled
-def _with_lightness(l1: _Floats, l2: _Floats, squared: _Floats, n: int) -> None:
+def _with_lightness(l1: _Values, l2: _Values, squared: _Values, n: int) -> None:
     """The squared difference of chroma and hue becomes the difference."""
     for i in range(n):
         off = _HALF * (l1[i] + l2[i]) - _F(50)

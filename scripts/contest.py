@@ -471,8 +471,8 @@ def table(results: dict[str, Result], tests: tuple[Test, ...], *, steps: int, pa
     seeds = max(len(result.errors) for result in results.values())
     lines += [
         "",
-        f"Mean CIEDE2000 to the truth after correction; {pairs:,} pairs, {steps:,} steps of {BATCH}; the mean "
-        f"of the seeds ({seeds}), the least and the largest. Differences inside the seeds' spread are ties: "
+        f"Mean CIEDE2000 to the truth after correction; {pairs:,} pairs, {steps:,} steps of {BATCH}; the "
+        f"mean of the seeds ({seeds}), the least and the largest. Differences inside the seeds' spread tie; "
         "the best and all that tie with it are bold. Nothing, grey world and shades of grey have no network.",
         "",
     ]

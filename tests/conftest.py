@@ -7,6 +7,8 @@ import pytest
 from hypothesis import settings
 from small_datasets import build, make_photos, manifest_of
 
+from lutkit.distort.settings import DamageSettings
+
 # A job that a shell starts in the background ignores Ctrl-C, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -60,3 +62,19 @@ def cube_folder(tmp_path):
     (folder / "swirl.cube").write_text(f"LUT_3D_SIZE 2\n{swirl}\n")
     (folder / "more/tint.cube").write_text(f"LUT_3D_SIZE 2\n{tint}\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def many_kinds(tmp_path_factory):
+    """60 pairs of two kinds and both labels in two splits, as PNG: what a filter of samples takes some of."""
+    folder = tmp_path_factory.mktemp("kinds")
+    manifest = manifest_of(
+        make_photos(folder / "in"),
+        n=60,
+        codec="png",
+        kinds=(("distort", 2.0), ("enhance", 1.0)),
+        splits=(("train", 0.7), ("val", 0.3)),
+        damage=DamageSettings(lossy=0.5),
+    )
+    build(manifest, folder / "60")
+    return folder / "60"

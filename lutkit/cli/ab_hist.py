@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lutkit.cli.arguments import OnlyKind, OnlyLabel, OnlySplit
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -28,6 +30,8 @@ Examples:
       every pixel of a folder of photos
   lutkit ab-hist PHOTOS --size 256 -o counts.npz
       squares of 256 pixels, as trainers see them
+  lutkit ab-hist data/pairs --split train --kind distort -o counts.npz
+      the targets of some of a dataset's samples
   lutkit ab-hist --merge A.npz --merge B.npz -o counts.npz
       the sum of two counts
 """
@@ -43,6 +47,9 @@ def ab_hist(  # noqa: D103  (its help text is set below)
         int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
     ] = None,
     field: Annotated[str, typer.Option(help="Of tars: the member to count, `jpg` say.")] = "",
+    split: OnlySplit = "",
+    kind: OnlyKind = "",
+    label: OnlyLabel = "",
     merge: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Add up counts instead; again for more.")
     ] = None,
@@ -52,6 +59,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.dataset.sample_filter import SampleFilter
     from lutkit.engine.stopping import stopping
     from lutkit.errors import LutkitError
     from lutkit.photos.sources import list_photos
@@ -60,8 +68,10 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     require_no_more(context.args, 1, "one source")
     if merge and source:
         raise LutkitError("a source and --merge", remedy="give one of them")
-    if merge and (size or field or workers):
-        raise LutkitError("--merge counts nothing", remedy="leave out --size, --field and --workers")
+    samples = SampleFilter(split, kind, label)
+    if merge and (size or field or samples or workers):
+        remedy = "leave out --size, --field, --split, --kind, --label and --workers"
+        raise LutkitError("--merge counts nothing", remedy=remedy)
     require_vacant(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)  # before hours of counting, not after
     with stopping():
@@ -73,7 +83,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
             from lutkit.measure.color_summary import summarize
             from lutkit.statistics.count import count_source
 
-            photos = list_photos(source or "data/pairs", field=field)
+            photos = list_photos(source or "data/pairs", field=field, samples=samples)
             totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)
             counts = summarize(totals).ab
         write_counts(out, counts)

@@ -17,6 +17,17 @@ Workers: TypeAlias = Annotated[
 OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
+# Of a dataset folder: which of its samples are read.
+OnlySplit: TypeAlias = Annotated[
+    str, typer.Option("--split", help="Of a dataset: samples of this split, `val` say.")
+]
+OnlyKind: TypeAlias = Annotated[
+    str, typer.Option("--kind", help="Of a dataset: `distort`, `enhance` or `distort+enhance`.")
+]
+OnlyLabel: TypeAlias = Annotated[
+    str, typer.Option("--label", help="Of a dataset: `recoverable` or `lossy` samples.")
+]
+
 
 def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
     """Refuse more names than a command takes: most often a pattern that the shell has filled in."""
@@ -36,6 +47,28 @@ def parse_shares(text: str, option: str, of: str, example: str) -> tuple[tuple[s
             what = f"{part!r} is no share of a {of}"
             raise ManifestError(what, where=option, remedy=f"write {example}") from None
     return tuple(shares)
+
+
+def parse_range(text: str, option: str, example: str) -> tuple[float, float]:
+    """`4,20` as its two numbers."""
+    low, _, high = text.partition(",")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        remedy = f"give the least and the largest, as in {example}"
+        raise ManifestError(f"{text!r} is no range", where=option, remedy=remedy) from None
+
+
+def parse_families(text: str, option: str) -> tuple[tuple[str, float], ...]:
+    """`illuminant,film_fade=2` as families and shares; a name by itself has a share of 1."""
+    parts = (part if "=" in part else f"{part}=1" for part in text.split(","))
+    shares = parse_shares(",".join(parts), option, "family", "illuminant,film_fade=2")
+    names = [name for name, _ in shares]
+    for name in names:
+        if names.count(name) > 1 or not name:
+            what = f"{name!r} comes {names.count(name)} times" if name else "a family without a name"
+            raise ManifestError(what, where=option, remedy="name each family once, with commas between")
+    return shares
 
 
 def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lutkit.cli.arguments import AsJson, OverPlot, Plot, Workers
+from lutkit.cli.arguments import AsJson, OnlyKind, OnlyLabel, OnlySplit, OverPlot, Plot, Workers
 from lutkit.cli.command import Command
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ Examples:
       whether the training set explains it; at most 1,000 of its photos
   lutkit compare data/pairs data/pairs --set-field input
       what a dataset's inputs have lost against its targets
+  lutkit compare data/pairs outputs --split val --label recoverable
+      of a dataset's samples those; --train is read as a whole
 """
 
 
@@ -64,6 +66,9 @@ def compare(  # noqa: D103  (its help text is set below)
     field: Annotated[str, typer.Option(help="In tars of REFERENCE: the member meant, `input` say.")] = "",
     set_field: Annotated[str, typer.Option(help="The same in tars of each SET.")] = "",
     train_field: Annotated[str, typer.Option(help="The same in tars of --train.")] = "",
+    split: OnlySplit = "",
+    kind: OnlyKind = "",
+    label: OnlyLabel = "",
     plot: Plot = None,
     workers: Workers = None,
     overwrite: OverPlot = False,
@@ -73,27 +78,30 @@ def compare(  # noqa: D103  (its help text is set below)
     from lutkit.comparison.matching import list_sets, list_train
     from lutkit.comparison.run import compare_sets
     from lutkit.comparison.words import short_names
+    from lutkit.dataset.sample_filter import SampleFilter
     from lutkit.engine.engine import LocalEngine, wanted_workers
     from lutkit.engine.stopping import stopping
 
     if plot is not None:
         require_picture(plot, overwrite=overwrite)
     engine = LocalEngine(wanted_workers(workers))
+    samples = SampleFilter(split, kind, label)
+    title = f"{reference}, {samples}" if samples else reference
     with stopping():
         # All names first: a mistake in the last one is told before hours of work.
         photos = list_train(train, train_field)
-        matched = list_sets(reference, sets, field=field, set_field=set_field, size_px=size)
+        matched = list_sets(reference, sets, field=field, set_field=set_field, size_px=size, samples=samples)
         named = dict(zip(short_names(sets), matched, strict=True))
         found = compare_sets(named, photos, train_name=train, size_px=size, engine=engine, quiet=as_json)
         if plot is not None:
             from lutkit.comparison.picture import draw_comparison
             from lutkit.report.page import write_picture
 
-            write_picture(draw_comparison(found.sets, found.train, reference), plot)
+            write_picture(draw_comparison(found.sets, found.train, title), plot)
     if as_json:
         _print_json(found, matched)
     else:
-        _print(reference, found, matched)
+        _print(title, found, matched)
         if plot is not None:
             print(f"Picture: {plot}")
 
@@ -135,7 +143,7 @@ def _print_json(found: "Comparison", matched: "list[MatchedSet]") -> None:
     PlainConsole().out(json.dumps(document))
 
 
-def _print(reference: str, found: "Comparison", matched: "list[MatchedSet]") -> None:
+def _print(title: str, found: "Comparison", matched: "list[MatchedSet]") -> None:
     from lutkit.cli.table import print_rows
     from lutkit.comparison.table import (
         CHANNEL_HEADS,
@@ -150,7 +158,7 @@ def _print(reference: str, found: "Comparison", matched: "list[MatchedSet]") -> 
     from lutkit.report.console import PlainConsole
 
     console = PlainConsole()
-    print_rows(console, f"Compared with {reference}", map(set_row, found.sets), HEADS)
+    print_rows(console, f"Compared with {title}", map(set_row, found.sets), HEADS)
     console.print(f" {NOTE}", soft_wrap=True)
     if len(found.sets) == 1:
         if sectors := sector_rows(found.sets[0]):  # grey references have none

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lutkit.cli.arguments import AsJson, OverPlot, Plot, Workers
+from lutkit.cli.arguments import AsJson, OnlyKind, OnlyLabel, OnlySplit, OverPlot, Plot, Workers
 
 HELP = """Say how colourful, how balanced and how clipped photographs are.
 
@@ -23,6 +23,8 @@ Examples:
       of a dataset's targets, for programs
   lutkit stats data/pairs --field input.jpg --size 224
       of its inputs, resized as a trainer sees them
+  lutkit stats data/pairs --split val --label lossy
+      of the targets of some of its samples
 """
 
 
@@ -33,6 +35,9 @@ def stats(  # noqa: D103  (its help text is set below)
         int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
     ] = None,
     field: Annotated[str, typer.Option(help="Of tars: the member that is meant, `jpg` say.")] = "",
+    split: OnlySplit = "",
+    kind: OnlyKind = "",
+    label: OnlyLabel = "",
     plot: Plot = None,
     workers: Workers = None,
     overwrite: OverPlot = False,
@@ -41,6 +46,7 @@ def stats(  # noqa: D103  (its help text is set below)
     import json
 
     from lutkit.cli.arguments import require_no_more, require_picture
+    from lutkit.dataset.sample_filter import SampleFilter
     from lutkit.engine.stopping import stopping
     from lutkit.measure.color_summary import summarize
     from lutkit.photos.sources import list_photos
@@ -52,15 +58,17 @@ def stats(  # noqa: D103  (its help text is set below)
     require_no_more(context.args, 1, "one source")
     if plot is not None:
         require_picture(plot, overwrite=overwrite)
+    samples = SampleFilter(split, kind, label)
+    title = f"{source}, {samples}" if samples else source
     with stopping():
-        photos = list_photos(source, field=field)
+        photos = list_photos(source, field=field, samples=samples)
         counts, rejects = count_source(photos, size, workers, quiet=as_json)
         summary = summarize(counts)
         if plot is not None:
             from lutkit.report.page import write_picture
             from lutkit.statistics.stats_picture import draw_stats
 
-            write_picture(draw_stats(summary, source), plot)
+            write_picture(draw_stats(summary, title), plot)
     counted = len(photos.photos) - len(rejects)
     console = PlainConsole()
     if as_json:
@@ -70,7 +78,7 @@ def stats(  # noqa: D103  (its help text is set below)
         return
     from lutkit.cli.table import print_rows
 
-    print_rows(console, f"{source}: {photos_text(counted)}", stats_rows(summary))
+    print_rows(console, f"{title}: {photos_text(counted)}", stats_rows(summary))
     for line in left_out_lines(photos, rejects):
         console.print(line, soft_wrap=True)
     if plot is not None:

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.errors import ImageError, LutkitError, SourceError
 from lutkit.photos.decoding import upright_size
 from lutkit.photos.photo_list import PhotoList, PhotoRef, read_bytes
-from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos
+from lutkit.photos.sources import IMAGE_SUFFIXES, is_dataset_folder, list_photos
 from lutkit.photos.walk import has_wildcards
 
+_ALL_SAMPLES = SampleFilter()
 _MEMBER = re.compile(r".*\.tar/", re.IGNORECASE)
 
 
@@ -240,7 +242,13 @@ def _size(photos: PhotoList, ref: PhotoRef) -> tuple[int, int] | None:
 
 
 def list_sets(
-    reference: str, sets: Sequence[str], *, field: str, set_field: str, size_px: int | None
+    reference: str,
+    sets: Sequence[str],
+    *,
+    field: str,
+    set_field: str,
+    size_px: int | None,
+    samples: SampleFilter = _ALL_SAMPLES,
 ) -> list[MatchedSet]:
     """Find the photos of each set, and which belongs to which reference.
 
@@ -252,17 +260,26 @@ def list_sets(
         field: the member that is meant in tars of references.
         set_field: the same in tars of sets.
         size_px: what images are brought to, or None.
+        samples: of the references and sets that are datasets of ours, the samples that are compared.
     Raises:
-        SourceError: anything that cannot be compared.
+        SourceError: anything that cannot be compared; a filter of samples where nothing is a dataset of ours.
+        DatasetError: a filter that takes no sample of one of them.
     """
+    # Beside a dataset's samples their outputs lie in a folder of photos: keys match them.
+    filters = {
+        name: samples if is_dataset_folder(Path(name)) else _ALL_SAMPLES for name in (reference, *sets)
+    }
+    if not any(filters.values()):
+        filters[reference] = samples  # which `list_photos` refuses, if it asks for anything
     with _naming("--field"):
-        before = list_photos(reference, field=field)
+        before = list_photos(reference, field=field, samples=filters[reference])
         photos_by_key(before)
     named: list[NamedPhotos] = []
     with _naming("--set-field"):
         for name in sets:
             require_no_folders(name)
-            named.append(NamedPhotos(name, list_photos(name, field=set_field)))
+            photos = list_photos(name, field=set_field, samples=filters[name])
+            named.append(NamedPhotos(name, photos))
         require_no_pattern(NamedPhotos(reference, before), named)
         found = [match_photos(before, one.photos, one.source) for one in named]
     warnings = [pattern_warning(reference, sets)]

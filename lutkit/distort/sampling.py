@@ -49,8 +49,9 @@ SCENE_LIGHTS = (*LIGHTS, WhiteBalance.name)
 # How often the camera is balanced for the first of two lights, so that only the second one is wrong.
 BALANCED_FOR_FIRST = 0.5
 
-# How likely one, two and three families are, from no severity to a strong one. Half of strong damage is one fault
-# alone: renderings with a wrong white balance and nothing else differ by 10 at the median, and by 20 of one in ten.
+# How likely one, two and three families are, from no severity to a strong one. Half of strong damage is one
+# fault alone: real renderings with a wrong white balance and nothing else differ from the right ones by 10 at
+# the median, and one in ten by more than 18.
 FAMILY_COUNTS_MILD = (0.6, 0.3, 0.1)
 FAMILY_COUNTS_STRONG = (0.5, 0.3, 0.2)
 STRONG_SEVERITY = 20.0

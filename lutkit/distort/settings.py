@@ -7,9 +7,9 @@ from lutkit.distort.draws import Range
 from lutkit.distort.recipe import FAMILIES, RENAMED
 from lutkit.errors import ManifestError
 
-# A wrong white balance is the commonest fault and the one that networks are asked to mend first: with the light
-# and the rest of the camera it is over half of all that is drawn. Each of the rest is there so that no kind of
-# damage is unheard of.
+# A wrong white balance is the commonest fault and the one that networks are asked to mend first: with the
+# light and the rest of the camera it is over half of all that is drawn. Each of the rest is there so that no
+# kind of damage is unheard of.
 DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("illuminant", 1.5),
     ("lamp", 1.0),

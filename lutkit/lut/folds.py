@@ -17,7 +17,7 @@ from lutkit.compiled import compiled
 from lutkit.lut.box_tree import Indices
 from lutkit.lut.collapse import tetrahedron_centres
 from lutkit.lut.jacobian import place_in_cell, value_and_jacobian
-from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, lut_stages
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 
 Kinds = npt.NDArray[np.int8]
 
@@ -123,13 +123,12 @@ def folded_slopes(slopes: FloatArray, sign: int) -> npt.NDArray[np.bool_]:
 
 
 def _shares(lut: Lut, *, has_clamps: bool) -> Shares:
-    stages = lut_stages(lut)
-    if len(stages) > 1:
-        low, high = np.array(stages[0].domain_min), np.array(stages[0].domain_max)
+    stage = lut_stages(lut)[0]
+    if isinstance(lut, LutChain) and len(lut.stages) > 1:
+        low, high = np.array(stage.domain_min), np.array(stage.domain_max)
         colors = low + tetrahedron_centres(_CHAIN_SIZE) * (high - low)
         kinds = fold_kinds(lut, colors, has_clamps=has_clamps)
         return Shares(float((kinds == FOLDED).mean()), float((kinds == CLAMPED).mean()))
-    stage = stages[0]
     levels = _clamp_levels(stage, is_last=True) if has_clamps else _NO_LEVELS
     if isinstance(stage, Lut3D):
         counts = _count_ways(stage.table, levels, 1)

@@ -17,7 +17,6 @@ from lutkit.lut.baking import (
     CUBE_SIZE,
     Baked,
     errors_of,
-    lattice,
     require_size,
     spread_colors,
     table_of,
@@ -41,8 +40,9 @@ _VIVID = 1.7
 
 # What a colour may be off and still be there at 8 bits: half a code value.
 _TOLERANCE = 0.5 / 255
-# Lattice points an axis of the cube of colours that are asked for.
-_ASKED = 17
+# Colours that are asked for, all over the cube. A third of a lattice's points would lie on the cube's faces,
+# which no soft LUT reaches.
+_ASKED = 8000
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class Inverse:
             is taken to about the nearest colour that it can.
         unreachable_share: of the colours of the whole output cube, 0..1 a channel, the share that the LUT
             cannot give within half a code value of 8 bits.
+        lost_share: of the colours all over the LUT's domain, the share that does not come back within half a
+            code value, by the exact inverse, since the LUT gives the same for others.
         folded_share: the share of the LUT's colour space (of its worst stage's) that is turned over or
             merged, by a clamp too, so that what went in cannot be told.
         mean_error: of the round trip.
@@ -66,6 +68,7 @@ class Inverse:
 
     lut: Lut
     unreachable_share: float
+    lost_share: float
     folded_share: float
     mean_error: float
     p99_error: float
@@ -116,6 +119,7 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
     return Inverse(
         lut=back,
         unreachable_share=_unreachable_share(whole, stages),
+        lost_share=_lost_share(whole, stages),
         folded_share=max(fold_share(stage.lut) for stage in stages),
         mean_error=measured.mean_error,
         p99_error=measured.p99_error,
@@ -242,7 +246,15 @@ def _inputs_of_all(stages: list[_Stage], colors: FloatArray) -> FloatArray:
 
 
 def _unreachable_share(lut: Lut, stages: list[_Stage]) -> float:
-    wanted = lattice((_ASKED,) * 3, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).reshape(-1, 3)
-    inputs = _inputs_of_all(stages, wanted)
-    off = np.abs(through(lut, inputs) - wanted).max(axis=1)
-    return float((off > _TOLERANCE).mean())
+    wanted = spread_colors(np.zeros(3), np.ones(3))[:_ASKED]
+    return _off_share(through(lut, _inputs_of_all(stages, wanted)), wanted)
+
+
+def _lost_share(lut: Lut, stages: list[_Stage]) -> float:
+    first = lut_stages(lut)[0]
+    colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))[:_ASKED]
+    return _off_share(_inputs_of_all(stages, through(lut, colors)), colors)
+
+
+def _off_share(values: FloatArray, wanted: FloatArray) -> float:
+    return float((np.abs(values - wanted).max(axis=1) > _TOLERANCE).mean())

@@ -152,7 +152,7 @@ class _Tried(NamedTuple):
 
 
 @compiled
-def _take_steps(  # noqa: PLR0913
+def _take_steps(
     tried: _Tried,
     wanted: FloatArray,
     rows: _Rows,

@@ -26,6 +26,10 @@ _LASTING = (errno.EACCES, errno.EPERM, errno.ELOOP)
 _REMEDIES = {
     "too small": "lower --size, or give others",
     "another size": "give --size PX, which brings both to one",
+    "shorter side under min_side_px": "lower [images] min_side_px, or give others",
+    "grey": 'set [images] grey = "keep", or give others',
+    "cast beyond max_cast": "raise [images] max_cast, or give others",
+    "more clipped than max_clipped": "raise [images] max_clipped, or give others",
 }
 _AGAIN = "put it back as it was, and run the same command again"
 

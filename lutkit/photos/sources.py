@@ -8,10 +8,11 @@ import os
 import posixpath
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lutkit.dataset.sample_filter import SampleFilter, choose_samples, shards_of_split
 from lutkit.dataset.shard_list import read_shard_list
 from lutkit.dataset.tar_index import index_tar, suffixes_in
 from lutkit.dataset.tars import split_member
@@ -43,6 +44,7 @@ _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.
 _SEARCHED = IMAGE_SUFFIXES | UNREAD_SUFFIXES | _TAR
 _KINDS = 'name a folder, a glob, a photo, a .txt list, a .tar or "sample"'
 _CONVERT = "convert to JPEG or PNG"
+_ALL_SAMPLES = SampleFilter()
 _LOOKED_FOR = f"looked for tars and {', '.join(sorted(IMAGE_SUFFIXES))}"
 
 
@@ -65,7 +67,7 @@ class SourceFiles:
     is_dataset: bool = False
 
 
-def list_photos(source: str, *, field: str = "") -> PhotoList:
+def list_photos(source: str, *, field: str = "", samples: SampleFilter = _ALL_SAMPLES) -> PhotoList:
     """Find the photos that `source` names.
 
     Args:
@@ -75,14 +77,25 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
             of ours, or `shard-{000000..000009}.tar`), one photo, or "sample", the photos shipped in
             scikit-image.
         field: in tars, the suffix that is meant ("jpg", "target.jpg"); in a dataset folder "target".
+        samples: in a dataset folder of ours, the samples whose photos are meant.
     Returns:
         The list. The root is the folder, the pattern's leading folders without wildcards, the list's, the
         tar's or the photo's folder. Absolute paths in a text list stay absolute.
     Raises:
         SourceError: nothing there, nothing found, something unreadable or damaged, a path twice, a field
-            where there are no tars, several photos a sample where there are and no field.
+            where there are no tars, several photos a sample where there are and no field; a filter of samples
+            where there is no dataset of ours.
+        DatasetError: a filter that takes no sample; what there is is named.
     """
     files = find_files(source)
+    tars = files.tars
+    if samples and not files.is_dataset:
+        options = " and ".join(f"--{name}" for name in samples.asked)
+        what = f"no dataset folder of `lutkit synth`, so no sample has a {next(iter(samples.asked))}"
+        raise SourceError(what, where=source, remedy=f"leave out {options}, or name the dataset's folder")
+    if samples:
+        names = sorted(name.removesuffix(".tar") for name in tars)
+        tars = tuple(f"{name}.tar" for name in shards_of_split(files.root.parent, names, samples.split))
     if not files.tars:
         if field:
             what = f"no tars here, so no member {field!r}"
@@ -90,14 +103,23 @@ def list_photos(source: str, *, field: str = "") -> PhotoList:
         return PhotoList(files.root, files.photos, files.unread)
     field = field or ("target" if files.is_dataset else "")
     refs: list[PhotoRef] = []
-    for name in files.tars:
+    for name in tars:
         members = list(index_tar(files.root / name, IMAGE_SUFFIXES, field))
         if not field:
             _require_one_a_sample([member for member, _, _ in members], str(files.root / name))
         refs += [PhotoRef(shown_path(f"{name}/{member}"), size, offset) for member, offset, size in members]
     if not refs:
         raise _nothing_in_tars(files, source, field)
+    if samples.kind or samples.label:
+        chosen = choose_samples(files.root.parent, [name.removesuffix(".tar") for name in tars], samples)
+        keys = {one.shard: frozenset(one.keys) for one in chosen}
+        refs = [ref for ref in refs if _is_chosen(ref, keys)]
     return replace(frozen_list(files.root, refs, source), unread=files.unread)
+
+
+def _is_chosen(ref: PhotoRef, keys: Mapping[str, frozenset[str]]) -> bool:
+    shard, _, member = ref.path.partition(".tar/")
+    return split_member(member)[0] in keys.get(shard, ())
 
 
 def list_tars(source: str) -> tuple[Path, ...]:
@@ -132,6 +154,12 @@ def find_files(source: str) -> SourceFiles:
     if has_wildcards(source):
         return _pattern(source)
     raise SourceError("no such file or folder", where=source, remedy=_KINDS)
+
+
+def is_dataset_folder(folder: Path) -> bool:
+    """Whether `folder` is a dataset folder, begun or finished: its tars are its shards."""
+    parts = folder / "dataset.json", folder / "shards"
+    return os.path.isfile(parts[0]) and os.path.isdir(parts[1])  # noqa: PTH112, PTH113 (as above)
 
 
 def _file(path: Path, source: str) -> SourceFiles:
@@ -174,7 +202,7 @@ def _sample() -> SourceFiles:
 
 def _folder(root: Path, source: str) -> SourceFiles:
     shards = root / "shards"
-    if os.path.isfile(root / "dataset.json") and os.path.isdir(shards):  # noqa: PTH112, PTH113 (as above)
+    if is_dataset_folder(root):
         names = [path for path, _ in walk(shards, _TAR, 1)]
         _require_listed(root, names, source)
         if not names:

@@ -1,17 +1,19 @@
-"""What an inspection of a LUT says: as rows of a table, as one row among many, as a headline, as JSON."""
+"""What an inspection of a LUT says: in two sentences, in rows of a table, in one row among many, as JSON."""
 
 from typing import Any
 
 from lutkit.lut.collapse import COLLAPSED_SLOPE
 from lutkit.lut.inspection import Inspection
 from lutkit.lut.model import Rgb
-from lutkit.lut.quality import MAX_CLIPPED_SHARE, MAX_FOLD_SHARE, MIN_ROUND_TRIP_DB
+from lutkit.lut.quality import MAX_CLIPPED_SHARE, MAX_FOLD_SHARE, MIN_ROUND_TRIP_DB, Verdict
+from lutkit.report.wording import share_text
 
 # A drift below this is rounding.
 _SEEN_DRIFT = 0.05
 
 OVERVIEW_TITLES = (
-    *("file", "verdict", "fold", "new clip", "round trip", "collapse", "delta E", "95%"),
+    *("file", "verdict", "fold", "new clip", "round trip", "cube fold", "cube clip"),
+    *("collapse", "delta E", "95%"),
     *("bend", "levels", "gap", "drift", "black", "white"),
 )
 
@@ -21,13 +23,46 @@ def headline(inspection: Inspection) -> list[tuple[str, bool]]:
     fold, clip, back = _gates(inspection)
     judged = inspection.judged
     return [
-        (f"folded {_percent(judged.fold_share)}", fold),
-        (f"newly clipped {_percent(judged.clipped_share)}", clip),
+        (f"folded {share_text(judged.fold_share)}", fold),
+        (f"newly clipped {share_text(judged.clipped_share)}", clip),
         (f"round trip {judged.round_trip_db:.1f} dB", back),
-        (f"collapsed {_percent(inspection.collapse_share)}", True),
+        (f"collapsed {share_text(inspection.collapse_share)}", True),
         (f"delta E 2000 {inspection.mean_delta_e_2000:.1f}", True),
         (f"neutral drift {inspection.neutral_drift.chroma:.1f}", True),
     ]
+
+
+def verdict_sentences(inspection: Inspection, photo: str = "") -> tuple[str, str]:
+    """What photographs lose, with the verdict and its reasons; and what the whole cube of colours loses.
+
+    Args:
+        inspection: the measures.
+        photo: the name of the photo whose colours they are of; empty where they are of natural colours.
+    """
+    judged, whole = inspection.judged, inspection.whole
+    fold, clip, back = _gates(inspection)
+    reasons = {
+        f"{MAX_CLIPPED_SHARE:.0%} or more is clipped": clip,
+        f"{MAX_FOLD_SHARE:.1%} or more folds": fold,
+        f"less than {MIN_ROUND_TRIP_DB:.0f} dB come back": back,
+    }
+    failed = [reason for reason, passes in reasons.items() if not passes]
+    listed = " and ".join(filter(None, (", ".join(failed[:-1]), *failed[-1:])))
+    why = f", as {listed}" if failed else ""
+    of_photos = f"{photo or 'Photographs'}: {_losses(judged)}: {judged.label}{why}."
+    holder, holds = (photo, "does") if photo else ("photographs", "do")
+    if whole.label == "recoverable":
+        rest = "" if judged.label == "lossy" else "; little is lost anywhere"
+    elif judged.label == "recoverable":
+        rest = f"; colours that {holder} {holds} not hold are lost there"
+    else:
+        rest = f"; {holder} {'holds' if photo else 'hold'} some of the colours that are lost there"
+    return of_photos, f"The whole cube: {_losses(whole)}{rest}."
+
+
+def _losses(of: Verdict) -> str:
+    folds = f"{share_text(of.fold_share)} folds" if of.fold_share > 0 else "no folds"
+    return f"{share_text(of.clipped_share)} newly clipped, {folds}, {of.round_trip_db:.1f} dB come back"
 
 
 def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, str, str]]:
@@ -35,23 +70,27 @@ def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, s
 
     Args:
         inspection: the measures.
-        judged_on: whose colours clipping, round trip and delta E are of, as in `the palette`.
+        judged_on: whose colours clipping, round trip and delta E are of, as in `natural colours`.
     """
-    judged, drift, banding = inspection.judged, inspection.neutral_drift, inspection.banding
+    judged, whole = inspection.judged, inspection.whole
+    drift, banding = inspection.neutral_drift, inspection.banding
     fold, clip, back = ("passes" if passed else "FAILS" for passed in _gates(inspection))
     at = f" at {drift.grey}" if drift.chroma >= _SEEN_DRIFT else ""
     red, green, blue = banding.levels
     rising = [name for name, rises in zip(("red", "green", "blue"), inspection.rising, strict=True) if rises]
     risers = "all" if len(rising) == 3 else ", ".join(rising) or "none"
-    folds = f"{fold}, under {MAX_FOLD_SHARE:.1%}: of the lattice, turned over or flat"
+    folds = f"{fold}, under {MAX_FOLD_SHARE:.1%}: of {judged_on}, turned over or merged"
     clips = f"{clip}, under {MAX_CLIPPED_SHARE:.0%}: of {judged_on}, newly at 0 or 255"
     backs = f"{back}, {MIN_ROUND_TRIP_DB:.0f} dB or more: saved at 8 bits, inverted"
     tail = f"mean of {judged_on}; {inspection.p95_delta_e_2000:.1f} at the 95th percentile"
     return [
-        ("fold", _percent(judged.fold_share), folds),
-        ("new clip", _percent(judged.clipped_share), clips),
+        ("fold", share_text(judged.fold_share), folds),
+        ("new clip", share_text(judged.clipped_share), clips),
         ("round trip", f"{judged.round_trip_db:.1f} dB", backs),
-        ("collapse", _percent(inspection.collapse_share), f"of the domain: slope below {COLLAPSED_SLOPE}"),
+        ("cube fold", share_text(whole.fold_share), "of the whole cube of colours, turned over or merged"),
+        ("cube clip", share_text(whole.clipped_share), "of the whole cube, newly at 0 or 255"),
+        ("cube round trip", f"{whole.round_trip_db:.1f} dB", "what comes back of the whole cube"),
+        ("collapse", share_text(inspection.collapse_share), f"of the domain: slope below {COLLAPSED_SLOPE}"),
         ("delta E 2000", f"{inspection.mean_delta_e_2000:.1f}", tail),
         (
             "2nd difference",
@@ -73,10 +112,12 @@ def overview_row(file: str, inspection: Inspection) -> tuple[str, ...]:
     return (
         file,
         inspection.verdict,
-        _percent(judged.fold_share),
-        _percent(judged.clipped_share),
+        share_text(judged.fold_share),
+        share_text(judged.clipped_share),
         f"{judged.round_trip_db:.1f}",
-        _percent(inspection.collapse_share),
+        share_text(inspection.whole.fold_share),
+        share_text(inspection.whole.clipped_share),
+        share_text(inspection.collapse_share),
         f"{inspection.mean_delta_e_2000:.1f}",
         f"{inspection.p95_delta_e_2000:.1f}",
         f"{inspection.max_second_difference:.1f}",
@@ -90,7 +131,7 @@ def overview_row(file: str, inspection: Inspection) -> tuple[str, ...]:
 
 def inspection_json(file: str, inspection: Inspection, judged_on: str) -> dict[str, Any]:
     """One file's measures under stable names: shares and colours 0..1, code values where `_255` says so."""
-    judged = inspection.judged
+    judged, whole = inspection.judged, inspection.whole
     return {
         "file": file,
         "verdict": inspection.verdict,
@@ -98,6 +139,9 @@ def inspection_json(file: str, inspection: Inspection, judged_on: str) -> dict[s
         "fold_share": _short(judged.fold_share),
         "clipped_share": _short(judged.clipped_share),
         "round_trip_db": _short(judged.round_trip_db),
+        "whole_fold_share": _short(whole.fold_share),
+        "whole_clipped_share": _short(whole.clipped_share),
+        "whole_round_trip_db": _short(whole.round_trip_db),
         "collapse_share": _short(inspection.collapse_share),
         "mean_delta_e_2000": _short(inspection.mean_delta_e_2000),
         "p95_delta_e_2000": _short(inspection.p95_delta_e_2000),
@@ -119,10 +163,6 @@ def _gates(inspection: Inspection) -> tuple[bool, bool, bool]:
         judged.clipped_share < MAX_CLIPPED_SHARE,
         judged.round_trip_db >= MIN_ROUND_TRIP_DB,
     )
-
-
-def _percent(share: float) -> str:
-    return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"
 
 
 def _triple(color: Rgb) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SIZE_INCHES = (14.0, 9.2)
-_IN_WORDS: dict[Label, str] = {"recoverable": "can be undone", "lossy": "cannot be fully undone"}
+_IN_WORDS: dict[Label, str] = {"recoverable": "photographs come back", "lossy": "photographs lose colours"}
 
 # Beyond this values are far off the picture, and would make everything else small.
 _SHOWN = (-0.5, 1.5)

@@ -7,6 +7,7 @@ from lutkit.lut.algebra import Baked
 from lutkit.lut.inverse import Inverse
 from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
 from lutkit.lutfiles.formats import kind_words
+from lutkit.report.wording import share_text
 
 # In units of 0..1: a hundredth of a code value.
 _TINY = 0.01 / 255
@@ -41,11 +42,11 @@ def inverse_sentences(inverse: Inverse, name: str) -> list[str]:
     """
     lines = [f"{name} and back: {error_sentence(inverse)}."]
     if inverse.unreachable_share > 0:
-        gamut = f"{inverse.unreachable_share:.1%} of all colours cannot come out of {name}"
-        lines.append(f"{gamut}; they are taken to the nearest that can.")
-    if inverse.folded_share > 0:
-        merged = f"{inverse.folded_share:.1%} of {name} merges colours or turns them over"
-        lines.append(f"{merged}: what went in there is a guess.")
+        gamut = f"{_share(inverse.unreachable_share)} of all colours cannot come out of {name}"
+        lines.append(f"{gamut}, and have no inverse: they are taken to the nearest that can.")
+    if inverse.lost_share > 0:
+        lost = f"{_share(inverse.lost_share)} of all colours do not come back, as {name} merges them"
+        lines.append(f"{lost} with others: what went in there is a guess.")
     return lines
 
 
@@ -104,6 +105,12 @@ def summary_json(file: str, file_format: str, baked: Baked) -> dict[str, Any]:
 
 def _size(stage: Lut1D | Lut3D) -> str:
     return f"{stage.size:,}" if isinstance(stage, Lut1D) else " x ".join(map(str, stage.sizes))
+
+
+def _share(share: float) -> str:
+    """A share at the beginning of a sentence."""
+    text = share_text(share)
+    return text[0].upper() + text[1:]
 
 
 def _range(low: Rgb | list[float], high: Rgb | list[float]) -> str:

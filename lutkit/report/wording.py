@@ -19,3 +19,12 @@ def time_text(seconds: float) -> str:
 def photos_text(count: int) -> str:
     """`1 photo`, `2 photos`."""
     return f"{count:,} photo{'' if count == 1 else 's'}"
+
+
+def share_text(share: float) -> str:
+    """A share of 0..1 in percent: `13.6%`, `0.42%`; never 0 or 100 of what is neither."""
+    if 0 < share < 0.00005:
+        return "under 0.01%"
+    if 0.9995 <= share < 1:
+        return "over 99.9%"
+    return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"

@@ -26,7 +26,7 @@ from lutkit.photos.sources import list_photos
 from lutkit.synthesis.card import pair_card
 from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded
 from lutkit.synthesis.plan import plan_shards, sample_number, shard_count, split_counts, split_photos
-from lutkit.synthesis.sample import Libraries, prepare_target
+from lutkit.synthesis.sample import Libraries, prepare_target, usable_looks
 from lutkit.synthesis.shard import SynthJob, build_shard
 
 
@@ -73,7 +73,7 @@ def plan_synth(manifest: Manifest) -> SynthPlan:
 
     Raises:
         SourceError: no photographs, or no LUTs where some are needed.
-        ManifestError: a severity that no recipe reaches.
+        ManifestError: a severity that no recipe reaches, or looks of which none is as wanted.
     """
     photos = list_photos(manifest.images.source, field=manifest.images.field)
     members = split_photos(manifest.seed, tuple(ref.path for ref in photos.photos), manifest.splits)
@@ -81,12 +81,14 @@ def plan_synth(manifest: Manifest) -> SynthPlan:
     counts = split_counts(manifest.n, manifest.splits, members)
     kinds = {kind for kind, share in manifest.kinds if share > 0}
     looks: tuple[LutFile, ...] = ()
+    usable: tuple[LutFile, ...] = ()
     damage_luts: tuple[LutFile, ...] = ()
     if kinds != {"distort"}:
         looks = read_library(library_folder(manifest.looks.path))
+        usable = usable_looks(looks, manifest.looks)
     if dict(manifest.damage.families).get(LibraryLut.name):
         damage_luts = read_library(library_folder(manifest.damage_luts))
-    libraries = Libraries(luts_by_sha256(damage_luts), looks)
+    libraries = Libraries(luts_by_sha256(damage_luts), usable)
     recorded = {
         "libraries": library_versions("simplejpeg"),
         "looks": {file.path: file.sha256 for file in looks},

@@ -37,7 +37,7 @@ def write_contact_sheet(folder: Path) -> Path:
         The picture's path.
     """
     found = pairs(folder)
-    count = next(iter(found.shards.values()))
+    count = len(next(iter(found.shards.values())))
     shown = [found.read(number) for number in range(0, count, max(count // PAIRS, 1))[:PAIRS]]
     sheet = draw_contact_sheet(shown)
     write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lutkit.distort.sampling import draw_wanted, draws
@@ -11,6 +12,7 @@ from lutkit.photos.photo_list import none_usable, read_bytes
 from lutkit.synthesis.build import SynthPlan
 from lutkit.synthesis.plan import photo_candidates, sample_number
 from lutkit.synthesis.sample import make_pair, prepare_target
+from lutkit.synthesis.shard import counted
 
 _PROBES = 48
 _WARM_UP = 8
@@ -23,7 +25,7 @@ _TAR_BYTES = 3 * 768
 
 @dataclass(frozen=True)
 class SeverityBand:
-    """A part of the severity range, and the share of each family in the damage drawn there, largest first."""
+    """A part of the severity range, and the share of the draws there that hold each family, largest first."""
 
     low: float
     high: float
@@ -38,12 +40,16 @@ class Estimate:
         sample_bytes: mean size of a sample in its shard.
         sample_s: mean seconds of a sample on one worker.
         enlarged: the share of samples whose photograph is smaller than the square.
+        totals: what the samples add up to, as a shard's record counts it.
+        samples: how many there were.
         bands: the quarters of the severity range; none where nothing is damaged.
     """
 
     sample_bytes: float
     sample_s: float
     enlarged: float
+    totals: Mapping[str, int]
+    samples: int
     bands: tuple[SeverityBand, ...]
 
 
@@ -56,20 +62,21 @@ def estimate(plan: SynthPlan) -> Estimate:
     split = next(iter(plan.counts))
     failed: dict[int, str] = {}
     sizes: list[int] = []
-    enlarged = 0
+    totals: Counter[str] = Counter()
     spent = 0.0
     for i in range(min(_PROBES + _WARM_UP, max(plan.counts[split], 1) + _WARM_UP)):
         start = time.perf_counter()
-        size, is_enlarged = _trial(plan, split, i, failed)
+        size, counts = _trial(plan, split, i, failed)
         if i >= _WARM_UP:
             sizes.append(size)
-            enlarged += is_enlarged
+            totals.update(counts)
             spent += time.perf_counter() - start
     count = len(sizes)
-    return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, enlarged / count, _bands(plan))
+    enlarged = totals["note enlarged"] / count
+    return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, enlarged, totals, count, _bands(plan))
 
 
-def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple[int, bool]:
+def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple[int, list[str]]:
     manifest, number = plan.manifest, sample_number(split, i)
     target = None
     for photo in photo_candidates(manifest.seed, split, i, plan.members[split]):
@@ -83,10 +90,10 @@ def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple
             failed[photo] = error.what
     if target is None:
         raise none_usable(plan.photos, failed.values())
-    pair, _ = make_pair(target, manifest, plan.libraries, split=split, i=i)
+    pair, recipe = make_pair(target, manifest, plan.libraries, split=split, i=i)
     pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
     size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)
-    return size + len(pair.metadata.to_json()), "enlarged" in target.source.notes
+    return size + len(pair.metadata.to_json()), list(counted(pair.metadata, recipe))
 
 
 def _bands(plan: SynthPlan) -> tuple[SeverityBand, ...]:
@@ -96,16 +103,18 @@ def _bands(plan: SynthPlan) -> tuple[SeverityBand, ...]:
     low, high = manifest.damage.severity
     width = (high - low) / BANDS
     counts = [Counter[str]() for _ in range(BANDS)]
+    drawn = [0] * BANDS
     for i in range(_DRAWS):
         wanted = draw_wanted(manifest.seed, i, manifest.damage)
         band = min(int((wanted.severity - low) / width), BANDS - 1) if width else 0
         draw = next(draws(manifest.seed, i, wanted, manifest.damage, plan.libraries.damage))
+        drawn[band] += 1
         counts[band].update({family.name for family in draw.recipe.families})
     return tuple(
         SeverityBand(
             low + number * width,
             low + (number + 1) * width,
-            tuple((name, times / count.total()) for name, times in count.most_common()),
+            tuple((name, times / drawn[number]) for name, times in count.most_common()),
         )
         for number, count in enumerate(counts)
         if count

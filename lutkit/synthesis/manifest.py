@@ -10,14 +10,18 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type_hints
 
 import tomli_w
 
+from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.distort.draws import Range
+from lutkit.distort.presets import PRESETS, preset
 from lutkit.distort.settings import DamageSettings
 from lutkit.errors import ManifestError
+from lutkit.lut.quality import Label
 from lutkit.photos.walk import anchored
+from lutkit.shipped import shipped_folder
 from lutkit.synthesis.pair import PAIR_KINDS
 from lutkit.synthesis.plan import Shares
 
@@ -25,36 +29,78 @@ _MOST_N = 999_999_999
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _IS_TOML = "a manifest is a TOML file; photos are named with --images"
 
+Labels: TypeAlias = tuple[Label, ...]
+ALL_LABELS: Labels = get_args(Label)
+
 
 @dataclass(frozen=True)
 class Images:
-    """Where photographs come from.
+    """Where photographs come from, and which of them are fit to be targets.
 
     Args:
         source: a folder, a glob, a text list, WebDataset tars, or `sample` (five photos that ship with
             scikit-image).
         field: of tars, the member to take (`jpg`, `target.jpg`); may be empty where a sample has one photo.
+        min_side_px: leave out photographs whose shorter side is smaller; 0 leaves out none.
+        grey: `skip` leaves out photographs without colour.
+        max_cast: leave out photographs whose mean a and b lie further from grey (CIELAB, as `lutkit stats`
+            tells the cast of one); 0 leaves out none.
+        max_clipped: leave out photographs with a larger share of pixels that have a channel at 0, or at 255
+            (as `lutkit stats` tells both shares; the larger counts); 1 leaves out none.
+    Raises:
+        ManifestError: a value out of its range.
     """
 
     source: str = "sample"
     field: str = ""
+    min_side_px: int = 0
+    grey: Literal["keep", "skip"] = "keep"
+    max_cast: float = 0.0
+    max_clipped: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.min_side_px < 10**6, "images.min_side_px", "0 pixels or more", self.min_side_px)
+        _require(self.grey in ("keep", "skip"), "images.grey", "keep or skip", self.grey)
+        cast_range = "0 (off) to 200 units of CIELAB"
+        _require(0 <= self.max_cast <= 200, "images.max_cast", cast_range, self.max_cast)
+        _require(0 <= self.max_clipped <= 1, "images.max_clipped", "a share, 0..1 (off)", self.max_clipped)
 
 
 @dataclass(frozen=True)
 class Looks:
-    """Enhancement LUTs for *enhance* pairs.
+    """Enhancement LUTs for *enhance* pairs, and which of them to draw.
 
     Args:
         path: a folder of .cube files; empty means those that ship with lutkit.
         strength: drawn uniformly between the two, 0..1.
+        severity: what a look may do at the drawn strength, delta E 2000, mean over the palette; always kept.
+        labels: what a look may be on the picture that it grades. As with damage, a picture that no look has
+            such a label on is graded all the same.
+    Raises:
+        ManifestError: a value out of its range, or no label.
     """
 
     path: str = ""
     strength: Range = (0.6, 1.0)
+    severity: Range = (0.0, 100.0)
+    labels: Labels = ALL_LABELS
 
     def __post_init__(self) -> None:
         low, high = self.strength
         _require(0 < low <= high <= 1, "looks.strength", "two numbers, 0 < low <= high <= 1", self.strength)
+        low, high = self.severity
+        expected = "two numbers, 0 <= low <= high <= 100"
+        _require(0 <= low <= high <= 100, "looks.severity", expected, self.severity)
+        _require(len(self.labels) > 0, "looks.labels", f"one or more of {', '.join(ALL_LABELS)}", [])
+        for label in self.labels:
+            _require(label in ALL_LABELS, "looks.labels", f"one or more of {', '.join(ALL_LABELS)}", label)
+        # In one order: how a manifest lists them must not look like another wish.
+        object.__setattr__(self, "labels", tuple(label for label in ALL_LABELS if label in self.labels))
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every look is taken, whatever it does."""
+        return self.severity == (0.0, 100.0) and self.labels == ALL_LABELS
 
 
 @dataclass(frozen=True)
@@ -106,6 +152,11 @@ class Manifest:
         for name, _ in self.splits:
             _require(bool(_NAME.fullmatch(name)), "splits", "lower-case letters, digits and _", name)
         _require_shares("kinds", self.kinds)
+        # In one order, and without those never made: how a manifest lists them must not change what is drawn.
+        if all(name in PAIR_KINDS for name, _ in self.kinds):
+            shares = dict(self.kinds)
+            kinds = tuple((name, shares[name]) for name in PAIR_KINDS if shares.get(name))
+            object.__setattr__(self, "kinds", kinds)
         for name, _ in self.kinds:
             if name not in PAIR_KINDS:
                 remedy = _nearest(name, tuple(PAIR_KINDS))
@@ -117,6 +168,31 @@ class Manifest:
         if self.store == "recipe" and graded:
             what = "store = 'recipe' leaves out the input, which cannot be replayed from a graded target"
             raise ManifestError(what, remedy="store pixels, or make distort pairs only")
+
+
+def find_manifest(name: str) -> tuple[Path, Path | None]:
+    """Find the manifest that `lutkit synth NAME` means.
+
+    Args:
+        name: of a preset, else the path of a manifest, or of a dataset folder. A folder that is called as a
+            preset is `./NAME`.
+    Returns:
+        The manifest, and the dataset folder that it stands in, if it does: that dataset is gone on with.
+    Raises:
+        ManifestError: neither is there; the nearest preset is named.
+    """
+    if name in PRESETS:
+        return shipped_folder("manifests") / f"{name}.toml", None
+    path = Path(name)
+    if path.is_dir():
+        if not (path / MANIFEST_NAME).exists():
+            what = f"a folder without {MANIFEST_NAME}: no dataset of lutkit"
+            raise ManifestError(what, where=name, remedy="photos are named with --images")
+        return path / MANIFEST_NAME, path
+    if not path.exists() and Path(name).name == name and not path.suffix:
+        preset(name)  # raises: it names the nearest
+    is_of_dataset = path.name == MANIFEST_NAME and (path.parent / "records").is_dir()
+    return path, path.parent if is_of_dataset else None
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -233,6 +309,9 @@ def _typed(hint: object, value: object, where: str) -> object:
         return tuple((key, _typed(float, share, f"{where}.{key}")) for key, share in table.items())
     if hint == Range and isinstance(value, list) and len(cast("list[object]", value)) == 2:
         return tuple(_typed(float, number, where) for number in cast("list[object]", value))
+    if hint == Labels and isinstance(value, list):
+        texts = cast("list[object]", value)
+        return tuple(_typed(Label, text, where) for text in texts)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     is_whole = hint is int and isinstance(value, int) and not isinstance(value, bool)
@@ -244,6 +323,8 @@ def _typed(hint: object, value: object, where: str) -> object:
 def _described(hint: object) -> str:
     if hint == Range:
         return "two numbers"
+    if hint == Labels:
+        return f"a list of {', '.join(map(repr, ALL_LABELS))}"
     if hint == Shares or dataclasses.is_dataclass(hint):
         return "a table"
     named = {int: "a whole number", float: "a number", str: "text"}

@@ -24,12 +24,12 @@ PAIR_KINDS: Mapping[str, str] = {
 FIELD_MEANINGS: Mapping[str, str] = {
     "label": "`recoverable` or `lossy`: whether an 8-bit save and the best inverse give it back",
     "severity": "delta E 2000 of the damage, mean over the palette",
-    "delta_e_2000": "delta E 2000 between input and target, mean over a grid of this crop's pixels",
-    "clipped": "the share of those pixels newly at 0 or 255 in a channel",
+    "delta_e_2000": "delta E 2000 between input and target, mean over this crop's pixels",
+    "clipped": "the share of this crop's pixels newly at 0 or 255 in a channel",
     "kind": "`distort`, `enhance` or `distort+enhance`",
     "source": "path, sha256, width and height of the photograph, and what was done to read it",
     "crop": "[x, y, width, height] in the upright photograph",
-    "recipe": "the damage, as JSON in a string; `[]` where there is none",
+    "recipe": "the damage, as JSON in a string; empty where there is none",
     "look": "path, sha256 and strength of the look; empty where there is none",
 }
 
@@ -82,7 +82,7 @@ class SampleMetadata:
         clipped: share of pixels, 0..1.
         source: the photograph.
         crop: x, y, width and height in the upright photograph.
-        recipe: JSON of a `Recipe`.
+        recipe: JSON of a `Recipe`; empty where there is none.
         look: the look.
     Raises:
         DatasetError: a kind or label that there is not, or a crop that is not four whole numbers.

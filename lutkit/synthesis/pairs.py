@@ -5,7 +5,7 @@ Needs no torch, and knows just so much of it that the workers of its `DataLoader
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, islice
@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.index import read_dataset_json
-from lutkit.dataset.records import shard_path, split_of
+from lutkit.dataset.records import shard_path
+from lutkit.dataset.sample_filter import SampleFilter, choose_samples, shards_of_split
 from lutkit.dataset.sample_offsets import read_sample
 from lutkit.dataset.shard_list import share
 from lutkit.dataset.tars import Sample, read_samples
@@ -42,24 +43,27 @@ class Pairs:
 
     Args:
         folder: a dataset folder that `lutkit synth` wrote.
-        shards: the shards to read and their samples, by name, in order.
+        shards: the shards to read, by name, in order, and the numbers of the samples to read in each.
         library: the LUT files that recipes may name, by sha256.
     """
 
     folder: Path
-    shards: Mapping[str, int]
+    shards: Mapping[str, Sequence[int]]
     library: Library
 
     def __iter__(self) -> Iterator[PairTuple]:
         """Yield (input, target, metadata): two (H, W, 3) uint8 sRGB arrays and the sample's JSON."""
-        for shard, within in share(self.shards, *_worker()):
+        counts = {shard: len(numbers) for shard, numbers in self.shards.items()}
+        for shard, within in share(counts, *_worker()):
             path = shard_path(self.folder, shard)
-            count = 0
-            for sample in islice(read_samples(path), within.start, within.stop):
-                yield _as_tuple(read_pair(sample, path, self.library))
-                count += 1
-            if count < len(within):
-                what = f"ends before the sample {within.stop - 1} that dataset.json promises"
+            numbers = self.shards[shard][within.start : within.stop]
+            wanted = numbers if isinstance(numbers, range) else frozenset(numbers)
+            found, samples = -1, islice(read_samples(path), numbers[0], numbers[-1] + 1)
+            for found, sample in enumerate(samples, numbers[0]):
+                if found in wanted:
+                    yield _as_tuple(read_pair(sample, path, self.library))
+            if found < numbers[-1]:
+                what = f"ends before the sample {numbers[-1]} that dataset.json promises"
                 raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
 
     def __len__(self) -> int:
@@ -78,17 +82,20 @@ class Pairs:
         """The pair of that number, as `__getitem__` finds it."""
         place = range(len(self))[index(number)]
         shard = bisect_right(self._ends, place)
-        path = shard_path(self.folder, list(self.shards)[shard])
-        before = self._ends[shard - 1] if shard else 0
-        return read_pair(read_sample(path, place - before), path, self.library)
+        name = list(self.shards)[shard]
+        path = shard_path(self.folder, name)
+        number = self.shards[name][place - (self._ends[shard - 1] if shard else 0)]
+        return read_pair(read_sample(path, number), path, self.library)
 
     @cached_property
     def _ends(self) -> tuple[int, ...]:
         """How many pairs there are up to each shard's end."""
-        return tuple(accumulate(self.shards.values()))
+        return tuple(accumulate(map(len, self.shards.values())))
 
 
-def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pairs:
+def pairs(
+    folder: Path | str, *, split: str = "", kind: str = "", label: str = "", luts: Path | str = ""
+) -> Pairs:
     """Open a dataset of pairs, with stored inputs or with recipes only.
 
     An input that is not stored is replayed from its target and its recipe: bit for bit what `--codec png`
@@ -97,9 +104,12 @@ def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pair
     Args:
         folder: a dataset folder that `lutkit synth` wrote.
         split: `train`, `val`, ...; empty takes all splits.
+        kind: `distort`, `enhance` or `distort+enhance`; empty takes all kinds.
+        label: `recoverable` or `lossy`; empty takes both. Either has every sample's JSON read here.
         luts: the folder of LUT files that recipes name, where it is not the one the dataset was made with.
     Raises:
-        DatasetError: not a dataset folder, one that is not finished, or no such split.
+        DatasetError: not a dataset folder, one that is not finished, no such split, or no sample of that kind
+            and label.
     """
     folder = Path(folder)
     found = read_dataset_json(folder)
@@ -107,11 +117,12 @@ def pairs(folder: Path | str, *, split: str = "", luts: Path | str = "") -> Pair
         raise DatasetError("no dataset.json here", where=str(folder), remedy="name a dataset folder")
     if not found.complete:
         raise DatasetError("not finished", where=str(folder), remedy="run the same `lutkit synth` again")
-    chosen = (shard for shard in found.shards if not split or split_of(shard) == split)
-    shards = {shard: found.shards[shard].samples for shard in chosen}
-    if not shards:
-        known = ", ".join(sorted({split_of(shard) for shard in found.shards})) or "none"
-        raise DatasetError(f"no split {split!r}", where=str(folder), remedy=f"there are: {known}")
+    if kind or label:
+        chosen = choose_samples(folder, list(found.shards), SampleFilter(split, kind, label))
+        shards: dict[str, Sequence[int]] = {samples.shard: samples.numbers for samples in chosen}
+    else:
+        names = shards_of_split(folder, list(found.shards), split)
+        shards = {name: range(found.shards[name].samples) for name in names}
     return Pairs(folder, shards, _library(folder, luts))
 
 

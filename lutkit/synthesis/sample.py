@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lutkit.color.difference import mean_delta_e_2000
+from lutkit.color.lab import codes_to_lab
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.picture_difference import mean_delta_e_2000_of_codes
 from lutkit.color.srgb import FloatArray
@@ -20,15 +21,16 @@ from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
 from lutkit.distort.mask import mask_at
 from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import Draw, draw_wanted, draws
+from lutkit.errors import ImageError, ManifestError
 from lutkit.lut.algebra import blend
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
-from lutkit.lut.quality import MAX_CLIPPED_SHARE, Label, clipped_share, comes_back
+from lutkit.lut.quality import MAX_CLIPPED_SHARE, Label, clipped_share, comes_back, judge_lut
 from lutkit.lutfiles.library import LutFile
-from lutkit.photos.decoding import Pixels, decoded_box, join_notes, read_photo
+from lutkit.photos.decoding import Photo, Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
-from lutkit.synthesis.manifest import Manifest
+from lutkit.synthesis.manifest import Images, Looks, Manifest
 from lutkit.synthesis.pair import AppliedLook, Pair, SampleMetadata, SourcePhoto
 from lutkit.synthesis.plan import sample_key, sample_number
 
@@ -41,6 +43,21 @@ _PLACES = (np.arange(GRID) + 0.5) / GRID
 
 # How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
 LABEL_ATTEMPTS = 16
+
+# How many looks and strengths are tried for the wanted severity: were one in a hundred of them right, the
+# chance that none of so many is would be 2e-9.
+LOOK_ATTEMPTS = 2000
+
+# At how many strengths a look is tried before a dataset is drawn.
+_LOOK_STRENGTHS = 12
+
+# A photograph is grey where all but a hundredth of its pixels are below this chroma (CIELAB): so little is
+# seen by nobody, and is what JPEG leaves of grey.
+GREY_CHROMA = 3.0
+GREY_SHARE = 0.99
+
+# Casts and the like are measured on no more pixels than this, evenly spread over the photograph.
+_MEASURED_PX = 65_536
 
 # Random crops keep at least this share of the short side.
 MIN_CROP_SHARE = 0.6
@@ -79,7 +96,7 @@ def prepare_target(
         number: the sample's number, which a random crop is drawn from.
         reserve: called before decoding, with the bytes that it is reckoned to take.
     Raises:
-        ImageError: the photograph cannot be used.
+        ImageError: the photograph cannot be used, or is one that the manifest leaves out.
     """
     # A random crop is a part of the photo, and that part has to be sharp.
     share = 1.0 if manifest.crop == "center" else MIN_CROP_SHARE
@@ -89,6 +106,7 @@ def prepare_target(
         smallest_px=-(-manifest.size_px // 2),
         reserve=reserve,
     )
+    _require_fit(photo, manifest.images)
     if manifest.crop == "center":
         box = center_box(photo.width, photo.height)
     else:
@@ -120,12 +138,7 @@ def make_pair(
     severity: float = 0.0
     label: Label = "recoverable"
     if kind != "distort":
-        rng = generator(manifest.seed, Stream.LOOK, number)
-        file = libraries.looks[int(rng.integers(len(libraries.looks)))]
-        strength = uniform(rng, manifest.looks.strength)
-        graded = apply(target.pixels, file.lut, strength=strength, threads=1)
-        look = AppliedLook(file.path, file.sha256, strength)
-        severity, label = _judge_look(file.lut, strength, target, graded)
+        look, severity, label, graded = _draw_look(target, manifest, libraries, number)
     if kind != "enhance":
         drawn = _draw_damage(target, manifest, libraries, number)
         recipe, severity, label, damaged = drawn.recipe, drawn.severity, drawn.label, drawn.damaged
@@ -141,7 +154,7 @@ def make_pair(
         clipped=rounded(clipped_share(before, after)),
         source=target.source,
         crop=target.crop,
-        recipe=recipe.to_json(),
+        recipe=recipe.to_json() if recipe.families else "",
         look=look,
     )
     return Pair(damaged, graded, metadata), recipe
@@ -197,13 +210,100 @@ def _label_by_clipping(before: Pixels, after: Pixels) -> Label:
     return "recoverable" if clipped_share(before, after) < MAX_CLIPPED_SHARE else "lossy"
 
 
-def _judge_look(lut: Lut, strength: float, target: Target, graded: Pixels) -> tuple[float, Label]:
-    blended = blend(lut, strength)
-    values, _ = value_and_jacobian(blended, PALETTE_SRGB)
-    severity = mean_delta_e_2000(palette_lab(), values, linear=False)
-    if not comes_back(target.colors, [[(blended, None)]]):
-        return rounded(severity), "lossy"
-    return rounded(severity), _label_by_clipping(target.pixels, graded)
+def _draw_look(
+    target: Target, manifest: Manifest, libraries: Libraries, number: int
+) -> tuple[AppliedLook, float, Label, Pixels]:
+    """A look of the wanted severity and label, both of them, and the graded picture."""
+    wanted = manifest.looks
+    found: tuple[AppliedLook, float, Label, Pixels] | None = None
+    labelled = 0
+    for attempt in range(LOOK_ATTEMPTS):
+        rng = generator(manifest.seed, Stream.LOOK, number, attempt)
+        file = libraries.looks[int(rng.integers(len(libraries.looks)))]
+        strength = uniform(rng, wanted.strength)
+        blended = blend(file.lut, strength)
+        severity = rounded(_look_severity(blended))
+        if not wanted.severity[0] <= severity <= wanted.severity[1]:
+            continue
+        graded = apply(target.pixels, file.lut, strength=strength, threads=1)
+        comes = comes_back(target.colors, [[(blended, None)]])
+        label: Label = _label_by_clipping(target.pixels, graded) if comes else "lossy"
+        found = AppliedLook(file.path, file.sha256, strength), severity, label, graded
+        labelled += 1
+        if label in wanted.labels or labelled == LABEL_ATTEMPTS:
+            break
+    if found is None:
+        low, high = wanted.severity
+        what = f"none of {LOOK_ATTEMPTS} draws of a look has a severity of {low:g} to {high:g}"
+        raise ManifestError(what, where="[looks]", remedy="widen severity or strength")
+    return found
+
+
+def _look_severity(lut: Lut) -> float:
+    values, _ = value_and_jacobian(lut, PALETTE_SRGB)
+    return mean_delta_e_2000(palette_lab(), values, linear=False)
+
+
+def usable_looks(looks: tuple[LutFile, ...], wanted: Looks) -> tuple[LutFile, ...]:
+    """The looks that have the wanted severity and label, judged on the palette, at some strength.
+
+    Args:
+        looks: the library.
+        wanted: strengths, severity and labels. Strengths are tried at the middles of a dozen equal parts.
+    Returns:
+        Those of the library, in its order; all where all are wanted.
+    Raises:
+        ManifestError: there is none; what the looks come to is said.
+    """
+    if wanted.takes_all:
+        return looks
+    (least, most), (low, high) = wanted.strength, wanted.severity
+    strengths = [least + (most - least) * (i + 0.5) / _LOOK_STRENGTHS for i in range(_LOOK_STRENGTHS)]
+    kept: list[LutFile] = []
+    reached: list[float] = []
+    for file in looks:
+        blended = [blend(file.lut, strength) for strength in strengths]
+        severities = [_look_severity(lut) for lut in blended]
+        reached += severities
+        fits = (
+            low <= s <= high and judge_lut(lut).label in wanted.labels
+            for s, lut in zip(severities, blended, strict=True)
+        )
+        if any(fits):
+            kept.append(file)
+    if not kept:
+        labels = " or ".join(wanted.labels)
+        raise ManifestError(
+            f"none of {len(looks)} looks is {labels} at a severity of {low:g} to {high:g}; "
+            f"they come to {min(reached):.1f} to {max(reached):.1f}",
+            where="[looks]",
+            remedy="widen severity, labels or strength, or name other looks",
+        )
+    return tuple(kept)
+
+
+def _require_fit(photo: Photo, wanted: Images) -> None:
+    """Raise ImageError, with a reason that is the same for all such photos, where one is to be left out."""
+    if min(photo.width, photo.height) < wanted.min_side_px:
+        raise ImageError("shorter side under min_side_px")
+    measures_clipping, measures_color = wanted.max_clipped < 1, wanted.max_cast > 0 or wanted.grey == "skip"
+    if not (measures_clipping or measures_color):
+        return
+    height, width = photo.pixels.shape[:2]
+    step = max(math.ceil(math.sqrt(height * width / _MEASURED_PX)), 1)
+    codes = np.ascontiguousarray(photo.pixels[step // 2 :: step, step // 2 :: step]).reshape(-1, 3)
+    if measures_clipping:
+        shares = (float((codes == end).any(axis=1).mean()) for end in (0, 255))
+        if max(shares) > wanted.max_clipped:
+            raise ImageError("more clipped than max_clipped")
+    if measures_color:
+        lab = codes_to_lab(codes)
+        if wanted.grey == "skip":
+            colorless = lab[:, 1] ** 2 + lab[:, 2] ** 2 < GREY_CHROMA**2
+            if float(colorless.mean()) >= GREY_SHARE:
+                raise ImageError("grey")
+        if wanted.max_cast > 0 and math.hypot(lab[:, 1].mean(), lab[:, 2].mean()) > wanted.max_cast:
+            raise ImageError("cast beyond max_cast")
 
 
 def _on_grid(pixels: Pixels) -> Pixels:

@@ -34,7 +34,6 @@ def show_plan(manifest: Manifest, workers: int | None, *, as_json: bool) -> None
     console.print(_table("Plan", plan_rows(plan, guess, workers)))
     if guess.bands:
         console.print(_bands_table(guess.bands))
-        console.print("Each column comes to 100%. A run's summary counts pairs that hold a family.")
         console.print("Of each sample the families first drawn; labels may have some drawn again.")
     _warn_few_shards(console, plan, workers)
 
@@ -104,7 +103,10 @@ def _table(title: str, rows: list[tuple[str, str]]) -> Table:
 
 
 def _bands_table(bands: tuple[SeverityBand, ...]) -> Table:
-    table = Table(title="Families drawn, by severity (delta E 2000)", title_justify="left")
+    table = Table(
+        title="Pairs that hold a family, by severity (delta E 2000); one may hold several",
+        title_justify="left",
+    )
     table.add_column("family")
     for band in bands:
         table.add_column(f"{band.low:g}..{band.high:g}", justify="right")

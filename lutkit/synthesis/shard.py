@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lutkit.dataset.records import Record, Reject, shard_path, write_record
 from lutkit.dataset.tars import Sample, write_shard
-from lutkit.distort.recipe import Recipe
+from lutkit.distort.recipe import Masked, Recipe
 from lutkit.errors import ImageError
 from lutkit.photos.encoding import CODEC_SUFFIX, encode_image
 from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes
@@ -43,7 +43,7 @@ def build_shard(job: SynthJob, task: ShardTask) -> Record:
         for i in range(task.start, task.start + task.count):
             photograph = _find_photograph(job, task.split, i, rejects)
             pair, recipe = make_pair(photograph.target, manifest, job.libraries, split=task.split, i=i)
-            totals.update(_counted(pair.metadata, recipe))
+            totals.update(counted(pair.metadata, recipe))
             encoded = photograph.encoded
             if pair.target is not photograph.target.pixels:
                 encoded = encode_image(pair.target, manifest.codec, manifest.quality)
@@ -134,10 +134,15 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
     raise none_usable(job.photos, rejects.values())
 
 
-def _counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:
-    """What a sample adds one to in the totals of its shard."""
+def counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:
+    """What a sample adds one to in the totals of its shard: `kind distort`, `family lamp` and the like."""
     yield f"label {metadata.label}"
     yield f"kind {metadata.kind}"
+    yield f"{metadata.kind} label {metadata.label}"
+    if metadata.look.path:
+        yield f"look {metadata.look.path}"
+    if any(isinstance(entry, Masked) for entry in recipe.light):
+        yield "light mixed"
     if "enlarged" in metadata.source.notes:
         yield "note enlarged"
     # Mixed light may have two lights of one family: what is counted are pairs that hold it.

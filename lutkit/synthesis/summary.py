@@ -5,16 +5,20 @@ Owns the wording of both. Must not know the terminal.
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from lutkit.photos.photo_list import unread_text
 from lutkit.report.wording import photos_text, size_text, time_text
 from lutkit.synthesis.build import SynthPlan, SynthResult
 from lutkit.synthesis.estimate import Estimate
-from lutkit.synthesis.manifest import Manifest
-from lutkit.synthesis.plan import MIN_PHOTOS_TO_SPLIT
+from lutkit.synthesis.manifest import ALL_LABELS, Manifest
+from lutkit.synthesis.pair import PAIR_KINDS
+from lutkit.synthesis.plan import MIN_PHOTOS_TO_SPLIT, Shares
 
 Rows = list[tuple[str, str]]
+
+_SHOWN_LOOKS = 10
 
 
 def plan_rows(plan: SynthPlan, guess: Estimate, workers: int) -> Rows:
@@ -25,6 +29,8 @@ def plan_rows(plan: SynthPlan, guess: Estimate, workers: int) -> Rows:
         ("splits", _splits_text(plan)),
         ("shards", f"{plan.shards:,}"),
         ("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}"),
+        *_kind_rows(plan),
+        ("labels", f"{_labels_text(guess.totals)} (of {guess.samples} pairs made on trial)"),
         ("size", f"about {size_text(guess.sample_bytes * manifest.n)}"),
         ("time", f"about {time_text(_seconds(plan, guess, workers))} on {workers} workers"),
     ]
@@ -35,7 +41,7 @@ def plan_rows(plan: SynthPlan, guess: Estimate, workers: int) -> Rows:
 
 def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, object]:
     """The plan as JSON values."""
-    n, photos = plan.manifest.n, len(plan.photos.photos)
+    manifest, n, photos = plan.manifest, plan.manifest.n, len(plan.photos.photos)
     return {
         "n": n,
         "photos": photos,
@@ -46,6 +52,10 @@ def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, objec
         "minutes": round(_seconds(plan, guess, workers) / 60, 3),
         "draws_per_photo": round(n / photos, 3),
         "enlarged": round(guess.enlarged, 3),
+        "kinds": _shares(manifest.kinds),
+        "mixed_light": manifest.damage.mixed_light if _damages(manifest) else 0.0,
+        "looks": len(plan.libraries.looks),
+        "trial": {"pairs": guess.samples, "totals": dict(sorted(guess.totals.items()))},
         "bands": [
             {"severity": [band.low, band.high], "families": dict(band.families)} for band in guess.bands
         ],
@@ -60,10 +70,16 @@ def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     rows = [
         ("pairs", f"{n:,} in {shards}, {size_text(size)}"),
         ("splits", _splits_text(plan)),
-        ("labels", _shares_text(totals, "label ", n) + _lossy_note(plan, totals)),
+        ("labels", _labels_text(totals) + _lossy_note(plan, totals)),
         ("kinds", _shares_text(totals, "kind ", n)),
         ("families", _shares_text(totals, "family ", n)),
     ]
+    if _damages(plan.manifest):
+        damaged = max(totals["kind distort"] + totals["kind distort+enhance"], 1)
+        share, wanted = totals["light mixed"] / damaged, plan.manifest.damage.mixed_light
+        rows.append(("mixed light", f"{share:.0%} of the damaged pairs ({wanted:.0%} asked for)"))
+    if plan.libraries.looks:
+        rows.append(("looks", _looks_text(totals, len(plan.libraries.looks))))
     if result.built:
         rows.append(("time", time_text(spent_s)))
     enlarged = totals["note enlarged"]
@@ -85,6 +101,7 @@ def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, 
         "built": result.built,
         "bytes": sum(record.file.bytes for record in result.records),
         "totals": dict(_totals(result)),
+        "reject_reasons": _reasons(result),
         "rejects": [{"path": reject.path, "reason": reject.reason} for reject in result.rejects],
         "unread": dict(plan.photos.unread),
         "contact_sheet": str(sheet),
@@ -149,7 +166,8 @@ def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
     wanted = plan.manifest.damage.lossy
     # What is no more than chance, as in a handful of pairs, is no fault of theirs.
     chance = 3 * math.sqrt(damaged * wanted * (1 - wanted))
-    if totals["label lossy"] >= damaged * wanted - max(0.05 * damaged, chance):
+    lossy = totals["distort label lossy"] + totals["distort+enhance label lossy"]
+    if lossy >= damaged * wanted - max(0.05 * damaged, chance):
         return ""
     return f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)"
 
@@ -161,12 +179,66 @@ def _totals(result: SynthResult) -> Counter[str]:
     return totals
 
 
+def _reasons(result: SynthResult) -> dict[str, int]:
+    """How many photographs were left out for each reason, the commonest first."""
+    return dict(Counter(reject.reason.partition(":")[0] for reject in result.rejects).most_common())
+
+
 def _rejects_text(result: SynthResult) -> str:
+    reasons = ", ".join(f"{count:,} x {reason}" for reason, count in _reasons(result).items())
     shown = [f"{reject.path}: {reject.reason}" for reject in result.rejects[:5]]
     more = len(result.rejects) - len(shown)
     if more:
         shown.append(f"and {more:,} more in {result.folder / 'rejects.jsonl'}")
-    return "\n".join([photos_text(len(result.rejects)), *shown])
+    return "\n".join([f"{photos_text(len(result.rejects))}: {reasons}", *shown])
+
+
+def _kind_rows(plan: SynthPlan) -> Rows:
+    """What is asked for: kinds of pair, damage, looks."""
+    manifest, damage = plan.manifest, plan.manifest.damage
+    rows = [("kinds", ", ".join(f"{kind} {share:.0%}" for kind, share in _shares(manifest.kinds).items()))]
+    if _damages(manifest):
+        low, high = damage.severity
+        lossy = f"{damage.lossy:.0%} wanted lossy, {damage.mixed_light:.0%} under mixed light"
+        rows.append(("damage", f"severity {low:g} to {high:g}, {lossy}"))
+    if plan.libraries.looks:
+        found = len(plan.recorded["looks"])
+        used = len(plan.libraries.looks)
+        of_all = "" if used == found else f" of {found:,}: the others are not as [looks] wants them"
+        rows.append(("looks", f"{used:,}{of_all}"))
+    return rows
+
+
+def _shares(shares: Shares) -> dict[str, float]:
+    total = sum(share for _, share in shares)
+    return {name: round(share / total, 6) for name, share in shares}
+
+
+def _damages(manifest: Manifest) -> bool:
+    return any(kind != "enhance" for kind, share in manifest.kinds if share > 0)
+
+
+def _labels_text(totals: Mapping[str, int]) -> str:
+    """The labels of all pairs, or a line for each kind of pair where there are several."""
+    lines: list[str] = []
+    kinds = [kind for kind in PAIR_KINDS if totals.get(f"kind {kind}")]
+    for kind in kinds:
+        found = {label: totals.get(f"{kind} label {label}", 0) for label in ALL_LABELS}
+        count = max(sum(found.values()), 1)
+        text = ", ".join(f"{label} {times / count:.0%}" for label, times in found.items() if times)
+        lines.append(text if len(kinds) == 1 else f"{kind}: {text}")
+    return "\n".join(lines)
+
+
+def _looks_text(totals: Counter[str], usable: int) -> str:
+    used = [
+        (name.removeprefix("look "), times)
+        for name, times in totals.most_common()
+        if name.startswith("look ")
+    ]
+    shown = ", ".join(f"{name} {times:,}" for name, times in used[:_SHOWN_LOOKS])
+    more = f", and {len(used) - _SHOWN_LOOKS:,} more" if len(used) > _SHOWN_LOOKS else ""
+    return f"{len(used):,} of {usable:,} used: {shown}{more} pairs" if used else f"none of {usable:,} used"
 
 
 def _shares_text(totals: Counter[str], prefix: str, n: int) -> str:

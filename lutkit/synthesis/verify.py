@@ -47,7 +47,8 @@ def sample_problems(sample: Sample, manifest: Manifest) -> tuple[list[str], Sour
         problems += [f"{name}: {problem}" for problem in _image_problems(content, manifest)]
     try:
         metadata = SampleMetadata.from_json(sample.members[-1][1])
-        Recipe.from_json(metadata.recipe)
+        if metadata.kind != "enhance":
+            Recipe.from_json(metadata.recipe)
     except LutkitError as error:
         return [*problems, f"json: {error}"], None
     if metadata.key != sample.key or metadata.split != sample.key.rpartition("-")[0]:

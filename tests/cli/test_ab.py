@@ -207,6 +207,8 @@ def test_no_output_is_written_over_unasked(lutkit_, counts, tmp_path, there):
             "would write over the counts; give",
         ),
         (["ab-hist", "a", "--merge", "b"], "a source and --merge; give one of them"),
+        (["ab-hist", "--merge", "b", "--label", "lossy"], "--merge counts nothing; leave out --size"),
+        (["ab-hist", "{folder}", "--split", "val"], "no photos found"),
         (["ab-hist", "--merge", "b", "--size", "9"], "--merge counts nothing; leave out --size"),
         (["ab-weights", "{counts}", "--plot", "{out}"], "two outputs of one name; give each its own"),
         (["ab-hist", "--merge", "absent.npz"], "absent.npz: no such file; name a counts file"),
@@ -236,3 +238,14 @@ def test_links_that_run_in_circles_are_one_line(lutkit_, tmp_path):
     loop.symlink_to(loop)
     assert_one_line(lutkit_("ab-hist", "--merge", loop, "-o", tmp_path / "o.npz").err, "loop.npz")
     assert_one_line(lutkit_("ab-weights", loop, "-o", tmp_path / "w.npz").err, "loop.npz")
+
+
+def test_parts_of_a_dataset_add_up(lutkit_, many_kinds, tmp_path):
+    asked = {"whole": [], "lossy": ["--label", "lossy"], "rest": ["--label", "recoverable"]}
+    counts = {}
+    for name, options in asked.items():
+        done = lutkit_("ab-hist", many_kinds, *options, "-o", tmp_path / f"{name}.npz")
+        assert done.code == 0, done.err
+        counts[name] = read_counts(tmp_path / f"{name}.npz")
+    assert 0 < counts["lossy"].sum() < counts["whole"].sum() == 60 * 32 * 32
+    np.testing.assert_array_equal(counts["lossy"] + counts["rest"], counts["whole"])

@@ -248,6 +248,21 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--splits", "train=1,train=2"], ["splits is names that come once, not 'train'"]),
         (["--kinds", "enhance"], ["--kinds: 'enhance' is no share of a kind; write distort=0.5,enhance=0.5"]),
         (["--kinds", "enhanse=1"], ["--kinds: unknown kind 'enhanse'; did you mean 'enhance'?"]),
+        (["--severity", "8"], ["--severity: '8' is no range; give the least and the largest, as in 4,20"]),
+        (["--severity", "20,4"], ["--severity is two numbers, 0 < low <= high <= 100, not (20.0, 4.0)"]),
+        (["--lossy", "2"], ["--lossy is a share, 0..1, not 2.0"]),
+        (["--lossy", "0.5", "--kinds", "enhance=1"], ["--lossy: no kind of pair is damaged; leave it out"]),
+        (["--mixed-light", "nan"], ["--mixed-light is a share, 0..1, not nan"]),
+        (
+            ["--mixed-light", "0.15", "--families", "film_fade"],
+            ["--mixed-light: no family that is drawn is a light; add illuminant or lamp to --families"],
+        ),
+        (["--mixed-light", "0.3", "--families", "film_fade"], ["neither illuminant nor lamp has a share"]),
+        (["--families", "film_fad"], ["--families: unknown family 'film_fad'; did you mean 'film_fade'?"]),
+        (["--families", "coloured_light"], ["--families: unknown family", "it is called 'lamp' now"]),
+        (["--families", "lamp,lamp=2"], ["--families: 'lamp' comes 2 times; name each family once"]),
+        (["--families", "lamp,"], ["--families: a family without a name; name each family once"]),
+        (["--families", "lamp=x"], ["--families: 'lamp=x' is no share of a family; write illuminant,"]),
         (["--images", ""], ["--images is a folder, a glob, a list, tars or 'sample', not ''"]),
         (["--looks", "."], ["--looks: no kind of pair uses looks; add --kinds distort=0.5,enhance=0.5"]),
         (["--damage-luts", ".", "--kinds", "enhance=1"], ["--damage-luts: the family library_lut is never"]),
@@ -276,7 +291,9 @@ def test_what_is_no_option_is_told_without_a_traceback(arguments, lutkit_, tmp_p
 def test_an_unquoted_pattern_is_told_to_be_quoted(lutkit_, tmp_path):
     names = [f"p{i}.jpg" for i in range(300)]
     ended = lutkit_("synth", "--images", *names)
-    assert_refused(ended, "299 names where one manifest is expected; put a pattern in quotes")
+    assert_refused(
+        ended, "299 names where one preset, manifest or folder is expected; put a pattern in quotes"
+    )
     assert len(ended.err) < 200
     assert_refused(lutkit_("verify", "a", "b"), "2 names where one folder is expected")
     assert nothing_written(tmp_path)

@@ -201,8 +201,7 @@ def test_shares_say_what_they_are_of(lutkit_, photos):
     assert "distort 100% (of all pairs)" in done
     assert "% (of all pairs; one may hold several)" in done
     plan = lutkit_(*arguments, "--dry-run").out
-    assert "Families drawn, by severity (delta E 2000)" in plan
-    assert "Each column comes to 100%. A run's summary counts pairs that hold a family." in plan
+    assert "Pairs that hold a family, by severity (delta E 2000); one may hold several" in flat(plan)
 
 
 def test_pairs_from_enlarged_photos_are_counted(lutkit_, photos, tmp_path):
@@ -312,7 +311,9 @@ def test_the_figures_of_a_dry_run_come_true(lutkit_, photos, tmp_path):
     assert 0 < plan["minutes"] < 10
     assert [band["severity"] for band in plan["bands"]] == [[4, 8], [8, 12], [12, 16], [16, 20]]
     for band in plan["bands"]:
-        assert sum(band["families"].values()) == pytest.approx(1)
+        # Shares of the draws that hold a family: one holds up to three, and with mixed light four.
+        assert all(0 < share <= 1 for share in band["families"].values())
+        assert 1 <= sum(band["families"].values()) <= 4
 
 
 @pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])
@@ -392,7 +393,7 @@ def test_as_a_module_and_what_the_usage_says(lutkit_, tmp_path):
         [sys.executable, "-m", "lutkit", "synth", "-h"], capture_output=True, text=True, check=False
     )
     assert "Usage: lutkit synth" in done.stdout
-    assert "Usage: lutkit synth [OPTIONS] [MANIFEST]\n" in lutkit_("synth", "--help").out
+    assert "Usage: lutkit synth [OPTIONS] [PRESET|MANIFEST|DIR]\n" in lutkit_("synth", "--help").out
     assert "[default: sample]" in lutkit_("synth", "--help").out
     assert "Usage: lutkit verify [OPTIONS] DIR\n" in lutkit_("verify", "--help").out
 

@@ -617,3 +617,31 @@ def test_swapped_channels_are_told_before_saturation(lutkit_, few):
             Image.fromarray(np.asarray(image)[..., ::-1].copy()).save(few / f"out/{number}.png")
     out = lutkit_("compare", few / "in", few / "out").out
     assert 0 < out.index("Channels: swapped: ") < out.index("Saturation: ")
+
+
+def test_some_samples_of_a_dataset_are_compared(lutkit_, many_kinds, tmp_path):
+    """With themselves, and with outputs that lie in a folder by their keys."""
+    every = samples_of(many_kinds)
+    wanted = [key for key, _, data in every if (data["split"], data["kind"]) == ("val", "distort")]
+    assert 1 < len(wanted) < 60
+    asked = ["--split", "val", "--kind", "distort"]
+    done = lutkit_("compare", many_kinds, many_kinds, "--set-field", "input", *asked, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)["sets"][0]
+    assert (told["pairs"], told["unmatched"]) == (len(wanted), {"references": [], "outputs": []})
+    (tmp_path / "outputs").mkdir()
+    for key, members, _ in every:
+        (tmp_path / f"outputs/{key}.png").write_bytes(members["input.png"])
+    done = lutkit_("compare", many_kinds, tmp_path / "outputs", *asked, "--json")
+    other = json.loads(done.out)["sets"][0]
+    assert other["pairs"] == len(wanted)
+    assert sorted(other["unmatched"]["outputs"]) == sorted(key for key, *_ in every if key not in wanted)
+    assert other["delta_e_2000"] == told["delta_e_2000"]
+    said = lutkit_("compare", many_kinds, many_kinds, "--set-field", "input", *asked).out
+    assert f"Compared with {many_kinds}, split val, kind distort" in " ".join(said.split())
+
+
+def test_a_filter_of_no_dataset_is_one_line(lutkit_, photos, outputs):
+    done = lutkit_("compare", photos, outputs, "--label", "lossy")
+    assert done.code == 2
+    assert_one_line(done.err, str(photos), "so no sample has a label; leave out --label")

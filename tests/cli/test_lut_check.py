@@ -29,8 +29,11 @@ def test_one_file_is_explained(lutkit_, luts):
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert lines[0].strip() == f"{luts / 'dim.cube'}: recoverable"
-    assert len(lines) == 13
+    assert len(lines) == 18
     assert sum("passes" in line for line in lines) == 3
+    assert lines[1].startswith("Photographs: 0.00% newly clipped, no folds, ")
+    assert lines[1].endswith(" dB come back: recoverable.")
+    assert lines[2].startswith("The whole cube: ")
 
 
 def test_a_lossy_lut_is_no_error(lutkit_, luts):
@@ -80,6 +83,10 @@ def test_a_photo_s_colours_decide_where_one_is_given(lutkit_, luts):
     assert dark["judged_on"] == str(luts / "dark.png")
     pixels = shades.reshape(-1, 3) / 255.0
     assert dark["mean_delta_e_2000"] == pytest.approx(inspect(BRIGHT, pixels).mean_delta_e_2000, rel=1e-5)
+    said = lutkit_("lut", "check", luts / "bright.cube", "--photo", luts / "light.png").out.splitlines()
+    assert said[1].startswith("light.png: ")
+    assert "as 2% or more is clipped" in said[1]
+    assert said[2].endswith("; light.png holds some of the colours that are lost there.")
     assert "of the photo" in lutkit_("lut", "check", luts / "dim.cube", "--photo", luts / "dark.png").out
 
 

@@ -1,5 +1,6 @@
 """`lutkit stats`: tables, JSON, pictures, and mistakes in one line."""
 
+import io
 import json
 import tarfile
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.color
 from PIL import Image
-from small_datasets import assert_one_line
+from small_datasets import assert_one_line, samples_of
 
 
 def size_of(path):
@@ -102,5 +103,39 @@ def test_mistakes_are_one_line(lutkit_, photos, tmp_path, arguments, said):
     (tmp_path / "there.png").write_bytes(b"")
     places = {"photos": photos, "empty": tmp_path / "empty", "there": tmp_path / "there.png"}
     done = lutkit_(*(argument.format(**places) for argument in arguments))
+    assert done.code == 2
+    assert_one_line(done.err, said)
+
+
+def test_some_samples_of_a_dataset(lutkit_, many_kinds, tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr("lutkit.statistics.stats_picture.add_title", lambda figure, text: titles.append(text))
+    asked = ["--split", "train", "--kind", "distort", "--label", "lossy"]
+    pixels = [
+        np.asarray(Image.open(io.BytesIO(members["target.png"]))).reshape(-1, 3)
+        for _, members, data in samples_of(many_kinds)
+        if (data["split"], data["kind"], data["label"]) == ("train", "distort", "lossy")
+    ]
+    assert 0 < len(pixels) < 30
+    found = json.loads(lutkit_("stats", many_kinds, *asked, "--json").out)
+    assert found["photos"] == len(pixels)
+    assert found["mean"] == pytest.approx((np.concatenate(pixels) / 255).mean(axis=0), abs=1e-5)
+    title = f"{many_kinds}, split train, kind distort, label lossy"
+    said = lutkit_("stats", many_kinds, *asked, "--plot", tmp_path / "s.png").out
+    assert f"{title}: {len(pixels)} photos" in " ".join(said.split())
+    assert titles == [title]
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "said"),
+    [
+        ("photos", ["--kind", "distort"], "no sample has a kind; leave out --kind, or name the dataset's"),
+        ("many_kinds", ["--split", "dev"], "no split 'dev'; there are: train, val"),
+        ("many_kinds", ["--kind", "distortion"], "no sample of kind distortion; there are: distort ("),
+        ("many_kinds", ["--label", "bad"], "no sample of label bad; there are: lossy ("),
+    ],
+)
+def test_a_filter_that_takes_nothing_is_one_line(lutkit_, request, source, asked, said):
+    done = lutkit_("stats", request.getfixturevalue(source), *asked)
     assert done.code == 2
     assert_one_line(done.err, said)

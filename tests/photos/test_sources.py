@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_datasets import samples_of
 
-from lutkit.errors import ImageError, SourceError
+from lutkit.dataset.sample_filter import SampleFilter
+from lutkit.errors import DatasetError, ImageError, SourceError
 from lutkit.photos.photo_list import format_sources, read_bytes, real_path, shown_path
 from lutkit.photos.sources import list_photos
 from lutkit.photos.walk import expand_braces
@@ -515,3 +517,55 @@ def test_nothing_is_written_beside_the_photos(tmp_path):
     contents(list_photos(str(tmp_path)))
     contents(list_photos(str(tmp_path / "t")))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# --- samples of a dataset -----------------------------------------------------------------------------
+
+FILTERS = [("val",), ("", "enhance"), ("", "", "lossy"), ("train", "distort", "recoverable")]
+
+
+@pytest.mark.parametrize("wanted", FILTERS)
+@pytest.mark.parametrize("field", ["", "input", "input.png"])
+def test_a_filter_takes_the_photos_of_some_samples(many_kinds, wanted, field):
+    samples = SampleFilter(*wanted)
+    expected = [
+        members[f"{(field or 'target').removesuffix('.png')}.png"]
+        for _, members, data in samples_of(many_kinds)
+        if all(data[name] == value for name, value in samples.asked.items())
+    ]
+    assert 0 < len(expected) < 60
+    assert contents(list_photos(str(many_kinds), field=field, samples=samples)) == expected
+
+
+def test_a_split_asks_for_no_json(many_kinds, monkeypatch):
+    """Shards tell it by their names."""
+    monkeypatch.setattr("lutkit.photos.sources.choose_samples", None)
+    found = list_photos(str(many_kinds), samples=SampleFilter("val"))
+    assert {path.split("-")[0] for path in paths(found)} == {"val"}
+
+
+def test_a_filter_that_takes_nothing_tells_what_there_is(many_kinds):
+    with pytest.raises(DatasetError, match=r"no split 'dev'; there are: train, val$"):
+        list_photos(str(many_kinds), samples=SampleFilter("dev"))
+    with pytest.raises(DatasetError, match=r"no sample of kind both; there are: distort \(\d+\), enhance"):
+        list_photos(str(many_kinds), samples=SampleFilter("", "both"))
+
+
+@pytest.mark.parametrize("what", ["folder", "tar", "photo", "tars of a dataset"])
+def test_only_a_dataset_folder_has_samples_to_filter(many_kinds, tmp_path, what):
+    put(tmp_path, "in/1.jpg")
+    put_tar(tmp_path / "t.tar", "a.jpg")
+    tars = f"{many_kinds}/shards/*.tar"
+    sources = {"folder": "in", "tar": "t.tar", "photo": "in/1.jpg", "tars of a dataset": tars}
+    source = str(tmp_path / sources[what])
+    told = complaint(source, samples=SampleFilter("", "distort", "lossy"))
+    assert told == (
+        f"{source}: no dataset folder of `lutkit synth`, so no sample has a kind;"
+        " leave out --kind and --label, or name the dataset's folder"
+    )
+
+
+def test_latents_are_named_before_any_filter(tmp_path):
+    put(tmp_path, "dataset.json")
+    put_tar(tmp_path / "shards/train-000000.tar", "a.target.npy", "a.json")
+    assert "these are latents" in complaint(tmp_path, samples=SampleFilter("", "distort"))

@@ -1,10 +1,14 @@
-"""How far a LUT is off, in a sentence that says no more than there is to say."""
+"""How far a LUT is off, and what its inverse cannot bring back, in sentences."""
 
+import re
+
+import numpy as np
 import pytest
 
 from lutkit.lut.algebra import Baked
-from lutkit.lut.model import Lut1D
-from lutkit.report.lut_text import error_sentence
+from lutkit.lut.inverse import Inverse, invert
+from lutkit.lut.model import Lut1D, Lut3D
+from lutkit.report.lut_text import error_sentence, inverse_sentences
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,68 @@ from lutkit.report.lut_text import error_sentence
 )
 def test_errors_are_told_in_codes(errors, sentence):
     assert error_sentence(Baked(Lut1D.identity(2), *errors)) == sentence
+
+
+def made(unreachable, lost):
+    return Inverse(Lut1D.identity(2), unreachable, lost, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_an_inverse_is_told_in_sentences():
+    assert inverse_sentences(made(0.0, 0.0), "a.cube") == ["a.cube and back: exact."]
+    assert inverse_sentences(made(0.304, 0.0421), "a.cube")[1:] == [
+        "30.4% of all colours cannot come out of a.cube, and have no inverse: they are taken to the nearest"
+        " that can.",
+        "4.21% of all colours do not come back, as a.cube merges them with others: what went in there is a"
+        " guess.",
+    ]
+    said = inverse_sentences(made(0.99999, 0.00001), "a.cube")
+    assert [line.split(" of all")[0] for line in said[1:]] == ["Over 99.9%", "Under 0.01%"]
+
+
+RISING = np.linspace(0, 1, 257)[:, None].repeat(3, axis=1)
+TENT = 1 - np.abs(2 * RISING - 1)
+CUBE = Lut3D.identity(33).table.astype(float)
+GREY = (CUBE * [0.3, 0.6, 0.1]).sum(axis=-1, keepdims=True)
+HALF_CODE = 0.5 / 255
+
+
+@pytest.mark.parametrize(
+    ("lut", "without_inverse", "lost"),
+    [
+        # Of a tent one stretch of two comes back, in three channels, or in one.
+        (Lut1D(TENT), 0, 1 - (0.5 + HALF_CODE) ** 3),
+        (Lut1D(np.concatenate([TENT[:, :1], RISING[:, 1:]], axis=1)), 0, 0.5 - HALF_CODE),
+        (Lut1D(0.8 * TENT), 1 - (0.8 + HALF_CODE) ** 3, 1 - (0.5 + HALF_CODE) ** 3),
+        (Lut1D(1 - RISING), 0, 0),
+        (Lut3D(CUBE[..., [2, 1, 0]]), 0, 0),
+        # A gain that clips: what lies above 2/3 comes back as 2/3.
+        (Lut1D(np.minimum(1.5 * RISING, 1)), 0, 1 - (2 / 3 + HALF_CODE) ** 3),
+        # A gain that does not: everything comes back, from beyond 1.
+        (Lut1D(1.5 * RISING), 0, 0),
+        (Lut1D(0.25 + 0.5 * RISING), 1 - (0.5 + 2 * HALF_CODE) ** 3, 0),
+        # Saturation of 0.5 scales two of three dimensions: a quarter of all colours can come out.
+        (Lut3D(GREY + 0.5 * (CUBE - GREY)), 0.75, 0),
+        (Lut3D(GREY.repeat(3, axis=-1)), 1, 1),
+    ],
+)
+def test_shares_are_those_of_closed_forms(lut, without_inverse, lost):
+    said = " ".join(inverse_sentences(invert(lut), "a.cube")[1:])
+    for share, words in ((without_inverse, "cannot come out of"), (lost, "do not come back")):
+        told = re.search(rf"([\d.]+)% of all colours {words}", said)
+        if share == 0:
+            assert told is None, said
+        else:
+            assert told is not None, said
+            assert float(told[1]) == pytest.approx(100 * share, abs=1)
+
+
+def test_a_saturation_that_clips_loses_what_it_clips():
+    """By counting the colours that leave the cube; a table's cells, 1/32 wide, blur where that begins."""
+    more = GREY + 1.5 * (CUBE - GREY)
+    inverse = invert(Lut3D(np.clip(more, 0, 1)))
+    colors = np.random.default_rng(5).random((200_000, 3))
+    grey = (colors * [0.3, 0.6, 0.1]).sum(axis=1, keepdims=True)
+    exact = grey + 1.5 * (colors - grey)
+    beyond = np.abs(exact - np.clip(exact, 0, 1)).max(axis=1)
+    assert (beyond > 1.5 / 32).mean() < inverse.lost_share < (beyond > 0).mean()
+    assert inverse.unreachable_share == 0

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 from small_datasets import make_photos, manifest_of
 
+from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import SourceError
 from lutkit.measure.counts import count_colors, empty_counts
@@ -93,3 +94,21 @@ def test_photos_of_24_megapixels_are_counted(tmp_path):
     totals, rejects, _ = counted(tmp_path)
     assert not rejects
     assert totals.times.sum() == 24_000_000
+
+
+@pytest.mark.parametrize("field", ["split", "kind", "label"])
+def test_filtered_parts_of_a_dataset_add_up_to_all_of_it(many_kinds, field):
+    values = {"split": ("train", "val"), "kind": ("distort", "enhance"), "label": ("lossy", "recoverable")}
+    parts = [
+        count_photos(
+            list_photos(str(many_kinds), samples=SampleFilter(**{field: value})),
+            None,
+            InProcess(),
+            lambda _: None,
+        )[0]
+        for value in values[field]
+    ]
+    whole, _, photos = counted(many_kinds)
+    assert photos == 60
+    assert 0 < parts[0].times.sum() < whole.times.sum()
+    same(parts[0] + parts[1], whole)

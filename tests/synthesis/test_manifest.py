@@ -1,6 +1,7 @@
 """Manifests: strictly read, wholly written, and the default one says what it does."""
 
-import dataclasses
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,19 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lutkit
+from lutkit.distort.presets import PRESETS
 from lutkit.distort.recipe import FAMILIES
-from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
+from lutkit.distort.settings import DEFAULT_SHARES, LIGHTS, DamageSettings
 from lutkit.errors import ManifestError
 from lutkit.shipped import shipped_folder
 from lutkit.synthesis.manifest import (
+    ALL_LABELS,
     Images,
     Looks,
     Manifest,
+    find_manifest,
     format_manifest,
     parse_manifest,
     read_manifest,
     read_recorded,
 )
+from lutkit.synthesis.manifest_page import manifest_page
 from lutkit.synthesis.pair import PAIR_KINDS
 
 DEFAULT = shipped_folder("manifests") / "default.toml"
@@ -39,6 +45,12 @@ def tables(names):
     ).filter(lambda shares: sum(share for _, share in shares) > 0)  # fmt: skip
 
 
+def damage_settings(mixed_light, families, **others):
+    """Light is mixed only where a light is drawn."""
+    has_light = any(name in LIGHTS and share > 0 for name, share in families)
+    return DamageSettings(mixed_light=mixed_light if has_light else 0.0, families=families, **others)
+
+
 manifests = st.builds(
     Manifest,
     n=st.integers(1, 10**9 - 1),
@@ -47,18 +59,33 @@ manifests = st.builds(
     crop=st.sampled_from(["center", "random"]),
     codec=st.sampled_from(["jpeg", "png", "webp"]),
     quality=st.integers(1, 100),
-    images=st.builds(Images, texts.filter(bool), texts),
+    images=st.builds(
+        Images,
+        texts.filter(bool),
+        texts,
+        min_side_px=st.integers(0, 9999),
+        grey=st.sampled_from(["keep", "skip"]),
+        max_cast=st.floats(0, 200),
+        max_clipped=st.floats(0, 1),
+    ),
     splits=tables(st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)),
     kinds=tables(st.sampled_from(tuple(PAIR_KINDS))),
     damage=st.builds(
-        DamageSettings,
+        damage_settings,
         severity=ranges(0.1, 100),
         lossy=st.floats(0, 1),
         mixed_light=st.floats(0, 1),
+        max_families=st.integers(1, 3),
         families=tables(st.sampled_from([family.name for family in FAMILIES])),
     ),
     damage_luts=texts,
-    looks=st.builds(Looks, texts, ranges(0.01, 1)),
+    looks=st.builds(
+        Looks,
+        texts,
+        ranges(0.01, 1),
+        ranges(0, 100),
+        st.lists(st.sampled_from(ALL_LABELS), min_size=1).map(tuple),
+    ),
 )
 
 
@@ -84,19 +111,78 @@ def test_what_is_recorded_is_read_back(tmp_path):
 # The default manifest
 
 
-def test_the_default_manifest_is_the_defaults_but_for_what_it_says():
-    """`library_lut` is drawn where files ship to draw from; a `Manifest()` of Python draws from none."""
-    manifest = read_manifest(DEFAULT)
-    shares = dict(manifest.damage.families)
-    assert shares.pop("library_lut") == 0.5
-    expected = dict(DEFAULT_SHARES)
-    assert expected.pop("library_lut") == 0
-    assert shares == expected
-    plain = dataclasses.replace(manifest, damage=Manifest().damage, kinds=Manifest().kinds)
-    assert plain == Manifest()
-    assert dict(manifest.kinds) == {"distort": 1.0, "enhance": 0.0, "distort+enhance": 0.0}
-    damage = dataclasses.replace(manifest.damage, families=DEFAULT_SHARES)
-    assert damage == DamageSettings()
+def test_the_default_manifest_is_the_defaults():
+    """What Python makes of nothing is what a bare `lutkit synth` builds, `library_lut` and all."""
+    assert read_manifest(DEFAULT) == Manifest()
+    assert dict(Manifest().damage.families)["library_lut"] > 0
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_manifest_of_a_preset_is_what_the_script_writes(name, tmp_path):
+    """Run scripts/make_manifests.py where this fails."""
+    shipped = shipped_folder("manifests") / f"{name}.toml"
+    script = Path(__file__).resolve().parents[2] / "scripts" / "make_manifests.py"
+    subprocess.run([sys.executable, "-W", "error", script, tmp_path], check=True, timeout=120)
+    assert (tmp_path / f"{name}.toml").read_text("utf-8") == shipped.read_text("utf-8")
+    assert sorted(path.stem for path in shipped.parent.iterdir()) == sorted(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_s_manifest_is_its_settings_and_the_defaults(name):
+    path, folder = find_manifest(name)
+    assert read_manifest(path) == Manifest(damage=lutkit.preset(name))
+    assert folder is None
+    assert path.read_text("utf-8").startswith(f"# {PRESETS[name].purpose}\n")
+
+
+def test_kinds_are_drawn_alike_however_they_are_listed():
+    one = parse_manifest("[kinds]\nenhance = 1\ndistort = 2\n", "x")
+    other = parse_manifest("[kinds]\ndistort = 2\n'distort+enhance' = 0\nenhance = 1\n", "x")
+    assert one == other
+    assert one.kinds == (("distort", 2.0), ("enhance", 1.0))
+
+
+# The page
+
+
+@given(manifests)
+def test_a_manifest_survives_its_page(manifest):
+    assert parse_manifest(manifest_page(manifest, ["For a test."]), "x.toml") == manifest
+    assert parse_manifest(manifest_page(manifest), "x.toml") == manifest
+
+
+@given(manifests)
+def test_a_page_shows_every_key(manifest):
+    page = tomllib.loads(manifest_page(manifest))
+    assert set(keys_of(tomllib.loads(format_manifest(manifest)))) <= set(keys_of(page))
+
+
+# What NAME means
+
+
+def test_a_folder_called_as_a_preset_is_named_by_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("camera").mkdir()
+    Path("camera/manifest.toml").write_text("n = 7\n")
+    assert find_manifest("camera")[0].parent.name == "manifests"
+    assert find_manifest("./camera") == (Path("camera/manifest.toml"), Path("camera"))
+
+
+def test_a_dataset_s_manifest_knows_its_folder(tmp_path):
+    for name in ("records", "shards"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "manifest.toml").write_text("")
+    assert find_manifest(str(tmp_path)) == (tmp_path / "manifest.toml", tmp_path)
+    assert find_manifest(str(tmp_path / "manifest.toml")) == (tmp_path / "manifest.toml", tmp_path)
+    (tmp_path / "other.toml").write_text("")
+    assert find_manifest(str(tmp_path / "other.toml")) == (tmp_path / "other.toml", None)
+
+
+def test_what_is_no_manifest_is_named(tmp_path):
+    with pytest.raises(ManifestError, match=r"^no preset 'camra'; did you mean 'camera'\?$"):
+        find_manifest("camra")
+    with pytest.raises(ManifestError, match=r"a folder without manifest\.toml: no dataset of lutkit; photos"):
+        find_manifest(str(tmp_path))
 
 
 def keys_of(table, prefix=""):
@@ -109,7 +195,7 @@ def keys_of(table, prefix=""):
 def test_the_default_manifest_shows_every_key_there_is():
     shown = set(keys_of(tomllib.loads(DEFAULT.read_text())))
     every = set(keys_of(tomllib.loads(format_manifest(read_manifest(DEFAULT)))))
-    assert shown == every
+    assert shown == every | {f"kinds.{kind}" for kind in PAIR_KINDS if kind != "distort"}
     assert {f"damage.families.{family.name}" for family in FAMILIES} <= shown
     assert {f"kinds.{kind}" for kind in PAIR_KINDS} <= shown
     assert len(FAMILIES) == len(DEFAULT_SHARES)
@@ -147,6 +233,21 @@ def test_every_setting_of_the_default_manifest_is_explained():
         ("n = 1\nn = 2", "x.toml: not TOML: "),
         ("damage_luts = 'x'", "x.toml: unknown key 'damage_luts'; write path under [damage]"),
         ("[kinds]\nenhnce = 1", "x.toml [kinds]: unknown kind 'enhnce'; did you mean 'enhance'?"),
+        ("[images]\ngrey = 'drop'", "x.toml [images]: images.grey is keep or skip, not 'drop'"),
+        ("[images]\nmax_clipped = 2", "x.toml [images]: images.max_clipped is a share, 0..1 (off), not 2.0"),
+        ("[images]\nmax_cast = -1", "images.max_cast is 0 (off) to 200 units of CIELAB, not -1.0"),
+        ("[images]\nmin_side_px = -1", "images.min_side_px is 0 pixels or more, not -1"),
+        ("[looks]\nlabels = []", "looks.labels is one or more of recoverable, lossy, not []"),
+        (
+            "[looks]\nlabels = ['good']",
+            "x.toml [looks]: looks.labels is one or more of recoverable, lossy, not 'good'",
+        ),
+        ("[looks]\nlabels = 'lossy'", "is a list of 'recoverable', 'lossy', not 'lossy'"),
+        ("[looks]\nseverity = [8, 4]", "looks.severity is two numbers, 0 <= low <= high <= 100"),
+        (
+            "[damage.families]\ncoloured_light = 1",
+            "x.toml [damage.families]: unknown family 'coloured_light'; it is called 'lamp' now",
+        ),
         ("[images]\nsource = ''", "x.toml: images.source is a folder, a glob, a list, tars"),
     ],
 )

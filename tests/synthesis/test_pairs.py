@@ -281,3 +281,72 @@ def test_a_shard_that_changes_is_missing_or_damaged_is_named(png_300, tmp_path):
     test.write_bytes(test.read_bytes()[:5000])
     with pytest.raises(LutkitError, match=r"test-000000\.tar: this tar is damaged or was cut off"):
         lutkit.pairs(copy, split="test")[0]
+
+
+# Some of the pairs: of a split, a kind and a label.
+
+FILTERS = [
+    {"kind": "enhance"},
+    {"label": "lossy"},
+    {"split": "train", "kind": "distort"},
+    {"split": "val", "label": "recoverable"},
+]
+
+
+def keys_of(folder, wanted):
+    """The keys of the samples whose JSON has what is wanted, in order."""
+    every = samples_of(folder)
+    return [key for key, _, data in every if all(data[name] == value for name, value in wanted.items())]
+
+
+@pytest.mark.parametrize("wanted", FILTERS)
+def test_a_filter_takes_the_pairs_that_have_all_it_asks_for(wanted, many_kinds):
+    expected = keys_of(many_kinds, wanted)
+    assert 0 < len(expected) < 60
+    found = lutkit.pairs(many_kinds, **wanted)
+    assert len(found) == len(expected)
+    assert [data["key"] for *_, data in found] == expected
+    assert [found[number][2]["key"] for number in range(-len(found), len(found))] == expected * 2
+    with pytest.raises(IndexError):
+        found[len(found)]
+    whole = {data["key"]: target for _, target, data in lutkit.pairs(many_kinds)}
+    assert all(np.array_equal(target, whole[data["key"]]) for _, target, data in found)
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_of_filtered_pairs_every_one_comes_once_to_workers(workers, png_300):
+    expected = sorted(keys_of(png_300, {"label": "lossy"}))
+    assert len(expected) > 20
+    streamed = DataLoader(Streamed(png_300, label="lossy"), None, num_workers=workers)
+    assert sorted(sample[0] for sample in streamed) == expected
+    loader = DataLoader(lutkit.pairs(png_300, label="lossy"), 8, shuffle=True, num_workers=workers)
+    assert sorted(key for *_, metadata in loader for key in metadata["key"]) == expected
+
+
+def test_filtered_pairs_are_replayed_where_inputs_are_not_stored(both):
+    stored, replayed = (lutkit.pairs(both / store, label="lossy") for store in ("pixels", "recipe"))
+    assert 0 < len(stored) == len(replayed) < 300
+    for number, (one, other) in enumerate(zip(stored, replayed, strict=True)):
+        assert one[2] == other[2] == replayed[number][2]
+        assert np.array_equal(one[0], other[0])
+        assert np.array_equal(one[0], replayed[number][0])
+
+
+def test_a_filter_that_takes_no_pair_tells_what_there_is(both):
+    with pytest.raises(DatasetError, match=r"no sample of kind enhance; there are: distort \(300\)$"):
+        lutkit.pairs(both / "pixels", kind="enhance")
+    with pytest.raises(DatasetError, match=r"no split 'dev'; there are: test, train, val$"):
+        lutkit.pairs(both / "pixels", split="dev", label="lossy")
+    told = r"no sample of split val, label bad; there are: (lossy \(\d+\), )?recoverable \(\d+\)$"
+    with pytest.raises(DatasetError, match=told):
+        lutkit.pairs(both / "pixels", split="val", label="bad")
+
+
+def test_a_filtered_shard_that_ends_early_is_named(png_300, tmp_path):
+    copy = shutil.copytree(png_300, tmp_path / "copy")
+    found = lutkit.pairs(copy, split="val", label="recoverable")
+    shard = copy / "shards/val-000000.tar"
+    last = int(keys_of(copy, {"split": "val", "label": "recoverable"})[-1][-9:])
+    write_shard(shard, list(read_samples(shard))[:last])
+    with pytest.raises(LutkitError, match=rf"val-000000\.tar: ends before the sample {last} .*lutkit verify"):
+        list(found)

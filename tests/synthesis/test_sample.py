@@ -16,14 +16,19 @@ from PIL import Image
 from small_datasets import SIZE_PX, build, make_photos, manifest_of, samples_of, textured
 
 import lutkit
-from lutkit.distort.bake import bake, damage
+from lutkit.color.palette import PALETTE_SRGB
+from lutkit.distort.bake import bake, damage, steps_of
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import NO_LIBRARY, Recipe
-from lutkit.lut.quality import MIN_ROUND_TRIP_DB, judge
+from lutkit.errors import ImageError, ManifestError, SourceError
+from lutkit.lut.quality import MAX_CLIPPED_SHARE, MAX_FOLD_SHARE, MIN_ROUND_TRIP_DB, judge_steps
 from lutkit.lutfiles.library import luts_by_sha256, read_library
 from lutkit.photos.encoding import CODEC_SUFFIX
-from lutkit.synthesis.manifest import Images, Looks
-from lutkit.synthesis.sample import GRID
+from lutkit.shipped import shipped_folder
+from lutkit.synthesis.build import plan_synth
+from lutkit.synthesis.manifest import Images, Looks, Manifest
+from lutkit.synthesis.sample import GRID, prepare_target
+from lutkit.synthesis.summary import result_rows
 
 MIXED = (("distort", 1.0), ("enhance", 1.0), ("distort+enhance", 1.0))
 
@@ -270,17 +275,18 @@ def test_damage_replayed_and_looks_applied_give_the_stored_pixels(mixed):
     kinds = Counter()
     for _, members, data in samples_of(mixed / "out"):
         inputs, target = pixels_of(members["input.png"]), pixels_of(members["target.png"])
-        recipe, look = Recipe.from_json(data["recipe"]), data["look"]
+        recipe = Recipe.from_json(data["recipe"]) if data["recipe"] else Recipe()
+        look = data["look"]
         kinds[data["kind"]] += 1
         if data["kind"] == "distort":
             assert look == {"path": "", "sha256": "", "strength": 0.0}
             assert np.array_equal(lutkit.damage(target, recipe), inputs)
             photo = target
         elif data["kind"] == "enhance":
-            assert data["recipe"] == "[]"
+            assert data["recipe"] == ""
             photo = inputs
         else:
-            assert recipe.layers
+            assert recipe.families
             photo = photos_of.get(data["source"]["path"])
             if photo is not None:
                 assert np.array_equal(lutkit.damage(photo, recipe), inputs)
@@ -308,7 +314,7 @@ def test_a_damaging_lut_of_the_user_s_is_drawn_and_replayed(photos, cube_folder,
     named = set()
     for _, members, data in samples_of(tmp_path / "out"):
         recipe = json.loads(data["recipe"])
-        named.add(recipe[0]["families"][0]["sha256"])
+        named.add(recipe["editing"][0]["sha256"])
         replayed = damage(pixels_of(members["target.png"]), Recipe.from_json(data["recipe"]), library)
         assert np.array_equal(replayed, pixels_of(members["input.png"]))
     assert named == set(library)
@@ -318,17 +324,17 @@ def test_a_damaging_lut_of_the_user_s_is_drawn_and_replayed(photos, cube_folder,
 
 
 def test_labels_are_the_verdict_on_the_crop(png_300):
+    """Folds and the round trip on the grid, clipping on every pixel."""
     labels = Counter()
     for _, members, data in samples_of(png_300):
-        colors = on_grid(pixels_of(members["target.png"])) / 255
-        layers = [
-            (
-                layer.lut,
-                None if layer.mask is None else mask_values(layer.mask, GRID, GRID).reshape(-1),
-            )
-            for layer in bake(Recipe.from_json(data["recipe"]), NO_LIBRARY)
-        ]
-        assert judge(colors, layers).label == data["label"]
+        target, damaged = (pixels_of(members[f"{side}.png"]) for side in ("target", "input"))
+        colors, recipe = on_grid(target) / 255, Recipe.from_json(data["recipe"])
+        masks = [mask_values(mask, GRID, GRID).reshape(-1) for mask in recipe.masks]
+        verdict = judge_steps(colors, steps_of(bake(recipe, NO_LIBRARY), masks, len(colors)))
+        was, is_now = ((pixels == 0) | (pixels == 255) for pixels in (target, damaged))
+        clipped = (is_now & ~was).any(axis=-1).mean()
+        kept = verdict.fold_share < MAX_FOLD_SHARE and verdict.round_trip_db >= MIN_ROUND_TRIP_DB
+        assert data["label"] == ("recoverable" if kept and clipped < MAX_CLIPPED_SHARE else "lossy")
         labels[data["label"]] += 1
     assert labels["lossy"] > 30
 
@@ -337,7 +343,7 @@ def test_labels_are_the_verdict_on_the_crop(png_300):
 def test_delta_e_and_clipping_are_those_of_the_pair(name, request):
     folder = request.getfixturevalue(name)
     for _, members, data in samples_of(folder / "out" if name == "mixed" else folder)[::3]:
-        pair = [on_grid(pixels_of(members[f"{side}.png"])) for side in ("input", "target")]
+        pair = [pixels_of(members[f"{side}.png"]).reshape(-1, 3) for side in ("input", "target")]
         lab = [colour.XYZ_to_Lab(colour.sRGB_to_XYZ(codes / 255.0)) for codes in pair]
         expected = colour.delta_E(*lab, method="CIE 2000").mean()
         assert data["delta_e_2000"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
@@ -405,3 +411,137 @@ def test_much_of_what_is_lossy_does_not_come_back(png_300):
     ]
     assert np.median(lossy) < 45
     assert min(lossy) < MIN_ROUND_TRIP_DB
+
+
+# Photographs and looks that a manifest leaves out
+
+
+def _photo_bytes(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _with_cast(pixels, gains):
+    return np.clip(np.rint(pixels * np.array(gains)), 0, 255).astype(np.uint8)
+
+
+def _fits(pixels, **images):
+    """The reason why a photo is left out; empty where it is not."""
+    manifest = Manifest(size_px=SIZE_PX, images=Images(**images))
+    try:
+        prepare_target(_photo_bytes(pixels), "a.png", manifest, 0)
+    except ImageError as error:
+        return error.what
+    return ""
+
+
+def test_small_photos_are_left_out_where_that_is_asked():
+    assert _fits(textured(1, 160, 90), min_side_px=90) == ""
+    assert _fits(textured(1, 160, 90), min_side_px=91) == "shorter side under min_side_px"
+
+
+def test_grey_photos_are_left_out_where_that_is_asked():
+    grey = np.repeat(textured(1, 160, 90)[..., 1:2], 3, axis=2)
+    nearly = grey.copy()
+    nearly[..., 0] += (np.arange(160) % 2).astype(np.uint8)  # as JPEG leaves it
+    dotted = grey.copy()
+    dotted[40:44, :] = (200, 30, 40)  # a thin red line is colour: 4 of 90 rows
+    for picture in (grey, nearly):
+        assert _fits(picture) == ""
+        assert _fits(picture, grey="skip") == "grey"
+    assert _fits(dotted, grey="skip") == ""
+    sepia = _with_cast(grey, (1.0, 0.85, 0.6))
+    assert _fits(sepia, grey="skip") == ""
+
+
+def test_casts_are_measured_as_stats_does(photos):
+    """The distance of the mean a and b from grey, by colour-science, decides to the last tenth."""
+    picture = _with_cast(textured(2, 120, 100), (1.0, 0.9, 0.6))
+    lab = colour.XYZ_to_Lab(colour.sRGB_to_XYZ(picture.reshape(-1, 3) / 255.0))
+    cast = float(np.hypot(*lab[:, 1:].mean(axis=0)))
+    assert cast > 5
+    assert _fits(picture, max_cast=cast + 0.1) == ""
+    assert _fits(picture, max_cast=cast - 0.1) == "cast beyond max_cast"
+
+
+@pytest.mark.parametrize("end", [0, 255])
+def test_clipped_photos_are_left_out_where_that_is_asked(end):
+    """A pixel with one channel at an end counts; of both ends the larger share."""
+    picture = np.clip(textured(3, 100, 100), 1, 254)
+    picture[:20, :, 2] = end
+    picture[50:60, :, 0] = 255 - end
+    assert _fits(picture, max_clipped=0.2) == ""
+    assert _fits(picture, max_clipped=0.199) == "more clipped than max_clipped"
+
+
+def test_photos_left_out_are_rejects_with_their_reason(photos, tmp_path):
+    mixed = tmp_path / "in"
+    make_photos(mixed, 6)
+    for i in range(3):
+        Image.fromarray(textured(i, 120, 100)).convert("L").save(mixed / f"grey-{i}.png")
+    images = Images(str(mixed), grey="skip")
+    result = build(manifest_of(mixed, n=40, images=images), tmp_path / "out")
+    assert [(reject.path, reject.reason) for reject in result.rejects] == [
+        (f"grey-{i}.png", "grey") for i in range(3)
+    ]
+    rows = dict(result_rows(plan_synth(manifest_of(mixed, n=40, images=images)), result, 1.0))
+    assert rows["rejected"].startswith("3 photos: 3 x grey\n")
+    used = {data["source"]["path"] for _, _, data in samples_of(tmp_path / "out")}
+    assert not any(path.startswith("grey") for path in used)
+
+
+def test_without_a_fit_photo_the_setting_is_named(tmp_path):
+    make_photos(tmp_path / "in", 4)
+    images = Images(str(tmp_path / "in"), min_side_px=2000)
+    message = (
+        r"none of the 4 photographs can be used: 4 x shorter side under .*; lower \[images\] min_side_px"
+    )
+    with pytest.raises(SourceError, match=message):
+        plan_synth(manifest_of(tmp_path / "in", images=images))
+
+
+def test_looks_keep_to_their_severity_and_label(photos, tmp_path):
+    """On the shipped looks: every enhance pair is recoverable and 4..7, as judged anew."""
+    looks = Looks(severity=(4.0, 7.0), labels=("recoverable",))
+    manifest = manifest_of(photos, n=60, codec="png", kinds=(("enhance", 1.0),), looks=looks)
+    build(manifest, tmp_path / "out")
+    library = {file.path: file for file in read_library(shipped_folder("luts"))}
+    seen = Counter()
+    for _, _, data in samples_of(tmp_path / "out"):
+        assert data["label"] == "recoverable"
+        look = library[data["look"]["path"]]
+        colours = PALETTE_SRGB.astype(np.float32)
+        graded = lutkit.apply(colours[None], look.lut, strength=data["look"]["strength"])[0]
+        lab = [colour.XYZ_to_Lab(colour.sRGB_to_XYZ(rgb.astype(np.float64))) for rgb in (colours, graded)]
+        severity = colour.delta_E(*lab, method="CIE 2000").mean()
+        assert data["severity"] == pytest.approx(severity, abs=0.02)
+        assert 4.0 <= data["severity"] <= 7.0
+        seen[data["look"]["path"]] += 1
+    assert len(seen) > 2
+
+
+def test_no_look_as_wanted_is_an_error_of_one_line(photos):
+    looks = Looks(severity=(60.0, 70.0), labels=("recoverable",))
+    message = (
+        r"^\[looks\]: none of \d+ looks is recoverable at a severity of 60 to 70; they come to .*; widen"
+    )
+    with pytest.raises(ManifestError, match=message):
+        plan_synth(manifest_of(photos, kinds=(("enhance", 1.0),), looks=looks))
+
+
+def test_totals_tell_labels_by_kind_mixed_light_and_looks(mixed):
+    records = [json.loads(path.read_text())["summary"] for path in sorted((mixed / "out/records").glob("*"))]
+    totals, expected = Counter(), Counter()
+    for summary in records:
+        totals.update(summary)
+    for _, _, data in samples_of(mixed / "out"):
+        recipe = Recipe.from_json(data["recipe"]) if data["recipe"] else Recipe()
+        expected.update([f"kind {data['kind']}", f"label {data['label']}"])
+        expected.update([f"{data['kind']} label {data['label']}"])
+        expected.update({f"family {family.name}" for family in recipe.families})
+        expected.update([f"look {data['look']['path']}"] if data["look"]["path"] else [])
+        expected.update(["light mixed"] if recipe.masks else [])
+        expected.update(["note enlarged"] if "enlarged" in data["source"]["notes"] else [])
+    assert totals == expected
+    assert totals["light mixed"] > 5

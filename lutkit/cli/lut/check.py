@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 HELP = """Measure what LUTs do to colours, and whether it can be undone.
 
-The verdict is `recoverable` where under 0.1% of the lattice is folded, under 2%
-of natural colours are newly clipped, and at least 35 dB come back after an 8-bit
-save and the best inverse; else it is `lossy`. One file gets a table that says
-what each measure means, several a line each. Exit code 0: all were measured,
+The verdict is on natural colours: `recoverable` where under 0.1% of them are
+folded, under 2% newly clipped, and at least 35 dB come back after an 8-bit save
+and the best inverse; else `lossy`. The whole cube holds more vivid colours, and
+may lose some of them beside. One file is told in a sentence on each, and in a
+table that says what each measure means; several have a line each. Exit code 0: all were measured,
 whatever the verdict. 1: some of several could not be read. 2: nothing was.
 
 \b
@@ -26,10 +27,10 @@ Examples:
   lutkit lut check luts/*.cube --json
       a list with an object a file
   lutkit lut check look.cube --photo holiday.jpg
-      clipping, round trip, delta E and verdict on a photo's own colours
+      folds, clipping, round trip, delta E and verdict on a photo's own colours
 """
 
-_PHOTO = "Judge on this photo's colours, not on the palette of natural colours."
+_PHOTO = "Judge on this photo's colours, not on natural colours at large."
 _PLOT = "Draw a picture: a PNG file, or a folder that gets one a LUT."
 
 
@@ -92,7 +93,13 @@ def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | No
 
     from lutkit.errors import LutkitError
     from lutkit.report.console import PlainConsole
-    from lutkit.report.inspection_text import OVERVIEW_TITLES, inspection_json, inspection_rows, overview_row
+    from lutkit.report.inspection_text import (
+        OVERVIEW_TITLES,
+        inspection_json,
+        inspection_rows,
+        overview_row,
+        verdict_sentences,
+    )
 
     console = PlainConsole()
     if as_json:
@@ -109,8 +116,10 @@ def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | No
     measured = [(file, result) for file, result in found if not isinstance(result, LutkitError)]
     if len(found) == 1:
         file, result = measured[0]
-        table.title, table.title_justify, table.show_header = f"{file}: {result.verdict}", "left", False
-        for row in inspection_rows(result, "the palette" if photo is None else "the photo"):
+        for line in (f"{file}: {result.verdict}", *verdict_sentences(result, photo.name if photo else "")):
+            console.print(line, soft_wrap=True)
+        table.show_header = False
+        for row in inspection_rows(result, "the photo" if photo else "natural colours"):
             table.add_row(*row)
     else:
         for title in OVERVIEW_TITLES:

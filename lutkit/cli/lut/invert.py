@@ -12,10 +12,11 @@ HELP = """Write the LUT that undoes a LUT.
 
 Curves and matrices are undone exactly; cubes by the exact inverse of each of
 their tetrahedra, on a lattice over the colours that can come out of them. What
-cannot come out is taken to the nearest colour that can. Where a LUT merges
-colours nothing can tell them apart: the middle of them is taken. It prints how
-far colours are off after the LUT and back, before any rounding to 8 bits; a
-larger --size brings that down where the LUT can be undone.
+cannot come out has no inverse, and is taken to the nearest colour that can.
+Where a LUT merges colours nothing can tell them apart: clipped ones come back
+as the edge of what clips, others as one of them. It prints how many colours
+either holds for, and how far colours are off after the LUT and back, before any
+rounding to 8 bits; a larger --size brings that down where the LUT can be undone.
 
 .clf and .ctf hold every stage of the inverse as it is and are most exact;
 a .cube holds curves, a cube, or a shaper and a cube.
@@ -28,12 +29,14 @@ Examples:
       then, photos as they were before the look
 """
 
+_SIZE = "Lattice points an axis, where it takes a cube.  [default: 33, or 65 where photographs need it]"
+
 
 def invert(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The LUT file to undo.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
-    size: Annotated[int, typer.Option(help="Lattice points an axis, where it takes a cube.")] = 33,
+    size: Annotated[int | None, typer.Option(help=_SIZE)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:

@@ -24,7 +24,7 @@ Examples:
       one-dimensional ones only
   lutkit lut random --n 50 --out DIR --severity 10,30 --lossy 0
       stronger ones, all of which can be undone
-  lutkit lut random --n 50 --out DIR --families illuminant=1,channel_gamma=2
+  lutkit lut random --n 50 --out DIR --families illuminant,channel_gamma=2
       two families, the second twice as often
 """
 
@@ -41,12 +41,12 @@ def random_luts(  # noqa: D103  (its help text is set below)
     ] = "4,20",
     lossy: Annotated[float, typer.Option(help="Share of those past undoing, 0..1.")] = 0.2,
     families: Annotated[
-        str | None, typer.Option(help="Shares, as in `illuminant=1,exposure=2`.  [default: as in synth]")
+        str | None, typer.Option(help="Which, with shares: `illuminant,exposure=2`.  [default: as in synth]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import parse_shares
+    from lutkit.cli.arguments import parse_families, parse_range
     from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
     from lutkit.errors import LutkitError
     from lutkit.lutfiles.random_luts import LUT_KINDS, random_lut, write_random_luts
@@ -55,25 +55,16 @@ def random_luts(  # noqa: D103  (its help text is set below)
         raise LutkitError(f"no kind {kind!r}", where="--kind", remedy=f"choose {', '.join(LUT_KINDS)}")
     shares = DEFAULT_SHARES
     if families is not None:
-        shares = parse_shares(families, "--families", "family", "illuminant=1,exposure=2")
-    settings = DamageSettings(_severity(severity), lossy, 0.0, shares)
+        shares = parse_families(families, "--families")
+    settings = DamageSettings(
+        severity=parse_range(severity, "--severity", "4,20"), lossy=lossy, mixed_light=0.0, families=shares
+    )
     drawn = (random_lut(seed, index, settings, LUT_KINDS[LUT_KINDS.index(kind)]) for index in range(n))
     written = write_random_luts(out, drawn, overwrite=overwrite)
     _show(written, n, out, as_json=as_json)
 
 
 random_luts.__doc__ = HELP
-
-
-def _severity(text: str) -> tuple[float, float]:
-    from lutkit.errors import LutkitError
-
-    low, _, high = text.partition(",")
-    try:
-        return float(low), float(high)
-    except ValueError:
-        remedy = "give the least and the largest, as in 4,20"
-        raise LutkitError(f"{text!r} is no range", where="--severity", remedy=remedy) from None
 
 
 def _show(written: "Iterator[RandomLut]", n: int, out: Path, *, as_json: bool) -> None:

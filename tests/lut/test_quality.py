@@ -293,3 +293,11 @@ def test_a_way_back_that_is_known_is_judged_alike():
     expected = judge(colours, [(_curves(lambda x: gain * x), None)])
     assert verdict.round_trip_db == pytest.approx(expected.round_trip_db, abs=0.1)
     assert (verdict.fold_share, verdict.clipped_share) == (0.01, expected.clipped_share)
+
+
+@pytest.mark.parametrize("name", ["gaudy", "tent cube", "grey", "half the saturation"])
+def test_the_way_back_that_starts_nearby_knows_no_more_than_the_search(name):
+    lut = (RECOVERABLE | LOSSY)[name]
+    near, searched = judge(PALETTE_SRGB, [(lut, None)]), judge_lut(lut)
+    assert near.round_trip_db == pytest.approx(searched.round_trip_db, abs=1)
+    assert near.clipped_share == searched.clipped_share

@@ -486,20 +486,28 @@ def _merge(
 
 
 def _after(table: npt.NDArray[np.float32], space: Place) -> Flow:
-    bounds = np.empty((2, 3))
-    _bounds(table.reshape(-1, 3), bounds)
-    return Flow(space, _rgb(bounds[0].tolist()), _rgb(bounds[1].tolist()))
+    red_low, red_high, green_low, green_high, blue_low, blue_high = _bounds(table.reshape(-1, 3))
+    return Flow(space, (red_low, green_low, blue_low), (red_high, green_high, blue_high))
 
 
 @compiled
-def _bounds(rows: npt.NDArray[np.float32], bounds: npt.NDArray[np.float64]) -> None:
-    """The least and the largest value a channel: numpy's own along the first axis take ten times as long."""
-    for c in range(3):
-        low = high = rows[0, c]
-        for i in range(1, rows.shape[0]):
-            low, high = min(low, rows[i, c]), max(high, rows[i, c])
-        # A channel that is flat (a lamp without blue) still needs a domain of some width.
-        bounds[0, c], bounds[1, c] = low, max(high, low + np.float32(1e-3))
+def _bounds(rows: npt.NDArray[np.float32]) -> tuple[float, float, float, float, float, float]:
+    """The least and the largest value of red, green and blue: numpy's own along that axis take longer."""
+    red_low = red_high = rows[0, 0]
+    green_low = green_high = rows[0, 1]
+    blue_low = blue_high = rows[0, 2]
+    for i in range(1, rows.shape[0]):
+        red, green, blue = rows[i, 0], rows[i, 1], rows[i, 2]
+        red_low, red_high = min(red_low, red), max(red_high, red)
+        green_low, green_high = min(green_low, green), max(green_high, green)
+        blue_low, blue_high = min(blue_low, blue), max(blue_high, blue)
+    # A channel that is flat (a lamp without blue) still needs a domain of some width.
+    least = np.float32(1e-3)
+    return (
+        np.float64(red_low), np.float64(max(red_high, red_low + least)),
+        np.float64(green_low), np.float64(max(green_high, green_low + least)),
+        np.float64(blue_low), np.float64(max(blue_high, blue_low + least)),
+    )  # fmt: skip
 
 
 def _span_with_zero(low: float, high: float) -> tuple[float, float]:

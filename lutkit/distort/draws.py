@@ -5,8 +5,9 @@ what is asked, never on who asked first. Adding a stream changes no other; a str
 """
 
 import math
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from lutkit.errors import RecipeError
 
 Rng: TypeAlias = np.random.Generator
 Range: TypeAlias = tuple[float, float]
+Made = TypeVar("Made")
 
 
 class Stream(IntEnum):
@@ -81,6 +83,21 @@ def normal(rng: Rng, sigma: float) -> float:
 def towards(start: float, end: float, amount: float) -> float:
     """The way from `start` (amount 0) to `end` (amount 1), at 6 significant digits."""
     return rounded(start + (end - start) * amount)
+
+
+def between(kind: type[Made], amount: float, fields: Mapping[str, object]) -> Made:
+    """A frozen dataclass part of the way from the identity to a checked one.
+
+    Args:
+        kind: the dataclass, whose `__post_init__` checks and changes nothing.
+        amount: how far; within 0..1 all values lie between two that are sound, and are not checked again.
+        fields: all of its values.
+    """
+    if not 0 <= amount <= 1:
+        return kind(**fields)
+    made = object.__new__(kind)
+    made.__dict__.update(fields)
+    return made
 
 
 def require_in(owner: str, name: str, value: object, between: Range) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from lutkit.distort.camera_matrix import CameraMatrix
 from lutkit.distort.channel_curves import ChannelCurves
 from lutkit.distort.channel_gamma import ChannelGamma
+from lutkit.distort.draws import between
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.family import STAGES, Family, Library
 from lutkit.distort.film_fade import FilmFade
@@ -140,13 +141,14 @@ class Recipe:
 
     def scaled(self, amount: float) -> "Recipe":
         """The same damage, weaker: 0 is the identity, 1 this recipe. Masks stay."""
-        return Recipe(
-            None if self.rendering is None else self.rendering.scaled(amount),
-            tuple(_scaled(entry, amount) for entry in self.light),
-            tuple(family.scaled(amount) for family in self.camera),
-            tuple(_scaled(entry, amount) for entry in self.medium),
-            tuple(family.scaled(amount) for family in self.editing),
-        )
+        fields = {
+            "rendering": None if self.rendering is None else self.rendering.scaled(amount),
+            "light": tuple([_scaled(entry, amount) for entry in self.light]),
+            "camera": tuple([family.scaled(amount) for family in self.camera]),
+            "medium": tuple([_scaled(entry, amount) for entry in self.medium]),
+            "editing": tuple([family.scaled(amount) for family in self.editing]),
+        }
+        return between(Recipe, amount, fields)
 
     def to_json(self) -> str:
         """The recipe as one line of JSON, without empty stages; `from_json` gives back an equal one."""

@@ -27,7 +27,7 @@ from lutkit.color.lab import Y_BLUE, Y_RED
 from lutkit.color.mixing import NO_LEAKS, Leaks, combined_leaks, inverse_leaks, leaks_of
 from lutkit.color.srgb import FloatArray, encoded_of, linear_of
 from lutkit.compiled import compiled
-from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards
+from lutkit.distort.draws import Range, Rng, between, require_in, rounded, towards
 from lutkit.errors import ArrayError, RecipeError
 
 Gains: TypeAlias = tuple[float, float, float]
@@ -103,29 +103,33 @@ class Rendering:
     def draw(cls, rng: Rng) -> Self:
         """Draw a camera, and how it renders the damaged picture."""
         style = int(rng.random() < OTHER_STYLE)
-        undone = _within(RESPONSE_MEAN + normal(rng, RESPONSE_SIGMA), RESPONSE)
-        redone = _within(undone + normal(rng, RESPONSE_CHANGE_SIGMA[style]), (0.0, 1.0))
-        saturation = rounded(SATURATION_MEAN[style] + normal(rng, SATURATION_SIGMA[style]))
-        exposure_ev = normal(rng, EXPOSURE_EV_SIGMA[style])
-        profile = leaks_of(
-            rounded(style * mean + normal(rng, PROFILE_SIGMA[style] * spread))
-            for mean, spread in zip(PROFILE_MEAN, PROFILE_SPREAD, strict=True)
-        )
+        z_undone, z_redone, z_saturation, z_exposure, *z_profile = rng.standard_normal(10).tolist()
+        undone = _within(RESPONSE_MEAN + RESPONSE_SIGMA * z_undone, RESPONSE)
+        redone = _within(undone + RESPONSE_CHANGE_SIGMA[style] * z_redone, (0.0, 1.0))
+        saturation = rounded(SATURATION_MEAN[style] + SATURATION_SIGMA[style] * z_saturation)
+        exposure_ev = rounded(EXPOSURE_EV_SIGMA[style] * z_exposure)
+        # Numbers below 1 with 6 decimals have at most 6 significant digits, and are quicker to round at once.
+        spread = PROFILE_SIGMA[style] * np.array(PROFILE_SPREAD)
+        profile = leaks_of(np.round(style * np.array(PROFILE_MEAN) + spread * z_profile, 6).tolist())
         while True:  # until it is one that a sensor may have
-            matrix = leaks_of(rounded(leak + normal(rng, MATRIX_SIGMA)) for leak in MATRIX)
+            noise = MATRIX_SIGMA * rng.standard_normal(6)
+            matrix = leaks_of(np.round(np.array(MATRIX) + noise, 5).tolist())
             if not _is_negative(_inverse(matrix)):
                 return cls(undone, redone, saturation, exposure_ev, matrix, profile)
 
     def scaled(self, amount: float) -> Self:
         """The same camera, rendering more nearly as it did: 0 is as it did, 1 these parameters."""
-        return type(self)(
-            self.undone,
-            towards(self.undone, self.redone, amount),
-            towards(1, self.saturation, amount),
-            towards(0, self.exposure_ev, amount),
-            self.matrix,
-            tuple(rounded(leak * amount) for leak in self.profile),
-        )
+        fields = {
+            "undone": self.undone,
+            "redone": self.redone
+            if self.redone == self.undone
+            else towards(self.undone, self.redone, amount),
+            "saturation": towards(1, self.saturation, amount) if self.saturation != 1 else 1.0,
+            "exposure_ev": towards(0, self.exposure_ev, amount),
+            "matrix": self.matrix,
+            "profile": tuple([rounded(leak * amount) if leak else 0.0 for leak in self.profile]),
+        }
+        return between(type(self), amount, fields)
 
     @cached_property
     def to_camera(self) -> Leaks:

@@ -10,6 +10,7 @@ channel each. Input outside the domain is clamped to it. Table values are never 
 """
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -167,11 +168,11 @@ def _settle(lut: Lut1D | Lut3D) -> None:
     if not np.isfinite(lut.table).all():
         raise LutError("a table holds NaN or infinity")
     for name in ("domain_min", "domain_max"):
-        low_or_high = tuple(float(v) for v in getattr(lut, name))
+        low_or_high = tuple(map(float, getattr(lut, name)))
         if len(low_or_high) != 3 or not all(map(math.isfinite, low_or_high)):
             raise LutError(f"{name} is three finite numbers, not {getattr(lut, name)!r}")
         object.__setattr__(lut, name, low_or_high)
-    if not all(low < high for low, high in zip(lut.domain_min, lut.domain_max, strict=True)):
+    if not all(map(operator.lt, lut.domain_min, lut.domain_max)):
         raise LutError(f"domain_min {lut.domain_min} is not below domain_max {lut.domain_max}")
 
 

@@ -6,7 +6,7 @@ Everything here is a pure function of the bytes, the manifest, the LUT libraries
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -16,17 +16,17 @@ from lutkit.color.lab import codes_to_lab
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.picture_difference import mean_delta_e_2000_of_codes
 from lutkit.color.srgb import FloatArray
-from lutkit.distort.bake import apply_layers, bake, steps_of
+from lutkit.distort.bake import BakedLayer, apply_layers, bake, steps_of
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
 from lutkit.distort.mask import mask_at
 from lutkit.distort.recipe import Recipe
-from lutkit.distort.sampling import draw_wanted, draws
+from lutkit.distort.sampling import Draw, draw_wanted, draws
 from lutkit.errors import ImageError, ManifestError
 from lutkit.lut.algebra import blend
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
-from lutkit.lut.quality import Label, Verdict, clipped_share, judge_lut, judge_steps
+from lutkit.lut.quality import MAX_CLIPPED_SHARE, Label, clipped_share, comes_back, judge_lut
 from lutkit.lutfiles.library import LutFile
 from lutkit.photos.decoding import Photo, Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
@@ -185,23 +185,29 @@ class _Damaged:
 
 def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, number: int) -> _Damaged:
     wanted = draw_wanted(manifest.seed, number, manifest.damage)
-    found: _Damaged | None = None
+    draw: Draw | None = None
+    layers: tuple[BakedLayer, ...] = ()
+    label: Label = "lossy"
+    damaged: Pixels | None = None
     for tried, draw in enumerate(draws(manifest.seed, number, wanted, manifest.damage, libraries.damage), 1):
         layers = bake(draw.recipe, libraries.damage)
         masks = [mask_at(mask, _PLACES, _PLACES).reshape(-1) for mask in draw.recipe.masks]
-        verdict = judge_steps(target.colors, steps_of(layers, masks, len(target.colors)))
-        damaged = apply_layers(target.pixels, layers, threads=1)
-        label = _label(verdict, target.pixels, damaged)
-        found = _Damaged(draw.recipe, draw.severity, label, damaged)
+        label, damaged = "lossy", None
+        # What does not come back is lossy whatever it clips: it need not be applied to be known.
+        if comes_back(target.colors, steps_of(layers, masks, len(target.colors))):
+            damaged = apply_layers(target.pixels, layers, threads=1)
+            label = _label_by_clipping(target.pixels, damaged)
         if label == wanted.label or tried == LABEL_ATTEMPTS:
             break
-    assert found is not None  # draws() raises where it has nothing to give
-    return found
+    assert draw is not None  # draws() raises where it has nothing to give
+    if damaged is None:
+        damaged = apply_layers(target.pixels, layers, threads=1)
+    return _Damaged(draw.recipe, draw.severity, label, damaged)
 
 
-def _label(verdict: Verdict, before: Pixels, after: Pixels) -> Label:
+def _label_by_clipping(before: Pixels, after: Pixels) -> Label:
     # Clipping is counted on every pixel: a share of a fiftieth on a grid of 400 is a matter of luck.
-    return replace(verdict, clipped_share=clipped_share(before, after)).label
+    return "recoverable" if clipped_share(before, after) < MAX_CLIPPED_SHARE else "lossy"
 
 
 def _draw_look(
@@ -220,7 +226,8 @@ def _draw_look(
         if not wanted.severity[0] <= severity <= wanted.severity[1]:
             continue
         graded = apply(target.pixels, file.lut, strength=strength, threads=1)
-        label = _label(judge_steps(target.colors, [[(blended, None)]]), target.pixels, graded)
+        comes = comes_back(target.colors, [[(blended, None)]])
+        label: Label = _label_by_clipping(target.pixels, graded) if comes else "lossy"
         found = AppliedLook(file.path, file.sha256, strength), severity, label, graded
         labelled += 1
         if label in wanted.labels or labelled == LABEL_ATTEMPTS:

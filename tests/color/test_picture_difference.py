@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lutkit.color.lab import codes_to_lab
-from lutkit.color.picture_difference import mean_delta_e_2000_of_codes
+from lutkit.color.difference import delta_e_2000
+from lutkit.color.lab import codes_to_lab, srgb_to_lab
+from lutkit.color.picture_difference import mean_delta_e_2000_of_codes, mean_delta_e_2000_of_colors
 from lutkit.errors import ArrayError
 
 
@@ -74,3 +75,15 @@ def test_opposite_hues_and_extremes():
 def test_what_is_no_pair_of_pictures_is_refused(before, after):
     with pytest.raises(ArrayError):
         mean_delta_e_2000_of_codes(before, after)
+
+
+def test_a_few_colours_differ_as_delta_e_2000_has_it():
+    rng = np.random.default_rng(5)
+    before, after = rng.random((500, 3)), rng.random((500, 3)) * 1.2 - 0.1
+    shares = rng.random(500)
+    shares /= shares.sum()
+    lab = srgb_to_lab(before)
+    expected = (shares * delta_e_2000(lab, srgb_to_lab(np.clip(after, 0, 1)))).sum()
+    assert mean_delta_e_2000_of_colors(lab, after, shares) == pytest.approx(expected, abs=1e-3)
+    same = mean_delta_e_2000_of_colors(lab, before, shares)
+    assert same == pytest.approx(0, abs=1e-5)

@@ -472,8 +472,8 @@ def table(results: dict[str, Result], tests: tuple[Test, ...], *, steps: int, pa
     lines += [
         "",
         f"Mean CIEDE2000 to the truth after correction; {pairs:,} pairs, {steps:,} steps of {BATCH}; the "
-        f"mean of the seeds ({seeds}), the least and the largest. Differences inside the seeds' spread tie; "
-        "the best and all that tie with it are bold. Nothing, grey world and shades of grey have no network.",
+        f"mean of the seeds ({seeds}), the least and the largest. Differences inside the seeds' spread tie: "
+        "the best and all that tie with it are bold. Nothing and the two greys have no network.",
         "",
     ]
     enough = [group for group in groups if interval(next(iter(results.values())), tests, group)]

@@ -106,7 +106,7 @@ def fit_grey_mix(before: FloatArray, after: FloatArray, *, tinted: bool = False)
     return complex(factor), lambda codes: _luma(codes) + factor * (codes - _luma(codes))
 
 
-def chain(first: CodeMap, second: CodeMap) -> CodeMap:
+def chained_maps(first: CodeMap, second: CodeMap) -> CodeMap:
     """One change after another, cut off at the ends between."""
     return lambda codes: second(np.clip(first(codes), 0, 255))
 
@@ -284,7 +284,7 @@ def _double(blocks: FloatArray) -> list[_Candidate]:
             factor, first = of(before, after, tinted=tinted)
             between = np.clip(first(before), 0, 255)
             for second in seconds:
-                both = chain(first, second(between, after))
+                both = chained_maps(first, second(between, after))
                 found.append(_candidate(factor, tinted, both, blocks))
     return found
 

@@ -31,7 +31,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         "Wrong white balance and exposure, in a camera's own channels: for networks that balance photos.",
         # As it comes: one camera's rendering taken for another's, now and then a wrong exposure alone.
         DamageSettings(
-            severity=(2.0, 20.0),
+            severity=(1.5, 20.0),
             lossy=0.05,
             mixed_light=0.0,
             max_families=1,

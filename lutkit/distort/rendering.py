@@ -49,7 +49,7 @@ PROFILE_SPREAD: Leaks = (0.62, 0.93, 1.0, 0.97, 1.41, 1.03)
 PROFILE_MEAN: Leaks = (-0.010, 0.022, 0.013, 0.022, -0.012, 0.028)
 # From a camera's channels to linear sRGB, each number off by N(0, MATRIX_SIGMA). The centre is near the
 # colour matrices of common cameras, normalised to sum 1 a row.
-MATRIX: Leaks = (-0.62, -0.13, -0.2, -0.3, 0.02, -0.5)
+USUAL_MATRIX: Leaks = (-0.62, -0.13, -0.2, -0.3, 0.02, -0.5)
 MATRIX_SIGMA = 0.05
 
 # Of the strongest channel: what a sensor sees of any light at least.
@@ -113,7 +113,7 @@ class Rendering:
         profile = leaks_of(np.round(style * np.array(PROFILE_MEAN) + spread * z_profile, 6).tolist())
         while True:  # until it is one that a sensor may have
             noise = MATRIX_SIGMA * rng.standard_normal(6)
-            matrix = leaks_of(np.round(np.array(MATRIX) + noise, 5).tolist())
+            matrix = leaks_of(np.round(np.array(USUAL_MATRIX) + noise, 5).tolist())
             if not _is_negative(_inverse(matrix)):
                 return cls(undone, redone, saturation, exposure_ev, matrix, profile)
 

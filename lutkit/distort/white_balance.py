@@ -13,8 +13,8 @@ from lutkit.distort.rendering import Gains, Rendering, keeping_green
 # setting for daylight or colder, where blue starves.
 DAYLIGHT, DAYLIGHT_SHARE = (188.0, 12.0), 0.58
 WARM_LIGHT = (268.0, 32.0)
-MIRED: Range = (110.0, 360.0)
-MIRED_LOSSY: Range = (1e6 / 2850, 1e6 / 1800)
+_MIRED: Range = (110.0, 360.0)
+_MIRED_LOSSY: Range = (1e6 / 2850, 1e6 / 1800)
 DUV_MEAN, DUV_SIGMA = 0.0032, 0.0035
 
 
@@ -67,10 +67,10 @@ class WhiteBalance:
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
         """Draw a scene's light and a setting of a camera's dial."""
         if lossy:
-            mired, dial = uniform(rng, MIRED_LOSSY), DIAL_LOSSY
+            mired, dial = uniform(rng, _MIRED_LOSSY), DIAL_LOSSY
         else:
             mean, sigma = DAYLIGHT if rng.random() < DAYLIGHT_SHARE else WARM_LIGHT
-            mired, dial = min(max(mean + normal(rng, sigma), MIRED[0]), MIRED[1]), DIAL
+            mired, dial = min(max(mean + normal(rng, sigma), _MIRED[0]), _MIRED[1]), DIAL
         light_duv = rounded(DUV_MEAN + normal(rng, DUV_SIGMA))
         setting = dial[int(rng.integers(len(dial)))]
         set_mired = setting.mired + normal(rng, setting.mired_sigma)

@@ -36,7 +36,7 @@ _NO_CLAMP, _FLATTENED, _MERGED = 0, 1, 2
 _NO_LEVELS = np.array([[-np.inf] * 3, [np.inf] * 3])
 
 
-class Shares(NamedTuple):
+class FoldShares(NamedTuple):
     """Of the whole colour space: what is folded, and what of the rest a clamp has flattened; 0..1 each."""
 
     folded: float
@@ -60,7 +60,7 @@ def fold_share(lut: Lut) -> float:
     return _shares(lut, has_clamps=False).folded
 
 
-def fold_shares(lut: Lut) -> Shares:
+def fold_shares(lut: Lut) -> FoldShares:
     """As `fold_share`, with what is folded and what a clamp has flattened apart."""
     return _shares(lut, has_clamps=True)
 
@@ -122,19 +122,19 @@ def folded_slopes(slopes: FloatArray, sign: int) -> npt.NDArray[np.bool_]:
     return folded
 
 
-def _shares(lut: Lut, *, has_clamps: bool) -> Shares:
+def _shares(lut: Lut, *, has_clamps: bool) -> FoldShares:
     stage = lut_stages(lut)[0]
     if isinstance(lut, LutChain) and len(lut.stages) > 1:
         low, high = np.array(stage.domain_min), np.array(stage.domain_max)
         colors = low + tetrahedron_centres(_CHAIN_SIZE) * (high - low)
         kinds = fold_kinds(lut, colors, has_clamps=has_clamps)
-        return Shares(float((kinds == FOLDED).mean()), float((kinds == CLAMPED).mean()))
+        return FoldShares(float((kinds == FOLDED).mean()), float((kinds == CLAMPED).mean()))
     levels = _clamp_levels(stage, is_last=True) if has_clamps else _NO_LEVELS
     if isinstance(stage, Lut3D):
         counts = _count_ways(stage.table, levels, 1)
         right, total = counts[_NO_CLAMP, _most_way(counts) % 3], counts.sum()
         clamped = counts[_FLATTENED].sum()
-        return Shares(float((total - right - clamped) / total), float(clamped / total))
+        return FoldShares(float((total - right - clamped) / total), float(clamped / total))
     # A channel's steps meet all of the others': shares multiply, and with signs so does right less wrong.
     ways = _curve_ways(stage, levels)
     along, against = (ways.steps == ways.most).mean(axis=0), (ways.steps == -ways.most).mean(axis=0)
@@ -142,7 +142,7 @@ def _shares(lut: Lut, *, has_clamps: bool) -> Shares:
     known, balance = (along + at_clamp + against).prod(), (along + at_clamp - against).prod()
     free_known, free_balance = (along + against).prod(), (along - against).prod()
     right, free = (known + balance) / 2, (free_known + free_balance) / 2
-    return Shares(max(float(1 - right), 0.0), max(float(right - free), 0.0))
+    return FoldShares(max(float(1 - right), 0.0), max(float(right - free), 0.0))
 
 
 def _clamp_levels(stage: Lut1D | Lut3D, *, is_last: bool) -> FloatArray:

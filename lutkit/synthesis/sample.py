@@ -38,8 +38,8 @@ CropBox: TypeAlias = tuple[int, int, int, int]  # x, y, width, height
 
 # Folds and the round trip are judged on this many pixels a side, evenly spread over the crop; clipping and
 # delta E on every pixel.
-GRID = 20
-_PLACES = (np.arange(GRID) + 0.5) / GRID
+JUDGED_SIDE = 20
+_PLACES = (np.arange(JUDGED_SIDE) + 0.5) / JUDGED_SIDE
 
 # How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
 LABEL_ATTEMPTS = 16
@@ -307,7 +307,7 @@ def _require_fit(photo: Photo, wanted: Images) -> None:
 
 
 def _on_grid(pixels: Pixels) -> Pixels:
-    places = ((np.arange(GRID) + 0.5) * pixels.shape[0] / GRID).astype(np.intp)
+    places = ((np.arange(JUDGED_SIDE) + 0.5) * pixels.shape[0] / JUDGED_SIDE).astype(np.intp)
     return np.take(pixels[places], places, axis=1).reshape(-1, 3)
 
 

@@ -10,9 +10,9 @@ from lutkit.color.mixing import NO_LEAKS
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.distort.draws import Stream, generator
 from lutkit.distort.rendering import (
-    MATRIX,
     MATRIX_SIGMA,
     PROFILE_MEAN,
+    USUAL_MATRIX,
     Rendering,
     keeping_green,
     response,
@@ -124,7 +124,7 @@ def test_draws_are_near_the_cameras_they_are_meant_to_be():
     assert (evs**4).mean() / (evs**2).mean() ** 2 > 4  # 3 were a single normal distribution
     matrices = np.array([r.matrix for r in drawn])
     # Matrices that no sensor has are drawn again, which moves the mean a little.
-    assert np.abs(matrices.mean(axis=0) - MATRIX).max() < 0.025
+    assert np.abs(matrices.mean(axis=0) - USUAL_MATRIX).max() < 0.025
     assert np.abs(matrices.std(axis=0) - MATRIX_SIGMA).max() < 0.01
     profiles = np.array([r.profile for r in drawn])
     assert np.abs(profiles.mean(axis=0) - np.array(PROFILE_MEAN) / 2).max() < 0.006
@@ -132,9 +132,9 @@ def test_draws_are_near_the_cameras_they_are_meant_to_be():
 
 def test_a_profile_is_a_matrix_behind_the_cameras():
     profile = (0.05, -0.02, 0.03, 0.04, -0.06, 0.01)
-    camera = Rendering(0.0, 0.0, 1.0, 0.0, MATRIX, profile)
+    camera = Rendering(0.0, 0.0, 1.0, 0.0, USUAL_MATRIX, profile)
     light = np.array([[0.3, 0.2, 0.1], [0.1, 0.4, 0.35]])
-    expected = np.clip(light @ _matrix(MATRIX).T @ _matrix(profile).T, 0, 1)
+    expected = np.clip(light @ _matrix(USUAL_MATRIX).T @ _matrix(profile).T, 0, 1)
     np.testing.assert_allclose(camera.shown(light), linear_to_srgb(expected), atol=1e-12)
     assert camera.scaled(0.5).profile == (0.025, -0.01, 0.015, 0.02, -0.03, 0.005)
 

@@ -1,6 +1,7 @@
 """The contest and the coverage of generators, tiny, on made-up data: their figures mean what they say."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def test_an_untrained_network_changes_next_to_nothing(scripts):
     torch.testing.assert_close(contest.corrected(images, *network(images)), images, atol=0.01, rtol=0)
 
 
-def test_workers_make_the_same_pairs(scripts, shared, monkeypatch):
+def test_the_seed_makes_the_pairs(scripts, shared, monkeypatch):
     contest = scripts[0]
     monkeypatch.setattr(contest, "CHUNK", 4)
     material = contest.read_material(shared)
@@ -174,6 +175,32 @@ def test_workers_make_the_same_pairs(scripts, shared, monkeypatch):
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     np.testing.assert_array_equal(truth[:6], material.photos)
+
+
+def test_any_number_of_workers_prints_the_same_table(shared):
+    arguments = [
+        "--shared",
+        str(shared),
+        "--generators",
+        "jitter",
+        "--seeds",
+        "0",
+        "--pairs",
+        "1000",
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    command = [sys.executable, str(SCRIPTS / "contest.py"), *arguments]
+    tables = [
+        subprocess.run(
+            [*command, "--workers", workers], capture_output=True, text=True, check=True, timeout=300
+        ).stdout
+        for workers in ("1", "2")
+    ]
+    assert tables[0] == tables[1]
+    assert "| jitter |" in tables[0]
 
 
 def test_grey_world_undoes_gains_in_linear_light(scripts):

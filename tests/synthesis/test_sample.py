@@ -27,7 +27,7 @@ from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.shipped import shipped_folder
 from lutkit.synthesis.build import plan_synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest
-from lutkit.synthesis.sample import GRID, prepare_target
+from lutkit.synthesis.sample import JUDGED_SIDE, prepare_target
 from lutkit.synthesis.summary import result_rows
 
 # What the default draws `library_lut` from.
@@ -64,7 +64,7 @@ def pixels_of(data):
 
 
 def on_grid(pixels):
-    places = ((np.arange(GRID) + 0.5) * len(pixels) / GRID).astype(int)
+    places = ((np.arange(JUDGED_SIDE) + 0.5) * len(pixels) / JUDGED_SIDE).astype(int)
     return pixels[np.ix_(places, places)].reshape(-1, 3)
 
 
@@ -332,7 +332,7 @@ def test_labels_are_the_verdict_on_the_crop(png_300):
     for _, members, data in samples_of(png_300):
         target, damaged = (pixels_of(members[f"{side}.png"]) for side in ("target", "input"))
         colors, recipe = on_grid(target) / 255, Recipe.from_json(data["recipe"])
-        masks = [mask_values(mask, GRID, GRID).reshape(-1) for mask in recipe.masks]
+        masks = [mask_values(mask, JUDGED_SIDE, JUDGED_SIDE).reshape(-1) for mask in recipe.masks]
         verdict = judge_steps(colors, steps_of(bake(recipe, LIBRARY), masks, len(colors)))
         was, is_now = ((pixels == 0) | (pixels == 255) for pixels in (target, damaged))
         clipped = (is_now & ~was).any(axis=-1).mean()

@@ -35,7 +35,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
             lossy=0.05,
             mixed_light=0.0,
             max_families=1,
-            families=(("illuminant", 0.3), ("exposure", 0.7), ("white_balance", 15.0)),
+            families=(("exposure", 1.0), ("white_balance", 15.0)),
         ),
     ),
     "film": Preset(

@@ -40,7 +40,7 @@ def test_each_reaches_its_severities(name):
     ("name", "stages"),
     [
         ("default", {"light", "camera", "medium", "editing"}),
-        ("camera", {"light", "camera"}),
+        ("camera", {"camera"}),
         ("film", {"medium", "editing"}),
         ("stage", {"light", "camera"}),
         ("edits", {"editing"}),
@@ -55,11 +55,11 @@ def test_each_draws_from_the_stages_it_is_about(name, stages):
     assert drawn == stages
 
 
-def test_the_default_draws_every_family_and_light_and_camera_half_of_the_time():
+def test_the_default_draws_every_family_and_and_light_and_camera_most_of_the_time():
     shares = dict(preset("default").families)
     assert set(shares) == set(STAGE_OF)
     first = sum(share for name, share in shares.items() if STAGE_OF[name] in ("light", "camera"))
-    assert 0.45 < first / sum(shares.values()) < 0.6
+    assert 0.5 < first / sum(shares.values()) < 0.7
     assert max(shares, key=shares.get) == "white_balance"
 
 

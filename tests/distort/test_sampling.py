@@ -33,87 +33,88 @@ SETTINGS = DamageSettings()
 # a share may change: a change here is a change of every dataset that a seed gives, and belongs into the Data
 # changes of CHANGELOG.md.
 PINNED = {
-    4: {
+    2: {
         "format": 2,
         "rendering": {
-            "undone": 0.659031,
-            "redone": 0.659031,
-            "saturation": 1.02549,
-            "exposure_ev": 0.0236493,
-            "matrix": [-0.662276, -0.504153, -0.38425, -0.0220983, -0.11518, -0.655757],
+            "undone": 0.605163,
+            "redone": 0.639467,
+            "saturation": 1.0286,
+            "exposure_ev": -0.0139137,
+            "matrix": [-0.67494, -0.16926, -0.24284, -0.25223, 0.03396, -0.50364],
+            "profile": [-0.00414266, 0.0140883, 0.00264694, -0.0080978, 0.00659046, 0.0086458],
         },
         "camera": [
-            {"family": "exposure", "exposure_ev": -0.5223},
-            {"family": "white_balance", "light_k": 4426.37, "light_duv": -0.000731743, "set_k": 3800.0},
-        ],
-        "editing": [
+            {"family": "exposure", "exposure_ev": -0.441941},
             {
-                "family": "channel_curves",
-                "red": [0.00307052, -0.00802033, -0.00829131, 0.00694087, 0.00764541],
-                "green": [0.00624161, 0.0214698, 0.0256618, 0.0112539, 0.014294],
-                "blue": [-0.00161623, 0.00671513, -0.0141209, -0.0229155, -0.0155443],
-            }
+                "family": "white_balance",
+                "light_k": 3716.49,
+                "light_duv": 0.00111905,
+                "set_k": 3136.92,
+                "set_duv": -0.000806585,
+            },
         ],
+        "editing": [{"family": "saturation", "factor": 1.10833}],
     },
-    31: {
+    38: {
         "format": 2,
         "rendering": {
-            "undone": 0.609636,
-            "redone": 0.609636,
-            "saturation": 1.03566,
-            "exposure_ev": -0.0554805,
-            "matrix": [-0.597167, -0.209411, -0.21585, -0.390712, 0.063331, -0.755637],
+            "undone": 0.534706,
+            "redone": 0.534153,
+            "saturation": 1.00769,
+            "exposure_ev": -0.00640955,
+            "matrix": [-0.6279, -0.10422, -0.21776, -0.31389, -0.07655, -0.47489],
+            "profile": [0.0160506, 0.00971444, -0.003523, 0.00152529, 0.00154137, 0.00307531],
         },
         "light": [
             {
-                "family": "illuminant",
-                "temperature_k": 5254.72,
-                "duv": -7.44592e-05,
+                "family": "lamp",
+                "hue_deg": 296.182,
+                "strength": 0.250458,
                 "mask": {
                     "waves": [
-                        -0.0446791,
-                        -0.31776,
-                        1.94075,
-                        -0.738615,
-                        0.389491,
-                        1.9683,
-                        -0.582311,
-                        -0.780686,
-                        1.73426,
+                        0.55601,
+                        0.657348,
+                        -1.06967,
+                        0.447356,
+                        -0.594901,
+                        1.9037,
+                        -0.760348,
+                        0.454995,
+                        -1.99024,
                     ],
-                    "sharpness": 1.94084,
+                    "sharpness": 2.72243,
                 },
             }
         ],
-        "medium": [
+        "editing": [
             {
-                "family": "film_fade",
-                "dye_gains": [0.867641, 0.810369, 0.893528],
-                "fogs": [0.0237261, 0.0436566, 0.0401564],
+                "family": "tonal_tint",
+                "centre": 0.2,
+                "width": 0.22,
+                "amplitudes": [0.0200249, 0.0169467, 0.0140627],
             }
         ],
-        "editing": [{"family": "range_mismatch", "strength": 0.203416}],
     },
 }
 
 # How often each family stands in the recipes of the two thousand draws below.
 PINNED_COUNTS = {
-    "illuminant": 591,
-    "lamp": 296,
-    "exposure": 375,
-    "white_balance": 708,
-    "camera_matrix": 95,
-    "tone_curve": 250,
-    "film_fade": 383,
-    "channel_gamma": 433,
-    "channel_curves": 575,
-    "tonal_tint": 236,
-    "saturation": 166,
-    "hue_rotation": 92,
-    "smooth_field": 98,
-    "log_encoding": 85,
-    "gamut_mismatch": 83,
-    "range_mismatch": 76,
+    "illuminant": 268,
+    "lamp": 364,
+    "exposure": 521,
+    "white_balance": 948,
+    "camera_matrix": 31,
+    "tone_curve": 301,
+    "film_fade": 172,
+    "channel_gamma": 303,
+    "channel_curves": 350,
+    "tonal_tint": 163,
+    "saturation": 118,
+    "hue_rotation": 43,
+    "smooth_field": 56,
+    "log_encoding": 41,
+    "gamut_mismatch": 25,
+    "range_mismatch": 29,
 }
 
 

@@ -178,7 +178,7 @@ class Recipe:
             raise RecipeError(
                 f"this is of format 1, and this version reads format {FORMAT}",
                 where="recipe",
-                remedy="make the dataset again, or replay it with lutkit 0.1",
+                remedy="build the dataset again, or replay it with the version that made it",
             )
         found = _require_object(data, "recipe")
         number = found.pop("format", None)

@@ -9,8 +9,9 @@ from lutkit.errors import ManifestError
 
 # A wrong white balance is the commonest fault and the one that networks are asked to mend first: with the
 # light and the rest of the camera it is over half of all that is drawn. Wrong exposure and tone come next,
-# alone and with it: without them a network learns that what is warm or dark is always wrong (it ended 10.0 from
-# a retoucher's choice instead of 8.2). Each of the rest is there so that no kind of damage is unheard of.
+# alone and with it: without them a network learns that what is warm or dark is always wrong (it ended 10.0
+# from a retoucher's choice instead of 8.2). Each of the rest is there so that no kind of damage is unheard
+# of.
 DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("illuminant", 0.7),
     ("lamp", 0.8),

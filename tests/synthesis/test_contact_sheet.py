@@ -1,6 +1,5 @@
 """The contact sheet: its size, each picture in its place, and captions that say what was done."""
 
-import json
 import shutil
 
 import numpy as np
@@ -10,15 +9,21 @@ from small_datasets import build, make_photos, manifest_of, textured
 
 import lutkit
 import lutkit.synthesis.pairs
+from lutkit.distort.exposure import Exposure
+from lutkit.distort.film_fade import FilmFade
+from lutkit.distort.hue_rotation import HueRotation
+from lutkit.distort.illuminant import Illuminant
+from lutkit.distort.lamp import Lamp
+from lutkit.distort.mask import Mask
+from lutkit.distort.recipe import Masked, Recipe
 from lutkit.photos.decoding import decode_image
 from lutkit.synthesis import contact_sheet
 from lutkit.synthesis.contact_sheet import PAIRS, draw_contact_sheet, write_contact_sheet
 from lutkit.synthesis.pair import AppliedLook, Pair, SampleMetadata, SourcePhoto
 
 PAPER = (58, 58, 58)
-RECIPE = json.dumps(
-    [{"families": [{"family": "exposure", "stops_ev": -1.5}, {"family": "hue_rotation", "angle_deg": 9.0}]}]
-)
+TURNED = HueRotation(9.0)
+RECIPE = Recipe(camera=(Exposure(-1.5),), editing=(TURNED,)).to_json()
 
 
 def pair(seed, label="recoverable", recipe=RECIPE, look="", **measures):
@@ -93,8 +98,11 @@ def test_every_pair_has_a_caption_that_shows_what_was_done():
     assert len(lines_of(plain)) >= 2
     for change in (
         pair(0, label="lossy"),
-        pair(0, recipe=RECIPE.replace("exposure", "film_fade")),
-        pair(0, recipe=RECIPE.replace("-1.5", "-0.5")),
+        pair(
+            0,
+            recipe=Recipe(medium=(FilmFade((0.8, 0.9, 1.0), (0.0, 0.0, 0.0)),), editing=(TURNED,)).to_json(),
+        ),
+        pair(0, recipe=Recipe(camera=(Exposure(-0.5),), editing=(TURNED,)).to_json()),
         pair(0, look="warm-print.cube"),
     ):
         assert not np.array_equal(caption_of(draw_contact_sheet([change])), plain)
@@ -113,11 +121,13 @@ def test_lossy_stands_out_in_colour():
 
 
 def test_long_captions_stay_within_their_pair():
-    families = [{"family": "smooth_field", "x": 1.0}] * 3
-    masks = [{"families": families}, {"families": families[:1], "mask": {}}]
-    sheet = draw_contact_sheet(
-        [pair(0, recipe=json.dumps(masks), look="a-look-with-a-very-long-name-" * 9 + ".cube"), pair(1)]
-    )
+    warm = Illuminant(3000.0, 0.0)
+    long = Recipe(
+        light=(warm, Masked(Lamp(300.0, 0.5), Mask((0.1, 0.2, 0.3), 1.0))),
+        camera=(Exposure(-0.5),), editing=(TURNED,) * 6,
+    )  # fmt: skip
+    look = "a-look-with-a-very-long-name-" * 9 + ".cube"
+    sheet = draw_contact_sheet([pair(0, recipe=long.to_json(), look=look), pair(1)])
     rows, columns = pictures_of(sheet)
     between = sheet[rows[0][1] :, columns[0][1] : columns[1][0]]
     assert (between == PAPER).all()

@@ -15,8 +15,9 @@ The verdict is on natural colours: `recoverable` where under 0.1% of them are
 folded, under 2% newly clipped, and at least 35 dB come back after an 8-bit save
 and the best inverse; else `lossy`. The whole cube holds more vivid colours, and
 may lose some of them beside. One file is told in a sentence on each, and in a
-table that says what each measure means; several have a line each. Exit code 0: all were measured,
-whatever the verdict. 1: some of several could not be read. 2: nothing was.
+table that says what each measure means; several have a line each. Exit code 0:
+all were measured, whatever the verdict. 1: some of several could not be read.
+2: nothing was.
 
 \b
 Examples:

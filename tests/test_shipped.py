@@ -14,7 +14,7 @@ import lutkit.shipped as shipped_module
 from lutkit.errors import SourceError
 from lutkit.shipped import shipped_folder
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("luts", "manifests")
 
 needs_hatchling = pytest.mark.skipif(

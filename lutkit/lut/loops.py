@@ -76,8 +76,8 @@ def plan(stages: _Stages, dtype: np.dtype[Any], output: Output, tetrahedral: boo
     direct = dtype == np.uint8 or (dtype == np.uint16 and not curves)
     if direct and isinstance(rest[0], Lut3D) and _is_bend(rest[1:]):
         return _by_cube(_CubeStages(curves, rest[0], rest[1:]), WHITE[dtype], output, tetrahedral)
-    is_plain = dtype != np.float32 or output.strength == 1
-    if tetrahedral and is_plain and len(stages) > 1:
+    # Floats keep the digits that one loop in float32 would cost.
+    if tetrahedral and dtype != np.float32 and len(stages) > 1:
         shaping, chained = (curves, rest) if dtype == np.uint8 else ((), stages)
         if all(map(_is_short, chained)):
             return _by_chain(shaping, chained, dtype, output)

@@ -59,21 +59,22 @@ def random_lut(seed: int, index: int, settings: DamageSettings, kind: LutKind = 
     """
     settings = replace(settings, mixed_light=0.0)
     wanted = draw_wanted(seed, index, settings)
-    found: tuple[Draw, Label] | None = None
+    found: tuple[Draw, Baked, Label] | None = None
     tried = 0
     for draw in draws(seed, index, wanted, settings):
         lut = bake_lut(draw.recipe)
         if kind != "any" and (kind == "curves") != isinstance(lut, Lut1D):
             continue
-        found = draw, judge_lut(lut).label
+        baked = to_single(lut)
+        found = draw, baked, judge_lut(baked.lut).label  # the file is what is judged
         tried += 1
-        if found[1] == wanted.label or tried == _LABEL_ATTEMPTS:
+        if found[2] == wanted.label or tried == _LABEL_ATTEMPTS:
             break
     if found is None:
         raise ManifestError(f"no draw gives {kind}", where="families", remedy="give others a share")
-    draw, label = found
+    draw, baked, label = found
     name = f"{index:04d}-{'+'.join(family.name for family in draw.recipe.families)}"
-    return RandomLut(name, draw.recipe, draw.severity, label, to_single(bake_lut(draw.recipe)))
+    return RandomLut(name, draw.recipe, draw.severity, label, baked)
 
 
 def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: bool) -> Iterator[RandomLut]:

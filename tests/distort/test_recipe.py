@@ -153,7 +153,7 @@ def assert_refused(text, found):
         ('{"format": 3}', "format 3, and this version reads format 2"),
         ('{"format": true}', "format True, and this version"),
         ('{"format": [2]}', r"format \[2\], and this version"),
-        ("[]", "this is of format 1, and this version reads format 2; make the dataset again"),
+        ("[]", "this is of format 1, and this version reads format 2; build the dataset again"),
         (f'[{{"families": [{FADE}]}}]', "this is of format 1"),
         (f'{{"format": 2, "film": [{FADE}]}}', "a recipe has format, rendering, light, .*, not film"),
         (f'{{"format": 2, "medium": {FADE}}}', "medium is a list of families"),

@@ -124,7 +124,9 @@ def pairs_of_colors(count=3000, seed=42):
     return first, second
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-7), (torch.float32, 1e-3)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-7), (torch.float32, 4e-3)]
+)  # processors round float32 roots and arc tangents otherwise
 def test_delta_e_2000_is_that_of_colour_science(dtype, tolerance):
     first, second = pairs_of_colors()
     ours = delta_e_2000(images_of(first, dtype), images_of(second, dtype)).flatten().double().numpy()

@@ -28,7 +28,7 @@ Examples:
   lutkit lut check luts/*.cube --json
       a list with an object a file
   lutkit lut check look.cube --photo holiday.jpg
-      folds, clipping, round trip, delta E and verdict on a photo's own colours
+      folds, clipping, round trip, delta E and verdict on a photo's colours
 """
 
 _PHOTO = "Judge on this photo's colours, not on natural colours at large."

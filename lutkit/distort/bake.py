@@ -26,7 +26,7 @@ from lutkit.distort.rendering import Gains, Rendering, response, undone_response
 from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError
 from lutkit.lut.apply import apply, values_through
-from lutkit.lut.jacobian import value_and_jacobian
+from lutkit.lut.jacobian import chained_slopes, value_and_jacobian
 from lutkit.lut.loops import WHITE, plan_over, read_only
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
@@ -213,7 +213,7 @@ def response_at(
     slopes[:, range(3), range(3)] = 1
     for layer in layers:
         after, by = value_and_jacobian(layer.lut, values)
-        by = _product(by, slopes)
+        by = chained_slopes(by, slopes)
         if _is_whole(layer):
             values, slopes = after, by
             continue
@@ -264,17 +264,6 @@ def _weights(layer: BakedLayer, height: int, width: int) -> npt.NDArray[np.float
     if layer.mask is None:
         return np.full((height, width), layer.strength, np.float32)
     return mask_values(layer.mask, height, width) * np.float32(layer.strength)
-
-
-@compiled
-def _product(outer: FloatArray, inner: FloatArray) -> FloatArray:
-    product = np.zeros_like(outer)
-    for n in range(outer.shape[0]):
-        for i in range(3):
-            for j in range(3):
-                for k in range(3):
-                    product[n, i, j] += outer[n, i, k] * inner[n, k, j]
-    return product
 
 
 @compiled

@@ -26,7 +26,7 @@ def value_and_jacobian(lut: Lut, colors: FloatArray) -> tuple[FloatArray, FloatA
         out, slopes = np.empty_like(values), np.zeros((len(values), 3, 3))
         low, high = np.array(stage.domain_min), np.array(stage.domain_max)
         (_curves if isinstance(stage, Lut1D) else _cube)(stage.table, low, high, values, out, slopes)
-        values, total = out, slopes if total is None else _chain(slopes, total)
+        values, total = out, slopes if total is None else chained_slopes(slopes, total)
     assert total is not None  # a chain has at least one stage
     return values, total
 
@@ -97,7 +97,8 @@ def _cube(
 
 
 @compiled
-def _chain(outer: FloatArray, inner: FloatArray) -> FloatArray:
+def chained_slopes(outer: FloatArray, inner: FloatArray) -> FloatArray:
+    """The Jacobians (n, 3, 3) of one map after another, from those of each: the chain rule, without BLAS."""
     product = np.zeros_like(outer)
     for n in range(outer.shape[0]):
         for i in range(3):

@@ -2,8 +2,8 @@
 
 On 8-bit images curves become one table of 256 codes a channel, and curves before a cube fold into the places
 on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; so does any
-other chain whose curves are short. The rest runs through floats, some pixels at a time. Owns blending by
-strength and the rounding of floats to codes. Knows no shapes and no threads.
+other chain of codes whose curves are short. The rest runs through floats, some pixels at a time. Owns
+blending by strength and the rounding of floats to codes. Knows no shapes and no threads.
 """
 
 from collections.abc import Callable
@@ -176,10 +176,9 @@ def _by_chain(
     numbers, shaper = read_only(np.concatenate(parts)), read_only(shaper)
     kinds_of, starts_of = np.array(kinds, np.int64), np.array(starts, np.int64)
     strength, full = output.strength, float(white)
-    rounds = output.rounds and dtype != np.float32
+    rounds = output.rounds
 
     def run(source: Flat, target: Flat, weights: Float32Array = _NO_WEIGHTS) -> None:
-        _require_no_nan(source)
         kernels.chain(
             source, target, shaper, kinds_of, starts_of, numbers, strength, full, rounds, over, weights
         )

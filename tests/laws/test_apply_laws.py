@@ -108,10 +108,13 @@ def test_8_bit_results_are_the_float64_result_rounded(lut, strength, interpolati
     image = noise_image(np.uint8, seed)
     result = apply(image, lut, strength=strength, interpolation=interpolation)
     codes = exact(image, lut, strength, interpolation).clip(0, 1) * 255
-    expected = np.rint(codes.round(9))  # what is half way but for float64's own noise is half way
-    off = np.abs(result - expected)
+    off = np.abs(result - np.rint(codes))
     assert off.max() <= 1
-    assert (off > 0).mean() <= 0.02
+    # A table's float32 numbers move what lies half way between two codes to either side of it, and a steep
+    # curve of two rows puts every fourth code half way: what lies within 1/4096 of it may go either way.
+    from_half = np.abs(codes % 1 - 0.5)
+    assert not off[from_half > 0.02].any()
+    assert (off[from_half > 1 / 4096] > 0).mean() <= 0.005
 
 
 @settings(max_examples=60)

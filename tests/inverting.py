@@ -7,6 +7,7 @@ import numpy as np
 from lutkit.lut.apply import apply
 
 STEP = 2e-4
+LEVEL = 1e-3
 STARTS = (None, 0.15, 0.5, 0.85)
 
 
@@ -61,3 +62,13 @@ def least_slopes(layers, weights, colours):
     """By how little the damage of colours (n, 3) moves at least, whatever way the colours move."""
     damage = functools.partial(forward, layers, weights)
     return np.linalg.svd(_slopes(damage, colours, damage(colours)), compute_uv=False)[:, -1]
+
+
+def are_told(layers, weights, colours, back):
+    """Where (n,) the damage of colours still says what they were, and a search can know.
+
+    A clamp on the way flattens colours: all that it flattens come out alike, and the search may give any of
+    them, where the verdict holds that the clamp's edge comes back. So neither what was nor what was found may
+    lie where the damage is level.
+    """
+    return (least_slopes(layers, weights, colours) > LEVEL) & (least_slopes(layers, weights, back) > LEVEL)

@@ -18,6 +18,7 @@ from lutkit.distort.family import (
 )
 from lutkit.distort.recipe import NO_LIBRARY, Masked, Recipe
 from lutkit.distort.rendering import Gains, Rendering
+from lutkit.distort.white_balance import WhiteBalance
 
 
 def damaged_colors(
@@ -90,7 +91,8 @@ def _product(gains: Gains, more: Sequence[float]) -> Gains:
 
 def matrix_errors(recipe: Recipe) -> tuple[Leaks, ...]:
     """The leaks of what is wrong with the camera's colour matrix, in order."""
-    return tuple(leaks_of(family.leaks) for family in recipe.camera if isinstance(family, CameraMatrix))
+    wrong = (WhiteBalance, CameraMatrix)
+    return tuple(leaks_of(family.leaks) for family in recipe.camera if isinstance(family, wrong))
 
 
 def tone_families(recipe: Recipe) -> tuple[ColorFamily, ...]:

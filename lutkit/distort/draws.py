@@ -5,7 +5,7 @@ what is asked, never on who asked first. Adding a stream changes no other; a str
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TypeAlias, TypeVar
 
@@ -78,6 +78,16 @@ def log_uniform_in(rng: Rng, ranges: tuple[Range, ...]) -> float:
 def normal(rng: Rng, sigma: float) -> float:
     """A normal number about 0, at 6 significant digits."""
     return rounded(sigma * rng.standard_normal())
+
+
+def choose(rng: Rng, weights: Sequence[float]) -> int:
+    """The number of one of several things, each as likely as its weight."""
+    at = rng.random() * sum(weights)
+    for number, weight in enumerate(weights):
+        at -= weight
+        if at < 0:
+            return number
+    return len(weights) - 1
 
 
 def towards(start: float, end: float, amount: float) -> float:

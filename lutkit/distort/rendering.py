@@ -40,13 +40,13 @@ RESPONSE_MEAN, RESPONSE_SIGMA = 0.65, 0.19
 RESPONSE: Range = (0.1, 1.0)
 # Half of all second renderings have another picture style. What it changes, of the same style and of another:
 OTHER_STYLE = 0.5
-RESPONSE_CHANGE_SIGMA = (0.03, 0.06)
-EXPOSURE_EV_SIGMA = (0.03, 0.12)
-SATURATION_MEAN, SATURATION_SIGMA = (1.01, 1.075), (0.04, 0.085)
+RESPONSE_CHANGE_MEAN, RESPONSE_CHANGE_SIGMA = (0.0, 0.05), (0.03, 0.07)
+EXPOSURE_EV_SIGMA = (0.03, 0.14)
+SATURATION_MEAN, SATURATION_SIGMA = (1.01, 1.07), (0.04, 0.08)
 # A profile is a second matrix, in linear sRGB: (rg, rb, gr, gb, br, bg). Another style has a mean of its own.
-PROFILE_SIGMA = (0.025, 0.038)
+PROFILE_SIGMA = (0.018, 0.036)
 PROFILE_SPREAD: Leaks = (0.62, 0.93, 1.0, 0.97, 1.41, 1.03)
-PROFILE_MEAN: Leaks = (-0.010, 0.022, 0.013, 0.022, -0.012, 0.028)
+PROFILE_MEAN: Leaks = (-0.018, 0.026, 0.013, 0.026, -0.011, 0.031)
 # From a camera's channels to linear sRGB, each number off by N(0, MATRIX_SIGMA). The centre is near the
 # colour matrices of common cameras, normalised to sum 1 a row.
 USUAL_MATRIX: Leaks = (-0.62, -0.13, -0.2, -0.3, 0.02, -0.5)
@@ -105,7 +105,8 @@ class Rendering:
         style = int(rng.random() < OTHER_STYLE)
         z_undone, z_redone, z_saturation, z_exposure, *z_profile = rng.standard_normal(10).tolist()
         undone = _within(RESPONSE_MEAN + RESPONSE_SIGMA * z_undone, RESPONSE)
-        redone = _within(undone + RESPONSE_CHANGE_SIGMA[style] * z_redone, (0.0, 1.0))
+        change = RESPONSE_CHANGE_MEAN[style] + RESPONSE_CHANGE_SIGMA[style] * z_redone
+        redone = _within(undone + change, (0.0, 1.0))
         saturation = rounded(SATURATION_MEAN[style] + SATURATION_SIGMA[style] * z_saturation)
         exposure_ev = rounded(EXPOSURE_EV_SIGMA[style] * z_exposure)
         # Numbers below 1 with 6 decimals have at most 6 significant digits, and are quicker to round at once.

@@ -16,7 +16,7 @@ from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.picture_difference import mean_delta_e_2000_of_colors
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.direct import damaged_colors, has_camera, seen_colors
-from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
+from lutkit.distort.draws import Rng, Stream, choose, generator, rounded, uniform
 from lutkit.distort.family import STAGES, Family, Library
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.mask import draw_mask, mask_levels
@@ -194,7 +194,7 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
     if not shares:
         LibraryLut.draw(rng, library, lossy=lossy)  # raises: there is no LUT to draw from
     lights = {name: share for name, share in shares.items() if name in LIGHTS}
-    count = _choose(rng, _count_weights(wanted)[: settings.max_families]) + 1
+    count = choose(rng, _count_weights(wanted)[: settings.max_families]) + 1
     chosen: list[str] = []
     if wanted.mixed_light:
         if rng.random() >= BALANCED_FOR_FIRST:
@@ -219,22 +219,13 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
 
 
 def _pick(rng: Rng, shares: Mapping[str, float]) -> str:
-    return list(shares)[_choose(rng, tuple(shares.values()))]
+    return list(shares)[choose(rng, tuple(shares.values()))]
 
 
 def _count_weights(wanted: Wanted) -> tuple[float, ...]:
     strength = min(wanted.severity / STRONG_SEVERITY, 1)
     pairs = zip(FAMILY_COUNTS_MILD, FAMILY_COUNTS_STRONG, strict=True)
     return tuple(mild + strength * (strong - mild) for mild, strong in pairs)
-
-
-def _choose(rng: Rng, weights: tuple[float, ...]) -> int:
-    at = rng.random() * sum(weights)
-    for number, weight in enumerate(weights):
-        at -= weight
-        if at < 0:
-            return number
-    return len(weights) - 1
 
 
 def _scale_to(full: Recipe, measure: _Severity, most: float, target: float) -> Draw:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from lutkit.color.illuminant import MAX_KELVIN, MIN_KELVIN, light_color
-from lutkit.distort.draws import Range, Rng, normal, require_in, rounded, towards, uniform
+from lutkit.color.mixing import Leaks, leaks_of
+from lutkit.distort.draws import Range, Rng, choose, normal, require_in, rounded, towards, uniform
 from lutkit.distort.family import Library, Stage
 from lutkit.distort.rendering import Gains, Rendering, keeping_green
 
@@ -20,8 +21,13 @@ DUV_MEAN, DUV_SIGMA = 0.0032, 0.0035
 
 @dataclass(frozen=True)
 class DialSetting:
-    """What cameras take for white at one setting of their dial: means and sigmas, fitted likewise."""
+    """What cameras take for white at one setting of their dial: means and sigmas, fitted likewise.
 
+    The share is how often it is drawn: incandescent more often, as draws are uniform in severity, whose upper
+    end is that setting's.
+    """
+
+    share: int
     mired: float
     mired_sigma: float
     duv: float
@@ -29,18 +35,25 @@ class DialSetting:
 
 
 DIAL = (
-    DialSetting(302, 12, -0.0010, 0.005),  # incandescent
-    DialSetting(256, 10, 0.0068, 0.002),  # fluorescent
-    DialSetting(192, 6, 0.0032, 0.001),  # daylight
-    DialSetting(173, 5, 0.0032, 0.001),  # cloudy
-    DialSetting(160, 10, 0.0026, 0.002),  # shade
+    DialSetting(3, 302, 12, -0.0010, 0.005),  # incandescent
+    DialSetting(2, 256, 10, 0.0068, 0.002),  # fluorescent
+    DialSetting(2, 192, 6, 0.0032, 0.001),  # daylight
+    DialSetting(2, 173, 5, 0.0032, 0.001),  # cloudy
+    DialSetting(2, 160, 10, 0.0026, 0.002),  # shade
 )
 DIAL_LOSSY = DIAL[2:]
+
+# A camera interpolates its colour matrix between two lights by its setting, and so has the wrong one under a
+# wrong setting. By so much (rg, rb, gr, gb, br, bg) for each 100 mired from the setting to the light, fitted
+# likewise.
+LEAKS_PER_100_MIRED: Leaks = (-0.02, -0.027, -0.004, -0.021, 0.003, 0.035)
 
 
 @dataclass(frozen=True)
 class WhiteBalance:
     """The ratio of two lights' gains in a camera's channels: the scene's over the setting's; green stays.
+
+    The colour matrix is that of the setting, too: `leaks` is what is wrong with it.
 
     Args:
         light_k: correlated colour temperature of the scene's light, 1667..25000 kelvin.
@@ -72,7 +85,7 @@ class WhiteBalance:
             mean, sigma = DAYLIGHT if rng.random() < DAYLIGHT_SHARE else WARM_LIGHT
             mired, dial = min(max(mean + normal(rng, sigma), _MIRED[0]), _MIRED[1]), DIAL
         light_duv = rounded(DUV_MEAN + normal(rng, DUV_SIGMA))
-        setting = dial[int(rng.integers(len(dial)))]
+        setting = dial[choose(rng, [one.share for one in dial])]
         set_mired = setting.mired + normal(rng, setting.mired_sigma)
         set_duv = rounded(setting.duv + normal(rng, setting.duv_sigma))
         return cls(rounded(1e6 / mired), light_duv, rounded(1e6 / set_mired), set_duv)
@@ -83,6 +96,12 @@ class WhiteBalance:
         mired = set_mired + (1e6 / self.light_k - set_mired) * amount
         duv = towards(self.set_duv, self.light_duv, amount)
         return type(self)(rounded(1e6 / mired), duv, self.set_k, self.set_duv)
+
+    @property
+    def leaks(self) -> Leaks:
+        """The error of the camera's colour matrix, in linear sRGB, as `CameraMatrix` has it."""
+        hundreds = (1e6 / self.light_k - 1e6 / self.set_k) / 100
+        return leaks_of([leak * hundreds for leak in LEAKS_PER_100_MIRED])
 
     def gains(self, rendering: Rendering) -> Gains:
         """What the camera sees of the light, over what its setting takes for white."""

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit.color.lab import linear_to_lab
-from lutkit.color.srgb import srgb_to_linear
+from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.distort.camera_matrix import CameraMatrix
 from lutkit.distort.channel_curves import ChannelCurves
 from lutkit.distort.channel_gamma import ChannelGamma
+from lutkit.distort.direct import damaged_colors
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.gamut_mismatch import GamutMismatch
@@ -21,7 +22,7 @@ from lutkit.distort.lamp import Lamp
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.log_encoding import LogEncoding
 from lutkit.distort.range_mismatch import RangeMismatch
-from lutkit.distort.recipe import NO_LIBRARY
+from lutkit.distort.recipe import NO_LIBRARY, Recipe
 from lutkit.distort.rendering import Rendering
 from lutkit.distort.saturation import Saturation
 from lutkit.distort.smooth_field import POINTS, SmoothField
@@ -103,7 +104,22 @@ def test_white_balance_is_the_ratio_of_two_lights(light_k, light_duv, set_k, set
 
 
 def test_white_balance_set_for_the_light_is_right():
-    assert WhiteBalance(3800.0, 0.001, 3800.0, 0.001).gains(CAMERA) == pytest.approx((1, 1, 1), abs=1e-12)
+    right = WhiteBalance(3800.0, 0.001, 3800.0, 0.001)
+    assert right.gains(CAMERA) == pytest.approx((1, 1, 1), abs=1e-12)
+    assert right.leaks == (0,) * 6
+
+
+def test_a_wrong_white_balance_brings_a_wrong_colour_matrix():
+    wrong = WhiteBalance(1e6 / 350, 0.0, 1e6 / 150, 0.0)  # 200 mired apart
+    rg, rb, gr, gb, br, bg = -0.04, -0.054, -0.008, -0.042, 0.006, 0.07
+    error = np.array([[1 - rg - rb, rg, rb], [gr, 1 - gr - gb, gb], [br, bg, 1 - br - bg]])
+    sensor = np.minimum(np.linalg.solve(MATRIX, srgb_to_linear(COLOURS).T).T * wrong.gains(CAMERA), 1)
+    expected = linear_to_srgb(np.clip(sensor @ (error @ MATRIX).T, 0, 1))
+    damaged = damaged_colors(Recipe(CAMERA, camera=(wrong,)), COLOURS)
+    np.testing.assert_allclose(damaged, expected, rtol=0, atol=1e-9)
+    assert WhiteBalance(1e6 / 150, 0.0, 1e6 / 350, 0.0).leaks == pytest.approx(
+        [-leak for leak in wrong.leaks]
+    )
 
 
 def test_channel_gamma_is_a_power_a_channel():

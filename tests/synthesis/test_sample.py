@@ -11,7 +11,7 @@ import colour
 import numpy as np
 import pytest
 import scipy.stats
-from inverting import best_inverse
+from inverting import are_told, best_inverse
 from PIL import Image
 from small_datasets import SIZE_PX, build, make_photos, manifest_of, samples_of, textured
 
@@ -383,16 +383,14 @@ def test_photos_made_twice_are_the_same(tmp_path):
 EVERY = 3  # pixels each way: a third of rows and of columns is enough and quick
 
 
-def _comes_back_db(stored, target, recipe, *, clipped_too):
+def _comes_back_db(stored, target, recipe, *, flattened_too):
     """PSNR of what comes back; of a pixel that a clamp flattened the search may give any that it flattens."""
     layers = bake(recipe, LIBRARY)
     height, width = stored.shape[:2]
-    weights = [mask_values(mask, height, width) for mask in recipe.masks]
-    colours = stored[::EVERY, ::EVERY].reshape(-1, 3) / 255.0
-    back = best_inverse(layers, [weight[::EVERY, ::EVERY].reshape(-1) for weight in weights], colours)
-    sought = target[::EVERY, ::EVERY].reshape(-1, 3) / 255.0
-    was, is_now = ((rgb == 0) | (rgb == 1) for rgb in (sought, colours))
-    kept = clipped_too | ~(is_now & ~was).any(axis=1)
+    weights = [mask_values(mask, height, width)[::EVERY, ::EVERY].reshape(-1) for mask in recipe.masks]
+    colours, sought = (codes[::EVERY, ::EVERY].reshape(-1, 3) / 255.0 for codes in (stored, target))
+    back = best_inverse(layers, weights, colours)
+    kept = flattened_too | are_told(layers, weights, sought, back)
     return -10 * np.log10(max(((back[kept] - sought[kept]) ** 2).mean(), 1e-12))
 
 
@@ -401,15 +399,15 @@ def test_every_recoverable_sample_comes_back_from_the_stored_input(png_300):
     for stored, target, metadata in list(lutkit.pairs(png_300))[::4]:
         if metadata["label"] == "recoverable":
             recipe = Recipe.from_json(metadata["recipe"])
-            found[metadata["key"]] = _comes_back_db(stored, target, recipe, clipped_too=False)
+            found[metadata["key"]] = _comes_back_db(stored, target, recipe, flattened_too=False)
     assert len(found) > 45
-    # The gate and the search agree within a decibel or so.
-    assert min(found.values()) >= MIN_ROUND_TRIP_DB - 1.2, min(found.items(), key=lambda item: item[1])
+    # The gate judges other pixels of the crop than are looked at here, by half a decibel.
+    assert min(found.values()) >= MIN_ROUND_TRIP_DB - 0.5, min(found.items(), key=lambda item: item[1])
 
 
 def test_much_of_what_is_lossy_does_not_come_back(png_300):
     lossy = [
-        _comes_back_db(stored, target, Recipe.from_json(metadata["recipe"]), clipped_too=True)
+        _comes_back_db(stored, target, Recipe.from_json(metadata["recipe"]), flattened_too=True)
         for stored, target, metadata in lutkit.pairs(png_300)
         if metadata["label"] == "lossy"
     ]

@@ -32,7 +32,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         # As it comes: one camera's rendering taken for another's, and in 6 of 100 a wrong exposure alone: in
         # more than 1 of 31, for strong damage is drawn until it is reached, and an exposure reaches more.
         DamageSettings(
-            severity=(1.5, 21.0),
+            severity=(1.5, 24.0),
             lossy=0.05,
             mixed_light=0.0,
             max_families=1,

@@ -18,8 +18,9 @@ from lutkit.dataset.os_errors import reading, writing
 from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut, Lut3D
 from lutkit.lutfiles.formats import HALD_LEVELS, Bits, require_held
-from lutkit.photos.png_chunks import PNG_SIGNATURE, foreign_colours, png_fault
+from lutkit.photos.png_chunks import PNG_SIGNATURE, png_fault
 from lutkit.photos.profiles import conversion_to_srgb
+from lutkit.photos.stated_colours import stated_colours
 
 if TYPE_CHECKING:
     import OpenImageIO
@@ -53,7 +54,7 @@ def read_hald(path: Path | str) -> Lut3D:
     Raises:
         SourceError: the file cannot be read.
         LutFormatError: no such picture, one that is no LUT by its content, or one whose colours are not sRGB
-            by its ICC profile or a PNG's gamma. A wrong size is refused on the word of the header; a right
+            by what `photos.stated_colours` finds. A wrong size is refused on the word of the header; a right
             one takes up to 32 bytes a pixel to read: 540 MB at level 16.
     Source: Eskil Steenberg, "Hald CLUT", quelsolaar.com/technology/clut.html; the identity is ImageMagick's
         `hald:` and FFmpeg's `haldclutsrc`. The tiles are those of GPUImage's GPUImageLookupFilter.
@@ -119,8 +120,6 @@ def _require_sound(path: Path) -> None:
         raise _broken(path, fault)
     if is_png and head[_PNG_COLOURS] == _PNG_PALETTE:  # of which OpenImageIO makes RGB without a word
         raise LutFormatError("a Hald image is RGB or RGBA, not palette", where=str(path), remedy=_PLAIN)
-    if is_png and (foreign := foreign_colours(path.read_bytes())):
-        raise LutFormatError(f"its colours are not sRGB ({foreign})", where=str(path), remedy=_TO_SRGB)
 
 
 def _broken(path: Path, reason: str) -> LutFormatError:
@@ -181,7 +180,6 @@ def _roughness(codes: npt.NDArray[Any]) -> float:
 def _require_plain_rgb(spec: "OpenImageIO.ImageSpec", path: Path) -> None:
     colours = int(spec.get_int_attribute("tiff:PhotometricInterpretation", _TIFF_RGB))
     depth = str(spec.format)
-    profile = spec.getattribute("ICCProfile")
     fault = ""
     if spec.nchannels not in (3, 4) or colours != _TIFF_RGB:
         named = _TIFF_COLOURS.get(colours, f"{spec.nchannels} channels")
@@ -192,9 +190,11 @@ def _require_plain_rgb(spec: "OpenImageIO.ImageSpec", path: Path) -> None:
         fault = "the image is to be turned, says its orientation tag"
     if fault:
         raise LutFormatError(fault, where=str(path), remedy=_PLAIN)
-    note = conversion_to_srgb(None if profile is None else bytes(profile), "RGB").note
-    if note.startswith("converted"):
-        what = f"its colours are not sRGB ({note.removeprefix('converted from ')})"
+    with reading(path):
+        stated = stated_colours(path.read_bytes())
+    note = conversion_to_srgb(stated.icc, "RGB").note
+    if stated.foreign or note.startswith("converted"):
+        what = f"its colours are not sRGB ({stated.foreign or note.removeprefix('converted from ')})"
         raise LutFormatError(what, where=str(path), remedy=_TO_SRGB)
 
 

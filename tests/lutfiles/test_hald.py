@@ -290,7 +290,11 @@ def test_the_gamma_of_srgb_is_no_other(gamma, tmp_path):
     [
         ("a.png", lambda p: Image.fromarray(_rgb()).convert("L").save(p), "is RGB or RGBA, not 1 channels"),
         ("a.png", lambda p: Image.fromarray(_rgb()).convert("P").save(p), "is RGB or RGBA, not palette"),
-        ("a.png", lambda p: _png_of_gamma(p, 1.0), "its colours are not sRGB (gamma 1); convert it to sRGB"),
+        (
+            "a.png",
+            lambda p: _png_of_gamma(p, 1.0),
+            "its colours are not sRGB (ICC 'PNG gamma 1'); convert it to sRGB",
+        ),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("P").save(p), "is RGB or RGBA, not palette"),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("L").save(p), "is RGB or RGBA, not grey"),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("CMYK").save(p), "is RGB or RGBA, not CMYK"),

@@ -363,7 +363,7 @@ def test_what_follows_a_jpeg_is_noted_as_left_out(tmp_path):
 def test_colours_that_are_not_srgb_by_other_means_are_told(tmp_path):
     for chunk, told in (
         (b"cICP\x09\x10\0\1", "cICP 9/16/0/1"),
-        (b"gAMA" + (100000).to_bytes(4, "big"), "gamma 1"),
+        (b"gAMA" + (10**8).to_bytes(4, "big"), "gamma 1000"),
     ):
         text = PngImagePlugin.PngInfo()
         text.add(chunk[:4], chunk[4:])

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.dataset.atomic import whole_file
+from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.os_errors import reading, writing
-from lutkit.errors import LutFormatError
+from lutkit.errors import ImageError, LutFormatError, LutkitError
 from lutkit.lut.model import Lut, Lut3D
 from lutkit.lutfiles.formats import HALD_LEVELS, Bits, require_held
+from lutkit.photos.deep_images import encode_deep
 from lutkit.photos.png_chunks import PNG_SIGNATURE, png_fault
 from lutkit.photos.profiles import conversion_to_srgb
 from lutkit.photos.stated_colours import stated_colours
@@ -102,8 +103,12 @@ def write_hald(lut: Lut, path: Path | str, *, bits: Bits = 16) -> None:
     side = round(lut.sizes[0] ** 1.5)
     codes = np.clip(lut.table.transpose(2, 1, 0, 3), 0, 1) * np.float32((1 << bits) - 1)
     pixels = np.rint(codes).astype(np.uint8 if bits == 8 else np.uint16).reshape(side, side, 3)
-    with writing(path), whole_file(path) as file:
-        _write_pixels(pixels, file.name, "png" if path.suffix.lower() == ".png" else "tiff")
+    try:
+        data = encode_deep(pixels, "png" if path.suffix.lower() == ".png" else "tiff", None)
+    except ImageError as error:
+        raise LutkitError(error.what, where=str(path), remedy=error.remedy) from None
+    with writing(path):
+        write_whole(path, data)
 
 
 def _require_sound(path: Path) -> None:
@@ -208,17 +213,3 @@ def _pixels(picture: "OpenImageIO.ImageInput", spec: "OpenImageIO.ImageSpec", pa
         what = "its colours are multiplied by a transparency"
         raise LutFormatError(what, where=str(path), remedy="save it without alpha")
     return pixels[..., :3]
-
-
-def _write_pixels(pixels: npt.NDArray[Any], name: str, writer: str) -> None:
-    """Write over an open temporary file, which is this process's own."""
-    import OpenImageIO
-
-    image = OpenImageIO.ImageOutput.create(writer)
-    assert image is not None  # both formats are built in
-    spec = OpenImageIO.ImageSpec(pixels.shape[1], pixels.shape[0], 3, str(pixels.dtype))
-    spec.attribute("compression", "zip")
-    fine = image.open(name, spec) and image.write_image(pixels)
-    if not (image.close() and fine):
-        reason = " ".join(image.geterror().split())
-        raise OSError(reason or "the system does not say why")

@@ -97,12 +97,11 @@ def _require_range(option: str, value: float, low: int, high: int) -> None:
 
 
 def _run(plan: "ApplyPlan", settings: "ApplySettings", workers: int, *, quiet: bool) -> "list[Applied]":
-    import sys
-
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from lutkit.photos.grade_many import apply_photos
     from lutkit.report.console import PlainConsole
+    from lutkit.report.plain_text import tell
 
     console = PlainConsole(quiet=quiet)
     columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -112,7 +111,7 @@ def _run(plan: "ApplyPlan", settings: "ApplySettings", workers: int, *, quiet: b
         def on_photo(applied: "Applied") -> None:
             progress.advance(bar)
             if applied.error is not None:
-                print(f"lutkit: {applied.error}", file=sys.stderr)
+                tell(applied.error)
 
         return apply_photos(plan, settings, workers, on_photo)
 

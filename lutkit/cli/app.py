@@ -23,6 +23,7 @@ from lutkit.cli.synth import synth
 from lutkit.cli.verify import verify
 from lutkit.engine.stopping import Stopped
 from lutkit.errors import LutkitError
+from lutkit.report.plain_text import escape_what_cannot_be_encoded, tell
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,10 +64,11 @@ app.add_typer(lut_app, name="lut")
 
 def run() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
+    escape_what_cannot_be_encoded()
     try:
         app(prog_name="lutkit")
     except LutkitError as error:
-        print(f"lutkit: {error}", file=sys.stderr)
+        tell(error)
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == 130:  # Typer's silent answer to Ctrl-C
@@ -79,7 +81,7 @@ def run() -> None:
         from lutkit.dataset.os_errors import explain_os_error
 
         what, remedy = explain_os_error(error)
-        print(f"lutkit: {LutkitError(what, where=str(error.filename or ''), remedy=remedy)}", file=sys.stderr)
+        tell(LutkitError(what, where=str(error.filename or ""), remedy=remedy))
         sys.exit(2)
     finally:
         _flush()
@@ -97,7 +99,7 @@ def _root(
 def _say_stopped() -> None:
     # synth takes up its shards, and apply passes over photos that are written.
     goes_on = "the same command goes on with what is not done, or begins anew where nothing is kept"
-    print(f"lutkit: stopped; {goes_on}", file=sys.stderr)
+    tell(f"stopped; {goes_on}")
 
 
 def _flush() -> None:

@@ -18,9 +18,10 @@ progressive coding; other formats are written losslessly, except that a lossy
 WebP is written at quality 95. Several LUTs are applied in the order given, in
 one pass; --strength is of all of them together.
 
-Colours: a LUT maps sRGB-encoded values. A photo whose ICC profile is not sRGB
-is converted to sRGB first and saved with an sRGB profile; --profile keep
-applies the LUT to its values as they are and keeps its profile. At 16 bits and
+Colours: a LUT maps sRGB-encoded values. A photo that is not sRGB by its ICC
+profile, or by primaries and gamma that it states, is converted to sRGB first
+and saved with an sRGB profile; --profile keep applies the LUT to its values as
+they are and keeps its profile. At 16 bits and
 in floats only profiles of primaries and curves (Adobe RGB, Display P3,
 ProPhoto, ...) are converted; others are refused. Floats without a profile (EXR,
 TIFF) are taken for linear light: encoded as sRGB, mapped, decoded again; colours
@@ -96,12 +97,11 @@ def _require_range(option: str, value: float, low: int, high: int) -> None:
 
 
 def _run(plan: "ApplyPlan", settings: "ApplySettings", workers: int, *, quiet: bool) -> "list[Applied]":
-    import sys
-
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from lutkit.photos.grade_many import apply_photos
     from lutkit.report.console import PlainConsole
+    from lutkit.report.plain_text import tell
 
     console = PlainConsole(quiet=quiet)
     columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -111,7 +111,7 @@ def _run(plan: "ApplyPlan", settings: "ApplySettings", workers: int, *, quiet: b
         def on_photo(applied: "Applied") -> None:
             progress.advance(bar)
             if applied.error is not None:
-                print(f"lutkit: {applied.error}", file=sys.stderr)
+                tell(applied.error)
 
         return apply_photos(plan, settings, workers, on_photo)
 

@@ -103,7 +103,9 @@ def compare(  # noqa: D103  (its help text is set below)
     else:
         _print(title, found, matched)
         if plot is not None:
-            print(f"Picture: {plot}")
+            from lutkit.report.plain_text import print_line
+
+            print_line(f"Picture: {plot}")
 
 
 compare.__doc__ = HELP

@@ -6,7 +6,6 @@ Photos are matched by name, without folder of the list and suffix, or by key in 
 import glob
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from lutkit.photos.decoding import upright_size
 from lutkit.photos.photo_list import PhotoList, PhotoRef, read_bytes
 from lutkit.photos.sources import IMAGE_SUFFIXES, is_dataset_folder, list_photos
 from lutkit.photos.walk import has_wildcards
+from lutkit.report.plain_text import tell
 
 _ALL_SAMPLES = SampleFilter()
 _MEMBER = re.compile(r".*\.tar/", re.IGNORECASE)
@@ -288,7 +288,7 @@ def list_sets(
             require_like_sizes(matched, name)
         warnings.append(same_photos_warning(matched, name))
     for text in filter(None, warnings):
-        print(f"lutkit: {text}", file=sys.stderr)
+        tell(text)
     return found
 
 

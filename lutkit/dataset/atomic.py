@@ -29,7 +29,7 @@ def whole_file(path: Path) -> Generator[BinaryIO]:
     Yields:
         A buffered binary file.
     Raises:
-        OSError: from the system, among them ENOSPC where the disk is full.
+        OSError: from the system, among them ENOSPC where the disk is full; its `filename` is `path`.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -38,8 +38,10 @@ def whole_file(path: Path) -> Generator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # a write to a full disk names none
         raise
     sync_folder(path.parent)
 

@@ -25,7 +25,7 @@ from lutkit.distort.recipe import NO_LIBRARY, Entry, Masked, Recipe
 from lutkit.distort.rendering import Gains, Rendering, response, undone_response
 from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError
-from lutkit.lut.apply import apply, values_through
+from lutkit.lut.apply import map_pixels, require_no_codes, values_through
 from lutkit.lut.jacobian import chained_slopes, value_and_jacobian
 from lutkit.lut.loops import WHITE, plan_over, read_only
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
@@ -130,13 +130,14 @@ def damage(
     Returns:
         A new array of the same shape and dtype; the same bits every time.
     Raises:
-        ArrayError: another shape or dtype, or NaN.
+        ArrayError: another shape or dtype, NaN, or floats that are codes of 0..255: see `lutkit.apply`.
         RecipeError: the recipe names a LUT that the library does not hold.
     """
     if image.ndim != 3 or image.shape[2] != 3:
         raise ArrayError(f"damage takes (H, W, 3), not {image.shape}")
     if image.dtype not in WHITE:
         raise ArrayError(f"damage takes uint8, uint16 or float32, not {image.dtype}")
+    require_no_codes(image, 1.0, "damage")
     return apply_layers(image, bake(recipe, library), threads=threads)
 
 
@@ -145,7 +146,7 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
     if not layers:
         return image.copy()
     if len(layers) == 1 and layers[0].mask is None:
-        return apply(image, layers[0].lut, strength=layers[0].strength, threads=threads)
+        return map_pixels(image, layers[0].lut, strength=layers[0].strength, threads=threads)
     height, width = image.shape[:2]
     quick = _in_one_loop(image, layers)
     if quick is not None:

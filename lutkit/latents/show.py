@@ -1,7 +1,6 @@
 """What `lutkit encode-latents` shows: progress, what it found out, and the summary, as words and as JSON."""
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +16,7 @@ from lutkit.latents.ranks import Ranks
 from lutkit.latents.sources import ImageSource
 from lutkit.latents.vae_files import VaeFiles
 from lutkit.report.console import PlainConsole, rated_progress
+from lutkit.report.plain_text import tell
 from lutkit.report.wording import size_text, time_text
 from lutkit.synthesis.summary import Rows
 
@@ -55,7 +55,7 @@ def encode_showing(
 
         def on_note(text: str) -> None:
             # Loudly: a wrong range spoils every latent, and nothing else tells.
-            print(f"lutkit: {text}", file=sys.stderr)
+            tell(text)
 
         listener = EncodeListener(on_start, on_ready, on_samples, on_note)
         return encode_latents(source, files, settings, folder, listener, ranks=ranks)

@@ -4,7 +4,6 @@ Owns shapes, alpha, the options and their limits, and the sharing of large image
 to the pixels is `loops`' and `kernels`' matter.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeAlias, TypeVar, cast
@@ -12,12 +11,18 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.engine.cpus import cpu_count
 from lutkit.errors import ArrayError, LutError
 from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, read_only
 from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 
 RgbImage = TypeVar("RgbImage", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
 Interpolation: TypeAlias = Literal["tetrahedral", "trilinear"]
+
+# No picture of 0..1 has half of its values above 4, high dynamic range included; one of codes of
+# 0..255 has, unless it is black.
+CODES_FROM = 4.0
+_FEWEST_VALUES, _MOST_A_SIDE = 48, 64
 
 _THREADED_PIXELS = 1 << 20  # with fewer, handing work to threads costs about what it saves
 _SLICE_PIXELS = 1 << 18  # what a thread takes at a time
@@ -50,10 +55,31 @@ def apply(
     Returns:
         A new array of the same shape and dtype.
     Raises:
-        ArrayError: another shape or dtype, or NaN in a colour channel.
+        ArrayError: another shape or dtype, NaN in a colour channel, or floats that are codes of 0..255 by the
+            look of it: half of the values lie above 4 times what the LUT takes, or above 4.
         LutError: not a LUT, or an option out of its range.
     Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional
         linear interpolation", Journal of Electronic Imaging 4(3), 1995.
+    """
+    _require_image(image)
+    _require_options(lut, strength, interpolation, threads)
+    require_no_codes(image, max(lut_stages(lut)[0].domain_max), "apply")
+    return map_pixels(image, lut, strength=strength, interpolation=interpolation, threads=threads)
+
+
+def map_pixels(
+    image: RgbImage,
+    lut: Lut,
+    *,
+    strength: float = 1.0,
+    interpolation: Interpolation = "tetrahedral",
+    threads: int | None = None,
+) -> RgbImage:
+    """`apply` for whoever knows that the values are 0..1 nominal: part of a picture may be all highlights.
+
+    Raises:
+        ArrayError: another shape or dtype, or NaN in a colour channel.
+        LutError: not a LUT, or an option out of its range.
     """
     _require_image(image)
     _require_options(lut, strength, interpolation, threads)
@@ -101,6 +127,26 @@ def values_through(lut: Lut, dtype: npt.DTypeLike) -> Callable[[npt.NDArray[Any]
     return values
 
 
+def require_no_codes(image: npt.NDArray[Any], high: float, where: str) -> None:
+    """Refuse floats half of which lie above `CODES_FROM` times the most that is nominal.
+
+    Args:
+        image: (..., 3) or (H, W, 4); integers pass.
+        high: the most that the LUT takes; below 1 it counts as 1.
+        where: whom the error names.
+    Raises:
+        ArrayError: such floats.
+    """
+    if image.dtype.kind != "f" or image.size < _FEWEST_VALUES:
+        return
+    limit = CODES_FROM * max(high, 1.0)
+    rows, columns = (max(length // _MOST_A_SIDE, 1) for length in (*image.shape, 1)[:2])
+    some = image[::rows, ::columns, :3] if image.ndim == 3 else image[::rows]
+    if 2 * np.count_nonzero(some > limit) > some.size:
+        what = f"half of the values are above {limit:g}; floats are 0..1"
+        raise ArrayError(what, where=where, remedy="divide codes of 0..255 by 255, or give them as uint8")
+
+
 def _require_image(image: object) -> None:
     if not isinstance(image, np.ndarray):
         raise ArrayError(f"an image is a numpy array, not {type(image).__name__}", where="apply")
@@ -139,14 +185,10 @@ def _flat_colour(image: npt.NDArray[Any]) -> Flat:
 
 
 def _run_in_slices(run: Run, source: Flat, target: Flat, threads: int | None) -> None:
-    workers = _cores() if threads is None else threads
+    workers = cpu_count() if threads is None else threads
     if workers == 1 or source.size < 3 * _THREADED_PIXELS:
         run(source, target)
     else:
         parts = [slice(i, i + 3 * _SLICE_PIXELS) for i in range(0, source.size, 3 * _SLICE_PIXELS)]
         with ThreadPoolExecutor(min(workers, len(parts))) as pool:
             list(pool.map(run, [source[part] for part in parts], [target[part] for part in parts]))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.dataset.atomic import whole_file
+from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.os_errors import reading, writing
-from lutkit.errors import LutFormatError
+from lutkit.errors import ImageError, LutFormatError, LutkitError
 from lutkit.lut.model import Lut, Lut3D
 from lutkit.lutfiles.formats import HALD_LEVELS, Bits, require_held
-from lutkit.photos.png_chunks import PNG_SIGNATURE, foreign_colours, png_fault
+from lutkit.photos.deep_images import encode_deep
+from lutkit.photos.png_chunks import PNG_SIGNATURE, png_fault
 from lutkit.photos.profiles import conversion_to_srgb
+from lutkit.photos.stated_colours import stated_colours
 
 if TYPE_CHECKING:
     import OpenImageIO
@@ -53,7 +55,7 @@ def read_hald(path: Path | str) -> Lut3D:
     Raises:
         SourceError: the file cannot be read.
         LutFormatError: no such picture, one that is no LUT by its content, or one whose colours are not sRGB
-            by its ICC profile or a PNG's gamma. A wrong size is refused on the word of the header; a right
+            by what `photos.stated_colours` finds. A wrong size is refused on the word of the header; a right
             one takes up to 32 bytes a pixel to read: 540 MB at level 16.
     Source: Eskil Steenberg, "Hald CLUT", quelsolaar.com/technology/clut.html; the identity is ImageMagick's
         `hald:` and FFmpeg's `haldclutsrc`. The tiles are those of GPUImage's GPUImageLookupFilter.
@@ -101,8 +103,12 @@ def write_hald(lut: Lut, path: Path | str, *, bits: Bits = 16) -> None:
     side = round(lut.sizes[0] ** 1.5)
     codes = np.clip(lut.table.transpose(2, 1, 0, 3), 0, 1) * np.float32((1 << bits) - 1)
     pixels = np.rint(codes).astype(np.uint8 if bits == 8 else np.uint16).reshape(side, side, 3)
-    with writing(path), whole_file(path) as file:
-        _write_pixels(pixels, file.name, "png" if path.suffix.lower() == ".png" else "tiff")
+    try:
+        data = encode_deep(pixels, "png" if path.suffix.lower() == ".png" else "tiff", None)
+    except ImageError as error:
+        raise LutkitError(error.what, where=str(path), remedy=error.remedy) from None
+    with writing(path):
+        write_whole(path, data)
 
 
 def _require_sound(path: Path) -> None:
@@ -119,8 +125,6 @@ def _require_sound(path: Path) -> None:
         raise _broken(path, fault)
     if is_png and head[_PNG_COLOURS] == _PNG_PALETTE:  # of which OpenImageIO makes RGB without a word
         raise LutFormatError("a Hald image is RGB or RGBA, not palette", where=str(path), remedy=_PLAIN)
-    if is_png and (foreign := foreign_colours(path.read_bytes())):
-        raise LutFormatError(f"its colours are not sRGB ({foreign})", where=str(path), remedy=_TO_SRGB)
 
 
 def _broken(path: Path, reason: str) -> LutFormatError:
@@ -181,7 +185,6 @@ def _roughness(codes: npt.NDArray[Any]) -> float:
 def _require_plain_rgb(spec: "OpenImageIO.ImageSpec", path: Path) -> None:
     colours = int(spec.get_int_attribute("tiff:PhotometricInterpretation", _TIFF_RGB))
     depth = str(spec.format)
-    profile = spec.getattribute("ICCProfile")
     fault = ""
     if spec.nchannels not in (3, 4) or colours != _TIFF_RGB:
         named = _TIFF_COLOURS.get(colours, f"{spec.nchannels} channels")
@@ -192,9 +195,11 @@ def _require_plain_rgb(spec: "OpenImageIO.ImageSpec", path: Path) -> None:
         fault = "the image is to be turned, says its orientation tag"
     if fault:
         raise LutFormatError(fault, where=str(path), remedy=_PLAIN)
-    note = conversion_to_srgb(None if profile is None else bytes(profile), "RGB").note
-    if note.startswith("converted"):
-        what = f"its colours are not sRGB ({note.removeprefix('converted from ')})"
+    with reading(path):
+        stated = stated_colours(path.read_bytes())
+    note = conversion_to_srgb(stated.icc, "RGB").note
+    if stated.foreign or note.startswith("converted"):
+        what = f"its colours are not sRGB ({stated.foreign or note.removeprefix('converted from ')})"
         raise LutFormatError(what, where=str(path), remedy=_TO_SRGB)
 
 
@@ -208,17 +213,3 @@ def _pixels(picture: "OpenImageIO.ImageInput", spec: "OpenImageIO.ImageSpec", pa
         what = "its colours are multiplied by a transparency"
         raise LutFormatError(what, where=str(path), remedy="save it without alpha")
     return pixels[..., :3]
-
-
-def _write_pixels(pixels: npt.NDArray[Any], name: str, writer: str) -> None:
-    """Write over an open temporary file, which is this process's own."""
-    import OpenImageIO
-
-    image = OpenImageIO.ImageOutput.create(writer)
-    assert image is not None  # both formats are built in
-    spec = OpenImageIO.ImageSpec(pixels.shape[1], pixels.shape[0], 3, str(pixels.dtype))
-    spec.attribute("compression", "zip")
-    fine = image.open(name, spec) and image.write_image(pixels)
-    if not (image.close() and fine):
-        reason = " ".join(image.geterror().split())
-        raise OSError(reason or "the system does not say why")

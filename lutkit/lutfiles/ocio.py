@@ -114,7 +114,8 @@ def _processor(data: bytes, path: Path) -> Ocio:
     # A name that was never used before: OpenColorIO remembers files by name, and reads $ and % in one.
     with tempfile.TemporaryDirectory(prefix="lutkit-") as folder:
         copy = Path(folder) / f"lut{path.suffix}"
-        copy.write_bytes(data)
+        with writing(copy):
+            copy.write_bytes(data)
         # Best is tetrahedral for cubes; naming that draws a warning wherever there are curves.
         file = ocio.FileTransform(src=str(copy), interpolation=ocio.INTERP_BEST)
         warnings: list[str] = []

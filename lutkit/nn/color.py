@@ -11,7 +11,10 @@ from torch import Tensor
 from lutkit.color import lab as lab_space
 from lutkit.color import srgb
 from lutkit.errors import ArrayError
+from lutkit.lut.apply import CODES_FROM
 
+_MOST, _FEWEST_VALUES = (4, 3, 32, 32), 48  # what is looked at of a batch, along each axis
+_looked_at: set[str] = set()
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -26,10 +29,11 @@ def srgb_to_lab(images: Tensor) -> Tensor:
         precision is converted to first, or float64 for float64 images. Gradients are finite everywhere,
         at black and grey too.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: another shape or dtype, or floats that are codes of 0..255 (see `require_no_codes`).
     Source: CIE 15:2018, section 8.2.1; primaries, white and curve of IEC 61966-2-1.
     """
     require_images(images, "images", "srgb_to_lab")
+    require_no_codes(images, 1.0, "srgb_to_lab")
     red, green, blue = _decoded(images).unbind(1)
     red_green, blue_green = red - green, blue - green
     x = _fold(green + lab_space.X_RED * red_green + lab_space.X_BLUE * blue_green)
@@ -69,6 +73,40 @@ def require_images(images: object, name: str, where: str) -> None:
         raise ArrayError(f"{name} is a tensor of uint8 or floats, not {kind}", where=where)
     if images.ndim != 4 or images.shape[1] != 3 or images.numel() == 0:
         raise ArrayError(f"{name} is (B, 3, H, W), not {tuple(images.shape)}", where=where)
+
+
+def require_no_codes(images: Tensor, high: float, where: str) -> None:
+    """Refuse floats half of which lie above 4 times the most that is nominal: codes of 0..255.
+
+    On the CPU some of every batch are looked at; elsewhere, where looking makes the device wait, of the first
+    batch of each caller. Compiled and captured code is not looked into.
+
+    Args:
+        images: (B, 3, H, W); integers pass.
+        high: the most that is nominal; below 1 it counts as 1.
+        where: whom the error names.
+    Raises:
+        ArrayError: such floats.
+    """
+    key = f"{where} {images.device}"
+    if not images.is_floating_point() or key in _looked_at or torch.compiler.is_compiling():
+        return
+    if images.is_cuda and torch.cuda.is_current_stream_capturing():
+        return
+    limit = CODES_FROM * max(high, 1.0)
+    batch, _, rows, columns = (
+        max(length // most, 1) for length, most in zip(images.shape, _MOST, strict=True)
+    )
+    some = images.detach()[::batch, :, ::rows, ::columns]
+    try:
+        share = float((some > limit).float().mean()) if some.numel() >= _FEWEST_VALUES else 0.0
+    except RuntimeError:  # within a transform, vmap say, no value can be asked for
+        return
+    if images.device.type != "cpu":
+        _looked_at.add(key)
+    if share > 0.5:
+        what = f"half of the values are above {limit:g}; floats are 0..1"
+        raise ArrayError(what, where=where, remedy="divide codes of 0..255 by 255, or give them as uint8")
 
 
 def _working_dtype(images: Tensor) -> torch.dtype:

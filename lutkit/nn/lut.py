@@ -24,6 +24,7 @@ from lutkit.lut.model import (
     Rgb,
     lut_stages,
 )
+from lutkit.nn.color import require_no_codes
 from lutkit.nn.grid import TableGrid, TableReading
 from lutkit.nn.interpolation import interpolate
 
@@ -64,13 +65,14 @@ def apply_lut(
     Returns:
         New images of the same shape and dtype, with gradients for images and table unless they are uint8.
     Raises:
-        ArrayError: images of another shape or dtype.
+        ArrayError: images of another shape or dtype, or floats that are codes of 0..255 (see
+            `lutkit.nn.color.require_no_codes`).
         LutError: a table of another shape, dtype or device, or an option out of its range.
     Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional
         linear interpolation", Journal of Electronic Imaging 4(3), 1995.
     """
     _require_interpolation(interpolation, "apply_lut")
-    return _through(images, table, _Stage("apply_lut", interpolation, domain_min, domain_max))
+    return _checked_through(images, table, _Stage("apply_lut", interpolation, domain_min, domain_max))
 
 
 def apply_curves(
@@ -91,7 +93,7 @@ def apply_curves(
         ArrayError: images of another shape or dtype.
         LutError: a table of another shape, dtype or device, or an empty domain.
     """
-    return _through(images, table, _Stage("apply_curves", "curves", domain_min, domain_max))
+    return _checked_through(images, table, _Stage("apply_curves", "curves", domain_min, domain_max))
 
 
 class LutModule(nn.Module):
@@ -139,6 +141,8 @@ class LutModule(nn.Module):
             ArrayError: images of another shape or dtype.
             LutError: images on another device.
         """
+        _require_images(images, self._stages[0])
+        require_no_codes(images, max(self._stages[0].domain_max), "LutModule")
         values, last = images, len(self._stages) - 1
         for index, stage in enumerate(self._stages):
             between = torch.promote_types(values.dtype, torch.float32)
@@ -188,6 +192,12 @@ class _Stage:
             for size, low, high in zip(sizes, self.domain_min, self.domain_max, strict=True)
         )
         return TableGrid(sizes, (low_r, low_g, low_b), (scale_r, scale_g, scale_b), self.reading)
+
+
+def _checked_through(images: Tensor, table: Tensor, stage: _Stage) -> Tensor:
+    _require_images(images, stage)
+    require_no_codes(images, max(stage.domain_max), stage.where)
+    return _through(images, table, stage)
 
 
 def _through(images: Tensor, table: Tensor, stage: _Stage, output: torch.dtype | None = None) -> Tensor:

@@ -35,9 +35,10 @@ from lutkit.photos.image_header import (
     require_affordable,
     stated_orientation,
 )
-from lutkit.photos.png_chunks import describing_chunks, foreign_note
+from lutkit.photos.png_chunks import describing_chunks
 from lutkit.photos.profiles import Conversion, Mode, apply_conversion, conversion_to_srgb
 from lutkit.photos.resize import center_box, resize_crop
+from lutkit.photos.stated_colours import stated_colours
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -163,10 +164,12 @@ def _decoded(
     # MPO holds a second view or a gain map, which is no animation.
     count = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
     frames = f"first of {count} frames" if count > 1 else ""
-    foreign = foreign_note(data) if image.format == "PNG" else ""
+    stated = stated_colours(data, image)
+    if stated.foreign:
+        raise ImageError(f"unsupported pixels: {stated.foreign}")
     # Pillow turns a TIFF upright while loading it; a PNG may state its orientation after the pixels.
     turned = stated_orientation(image) if image.format == "TIFF" else 1
-    pixels, notes = _pixels_of(image, data, scale)
+    pixels, notes = _pixels_of(image, data, scale, stated.icc)
     orientation = stated_orientation(image)
     image.close()  # gives its pixels back before ours are copied
     rotated = "rotated by EXIF" if max(turned, orientation) > 1 else ""
@@ -181,23 +184,21 @@ def _decoded(
     left_right, top_bottom = _mirrored(orientation)
     origin = (slack_x if left_right else 0.0, slack_y if top_bottom else 0.0)
     pixels = np.ascontiguousarray(turn_upright(pixels, orientation))
-    return Photo(pixels, width, height, join_notes(frames, foreign, *notes, rotated, broken), scale, origin)
+    return Photo(pixels, width, height, join_notes(frames, *notes, rotated, broken), scale, origin)
 
 
-def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int) -> tuple[Pixels, list[str]]:
+def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int, icc: bytes) -> tuple[Pixels, list[str]]:
     """By the faster of two equal JPEG decoders where nothing but decoding is to be done."""
     if not is_jpeg(image):
-        return rgb_pixels(image, lambda: open_image(data), scale)
+        return rgb_pixels(image, lambda: open_image(data), scale, icc)
     damage: list[str] = []
-    if image.mode in ("L", "RGB"):
-        profile = image.info.get("icc_profile")
-        if not conversion_to_srgb(profile, "L" if image.mode == "L" else "RGB").note:
-            pixels, complaint = _fast_jpeg(data, image.size if scale > 1 else None)
-            if pixels is not None:
-                return pixels, ["grey"] if image.mode == "L" else []
-            # Pillow fills such holes with what it can and does not say so.
-            damage = ["damaged JPEG data"] if complaint.startswith("Corrupt JPEG data") else []
-    pixels, notes = rgb_pixels(image, lambda: open_image(data), 1)
+    if image.mode in ("L", "RGB") and not conversion_to_srgb(icc, "L" if image.mode == "L" else "RGB").note:
+        pixels, complaint = _fast_jpeg(data, image.size if scale > 1 else None)
+        if pixels is not None:
+            return pixels, ["grey"] if image.mode == "L" else []
+        # Pillow fills such holes with what it can and does not say so.
+        damage = ["damaged JPEG data"] if complaint.startswith("Corrupt JPEG data") else []
+    pixels, notes = rgb_pixels(image, lambda: open_image(data), 1, icc)
     return pixels, notes + damage
 
 
@@ -282,7 +283,9 @@ _MODE_NOTE = {"1": "1 bit", "P": "palette", "PA": "palette", "L": "grey", "LA": 
 _PHOTOMETRIC = 262
 
 
-def rgb_pixels(image: ImageFile.ImageFile, reopen: _Reopen, scale: int) -> tuple[Pixels, list[str]]:
+def rgb_pixels(
+    image: ImageFile.ImageFile, reopen: _Reopen, scale: int, icc: bytes
+) -> tuple[Pixels, list[str]]:
     """Decode `image` to (H, W, 3) uint8 sRGB.
 
     Args:
@@ -290,13 +293,13 @@ def rgb_pixels(image: ImageFile.ImageFile, reopen: _Reopen, scale: int) -> tuple
         reopen: opens the same file once more: 16-bit colour is read twice.
         scale: 1, 2, 4 or 8: squares of so many pixels each way are averaged into one, over white and in
             sRGB; what is left over at the right and bottom makes a last, narrower column and row.
+        icc: the profile that its colours are in; empty for sRGB.
     Returns:
         The pixels and the notes.
     Raises:
         ImageError: pixels that Pillow cannot give rightly. Broken files raise whatever Pillow raises.
     """
     notes: list[str] = []
-    profile = cast("bytes | None", image.info.get("icc_profile"))
     plain: Image.Image = image
     if is_16_bit(image):
         plain = _reduced(image, reopen)
@@ -305,7 +308,7 @@ def rgb_pixels(image: ImageFile.ImageFile, reopen: _Reopen, scale: int) -> tuple
         raise ImageError(f"unsupported pixels: mode {plain.mode}")
     image.load()
     mode = _COLOR_MODE[plain.mode]
-    conversion = conversion_to_srgb(profile, mode)
+    conversion = conversion_to_srgb(icc, mode)
     if plain.mode in _MODE_NOTE:
         notes.append(_MODE_NOTE[plain.mode])
     if mode == "CMYK" and conversion.transform is None:

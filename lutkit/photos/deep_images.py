@@ -4,6 +4,7 @@ Owns what OpenImageIO is told, so that it multiplies and turns nothing, and conv
 which some TIFFs hold RGB. It works on files, and is loaded when first asked for.
 """
 
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.errors import ImageError
+from lutkit.photos.png_chunks import PNG_SIGNATURE, png_fault
 
 Samples: TypeAlias = npt.NDArray[Any]
 
@@ -90,7 +92,8 @@ def encode_deep(pixels: Samples, kind: str, like: DeepImage | None, *, premultip
         like: of which compression, resolution and, in an EXR, everything but the pixels is kept.
         premultiplied: as in `DeepImage`.
     Raises:
-        ImageError: OpenImageIO's own words.
+        ImageError: OpenImageIO's own words, or a temporary file that does not give the samples back: not of
+            every format does OpenImageIO say that the disk is full.
     """
     import OpenImageIO
 
@@ -100,11 +103,30 @@ def encode_deep(pixels: Samples, kind: str, like: DeepImage | None, *, premultip
     out = cast("Any", OpenImageIO.ImageOutput.create(kind))
     with tempfile.TemporaryDirectory(prefix="lutkit-") as folder:
         path = Path(folder) / f"photo.{kind}"
-        if not out.open(str(path), spec) or not out.write_image(np.ascontiguousarray(pixels)):
-            raise ImageError(f"cannot be written: {_complaint(out)}")
-        if not out.close():
-            raise ImageError(f"cannot be written: {_complaint(out)}")
-        return path.read_bytes()
+        opened = out.open(str(path), spec)
+        if not (opened and out.write_image(np.ascontiguousarray(pixels)) and out.close()):
+            raise ImageError(f"cannot be written: {_complaint(out)}", remedy=_free(folder))
+        data = path.read_bytes()
+        if not _gives_back(path, data, pixels):
+            raise ImageError("cannot be written: its temporary file was cut short", remedy=_free(folder))
+        return data
+
+
+def _gives_back(path: Path, data: bytes, pixels: Samples) -> bool:
+    """Whether a file that was just written holds the samples."""
+    if data.startswith(PNG_SIGNATURE) and png_fault(io.BytesIO(data)):
+        return False  # libpng would print what is broken
+    try:
+        again = read_deep(path)
+    except ImageError:
+        return False
+    if path.suffix == ".exr":  # whose depth and compression may be such that samples change
+        return again.pixels.shape == pixels.shape
+    return np.array_equal(again.pixels, pixels, equal_nan=pixels.dtype == np.float32)
+
+
+def _free(folder: str) -> str:
+    return f"see whether there is space in {Path(folder).parent}, and run the same command again"
 
 
 def _opened(path: Path) -> Any:  # noqa: ANN401

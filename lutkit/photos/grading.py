@@ -13,7 +13,7 @@ from PIL import Image
 
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.errors import ArrayError, ImageError, LutkitError
-from lutkit.lut.apply import apply
+from lutkit.lut.apply import map_pixels
 from lutkit.lut.model import Float32Array, Lut
 from lutkit.photos.photo_files import Samples, StoredPhoto
 from lutkit.photos.profiles import (
@@ -147,7 +147,7 @@ def _by_codes(conversion: Conversion, grading: Grading, *, by_grey: bool) -> _Gr
         if conversion.transform is not None:
             row = Image.fromarray((colour[:, 0] if by_grey else colour)[None].copy())
             colour = np.asarray(apply_conversion(row, conversion))[0]
-        return apply(colour, grading.lut, strength=grading.strength, threads=1)
+        return map_pixels(colour, grading.lut, strength=grading.strength, threads=1)
 
     return work
 
@@ -172,7 +172,7 @@ def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading) -> 
             values = profile_to_srgb(values, profile)
         elif decodes:
             values = linear_to_srgb(values.astype(np.float64)).astype(np.float32)
-        values = apply(values, grading.lut, strength=grading.strength, threads=1)
+        values = map_pixels(values, grading.lut, strength=grading.strength, threads=1)
         if decodes:
             values = srgb_to_linear(values.astype(np.float64)).astype(np.float32)
         if cover is not None:

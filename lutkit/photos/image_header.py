@@ -23,7 +23,6 @@ from PIL import (
 )
 
 from lutkit.errors import ImageError
-from lutkit.photos.profiles import profile_by_exif
 from lutkit.photos.tiff_tags import ORIENTATION
 
 # Importing a plugin is what makes Pillow know its format.
@@ -49,8 +48,6 @@ LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 def open_image(data: bytes) -> ImageFile.ImageFile:
     """Open a file like `Image.open`, but without its bound on pixels: ours counts what will be decoded.
 
-    A colour JPEG without a profile that says by EXIF that it is in Adobe RGB has that profile in its `info`.
-
     Raises:
         UnidentifiedImageError: none of the formats.
         ImageError: a TIFF of pixels that Pillow has no mode for, colour in floats say.
@@ -59,17 +56,11 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
         factory, accept = Image.OPEN[name]
         try:
             if accept is None or accept(data[:16]) is True:
-                return _with_profile(factory(io.BytesIO(data), ""))
+                return factory(io.BytesIO(data), "")
         except (SyntaxError, IndexError, TypeError, KeyError) as error:
             if str(error) == "unknown pixel mode":
                 raise ImageError("unsupported pixels: TIFF of a rare kind") from error
     raise UnidentifiedImageError
-
-
-def _with_profile(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
-    if is_jpeg(image) and image.mode == "RGB" and not image.info.get("icc_profile"):
-        image.info["icc_profile"] = profile_by_exif(image.info.get("exif", b""))
-    return image
 
 
 def is_jpeg(image: ImageFile.ImageFile) -> bool:

@@ -32,6 +32,8 @@ from lutkit.photos.jpeg_segments import (
     with_segments,
 )
 from lutkit.photos.png_chunks import PNG_SIGNATURE
+from lutkit.photos.profiles import REC_709
+from lutkit.photos.stated_colours import colours_of_linear_light, colours_of_tiff, stated_colours
 
 PhotoKind: TypeAlias = Literal["jpeg", "png", "tiff", "webp", "exr"]
 
@@ -114,8 +116,6 @@ _MOST_BYTES = 6 << 30
 _PHOTOMETRIC, _SUBFILE, _BITS, _SAMPLE_FORMAT = 262, 254, 258, 339
 _PHOTOMETRIC_KEPT = {0, 1, 2, 3, 6}
 _PHOTOMETRIC_NAMES = {5: "CMYK", 8: "CIELAB", 9: "CIELAB", 10: "CIELAB", 32803: "raw", 34892: "raw"}
-_REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
-_SAME_CHROMATICITY = 0.003
 
 
 def _fresh(size: int) -> Buffer:
@@ -187,6 +187,7 @@ def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if coding.bits != 8 or coding.components not in (1, 3):
         raise ImageError(f"{coding.components} channels of {coding.bits} bits are not kept", remedy=RESAVE)
     image = open_image(data)
+    stated = stated_colours(data, image)
     each = _BYTES_PER_PX_PROGRESSIVE if coding.progressive else _BYTES_PER_PX
     _reserve_for(image.size, each, data, room.reserve)
     notes: list[str] = []
@@ -201,24 +202,26 @@ def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
         notes.append("unusual chroma subsampling becomes 4:4:4")
     if bytes_behind(data):
         notes.append("what follows the picture in the file is left out")
-    return StoredPhoto("jpeg", _with_channels(pixels), data, _icc(image), notes=tuple(notes))
+    return StoredPhoto(
+        "jpeg", _with_channels(pixels), data, stated.icc, foreign=stated.foreign, notes=tuple(notes)
+    )
 
 
 def _read_png(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if png_chunks.is_animated(data):
         raise ImageError("animated", remedy="take its pictures apart first")
-    foreign = png_chunks.foreign_colours(data)
+    stated = stated_colours(data)
     if png_chunks.png_bits(data) == 16:
         png_chunks.require_whole_png(data)  # libpng would print what is broken
         photo = _read_deep(path, data, "png", room.reserve)
-        return replace(photo, icc=_icc(open_image(data)), foreign=foreign)
+        return replace(photo, icc=stated.icc, foreign=stated.foreign)
     image = open_image(data)
     _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
     image.load()
     notes = ("a palette becomes RGB",) if image.mode == "P" else ()
     if image.mode != "P" and png_chunks.png_bits(data) < 8:
         notes = ("widened to 8 bits",)
-    return StoredPhoto("png", _plain(image), data, _icc(image), foreign=foreign, notes=notes)
+    return StoredPhoto("png", _plain(image), data, stated.icc, foreign=stated.foreign, notes=notes)
 
 
 def _read_webp(path: Path, data: bytes, room: _Room) -> StoredPhoto:
@@ -229,7 +232,8 @@ def _read_webp(path: Path, data: bytes, room: _Room) -> StoredPhoto:
         raise ImageError("animated", remedy="take its pictures apart first")
     _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
     image.load()
-    return StoredPhoto("webp", _plain(image), data, _icc(image))
+    stated = stated_colours(data, image)
+    return StoredPhoto("webp", _plain(image), data, stated.icc, foreign=stated.foreign)
 
 
 def _read_tiff(path: Path, data: bytes, room: _Room) -> StoredPhoto:
@@ -241,21 +245,21 @@ def _read_tiff(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if following and not (_SUBFILE in following and following[_SUBFILE].number() & 1):
         raise ImageError("several pages", remedy="take them apart first")
     photo = _read_deep(path, data, "tiff", room.reserve)
-    icc = tags[tiff_tags.ICC_TAG].data if tiff_tags.ICC_TAG in tags else b""
     is_float = photo.pixels.dtype == np.float32
+    stated = colours_of_tiff(tags, linear=is_float)
     notes = ("a palette becomes RGB",) if photometric == 3 else ()
     bits = tags[_BITS].number() if _BITS in tags else 1
     if bits != 8 * photo.pixels.dtype.itemsize:
         notes += (f"widened to {8 * photo.pixels.dtype.itemsize} bits",)
-    return replace(photo, icc=icc, linear=is_float and not icc, notes=notes)
+    linear = is_float and not stated.icc
+    return replace(photo, icc=stated.icc, foreign=stated.foreign, linear=linear, notes=notes)
 
 
 def _read_exr(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     photo = _read_deep(path, b"", "exr", room.reserve)
     assert photo.deep is not None
-    chromaticities = photo.deep.spec.getattribute("chromaticities") or _REC_709
-    far = max(abs(a - b) for a, b in zip(chromaticities, _REC_709, strict=True)) > _SAME_CHROMATICITY
-    return replace(photo, linear=True, foreign="chromaticities that are not Rec. 709" if far else "")
+    stated = colours_of_linear_light(photo.deep.spec.getattribute("chromaticities") or REC_709)
+    return replace(photo, linear=True, foreign=stated.foreign)
 
 
 _READERS: dict[PhotoKind, Callable[[Path, bytes, _Room], StoredPhoto]] = {
@@ -306,10 +310,6 @@ def _plain(image: ImageFile.ImageFile) -> Samples:
 
 def _with_channels(pixels: Samples) -> Samples:
     return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def _icc(image: ImageFile.ImageFile) -> bytes:
-    return cast("bytes | None", image.info.get("icc_profile")) or b""
 
 
 def _reserve_for(size: tuple[int, int], each: int, data: bytes, reserve: Reserve) -> None:

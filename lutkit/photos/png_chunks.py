@@ -19,9 +19,6 @@ _LEADING = (b"IHDR",)
 _PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT"}
 _COLOUR = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"mDCv", b"cLLi"}
 _KNOWN_GOOD = {b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME", b"oFFs", b"sCAL", b"pCAL"}
-# 1/2.2 in units of 1/100,000; within a twentieth of it, a stated gamma is taken for sRGB's.
-_SRGB_GAMMA, _GAMMA_TOLERANCE = 45455, 2273
-_SRGB_CICP = {b"\x01\x0d", b"\x01\x01"}
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
@@ -58,29 +55,6 @@ def png_bits(data: bytes) -> int:
 def is_animated(data: bytes) -> bool:
     """Whether it holds more than one picture (APNG)."""
     return any(kind == b"acTL" and body[:4] > b"\0\0\0\1" for kind, body in chunks(data))
-
-
-def foreign_colours(data: bytes) -> str:
-    """What the file says of its colours, where that is neither sRGB nor an ICC profile; empty otherwise."""
-    found = dict(chunks(data))
-    if b"cICP" in found and found[b"cICP"][:2] not in _SRGB_CICP:
-        return f"cICP {'/'.join(map(str, found[b'cICP']))}"
-    if b"iCCP" in found or b"sRGB" in found or b"cICP" in found:
-        return ""
-    gamma = int.from_bytes(found.get(b"gAMA", b""), "big")
-    return f"gamma {gamma / 100000:g}" if gamma and abs(gamma - _SRGB_GAMMA) > _GAMMA_TOLERANCE else ""
-
-
-def foreign_note(data: bytes) -> str:
-    """The note on what `foreign_colours` finds: a gamma is passed over, for it is often a wrong one.
-
-    Raises:
-        ImageError: "unsupported pixels: ...", of what cannot be taken for sRGB: high dynamic range, say.
-    """
-    foreign = foreign_colours(data)
-    if foreign and not foreign.startswith("gamma"):
-        raise ImageError(f"unsupported pixels: {foreign}")
-    return foreign and f"stated {foreign} ignored"
 
 
 def xmp_of(data: bytes) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-from lutkit.color.srgb import FloatArray, linear_to_srgb
+from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.errors import ImageError
 from lutkit.photos.jpeg_segments import EXIF
 from lutkit.photos.tiff_tags import COLOR_SPACE, EXIF_IFD, INTEROP_IFD, read_tags
@@ -281,22 +281,24 @@ def srgb_profile() -> bytes:
     return data[:_DATE] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + data[_DATE + 12 :]
 
 
-# Photos that say by EXIF alone that they are in Adobe RGB (1998), as cameras do: the profile they lack.
+# Profiles made of what a photo states in another way: by numbers, or by EXIF alone, as cameras do.
 
 
-_UNCALIBRATED, _INTEROP_INDEX, _OPTION_FILE = 0xFFFF, 1, b"R03"
+Chromaticities: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 
-# Primaries (0.64, 0.33), (0.21, 0.71), (0.15, 0.06) with Y = 1 at white (0.3127, 0.3290), taken to D50 by the
-# Bradford transform, as an ICC profile's columns are; then that white, and the exponent in 256ths.
-_COLUMNS = {
-    b"rXYZ": (0.60974, 0.31111, 0.01947),
-    b"gXYZ": (0.20527, 0.62568, 0.06087),
-    b"bXYZ": (0.14919, 0.06321, 0.74456),
-}
+# Red, green, blue and white (x, y). Source: ITU-R BT.709-6, item 1.3 and 1.4.
+REC_709: Chromaticities = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+_ADOBE_RGB: Chromaticities = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06, 0.3127, 0.3290)
 _D50, _D65 = (0.9642, 1.0, 0.8249), (0.95046, 1.0, 1.08906)
-_EXPONENT = 563
-# What others' profiles of these colours are called: the plain name is that of Adobe's own.
-_NAME = b"compatible with Adobe RGB (1998), by EXIF\0"
+# Source: ICC.1:2022, annex E: the Bradford matrix.
+_BRADFORD: tuple[Row, Row, Row] = (
+    (0.8951, 0.2664, -0.1614),
+    (-0.7502, 1.7135, 0.0367),
+    (0.0389, -0.0685, 1.0296),
+)
+_LEAST_AREA = 1e-4  # of the triangle of primaries, below which they are no primaries
+_CURVE_ROWS = 4096
+_UNCALIBRATED, _INTEROP_INDEX, _OPTION_FILE = 0xFFFF, 1, b"R03"
 
 
 def profile_by_exif(exif: bytes) -> bytes:
@@ -323,24 +325,105 @@ def profile_by_exif(exif: bytes) -> bytes:
 def adobe_rgb_profile() -> bytes:
     """An ICC profile, version 2, of the colours of Adobe RGB (1998); the same bytes every day.
 
-    Source: ICC.1:2001-04; numbers after the Adobe RGB (1998) Color Image Encoding of May 2005.
+    Source: Adobe RGB (1998) Color Image Encoding, May 2005; its exponent is 563/256.
     """
-    name = struct.pack(">4s4xI", b"desc", len(_NAME)) + _NAME + bytes(78)
+    # What others' profiles of these colours are called: the plain name is that of Adobe's own.
+    return profile_of_numbers(_ADOBE_RGB, 563 / 256, "compatible with Adobe RGB (1998), by EXIF")
+
+
+@cache
+def profile_of_numbers(
+    primaries: Chromaticities, exponent: float | None, name: str, *, grey: bool = False
+) -> bytes:
+    """An ICC profile, version 2, of colours that are stated by numbers; the same bytes every day.
+
+    Args:
+        primaries: of red, green, blue and white, x and y each; white is taken to D50 by Bradford.
+        exponent: of the curve from codes to linear light; None for sRGB's curve.
+        name: what the profile is called; ASCII.
+        grey: whether it is for grey pixels, of which only the curve counts.
+    Returns:
+        The profile; nothing where the numbers are no primaries.
+    Source: ICC.1:2001-04; IEC 61966-2-1 for the curve of sRGB.
+    """
+    columns = _columns(primaries)
+    if columns is None:
+        return b""
+    text = name.encode("ascii", "replace") + b"\0"
+    if exponent is not None and (256 * exponent).is_integer():
+        curve = struct.pack(">4s4xIH", b"curv", 1, round(256 * exponent))
+    else:
+        codes = np.linspace(0, 1, _CURVE_ROWS)
+        light = srgb_to_linear(codes) if exponent is None else codes**exponent
+        curve = struct.pack(">4s4xI", b"curv", _CURVE_ROWS) + np.rint(65535 * light).astype(">u2").tobytes()
     tags = {
-        b"desc": name,
+        b"desc": struct.pack(">4s4xI", b"desc", len(text)) + text + bytes(78),
         b"cprt": b"text\0\0\0\0no copyright\0",
         b"wtpt": b"XYZ \0\0\0\0" + _fixed_rational(_D65),
     }
-    tags |= {column: b"XYZ \0\0\0\0" + _fixed_rational(xyz) for column, xyz in _COLUMNS.items()}
-    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), struct.pack(">4s4xIH", b"curv", 1, _EXPONENT))
+    if grey:
+        tags[b"kTRC"] = curve
+    else:
+        named = zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)
+        tags |= {column: b"XYZ \0\0\0\0" + _fixed_rational(xyz) for column, xyz in named}
+        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
     start, entries, body = 132 + 12 * len(tags), b"", b""
+    places: dict[bytes, int] = {}
     for tag, content in tags.items():
-        entries += struct.pack(">4sII", tag, start + len(body), len(content))
-        body += content + bytes(-len(content) % 4)
-    head = struct.pack(">I4xI4s4s4s", start + len(body), 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+        if content not in places:  # the three curves are one
+            places[content] = start + len(body)
+            body += content + bytes(-len(content) % 4)
+        entries += struct.pack(">4sII", tag, places[content], len(content))
+    space = b"GRAY" if grey else b"RGB "
+    head = struct.pack(">I4xI4s4s4s", start + len(body), 0x02400000, b"mntr", space, b"XYZ ")
     head += struct.pack(">6H4s", 2000, 1, 1, 0, 0, 0, b"acsp").ljust(44, b"\0") + _fixed_rational(_D50)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + entries + body
 
 
-def _fixed_rational(values: tuple[float, float, float]) -> bytes:
+def _columns(primaries: Chromaticities) -> tuple[Row, Row, Row] | None:
+    """XYZ of red, green and blue at full, relative to D50; their sum is D50; None where they are none."""
+    rx, ry, gx, gy, bx, by, wx, wy = primaries
+    area = abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) / 2
+    if min(ry, gy, by, wy) <= 0 or area < _LEAST_AREA or max(map(abs, primaries)) > 2:
+        return None
+    corners = tuple((x / y, 1.0, (1 - x - y) / y) for x, y in ((rx, ry), (gx, gy), (bx, by)))
+    white = (wx / wy, 1.0, (1 - wx - wy) / wy)
+    scales = _mixed(_inverse(_transposed(corners)), white)
+    cones, wanted = _mixed(_BRADFORD, white), _mixed(_BRADFORD, _D50)
+    if min(scales) <= 0 or min(cones) <= 0:
+        return None
+    adapted: list[Row] = []
+    for scale, corner in zip(scales, corners, strict=True):
+        seen = _mixed(_BRADFORD, (scale * corner[0], scale * corner[1], scale * corner[2]))
+        under = [value * new / old for value, new, old in zip(seen, wanted, cones, strict=True)]
+        adapted.append(_mixed(_inverse(_BRADFORD), (under[0], under[1], under[2])))
+    return adapted[0], adapted[1], adapted[2]
+
+
+def _mixed(rows: tuple[Row, Row, Row], values: Row) -> Row:
+    first, second, third = (row[0] * values[0] + row[1] * values[1] + row[2] * values[2] for row in rows)
+    return first, second, third
+
+
+def _transposed(rows: tuple[Row, ...]) -> tuple[Row, Row, Row]:
+    first, second, third = ((rows[0][i], rows[1][i], rows[2][i]) for i in range(3))
+    return first, second, third
+
+
+def _inverse(rows: tuple[Row, Row, Row]) -> tuple[Row, Row, Row]:
+    """By cofactors: no BLAS, whose bits depend on the machine."""
+    cofactors = [
+        [
+            rows[(i + 1) % 3][(j + 1) % 3] * rows[(i + 2) % 3][(j + 2) % 3]
+            - rows[(i + 1) % 3][(j + 2) % 3] * rows[(i + 2) % 3][(j + 1) % 3]
+            for i in range(3)
+        ]
+        for j in range(3)
+    ]
+    whole = sum(rows[0][j] * cofactors[j][0] for j in range(3))
+    first, second, third = ((row[0] / whole, row[1] / whole, row[2] / whole) for row in cofactors)
+    return first, second, third
+
+
+def _fixed_rational(values: Row) -> bytes:
     return struct.pack(">3i", *(round(value * 65536) for value in values))

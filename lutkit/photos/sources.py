@@ -82,7 +82,8 @@ def list_photos(source: str, *, field: str = "", samples: SampleFilter = _ALL_SA
         The list. The root is the folder, the pattern's leading folders without wildcards, the list's, the
         tar's or the photo's folder. Absolute paths in a text list stay absolute.
     Raises:
-        SourceError: nothing there, nothing found, something unreadable or damaged, a path twice, a field
+        SourceError: nothing there, nothing found, photos beside tars, something unreadable or damaged, a path
+            twice, a field
             where there are no tars, several photos a sample where there are and no field; a filter of samples
             where there is no dataset of ours.
         DatasetError: a filter that takes no sample; what there is is named.
@@ -243,6 +244,15 @@ def _photos_or_tars(root: Path, found: Sequence[FoundFile], source: str) -> Sour
     photos = [PhotoRef(shown_path(path), size) for path, size in found if _suffix(path) not in left_out]
     if tars and not photos:
         return SourceFiles(root, tars=tars, unread=unread)
+    if tars:
+        first = min(photo.path for photo in photos)
+        numbers = " and ".join(
+            f"{n:,} {what}{'s' * (n > 1)}" for n, what in ((len(tars), "tar"), (len(photos), "photo"))
+        )
+        what = f"{numbers} lie here, {shown_path(min(tars))} and {first}, and one kind is meant"
+        raise SourceError(
+            what, where=source, remedy=f"name a pattern in quotes: one of *.tar, or of *.{_suffix(first)}"
+        )
     if unread and not photos:
         raise SourceError(f"no photos but {unread_text(unread)}", where=source, remedy=_CONVERT)
     return replace(_sorted_photos(root, photos, source), unread=unread)

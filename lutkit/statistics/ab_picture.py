@@ -1,5 +1,6 @@
 """A picture of an ab histogram and the weights made of it: which colours are common, and which count."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from matplotlib.patches import Rectangle
 
 from lutkit.ab.weights import AbWeights
 from lutkit.color.lab import lab_to_srgb
-from lutkit.dataset.atomic import whole_file
+from lutkit.dataset.atomic import write_whole
 from lutkit.report.page import FAINT, INK, PAPER
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def write_ab_picture(path: Path, weights: AbWeights) -> None:
     _draw_values(panels[2], weights, weights.smoothed, shares, title)
     span = Normalize(0, float(weights.weights.max()))
     _draw_values(panels[3], weights, weights.weights, span, f"weight, mix {weights.mix:g}")
-    with whole_file(path) as file:
-        figure.savefig(file, format="png")
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    write_whole(path, data.getvalue())
 
 
 def _draw_colours(axes: "Axes", weights: AbWeights) -> None:

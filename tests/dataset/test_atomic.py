@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -52,6 +53,24 @@ def test_an_exception_leaves_what_was_there(tmp_path, kind):
         raise kind
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.tar"]
     assert path.read_bytes() == b"before"
+
+
+def test_a_refused_write_names_the_file(tmp_path):
+    """The system names none, and the command line would say "no space left" of nothing."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_whole(tmp_path / "a.tar", bytes(200_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "a.tar")
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(tmp_path / "none" / "a.tar", b"")
+    assert caught.value.filename == str(tmp_path / "none" / "a.tar")
+    with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "a.tar"):
+        (tmp_path / "another").read_bytes()
+    assert str(caught.value.filename) == str(tmp_path / "another")
 
 
 def test_bytes_reach_the_disk_before_the_name_and_the_name_before_the_return(tmp_path, monkeypatch):

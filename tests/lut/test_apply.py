@@ -420,3 +420,24 @@ def test_what_is_no_lut_is_refused():
     vast = Lut1D(Lut1D.identity(2).table, domain_min=(-1e300, 0, 0))
     with pytest.raises(LutError, match="beyond float32"):
         apply(picture(np.float32), vast)
+
+
+@pytest.mark.parametrize("scale", [255, 65535])
+def test_floats_of_codes_are_refused(scale):
+    codes = np.random.default_rng(2).beta(0.6, 3, (40, 50, 3)) * scale  # a dark picture
+    lut = Lut3D.identity(3)
+    with pytest.raises(ArrayError, match=r"apply: half of the values are above 4; floats are 0\.\.1; divide"):
+        apply(codes.astype(np.float32), lut)
+    with_alpha = np.concatenate([codes, np.ones((40, 50, 1))], axis=2).astype(np.float32)
+    with pytest.raises(ArrayError, match="half of the values"):
+        apply(with_alpha, lut)
+    with pytest.raises(ArrayError, match="half of the values"):
+        apply(codes.reshape(-1, 3).astype(np.float32), lut)
+    wide = Lut3D(lut.table, (0, 0, 0), (1e5, 1e5, 1e5))
+    assert apply(codes.astype(np.float32), wide).shape == (40, 50, 3)
+
+
+def test_highlights_of_high_dynamic_range_are_no_codes():
+    image = np.random.default_rng(3).random((40, 50, 3)).astype(np.float32)
+    image[:18] *= 60000
+    assert apply(image, Lut3D.identity(3)).max() <= 1

@@ -1,5 +1,6 @@
 """Hald images: the layout that others write and read, every depth, and pictures that are none."""
 
+import resource
 import shutil
 import struct
 import subprocess
@@ -290,7 +291,11 @@ def test_the_gamma_of_srgb_is_no_other(gamma, tmp_path):
     [
         ("a.png", lambda p: Image.fromarray(_rgb()).convert("L").save(p), "is RGB or RGBA, not 1 channels"),
         ("a.png", lambda p: Image.fromarray(_rgb()).convert("P").save(p), "is RGB or RGBA, not palette"),
-        ("a.png", lambda p: _png_of_gamma(p, 1.0), "its colours are not sRGB (gamma 1); convert it to sRGB"),
+        (
+            "a.png",
+            lambda p: _png_of_gamma(p, 1.0),
+            "its colours are not sRGB (ICC 'PNG gamma 1'); convert it to sRGB",
+        ),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("P").save(p), "is RGB or RGBA, not palette"),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("L").save(p), "is RGB or RGBA, not grey"),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("CMYK").save(p), "is RGB or RGBA, not CMYK"),
@@ -426,3 +431,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_hald(_random(4, seed=2), path)
     assert path.read_bytes() == old
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_full_disk_leaves_what_was_there(name, bits, tmp_path):
+    """OpenImageIO's PNG writer does not tell of a write that failed."""
+    lut = _random(16)
+    write_hald(Lut3D.identity(16), tmp_path / name, bits=bits)
+    before = (tmp_path / name).read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (0, 4096):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+        try:
+            with pytest.raises(LutkitError, match=rf"{name}: cannot be written"):
+                write_hald(lut, tmp_path / name, bits=bits)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_bytes() == before

@@ -7,6 +7,8 @@ import torch
 
 from lutkit.color import lab as lab_space
 from lutkit.errors import ArrayError
+from lutkit.lut.model import Lut3D
+from lutkit.nn import color_losses
 from lutkit.nn.color import lab_to_srgb, srgb_to_lab
 from lutkit.nn.color_losses import (
     chroma_ratio,
@@ -16,6 +18,7 @@ from lutkit.nn.color_losses import (
     delta_e_2000_loss,
     lab_loss,
 )
+from lutkit.nn.lut import LutModule, apply_curves, apply_lut
 
 HALVES = (torch.float16, torch.bfloat16)
 RNG = np.random.default_rng(40)
@@ -282,3 +285,32 @@ def test_images_that_do_not_match(loss):
         loss(images, images[:, :2])
     with pytest.raises(ArrayError, match="on meta"):
         loss(images, images.to("meta"))
+
+
+def test_floats_of_codes_are_refused_by_layers_and_losses():
+    codes = torch.rand(2, 3, 24, 40, generator=torch.Generator().manual_seed(1)) ** 2 * 255
+    layer = LutModule(Lut3D.identity(3))
+    table = layer.table_0
+    for call in (
+        lambda: layer(codes),
+        lambda: apply_lut(codes, table),
+        lambda: apply_curves(codes, torch.rand(5, 3)),
+        lambda: srgb_to_lab(codes.half()),
+        lambda: color_losses.lab_loss(codes, codes),
+        lambda: color_losses.delta_e_2000_loss(codes / 255, codes),
+        lambda: color_losses.chroma_ratio_loss(codes, codes / 255),
+    ):
+        with pytest.raises(ArrayError, match=r"half of the values are above 4; floats are 0\.\.1"):
+            call()
+    layer(codes / 255)
+    layer(codes.to(torch.uint8))
+    wide = LutModule(Lut3D(Lut3D.identity(3).table, (0, 0, 0), (255, 255, 255)))
+    wide(codes)
+
+
+def test_highlights_and_transforms_pass():
+    images = torch.rand(2, 3, 24, 40, generator=torch.Generator().manual_seed(1))
+    images[:, :, :10] *= 1000
+    assert srgb_to_lab(images).isfinite().all()
+    each = torch.func.vmap(lambda image: srgb_to_lab(image[None])[0])(images)
+    assert torch.allclose(each, srgb_to_lab(images))

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import resource
 import zlib
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from stored_photos import samples
 
 from lutkit.errors import ImageError
+from lutkit.photos.deep_images import encode_deep
 from lutkit.photos.photo_files import Written, encode_stored, pillow_memory, read_stored
 from lutkit.photos.profiles import srgb_profile
 
@@ -363,7 +365,7 @@ def test_what_follows_a_jpeg_is_noted_as_left_out(tmp_path):
 def test_colours_that_are_not_srgb_by_other_means_are_told(tmp_path):
     for chunk, told in (
         (b"cICP\x09\x10\0\1", "cICP 9/16/0/1"),
-        (b"gAMA" + (100000).to_bytes(4, "big"), "gamma 1"),
+        (b"gAMA" + (10**8).to_bytes(4, "big"), "gamma 1000"),
     ):
         text = PngImagePlugin.PngInfo()
         text.add(chunk[:4], chunk[4:])
@@ -439,3 +441,26 @@ def test_jpegs_decode_as_pillow_decodes_them(tmp_path):
         Image.fromarray(samples(np.uint8, 3, 40, 40)).convert(mode).save(tmp_path / "a.jpg", quality=70)
         with Image.open(io.BytesIO((tmp_path / "a.jpg").read_bytes())) as image:
             assert np.array_equal(read_stored(tmp_path / "a.jpg").pixels.squeeze(), np.asarray(image))
+
+
+@contextlib.contextmanager
+def short_files(size):
+    """Within the block no file may grow beyond so many bytes: nearly a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [("png", np.uint8), ("png", np.uint16), ("tiff", np.uint16), ("tiff", np.float32), ("exr", np.float32)],
+)
+def test_a_disk_without_space_is_told_whatever_openimageio_says(kind, dtype):
+    pixels = samples(dtype, 3, 90, 70)
+    size = len(encode_deep(pixels, kind, None))
+    for limit in (0, size // 3, size - 200, size - 20, size - 1):
+        with short_files(limit), pytest.raises(ImageError, match=r"cannot be written.*space"):
+            encode_deep(pixels, kind, None)

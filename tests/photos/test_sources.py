@@ -305,8 +305,6 @@ def test_several_tars(tmp_path):
     assert "2 of 3 files are missing, the first is" in complaint(
         f"{tmp_path}/shards/s-{{000011..000013}}.tar"
     )
-    put(tmp_path, "shards/photo.jpg")
-    assert paths(list_photos(str(tmp_path / "shards"))) == ["photo.jpg"]
 
 
 def test_a_dataset_of_ours_below_the_root_is_passed_over(tmp_path):
@@ -317,7 +315,7 @@ def test_a_dataset_of_ours_below_the_root_is_passed_over(tmp_path):
     assert paths(list_photos(str(tmp_path))) == ["a.jpg", "more/records/c.png", "other/b.png"]
     assert paths(list_photos(f"{tmp_path}/**/*.png")) == ["more/records/c.png", "other/b.png"]
     assert paths(list_photos(f"{tmp_path}/*/*/*.tar")) == ["out/shards/train-000000.tar/k.target.jpg"]
-    assert paths(list_photos(str(tmp_path / "out"))) == ["contact-sheet.png"]
+    assert "1 tar and 1 photo lie here" in complaint(tmp_path / "out")
 
 
 def test_a_field_where_there_are_no_tars(tmp_path):
@@ -514,7 +512,7 @@ def test_nothing_is_written_beside_the_photos(tmp_path):
     put(tmp_path, "1.jpg")
     put_tar(tmp_path / "t" / "t.tar", "a.jpg")
     before = sorted(tmp_path.rglob("*"))
-    contents(list_photos(str(tmp_path)))
+    contents(list_photos(str(tmp_path / "*.jpg")))
     contents(list_photos(str(tmp_path / "t")))
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -569,3 +567,21 @@ def test_latents_are_named_before_any_filter(tmp_path):
     put(tmp_path, "dataset.json")
     put_tar(tmp_path / "shards/train-000000.tar", "a.target.npy", "a.json")
     assert "these are latents" in complaint(tmp_path, samples=SampleFilter("", "distort"))
+
+
+def test_a_photo_beside_tars_is_no_reason_to_drop_the_tars(tmp_path):
+    """As in the layout of img2dataset, of which a preview lies beside the shards."""
+    for name in ("00000.tar", "00001.tar"):
+        with tarfile.open(tmp_path / name, "w") as tar:
+            tar.addfile(tarfile.TarInfo("a.jpg"))
+    assert len(list_photos(str(tmp_path)).photos) == 2
+    (tmp_path / "preview.jpg").write_bytes(b"one")
+    for source in (tmp_path, f"{tmp_path}/*", f"{tmp_path}/{{00000.tar,preview.jpg}}"):
+        told = complaint(source)
+        assert "1 photo lie here, 00000.tar and preview.jpg, and one kind is meant" in told
+    assert complaint(tmp_path).startswith(f"{tmp_path}: 2 tars and 1 photo lie here")
+    assert [ref.path for ref in list_photos(f"{tmp_path}/*.tar").photos] == [
+        "00000.tar/a.jpg",
+        "00001.tar/a.jpg",
+    ]
+    assert [ref.path for ref in list_photos(f"{tmp_path}/*.jpg").photos] == ["preview.jpg"]

@@ -42,11 +42,10 @@ def check(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
-    import sys
-
     from lutkit.errors import LutkitError
     from lutkit.lut.inspection import inspect
     from lutkit.lutfiles.formats import read_lut
+    from lutkit.report.plain_text import print_line, tell
 
     pictures: list[Path] = []
     if plot is not None:
@@ -65,7 +64,7 @@ def check(  # noqa: D103  (its help text is set below)
         except LutkitError as error:
             if len(files) == 1:
                 raise
-            print(f"lutkit: {error}", file=sys.stderr)
+            tell(error)
             found.append((file, error))
             continue
         inspection = inspect(lut, colors)
@@ -79,7 +78,7 @@ def check(  # noqa: D103  (its help text is set below)
     failed = sum(isinstance(result, LutkitError) for _, result in found)
     if pictures and not as_json:
         drawn = f"Picture: {pictures[0]}" if len(files) == 1 else f"{len(files) - failed} pictures in {plot}"
-        print(drawn)
+        print_line(drawn)
     if failed:
         raise typer.Exit(1)
 

@@ -24,12 +24,12 @@ def info(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     import json
-    import sys
 
     from lutkit.errors import LutkitError
     from lutkit.lutfiles.formats import format_to_read, read_baked
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import summary_json, summary_rows
+    from lutkit.report.plain_text import tell
 
     found: list[dict[str, Any]] = []
     console = PlainConsole()
@@ -42,7 +42,7 @@ def info(  # noqa: D103  (its help text is set below)
                 raise
             failed += 1
             found.append({"file": str(file), "error": str(error)})
-            print(f"lutkit: {error}", file=sys.stderr)
+            tell(error)
             continue
         if as_json:
             found.append(summary_json(str(file), format_to_read(file).name, baked))

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -86,6 +87,48 @@ class EncodeTask:
         """
         digest = sha256_of(self.path) if self.path is not None else self.sha256
         return {"bytes": self.bytes, "sha256": digest, "samples": self.samples}
+
+
+def sample_digest(sample: SourceSample) -> bytes:
+    """Equal for two samples only where their keys and their images are equal."""
+    digest = hashlib.sha256(sample.key.encode(errors="surrogateescape") + b"\0")
+    for image in sample.images:
+        digest.update(image.digest)
+    return digest.digest()
+
+
+def is_made_from(source: "ImageSource", task: EncodeTask, record: Record) -> bool:
+    """Whether a shard of latents was made from all that a source's shard of that name has now.
+
+    Of tars by their bytes. Photographs are many files, and their list is compared by itself: names and sizes.
+    Of each shard the first one is read, too, since those of two sets may be alike in both.
+
+    Raises:
+        DatasetError, SourceError: see `ImageSource.read`.
+    """
+    if record.summary.get("source") != task.recorded():
+        return False
+    if task.path is not None or task.sha256:
+        return True
+    first = next(source.read(task), None)
+    return record.summary.get("first", "") in ("", sample_digest(first).hex() if first else "")
+
+
+def holds_still(source: "ImageSource", task: EncodeTask, record: Record) -> bool:
+    """Whether the samples that a shard of latents was made from still stand at the start of a source's shard.
+
+    By their keys and images, not by names: the shards of all datasets are called alike, and of many their
+    keys, too. A shard that has grown holds them still; one that lost or changed one does not.
+
+    Args:
+        source: what is to be encoded now.
+        task: its shard of that name; its images are read, and not decoded.
+        record: of the latents. One that tells no content, or another, is not held.
+    Raises:
+        DatasetError, SourceError: see `ImageSource.read`.
+    """
+    samples = (sample_digest(sample) for sample in islice(source.read(task), record.planned))
+    return record.summary.get("content") == hashlib.sha256(b"".join(samples)).hexdigest()
 
 
 def differing_names(then: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:

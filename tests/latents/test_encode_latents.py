@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small_datasets import build, contents, make_photos, manifest_of, samples_of, textured
 from small_vaes import STAND_IN, StandInVae, one_thread, oracle, save_vae
 
@@ -744,7 +745,7 @@ def test_a_dataset_that_grew_gets_its_new_shards(photos, vae, tmp_path):
     build(manifest_of(photos, n=270, splits=(("train", 1.0),)), tmp_path / "pairs")
     result, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
     assert (log.there, log.total, len(result.stats.records)) == (0, 270, 2)
-    assert log.notes[0].startswith("train-000000: encoded again, since what it was made from has changed")
+    assert log.notes[0].startswith("train-000000: encoded again, since what it was made from has grown")
     assert len(latents_of(tmp_path / "out")) == 270
     build(manifest_of(photos, n=600, splits=(("train", 1.0),)), tmp_path / "pairs")
     _, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
@@ -804,17 +805,58 @@ def test_a_folder_of_something_else_is_refused(jpeg_300, photos, vae, tmp_path):
         encode(jpeg_300, vae, photos)
 
 
-def test_a_tar_written_anew_is_encoded_anew_though_its_size_is_the_same(vae, tmp_path):
-    tar = tmp_path / "in/a.tar"
-    tar_of(tar, [("0", {"png": png(0)})])
-    size = tar.stat().st_size
+def test_another_set_of_tars_of_the_same_names_is_refused_and_nothing_is_lost(vae, tmp_path):
+    # img2dataset calls the shards of every dataset 00000.tar, and its keys begin at 000000000 in all.
+    for folder, first in (("one", 0), ("same-keys", 10), ("other-keys", 20)):
+        for shard in range(2):
+            names = [f"{'x' if folder == 'other-keys' else ''}{shard:05d}{i:04d}" for i in range(3)]
+            images = [(name, {"png": png(first + shard * 3 + i)}) for i, name in enumerate(names)]
+            tar_of(tmp_path / folder / f"{shard:05d}.tar", images)
+    encode(tmp_path / "one", vae, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    said = r"out: its 00000 was made from other images than the source has in 00000 now; .*another folder"
+    for folder in ("same-keys", "other-keys"):
+        with pytest.raises(DatasetError, match=said):
+            encode(tmp_path / folder, vae, tmp_path / "out")
+        assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("samples", [[0, 5, 2], [0, 1], [1, 0, 2], []])
+def test_a_tar_that_changed_is_refused_until_its_record_is_deleted(samples, vae, tmp_path):
+    tar = tar_of(tmp_path / "in/a.tar", [(f"{i}", {"png": png(i)}) for i in range(3)])
     encode(tar, vae, tmp_path / "out")
-    tar_of(tar, [("0", {"png": png(1)})])
-    assert tar.stat().st_size == size
-    _, log = encode(tar, vae, tmp_path / "out")
-    assert log.notes[0].startswith("a: encoded again")
-    ((arrays, _),) = latents_of(tmp_path / "out").values()
-    assert_posterior(arrays["image"], vae[1], textured(1, 16, 16))
+    tar_of(tar, [(f"{place}", {"png": png(i)}) for place, i in enumerate([*samples, 7])])
+    with pytest.raises(DatasetError, match=r"where these images have replaced those, delete records/a\.json"):
+        encode(tar, vae, tmp_path / "out")
+    (tmp_path / "out/records/a.json").unlink()
+    encode(tar, vae, tmp_path / "out")
+    arrays, _ = latents_of(tmp_path / "out")[f"{len(samples)}"]
+    assert_posterior(arrays["image"], vae[1], textured(7, 16, 16))
+
+
+def test_a_tar_that_has_grown_is_encoded_again(vae, tmp_path):
+    # Both fit into one padded record of a tar: only content tells them apart.
+    tar = tar_of(tmp_path / "in/a.tar", [("0", {"png": png(0)}), ("1", {"txt": b"no picture"})])
+    encode(tar, vae, tmp_path / "out", fields=("png",))
+    tar_of(tar, [("0", {"png": png(0)}), ("1", {"txt": b"no picture"}), ("2", {"png": png(2)})])
+    _, log = encode(tar, vae, tmp_path / "out", fields=("png",))
+    assert log.notes[0] == "a: encoded again, since what it was made from has grown"
+    arrays, _ = latents_of(tmp_path / "out")["2"]
+    assert_posterior(arrays["image"], vae[1], textured(2, 16, 16))
+
+
+def test_photos_of_the_same_names_and_sizes_are_not_taken_for_those_that_were_encoded(vae, tmp_path):
+    for folder, first in (("one", 0), ("other", 50)):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            path = tmp_path / folder / f"{i}.bmp"
+            Image.fromarray(textured(first + i, 20, 18)).save(path)
+    encode(tmp_path / "one", vae, tmp_path / "out", size_px=16)
+    before = contents(tmp_path / "out")
+    assert encode(tmp_path / "one", vae, tmp_path / "out", size_px=16)[0].stats is None
+    with pytest.raises(DatasetError, match="its photos-000000 was made from other images"):
+        encode(tmp_path / "other", vae, tmp_path / "out", size_px=16)
+    assert contents(tmp_path / "out") == before
 
 
 def test_another_dataset_of_the_same_seed_is_refused(photos, vae, tmp_path):
@@ -827,8 +869,12 @@ def test_another_dataset_of_the_same_seed_is_refused(photos, vae, tmp_path):
     ):
         encode(tmp_path / "of-others", vae, tmp_path / "out")
     build(manifest_of(photos, n=3, quality=90), tmp_path / "worse")
-    with pytest.raises(DatasetError, match=r"its train-000000 was made from other pairs .*another folder"):
+    with pytest.raises(DatasetError, match=r"its train-000000 was made from other images .*another folder"):
         encode(tmp_path / "worse", vae, tmp_path / "out")
+    # As many more pairs as it likes do not make it the same dataset.
+    build(manifest_of(photos, n=9, quality=90, splits=(("train", 1.0),)), tmp_path / "more")
+    with pytest.raises(DatasetError, match=r"its train-000000 was made from other images"):
+        encode(tmp_path / "more", vae, tmp_path / "out")
     assert contents(tmp_path / "out") == before
 
 

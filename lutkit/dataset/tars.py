@@ -20,6 +20,8 @@ from lutkit.errors import DatasetError
 # USTAR: an octal size of eleven digits, a name of a hundred bytes.
 _MAX_MEMBER_BYTES = 8**11 - 1
 _MAX_NAME_BYTES = 100
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST = 1 << 48  # more than any disk holds, and sums of it are still counted
 _SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
 _PLAIN_NAME = re.compile(r"(?:[!-.0-~]+/)*[!-.0-~]+")
 _PLAIN_SUFFIX = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9][a-z0-9_-]*)*")
@@ -45,11 +47,21 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """What was written: how many samples, how many bytes, and the sha256 of the whole file in hex."""
+    """What was written: how many samples, how many bytes, and the sha256 of the whole file in hex.
+
+    Raises:
+        DatasetError: a number that no shard has, or a sha256 that is none.
+    """
 
     samples: int
     bytes: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.samples < _MOST and 0 < self.bytes < _MOST):
+            raise DatasetError(f"a shard of {self.samples} samples in {self.bytes} bytes cannot be")
+        if not _SHA256.fullmatch(self.sha256):
+            raise DatasetError(f"{self.sha256!r} is not a sha256 in hex")
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> ShardFile:

@@ -3,7 +3,7 @@
 Owns which samples are taken and how their images are found. Must not know how they are shown.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,6 +15,7 @@ from lutkit.dataset.latent_index import LatentIndex, read_latent_index
 from lutkit.dataset.records import read_record, shard_path
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.dataset.tars import read_samples
+from lutkit.documents import Fields, refused_as
 from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.latents.batches import require_decodable
 from lutkit.latents.checks import Fidelity, fidelity
@@ -112,8 +113,9 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> ImageSource | 
     if not images and not (index.source.get("kind") == "pairs" and (beside / INDEX_NAME).is_file()):
         return None
     about = index.source
-    size = cast("int", about.get("size_px", 0)) or None
-    members = tuple(cast("Sequence[str]", about.get("members", ())))
+    told = Fields({"size_px": 0, "members": [], **about}, "source.")
+    with refused_as(DatasetError, where=str(folder / INDEX_NAME), remedy="restore it, or encode again"):
+        size, members = told.whole("size_px") or None, tuple(told.texts("members"))
     fields = members if about.get("kind") == "tars" else index.fields if about.get("kind") == "pairs" else ()
     try:
         opened = open_source(images or str(beside), fields, size)

@@ -104,7 +104,7 @@ def begun_latents(folder: Path) -> LatentIndex | None:
     if not folder.exists():
         return None
     manifest = folder / MANIFEST_NAME
-    if manifest.exists() and not manifest.read_text(errors="replace").startswith("[latents]"):
+    if manifest.exists() and not _begins_with(manifest, b"[latents]"):
         raise DatasetError("holds a dataset of images", where=str(folder), remedy="name another --out")
     if is_bare(folder):
         return None
@@ -112,6 +112,11 @@ def begun_latents(folder: Path) -> LatentIndex | None:
     if index is None:
         raise DatasetError("missing", where=str(folder / INDEX_NAME), remedy=f"restore it, {_OTHER_FOLDER}")
     return index
+
+
+def _begins_with(path: Path, start: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(start)) == start
 
 
 def require_same_latents(

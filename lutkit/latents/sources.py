@@ -18,8 +18,9 @@ from lutkit.dataset.index import read_dataset_json
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import LATENTS
 from lutkit.dataset.records import Record, Reject, is_intact, require_file_name, shard_name, shard_path
-from lutkit.dataset.shard_list import INDEX_NAME
+from lutkit.dataset.shard_list import INDEX_NAME, read_index_document
 from lutkit.dataset.tars import Sample, ShardFile, read_samples
+from lutkit.documents import refused_as
 from lutkit.errors import DatasetError, ImageError, SourceError
 from lutkit.photos.decoding import Pixels, center_square, decode_image, read_pixels
 from lutkit.photos.photo_list import PhotoList, PhotoRef, format_sources, read_bytes
@@ -478,7 +479,9 @@ def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None =
     """
     path = Path(source)
     if path.is_dir() and (path / INDEX_NAME).is_file() and (path / "shards").is_dir():
-        if f'"kind": "{LATENTS}"' in (path / INDEX_NAME).read_text(errors="replace"):
+        with refused_as(DatasetError, where=str(path / INDEX_NAME), remedy="make the dataset again"):
+            kind = read_index_document(path).values.get("kind")
+        if kind == LATENTS:
             remedy = "name the images they were made from"
             raise DatasetError("holds latents already", where=source, remedy=remedy)
         if size_px is not None:

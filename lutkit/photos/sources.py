@@ -6,7 +6,6 @@ Owns what is meant by a source, and what in it counts as a photo. Decodes nothin
 import importlib.util
 import os
 import posixpath
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from lutkit.dataset.sample_filter import SampleFilter, choose_samples, shards_of
 from lutkit.dataset.shard_list import read_shard_list
 from lutkit.dataset.tar_index import index_tar, suffixes_in
 from lutkit.dataset.tars import split_member
-from lutkit.errors import DatasetError, SourceError
+from lutkit.documents import read_toml
+from lutkit.errors import DatasetError, DocumentError, SourceError
 from lutkit.photos.photo_list import PhotoList, PhotoRef, frozen_list, shown_path, unread_text
 from lutkit.photos.walk import (
     FoundFile,
@@ -334,6 +334,6 @@ def _nothing_in_tars(files: SourceFiles, source: str, field: str) -> SourceError
 
 def _keeps_recipes(dataset: Path) -> bool:
     try:
-        return tomllib.loads((dataset / "manifest.toml").read_text("utf-8")).get("store") == "recipe"
-    except (OSError, ValueError):
+        return read_toml(dataset / "manifest.toml").get("store") == "recipe"
+    except (OSError, DocumentError):
         return False

@@ -316,6 +316,80 @@ def test_a_picture_that_cannot_be_decoded_is_absent_and_named(vae, tmp_path):
     assert (result.missing, log.samples) == (2, 4)
 
 
+def foreign_tar(path, members):
+    """A tar as others write them: any names, in any order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+GOOD = [("g0.png", png(0)), ("g0.json", b'{"n": 0}'), ("g1.png", png(1)), ("g1.json", b'{"n": 1}')]
+BAD = {
+    "no picture": ([("bad.txt", b"a cat"), ("bad.json", b"{}")], "bad", "no member png"),
+    "no json": ([("bad.png", png(9))], "bad", "no json, which the first samples have"),
+    "no object": ([("bad.png", png(9)), ("bad.json", b"[]")], "bad", "json: the whole is not an object"),
+    "no JSON": ([("bad.png", png(9)), ("bad.json", b"{")], "bad", "json: not JSON: Expecting property"),
+    "Japanese": ([("写真.png", png(9)), ("写真.json", b"{}")], "写真", "its key is not printable ASCII"),
+    "a space": ([("my cat.png", png(9)), ("my cat.json", b"{}")], "my cat", "its key is not printable ASCII"),
+    "too long": ([("k" * 92 + ".png", png(9)), ("k" * 92 + ".json", b"{}")], "k" * 92, "its key is not"),
+    "twice": (
+        [("bad.png", png(9)), ("bad.json", b"{}"), ("bad.PNG", png(8))],
+        "bad",
+        "two members of one name",
+    ),
+    "a second time": ([("g1.png", png(9))], "g1", "two members of one name"),
+}
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+@pytest.mark.parametrize(("bad", "key", "reason"), BAD.values(), ids=BAD)
+def test_one_bad_sample_is_one_line_wherever_it_stands(bad, key, reason, place, vae, tmp_path):
+    foreign_tar(tmp_path / "in/a.tar", [*GOOD[:place], *bad, *GOOD[place:]])
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    lines = (tmp_path / "out/rejects.jsonl").read_text().splitlines()
+    (reject,) = map(json.loads, lines)
+    assert reject["path"].startswith(f"a.tar/{key}")
+    assert reject["reason"].startswith(reason)
+    assert result.missing == 1
+    latents = latents_of(tmp_path / "out")
+    assert latents.keys() == {"g0", "g1"} - {key}
+    for name, (arrays, data) in latents.items():
+        assert json.loads(data) == {"n": int(name[1])}
+        assert_posterior(arrays["image"], vae[1], textured(int(name[1]), 16, 16))
+    assert (
+        encode(tmp_path / "in", vae, tmp_path / "out")[0].stats is None
+    )  # a reject is no reason to begin anew
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_json_that_the_others_have_not_is_one_line(place, vae, tmp_path):
+    samples = [(f"g{i}.png", png(i)) for i in range(4)]
+    foreign_tar(
+        tmp_path / "in/a.tar", [*samples[:place], ("bad.png", png(9)), ("bad.json", b"{}"), *samples[place:]]
+    )
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert [(one.path, one.reason) for one in result.rejects] == [
+        ("a.tar/bad", "a json, which the first samples have not")
+    ]
+    assert latents_of(tmp_path / "out").keys() == {f"g{i}" for i in range(4)}
+
+
+def test_members_that_are_not_adjacent_are_joined(vae, tmp_path):
+    # All pictures first, and then all that is said of them: as `tar cf a.tar *.png *.json` writes them.
+    foreign_tar(tmp_path / "in/a.tar", sorted(GOOD, key=lambda member: member[0].endswith("json")))
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert (result.missing, result.rejects) == (0, ())
+    latents = latents_of(tmp_path / "out")
+    for i in range(2):
+        arrays, data = latents[f"g{i}"]
+        assert data == GOOD[2 * i + 1][1]
+        assert_posterior(arrays["image"], vae[1], textured(i, 16, 16))
+
+
 def test_every_sample_that_a_broken_picture_is_lost_to_is_named(vae, tmp_path):
     broken, sound = png(1)[:90], png(2)
     samples = [("k0", {"png": broken}), ("k1", {"png": sound}), ("k2", {"png": broken})]
@@ -974,7 +1048,7 @@ def test_a_tar_that_was_cut_off(vae, tmp_path):
     ("fields", "words"),
     [
         ((), "its first sample has jpg, x.png.*name --fields of jpg, x.png, txt"),
-        (("webp",), "no member webp in its first sample, k.*there are jpg, x.png, txt"),
+        (("webp",), "no member webp in its first sample.*there are jpg, x.png, txt"),
         (("x", "x.png"), "would be called the same"),
     ],
 )

@@ -26,13 +26,14 @@ from lutkit.latents import batches, pipeline, precision, sources
 from lutkit.latents import encode as module
 from lutkit.latents.batches import BatchEncoder, BatchSize
 from lutkit.latents.checks import convention_warning, fidelity, try_conventions
-from lutkit.latents.decode import find_images
+from lutkit.latents.decode import decode_some, find_images
 from lutkit.latents.devices import Transfer
 from lutkit.latents.encode import EncodeSettings
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.ranks import Ranks
 from lutkit.latents.show import encoded_json, encoded_rows
 from lutkit.latents.sources import EncodeTask, open_source
+from lutkit.latents.vae import load_vae
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square, decode_image
 from lutkit.photos.encoding import encode_image
@@ -1078,6 +1079,32 @@ def test_sources_that_make_no_sense(jpeg_300, photos, vae, tmp_path):
         tar_of(tmp_path / where / "a.tar", [("k", {"png": png(1)})])
     with pytest.raises(DatasetError, match=r"both .*x/a\.tar and this would become the shard a"):
         open_source(str(tmp_path / "{x,y}" / "a.tar").replace("{x,y}", "?"))
+
+
+def test_other_photos_of_the_same_names_are_not_taken_for_what_was_encoded(vae, tmp_path):
+    # Of one size, as uncompressed photos are; and six white ones of another.
+    for folder, seeds in (("one", (0, 1, 2)), ("first", (9, 1, 2)), ("last", (0, 1, 9))):
+        (tmp_path / folder).mkdir()
+        for i, seed in enumerate(seeds):
+            Image.fromarray(textured(seed, 20, 18)).save(tmp_path / folder / f"{i}.bmp")
+    (tmp_path / "white").mkdir()
+    for i in range(3):
+        Image.new("RGB", (200, 180), "white").save(tmp_path / "white" / f"{i}.bmp")
+    out = tmp_path / "out"
+    index = encode(tmp_path / "one", vae, out, size_px=16)[0].index
+    model = load_vae(find_vae(str(vae[0])), device="cpu")
+
+    def decoded(folder):
+        return list(decode_some(out, index, 3, model, find_images(out, index, str(tmp_path / folder))))
+
+    for i, one in enumerate(decoded("one")):
+        assert np.array_equal(one.photo, center_square((tmp_path / f"one/{i}.bmp").read_bytes(), 16))
+    with pytest.raises(DatasetError, match=r"white: .*not those that .*sources\.tsv lists, by name and size"):
+        decoded("white")
+    with pytest.raises(DatasetError, match=r"first: other images .*its shard photos-000000 is another"):
+        decoded("first")
+    with pytest.raises(DatasetError, match="photos-000000: photos-000000002: another image than was encoded"):
+        decoded("last")
 
 
 def test_pairs_made_anew_since_are_not_taken_for_what_was_encoded(photos, vae, tmp_path):

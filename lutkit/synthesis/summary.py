@@ -116,7 +116,7 @@ def source_lines(plan: SynthPlan) -> list[str]:
         draws = f"{manifest.n:,} of them used"
     is_sample = manifest.images.source == "sample"
     note = ": for trying out, not for training: give --images PHOTOS" if is_sample else ""
-    lines = [f"{photos_text(photos)}, {draws}{note}."]
+    lines = [f"{photos_text(photos)}, {draws}{note}.", *filter(None, [plan.photos.note])]
     if manifest.store == "recipe":
         lines.append(f"So that recipes replay to the bit: pictures are stored as {manifest.codec}.")
     if _is_overruled(plan):

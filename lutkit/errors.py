@@ -53,6 +53,10 @@ class ManifestError(LutkitError, ValueError):
     """A manifest or an option with an unknown key, a wrong type, or a value that cannot be met."""
 
 
+class DocumentError(LutkitError, ValueError):
+    """JSON or TOML that cannot be read, or does not hold what is asked of it."""
+
+
 class SourceError(LutkitError):
     """Photos or LUTs that were asked for and are not there or cannot be listed."""
 

@@ -110,6 +110,31 @@ def blas_calls(tree):
             yield f"{node.value.lineno}: {node.arg}"
 
 
+def paths_of_names(tree):
+    """Paths made of a shard's name, which may stand in a stranger's file, without a check of that name."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Div)
+            and isinstance(node.right, ast.JoinedStr)
+        ):
+            text = ast.unparse(node.right)[2:-1]
+            if (
+                text.endswith(".tar")
+                or "shards" in ast.unparse(node.left)
+                or "records" in ast.unparse(node.left)
+            ):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def parsers(tree):
+    """What parses JSON or TOML by itself, and so has its own idea of what may be wrong with it."""
+    for node in ast.walk(tree):
+        name = _dotted(node.func) if isinstance(node, ast.Call) else ""
+        if name in ("json.load", "json.loads", "tomllib.load", "tomllib.loads"):
+            yield f"{node.lineno}: calls {name}"
+
+
 def pickles(tree):
     """Whatever could run code from a file."""
     for name in _imports(tree):
@@ -288,6 +313,20 @@ def test_the_byte_path_has_no_blas(path):
 
 
 @every_module
+def test_names_of_shards_become_paths_in_one_place(path):
+    if path == PACKAGE / "dataset" / "records.py":
+        pytest.skip("that place")
+    assert list(paths_of_names(_tree(path))) == []
+
+
+@every_module
+def test_documents_are_read_in_one_place(path):
+    if path == PACKAGE / "documents.py":
+        pytest.skip("that place")
+    assert list(parsers(_tree(path))) == []
+
+
+@every_module
 def test_nothing_unpickles(path):
     assert list(pickles(_tree(path))) == []
 
@@ -339,6 +378,11 @@ def test_every_public_name_has_one_home():
         (blas_calls, "x = a.dot(b)"),
         (blas_calls, "x = np.linalg.inv(a)"),
         (blas_calls, "f = njit(fastmath=True)(f)"),
+        (paths_of_names, "x = folder / 'shards' / f'{name}.tar'"),
+        (paths_of_names, "x = self.folder / f'shards/{name}.tar'"),
+        (paths_of_names, "x = Path(folder, 'records') / f'{name}.json'"),
+        (parsers, "x = json.loads(text)"),
+        (parsers, "with path.open('rb') as file: x = tomllib.load(file)"),
         (pickles, "import pickle"),
         (pickles, "from pickle import loads"),
         (pickles, "x = np.load('x', allow_pickle=True)"),

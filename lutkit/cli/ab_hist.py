@@ -1,6 +1,7 @@
 """`lutkit ab-hist`: the ab histogram of photographs, counted exactly."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +85,8 @@ def ab_hist(  # noqa: D103  (its help text is set below)
             from lutkit.statistics.count import count_source
 
             photos = list_photos(source or "data/pairs", field=field, samples=samples)
+            if photos.note:
+                print(f"lutkit: {photos.note}", file=sys.stderr)
             totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)
             counts = summarize(totals).ab
         write_counts(out, counts)

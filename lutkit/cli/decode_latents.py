@@ -76,7 +76,8 @@ def decode_latents(  # noqa: D103  (its help text is set below)
                 found.append(decoding)
                 progress.advance(bar)
         photos = "" if opened else "; no photos: name them with --images"
-        title = f"{index.vae.name}, {min(n, total):,} of {total:,} samples{photos}"
+        begun = "" if index.complete else " of a folder that is not finished"
+        title = f"{index.vae.name}, {min(n, total):,} of {total:,} samples{begun}{photos}"
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, encode_image(draw_latent_sheet(found, title), "png", 95))
     if as_json or not quiet:

@@ -44,6 +44,7 @@ def stats(  # noqa: D103  (its help text is set below)
     as_json: AsJson = False,
 ) -> None:
     import json
+    import sys
 
     from lutkit.cli.arguments import require_no_more, require_picture
     from lutkit.dataset.sample_filter import SampleFilter
@@ -62,6 +63,8 @@ def stats(  # noqa: D103  (its help text is set below)
     title = f"{source}, {samples}" if samples else source
     with stopping():
         photos = list_photos(source, field=field, samples=samples)
+        if photos.note:
+            print(f"lutkit: {photos.note}", file=sys.stderr)
         counts, rejects = count_source(photos, size, workers, quiet=as_json)
         summary = summarize(counts)
         if plot is not None:

@@ -282,7 +282,7 @@ def list_sets(
             named.append(NamedPhotos(name, photos))
         require_no_pattern(NamedPhotos(reference, before), named)
         found = [match_photos(before, one.photos, one.source) for one in named]
-    warnings = [pattern_warning(reference, sets)]
+    warnings = [before.note, *(one.photos.note for one in named), pattern_warning(reference, sets)]
     for name, matched in zip(sets, found, strict=True):
         if size_px is None:
             require_like_sizes(matched, name)
@@ -304,7 +304,10 @@ def list_train(source: str, field: str) -> PhotoList | None:
             raise LutkitError("--train-field without --train", remedy="name the training set")
         return None
     with _naming("--train-field"):
-        return list_photos(source, field=field)
+        photos = list_photos(source, field=field)
+    if photos.note:
+        print(f"lutkit: {photos.note}", file=sys.stderr)
+    return photos
 
 
 @contextmanager

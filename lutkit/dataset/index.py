@@ -8,15 +8,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import LATENTS
 from lutkit.dataset.records import Record, split_of
-from lutkit.dataset.shard_list import INDEX_NAME, listed_shards, shard_entry
+from lutkit.dataset.shard_list import INDEX_NAME, listed_shards, read_index_document, shard_entry
 from lutkit.dataset.tars import ShardFile
-from lutkit.errors import DatasetError
+from lutkit.documents import Fields, refused_as
+from lutkit.errors import DatasetError, DocumentError
 
 FORMAT_VERSION = 1
 
@@ -31,6 +31,8 @@ class DatasetIndex:
         shards: what each finished shard holds, by its name, in the order of the list.
         complete: whether these are all that was asked for; False while a run is under way.
         about: what the pipeline adds; JSON values.
+    Raises:
+        DatasetError: a shard whose name tells no split.
     """
 
     seed: int
@@ -38,6 +40,10 @@ class DatasetIndex:
     shards: Mapping[str, ShardFile]
     complete: bool
     about: Mapping[str, Json] = field(default_factory=lambda: dict[str, Json]())
+
+    def __post_init__(self) -> None:
+        for shard in self.shards:
+            split_of(shard)
 
     def splits(self) -> dict[str, tuple[int, int]]:
         """The number of shards and of samples in each split, in the order of the shards."""
@@ -88,27 +94,32 @@ def read_dataset_json(folder: Path) -> DatasetIndex | None:
     """
     path = folder / INDEX_NAME
     try:
-        document = cast("dict[str, Any]", json.loads(path.read_bytes()))
-        if document.get("kind") == LATENTS:
-            remedy = "name the dataset of images they were made from"
-            raise DatasetError("a dataset of latents, not of images", where=str(path), remedy=remedy)
-        known = document["format"]
-        if known == FORMAT_VERSION:
-            return _index(document)
+        with refused_as(DatasetError, where=str(path), remedy=_RESTORE, what="not a dataset index of lutkit"):
+            document = read_index_document(folder)
+            if document.values.get("kind") == LATENTS:
+                remedy = "name the dataset of images they were made from"
+                raise DatasetError("a dataset of latents, not of images", where=str(path), remedy=remedy)
+            known = document.whole("format")
+            if known == FORMAT_VERSION:
+                return _index(document)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"not a dataset index of lutkit ({type(error).__name__}: {error})"
-        raise DatasetError(what, where=str(path), remedy="restore it, or write into another folder") from None
-    what = f"format {known!r}, and this lutkit reads {FORMAT_VERSION}"
+    what = f"format {known}, and this lutkit reads {FORMAT_VERSION}"
     raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
 
 
-def _index(document: dict[str, Any]) -> DatasetIndex:
-    return DatasetIndex(
-        seed=int(document["seed"]),
-        libraries={str(name): str(version) for name, version in document["libraries"].items()},
-        shards=listed_shards(document),
-        complete=bool(document["complete"]),
-        about=dict(document["about"]),
-    )
+_RESTORE = "restore it, or write into another folder"
+
+
+def _index(document: Fields) -> DatasetIndex:
+    shards = listed_shards(document)
+    try:
+        return DatasetIndex(
+            seed=document.whole("seed"),
+            libraries=document.text_of_each("libraries"),
+            shards=shards,
+            complete=document.flag("complete"),
+            about=document.part("about").values,
+        )
+    except DatasetError as error:
+        raise DocumentError(error.what) from None

@@ -10,13 +10,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.json_values import Json
-from lutkit.dataset.shard_list import INDEX_NAME, listed_shards, shard_entry
+from lutkit.dataset.records import require_file_name
+from lutkit.dataset.shard_list import INDEX_NAME, listed_shards, read_index_document, shard_entry
 from lutkit.dataset.tars import ShardFile
-from lutkit.errors import DatasetError
+from lutkit.documents import Fields, refused_as
+from lutkit.errors import DatasetError, DocumentError
 
 Dtype: TypeAlias = Literal["float32", "bfloat16", "float16"]
 StoreDtype: TypeAlias = Literal["float32", "float16"]
@@ -26,7 +28,6 @@ LATENT_FORMAT_VERSION = 1
 LATENTS = "latents"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHARD = re.compile(r"[!-.0-~]+")  # a file's name without a space or a slash
 _FIELD = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -112,7 +113,7 @@ class LatentIndex:
         complete: whether these are all that was asked for; False while a run is under way.
     Raises:
         DatasetError: 2C that is not twice the VAE's channels, no field or one twice, a name that is no
-            field's or no shard's, a shard with a size or a sha256 that cannot be.
+            field's or no shard's.
     """
 
     vae: VaeIdentity
@@ -130,11 +131,8 @@ class LatentIndex:
         _require(len(set(self.fields)) == len(self.fields), f"a field twice in {list(self.fields)}")
         for name in self.fields:
             _require(bool(_FIELD.fullmatch(name)), f"{name!r} is not a field's name")
-        for shard, file in self.shards.items():
-            sound = _SHARD.fullmatch(shard) and not shard.startswith(".")
-            _require(bool(sound), f"{shard!r} is not a shard's name")
-            _require(file.samples >= 0 and file.bytes > 0, f"{shard}: a size below 0")
-            _require_sha256(file.sha256)
+        for shard in self.shards:
+            require_file_name(shard)
 
 
 def format_latent_index(index: LatentIndex) -> str:
@@ -178,40 +176,56 @@ def read_latent_index(folder: Path) -> LatentIndex | None:
     """
     path = folder / INDEX_NAME
     try:
-        document = cast("dict[str, Any]", json.loads(path.read_bytes()))
-        kind, known = document.get("kind"), document["format"]
-        if kind == LATENTS and known == LATENT_FORMAT_VERSION:
-            return _index(document)
+        with refused_as(DatasetError, where=str(path), remedy=_RESTORE, what="not an index of latents"):
+            document = read_index_document(folder)
+            kind, known = document.values.get("kind"), document.whole("format")
+            if kind == LATENTS and known == LATENT_FORMAT_VERSION:
+                return _index(document)
     except FileNotFoundError:
         return None
-    except DatasetError as error:
-        raise DatasetError(error.what, where=str(path), remedy=_RESTORE) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"not an index of latents ({type(error).__name__}: {error})"
-        raise DatasetError(what, where=str(path), remedy=_RESTORE) from None
     if kind != LATENTS:
         what, remedy = "a dataset of images, not of latents", "encode it with `lutkit encode-latents`"
         raise DatasetError(what, where=str(path), remedy=remedy)
-    what = f"format {known!r}, and this lutkit reads {LATENT_FORMAT_VERSION}"
+    what = f"format {known}, and this lutkit reads {LATENT_FORMAT_VERSION}"
     raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
 
 
 _RESTORE = "restore it, or encode into another folder"
 
 
-def _index(document: dict[str, Any]) -> LatentIndex:
-    encoding = dict(document["encoding"])
-    encoding["latent_shape"] = tuple(int(length) for length in encoding["latent_shape"])
-    encoding["trials"] = tuple(dict(row) for row in encoding["trials"])
-    return LatentIndex(
-        vae=VaeIdentity(**document["vae"]),
-        encoding=Encoding(**encoding),
-        fields=tuple(str(name) for name in document["fields"]),
-        shards=listed_shards(document),
-        complete=bool(document["complete"]),
-        source=dict(document["source"]),
-        libraries={str(name): str(version) for name, version in document["libraries"].items()},
-    )
+def _index(document: Fields) -> LatentIndex:
+    vae, encoding = document.part("vae"), document.part("encoding")
+    shape = encoding.listed("latent_shape")
+    if not (len(shape) == 3 and all(type(length) is int for length in shape)):
+        raise DocumentError(f"encoding.latent_shape is {shape}, not [2C, h, w]")
+    shards = listed_shards(document)
+    try:
+        return LatentIndex(
+            vae=VaeIdentity(
+                name=vae.text("name"),
+                revision=vae.text("revision"),
+                sha256=vae.text("sha256"),
+                config=vae.part("config").values,
+                scaling_factor=vae.number("scaling_factor"),
+                shift_factor=vae.number("shift_factor"),
+                latent_channels=vae.whole("latent_channels"),
+            ),
+            encoding=Encoding(
+                dtype=cast("Dtype", encoding.text("dtype")),
+                store_dtype=cast("StoreDtype", encoding.text("store_dtype")),
+                device=encoding.text("device"),
+                input_range=cast("InputRange", encoding.text("input_range")),
+                latent_shape=(shape[0], shape[1], shape[2]),
+                trials=tuple(row.values for row in encoding.parts("trials")),
+            ),
+            fields=tuple(document.texts("fields")),
+            shards=shards,
+            complete=document.flag("complete"),
+            source=document.part("source").values,
+            libraries=document.text_of_each("libraries"),
+        )
+    except DatasetError as error:
+        raise DocumentError(error.what) from None
 
 
 def _require_sha256(text: str) -> None:

@@ -1,6 +1,7 @@
 """Records: one JSON a shard, which says what the shard holds and makes it count as done.
 
-Owns `records/` and the names of shards. Must not know what samples are made of.
+Owns `records/`, the names of shards, and how a name becomes a path: names stand in files that anybody may
+have written, and nothing else makes paths of them. Must not know what samples are made of.
 """
 
 import json
@@ -10,20 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.tars import ShardFile
+from lutkit.documents import fields_of, read_json
 from lutkit.engine.cpus import cpu_count
-from lutkit.errors import DatasetError
+from lutkit.errors import DatasetError, DocumentError
 
 # A split is a word: Hugging Face asks for it, and `train-*` must not match another split's shards.
-_SHARD = re.compile(r"(\w+)-(\d{6,})", re.ASCII)
+_SHARD = re.compile(r"(\w+)-(\d{6,12})", re.ASCII)
 # Latents go by the names of whatever tars they were made from.
-_FILE_NAME = re.compile(r"[!-\-0-~][!-.0-~]*")
+_FILE_NAME = re.compile(r"[!-\-0-~][!-.0-~]{0,199}")  # file systems take 255, with what is added to it
 _HASHING_THREADS = 8
+_SHOWN = 60  # of a name that is none
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ class Record:
 def require_file_name(shard: str, where: str = "") -> None:
     """Raise DatasetError unless a shard's file can bear this name, that of whatever it was made from."""
     if not _FILE_NAME.fullmatch(shard):
-        remedy = "it is printable ASCII without spaces and slashes, and begins with no dot"
-        raise DatasetError(f"{shard!r} is not a shard's name", where=where, remedy=remedy)
+        remedy = "it is up to 200 of printable ASCII, without spaces and slashes, and begins with no dot"
+        shown = shard if len(shard) <= _SHOWN else f"{shard[:_SHOWN]}..."
+        raise DatasetError(f"{shown!r} is not a shard's name", where=where, remedy=remedy)
 
 
 def shard_name(split: str, index: int) -> str:
@@ -92,12 +95,22 @@ def split_of(shard: str) -> str:
 
 
 def shard_path(folder: Path, shard: str) -> Path:
-    """Where a dataset folder keeps this shard: `shards/{shard}.tar`."""
+    """Where a dataset folder keeps this shard: `shards/{shard}.tar`.
+
+    Raises:
+        DatasetError: a name that no shard bears, and that might lead out of the folder.
+    """
+    require_file_name(shard)
     return folder / "shards" / f"{shard}.tar"
 
 
 def record_path(folder: Path, shard: str) -> Path:
-    """Where a dataset folder keeps this shard's record: `records/{shard}.json`."""
+    """Where a dataset folder keeps this shard's record: `records/{shard}.json`.
+
+    Raises:
+        DatasetError: a name that no shard bears, and that might lead out of the folder.
+    """
+    require_file_name(shard)
     return folder / "records" / f"{shard}.json"
 
 
@@ -119,15 +132,16 @@ def read_record(folder: Path, shard: str) -> Record | None:
         OSError: from the system, other than that there is no such file.
     """
     try:
-        read = cast("dict[str, Any]", json.loads(record_path(folder, shard).read_bytes()))
+        read = fields_of(read_json(record_path(folder, shard)))
+        file = read.part("file")
         return Record(
             shard=shard,
-            planned=int(read["planned"]),
-            file=ShardFile(**read["file"]),
-            rejects=tuple(Reject(**reject) for reject in read["rejects"]),
-            summary=dict(read["summary"]),
+            planned=read.whole("planned"),
+            file=ShardFile(file.whole("samples"), file.whole("bytes"), file.text("sha256")),
+            rejects=tuple(Reject(one.text("path"), one.text("reason")) for one in read.parts("rejects")),
+            summary=read.part("summary").values,
         )
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, DocumentError, DatasetError):
         return None
 
 

@@ -4,19 +4,18 @@ Owns the match against a sample's JSON, which lies in the tar beside its picture
 that it has these fields: their values are those that the dataset holds.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from lutkit.dataset.os_errors import reading
 from lutkit.dataset.records import shard_path
 from lutkit.dataset.shard_list import split_named
 from lutkit.dataset.tar_index import index_tar
 from lutkit.dataset.tars import split_member
-from lutkit.errors import DatasetError
+from lutkit.documents import fields_of, parse_json
+from lutkit.errors import DatasetError, DocumentError
 
 _SUFFIXES = frozenset(("jpg", "png", "webp", "json"))
 _VERIFY = "run `lutkit verify`"
@@ -116,9 +115,9 @@ def _values(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str,
                 continue
             file.seek(offset)
             try:
-                data = cast("dict[str, Any]", json.loads(file.read(size)))
-                values = tuple(str(data[field]) for field in fields)
-            except (ValueError, KeyError, TypeError, RecursionError):
+                data = fields_of(parse_json(file.read(size)))
+                values = tuple(data.text(field) for field in fields)
+            except DocumentError:
                 what = f"tells no {' or '.join(fields)}"
                 raise DatasetError(what, where=f"{path}: {name}", remedy=_VERIFY) from None
             told = True

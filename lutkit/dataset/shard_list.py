@@ -3,19 +3,21 @@
 Owns how a shard stands in that list, and how several readers share shards out. Must not know what they hold.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
 
 from lutkit.dataset.json_values import Json
+from lutkit.dataset.records import require_file_name
 from lutkit.dataset.tars import ShardFile
-from lutkit.errors import DatasetError
+from lutkit.documents import MOST_INDEX_BYTES, Fields, fields_of, read_json, refused_as
+from lutkit.errors import DatasetError, DocumentError
 
 INDEX_NAME = "dataset.json"
 
 _SPLIT = re.compile(r"(\w+)-\d+", re.ASCII)
+_NO_INDEX = "not a dataset index of lutkit"
+_RESTORE = "restore it, or make the dataset again"
 _NO_SPLIT = "data"  # of shards whose names tell none; `train` would say what nobody did
 
 
@@ -34,18 +36,35 @@ def shard_entry(shard: str, file: ShardFile) -> dict[str, Json]:
     return {"url": url, "nsamples": file.samples, "bytes": file.bytes, "sha256": file.sha256}
 
 
-def listed_shards(document: Mapping[str, Any]) -> dict[str, ShardFile]:
-    """The shards of a parsed `dataset.json`, by name without `.tar`, in the order of the list.
+def read_index_document(folder: Path) -> Fields:
+    """What the `dataset.json` of a folder holds, of whatever kind.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: there is no such list.
+        DocumentError: not JSON, or beyond all bounds.
+        OSError: from the system, FileNotFoundError where there is none.
     """
-    return {
-        str(entry["url"]).removeprefix("shards/").removesuffix(".tar"): ShardFile(
-            int(entry["nsamples"]), int(entry["bytes"]), str(entry["sha256"])
-        )
-        for entry in document["shardlist"]
-    }
+    return fields_of(read_json(folder / INDEX_NAME, most_bytes=MOST_INDEX_BYTES))
+
+
+def listed_shards(document: Fields) -> dict[str, ShardFile]:
+    """The shards of a `dataset.json`, by name without `.tar`, in the order of the list.
+
+    Raises:
+        DocumentError: there is no such list, or one in which a shard has no name, size or sha256 that can be.
+    """
+    found: dict[str, ShardFile] = {}
+    for entry in document.parts("shardlist"):
+        url = entry.text("url")
+        name = url.removeprefix("shards/").removesuffix(".tar")
+        try:
+            require_file_name(name)
+            file = ShardFile(entry.whole("nsamples"), entry.whole("bytes"), entry.text("sha256"))
+        except DatasetError as error:
+            raise DocumentError(f"{entry.place.removesuffix('.')}: {error.what}") from None
+        if url != f"shards/{name}.tar" or name in found:
+            raise DocumentError(f"{entry.place}url is {url!r}, not shards/NAME.tar, each name once")
+        found[name] = file
+    return found
 
 
 def read_shard_list(folder: Path) -> tuple[str, dict[str, ShardFile]]:
@@ -59,15 +78,14 @@ def read_shard_list(folder: Path) -> tuple[str, dict[str, ShardFile]]:
     """
     path = folder / INDEX_NAME
     try:
-        document = cast("dict[str, Any]", json.loads(path.read_bytes()))
-        kind, shards, complete = str(document.get("kind", "")), listed_shards(document), document["complete"]
+        with refused_as(DatasetError, where=str(path), remedy=_RESTORE, what=_NO_INDEX):
+            document = read_index_document(folder)
+            kind = document.text("kind") if "kind" in document.values else ""
+            shards, complete = listed_shards(document), document.flag("complete")
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(
             "no dataset.json here", where=str(folder), remedy="name a dataset folder"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"not a dataset index of lutkit ({type(error).__name__}: {error})"
-        raise DatasetError(what, where=str(path), remedy="restore it, or make the dataset again") from None
     if not complete:
         command = "encode-latents" if kind else "synth"
         remedy = f"run the same `lutkit {command}` again"

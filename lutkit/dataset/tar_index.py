@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from lutkit.dataset.tars import SKIPPED_NAMES, split_member
+from lutkit.dataset.tars import SKIPPED_NAMES, is_compressed, split_member
 from lutkit.errors import SourceError
 
 HEADER_BYTES = 512
@@ -94,8 +94,6 @@ def _require_end(file: BinaryIO, offset: int) -> None:
 
 
 def _complaint(path: Path) -> tuple[str, str]:
-    with path.open("rb") as file:
-        start = file.read(6)
-    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+    if is_compressed(path):
         return "a compressed tar cannot be read at any place", "decompress it first"
     return "this tar is damaged or was cut off", "make it again"

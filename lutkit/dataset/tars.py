@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Self
 
 from lutkit.dataset.atomic import whole_file
+from lutkit.dataset.os_errors import reading
 from lutkit.errors import DatasetError
 
 # USTAR: an octal size of eleven digits, a name of a hundred bytes.
 _MAX_MEMBER_BYTES = 8**11 - 1
 _MAX_NAME_BYTES = 100
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST = 1 << 48  # more than any disk holds, and sums of it are still counted
 _SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
 _PLAIN_NAME = re.compile(r"(?:[!-.0-~]+/)*[!-.0-~]+")
 _PLAIN_SUFFIX = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9][a-z0-9_-]*)*")
@@ -45,11 +48,21 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """What was written: how many samples, how many bytes, and the sha256 of the whole file in hex."""
+    """What was written: how many samples, how many bytes, and the sha256 of the whole file in hex.
+
+    Raises:
+        DatasetError: a number that no shard has, or a sha256 that is none.
+    """
 
     samples: int
     bytes: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.samples < _MOST and 0 < self.bytes < _MOST):
+            raise DatasetError(f"a shard of {self.samples} samples in {self.bytes} bytes cannot be")
+        if not _SHA256.fullmatch(self.sha256):
+            raise DatasetError(f"{self.sha256!r} is not a sha256 in hex")
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> ShardFile:
@@ -105,21 +118,65 @@ def read_samples(path: Path) -> Iterator[Sample]:
         DatasetError: no such file, not a tar, damaged or ending early (the last sound member is named), or
             two members of one name in a sample.
     """
+    for sample in _adjacent_samples(path):
+        names = [suffix for suffix, _ in sample.members]
+        for suffix in names:
+            if names.count(suffix) > 1:
+                where = f"{path}: {sample.key}.{suffix}"
+                raise DatasetError("this name occurs twice in its sample", where=where)
+        yield sample
+
+
+def read_joined_samples(path: Path) -> Iterator[Sample]:
+    """Stream the samples of anybody's tar, whose members need not be adjacent: each key comes once.
+
+    Names are taken as `read_samples` takes them, and one that occurs twice comes twice: it is for the caller
+    to say what becomes of such a sample. The headers are read first, and once more where keys are scattered.
+
+    Yields:
+        Samples in the order of their first members, one in memory at a time.
+    Raises:
+        DatasetError: no such file, not a tar, damaged or ending early; a compressed tar with scattered keys.
+    """
+    ended: set[str] = set()
+    last = scattered = ""
+    for member, _ in _read_members(path, contents=False):
+        split = _SPLIT.fullmatch(member.name)
+        if split and split[1] != last:
+            scattered = scattered or (split[1] if split[1] in ended else "")
+            ended.add(last)
+            last = split[1]
+    if not scattered:
+        yield from _adjacent_samples(path)
+        return
+    if is_compressed(path):
+        what = f"the members of sample {scattered!r} are not adjacent, and the tar is compressed"
+        raise DatasetError(what, where=str(path), remedy="decompress it first")
+    members: dict[str, list[tarfile.TarInfo]] = {}
+    for member, _ in _read_members(path, contents=False):
+        split = _SPLIT.fullmatch(member.name)
+        if split:
+            members.setdefault(split[1], []).append(member)
+    with reading(path), _open_tar(path) as tar:
+        for key, own in members.items():
+            files = ((split_member(member.name)[1], tar.extractfile(member)) for member in own)
+            yield Sample(key, tuple((suffix, file.read() if file else b"") for suffix, file in files))
+
+
+def _adjacent_samples(path: Path) -> Iterator[Sample]:
     key = ""
-    members: dict[str, bytes] = {}
-    for name, content in _read_members(path):
-        split = _SPLIT.fullmatch(name)
+    members: list[tuple[str, bytes]] = []
+    for member, content in _read_members(path):
+        split = _SPLIT.fullmatch(member.name)
         if split is None:
             continue
         if members and split[1] != key:
-            yield Sample(key, tuple(members.items()))
-            members = {}
-        key, suffix = split[1], split[2].lower()
-        if suffix in members:
-            raise DatasetError("this name occurs twice in its sample", where=f"{path}: {name}")
-        members[suffix] = content
+            yield Sample(key, tuple(members))
+            members = []
+        key = split[1]
+        members.append((split[2].lower(), content))
     if members:
-        yield Sample(key, tuple(members.items()))
+        yield Sample(key, tuple(members))
 
 
 def require_key(key: str, where: str) -> None:
@@ -128,14 +185,25 @@ def require_key(key: str, where: str) -> None:
     A key is printable ASCII without spaces and does not begin with `__`, which readers keep for
     themselves; parts are joined by `/`; the last part has no dot.
     """
-    split = _SPLIT.fullmatch(f"{key}.x")
-    sound = split is not None and split[1] == key and split[2] == "x" and _PLAIN_NAME.fullmatch(key)
-    if not sound or ".." in key.split("/") or key.startswith("__"):
+    if not is_storable_key(key):
         raise DatasetError(
             f"the key {key!r} would not survive its readers",
             where=where,
             remedy="keys are printable ASCII, not empty, and have no dot in their last part",
         )
+
+
+def is_storable_key(key: str, suffix_bytes: int = 0) -> bool:
+    """Whether a shard may hold a sample of that key: see `require_key`.
+
+    Args:
+        key: the key.
+        suffix_bytes: what its longest suffix takes, with its dot: a name with it has to fit.
+    """
+    split = _SPLIT.fullmatch(f"{key}.x")
+    sound = split is not None and split[1] == key and split[2] == "x" and _PLAIN_NAME.fullmatch(key)
+    fits = len(key) + suffix_bytes <= _MAX_NAME_BYTES
+    return bool(sound) and fits and ".." not in key.split("/") and not key.startswith("__")
 
 
 def _require_sound(sample: Sample, keys: set[str], path: Path) -> None:
@@ -197,7 +265,17 @@ class _StrictTarInfo(tarfile.TarInfo):
         return member
 
 
-def _read_members(path: Path) -> Iterator[tuple[str, bytes]]:
+def is_compressed(path: Path) -> bool:
+    """Whether a file begins as gzip, bzip2, xz or zstd does.
+
+    Raises:
+        OSError: from the system.
+    """
+    with path.open("rb") as file:
+        return file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"))
+
+
+def _read_members(path: Path, *, contents: bool = True) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     place = str(path)
     try:
         with _open_tar(path) as tar:
@@ -206,9 +284,9 @@ def _read_members(path: Path) -> Iterator[tuple[str, bytes]]:
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
                 if not member.isreg() or SKIPPED_NAMES.match(member.name):
                     continue
-                content = tar.extractfile(member)
                 place = f"{path}: at or after {member.name}"
-                yield member.name, content.read() if content else b""
+                content = tar.extractfile(member) if contents else None
+                yield member, content.read() if content else b""
             _read_to_end(tar)
     except (OSError, *_BROKEN) as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -33,6 +33,7 @@ from lutkit.distort.smooth_field import SmoothField
 from lutkit.distort.tonal_tint import TonalTint
 from lutkit.distort.tone_curve import ToneCurve
 from lutkit.distort.white_balance import WhiteBalance
+from lutkit.documents import parse_json, refused_as
 from lutkit.errors import RecipeError
 
 # In the order in which light meets lamp, sensor, camera, film, editor and encoder: the stages', and the order
@@ -169,11 +170,8 @@ class Recipe:
             RecipeError: no text, not JSON, another format, an unknown family, a missing or unknown parameter,
                 a value out of range.
         """
-        try:
-            data = json.loads(text)
-        except (TypeError, ValueError, RecursionError) as error:
-            # Beside what is not JSON: no text at all, numbers of thousands of digits, lists without end.
-            raise RecipeError(f"not JSON: {error}", where="recipe") from None
+        with refused_as(RecipeError, where="recipe"):
+            data = parse_json(text)
         if isinstance(data, list):
             raise RecipeError(
                 f"this is of format 1, and this version reads format {FORMAT}",

@@ -11,16 +11,18 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.dataset.folder import SOURCES_NAME
 from lutkit.dataset.latent_index import LatentIndex, read_latent_index
 from lutkit.dataset.records import read_record, shard_path
 from lutkit.dataset.shard_list import INDEX_NAME
-from lutkit.dataset.tars import read_samples
+from lutkit.dataset.tars import Sample, read_samples
+from lutkit.documents import Fields, refused_as
 from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.latents.batches import require_decodable
 from lutkit.latents.checks import Fidelity, fidelity
 from lutkit.latents.devices import require_device
 from lutkit.latents.reading import decode_moments, require_whole_shard
-from lutkit.latents.sources import ImageSource, SourceSample, differing_names, open_source
+from lutkit.latents.sources import ImageSource, SourceSample, differing_names, is_made_from, open_source
 from lutkit.latents.vae import Vae, load_vae
 from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
 from lutkit.photos.decoding import Pixels
@@ -112,8 +114,9 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> ImageSource | 
     if not images and not (index.source.get("kind") == "pairs" and (beside / INDEX_NAME).is_file()):
         return None
     about = index.source
-    size = cast("int", about.get("size_px", 0)) or None
-    members = tuple(cast("Sequence[str]", about.get("members", ())))
+    told = Fields({"size_px": 0, "members": [], **about}, "source.")
+    with refused_as(DatasetError, where=str(folder / INDEX_NAME), remedy="restore it, or encode again"):
+        size, members = told.whole("size_px") or None, tuple(told.texts("members"))
     fields = members if about.get("kind") == "tars" else index.fields if about.get("kind") == "pairs" else ()
     try:
         opened = open_source(images or str(beside), fields, size)
@@ -128,10 +131,13 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> ImageSource | 
             ", ".join(f"{name} {value}" for name, value in told.items()) for told in (opened.about, about)
         )
         what = f"other images than were encoded: {now}, not {then}"
+    listed = folder / SOURCES_NAME
+    if not what and opened.listing and listed.is_file() and listed.read_bytes() != opened.listing.encode():
+        what = f"other images than were encoded: not those that {listed} lists, by name and size"
     # Names and seeds may be alike: a shard's record says what its latents were made from.
     for task in opened.tasks if not what else ():
         record = read_record(folder, task.shard) if task.shard in index.shards else None
-        if record is not None and record.summary.get("source") != task.recorded():
+        if record is not None and not is_made_from(opened, task, record):
             what = f"other images than were encoded: its shard {task.shard} is another"
             break
     if not what:
@@ -170,7 +176,7 @@ def decode_some(
         with path.open("rb") as stream:
             require_whole_shard(path, stream, file, check=True)
         chosen = [sample for i, sample in enumerate(read_samples(path)) if i in numbers]
-        photos = _photos(images, shard, {sample.key for sample in chosen})
+        photos = _photos(images, shard, chosen)
         for sample in chosen:
             members = dict(sample.members)
             for place, field in enumerate(index.fields):
@@ -184,9 +190,11 @@ def decode_some(
                 yield _compared(sample.key, field, decoded, photo)
 
 
-def _photos(images: ImageSource | None, shard: str, keys: set[str]) -> dict[str, SourceSample]:
+def _photos(images: ImageSource | None, shard: str, chosen: Sequence[Sample]) -> dict[str, SourceSample]:
+    """What the chosen samples of a shard were made from, by key; no other photograph stands in for one."""
     if images is None:
         return {}
+    keys = {sample.key for sample in chosen}
     task = next((task for task in images.tasks if task.shard == shard), None)
     found: dict[str, SourceSample] = {}
     for sample in images.read(task) if task else ():
@@ -198,6 +206,11 @@ def _photos(images: ImageSource | None, shard: str, keys: set[str]) -> dict[str,
     if missing:
         what = f"the images have no sample {missing[0]} in a shard {shard}"
         raise DatasetError(what, where="--images", remedy=_AS_ENCODED)
+    # Carried over as it was: it tells the photograph by its sha256, and of pairs the damage.
+    for sample in chosen:
+        if found[sample.key].json != dict(sample.members).get("json", b""):
+            what = "another image than was encoded: its json differs, which tells what it is"
+            raise DatasetError(what, where=f"{shard}: {sample.key}", remedy=_AS_ENCODED)
     return found
 
 

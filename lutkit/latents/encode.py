@@ -48,7 +48,14 @@ from lutkit.latents.devices import keep_freed_memory, open_device, plain_device_
 from lutkit.latents.pipeline import EncodeJob, EncodeListener, EncodePipeline, EncodeStats
 from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes
 from lutkit.latents.ranks import ALONE, Ranks
-from lutkit.latents.sources import EncodeTask, ImageSource, differing_names, first_images
+from lutkit.latents.sources import (
+    EncodeTask,
+    ImageSource,
+    differing_names,
+    first_images,
+    holds_still,
+    is_made_from,
+)
 from lutkit.latents.vae import DiffusersVae, load_vae, require_divisible_size
 from lutkit.latents.vae_files import VaeFiles, factor_of
 
@@ -97,7 +104,7 @@ def begun_latents(folder: Path) -> LatentIndex | None:
     if not folder.exists():
         return None
     manifest = folder / MANIFEST_NAME
-    if manifest.exists() and not manifest.read_text(errors="replace").startswith("[latents]"):
+    if manifest.exists() and not _begins_with(manifest, b"[latents]"):
         raise DatasetError("holds a dataset of images", where=str(folder), remedy="name another --out")
     if is_bare(folder):
         return None
@@ -105,6 +112,11 @@ def begun_latents(folder: Path) -> LatentIndex | None:
     if index is None:
         raise DatasetError("missing", where=str(folder / INDEX_NAME), remedy=f"restore it, {_OTHER_FOLDER}")
     return index
+
+
+def _begins_with(path: Path, start: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(start)) == start
 
 
 def require_same_latents(
@@ -146,10 +158,11 @@ def finished_shards(folder: Path, source: ImageSource) -> tuple[dict[str, Record
     """The shards that are whole, and were made from what the source has now.
 
     Returns:
-        (done, outdated): records by name; and the names of shards that are whole, and were made from
-        something else.
+        (done, grown): records by name; and the names of shards that are whole, and were made from the first
+        samples of what the source has now.
     Raises:
-        DatasetError: shards of which the source knows nothing, or which are of another dataset of pairs.
+        DatasetError: shards of which the source knows nothing, or which were made from other images: what
+            is finished is never replaced by the latents of another dataset.
     """
     planned = {task.shard: task for task in source.tasks}
     there = {path.stem for part in ("shards/*.tar", "records/*.json") for path in folder.glob(part)}
@@ -159,18 +172,18 @@ def finished_shards(folder: Path, source: ImageSource) -> tuple[dict[str, Record
         what = f"holds latents of {strangers[0]}{more}, which the source has not"
         raise DatasetError(what, where=str(folder), remedy=f"name the same source, {_OTHER_FOLDER}")
     done: dict[str, Record] = {}
-    outdated: list[str] = []
+    grown: list[str] = []
     for name, record in intact(folder, planned).items():
         task = planned[name]
-        if record.summary.get("source") == task.recorded():
+        if is_made_from(source, task, record):
             done[name] = record
-            continue
-        # A dataset of pairs only grows: as many samples as before, and other bytes, are those of another one.
-        if source.about.get("kind") == "pairs" and record.planned >= task.samples:
-            what = f"its {name} was made from other pairs than those of now"
-            raise DatasetError(what, where=str(folder), remedy=f"name the same dataset, {_OTHER_FOLDER}")
-        outdated.append(name)
-    return done, tuple(outdated)
+        elif holds_still(source, task, record):
+            grown.append(name)
+        else:
+            what = f"its {name} was made from other images than the source has in {name} now"
+            remedy = f"name the same dataset, {_OTHER_FOLDER}; where these images have replaced those, "
+            raise DatasetError(what, where=str(folder), remedy=f"{remedy}delete records/{name}.json first")
+    return done, tuple(grown)
 
 
 # Before a run encodes: the folder is compared with what is asked, and the first images are tried.
@@ -219,7 +232,7 @@ def prepare(
         require_same_latents(folder, begun, vae=files.identity(), source=source, settings=settings)
         _freeze_list(source, folder)
     tasks = source.tasks
-    done, outdated = finished_shards(folder, source)
+    done, grown = finished_shards(folder, source)
     todo = tuple(task for task in tasks if task.shard not in done)
     on_start(sum(record.planned for record in done.values()), sum(task.samples for task in tasks))
     if not todo and begun is not None:
@@ -242,9 +255,9 @@ def prepare(
     write_whole(folder / MANIFEST_NAME, manifest.encode())
     write_latent_index(folder, index)
     notes: tuple[str, ...] = ()
-    if outdated:
-        more = f" and {len(outdated) - 1} more" if outdated[1:] else ""
-        notes = (f"{outdated[0]}{more}: encoded again, since what it was made from has changed or grown",)
+    if grown:
+        more = f" and {len(grown) - 1} more" if grown[1:] else ""
+        notes = (f"{grown[0]}{more}: encoded again, since what it was made from has grown",)
     return EncodePlan(todo, index, size, notes), vae
 
 

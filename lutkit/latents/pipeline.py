@@ -6,6 +6,7 @@
 overlap. What a device is given is `BatchEncoder`'s matter.
 """
 
+import hashlib
 import io
 import time
 from collections import OrderedDict, deque
@@ -28,7 +29,14 @@ from lutkit.errors import ImageError
 from lutkit.latents.batches import BatchEncoder, LaunchedBatch, can_decode
 from lutkit.latents.checks import Conventions, Fidelity, convention_warning, fidelity, try_conventions
 from lutkit.latents.devices import within_memory
-from lutkit.latents.sources import EncodeTask, ImageSource, SourceImage, SourceSample, require_same_size
+from lutkit.latents.sources import (
+    EncodeTask,
+    ImageSource,
+    SourceImage,
+    SourceSample,
+    require_same_size,
+    sample_digest,
+)
 from lutkit.photos.decoding import Pixels
 
 NOT_FINITE = "not finite, in float32 neither"
@@ -121,6 +129,7 @@ class ShardTally:
         checks: how near the decodings come; None for one that is not finite.
         conventions: of the first batch, where they were tried.
         batch: how many images went at once, when its last ones did.
+        samples: `sample_digest` of each, in order.
     """
 
     task: EncodeTask
@@ -131,6 +140,7 @@ class ShardTally:
     checks: "list[Future[Fidelity | None]]" = field(default_factory=lambda: list["Future[Fidelity | None]"]())
     conventions: Conventions = field(default_factory=lambda: Conventions())
     batch: int = 0
+    samples: list[bytes] = field(default_factory=lambda: list[bytes]())
 
     def next_is_decoded(self) -> bool:
         """Count an image that is about to be encoded: whether it is decoded, too."""
@@ -150,6 +160,8 @@ class ShardTally:
         measured = [one for one in found if one is not None]
         summary: dict[str, Json] = {
             "source": self.task.recorded(),
+            "content": hashlib.sha256(b"".join(self.samples)).hexdigest(),
+            "first": self.samples[0].hex() if self.samples else "",
             "absent": list(absent),
             "encoded": self.encoded,
             "shared": self.shared,
@@ -371,6 +383,7 @@ class EncodePipeline:
             for task in self.job.tasks:
                 tally = ShardTally(task)
                 for sample in self.job.source.read(task):
+                    tally.samples.append(sample_digest(sample))
                     latents = tuple(self._latent(image, tally) for image in sample.images)
                     self._read_samples.put(PendingSample(tally, sample, latents))
                 self._read_samples.put(tally)

@@ -4,7 +4,7 @@ Owns what a sample is, what an epoch is, and which folders belong together.
 """
 
 import hashlib
-import json
+import math
 import random
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,6 @@ from functools import lru_cache
 from io import SEEK_END, BufferedReader, BytesIO
 from itertools import islice
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -26,11 +25,14 @@ from webdataset.utils import pytorch_worker_info
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.latent_index import LATENTS, LatentIndex, read_latent_index
 from lutkit.dataset.os_errors import explain_os_error
+from lutkit.dataset.records import shard_path
 from lutkit.dataset.shard_list import read_shard_list, share, split_named
 from lutkit.dataset.tars import ShardFile
 from lutkit.distort.draws import Stream, generator
+from lutkit.documents import fields_of, parse_json, refused_as
 from lutkit.errors import DatasetError, ImageError
 from lutkit.nn.posterior import sample_posterior, scale_moments
+from lutkit.nn.ranks import own_rank, require_ranks
 from lutkit.photos.decoding import decode_image
 from lutkit.photos.walk import expand_braces
 
@@ -58,7 +60,7 @@ class OpenedFolder:
 
     def path(self, shard: str) -> Path:
         """Where a shard lies."""
-        return self.folder / "shards" / f"{shard}.tar"
+        return shard_path(self.folder, shard)
 
     def field_name(self, field: str) -> str:
         """What a sample calls a field of this folder."""
@@ -180,6 +182,7 @@ def _require_same_shards(first: OpenedFolder, other: OpenedFolder) -> None:
 
 _BROKEN = (tarfile.TarError, EOFError, ValueError)
 _CHANGED = "the file is damaged or was replaced: encode it again"
+_SHOWN = 80  # of what a damaged header says
 _STORED = ("<f4", "<f2")
 _IMAGES = frozenset(("jpg", "png", "webp"))
 
@@ -239,14 +242,15 @@ def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor
     start = 10 + int.from_bytes(content[8:10], "little")
     try:
         found, fortran, dtype = _npy_header(content[:start])
-    except (ValueError, SyntaxError, TokenError) as error:
-        first = str(error).partition("\n")[0]
+    except Exception as error:
+        # numpy evaluates the header as a Python literal, which raises whatever Python's parser does.
+        first = str(error).partition("\n")[0][:_SHOWN]
         raise DatasetError(f"not a .npy array: {first}", where=where, remedy=_CHANGED) from None
     if dtype.str not in _STORED or found != shape:
-        what = f"expected float32 or float16 {shape}, found {dtype} {found}"
+        what = f"expected float32 or float16 {shape}, found {str(dtype)[:_SHOWN]} {str(found)[:_SHOWN]}"
         raise DatasetError(what, where=where, remedy=_CHANGED)
     body = memoryview(content)[start:]
-    if len(body) != dtype.itemsize * int(np.prod(shape)):
+    if len(body) != dtype.itemsize * math.prod(shape):
         raise DatasetError("a .npy array that is cut off or too long", where=where, remedy=_CHANGED)
     stored = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
     values = np.array(stored, np.float32, order="C")
@@ -353,12 +357,14 @@ class Latents(IterableDataset[dict[str, Any]]):
 
     A sample is a dict: `__key__`; `json`, its metadata; and a float32 tensor a field, the (2C, h, w)
     moments of its posterior, means first, or (C, h, w) where they are drawn from. Images of a joined
-    dataset of pairs are (3, H, W) uint8.
+    dataset of pairs are (3, H, W) uint8. Without keys and metadata it holds tensors alone.
 
     Over all workers of all ranks an epoch gives every sample once, each worker as many as any other, to
     within one, however few the shards. Ranks are those of torchrun's environment or of
-    `torch.distributed`. What is drawn depends on seed, epoch, key and field alone, not on workers; the
-    order of a shuffled epoch also on their number.
+    `torch.distributed`; Lightning leaves the sharing to this class. Whatever shares samples out by itself
+    needs `ranks=None`, or each rank gets a share of a share: accelerate's `prepare(DataLoader(...))` does
+    (which takes tensors alone, so with `keys=False, metadata=False`). What is drawn depends on seed, epoch,
+    key and field alone, not on workers; the order of a shuffled epoch also on their number.
 
     Args:
         source: the folder, or tars in its `shards`, braces allowed: `train-{000000..000009}.tar`.
@@ -374,6 +380,9 @@ class Latents(IterableDataset[dict[str, Any]]):
         mismatched: what to do about shards and keys that are not in all folders.
         same_vae: whether joined latents must be of the same VAE, input range and shape.
         metadata: whether samples have `json`. `DataLoader`'s own collating needs it alike in all.
+        keys: whether samples have `__key__`.
+        ranks: `"torch"` shares samples out to ranks; None gives all of them to each rank: where something
+            else shares them out, and where one rank evaluates alone.
         even: whether all workers get equally many, as training on several ranks needs, and the few that
             are left over are dropped, others each epoch where it is shuffled.
         check: whether the sha256 of each shard is compared whenever it is opened; its size always is.
@@ -396,6 +405,8 @@ class Latents(IterableDataset[dict[str, Any]]):
     metadata: bool = True
     even: bool = False
     check: bool = True
+    keys: bool = True
+    ranks: Literal["torch"] | None = "torch"
     _folders: tuple[OpenedFolder, ...] = field(init=False, repr=False)
     # In shared memory, so that workers that outlive an epoch learn of the next one.
     _epoch: Tensor = field(init=False, repr=False)
@@ -407,6 +418,7 @@ class Latents(IterableDataset[dict[str, Any]]):
                 raise DatasetError(f"{name} is {value}, below 0", where="Latents")
         if self.mismatched not in ("refuse", "skip"):
             raise DatasetError(f'mismatched is {self.mismatched!r}, not "refuse" or "skip"', where="Latents")
+        require_ranks(self.ranks, "Latents")
         if self.even and self.joined and self.mismatched == "skip":
             remedy = "encode what is missing, or leave out even and end epochs on all ranks at once"
             raise DatasetError('even cannot be kept with mismatched="skip"', where="Latents", remedy=remedy)
@@ -447,12 +459,12 @@ class Latents(IterableDataset[dict[str, Any]]):
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that starts by spawn knows no process group. Outside of one nothing is settled yet.
-        rank, world, _, _ = pytorch_worker_info()
+        rank, world = own_rank(self.ranks)
         return {**self.__dict__, "_rank": self._rank or ((rank, world) if world > 1 else None)}
 
     def _raw_samples(self, epoch: int) -> Iterator[RawSample]:
-        rank, world, worker, workers = pytorch_worker_info()
-        rank, world = self._rank or (rank, world)
+        rank, world = self._rank or own_rank(self.ranks)
+        _, _, worker, workers = pytorch_worker_info()
         consumer, consumers = rank * workers + worker, world * workers
         shards = list(self._folders[0].shards.items())
         if self.shuffle:
@@ -473,7 +485,7 @@ class Latents(IterableDataset[dict[str, Any]]):
         return cast("Iterator[RawSample]", mixed(stream))
 
     def _sample(self, raw: RawSample, epoch: int) -> dict[str, Any]:
-        sample: dict[str, Any] = {"__key__": raw.key}
+        sample: dict[str, Any] = {"__key__": raw.key} if self.keys else {}
         if self.metadata:
             sample["json"] = _metadata(raw.members[0], f"{self._folders[0].path(raw.shard)}: {raw.key}.json")
         for opened, members in zip(self._folders, raw.members, strict=True):
@@ -519,7 +531,5 @@ def _require_one_scale(opened: OpenedFolder) -> None:
 
 
 def _metadata(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
-    try:
-        return cast("dict[str, Any]", json.loads(members.get("json", b"{}")))
-    except ValueError as error:
-        raise DatasetError(f"not JSON: {error}", where=where, remedy="encode it again") from None
+    with refused_as(DatasetError, where=where, remedy="encode it again"):
+        return dict(fields_of(parse_json(members.get("json", b"{}"))).values)

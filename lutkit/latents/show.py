@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import cast
 
 from rich.table import Table
 
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import Encoding
+from lutkit.documents import Fields, refused_as
+from lutkit.errors import DatasetError
 from lutkit.latents.encode import EncodeResult, EncodeSettings, encode_latents
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.ranks import Ranks
@@ -163,30 +164,38 @@ def encoded_json(result: EncodeResult) -> dict[str, object]:
 
 
 def _trial_text(row: Mapping[str, Json]) -> str:
-    rate = f"{row['dtype']}: {row['images_per_s']:.3g} images/s"
-    taken = ", taken" if row["taken"] else ""
-    if not row["finite"]:
-        return f"{rate}, overflows{taken}"
-    # What was not decoded was recorded as 0 once, and is null now.
-    decodes = f", decodes at {row['psnr']:.2f} dB" if row["psnr"] else ""
-    if row["dtype"] == "float32":
-        return f"{rate}{decodes}{taken}"
-    return (
-        f"{rate}, means off by {row['l2_mean']:.2g} (L2 ratio; {row['sigmas']:.2g} standard deviations),"
-        f" {row['nats']:.3g} nats{decodes}{taken}"
-    )
+    """A trial as `dataset.json` has it, where it may stand since an earlier run."""
+    trial = Fields(row, "encoding.trials.")
+    with refused_as(DatasetError, where="dataset.json", remedy="restore it, or encode into another folder"):
+        rate = f"{trial.text('dtype')}: {trial.number('images_per_s'):.3g} images/s"
+        taken = ", taken" if trial.flag("taken") else ""
+        if not trial.flag("finite"):
+            return f"{rate}, overflows{taken}"
+        # What was not decoded was recorded as 0 once, and is null now.
+        decodes = f", decodes at {trial.number('psnr'):.2f} dB" if row.get("psnr") else ""
+        if row["dtype"] == "float32":
+            return f"{rate}{decodes}{taken}"
+        off, sigmas, nats = (trial.number(name) for name in ("l2_mean", "sigmas", "nats"))
+        return (
+            f"{rate}, means off by {off:.2g} (L2 ratio; {sigmas:.2g} standard deviations),"
+            f" {nats:.3g} nats{decodes}{taken}"
+        )
 
 
 def _quality(result: EncodeResult) -> tuple[float, float] | None:
     """Mean PSNR and delta E 2000 over the shards; None where nothing was decoded."""
-    found = [record.summary for record in result.records if record.summary.get("decoded")]
+    found = [
+        (psnr, difference)
+        for record in result.records
+        if isinstance(psnr := record.summary.get("psnr"), float | int)
+        and isinstance(difference := record.summary.get("delta_e_2000"), float | int)
+        and record.summary.get("decoded")
+    ]
     if not found:
         return None
-    psnr, difference = (
-        fmean(cast("float", summary[name]) for summary in found) for name in ("psnr", "delta_e_2000")
-    )
-    return psnr, difference
+    return fmean(psnr for psnr, _ in found), fmean(difference for _, difference in found)
 
 
 def _total(result: EncodeResult, name: str) -> int:
-    return sum(cast("int", record.summary.get(name, 0)) for record in result.records)
+    counts = (record.summary.get(name, 0) for record in result.records)
+    return sum(count for count in counts if isinstance(count, int))

@@ -5,9 +5,11 @@ Owns what SOURCE means to `lutkit encode-latents`. Must not know what becomes of
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -17,11 +19,12 @@ from lutkit.dataset.index import read_dataset_json
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import LATENTS
 from lutkit.dataset.records import Record, Reject, is_intact, require_file_name, shard_name, shard_path
-from lutkit.dataset.shard_list import INDEX_NAME
-from lutkit.dataset.tars import Sample, ShardFile, read_samples
-from lutkit.errors import DatasetError, ImageError, SourceError
+from lutkit.dataset.shard_list import INDEX_NAME, read_index_document
+from lutkit.dataset.tars import Sample, ShardFile, is_storable_key, read_joined_samples, read_samples
+from lutkit.documents import fields_of, parse_json, refused_as
+from lutkit.errors import DatasetError, DocumentError, ImageError, SourceError
 from lutkit.photos.decoding import Pixels, center_square, decode_image, read_pixels
-from lutkit.photos.photo_list import PhotoList, PhotoRef, format_sources, read_bytes
+from lutkit.photos.photo_list import PhotoList, PhotoRef, format_sources, read_bytes, shown_path
 from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos, list_tars
 from lutkit.synthesis.pairs import Pairs, pairs, read_pair
 from lutkit.synthesis.plan import SHARD_SAMPLES
@@ -86,6 +89,48 @@ class EncodeTask:
         """
         digest = sha256_of(self.path) if self.path is not None else self.sha256
         return {"bytes": self.bytes, "sha256": digest, "samples": self.samples}
+
+
+def sample_digest(sample: SourceSample) -> bytes:
+    """Equal for two samples only where their keys and their images are equal."""
+    digest = hashlib.sha256(sample.key.encode(errors="surrogateescape") + b"\0")
+    for image in sample.images:
+        digest.update(image.digest)
+    return digest.digest()
+
+
+def is_made_from(source: "ImageSource", task: EncodeTask, record: Record) -> bool:
+    """Whether a shard of latents was made from all that a source's shard of that name has now.
+
+    Of tars by their bytes. Photographs are many files, and their list is compared by itself: names and sizes.
+    Of each shard the first one is read, too, since those of two sets may be alike in both.
+
+    Raises:
+        DatasetError, SourceError: see `ImageSource.read`.
+    """
+    if record.summary.get("source") != task.recorded():
+        return False
+    if task.path is not None or task.sha256:
+        return True
+    first = next(source.read(task), None)
+    return record.summary.get("first", "") in ("", sample_digest(first).hex() if first else "")
+
+
+def holds_still(source: "ImageSource", task: EncodeTask, record: Record) -> bool:
+    """Whether the samples that a shard of latents was made from still stand at the start of a source's shard.
+
+    By their keys and images, not by names: the shards of all datasets are called alike, and of many their
+    keys, too. A shard that has grown holds them still; one that lost or changed one does not.
+
+    Args:
+        source: what is to be encoded now.
+        task: its shard of that name; its images are read, and not decoded.
+        record: of the latents. One that tells no content, or another, is not held.
+    Raises:
+        DatasetError, SourceError: see `ImageSource.read`.
+    """
+    samples = (sample_digest(sample) for sample in islice(source.read(task), record.planned))
+    return record.summary.get("content") == hashlib.sha256(b"".join(samples)).hexdigest()
 
 
 def differing_names(then: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
@@ -302,6 +347,7 @@ class PhotoSource:
 # Plain WebDataset tars.
 
 _SHOWN_TARS = 6
+_LOOKED_AT = 16  # samples that tell what the others are
 
 
 @dataclass(frozen=True)
@@ -312,11 +358,14 @@ class TarSource:
         paths: the tars by the names of their shards.
         members: which suffix is meant by each field.
         size_px: images are cut to centred squares of this size; None takes them as they are.
+        has_json: whether samples have a JSON: all do, or none, since Hugging Face `datasets` refuses what is
+            mixed.
     """
 
     paths: Mapping[str, Path]
     members: Mapping[str, str]
     size_px: int | None
+    has_json: bool = True
     listing: str = ""
 
     @property
@@ -339,22 +388,44 @@ class TarSource:
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
         """The samples of a tar; see `ImageSource.read`."""
         path = self.paths[task.shard]
-        for sample in read_samples(path):
+        for sample in read_joined_samples(path):
             yield self._sample(sample, path)
 
     def _sample(self, sample: Sample, path: Path) -> SourceSample:
+        place = f"{path.name}/{shown_path(sample.key)}"
+        fault = self._fault(sample)
+        if fault:
+            return SourceSample(sample.key, (), fault=Reject(place, fault))
         json = dict(sample.members).get("json", b"")
         images: list[SourceImage] = []
         for wanted in self.members.values():
             member = next((found for found in sample.members if is_meant(found[0], wanted)), None)
             if member is None:
-                fault = Reject(f"{path.name}/{sample.key}", f"no member {wanted}")
+                fault = Reject(place, f"no member {wanted}")
                 return SourceSample(sample.key, (), json, fault)
             suffix, content = member
             decode = partial(read_pixels, content, self.size_px)
-            place = f"{path.name}/{sample.key}.{suffix}"
-            images.append(SourceImage(hashlib.sha256(content).digest(), place, decode))
+            images.append(SourceImage(hashlib.sha256(content).digest(), f"{place}.{suffix}", decode))
         return SourceSample(sample.key, tuple(images), json)
+
+    def _fault(self, sample: Sample) -> str:
+        """Why no shard can hold the latents of a sample, whatever its images are; empty where one can."""
+        longest = max(len(f".{name}") for name in ("json", *(f"{field}.npy" for field in self.fields)))
+        if not is_storable_key(sample.key, longest):
+            return "its key is not printable ASCII without spaces, or too long for a tar"
+        suffixes = [suffix for suffix, _ in sample.members]
+        if len(set(suffixes)) < len(suffixes):
+            return "two members of one name"
+        if self.has_json and "json" not in suffixes:
+            return "no json, which the first samples have"
+        if not self.has_json and "json" in suffixes:
+            return "a json, which the first samples have not"
+        if self.has_json:
+            try:
+                fields_of(parse_json(dict(sample.members)["json"]))
+            except DocumentError as error:
+                return f"json: {error.what}"
+        return ""
 
 
 def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | None) -> TarSource:
@@ -363,11 +434,11 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
     Args:
         paths: at least one.
         fields: suffixes: `jpg`, `x.jpg`, or `x` for `x.` and any suffix of images; where empty, the only
-            image of the first sample.
+            image that most of the first samples have.
         size_px: see `TarSource`.
     Raises:
-        DatasetError: two tars of one name or one that no shard can bear, a tar that is damaged, a first
-            sample without these fields.
+        DatasetError: two tars of one name or one that no shard can bear, a tar that is damaged, first samples
+            of which none has these fields.
     """
     named: dict[str, Path] = {}
     for path in paths:
@@ -375,26 +446,34 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
         if named.setdefault(path.stem, path) != path:
             what = f"both {named[path.stem]} and this would become the shard {path.stem}"
             raise DatasetError(what, where=str(path), remedy="encode them into two folders")
-    first = next((sample for path in paths for sample in read_samples(path)), None)
-    if first is None:
+    # Any one of them may be the bad one: what most have is meant.
+    first = [{name for name, _ in sample.members} for sample in islice(_samples(paths), _LOOKED_AT)]
+    if not first:
         raise DatasetError("no samples", where=str(paths[0]), remedy="name tars that hold some")
-    suffixes = [suffix for suffix, _ in first.members]
-    images = [suffix for suffix in suffixes if suffix.rpartition(".")[2] in IMAGE_SUFFIXES]
-    shown = ", ".join(suffixes[:_SHOWN_TARS])
+    found = Counter(name for suffixes in first for name in suffixes)
+    those = "its first sample" if len(first) == 1 else f"its first {len(first)} samples"
+    most = [name for name, times in found.items() if 2 * times > len(first)]
+    images = [name for name in most if name.rpartition(".")[2] in IMAGE_SUFFIXES]
+    shown = ", ".join(list(found)[:_SHOWN_TARS])
     if not fields and len(images) != 1:
-        found = f"its first sample has {', '.join(images) or 'no image'}"
-        remedy = f"name --fields of {shown}"
-        raise DatasetError(found, where=str(paths[0]), remedy=remedy)
+        has = "its first sample has" if len(first) == 1 else f"most of {those} have"
+        what = f"{has} {', '.join(images) or 'no image'}"
+        raise DatasetError(what, where=str(paths[0]), remedy=f"name --fields of {shown}")
     wanted = tuple(name.lower() for name in fields) or tuple(images)
     for name in wanted:
-        if not any(is_meant(suffix, name) for suffix in suffixes):
-            what = f"no member {name} in its first sample, {first.key}"
+        if not any(is_meant(suffix, name) for suffix in found):
+            what = f"no member {name} in {those}"
             raise DatasetError(what, where=str(paths[0]), remedy=f"there are {shown}")
     members = {field_name(name): name for name in wanted}
     if len(members) < len(wanted):
         what = f"two of {', '.join(wanted)} would be called the same"
         raise DatasetError(what, where="--fields", remedy="encode them into two folders")
-    return TarSource(named, members, size_px)
+    return TarSource(named, members, size_px, has_json="json" in most)
+
+
+def _samples(paths: Iterable[Path]) -> Iterator[Sample]:
+    for path in paths:
+        yield from read_joined_samples(path)
 
 
 def is_meant(suffix: str, wanted: str) -> bool:
@@ -435,7 +514,9 @@ def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None =
     """
     path = Path(source)
     if path.is_dir() and (path / INDEX_NAME).is_file() and (path / "shards").is_dir():
-        if f'"kind": "{LATENTS}"' in (path / INDEX_NAME).read_text(errors="replace"):
+        with refused_as(DatasetError, where=str(path / INDEX_NAME), remedy="make the dataset again"):
+            kind = read_index_document(path).values.get("kind")
+        if kind == LATENTS:
             remedy = "name the images they were made from"
             raise DatasetError("holds latents already", where=source, remedy=remedy)
         if size_px is not None:

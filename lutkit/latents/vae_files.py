@@ -3,7 +3,6 @@
 Owns where weights and config lie. Only safetensors are taken, which cannot run code. Loads no torch.
 """
 
-import json
 import os
 import re
 import threading
@@ -16,6 +15,7 @@ from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.dataset.os_errors import explain_os_error
+from lutkit.documents import fields_of, read_json, refused_as
 from lutkit.errors import DatasetError, VaeError
 
 # One file from the Hugging Face hub, or one line that says why not; it never hangs.
@@ -138,6 +138,9 @@ _CLASS = "AutoencoderKL"
 _PART = "vae"  # the folder within a whole pipeline's
 _PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+_REVISION = re.compile(r"(?:[\w-][\w./-]*)?", re.ASCII)
+_NAME_CONFIG = "name the VAE's config.json"
+_MOST_CONFIG_BYTES = 1 << 20
 _AS_SAFETENSORS = "pickled weights can run code and are not read: convert them to .safetensors"
 
 
@@ -272,6 +275,10 @@ def find_hub_vae(name: str, revision: str) -> VaeFiles:
     Raises:
         VaeError: see `find_vae`.
     """
+    # Both stand in the index of any folder of latents, and become paths in the hub's cache.
+    if not _HUB_NAME.fullmatch(name) or not _REVISION.fullmatch(revision) or ".." in f"{name}/{revision}":
+        what = f"{name!r} at revision {revision!r} cannot be on the hub"
+        raise VaeError(what, remedy="name the VAE with --vae")
     # First without a network, both: that a pipeline has no config of its own only the hub knows.
     looked = ((look, part) for look in (fetched, fetch) for part in ("", f"{_PART}/"))
     found = (
@@ -299,16 +306,13 @@ def _sha256_of(weights: Path) -> str:
 
 def _read_config(path: Path) -> Mapping[str, Json]:
     try:
-        config = cast("object", json.loads(path.read_bytes()))
+        with refused_as(VaeError, where=str(path), remedy=_NAME_CONFIG, what="not a VAE's config"):
+            config = fields_of(read_json(path, most_bytes=_MOST_CONFIG_BYTES)).values
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
-        raise VaeError(what, where=str(path), remedy="name the VAE's config.json") from None
-    except ValueError as error:
-        raise VaeError(f"not JSON: {error}", where=str(path), remedy="name the VAE's config.json") from None
-    if not isinstance(config, dict):
-        raise VaeError("not a VAE's config", where=str(path), remedy="name the VAE's config.json")
-    kind = cast("dict[str, Json]", config).get("_class_name", _CLASS)
+        raise VaeError(what, where=str(path), remedy=_NAME_CONFIG) from None
+    kind = config.get("_class_name", _CLASS)
     if kind != _CLASS:
         raise VaeError(f"a config of {kind}", where=str(path), remedy=f"only {_CLASS} is read")
     # diffusers notes there where it was loaded from, a path of some machine at times.
-    return {name: value for name, value in cast("dict[str, Json]", config).items() if name != "_name_or_path"}
+    return {name: value for name, value in config.items() if name != "_name_or_path"}

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,12 @@ from torch.utils.data import IterableDataset
 from webdataset.utils import pytorch_worker_info
 
 from lutkit.color.lab import codes_to_lab
+from lutkit.dataset.records import shard_path
 from lutkit.dataset.shard_list import read_shard_list
 from lutkit.dataset.tars import read_samples
 from lutkit.errors import ArrayError, DatasetError, ImageError
 from lutkit.nn.ab import AbBins, SoftClasses, hard_classes, soft_classes
+from lutkit.nn.ranks import own_rank, require_ranks
 from lutkit.photos.decoding import decode_image
 
 AbTarget: TypeAlias = tuple[Tensor, Tensor | SoftClasses, Tensor]
@@ -48,8 +50,12 @@ class TargetOptions:
         seed: of all shuffling.
         resampled: read without end, each worker from shards drawn at random: batches never run out on one
             rank before another. Otherwise every sample comes once an epoch, over all ranks and workers.
+        ranks: `"torch"` deals shards out to ranks; None gives all of them to each rank: where something else
+            shares samples out, as accelerate's `prepare(DataLoader(...))` does, and where one rank evaluates
+            alone.
     Raises:
         ArrayError: a number out of range.
+        DatasetError: `ranks` is something else.
     """
 
     split: str = "train"
@@ -58,8 +64,10 @@ class TargetOptions:
     shuffle: int = 1000
     seed: int = 0
     resampled: bool = False
+    ranks: Literal["torch"] | None = "torch"
 
     def __post_init__(self) -> None:
+        require_ranks(self.ranks, "TargetOptions")
         if self.stride < 1 or self.shuffle < 0:
             what = f"stride is 1 or above and shuffle 0 or above, not {self.stride} and {self.shuffle}"
             raise ArrayError(what, where="TargetOptions")
@@ -72,7 +80,8 @@ class AbTargets(IterableDataset[AbTarget]):
     soft, indices (k, h, w) int16 and shares (k, h, w) float32; weight (h, w) float32, that of the bin each
     colour falls into. h is H / stride, rounded down. Classes are exactly those that `lutkit ab-hist` counts.
 
-    Ranks are those of torchrun (RANK and WORLD_SIZE) or torch.distributed. Ranks may get different numbers of
+    Ranks are those of torchrun (RANK and WORLD_SIZE) or torch.distributed; Lightning leaves dealing out to
+    this class, and with what deals out by itself give `ranks=None`. Ranks may get different numbers of
     samples: where every step needs all ranks, resample. Call `set_epoch` before each epoch, as with
     torch's DistributedSampler, also with persistent workers; without, all epochs have the same order.
 
@@ -102,14 +111,16 @@ class AbTargets(IterableDataset[AbTarget]):
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that is spawned knows nothing of its parent's torch.distributed.
-        return {**self.__dict__, "_rank": self._rank or _place()[0]}
+        return {**self.__dict__, "_rank": self._rank or own_rank(self.options.ranks)}
 
     def __iter__(self) -> Iterator[AbTarget]:
         """Yield what this worker of this rank has to read."""
-        rank, worker = _place()
-        shuffled = _targets(self._own_shards(self._rank or rank, worker))
+        rank = self._rank or own_rank(self.options.ranks)
+        _, _, *numbers = cast("tuple[int, int, int, int]", cast("Any", pytorch_worker_info)())
+        worker = (numbers[0], numbers[1])
+        shuffled = _targets(self._own_shards(rank, worker))
         if self.options.shuffle:
-            own = self._random(*(self._rank or rank), *worker)
+            own = self._random(*rank, *worker)
             shuffled = cast("Any", webdataset).shuffle(self.options.shuffle, rng=own)(shuffled)
         for where, content in cast("Iterator[_Target]", shuffled):
             try:
@@ -141,12 +152,6 @@ class AbTargets(IterableDataset[AbTarget]):
     def _random(self, *place: int) -> random.Random:
         # Of a text, so that it depends on every number and on no process's hash.
         return random.Random(f"{self.options.seed} {int(self._epoch)} {place}")
-
-
-def _place() -> tuple[_Place, _Place]:
-    """Of ranks and of workers: which this is, and how many there are."""
-    rank, ranks, worker, workers = cast("tuple[int, int, int, int]", cast("Any", pytorch_worker_info)())
-    return (rank, ranks), (worker, workers)
 
 
 def _targets(shards: Iterator[Path]) -> Iterator[_Target]:
@@ -184,5 +189,5 @@ def _split_shards(folder: Path, split: str) -> tuple[tuple[Path, ...], int]:
     if not kept:
         known = ", ".join(sorted(set(splits))) or "none"
         raise DatasetError(f"no split {split!r}", where=str(folder), remedy=f"there are: {known}")
-    paths = tuple(folder / "shards" / f"{name}.tar" for name in kept)
+    paths = tuple(shard_path(folder, name) for name in kept)
     return paths, sum(shards[name].samples for name in kept)

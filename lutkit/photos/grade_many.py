@@ -120,7 +120,7 @@ def _folder(root: Path, out: Path, unread: Counter[str]) -> list[PhotoTask]:
     for name, _ in walk(root, _KEPT | _OTHER):
         suffix = name.rpartition(".")[2].lower()
         path = root / name
-        if inside != root.resolve() and path.resolve().is_relative_to(inside):
+        if inside != root.resolve() and _resolved(path).is_relative_to(inside):
             continue  # what an earlier run wrote
         if suffix in _OTHER:
             unread[suffix] += 1
@@ -131,11 +131,11 @@ def _folder(root: Path, out: Path, unread: Counter[str]) -> list[PhotoTask]:
 
 def _require_apart(tasks: list[PhotoTask]) -> None:
     """No photo is replaced, neither by itself nor by another; no two go to one place."""
-    sources = {task.source.resolve(): task.source for task in tasks}
+    sources = {_resolved(task.source): task.source for task in tasks}
     files = {_identity(task.source) for task in tasks}
     taken: dict[Path, Path] = {}
     for task in tasks:
-        place = task.target.resolve()
+        place = _resolved(task.target)
         if place in sources or (task.target.exists() and _identity(task.target) in files):
             what = f"would be written over {sources.get(place, task.source)}"
             raise SourceError(what, where=str(task.target), remedy="name another -o")
@@ -145,6 +145,11 @@ def _require_apart(tasks: list[PhotoTask]) -> None:
                 what, where=str(task.target), remedy="name the folder that holds both, or run twice"
             )
         taken[place] = task.source
+
+
+def _resolved(path: Path) -> Path:
+    # Path.resolve raises where a link leads to itself; such a photo is for its reader to reject.
+    return Path(os.path.realpath(path))
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -57,11 +57,13 @@ class PhotoList:
         root: the folder that paths are relative to.
         photos: at least one.
         unread: beside them, the suffixes of photos of kinds that are not read, and how many there are.
+        note: what a user has to know of the list, one line; empty where there is nothing.
     """
 
     root: Path
     photos: tuple[PhotoRef, ...]
     unread: tuple[tuple[str, int], ...] = ()
+    note: str = ""
 
 
 def frozen_list(root: Path, refs: Iterable[PhotoRef], where: str) -> PhotoList:

@@ -6,17 +6,17 @@ Owns what is meant by a source, and what in it counts as a photo. Decodes nothin
 import importlib.util
 import os
 import posixpath
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lutkit.dataset.sample_filter import SampleFilter, choose_samples, shards_of_split
-from lutkit.dataset.shard_list import read_shard_list
+from lutkit.dataset.shard_list import read_index_document, read_shard_list
 from lutkit.dataset.tar_index import index_tar, suffixes_in
 from lutkit.dataset.tars import split_member
-from lutkit.errors import DatasetError, SourceError
+from lutkit.documents import fields_of, read_toml
+from lutkit.errors import DatasetError, DocumentError, SourceError
 from lutkit.photos.photo_list import PhotoList, PhotoRef, frozen_list, shown_path, unread_text
 from lutkit.photos.walk import (
     FoundFile,
@@ -79,8 +79,9 @@ def list_photos(source: str, *, field: str = "", samples: SampleFilter = _ALL_SA
         field: in tars, the suffix that is meant ("jpg", "target.jpg"); in a dataset folder "target".
         samples: in a dataset folder of ours, the samples whose photos are meant.
     Returns:
-        The list. The root is the folder, the pattern's leading folders without wildcards, the list's, the
-        tar's or the photo's folder. Absolute paths in a text list stay absolute.
+        The list; its note says where a dataset is not finished. The root is the folder, the pattern's leading
+        folders without wildcards, the list's, the tar's or the photo's folder. Absolute paths in a text list
+        stay absolute.
     Raises:
         SourceError: nothing there, nothing found, photos beside tars, something unreadable or damaged, a path
             twice, a field
@@ -115,7 +116,20 @@ def list_photos(source: str, *, field: str = "", samples: SampleFilter = _ALL_SA
         chosen = choose_samples(files.root.parent, [name.removesuffix(".tar") for name in tars], samples)
         keys = {one.shard: frozenset(one.keys) for one in chosen}
         refs = [ref for ref in refs if _is_chosen(ref, keys)]
-    return replace(frozen_list(files.root, refs, source), unread=files.unread)
+    note = _unfinished_note(files.root.parent, source, len(refs)) if files.is_dataset else ""
+    return replace(frozen_list(files.root, refs, source), unread=files.unread, note=note)
+
+
+def _unfinished_note(dataset: Path, source: str, count: int) -> str:
+    """That a dataset of ours is only begun; empty where it is finished, or another's."""
+    try:
+        if read_index_document(dataset).flag("complete"):
+            return ""
+        asked = fields_of({"n": 0, **read_toml(dataset / "manifest.toml")}).whole("n")
+    except (OSError, DocumentError):
+        return ""
+    of = f"{count:,} samples of {asked:,} are" if asked > count else f"{count:,} samples are"
+    return f"{source}: this dataset is not finished: {of} taken; run the same `lutkit synth` again"
 
 
 def _is_chosen(ref: PhotoRef, keys: Mapping[str, frozenset[str]]) -> bool:
@@ -344,6 +358,6 @@ def _nothing_in_tars(files: SourceFiles, source: str, field: str) -> SourceError
 
 def _keeps_recipes(dataset: Path) -> bool:
     try:
-        return tomllib.loads((dataset / "manifest.toml").read_text("utf-8")).get("store") == "recipe"
-    except (OSError, ValueError):
+        return read_toml(dataset / "manifest.toml").get("store") == "recipe"
+    except (OSError, DocumentError):
         return False

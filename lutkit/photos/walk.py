@@ -62,10 +62,10 @@ def walk(
                 name, path = entry.name, below + entry.name
                 if name.startswith("."):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     if deeper:
                         (links if entry.is_symlink() else pending).append(path)
-                elif name.rpartition(".")[2].lower() in suffixes and (entry.is_file() or entry.is_symlink()):
+                elif name.rpartition(".")[2].lower() in suffixes and _may_be_read(entry):
                     yield FoundFile(path, _size(entry))
         if not links:
             return
@@ -141,6 +141,22 @@ def _listed(root: Path, folder: str, entered: set[tuple[int, int]]) -> list[os.D
         raise SourceError(
             f"cannot read this folder: {reason}", where=str(place), remedy="allow it, or leave it out"
         ) from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link to itself is none, nor is one to where nobody may look."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _may_be_read(entry: os.DirEntry[str]) -> bool:
+    """Files, and links to files or to nothing; no pipes and devices."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110
+    except OSError:
+        return True  # a link to itself, say: whoever reads it will say so
 
 
 def _size(entry: os.DirEntry[str]) -> int:

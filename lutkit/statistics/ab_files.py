@@ -7,7 +7,7 @@ same bytes.
 import io
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from lutkit.ab.grid import ab_grid, keep_bins
 from lutkit.ab.weights import AbWeights
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.os_errors import explain_os_error
+from lutkit.documents import fields_of, parse_json
 from lutkit.errors import LutkitError, SourceError
 from lutkit.measure.color_summary import AB_SIZE
 
@@ -89,15 +90,15 @@ def read_weights(path: Path) -> AbWeights:
     names = ("bins", "counts", "prior", "smoothed", "weights", "meta")
     members = _read(path, names, "a weights file, as `lutkit ab-weights` writes it")
     try:
-        meta = cast("dict[str, Any]", json.loads(str(members["meta"])))
-        whole = ab_grid(str(meta["grid"]))
+        meta = fields_of(parse_json(str(members["meta"])))
+        whole = ab_grid(meta.text("grid"))
         # Which of the grid's bins were kept; a bin's place is its name.
         kept = (whole.bins[:, None] == members["bins"]).all(axis=-1).any(axis=1)
         grid = keep_bins(whole, kept)
         if np.array_equal(grid.bins, members["bins"]):
             arrays = (members[name] for name in names[1:-1])
-            return AbWeights(grid, *arrays, sigma=float(meta["sigma"]), mix=float(meta["mix"]))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, LutkitError):
+            return AbWeights(grid, *arrays, sigma=meta.number("sigma"), mix=meta.number("mix"))
+    except (ValueError, TypeError, IndexError, LutkitError):
         pass  # all of them say that this is no such file
     raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")
 

@@ -6,7 +6,6 @@ Owns the noun `Manifest`. An unknown key is an error that names the nearest know
 import dataclasses
 import difflib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.distort.draws import Range
 from lutkit.distort.presets import PRESETS, preset
 from lutkit.distort.settings import DamageSettings
+from lutkit.documents import fields_of, parse_toml, read_toml, refused_as
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 from lutkit.photos.walk import anchored
@@ -205,13 +205,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ManifestError: no such file, not TOML, an unknown key, a wrong type, or a value out of its range.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or error) if isinstance(error, OSError) else "not text"
-        remedy = "allow it" if isinstance(error, PermissionError) else _IS_TOML
-        raise ManifestError(f"cannot be read: {reason}", where=str(path), remedy=remedy) from None
-    manifest = parse_manifest(text, str(path))
+    manifest = _manifest_of(_read(path), str(path))
     folder = path.resolve().parent
     return dataclasses.replace(
         manifest,
@@ -223,10 +217,22 @@ def read_manifest(path: Path) -> Manifest:
 
 def parse_manifest(text: str, where: str) -> Manifest:
     """Read a manifest from TOML; a table `[recorded]`, which datasets add, is not part of it."""
+    with refused_as(ManifestError, where=where, remedy=_IS_TOML):
+        data = parse_toml(text)
+    return _manifest_of(data, where)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ManifestError(f"not TOML: {error}", where=where) from None
+        with refused_as(ManifestError, where=str(path), remedy=_IS_TOML):
+            return read_toml(path)
+    except OSError as error:
+        remedy = "allow it" if isinstance(error, PermissionError) else _IS_TOML
+        what = f"cannot be read: {error.strerror or error}"
+        raise ManifestError(what, where=str(path), remedy=remedy) from None
+
+
+def _manifest_of(data: dict[str, Any], where: str) -> Manifest:
     data.pop("recorded", None)
     if "damage_luts" in data:
         raise ManifestError("unknown key 'damage_luts'", where=where, remedy="write path under [damage]")
@@ -244,8 +250,15 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
 
 def read_recorded(path: Path) -> dict[str, dict[str, str]]:
-    """What a dataset recorded beside its manifest, table by table; empty where it recorded nothing."""
-    return cast("dict[str, dict[str, str]]", tomllib.loads(path.read_text("utf-8")).get("recorded", {}))
+    """What a dataset recorded beside its manifest, table by table; empty where it recorded nothing.
+
+    Raises:
+        ManifestError: no such file, not TOML, or tables of something else than texts.
+    """
+    data = fields_of({"recorded": {}, **_read(path)})
+    with refused_as(ManifestError, where=str(path), remedy="restore it, or write into another folder"):
+        tables = data.part("recorded")
+        return {name: tables.text_of_each(name) for name in tables.values}
 
 
 def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = None) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, cast, get_args
 
+from lutkit.documents import fields_of, parse_json, refused_as
 from lutkit.errors import DatasetError
 from lutkit.lut.quality import Label
 from lutkit.photos.decoding import Pixels
@@ -126,13 +127,8 @@ class SampleMetadata:
             DatasetError: not JSON; or fields that are missing, unknown, of another type or of a value that
                 there is not: all of them are named.
         """
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DatasetError(str(error)) from None
-        if not isinstance(data, dict):
-            raise DatasetError(f"an object is expected, not {type(data).__name__}")
-        values = cast("dict[str, Any]", data)
+        with refused_as(DatasetError):
+            values = dict(fields_of(parse_json(text)).values)
         _require_none(_mistyped(values, cls))
         values["source"] = SourcePhoto(**values["source"])
         values["look"] = AppliedLook(**values["look"])

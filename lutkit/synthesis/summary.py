@@ -47,7 +47,8 @@ def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, objec
         "photos": photos,
         "unread": dict(plan.photos.unread),
         "shards": plan.shards,
-        "splits": dict(plan.counts),
+        "splits": {name: plan.counts.get(name, 0) for name, share in plan.manifest.splits if share > 0},
+        "notes": source_lines(plan)[1:],
         "gigabytes": round(guess.sample_bytes * n / 1e9, 4),
         "minutes": round(_seconds(plan, guess, workers) / 60, 3),
         "draws_per_photo": round(n / photos, 3),
@@ -96,7 +97,8 @@ def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, 
     return {
         "folder": str(result.folder),
         "n": plan.manifest.n,
-        "splits": dict(plan.counts),
+        "splits": {name: plan.counts.get(name, 0) for name, share in plan.manifest.splits if share > 0},
+        "notes": source_lines(plan)[1:],
         "shards": len(result.records),
         "built": result.built,
         "bytes": sum(record.file.bytes for record in result.records),
@@ -116,7 +118,7 @@ def source_lines(plan: SynthPlan) -> list[str]:
         draws = f"{manifest.n:,} of them used"
     is_sample = manifest.images.source == "sample"
     note = ": for trying out, not for training: give --images PHOTOS" if is_sample else ""
-    lines = [f"{photos_text(photos)}, {draws}{note}."]
+    lines = [f"{photos_text(photos)}, {draws}{note}.", *filter(None, [plan.photos.note])]
     if manifest.store == "recipe":
         lines.append(f"So that recipes replay to the bit: pictures are stored as {manifest.codec}.")
     if _is_overruled(plan):
@@ -124,8 +126,22 @@ def source_lines(plan: SynthPlan) -> list[str]:
         few = f"Fewer than {MIN_PHOTOS_TO_SPLIT} photos: all go to {split}; no photo may be in two splits."
         asked = _asked_splits(manifest)
         return [*lines, few, *([f"The splits that were asked for are not used: {asked}."] if asked else [])]
-    without = [name for name, share in manifest.splits if share > 0 and name not in plan.members]
-    return [*lines, *(f"{name} has no photo: its share goes to the others." for name in without)]
+    return [*lines, *_empty_splits(plan)]
+
+
+def _empty_splits(plan: SynthPlan) -> list[str]:
+    """Which of the splits that are asked for stay empty, and why, a line each."""
+    found: list[str] = []
+    photos = photos_text(len(plan.photos.photos))
+    for name, share in plan.manifest.splits:
+        if share > 0 and name not in plan.members:
+            # Moving one over would tie a photo's split to what else is listed: it is seed and path alone.
+            where = f"none of {photos} falls to it that can be used"
+            remedy = "give more photos, or another --seed"
+            found.append(f"{name} has no photo: its share goes to the others ({where}; {remedy}).")
+        elif share > 0 and not plan.counts.get(name):
+            found.append(f"{name} gets no pair: n is too small for its share; raise --n.")
+    return found
 
 
 def _is_overruled(plan: SynthPlan) -> bool:
@@ -141,9 +157,15 @@ def _asked_splits(manifest: Manifest) -> str:
 
 def _splits_text(plan: SynthPlan) -> str:
     given = ", ".join(
-        f"{name} {count:,} ({photos_text(len(plan.members[name]))})" for name, count in plan.counts.items()
+        f"{name} {count:,} ({photos_text(len(plan.members[name]))})"
+        for name, count in plan.counts.items()
+        if count
     )
-    asked = _asked_splits(plan.manifest) if _is_overruled(plan) else ""
+    if not _is_overruled(plan):
+        wanted = (name for name, share in plan.manifest.splits if share > 0)
+        empty = ", ".join(name for name in wanted if not plan.counts.get(name))
+        return f"{given}\n(empty: {empty})" if empty else given
+    asked = _asked_splits(plan.manifest)
     return f"{given}\n(not {asked}: fewer than {MIN_PHOTOS_TO_SPLIT} photos)" if asked else given
 
 

@@ -319,9 +319,25 @@ def test_the_figures_of_a_dry_run_come_true(lutkit_, photos, tmp_path):
 @pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])
 def test_a_split_without_a_photo_is_told(more, lutkit_, photos):
     arguments = ("synth", "--n", 9, "--size", 32, "--images", photos, *more)
-    told = "rare has no photo: its share goes to the others."
-    assert told in lutkit_(*arguments, "--splits", "train=0.9999,rare=0.0001,none=0").out
+    told = "rare has no photo: its share goes to the others (none of 30 photos falls to it that can be used;"
+    ended = lutkit_(*arguments, "--splits", "train=0.9999,rare=0.0001,none=0")
+    assert told in " ".join(ended.out.split())
+    assert "(empty: rare)" in ended.out
     assert "has no photo" not in lutkit_(*arguments, "--splits", "train=0.9,val=0.1").out
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])
+def test_json_names_the_splits_that_stay_empty(more, lutkit_, photos):
+    # By default 24 of the 30 photos go to train, 4 to val and 2 to test.
+    arguments = ("synth", "--n", 9, "--size", 32, "--images", photos, "--json", *more)
+    found = json.loads(lutkit_(*arguments, "--splits", "train=0.9899,val=0.01,rare=0.0001,none=0").out)
+    assert found["splits"] == {"train": 9, "val": 0, "rare": 0}
+    assert [note.partition(":")[0] for note in found["notes"]] == ["val has no photo", "rare has no photo"]
+    few = json.loads(lutkit_("synth", "--n", 2, "--size", 32, "--images", photos, "--json", "--dry-run").out)
+    assert few["splits"] == {"train": 2, "val": 0, "test": 0}
+    assert few["notes"] == [
+        f"{name} gets no pair: n is too small for its share; raise --n." for name in ("val", "test")
+    ]
 
 
 def test_the_loader_reads_a_split_that_has_samples(lutkit_, photos):

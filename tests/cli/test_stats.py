@@ -2,13 +2,17 @@
 
 import io
 import json
+import shutil
 import tarfile
 
 import numpy as np
 import pytest
 import skimage.color
 from PIL import Image
-from small_datasets import assert_one_line, samples_of
+from small_datasets import assert_one_line, manifest_of, samples_of
+
+from lutkit.synthesis.build import plan_synth
+from lutkit.synthesis.summary import source_lines
 
 
 def size_of(path):
@@ -46,6 +50,39 @@ def test_stats_are_those_of_numpy(lutkit_, photos, tmp_path):
     }
     assert size_of(tmp_path / "s.png") == (1400, 900)
     assert "Picture" not in done.out
+
+
+@pytest.fixture
+def half_built(jpeg_700, tmp_path):
+    """A dataset of 700 pairs as a kill leaves it, with its first two shards."""
+    folder = shutil.copytree(jpeg_700, tmp_path / "half")
+    document = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**document, "complete": False}))
+    kept = sorted((folder / "shards").iterdir())
+    for path in kept[2:]:
+        path.unlink()
+    count = sum(entry["nsamples"] for entry in document["shardlist"] if folder / entry["url"] in kept[:2])
+    return folder, count
+
+
+def test_a_half_built_dataset_is_said_to_be_one(lutkit_, half_built, jpeg_700, photos, tmp_path):
+    folder, count = half_built
+    said = f"lutkit: {folder}: this dataset is not finished: {count} samples of 700 are taken; run the same"
+    calls = (
+        ("stats", folder, "--json"),
+        ("ab-hist", folder, "-o", tmp_path / "c.npz", "--quiet"),
+        ("compare", folder, folder, "--set-field", "input", "--json"),
+        ("compare", photos, photos, "--train", folder, "--json"),
+    )
+    for call in calls:
+        done = lutkit_(*call)
+        assert said in done.err, call
+        assert not any(
+            "not finished" in line for line in lutkit_("stats", jpeg_700, "--json").err.splitlines()
+        )
+    assert json.loads(lutkit_("stats", folder, "--json").out)["photos"] == count
+    plan = plan_synth(manifest_of(folder, n=3))
+    assert said.removeprefix("lutkit: ") in " ".join(source_lines(plan))
 
 
 @pytest.mark.parametrize(

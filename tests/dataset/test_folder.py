@@ -292,7 +292,7 @@ def test_a_folder_that_holds_more_than_is_planned_is_told_and_nothing_removed(tm
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(-1, 1) | text
+scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1, 1) | text
 rejects_of_a_shard = st.lists(st.builds(Reject, text, text), max_size=3).map(tuple)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webdataset import tariterators
 
-from lutkit.dataset.tars import Sample, read_samples, write_shard
+from lutkit.dataset.tars import Sample, read_joined_samples, read_samples, write_shard
 from lutkit.errors import DatasetError
 
 SAMPLES = (
@@ -145,8 +145,42 @@ def test_compressed_tars_are_read(tmp_path, mode):
 
 def test_a_name_twice_in_a_sample_is_named(tmp_path):
     path = foreign_tar(tmp_path / "a.tar", [("k.jpg", b"1"), ("k.JPG", b"2")])
-    with pytest.raises(DatasetError, match=r"a\.tar: k\.JPG: .*twice"):
+    with pytest.raises(DatasetError, match=r"a\.tar: k\.jpg: .*twice"):
         list(read_samples(path))
+
+
+SCATTERED = [
+    ("a.jpg", b"1"), ("b.jpg", b"2"), ("c.txt", b"3"), ("__m__", b"0"), ("a.json", b"4"), ("no-suffix", b"5"),
+    ("b.JSON", b"6"), ("b.jpg", b"7"), ("c.jpg", b"8"),
+]  # fmt: skip
+
+
+def test_scattered_members_are_joined_by_key(tmp_path):
+    path = foreign_tar(tmp_path / "a.tar", SCATTERED)
+    assert list(read_joined_samples(path)) == [
+        Sample("a", (("jpg", b"1"), ("json", b"4"))),
+        Sample("b", (("jpg", b"2"), ("json", b"6"), ("jpg", b"7"))),
+        Sample("c", (("txt", b"3"), ("jpg", b"8"))),
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.binary(max_size=3)), max_size=12))
+def test_joining_loses_nothing_and_keeps_order(tmp_path_factory, members):
+    named = [(f"{key}.x{i}", content) for i, (key, content) in enumerate(members)]
+    path = foreign_tar(tmp_path_factory.getbasetemp() / "joined_of_hypothesis.tar", named)
+    expected = {}
+    for name, content in named:
+        expected.setdefault(name[0], []).append((name[2:], content))
+    assert list(read_joined_samples(path)) == [Sample(key, tuple(own)) for key, own in expected.items()]
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz"])
+def test_scattered_members_of_a_compressed_tar_are_refused(tmp_path, mode):
+    path = foreign_tar(tmp_path / "a.tar", SCATTERED[:2], mode)
+    assert len(list(read_joined_samples(path))) == 2
+    path = foreign_tar(tmp_path / "a.tar", SCATTERED, mode)
+    with pytest.raises(DatasetError, match=r"a\.tar: the members of sample 'a' are not adj.*; decompress it"):
+        list(read_joined_samples(path))
 
 
 def test_every_truncation_is_an_error(tmp_path):

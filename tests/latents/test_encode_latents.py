@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small_datasets import build, contents, make_photos, manifest_of, samples_of, textured
 from small_vaes import STAND_IN, StandInVae, one_thread, oracle, save_vae
 
@@ -25,13 +26,14 @@ from lutkit.latents import batches, pipeline, precision, sources
 from lutkit.latents import encode as module
 from lutkit.latents.batches import BatchEncoder, BatchSize
 from lutkit.latents.checks import convention_warning, fidelity, try_conventions
-from lutkit.latents.decode import find_images
+from lutkit.latents.decode import decode_some, find_images
 from lutkit.latents.devices import Transfer
 from lutkit.latents.encode import EncodeSettings
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.ranks import Ranks
 from lutkit.latents.show import encoded_json, encoded_rows
 from lutkit.latents.sources import EncodeTask, open_source
+from lutkit.latents.vae import load_vae
 from lutkit.latents.vae_files import find_vae
 from lutkit.photos.decoding import center_square, decode_image
 from lutkit.photos.encoding import encode_image
@@ -313,6 +315,80 @@ def test_a_picture_that_cannot_be_decoded_is_absent_and_named(vae, tmp_path):
         {"path": "a.tar/k2", "reason": "no member png"},
     ]
     assert (result.missing, log.samples) == (2, 4)
+
+
+def foreign_tar(path, members):
+    """A tar as others write them: any names, in any order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+GOOD = [("g0.png", png(0)), ("g0.json", b'{"n": 0}'), ("g1.png", png(1)), ("g1.json", b'{"n": 1}')]
+BAD = {
+    "no picture": ([("bad.txt", b"a cat"), ("bad.json", b"{}")], "bad", "no member png"),
+    "no json": ([("bad.png", png(9))], "bad", "no json, which the first samples have"),
+    "no object": ([("bad.png", png(9)), ("bad.json", b"[]")], "bad", "json: the whole is not an object"),
+    "no JSON": ([("bad.png", png(9)), ("bad.json", b"{")], "bad", "json: not JSON: Expecting property"),
+    "Japanese": ([("写真.png", png(9)), ("写真.json", b"{}")], "写真", "its key is not printable ASCII"),
+    "a space": ([("my cat.png", png(9)), ("my cat.json", b"{}")], "my cat", "its key is not printable ASCII"),
+    "too long": ([("k" * 92 + ".png", png(9)), ("k" * 92 + ".json", b"{}")], "k" * 92, "its key is not"),
+    "twice": (
+        [("bad.png", png(9)), ("bad.json", b"{}"), ("bad.PNG", png(8))],
+        "bad",
+        "two members of one name",
+    ),
+    "a second time": ([("g1.png", png(9))], "g1", "two members of one name"),
+}
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+@pytest.mark.parametrize(("bad", "key", "reason"), BAD.values(), ids=BAD)
+def test_one_bad_sample_is_one_line_wherever_it_stands(bad, key, reason, place, vae, tmp_path):
+    foreign_tar(tmp_path / "in/a.tar", [*GOOD[:place], *bad, *GOOD[place:]])
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    lines = (tmp_path / "out/rejects.jsonl").read_text().splitlines()
+    (reject,) = map(json.loads, lines)
+    assert reject["path"].startswith(f"a.tar/{key}")
+    assert reject["reason"].startswith(reason)
+    assert result.missing == 1
+    latents = latents_of(tmp_path / "out")
+    assert latents.keys() == {"g0", "g1"} - {key}
+    for name, (arrays, data) in latents.items():
+        assert json.loads(data) == {"n": int(name[1])}
+        assert_posterior(arrays["image"], vae[1], textured(int(name[1]), 16, 16))
+    assert (
+        encode(tmp_path / "in", vae, tmp_path / "out")[0].stats is None
+    )  # a reject is no reason to begin anew
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_json_that_the_others_have_not_is_one_line(place, vae, tmp_path):
+    samples = [(f"g{i}.png", png(i)) for i in range(4)]
+    foreign_tar(
+        tmp_path / "in/a.tar", [*samples[:place], ("bad.png", png(9)), ("bad.json", b"{}"), *samples[place:]]
+    )
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert [(one.path, one.reason) for one in result.rejects] == [
+        ("a.tar/bad", "a json, which the first samples have not")
+    ]
+    assert latents_of(tmp_path / "out").keys() == {f"g{i}" for i in range(4)}
+
+
+def test_members_that_are_not_adjacent_are_joined(vae, tmp_path):
+    # All pictures first, and then all that is said of them: as `tar cf a.tar *.png *.json` writes them.
+    foreign_tar(tmp_path / "in/a.tar", sorted(GOOD, key=lambda member: member[0].endswith("json")))
+    result, _ = encode(tmp_path / "in", vae, tmp_path / "out")
+    assert (result.missing, result.rejects) == (0, ())
+    latents = latents_of(tmp_path / "out")
+    for i in range(2):
+        arrays, data = latents[f"g{i}"]
+        assert data == GOOD[2 * i + 1][1]
+        assert_posterior(arrays["image"], vae[1], textured(i, 16, 16))
 
 
 def test_every_sample_that_a_broken_picture_is_lost_to_is_named(vae, tmp_path):
@@ -744,7 +820,7 @@ def test_a_dataset_that_grew_gets_its_new_shards(photos, vae, tmp_path):
     build(manifest_of(photos, n=270, splits=(("train", 1.0),)), tmp_path / "pairs")
     result, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
     assert (log.there, log.total, len(result.stats.records)) == (0, 270, 2)
-    assert log.notes[0].startswith("train-000000: encoded again, since what it was made from has changed")
+    assert log.notes[0].startswith("train-000000: encoded again, since what it was made from has grown")
     assert len(latents_of(tmp_path / "out")) == 270
     build(manifest_of(photos, n=600, splits=(("train", 1.0),)), tmp_path / "pairs")
     _, log = encode(tmp_path / "pairs", vae, tmp_path / "out")
@@ -804,17 +880,58 @@ def test_a_folder_of_something_else_is_refused(jpeg_300, photos, vae, tmp_path):
         encode(jpeg_300, vae, photos)
 
 
-def test_a_tar_written_anew_is_encoded_anew_though_its_size_is_the_same(vae, tmp_path):
-    tar = tmp_path / "in/a.tar"
-    tar_of(tar, [("0", {"png": png(0)})])
-    size = tar.stat().st_size
+def test_another_set_of_tars_of_the_same_names_is_refused_and_nothing_is_lost(vae, tmp_path):
+    # img2dataset calls the shards of every dataset 00000.tar, and its keys begin at 000000000 in all.
+    for folder, first in (("one", 0), ("same-keys", 10), ("other-keys", 20)):
+        for shard in range(2):
+            names = [f"{'x' if folder == 'other-keys' else ''}{shard:05d}{i:04d}" for i in range(3)]
+            images = [(name, {"png": png(first + shard * 3 + i)}) for i, name in enumerate(names)]
+            tar_of(tmp_path / folder / f"{shard:05d}.tar", images)
+    encode(tmp_path / "one", vae, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    said = r"out: its 00000 was made from other images than the source has in 00000 now; .*another folder"
+    for folder in ("same-keys", "other-keys"):
+        with pytest.raises(DatasetError, match=said):
+            encode(tmp_path / folder, vae, tmp_path / "out")
+        assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("samples", [[0, 5, 2], [0, 1], [1, 0, 2], []])
+def test_a_tar_that_changed_is_refused_until_its_record_is_deleted(samples, vae, tmp_path):
+    tar = tar_of(tmp_path / "in/a.tar", [(f"{i}", {"png": png(i)}) for i in range(3)])
     encode(tar, vae, tmp_path / "out")
-    tar_of(tar, [("0", {"png": png(1)})])
-    assert tar.stat().st_size == size
-    _, log = encode(tar, vae, tmp_path / "out")
-    assert log.notes[0].startswith("a: encoded again")
-    ((arrays, _),) = latents_of(tmp_path / "out").values()
-    assert_posterior(arrays["image"], vae[1], textured(1, 16, 16))
+    tar_of(tar, [(f"{place}", {"png": png(i)}) for place, i in enumerate([*samples, 7])])
+    with pytest.raises(DatasetError, match=r"where these images have replaced those, delete records/a\.json"):
+        encode(tar, vae, tmp_path / "out")
+    (tmp_path / "out/records/a.json").unlink()
+    encode(tar, vae, tmp_path / "out")
+    arrays, _ = latents_of(tmp_path / "out")[f"{len(samples)}"]
+    assert_posterior(arrays["image"], vae[1], textured(7, 16, 16))
+
+
+def test_a_tar_that_has_grown_is_encoded_again(vae, tmp_path):
+    # Both fit into one padded record of a tar: only content tells them apart.
+    tar = tar_of(tmp_path / "in/a.tar", [("0", {"png": png(0)}), ("1", {"txt": b"no picture"})])
+    encode(tar, vae, tmp_path / "out", fields=("png",))
+    tar_of(tar, [("0", {"png": png(0)}), ("1", {"txt": b"no picture"}), ("2", {"png": png(2)})])
+    _, log = encode(tar, vae, tmp_path / "out", fields=("png",))
+    assert log.notes[0] == "a: encoded again, since what it was made from has grown"
+    arrays, _ = latents_of(tmp_path / "out")["2"]
+    assert_posterior(arrays["image"], vae[1], textured(2, 16, 16))
+
+
+def test_photos_of_the_same_names_and_sizes_are_not_taken_for_those_that_were_encoded(vae, tmp_path):
+    for folder, first in (("one", 0), ("other", 50)):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            path = tmp_path / folder / f"{i}.bmp"
+            Image.fromarray(textured(first + i, 20, 18)).save(path)
+    encode(tmp_path / "one", vae, tmp_path / "out", size_px=16)
+    before = contents(tmp_path / "out")
+    assert encode(tmp_path / "one", vae, tmp_path / "out", size_px=16)[0].stats is None
+    with pytest.raises(DatasetError, match="its photos-000000 was made from other images"):
+        encode(tmp_path / "other", vae, tmp_path / "out", size_px=16)
+    assert contents(tmp_path / "out") == before
 
 
 def test_another_dataset_of_the_same_seed_is_refused(photos, vae, tmp_path):
@@ -827,8 +944,12 @@ def test_another_dataset_of_the_same_seed_is_refused(photos, vae, tmp_path):
     ):
         encode(tmp_path / "of-others", vae, tmp_path / "out")
     build(manifest_of(photos, n=3, quality=90), tmp_path / "worse")
-    with pytest.raises(DatasetError, match=r"its train-000000 was made from other pairs .*another folder"):
+    with pytest.raises(DatasetError, match=r"its train-000000 was made from other images .*another folder"):
         encode(tmp_path / "worse", vae, tmp_path / "out")
+    # As many more pairs as it likes do not make it the same dataset.
+    build(manifest_of(photos, n=9, quality=90, splits=(("train", 1.0),)), tmp_path / "more")
+    with pytest.raises(DatasetError, match=r"its train-000000 was made from other images"):
+        encode(tmp_path / "more", vae, tmp_path / "out")
     assert contents(tmp_path / "out") == before
 
 
@@ -928,7 +1049,7 @@ def test_a_tar_that_was_cut_off(vae, tmp_path):
     ("fields", "words"),
     [
         ((), "its first sample has jpg, x.png.*name --fields of jpg, x.png, txt"),
-        (("webp",), "no member webp in its first sample, k.*there are jpg, x.png, txt"),
+        (("webp",), "no member webp in its first sample.*there are jpg, x.png, txt"),
         (("x", "x.png"), "would be called the same"),
     ],
 )
@@ -958,6 +1079,32 @@ def test_sources_that_make_no_sense(jpeg_300, photos, vae, tmp_path):
         tar_of(tmp_path / where / "a.tar", [("k", {"png": png(1)})])
     with pytest.raises(DatasetError, match=r"both .*x/a\.tar and this would become the shard a"):
         open_source(str(tmp_path / "{x,y}" / "a.tar").replace("{x,y}", "?"))
+
+
+def test_other_photos_of_the_same_names_are_not_taken_for_what_was_encoded(vae, tmp_path):
+    # Of one size, as uncompressed photos are; and six white ones of another.
+    for folder, seeds in (("one", (0, 1, 2)), ("first", (9, 1, 2)), ("last", (0, 1, 9))):
+        (tmp_path / folder).mkdir()
+        for i, seed in enumerate(seeds):
+            Image.fromarray(textured(seed, 20, 18)).save(tmp_path / folder / f"{i}.bmp")
+    (tmp_path / "white").mkdir()
+    for i in range(3):
+        Image.new("RGB", (200, 180), "white").save(tmp_path / "white" / f"{i}.bmp")
+    out = tmp_path / "out"
+    index = encode(tmp_path / "one", vae, out, size_px=16)[0].index
+    model = load_vae(find_vae(str(vae[0])), device="cpu")
+
+    def decoded(folder):
+        return list(decode_some(out, index, 3, model, find_images(out, index, str(tmp_path / folder))))
+
+    for i, one in enumerate(decoded("one")):
+        assert np.array_equal(one.photo, center_square((tmp_path / f"one/{i}.bmp").read_bytes(), 16))
+    with pytest.raises(DatasetError, match=r"white: .*not those that .*sources\.tsv lists, by name and size"):
+        decoded("white")
+    with pytest.raises(DatasetError, match=r"first: other images .*its shard photos-000000 is another"):
+        decoded("first")
+    with pytest.raises(DatasetError, match="photos-000000: photos-000000002: another image than was encoded"):
+        decoded("last")
 
 
 def test_pairs_made_anew_since_are_not_taken_for_what_was_encoded(photos, vae, tmp_path):

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
-from small_datasets import assert_one_line, build, make_photos, manifest_of, run_lutkit
+from small_datasets import assert_one_line, build, make_photos, manifest_of, run_lutkit, samples_of
 from small_latents import ENCODING, make_latents, npy
 
 from lutkit.cli.decode_latents import _show
@@ -61,10 +61,11 @@ def made(tmp_path_factory):
     model = save_random_vae(root / "vae", 0)
     save_random_vae(root / "other", 1)
     stored = {data["key"]: (first, second) for first, second, data in pairs(root / "pairs")}
+    carried = {key: members["json"] for key, members, _ in samples_of(root / "pairs")}
 
-    def edit(key, members):
+    def edit(key, _members):
         return [*((f"{f}.npy", npy(encoded(model, p))) for f, p in zip(FIELDS, stored[key], strict=True)),
-                members[-1]]  # fmt: skip
+                ("json", carried[key])]  # fmt: skip
 
     make_latents(
         root / "latents",
@@ -181,8 +182,12 @@ def test_what_does_not_belong_together_is_refused(made, tmp_path):
     with pytest.raises(DatasetError, match=r"--images: the images have no sample train-000000006 in a shard"):
         opened(root, 3, str(tmp_path / "few"))
     build(manifest_of(root / "photos", n=9, size_px=48), tmp_path / "large")
-    with pytest.raises(DatasetError, match=r"an image of 48 x 48 px, decoded 32 x 32"):
+    with pytest.raises(
+        DatasetError, match=r"train-000000000: another image than was encoded: its json differs"
+    ):
         opened(root, 3, str(tmp_path / "large"))
+    with pytest.raises(DatasetError, match=r"k\.image: an image of 48 x 48 px, decoded 32 x 32"):
+        module._compared("k", "image", np.zeros((3, 32, 32), np.float32), np.zeros((48, 48, 3), np.uint8))
     with pytest.raises(DatasetError, match=r"nothing: no dataset.json here"):
         open_latents(tmp_path / "nothing")
     make_latents(tmp_path / "begun", {}, complete=False)

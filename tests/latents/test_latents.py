@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from itertools import islice
 from typing import get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_datasets import build, make_photos, manifest_of, samples_of
 from small_latents import ENCODING, SHAPE, VAE, make_latents, moments_of, npy
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from lutkit.dataset.shard_list import share
 from lutkit.errors import DatasetError
@@ -203,6 +204,46 @@ def test_ranks_can_be_given_equally_many(folder, monkeypatch):
         monkeypatch.setenv("WORLD_SIZE", "4")
         lengths.append(len(list(Latents(folder, even=True))))
     assert lengths == [3, 3, 3, 3]
+
+
+class SharedOut(IterableDataset):
+    """How accelerate's `IterableDatasetShard` shares out: each rank reads all, and takes its slice."""
+
+    def __init__(self, dataset, batch, rank, world):
+        self.dataset, self.batch, self.rank, self.world = dataset, batch, rank, world
+
+    def __iter__(self):
+        read = iter(self.dataset)
+        while round_of_all := list(islice(read, self.batch * self.world)):
+            yield from round_of_all[self.rank * self.batch : (self.rank + 1) * self.batch]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("ranks", "count"), [(None, 12), ("torch", 4)])
+def test_what_shares_out_by_itself_is_given_all(ranks, count, workers, folder, monkeypatch):
+    found = Counter()
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        dataset = Latents(folder, split="train", shuffle=4, ranks=ranks, keys=False, metadata=False)
+        loader = DataLoader(SharedOut(dataset, 2, rank, 3), batch_size=2, num_workers=workers)
+        assert all(set(batch) == {"input", "target"} for batch in loader)  # tensors alone
+        found.update(float(value) for batch in loader for value in batch["input"][:, 0, 0, 0])
+    expected = {float(moments_of(key, "input")[0, 0, 0]) for key in TRAIN}
+    assert found.total() == count  # a third of a third would be shared out twice
+    assert found == dict.fromkeys(expected, 1) or ranks is not None
+
+
+def test_one_rank_alone_can_read_all(folder, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert keys(Latents(folder, split="train", ranks=None)) == TRAIN
+    assert keys(pickle.loads(pickle.dumps(Latents(folder, split="train", ranks=None)))) == TRAIN  # noqa: S301
+    assert keys(Latents(folder, split="train")) == TRAIN[:3]
+    with pytest.raises(
+        DatasetError, match='ranks is 2, not "torch" or None; None leaves sharing out to others'
+    ):
+        Latents(folder, ranks=2)
 
 
 def test_a_worker_that_is_spawned_knows_its_rank(folder, monkeypatch):

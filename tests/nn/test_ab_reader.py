@@ -157,6 +157,24 @@ def test_every_sample_comes_once_over_all_ranks_and_workers(folder, targets, ran
     assert found == names_of(targets)
 
 
+def test_one_rank_alone_can_read_all_and_what_deals_out_by_itself_is_given_all(folder, targets, monkeypatch):
+    as_rank(monkeypatch, 0, 3)
+    every = AbTargets(folder, BINS, TargetOptions(ranks=None))
+    assert Counter(name_of(lightness) for lightness, _, _ in every) == names_of(targets)
+    # accelerate has each rank read all, and take its turns: all ranks need one order.
+    orders = []
+    for rank in range(3):
+        as_rank(monkeypatch, rank, 3)
+        orders.append(order_of(AbTargets(folder, BINS, TargetOptions(ranks=None))))
+    assert orders[0] == orders[1] == orders[2]
+    state = every.__getstate__()
+    other = object.__new__(AbTargets)
+    other.__dict__.update(state)
+    assert order_of(other) == orders[0]
+    with pytest.raises(DatasetError, match='ranks is 0, not "torch" or None'):
+        TargetOptions(ranks=0)
+
+
 def order_of(read):
     return [name_of(lightness) for lightness, _, _ in read]
 

@@ -57,6 +57,13 @@ def test_a_folder_is_mirrored(folder):
             assert np.array_equal(np.asarray(after), apply(np.asarray(before), LUT))
 
 
+def test_a_link_to_itself_is_one_photo_that_fails(folder):
+    (folder / "loop.png").symlink_to("loop.png")
+    results = {str(applied.task.source): applied.status for applied in run(plan_apply([folder], Path("out")))}
+    assert results.pop("in/loop.png") == "failed"
+    assert list(results.values()) == ["written"] * 3
+
+
 def test_what_is_there_is_kept_or_replaced(folder):
     plan = plan_apply([folder], Path("out"))
     Path("out").mkdir()

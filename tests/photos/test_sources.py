@@ -191,6 +191,26 @@ def test_globs_are_relative_to_their_leading_folders(tmp_path):
         assert contents(photos)
 
 
+def test_a_link_to_itself_is_a_photo_that_cannot_be_read(tmp_path):
+    (tmp_path / "sound.jpg").write_bytes(b"1")
+    (tmp_path / "selfloop.jpg").symlink_to("selfloop.jpg")
+    (tmp_path / "there.png").symlink_to("back.png")
+    (tmp_path / "back.png").symlink_to("there.png")
+    (tmp_path / "no-photo").symlink_to("no-photo")
+    (tmp_path / "nothing.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "device.jpg").symlink_to("/dev/zero")
+    for source in (tmp_path, f"{tmp_path}/*", f"{tmp_path}/**/*"):
+        photos = list_photos(str(source))
+        named = ["back.png", "nothing.jpg", "selfloop.jpg", "sound.jpg", "there.png"]
+        assert [ref.path for ref in photos.photos] == named
+        for ref in photos.photos:
+            if ref.path == "sound.jpg":
+                assert read_bytes(photos.root, ref) == b"1"
+                continue
+            with pytest.raises(ImageError, match="cannot be read"):
+                read_bytes(photos.root, ref)
+
+
 def test_a_pipe_is_no_photo(tmp_path):
     put(tmp_path, "x.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")

@@ -229,7 +229,7 @@ def test_every_setting_of_the_default_manifest_is_explained():
         ("[damage]\nseverity = [1, 2, 3]", "x.toml: [damage] severity is two numbers, not [1, 2, 3]"),
         ("[damage]\nseverity = [1, true]", "x.toml: [damage] severity is a number, not True"),
         ("[damage]\nlossy = 2", "x.toml [damage]: lossy is a share, 0..1, not 2.0"),
-        ("[damage]\nseverity = [nan, 3]", "x.toml [damage]: severity is two numbers"),
+        ("[damage]\nseverity = [nan, 3]", "x.toml: severity is nan, not a finite number"),
         ("[damage.families]\nillumnant = 1", "[damage.families]: unknown family 'illumnant'; did you mean"),
         ("[damage.families]\nilluminant = 0", "no family has a share above 0"),
         ("[splits]\n", "splits is at least one share above 0"),
@@ -298,6 +298,6 @@ def test_paths_are_relative_to_the_manifest_s_folder(tmp_path):
 @pytest.mark.parametrize("make", [lambda p: None, Path.mkdir, lambda p: p.write_bytes(b"\xff")])
 def test_files_that_cannot_be_read(make, tmp_path):
     make(tmp_path / "m.toml")
-    with pytest.raises(ManifestError, match=r"m\.toml: cannot be read: ") as caught:
+    with pytest.raises(ManifestError, match=r"m\.toml: (cannot be read|not TOML): ") as caught:
         read_manifest(tmp_path / "m.toml")
     assert "\n" not in str(caught.value)

@@ -64,6 +64,7 @@ def write_weights(path: Path, weights: AbWeights) -> None:
         "grid": weights.grid.name,
         "sigma": weights.sigma,
         "mix": weights.mix,
+        "normalise": weights.normalise,
         "observed": len(weights.grid.bins) != len(ab_grid(weights.grid.name).bins),
         "lab": LAB_CONVENTION,
     }
@@ -96,7 +97,9 @@ def read_weights(path: Path) -> AbWeights:
         grid = keep_bins(whole, kept)
         if np.array_equal(grid.bins, members["bins"]):
             arrays = (members[name] for name in names[1:-1])
-            return AbWeights(grid, *arrays, sigma=float(meta["sigma"]), mix=float(meta["mix"]))
+            normalise = meta.get("normalise", "smoothed")  # files were once written without
+            sigma, mix = float(meta["sigma"]), float(meta["mix"])
+            return AbWeights(grid, *arrays, sigma=sigma, mix=mix, normalise=normalise)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, LutkitError):
         pass  # all of them say that this is no such file
     raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")

@@ -186,6 +186,11 @@ def test_ratios_that_there_are_none_of_are_left_out(by_name):
     ("after", "theirs", "where"),
     [
         (15.0, 10.0, "have moved nearer to it"),
+        (10.3, 10.0, "have reached it"),
+        (13.0, 16.0, "have moved past it, and are nearer than they were"),
+        (30.0, 26.0, "have moved past it, and are nearer than they were"),
+        (30.0, 21.0, "have moved past it, and are farther from it now"),
+        (5.0, 18.0, "have moved past it, and are farther from it now"),
         (15.0, 30.0, "have moved away from it"),
         (25.0, 30.0, "have moved nearer to it"),
         (20.9, 30.0, "are where they were"),

@@ -127,7 +127,7 @@ def _way(before: float, after: float, theirs: float) -> str:
     if abs(after - theirs) < _CHROMA_SEEN * max(theirs, 1.0):
         return "have reached it"
     nearer = abs(after - theirs) < abs(before - theirs)
-    if (before - theirs) * (after - theirs) < 0:
+    if (before - theirs) * (after - theirs) < 0 and abs(before - theirs) >= _CHROMA_SEEN * max(theirs, 1.0):
         return f"have moved past it, and are {'nearer than they were' if nearer else 'farther from it now'}"
     return f"have moved {'nearer to' if nearer else 'away from'} it"
 

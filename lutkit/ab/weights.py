@@ -5,7 +5,8 @@ prior -> smoothed over the ab plane -> weights; Zhang, Isola and Efros, "Colorfu
 neighbours in the plane.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from lutkit.errors import ArrayError
 SIGMA = 5.0
 MIX = 0.5
 _LEAST_MASS = 1e-290
+MOST_WEIGHT = 1e18  # its square, which optimizers keep, is still finite in float32
+
+Normalisation: TypeAlias = Literal["smoothed", "data"]  # under which prior the expectation of weights is 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +32,10 @@ class AbWeights:
         counts: (Q,) int64, pixels of each.
         prior: (Q,) float64, their shares, sum 1.
         smoothed: (Q,), the prior smoothed, sum 1.
-        weights: (Q,), the expectation of which under `smoothed` is 1.
+        weights: (Q,), at most 1e18, the expectation of which under `smoothed`, or under `prior`, is 1.
         sigma: of the smoothing, in units of ab, 0 or above.
         mix: the share of the uniform distribution, 0..1.
+        normalise: "smoothed" or "data", under which of the two priors that is.
     Raises:
         ArrayError: arrays that do not fit the grid or are not finite, or options out of range.
     """
@@ -42,6 +47,7 @@ class AbWeights:
     weights: FloatArray
     sigma: float
     mix: float
+    normalise: Normalisation = "smoothed"
 
     def __post_init__(self) -> None:
         for name, dtype in (("counts", np.int64), ("prior", np.float64), ("smoothed", np.float64),
@@ -51,14 +57,21 @@ class AbWeights:
                 raise ArrayError(f"{name} are ({len(self.grid.bins)},) finite {dtype.__name__}")
             kept.setflags(write=False)
             object.__setattr__(self, name, kept)
-        if not (self.counts.min() >= 0 and self.weights.min() > 0):
-            raise ArrayError("counts are 0 or above, and weights above 0")
+        if not (self.counts.min() >= 0 and self.weights.min() > 0 and self.weights.max() <= MOST_WEIGHT):
+            raise ArrayError(f"counts are 0 or above, and weights above 0 and at most {MOST_WEIGHT:g}")
         if not (0 <= self.sigma < np.inf and 0 <= self.mix <= 1):
             raise ArrayError(f"sigma is 0 or above and mix 0..1, not {self.sigma} and {self.mix}")
+        _require_normalisation(self.normalise)
 
 
 def ab_weights(
-    fine: npt.NDArray[np.int64], grid: Grid, sigma: float = SIGMA, mix: float = MIX, *, observed: bool = False
+    fine: npt.NDArray[np.int64],
+    grid: Grid,
+    sigma: float = SIGMA,
+    mix: float = MIX,
+    *,
+    observed: bool = False,
+    normalise: Normalisation = "smoothed",
 ) -> AbWeights:
     """Fold a histogram into bins and weigh them.
 
@@ -68,10 +81,11 @@ def ab_weights(
         sigma: of the Gaussian that smooths the prior, in units of ab; 0 does not smooth.
         mix: how much of the uniform distribution is mixed in, 0..1.
         observed: drop bins that never occur, before smoothing.
+        normalise: as `rebalancing_weights`.
     Returns:
         New; of fewer bins than the grid has where `observed`.
     Raises:
-        ArrayError: another shape, an empty histogram, options out of range, or an infinite weight.
+        ArrayError: another shape, an empty histogram, options out of range, or a weight above 1e18.
     """
     if fine.sum() == 0:
         raise ArrayError("no pixels were counted: nothing to weigh", where="counts")
@@ -80,30 +94,58 @@ def ab_weights(
     counts = fold(fine, grid)
     prior = counts / counts.sum()
     smoothed = smooth_prior(prior, grid.bins, sigma)
-    return AbWeights(grid, counts, prior, smoothed, _weigh(smoothed, mix), sigma, mix)
+    weights = AbWeights(grid, counts, prior, smoothed, _weigh(smoothed, mix), sigma, mix)
+    return normalised_weights(weights, normalise)
+
+
+def normalised_weights(weights: AbWeights, normalise: Normalisation) -> AbWeights:
+    """The same weights, scaled so that their expectation under one of the two priors is 1.
+
+    Args:
+        weights: of a dataset.
+        normalise: "smoothed", as the paper has it; of the dataset's own pixels the mean is then another, 0.88
+            say. "data": the mean over all pixels that were counted is 1.
+    Raises:
+        ArrayError: another word, or a weight above 1e18.
+    """
+    _require_normalisation(normalise)
+    prior = weights.smoothed if normalise == "smoothed" else weights.prior
+    mean = float((prior * weights.weights).sum())
+    return replace(weights, weights=weights.weights / mean, normalise=normalise)
 
 
 def rebalancing_weights(
-    prior: npt.ArrayLike, bins: npt.ArrayLike, sigma: float = SIGMA, mix: float = MIX
+    prior: npt.ArrayLike,
+    bins: npt.ArrayLike,
+    sigma: float = SIGMA,
+    mix: float = MIX,
+    *,
+    normalise: Normalisation = "smoothed",
 ) -> FloatArray:
     """The weights of bins that occur with given shares: the rarer a colour, the more it weighs.
 
-    w = 1 / ((1 - mix) smoothed + mix / Q), scaled so that its expectation under `smoothed` is 1.
+    w = 1 / ((1 - mix) smoothed + mix / Q), scaled so that its expectation under `smoothed` is 1, or under the
+    prior itself.
 
     Args:
         prior: (Q,), 0 or above; scaled to sum 1.
         bins: (Q, 2), a and b of each.
         sigma: of the smoothing; 0 does not smooth.
         mix: the share of the uniform distribution, 0..1.
+        normalise: "smoothed", as the paper has it; or "data": then the mean weight of what was counted is 1.
     Returns:
         (Q,) float64, finite and above 0. A bin that no mass reaches, even smoothed, weighs Q / mix before
-        scaling, the most of all; with mix 0 it would weigh without end, which is an error.
+        scaling, the most of all; with mix 0 it would weigh without end, or more than float32 can train with,
+        which is an error.
     Raises:
-        ArrayError: shapes that do not fit, a prior without mass or below 0, options out of range, or an
-            infinite weight.
+        ArrayError: shapes that do not fit, a prior without mass or below 0, options out of range, or a
+            weight above 1e18.
     Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, equation 4 (sigma 5, mix 0.5).
     """
-    return _weigh(smooth_prior(prior, bins, sigma), mix)
+    _require_normalisation(normalise)
+    shares = np.asarray(prior, np.float64)
+    weights = _weigh(smooth_prior(shares, bins, sigma), mix)
+    return weights if normalise == "smoothed" else weights * shares.sum() / (shares * weights).sum()
 
 
 def smooth_prior(prior: npt.ArrayLike, bins: npt.ArrayLike, sigma: float = SIGMA) -> FloatArray:
@@ -141,13 +183,28 @@ def _weigh(smoothed: FloatArray, mix: float) -> FloatArray:
     if not 0 <= mix <= 1:
         raise ArrayError(f"mix is a share, 0..1, not {mix}")
     mixed = (1 - mix) * smoothed + mix / len(smoothed)
+    remedy = "give sigma, a mix above 0, or drop bins that never occur (observed)"
     # Below this the weight of a bin, and the sum that all are scaled by, pass beyond float64.
     without = int((mixed < _LEAST_MASS).sum())
     if without:
         raise ArrayError(
             f"{without} of {len(smoothed)} bins have no mass: their weight would be infinite",
             where=f"mix {mix:g}",
-            remedy="give sigma, a mix above 0, or drop bins that never occur (observed)",
+            remedy=remedy,
         )
     weights = 1 / mixed
-    return weights / (smoothed * weights).sum()
+    weights /= (smoothed * weights).sum()
+    many = int((weights > MOST_WEIGHT).sum())
+    if many:
+        raise ArrayError(
+            f"{many} of {len(smoothed)} bins have next to no mass: one would weigh {weights.max():.1e}, and"
+            f" nothing is trained with more than {MOST_WEIGHT:g}",
+            where=f"mix {mix:g}",
+            remedy=remedy,
+        )
+    return weights
+
+
+def _require_normalisation(normalise: str) -> None:
+    if normalise not in get_args(Normalisation):
+        raise ArrayError(f"no normalisation {normalise!r}", remedy="choose 'smoothed' or 'data'")

@@ -2,20 +2,20 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.ab.weights import AbWeights
+    from lutkit.ab.weights import AbWeights, Normalisation
 
 HELP = """Turn an ab histogram into the class-rebalancing weights of colorization.
 
 The histogram is folded into the bins of a grid, smoothed over the plane, and
 weighed: w = 1 / ((1 - mix) smoothed + mix / Q), scaled so that its expectation
-under the smoothed prior is 1. Rare colours weigh more. FILE holds bins,
-counts, prior, smoothed, weights and how they were made, as numpy.load reads
-them.
+under the smoothed prior is 1, or with --normalise data its mean over the
+pixels that were counted. Rare colours weigh more. FILE holds bins, counts,
+prior, smoothed, weights and how they were made, as numpy.load reads them.
 
 \b
 Grids:
@@ -45,6 +45,9 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     grid: Annotated[str, typer.Option(help="10, zhang313 or 16.")] = "10",
     sigma: Annotated[float, typer.Option(help="Of the smoothing, in units of ab.")] = 5.0,
     mix: Annotated[float, typer.Option(help="Share of the uniform distribution, 0..1.")] = 0.5,
+    normalise: Annotated[
+        str, typer.Option("--normalise", help="Where weights average 1: smoothed or data.")
+    ] = "smoothed",
     observed: Annotated[bool, typer.Option("--observed", help="Drop bins that never occur.")] = False,
     npy: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also pts_in_hull.npy and prior_probs.npy.")
@@ -71,7 +74,8 @@ def ab_weights(  # noqa: D103  (its help text is set below)
             raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
         require = require_picture if path == plot else require_vacant
         require(path, overwrite=overwrite)
-    weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed)
+    kind = cast("Normalisation", normalise)
+    weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed, normalise=kind)
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
     write_weights(out, weights)
@@ -99,6 +103,7 @@ def _show(weights: "AbWeights", out: Path, *, as_json: bool) -> None:
         "file": str(out),
         "grid": weights.grid.name,
         "bins": len(weights.weights),
+        "normalise": weights.normalise,
         "without_pixels": int((weights.counts == 0).sum()),
         "pixels": int(weights.counts.sum()),
         "least": {"weight": float(weights.weights[least]), "ab": weights.grid.bins[least].tolist()},

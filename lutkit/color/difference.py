@@ -10,6 +10,8 @@ from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
 _25_TO_7 = 25.0**7
+# Hues that differ by half a turn, but for the rounding of their angles: the mean of both is not turned round.
+_HALF_TURN = math.pi + 4e-15
 
 
 def delta_e_76(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
@@ -99,7 +101,7 @@ def _pair(l1: float, a1: float, b1: float, l2: float, a2: float, b2: float) -> f
     if c1 * c2 > 0:
         dh = h2 - h1
         mean_h = 0.5 * (h1 + h2)
-        if abs(dh) > math.pi:
+        if abs(dh) > _HALF_TURN:
             dh -= math.copysign(2 * math.pi, dh)
             mean_h += math.pi if mean_h < math.pi else -math.pi
     return _weigh(l1, l2, c1, c2, dh, mean_h)

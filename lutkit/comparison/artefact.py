@@ -126,6 +126,14 @@ class Artefact(Protocol):
         """
         return self.amounts()
 
+    def most(self, faults: FloatArray) -> float:
+        """How much of it the image has, all channels together: what is held against the limit, and told.
+
+        Args:
+            faults: as `faults` gives them.
+        """
+        return float(np.nan_to_num(faults).max())
+
     def consequences(self) -> FloatArray:
         """(3,) or (1,): what follows from the change of colours, and is no fault beside that."""
         return np.zeros(1)

@@ -16,6 +16,7 @@ from lutkit.color.srgb import FloatArray
 from lutkit.comparison.blocks import block_means, require_pair
 from lutkit.errors import ArrayError
 from lutkit.measure.counts import Counts
+from lutkit.measure.histograms import percentile
 from lutkit.photos.resize import Uint8Image
 
 ComplexArray: TypeAlias = npt.NDArray[np.complex128]
@@ -25,8 +26,8 @@ SECTORS = ("red", "orange", "yellow", "green", "cyan", "azure", "blue", "magenta
 SKIN_HUE, SKIN_CHROMA, SKIN_LIGHTNESS = (30.0, 80.0), (10.0, 45.0), (20.0, 92.0)
 _HUE_CHROMA = 8.0  # a reference below it has no hue to speak of
 _DARK = 16  # below it one code more or less is another saturation
-DELTA_E_STEP = 0.1
-_DELTA_E_BINS = 1500
+DELTA_E_STEP = 0.01
+_DELTA_E_BINS = 15_001
 _LEAST_SPREAD = 1.0  # of a and b over blocks: a set of greys has no chroma to gain
 _LEAST_RATIO_WITH_HUE = 0.2  # what is nearly grey has no hue to have shifted
 
@@ -42,7 +43,7 @@ class ColorSums:
             part of (a + ib) after times its conjugate before.
         plane: (4,), of the references' blocks: weight, a, b, a^2 + b^2.
         channels: (3, 4), of blocks' codes a channel: x, y, x^2, x y; the weight is that of `plane`.
-        delta_e: (1500,) int64, pixels by delta E 2000 in steps of 0.1.
+        delta_e: (15001,) int64, pixels by delta E 2000, rounded to hundredths; the last is of all above.
         delta_e_sum: the sum of delta E 2000.
     """
 
@@ -89,7 +90,7 @@ def pair_sums(reference: Uint8Image, output: Uint8Image) -> ColorSums:
     labs = [*before.sum(axis=0), *after.sum(axis=0)]
     totals = np.array([len(x), *labs, chroma_x.sum(), chroma_y.sum(), *tail], np.float64)
     apart = delta_e_2000(before, after)
-    steps = np.minimum((apart / DELTA_E_STEP).astype(np.int64), _DELTA_E_BINS - 1)
+    steps = np.minimum((apart / DELTA_E_STEP + 0.5).astype(np.int64), _DELTA_E_BINS - 1)
     histogram = np.bincount(steps, minlength=_DELTA_E_BINS).astype(np.int64)
     sectors = _sector_sums(before, chroma_x, chroma_y, y * np.conj(x))
     return ColorSums(totals, sectors, *_block_sums(reference, output), histogram, float(apart.sum()))
@@ -197,10 +198,6 @@ def color_change(sums: ColorSums) -> ColorChange:
     hued = float(sums.sectors[:8, 0].sum())
     weight, a, b, squares = sums.plane.tolist()
     spread = squares / weight - (a / weight) ** 2 - (b / weight) ** 2
-    percentile_95 = 0.0
-    if sums.delta_e[1:].any():
-        below = np.cumsum(sums.delta_e)
-        percentile_95 = (int((below < 0.95 * below[-1]).sum()) + 0.5) * DELTA_E_STEP
     ranges = [
         _sector(name, row, hued) for name, row in zip((*SECTORS, "skin"), sums.sectors.tolist(), strict=True)
     ]
@@ -214,7 +211,7 @@ def color_change(sums: ColorSums) -> ColorChange:
         colored=spread >= _LEAST_SPREAD**2,
         bias=(lines[0][0], lines[1][0], lines[2][0]),
         gain=(lines[0][1], lines[1][1], lines[2][1]),
-        delta_e=(sums.delta_e_sum / pixels, percentile_95),
+        delta_e=(sums.delta_e_sum / pixels, percentile(sums.delta_e, 95) * DELTA_E_STEP),
         sectors=tuple(found for found in ranges[:8] if found),
         skin=ranges[8],
     )

@@ -125,7 +125,7 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
     alike = judged_pairs(pairs)
     unexplained = unexplained_colors(change, alike)
     placed = np.hypot(*np.stack([pair.found[Fringing].place() for pair in alike]).T)
-    shift = _image_finding("shift", placed[:, None], MAX_SHIFT_PX, [pair.key for pair in alike])
+    shift = _image_finding("shift", placed[:, None], placed, MAX_SHIFT_PX, [pair.key for pair in alike])
     artefacts = _artefact_findings(alike, explained=not unexplained, swapped=change.swapped != STRAIGHT)
     colors = color_findings(change) if is_described(unexplained) else []
     return (*first, *unexplained, *colors, *([shift] if shift else []), *artefacts)
@@ -169,19 +169,22 @@ def _artefact_findings(pairs: Sequence[PairMeasure], *, explained: bool, swapped
             continue
         found = [pair.found[kind] for pair in pairs]
         values = np.stack([one.faults(explained=explained) for one in found])
-        if fault := _image_finding(kind.name, values, kind.limit, keys):
+        most = np.array([one.most(amounts) for one, amounts in zip(found, values, strict=True)])
+        if fault := _image_finding(kind.name, values, most, kind.limit, keys):
             faults.append(fault)
         values = np.stack([one.consequences() for one in found])
-        caused = _image_finding(kind.name, values, kind.limit, keys) if explained else None
+        most = values.max(axis=1)
+        caused = _image_finding(kind.name, values, most, kind.limit, keys) if explained else None
         if caused and not caused.rare:
             follows.append(replace(caused, explained=True))
     return [*faults, *follows]
 
 
-def _image_finding(kind: str, values: FloatArray, limit: float, keys: list[str]) -> Finding | None:
-    """`values` are (images, channels) or (images, 1)."""
-    known = np.nan_to_num(values)
-    most = known.max(axis=1)
+def _image_finding(
+    kind: str, values: FloatArray, most: FloatArray, limit: float, keys: list[str]
+) -> Finding | None:
+    """`values` are (images, channels) or (images, 1), `most` (images,): how much of it each image has."""
+    known, most = np.nan_to_num(values), np.nan_to_num(most)
     over = most > limit
     if not over.any():
         return None

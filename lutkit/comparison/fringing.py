@@ -27,6 +27,9 @@ from lutkit.photos.resize import Uint8Image
 _MOVED_PX = 0.1
 _PASSES, _CHANNEL_DONE_PX = 3, 0.02
 _LEAST_SIDE_PX = 16  # of what is left without margins, to fit a mix to
+_TILES, _LEAST_TILE_PX, _LEAST_PLACED = 3, 48, 4  # along each side; and how many have to be placed
+_HOLDS_PX, _HOLDS_SHARE = 0.1, 0.05  # so far from the shift of the whole may that of a place be
+_OUTWARD_PX = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +111,12 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
 
     Each is registered with that mix of the reference's channels which fits it best in the means of blocks
     free of clipping, clipped as the output is: neither fringes of the reference's own nor a change of colours
-    count. Of a channel out of place the mix fits a displaced picture, and by chance takes some of the shift
-    upon itself, 2% and more in small pictures; so it is fitted again to channels moved back, and they are
+    count. What is found of the whole picture has to be there at its places, too: of one that is slightly
+    larger, say, each channel is at each place where the others are, and a shift of the whole is that of where
+    the channel's edges happen to lie.
+
+    Of a channel out of place the mix fits a displaced picture, and by chance takes some of the shift upon
+    itself, 2% and more in small pictures; so it is fitted again to channels moved back, and they are
     registered with that.
 
     Args:
@@ -136,7 +143,52 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
             shifts[c] = find_shift(expected[c], found[c])
         if not np.abs(shifts[moved] - before).max() > _CHANNEL_DONE_PX:
             break
-    return shifts
+    return _confirmed(shifts, expected, found) if moved else shifts
+
+
+def _confirmed(shifts: FloatArray, expected: list[FloatArray], found: list[FloatArray]) -> FloatArray:
+    """The same where they hold at the picture's places; else what these say, channel against channel."""
+    places, middles = _placed_tiles(shifts, expected, found)
+    if len(places) < _LEAST_PLACED:
+        return shifts
+    off = np.median(np.hypot(*np.moveaxis(places - shifts, 2, 0)), axis=0)
+    if (off <= _HOLDS_PX + _HOLDS_SHARE * np.hypot(*shifts.T)).all():
+        return shifts
+    own_middles = np.median(places, axis=1)
+    apart = places - own_middles[:, None]
+    typical, sizes = np.median(apart, axis=0), np.median(np.hypot(apart[..., 0], apart[..., 1]), axis=0)
+    # Of a channel larger than the others the middle lies where it should, and all about it does not.
+    lengths = np.hypot(*typical.T)
+    outward = (sizes >= _OUTWARD_PX) & (lengths > 0)
+    typical *= np.where(outward, sizes / np.where(outward, lengths, 1), 1)[:, None]
+    # The place of the picture's middle, of larger and turned ones too.
+    plane = np.column_stack([np.ones(len(middles)), middles - np.array(expected[0].shape[::-1]) / 2])
+    return np.linalg.lstsq(plane, own_middles)[0][0] + typical
+
+
+def _placed_tiles(
+    shifts: FloatArray, expected: list[FloatArray], found: list[FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """(n, 3, 2), shifts at those places where those of all channels can be told; (n, 2), x and y of these."""
+    height, width = expected[0].shape
+    high, wide = height // _TILES, width // _TILES
+    placed, middles = list[FloatArray](), list[tuple[float, float]]()
+    if min(high, wide) < _LEAST_TILE_PX or not np.isfinite(shifts).all():
+        return np.empty((0, 3, 2)), np.empty((0, 2))
+    for top in range(0, high * _TILES, high):
+        for left in range(0, wide * _TILES, wide):
+            one = np.full((3, 2), np.nan)
+            for c, (right, down) in enumerate(np.rint(shifts).astype(int).tolist()):
+                # What of the tile has its counterpart within the picture.
+                x, y = max(left, -right), max(top, -down)
+                w, h = min(left + wide, width - right) - x, min(top + high, height - down) - y
+                before = expected[c][y : y + h, x : x + w]
+                after = found[c][y + down : y + down + h, x + right : x + right + w]
+                one[c] = np.array([right, down]) + find_shift(before, after)
+            if np.isfinite(one).all():
+                placed.append(one)
+                middles.append((left + wide / 2, top + high / 2))
+    return np.reshape(placed, (-1, 3, 2)), np.reshape(middles, (-1, 2))
 
 
 def _planes(image: Uint8Image) -> list[FloatArray]:

@@ -1,35 +1,51 @@
-"""Speckle: isolated pixels that stand out where the reference is calm."""
+"""Speckle: small spots that stand out where the reference is calm."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.comparison.artefact import Artefact, Artefacts, Chart, Column, ImagePair
-from lutkit.comparison.blocks import Signed, signed
-from lutkit.comparison.clipping import Swept, swept_to_ends, was_swept
+from lutkit.comparison.artefact import (
+    Artefact,
+    Artefacts,
+    Chart,
+    Column,
+    ImagePair,
+    channels_text,
+)
+from lutkit.comparison.clipping import swept_to_ends
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.noise import Noise
-from lutkit.compiled import compiled
+from lutkit.comparison.registration import REACH_PX
+from lutkit.comparison.spots import LARGEST_PX, Spots, calm_share, find_spots
 from lutkit.photos.resize import Uint8Image
 
 SPECKLE_CODES = 32
-_MARGIN = 3
 _NO_SWEEP = np.zeros((2, 3, 256), np.bool_)
-_NEAR, _SMALL_PX = 2, 0.5  # how far the reference has to be calm where all lies in its place
+_NEAR_PX, _SMALL_PX = 2, 0.5  # how far the reference has to be calm where all lies in its place
+_AROUND_PX = 3  # how far an image by itself has to be
+_LEAST_SPOTS = 3  # fewer in an image are no fault of it
+_LEAST_CALM = 0.02  # share of pixels: of less than that nothing is known
 
 
 @dataclass(frozen=True, eq=False)
 class Speckle(Artefact):
-    """How many isolated pixels of one image stand out.
+    """How many small spots of one image stand out.
 
     Args:
-        per_million: of a million pixels.
+        per_million: of a million pixels where they could be told; NaN where hardly any pixel could tell.
+        of_channels: (3,), those that stand out in red, green and blue.
+        spots: how many were found.
+        largest_px: the side of the largest.
     """
 
     per_million: float
+    of_channels: FloatArray = field(default_factory=lambda: np.zeros(3))
+    spots: int = _LEAST_SPOTS
+    largest_px: int = 1
 
     name = "speckle"
     limit = 35.0  # in a million
@@ -42,86 +58,68 @@ class Speckle(Artefact):
     column = Column("speckle", "speckle (in a million)", ",.0f", "mean_speckle_per_million")
     chart = Chart("speckle", "speckle, in 10,000", lambda per_million: per_million / 100)
     help = """\
-  speckle      isolated pixels that stand out, in a million"""
+  speckle      spots of up to 8 px that stand out, in a million of the pixels
+               where they can be told; - where hardly any can tell"""
     help_limit = "{:g} speckles in a million"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
-        """Pixels of which a channel is above or below all eight neighbours, where the reference is calm.
+        """Spots that stand out by `SPECKLE_CODES` and four times the noise, where the reference is calm.
 
-        By `SPECKLE_CODES` and four times the noise; calm is what keeps within that over 5 x 5 pixels, 7 x 7
-        where channels moved. A pixel at an end to which most pixels went that were as near to it is none.
-
-        Source: our own.
+        Calm is what keeps within that to 2 pixels beyond the spot, and as far as channels moved; a spot at an
+        end to which most pixels went that were as near to it is none. See `lutkit.comparison.spots`.
         """
-        reach = _MARGIN if not np.abs(earlier[Fringing].shifts).max() <= _SMALL_PX else _NEAR
+        # What has moved comes from as far away.
+        moved = float(np.nan_to_num(np.abs(earlier[Fringing].shifts), nan=REACH_PX).max())
+        reach = _NEAR_PX + (math.ceil(moved) if moved > _SMALL_PX else 0)
         swept = swept_to_ends(pair.reference, pair.output)
-        limits = SPECKLE_CODES + 4 * np.nan_to_num(earlier[Noise].codes)
-        count = _speckle(signed(pair.reference), signed(pair.output), limits, swept, reach)
-        return cls(1e6 * count / (pair.output.shape[0] * pair.output.shape[1]))
+        limits = _limits(earlier)
+        return cls._of_spots(
+            find_spots(pair.reference, pair.output, limits, swept, reach),
+            calm_share(pair.reference, limits, reach),
+        )
 
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
-        """Pixels that stand out where the image is calm without them."""
-        limits = SPECKLE_CODES + 4 * np.nan_to_num(earlier[Noise].codes)
-        count = _speckle(signed(image), signed(image), limits, _NO_SWEEP, -_MARGIN)
-        return cls(1e6 * count / (image.shape[0] * image.shape[1]))
+        """Spots that stand out where the image is calm without them."""
+        limits = _limits(earlier)
+        return cls._of_spots(
+            find_spots(image, image, limits, _NO_SWEEP, -_AROUND_PX), calm_share(image, limits, _AROUND_PX)
+        )
+
+    @classmethod
+    def _of_spots(cls, spots: Spots, calm: float) -> Self:
+        known = 0.0 if calm >= _LEAST_CALM else np.nan
+        of_channels = np.array([spots.per_million(1 << c) for c in range(3)], np.float64)
+        return cls(spots.per_million() + known, of_channels + known, spots.total(), spots.largest_px())
 
     def amounts(self) -> FloatArray:
         """(1,), in a million."""
         return np.array([self.per_million])
 
+    def faults(self, *, explained: bool) -> FloatArray:
+        """(3,), of each channel; nothing of fewer than three spots."""
+        return self.of_channels if self.spots >= _LEAST_SPOTS else np.zeros(3)
+
+    def most(self, faults: FloatArray) -> float:
+        """All of them: some stand out in several channels, some in one."""
+        return self.per_million if self.spots >= _LEAST_SPOTS else 0.0
+
     @classmethod
     def level(cls, images: Sequence[Self]) -> FloatArray:
-        """(3,), the mean, which is that of all channels."""
-        return np.full(3, float(np.mean([one.per_million for one in images])), np.float64)
+        """(3,), the mean of each channel, of the images where it is known."""
+        known = [one.of_channels for one in images if np.isfinite(one.per_million)]
+        return np.mean(known, axis=0) if known else np.full(3, np.nan)
 
     @classmethod
     def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
-        """How many."""
-        return f"Speckle: {value:,.0f} isolated pixels in a million"
+        """How many, how large, in which channels."""
+        sizes = [one.largest_px for one in images if one.per_million > cls.limit]
+        largest = max(sizes, default=LARGEST_PX)
+        kind = "isolated pixels" if largest == 1 else f"spots of up to {largest} px"
+        where = f" in {channels_text(channels)}" if channels else ""
+        return f"Speckle: {value:,.0f} {kind} in a million{where}"
 
 
-@compiled
-def _speckle(reference: Signed, output: Signed, limits: FloatArray, swept: Swept, reach: int) -> int:
-    """Pixels with a channel that stands out where all within `reach` is calm."""
-    count = 0
-    height, width = output.shape[:2]
-    for i in range(_MARGIN, height - _MARGIN):
-        for j in range(_MARGIN, width - _MARGIN):
-            for c in range(3):
-                value = int(output[i, j, c])
-                # Most pixels end here: the neighbour on the left is near enough.
-                if abs(value - int(output[i, j - 1, c])) < limits[c]:
-                    continue
-                stands_out = _stands_out(output, i, j, c, limits[c])
-                if stands_out and _is_calm(reference, i, j, c, limits[c], reach):
-                    if was_swept(reference, output, i, j, c, swept):
-                        continue
-                    count += 1
-                    break
-    return count
-
-
-@compiled
-def _stands_out(image: Signed, i: int, j: int, c: int, limit: float) -> bool:
-    value = int(image[i, j, c])
-    above = below = True
-    for y in range(i - 1, i + 2):
-        for x in range(j - 1, j + 2):
-            if y != i or x != j:
-                above = above and value - int(image[y, x, c]) >= limit
-                below = below and int(image[y, x, c]) - value >= limit
-    return above or below
-
-
-@compiled
-def _is_calm(image: Signed, i: int, j: int, c: int, limit: float, reach: int) -> bool:
-    """Of one picture by itself, `reach` below 0, the pixel is left out."""
-    least, most = 255, 0
-    for y in range(i - abs(reach), i + abs(reach) + 1):
-        for x in range(j - abs(reach), j + abs(reach) + 1):
-            if reach > 0 or y != i or x != j:
-                least = min(least, int(image[y, x, c]))
-                most = max(most, int(image[y, x, c]))
-    return most - least < limit
+def _limits(earlier: Artefacts) -> FloatArray:
+    return SPECKLE_CODES + 4 * np.nan_to_num(earlier[Noise].codes)

@@ -118,7 +118,8 @@ def artefact_levels(one: SetMeasure) -> dict[str, tuple[float | None, ...]]:
             columns = np.reshape(amounts, (-1, 3)).T
             found[kind.name] = tuple(_median_of_most(column) for column in columns)
         else:
-            found[kind.name] = (float(np.mean([values[0] for values in amounts])) if pairs else None,)
+            known = [values[0] for values in amounts if np.isfinite(values[0])]
+            found[kind.name] = (float(np.mean(known)) if known else None,)
     return found
 
 

@@ -21,6 +21,7 @@ from lutkit.measure.color_summary import CHANNELS
 _OF_COLORS = ("channels", "saturation", "hue", "cast", "lightness", "contrast")
 _TOLD_FIRST = ("strangers", "unexplained")
 _SEEN = 0.1  # of a ratio of saturation
+_CHROMA_SEEN = 0.05  # of a mean chroma
 _SHIFT_AMOUNT = "{:.2f} px"
 _ARTEFACTS = {kind.name: kind for kind in ARTEFACTS}
 _OF_CHROMA = [kind.name for kind in ARTEFACTS if kind.shifts_chroma]
@@ -113,13 +114,22 @@ def saturation_text(one: SetMeasure, train: TrainMeasure | None) -> str:
     if train is None:
         return text
     before, after, theirs = change.mean_before[3], change.mean_after[3], train.means[3]
-    nearer = abs(after - theirs) < abs(before - theirs)
-    moved = "have moved nearer to it" if nearer else "have moved away from it"
-    where = "are where they were" if abs(after - before) < 0.05 * max(before, 1.0) else moved
     return (
         f"{text} Mean chroma of references {before:.1f}, outputs {after:.1f}, training set {theirs:.1f}:"
-        f" outputs {where}."
+        f" outputs {_way(before, after, theirs)}."
     )
+
+
+def _way(before: float, after: float, theirs: float) -> str:
+    """Where outputs have gone, seen from the training set."""
+    if abs(after - before) < _CHROMA_SEEN * max(before, 1.0):
+        return "are where they were"
+    if abs(after - theirs) < _CHROMA_SEEN * max(theirs, 1.0):
+        return "have reached it"
+    nearer = abs(after - theirs) < abs(before - theirs)
+    if (before - theirs) * (after - theirs) < 0 and abs(before - theirs) >= _CHROMA_SEEN * max(theirs, 1.0):
+        return f"have moved past it, and are {'nearer than they were' if nearer else 'farther from it now'}"
+    return f"have moved {'nearer to' if nearer else 'away from'} it"
 
 
 def _times(name: str, ratio: float | None) -> str:

@@ -19,9 +19,14 @@ from lutkit.photos.decoding import Pixels
 
 Conventions: TypeAlias = dict[str, float | None]
 
-# Another convention has to be better by this, and by itself as good as that, to be worth a warning.
-_BETTER_DB = 0.5
+# Another convention has to be better by this in every image, and by itself as good as that, to be worth a
+# warning.
+_BETTER_DB = 1.0
 _DECODES_DB = 20.0
+# In another range dark or flat pictures turn into other flat ones, which may well decode better; and colours
+# near grey look alike in either order. So either is judged where it shows: standard deviation of codes, and
+# root mean square of red less blue, of 1.
+_LEAST_CONTRAST, _LEAST_COLOR = 0.1, 0.04
 _OTHER_RANGE: dict[InputRange, InputRange] = {"-1,1": "0,1", "0,1": "-1,1"}
 
 
@@ -48,18 +53,50 @@ def fidelity(image: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity | None
     return Fidelity(_psnr(image, decoded), float(difference.mean()))
 
 
-def try_conventions(vae: Vae, images: Sequence[Pixels], in_float32: Callable[[], Vae]) -> Conventions:
-    """The PSNR of decodings in dB, mean over some images: in both input ranges, as RGB and as BGR.
+@dataclass(frozen=True)
+class ConventionTrial:
+    """How some images decode in each convention.
+
+    Args:
+        psnrs: in dB of each image, by name, such as `RGB -1,1`; the convention that is used first. NaN where
+            an image decodes to what is no number, in float32 neither.
+        colored: whether the images tell RGB from BGR.
+    """
+
+    psnrs: Mapping[str, tuple[float, ...]]
+    colored: bool
+
+    def means(self) -> Conventions:
+        """The mean PSNR of each; None where an image has none."""
+        means = {name: float(np.mean(values)) for name, values in self.psnrs.items()}
+        return {name: mean if np.isfinite(mean) else None for name, mean in means.items()}
+
+
+def telling_images(images: Sequence[Pixels], most: int) -> list[Pixels]:
+    """Those, at most so many, whose contrast tells one input range from the other; coloured ones first.
+
+    Args:
+        images: (H, W, 3) uint8.
+        most: 1 or above.
+    """
+    telling = [image for image in images if image.std() >= 255 * _LEAST_CONTRAST]
+    return sorted(telling, key=lambda image: not _is_colored(image))[:most]
+
+
+def _is_colored(image: Pixels) -> bool:
+    apart = image[..., 0].astype(np.float64) - image[..., 2]
+    return float(np.sqrt((apart * apart).mean())) >= 255 * _LEAST_COLOR
+
+
+def try_conventions(vae: Vae, images: Sequence[Pixels], in_float32: Callable[[], Vae]) -> ConventionTrial:
+    """The PSNR of decodings: in both input ranges, as RGB and as BGR.
 
     Args:
         vae: in the range that is used.
-        images: (H, W, 3) uint8, at least one.
+        images: (H, W, 3) uint8, at least one; as `telling_images` gives them.
         in_float32: gives the VAE in float32, for what overflows.
-    Returns:
-        By name, such as `RGB -1,1`; the convention that is used first. None where an image decodes to
-        what is no number, in float32 neither.
     """
-    found: Conventions = {}
+    found: dict[str, tuple[float, ...]] = {}
     for input_range in (vae.input_range, _OTHER_RANGE[vae.input_range]):
         for order, step in (("RGB", 1), ("BGR", -1)):
             psnrs: list[float] = []
@@ -68,22 +105,28 @@ def try_conventions(vae: Vae, images: Sequence[Pixels], in_float32: Callable[[],
                 if not np.isfinite(decoded).all():
                     decoded = _there_and_back(in_float32().in_range(input_range), image)
                 psnrs.append(_psnr(image, decoded) if np.isfinite(decoded).all() else np.nan)
-            mean = float(np.mean(psnrs))
-            found[f"{order} {input_range}"] = mean if np.isfinite(mean) else None
-    return found
+            found[f"{order} {input_range}"] = tuple(psnrs)
+    return ConventionTrial(found, all(_is_colored(image) for image in images))
 
 
-def convention_warning(found: Mapping[str, float | None]) -> str:
-    """What to say of them: that another one decodes better, or that none decodes; else empty."""
-    used, psnr = next(iter(found.items()))
-    numbers = {name: value for name, value in found.items() if value is not None}
+def convention_warning(trial: ConventionTrial) -> str:
+    """What to say of it: that every image decodes better in another one, or that none decodes; else empty."""
+    means = trial.means()
+    used, psnr = next(iter(means.items()))
+    judged = {name: value for name, value in means.items() if trial.colored or name[:3] == used[:3]}
+    numbers = {name: value for name, value in judged.items() if value is not None}
     best = max(numbers, key=lambda name: numbers[name], default="")
     shown = "no numbers" if psnr is None else f"{psnr:.1f} dB"
-    if best and numbers[best] >= max(_DECODES_DB, -np.inf if psnr is None else psnr + _BETTER_DB):
-        return (
-            f"WARNING: these images decode better as {best} ({numbers[best]:.1f} dB) than as {used}"
-            f" ({shown}): {_advice(used, best)}"
-        )
+    if best and numbers[best] >= _DECODES_DB:
+        # What decodes to no number is worse than all.
+        apart = np.subtract(trial.psnrs[best], np.nan_to_num(trial.psnrs[used], nan=0.0))
+        if apart.min() >= _BETTER_DB:
+            count = len(apart)
+            sure = "of one image" if count == 1 else f"of {count} images each"
+            return (
+                f"WARNING: these images decode better as {best} ({numbers[best]:.1f} dB) than as {used}"
+                f" ({shown}), {sure} by {apart.min():.1f} dB or more: {_advice(used, best)}"
+            )
     if psnr is None or psnr < _DECODES_DB:
         return (
             f"WARNING: these images decode to {shown}, where good VAEs reach 25 dB and more: are weights"

@@ -27,7 +27,14 @@ from lutkit.dataset.records import Json, Record, Reject, shard_path, write_recor
 from lutkit.dataset.tars import Sample, write_shard
 from lutkit.errors import ImageError
 from lutkit.latents.batches import BatchEncoder, LaunchedBatch, can_decode
-from lutkit.latents.checks import Conventions, Fidelity, convention_warning, fidelity, try_conventions
+from lutkit.latents.checks import (
+    Conventions,
+    Fidelity,
+    convention_warning,
+    fidelity,
+    telling_images,
+    try_conventions,
+)
 from lutkit.latents.devices import within_memory
 from lutkit.latents.sources import (
     EncodeTask,
@@ -65,7 +72,7 @@ class EncodeJob:
         threads: how many decode.
         most_ahead: how many samples may wait for the encoder, and as many for the disk.
         most_kept: how many images are remembered, in case they come again.
-        tries_conventions: whether the first batch is decoded in other conventions, too.
+        tries_conventions: whether the first images with contrast are decoded in other conventions, too.
     """
 
     source: ImageSource
@@ -127,7 +134,7 @@ class ShardTally:
         shared: images that came again and were not encoded again.
         again: images that overflowed and were encoded again in float32.
         checks: how near the decodings come; None for one that is not finite.
-        conventions: of the first batch, where they were tried.
+        conventions: of the first images with contrast, where they were tried.
         batch: how many images went at once, when its last ones did.
         samples: `sample_digest` of each, in order.
     """
@@ -475,8 +482,10 @@ class EncodePipeline:
                 check = self._checking.submit(fidelity, launched.images[i], encoded.decodings[i])
                 latent.tally.checks.append(check)
         if self._tries_conventions:
-            self._tries_conventions = False
-            self._try_conventions(latents[0].tally, launched.images[:_CONVENTION_IMAGES])
+            telling = telling_images(launched.images, _CONVENTION_IMAGES)
+            self._tries_conventions = not telling
+            if telling:
+                self._try_conventions(latents[0].tally, telling)
         self._hand_over()
 
     def _try_conventions(self, tally: ShardTally, images: Sequence[Pixels]) -> None:
@@ -488,7 +497,7 @@ class EncodePipeline:
         if found is None:
             self.listener.on_note("no memory to decode: input ranges and channel orders are not compared")
             return
-        tally.conventions.update(found)
+        tally.conventions.update(found.means())
         warning = convention_warning(found)
         if warning:
             self.listener.on_note(warning)

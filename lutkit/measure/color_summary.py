@@ -16,8 +16,9 @@ CHANNELS = ("red", "green", "blue")
 
 # Cells of one unit: -128..127 on both axes hold what sRGB reaches, -86.2..98.2 and -107.9..94.5.
 AB_SIZE = 256
-LIGHTNESS_BINS = 101
-CHROMA_BINS = 135  # sRGB reaches 133.8, at pure blue
+HUNDREDTHS = 100  # of a unit of lightness or chroma, which are counted to the nearest: so are percentiles
+LIGHTNESS_BINS = 100 * HUNDREDTHS + 1
+CHROMA_BINS = 135 * HUNDREDTHS  # sRGB reaches 133.8, at pure blue
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class ColorSummary:
         pixels: how many there are.
         distinct: how many different colours.
         ab: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128 and floor(b) = j - 128.
-        lightness: (101,) int64, pixels by floor(L).
-        chroma: (135,) int64, pixels by floor of CIELAB chroma.
+        lightness: (10001,) int64, pixels by L, rounded to hundredths.
+        chroma: (13500,) int64, pixels by CIELAB chroma, rounded to hundredths.
         saturation: (256,) int64, pixels by HSV saturation, (max - min) / max, rounded to 255ths.
         channels: (3, 256) int64, pixels by code of red, green and blue.
         clipped: (2,) int64, pixels with a channel at 0, and with one at 255.
@@ -92,9 +93,9 @@ def _summarize(
         red, blue = (place >> 16) + green & 255, (place >> 8) + green & 255
         lab = lab_of(linear[red], linear[green], linear[blue])
         ab[int(np.floor(lab[1])) + 128, int(np.floor(lab[2])) + 128] += count
-        lightness[int(lab[0])] += count
+        lightness[int(HUNDREDTHS * lab[0] + 0.5)] += count
         colorful = np.sqrt(lab[1] * lab[1] + lab[2] * lab[2])
-        chroma[int(colorful)] += count
+        chroma[int(HUNDREDTHS * colorful + 0.5)] += count
         most, least = max(red, green, blue), min(red, green, blue)
         # (255 (most - least) / most, rounded half up) in integers.
         saturation[(510 * (most - least) + most) // (2 * most) if most > 0 else 0] += count

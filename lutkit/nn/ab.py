@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lutkit.ab.weights import AbWeights
+from lutkit.ab.weights import AbWeights, Normalisation, normalised_weights
 from lutkit.errors import ArrayError
 from lutkit.measure.color_summary import AB_SIZE
 from lutkit.nn.chunks import pixel_chunks
@@ -79,18 +79,29 @@ class AbBins(nn.Module):
         return super()._apply(moved, recurse)
 
 
-def read_ab_bins(path: Path | str, *, nearest: int = _NEAREST, sigma: float = _SIGMA) -> AbBins:
+def read_ab_bins(
+    path: Path | str,
+    *,
+    nearest: int = _NEAREST,
+    sigma: float = _SIGMA,
+    normalise: Normalisation | None = None,
+) -> AbBins:
     """The bins and weights of a file that `lutkit ab-weights` wrote.
 
     Args:
         path: the file.
         nearest: as `AbBins` takes it.
         sigma: as `AbBins` takes it; it is not the sigma that the weights were smoothed with.
+        normalise: "data" scales the weights so that their mean over the pixels that were counted is 1,
+            "smoothed" so that it is under the smoothed prior; None takes them as the file has them.
     Raises:
         SourceError: no such file, or another file.
-        ArrayError: `nearest` or `sigma` out of range.
+        ArrayError: `nearest` or `sigma` out of range, or another `normalise`.
     """
-    return AbBins(read_weights(Path(path)), nearest=nearest, sigma=sigma)
+    weights = read_weights(Path(path))
+    if normalise is not None:
+        weights = normalised_weights(weights, normalise)
+    return AbBins(weights, nearest=nearest, sigma=sigma)
 
 
 def hard_classes(ab: Tensor, bins: AbBins) -> Tensor:

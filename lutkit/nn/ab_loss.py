@@ -26,8 +26,9 @@ def rebalanced_cross_entropy(
         logits: (B, Q, H, W), floating; float16 and bfloat16 are computed in float32.
         ab: (B, 2, H, W), as `lutkit.nn.ab.hard_classes` takes it, of the logits' size.
         bins: classes, weights, and how colours are shared out among classes.
-        reduction: `mean` over pixels, `sum`, or `none`. A mean is not divided by the sum of the weights,
-            the expectation of which is 1 on the dataset that they were made of.
+        reduction: `mean` over pixels, `sum`, or `none`. A mean is not divided by the sum of the weights.
+            Their expectation is 1 under the smoothed prior, and another on the dataset itself, 0.88 say; of
+            bins read with `normalise="data"` it is 1 there.
         inplace: write the gradient over the logits in the backward pass, so that it takes no memory at all.
             The logits must come out of a layer, and be used for nothing else after it.
     Returns:

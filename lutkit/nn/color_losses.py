@@ -17,6 +17,7 @@ _NONE = 1e-6
 _ONE_UNIT = 1.0
 _DULL = 0.1  # where a hue turns too fast to follow
 _OPPOSITE = 0.05  # length of the sum of two unit vectors
+_ROUNDING = 4  # times a dtype's precision: hues so near to opposite are opposite
 
 
 def lab_loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -121,16 +122,17 @@ def delta_e_2000(lab_1: Tensor, lab_2: Tensor) -> Tensor:
     """
     _require_alike(lab_1, lab_2, "delta_e_2000")
     (l1, a1, b1), (l2, a2, b2) = _full(lab_1).unbind(1), _full(lab_2).unbind(1)
+    turns = _turns(a1, b1, a2, b2)
     stretch = 1.5 - 0.5 * _high(0.5 * (_root(a1 * a1 + b1 * b1) + _root(a2 * a2 + b2 * b2)))
     a1, a2 = a1 * stretch, a2 * stretch
     c1, c2 = _root(a1 * a1 + b1 * b1), _root(a2 * a2 + b2 * b2)
     mean_c = 0.5 * (c1 + c2)
-    cos, sin, steep = _mean_direction((a1, b1, c1), (a2, b2, c2))
+    cos, sin, steep = _mean_direction((a1, b1, c1), (a2, b2, c2), turns)
     t, theta = _of_hue(_held(cos, steep), _held(sin, steep))
     l_50 = (0.5 * (l1 + l2) - 50) ** 2
     dl = (l2 - l1) / (1 + 0.015 * l_50 / (20 + l_50).sqrt())
     dc = (c2 - c1) / (1 + 0.045 * mean_c)
-    dh, squared_dh = _hue_difference((a1, b1, c1), (a2, b2, c2))
+    dh, squared_dh = _hue_difference((a1, b1, c1), (a2, b2, c2), turns)
     dh = _held(dh, steep)
     s_h = 1 + 0.015 * mean_c * t
     rotation = -2 * _high(mean_c) * (2 * theta).sin()
@@ -140,7 +142,19 @@ def delta_e_2000(lab_1: Tensor, lab_2: Tensor) -> Tensor:
 _Color = tuple[Tensor, Tensor, Tensor]  # a, b and chroma
 
 
-def _hue_difference(one: _Color, other: _Color) -> tuple[Tensor, Tensor]:
+def _turns(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> Tensor:
+    """1 where the shorter way from the one hue to the other is counterclockwise, else -1.
+
+    Of opposite hues, where both ways are as long, from the lesser angle to the greater: then the mean hue is
+    half their sum, as Sharma, Wu and Dalal have it.
+    """
+    dot, cross = a1 * a2 + b1 * b2, a1 * b2 - a2 * b1
+    opposite = cross.abs() <= -_ROUNDING * torch.finfo(dot.dtype).eps * dot
+    is_lesser = (b1 > 0) | ((b1 == 0) & (a1 > 0))
+    return torch.where(torch.where(opposite & (dot < 0), is_lesser, cross >= 0), 1.0, -1.0)
+
+
+def _hue_difference(one: _Color, other: _Color, turns: Tensor) -> tuple[Tensor, Tensor]:
     """2 sqrt(C1 C2) sin(dh / 2) with its sign, and its square, which has a slope at grey."""
     (a1, b1, c1), (a2, b2, c2) = one, other
     dot, cross, product = a1 * a2 + b1 * b2, a1 * b2 - a2 * b1, c1 * c2
@@ -148,18 +162,21 @@ def _hue_difference(one: _Color, other: _Color) -> tuple[Tensor, Tensor]:
     near = (dot > 0.5 * product) & (product > 0)
     half = torch.where(near, 0.5 * (product + dot), 1.0)
     by_cross, by_dot = cross / half.sqrt(), 2 * (product - dot)
-    sign = torch.where(cross < 0, -1.0, 1.0)
-    return torch.where(near, by_cross, sign * _root(by_dot)), torch.where(near, by_cross**2, by_dot)
+    return torch.where(near, by_cross, turns * _root(by_dot)), torch.where(near, by_cross**2, by_dot)
 
 
-def _mean_direction(one: _Color, other: _Color) -> tuple[Tensor, Tensor, Tensor]:
+def _mean_direction(one: _Color, other: _Color, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Cosine and sine of the mean hue, halfway along the shorter arc, and of a grey the other one's; and
     where it turns too fast."""
-    x, y = (_unit(one[i], one[2]) + _unit(other[i], other[2]) for i in (0, 1))
+    (x1, y1), (x2, y2) = ((_unit(color[0], color[2]), _unit(color[1], color[2])) for color in (one, other))
+    x, y = x1 + x2, y1 + y2
+    steep = (torch.minimum(one[2], other[2]) < _DULL) | (_root(x * x + y * y) < _OPPOSITE)
+    # The sum of hues far apart cancels, and what is left of it is rounding: their difference does not, and
+    # lies a quarter of a turn beyond the mean.
+    apart = x1 * x2 + y1 * y2 < 0
+    x, y = torch.where(apart, turns * (y2 - y1), x), torch.where(apart, turns * (x1 - x2), y)
     length = _root(x * x + y * y)
-    some = length > 0
-    steep = (torch.minimum(one[2], other[2]) < _DULL) | (length < _OPPOSITE)
-    return torch.where(some, _unit(x, length), 1.0), _unit(y, length), steep
+    return torch.where(length > 0, _unit(x, length), 1.0), _unit(y, length), steep
 
 
 def _of_hue(cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:

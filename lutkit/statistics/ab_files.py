@@ -65,6 +65,7 @@ def write_weights(path: Path, weights: AbWeights) -> None:
         "grid": weights.grid.name,
         "sigma": weights.sigma,
         "mix": weights.mix,
+        "normalise": weights.normalise,
         "observed": len(weights.grid.bins) != len(ab_grid(weights.grid.name).bins),
         "lab": LAB_CONVENTION,
     }
@@ -97,7 +98,10 @@ def read_weights(path: Path) -> AbWeights:
         grid = keep_bins(whole, kept)
         if np.array_equal(grid.bins, members["bins"]):
             arrays = (members[name] for name in names[1:-1])
-            return AbWeights(grid, *arrays, sigma=meta.number("sigma"), mix=meta.number("mix"))
+            # Files were once written without.
+            normalise = meta.text("normalise") if "normalise" in meta.values else "smoothed"
+            sigma, mix = meta.number("sigma"), meta.number("mix")
+            return AbWeights(grid, *arrays, sigma=sigma, mix=mix, normalise=normalise)
     except (ValueError, TypeError, IndexError, LutkitError):
         pass  # all of them say that this is no such file
     raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")

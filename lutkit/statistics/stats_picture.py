@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from lutkit.color.lab import lab_to_srgb
-from lutkit.measure.color_summary import ColorSummary
+from lutkit.measure.color_summary import HUNDREDTHS, ColorSummary
 from lutkit.report.page import CHANNEL_COLORS, FAINT, INK, PanelBox, add_panel, add_title, new_page, render
 from lutkit.statistics.stats_table import cast_text, colors_text
 
@@ -69,9 +69,9 @@ def _draw_saturation(axes: "Axes", summary: ColorSummary) -> None:
 
 
 def _draw_chroma(axes: "Axes", summary: ColorSummary) -> None:
-    shares = 100 * summary.chroma / summary.pixels
+    shares = 100 * summary.chroma.reshape(-1, HUNDREDTHS).sum(axis=1) / summary.pixels
     _draw_bars(axes, np.arange(len(shares)) + 0.5, shares, summary.mean_chroma, ".1f")
-    axes.set_xlim(0, max(40, int(np.flatnonzero(summary.chroma)[-1]) + 2))
+    axes.set_xlim(0, max(40, int(np.flatnonzero(summary.chroma)[-1]) // HUNDREDTHS + 2))
 
 
 def _draw_bars(axes: "Axes", places: np.ndarray, shares: np.ndarray, mean: float, shape: str) -> None:  # pyright: ignore[reportMissingTypeArgument]

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from lutkit.measure.color_summary import CHANNELS, ColorSummary
+from lutkit.measure.color_summary import CHANNELS, HUNDREDTHS, ColorSummary
 from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
 
@@ -22,9 +22,9 @@ def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
         ("pixels", f"{summary.pixels:,}", f"{colors_text(summary)} of 16,777,216"),
         _histogram_row("saturation", summary.saturation, summary.mean_saturation, 255, "HSV, 0..1"),
         _histogram_row(
-            "chroma", summary.chroma, summary.mean_chroma, 1, "CIELAB; 0 is grey, sRGB reaches 134"
+            "chroma", summary.chroma, summary.mean_chroma, HUNDREDTHS, "CIELAB; 0 is grey, sRGB reaches 134"
         ),
-        _histogram_row("lightness", summary.lightness, summary.mean_lab[0], 1, "CIELAB, 0..100"),
+        _histogram_row("lightness", summary.lightness, summary.mean_lab[0], HUNDREDTHS, "CIELAB, 0..100"),
         ("cast", f"a {summary.mean_lab[1]:+.1f}  b {summary.mean_lab[2]:+.1f}", cast_text(summary)),
     ]
     for name, codes in zip(CHANNELS, summary.channels, strict=True):
@@ -72,8 +72,8 @@ def stats_json(summary: ColorSummary) -> dict[str, Any]:
         "std": [_short(deviation / 255) for _, deviation in moments],
         "channels": channels,
         "saturation": _measured(summary.saturation, summary.mean_saturation, 255),
-        "chroma": _measured(summary.chroma, summary.mean_chroma, 1),
-        "lightness": _measured(summary.lightness, summary.mean_lab[0], 1),
+        "chroma": _measured(summary.chroma, summary.mean_chroma, HUNDREDTHS),
+        "lightness": _measured(summary.lightness, summary.mean_lab[0], HUNDREDTHS),
         "cast": {"a": _short(a), "b": _short(b), "size": _short(math.hypot(a, b))},
         "clipped": {"at_0": low, "at_255": high},
     }
@@ -82,7 +82,7 @@ def stats_json(summary: ColorSummary) -> dict[str, Any]:
 def _histogram_row(name: str, histogram: Counts, mean: float, scale: int, note: str) -> tuple[str, str, str]:
     """Of values that are `scale` times as large as shown."""
     shape = ".3f" if scale == 255 else ".1f"
-    return name, f"{mean:{shape}}", f"{_range(histogram, scale, '.2f' if scale == 255 else '.0f')}; {note}"
+    return name, f"{mean:{shape}}", f"{_range(histogram, scale, '.2f' if scale == 255 else '.1f')}; {note}"
 
 
 def _range(histogram: Counts, scale: int, shape: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lutkit.ab.grid import ab_grid
-from lutkit.ab.weights import ab_weights, rebalancing_weights, smooth_prior
+from lutkit.ab.weights import ab_weights, normalised_weights, rebalancing_weights, smooth_prior
 from lutkit.errors import ArrayError
 
 ZHANG = ab_grid("zhang313").bins
@@ -58,6 +58,46 @@ def test_the_expectation_is_1_and_rarer_never_weighs_less(prior, sigma, mix):
     assert smoothed.sum() == pytest.approx(1)
     assert (smoothed * weights).sum() == pytest.approx(1)
     assert (np.diff(weights[np.argsort(smoothed, kind="stable")]) <= 1e-9 * weights.max()).all()
+
+
+@pytest.mark.parametrize("mix", [0.2, 0.9])
+def test_the_mean_weight_of_the_data_itself_is_1_where_that_is_asked(mix):
+    prior = prior_like_photos()
+    plain, data = (rebalancing_weights(prior * 1e6, ZHANG, 5, mix, normalise=n) for n in ("smoothed", "data"))
+    assert (prior * plain).sum() != pytest.approx(1, abs=0.03)
+    assert (prior * data).sum() == pytest.approx(1)
+    np.testing.assert_allclose(data / plain, (data / plain)[0])
+    fine = np.zeros((256, 256), np.int64)
+    fine[110:160, 100:190] = np.arange(50 * 90).reshape(50, 90) ** 2
+    made = ab_weights(fine, ab_grid("10"), 5, mix, normalise="data")
+    assert (made.counts * made.weights).sum() / fine.sum() == pytest.approx(1)
+    assert made.normalise == "data"
+    back = normalised_weights(made, "smoothed")
+    np.testing.assert_allclose(back.weights, ab_weights(fine, ab_grid("10"), 5, mix).weights)
+
+
+def test_another_word_for_it_is_refused():
+    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    for call in (
+        lambda: rebalancing_weights(np.ones(313), ZHANG, normalise="dataset"),
+        lambda: normalised_weights(made, "dataset"),
+        lambda: dataclasses.replace(made, normalise="dataset"),
+    ):
+        with pytest.raises(ArrayError, match="no normalisation 'dataset'; choose 'smoothed' or 'data'"):
+            call()
+
+
+def test_weights_that_float32_cannot_bear_are_refused():
+    """One colour alone: what smoothing leaves of it far away is of 1e-40."""
+    prior = np.zeros(313)
+    prior[0] = 1
+    with pytest.raises(
+        ArrayError, match=r"mix 0: \d+ of 313 bins have next to no mass: one would weigh [1-9]"
+    ):
+        rebalancing_weights(prior, ZHANG, 14, 0)
+    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    with pytest.raises(ArrayError, match=r"at most 1e\+18"):
+        dataclasses.replace(made, weights=made.weights * 5e38)
 
 
 def test_a_prior_may_be_counts():

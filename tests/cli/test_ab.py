@@ -108,6 +108,34 @@ def test_observed_sigma_and_mix_reach_the_weights(lutkit_, counts, tmp_path):
     assert every["without_pixels"] == 261 - said["bins"]
 
 
+def test_weights_average_1_on_the_data_where_that_is_asked(lutkit_, counts, tmp_path):
+    means = []
+    for options in ([], ["--normalise", "data"]):
+        done = lutkit_("ab-weights", counts, "-o", tmp_path / "w.npz", "--overwrite", *options)
+        assert done.code == 0, done.err
+        found = read_weights(tmp_path / "w.npz")
+        means.append((found.prior * found.weights).sum())
+        assert found.normalise == (options[-1] if options else "smoothed")
+    assert means[0] != pytest.approx(1, abs=0.01)
+    assert means[1] == pytest.approx(1)
+    refused = lutkit_("ab-weights", counts, "-o", tmp_path / "x.npz", "--normalise", "all")
+    assert (refused.code, refused.err) == (
+        2,
+        "lutkit: no normalisation 'all'; choose 'smoothed' or 'data'\n",
+    )
+
+
+def test_a_weight_that_float32_cannot_hold_is_refused(lutkit_, tmp_path):
+    Image.fromarray(np.full((9, 9, 3), (30, 20, 250), np.uint8)).save(tmp_path / "blue.png")
+    assert lutkit_("ab-hist", tmp_path / "blue.png", "-o", tmp_path / "c.npz").code == 0
+    weights = ["ab-weights", tmp_path / "c.npz", "--grid", "zhang313", "--mix", 0]
+    refused = lutkit_(*weights, "--sigma", 12, "-o", tmp_path / "w.npz")
+    assert refused.code == 2
+    assert_one_line(refused.err)
+    assert "next to no mass: one would weigh" in refused.err
+    assert not (tmp_path / "w.npz").exists()
+
+
 def test_photos_left_out_are_named_and_not_counted(lutkit_, photos, tmp_path):
     copied = shutil.copytree(photos, tmp_path / "copied")
     for number in range(12):

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from known_damage import cast, desaturated, jpeg, scene
+import scipy.ndimage
+from known_damage import cast, codes, desaturated, jpeg, photo, scene, shifted
 
 from lutkit.comparison.blocks import free_blocks
-from lutkit.comparison.fringing import channel_shifts
+from lutkit.comparison.fringing import Fringing, channel_shifts
 
 
 def moved(large, *shifts):
@@ -76,3 +77,31 @@ def test_a_picture_without_room_to_move_channels_back_is_placed_as_it_is(size, s
     reference, output = moved(scene(2, size[0] + 16, size[1] + 16), (0, 0), (0, 0), shift)
     expected = np.array([(0, 0), (0, 0), shift], float)
     assert found(reference, output) == pytest.approx(expected, abs=0.4)
+
+
+def enlarged(image, right, down, factor):
+    """About its middle, with cubic interpolation; and moved."""
+    middle = (np.array(image.shape[:2]) - 1) / 2
+    offset = middle - middle / factor - np.array([down, right]) / factor
+    planes = [
+        scipy.ndimage.affine_transform(
+            image[..., c].astype(float), np.full(2, 1 / factor), offset, mode="nearest"
+        )
+        for c in range(3)
+    ]
+    return codes(np.dstack(planes))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+@pytest.mark.parametrize("shift", [(0, 0), (1.25, -0.5)])
+def test_a_picture_slightly_enlarged_has_no_channel_out_of_place(name, shift):
+    """As 252 of 256 pixels: what is found of each channel as a whole differs with where its edges lie."""
+    reference = photo(name)
+    output = enlarged(reference, *shift, 256 / 252)
+    shifts = Fringing(found(reference, output))
+    assert shifts.amounts().max() < 0.15
+    assert shifts.place() == pytest.approx(shift, abs=0.2)
+    moved = np.dstack([shifted(output, 2, 0.8, 0)[..., 2], output[..., 1], output[..., 0]])[..., ::-1]
+    assert Fringing(found(reference, np.ascontiguousarray(moved))).amounts()[2] == pytest.approx(
+        0.8, abs=0.25
+    )

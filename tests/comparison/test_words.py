@@ -45,7 +45,7 @@ BOTH = ", the median of the 2 of 2 images that have it; worst: 1, 0."
         (Finding("shift", 0.5, **MANY), f"Shift of the whole picture: 0.50 px{BOTH}"),
         (Finding("noise", 3.56, ("red", "blue"), **MANY), f"Noise: 3.6 codes in red and blue{BOTH}"),
         (Finding("noise", 3, ("red", "green", "blue"), **MANY), f"Noise: 3.0 codes in all channels{BOTH}"),
-        (Finding("speckle", 1234.5, **MANY), f"Speckle: 1,234 isolated pixels in a million{BOTH}"),
+        (Finding("speckle", 1234.5, **MANY), f"Speckle: 1,234 spots of up to 8 px in a million{BOTH}"),
         (Finding("clipping", 0.046, ("red",), **MANY), f"Clipping: 4.6% of pixels newly at 0 or 255 in red{BOTH}"),  # noqa: E501
         (
             Finding("clipping", 0.046, (), images=1, worst=("1",)),
@@ -186,6 +186,11 @@ def test_ratios_that_there_are_none_of_are_left_out(by_name):
     ("after", "theirs", "where"),
     [
         (15.0, 10.0, "have moved nearer to it"),
+        (10.3, 10.0, "have reached it"),
+        (13.0, 16.0, "have moved past it, and are nearer than they were"),
+        (30.0, 26.0, "have moved past it, and are nearer than they were"),
+        (30.0, 22.0, "have moved past it, and are farther from it now"),
+        (5.0, 18.0, "have moved past it, and are farther from it now"),
         (15.0, 30.0, "have moved away from it"),
         (25.0, 30.0, "have moved nearer to it"),
         (20.9, 30.0, "are where they were"),
@@ -217,7 +222,8 @@ ALL = ("red", "green", "blue")
 # By itself: blue 0.6 px and red 0.3 px from green, noise 1, 2, 4, 70 dots, 3% clipped of red at 0, 1% of blue
 # at 255.
 OWN = Artefacts((
-    Fringing(np.array([[0.3, 0], [0, 0], [0.36, 0.48]])), Noise(np.array([1.0, 2, 4])), Speckle(70.0),
+    Fringing(np.array([[0.3, 0], [0, 0], [0.36, 0.48]])), Noise(np.array([1.0, 2, 4])),
+    Speckle(70.0, np.array([10.0, 70, 70])),
     Clipping(np.array([[0.03, 0, 0], [0, 0, 0.01]]), np.zeros((2, 3))),
 ))  # fmt: skip
 NONE = Artefacts((

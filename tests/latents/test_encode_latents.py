@@ -25,7 +25,13 @@ from lutkit.errors import DatasetError, SourceError, VaeError
 from lutkit.latents import batches, pipeline, precision, sources
 from lutkit.latents import encode as module
 from lutkit.latents.batches import BatchEncoder, BatchSize
-from lutkit.latents.checks import convention_warning, fidelity, try_conventions
+from lutkit.latents.checks import (
+    ConventionTrial,
+    convention_warning,
+    fidelity,
+    telling_images,
+    try_conventions,
+)
 from lutkit.latents.decode import decode_some, find_images
 from lutkit.latents.devices import Transfer
 from lutkit.latents.encode import EncodeSettings
@@ -671,8 +677,9 @@ def test_swapped_channels_that_decode_better_are_said():
     vae = StandInVae(red_only=True)
     assert convention_warning(try_conventions(vae, [reddish], lambda: vae)) == ""
     swapped = try_conventions(vae, [reddish[..., ::-1]], lambda: vae)
-    assert next(iter(swapped)) == "RGB -1,1"
-    assert max(swapped, key=swapped.get) == "BGR -1,1"
+    means = swapped.means()
+    assert next(iter(means)) == "RGB -1,1"
+    assert max(means, key=means.get) == "BGR -1,1"
     assert "red and blue swapped" in convention_warning(swapped)
 
 
@@ -697,7 +704,7 @@ def test_a_convention_that_decodes_to_no_number_has_no_psnr(tmp_path, vae, monke
     pictures, none = [textured(1, 16, 16), textured(2, 16, 16)], Undecodable()
     broken = "0,1"
     found = try_conventions(none, pictures, lambda: none)
-    assert [name for name, psnr in found.items() if psnr is None] == ["RGB 0,1", "BGR 0,1"]
+    assert [name for name, psnr in found.means().items() if psnr is None] == ["RGB 0,1", "BGR 0,1"]
     assert convention_warning(found) == ""
     tar_of(tmp_path / "in/a.tar", [("k", {"png": png(1)})])
     stood_in(monkeypatch, none)
@@ -706,8 +713,58 @@ def test_a_convention_that_decodes_to_no_number_has_no_psnr(tmp_path, vae, monke
     broken = "-1,1"
     found = try_conventions(none, pictures, lambda: none)
     assert "decode better as RGB 0,1" in convention_warning(found)
-    assert "than as RGB -1,1 (no numbers): try --input-range=0,1" in convention_warning(found)
-    assert "decode to no numbers, where" in convention_warning(dict.fromkeys(found))
+    assert "than as RGB -1,1 (no numbers), of 2 images each by" in convention_warning(found)
+    assert "or more: try --input-range=0,1" in convention_warning(found)
+    none = ConventionTrial(dict.fromkeys(found.psnrs, (np.nan, np.nan)), colored=True)
+    assert "decode to no numbers, where" in convention_warning(none)
+
+
+class HazyVae(StandInVae):
+    """As trained ones do, it decodes middling greys well, and whatever lies near the ends badly."""
+
+    def decode(self, latents):
+        off = latents.abs() * torch.where(torch.arange(latents.shape[-1]) % 2 == 0, 0.15, -0.15)
+        return super().decode(latents + off)
+
+
+@pytest.mark.parametrize("factor", [0, 0.12])
+def test_dark_photos_that_are_right_are_no_other_range(vae, tmp_path, monkeypatch, factor):
+    dark = [(textured(seed, 20, 20) * factor).astype(np.uint8) for seed in range(3)]
+    hazy = HazyVae()
+    psnrs = try_conventions(hazy, dark, lambda: hazy).means()
+    assert psnrs["RGB 0,1"] > psnrs["RGB -1,1"] + 3  # which is what would be said
+    assert telling_images(dark, 2) == []
+    members = [(f"k{i}", {"png": encode_image(image, "png")}) for i, image in enumerate(dark)]
+    tar_of(tmp_path / "in/a.tar", members)
+    stood_in(monkeypatch, hazy)
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
+    assert log.notes == []
+    assert "conventions" not in result.records[0].summary
+    # A picture with contrast is waited for.
+    tar_of(tmp_path / "more/a.tar", [*members, ("k9", {"png": png(9, 20, 20)})])
+    stood_in(monkeypatch, HazyVae(clip=(0, 1)))
+    result, log = encode(tmp_path / "more", vae, tmp_path / "other", replace(FLOAT32, batch=1))
+    assert "decode better as RGB 0,1" in log.notes[0]
+    assert "of one image by" in log.notes[0]
+
+
+def test_another_convention_has_to_be_better_in_every_image_and_colours_to_show_an_order():
+    both = {
+        "RGB -1,1": (30.0, 25.0),
+        "BGR -1,1": (32.0, 28.0),
+        "RGB 0,1": (33.0, 25.5),
+        "BGR 0,1": (20.0, 20.0),
+    }
+    assert (
+        "decode better as BGR -1,1 (30.0 dB) than as RGB -1,1 (27.5 dB), of 2 images each by 2.0 dB or"
+        in (convention_warning(ConventionTrial(both, colored=True)))
+    )
+    assert convention_warning(ConventionTrial(both, colored=False)) == ""
+    grey = np.repeat(textured(1, 20, 20)[..., :1], 3, axis=2)
+    vae = StandInVae()
+    assert not try_conventions(vae, [grey, textured(2, 20, 20)], lambda: vae).colored
+    coloured = textured(2, 20, 20)
+    assert [image is coloured for image in telling_images([grey, coloured, grey], 2)] == [True, False]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

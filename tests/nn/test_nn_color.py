@@ -4,7 +4,9 @@ import colour
 import numpy as np
 import pytest
 import torch
+from published_colors import DIFFERENCE, FIRST, SECOND
 
+from lutkit.color import difference as of_arrays
 from lutkit.color import lab as lab_space
 from lutkit.errors import ArrayError
 from lutkit.lut.model import Lut3D
@@ -135,6 +137,37 @@ def test_delta_e_2000_is_that_of_colour_science(dtype, tolerance):
     ours = delta_e_2000(images_of(first, dtype), images_of(second, dtype)).flatten().double().numpy()
     theirs = colour.difference.delta_E_CIE2000(first, second)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_34_published_pairs(dtype):
+    pair = images_of(FIRST, dtype), images_of(SECOND, dtype)
+    for one, other in (pair, pair[::-1]):
+        found = delta_e_2000(one, other).flatten().double().numpy()
+        np.testing.assert_allclose(found, DIFFERENCE, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-3)])
+def test_many_random_pairs_are_those_of_arrays(dtype, tolerance):
+    """Three in four by chance; of the others hues are opposite, or all but equal."""
+    rng = np.random.default_rng(4)
+    pair = rng.uniform([0, -110, -110], [100, 110, 110], (2, 200_000, 3)).astype(np.float32)
+    pair[1, :40_000, 1:] = pair[0, :40_000, 1:] * -np.repeat(np.float32([1, 2, 3, 0.7]), 10_000)[:, None]
+    pair[1, 40_000:50_000] = pair[0, 40_000:50_000] + 1e-3
+    first, second = pair.astype(np.float64)
+    found = delta_e_2000(images_of(first, dtype), images_of(second, dtype)).flatten().double().numpy()
+    sure = of_arrays.delta_e_2000(first, second)
+    # Of 0.7 and 3 times, rounded to float32, only float64 can tell on which side of opposite they lie.
+    some = np.ones(len(sure), bool) if dtype == torch.float64 else np.arange(len(sure)) // 20_000 != 1
+    np.testing.assert_allclose(found[some], sure[some], rtol=0, atol=tolerance)
+
+
+def test_an_image_of_opposite_colours_differs_by_the_formula():
+    lab = srgb_to_lab(random_images(3, (1, 3, 40, 50), torch.float32))
+    turned = lab * torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1)
+    flat = [one.double().permute(0, 2, 3, 1).reshape(-1, 3).contiguous().numpy() for one in (lab, turned)]
+    found = delta_e_2000(lab, turned).flatten().double().numpy()
+    np.testing.assert_allclose(found, of_arrays.delta_e_2000(*flat), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("hue", [0.0, 45.0, 180.0, 275.0, 359.999])

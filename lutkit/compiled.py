@@ -1,21 +1,79 @@
 """The one way a loop is compiled: numba, GIL released, no fastmath, no parallel reduction.
 
 Loops run on the thread that calls them; whoever wants more threads splits the work. So the bits of a
-result never depend on a thread count.
+result never depend on a thread count. numba is loaded when the first loop runs: a command that needs none
+starts without it.
 """
 
 import hashlib
+import sys
+import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, update_wrapper
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
-
-import numba
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _PACKAGE = Path(__file__).parent
+_BUILDING = threading.RLock()
+
+
+class Loop(Generic[P, R]):
+    """A function that is compiled when it is first called, from Python or from another loop.
+
+    Args:
+        function: what is compiled; globals that it names are constants, modules, and loops.
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+        self._dispatcher: Any = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run it, compiled for the types of these arguments."""
+        return (self._dispatcher or self.dispatcher)(*args, **kwargs)
+
+    @property
+    def dispatcher(self) -> Any:  # noqa: ANN401  (numba's types are not known statically)
+        """What numba makes of the function, made once."""
+        if self._dispatcher is None:
+            with _BUILDING:
+                if self._dispatcher is None:
+                    self._dispatcher = _dispatcher(self._function)
+        return self._dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:  # noqa: ANN401
+        # numba asks this of a global that it does not know, when it compiles a loop that calls this one.
+        return self.dispatcher._numba_type_
+
+
+class Instruction:
+    """What numba calls an intrinsic: an instruction of our own for loops, not callable from Python.
+
+    Args:
+        emit: takes the typing context and the arguments' types, and returns their signature and what builds
+            the code; see `numba.extending.intrinsic`.
+    """
+
+    def __init__(self, emit: Callable[..., Any]) -> None:
+        self._emit = emit
+        self._type: Any = None
+
+    @property
+    def _numba_type_(self) -> Any:  # noqa: ANN401
+        with _BUILDING:
+            if self._type is None:
+                from numba.core.registry import cpu_target
+                from numba.extending import intrinsic
+
+                made, context = intrinsic(self._emit), cast("Any", cpu_target.typing_context)
+                context.refresh()
+                self._type = context.resolve_value_type(made)
+            return self._type
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -29,8 +87,19 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     every file with loops is what it was: after an update of lutkit none is stale. Loops name nothing of
     lutkit's that is written elsewhere (tests/test_house.py).
     """
+    return Loop(function)
+
+
+def loops_run() -> bool:
+    """Whether a loop has run in this process, or will start at once: numba is loaded."""
+    return "numba" in sys.modules
+
+
+def _dispatcher(function: Callable[..., Any]) -> Any:  # noqa: ANN401
+    import numba
+
     options: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
-    plain = cast("Callable[P, R]", numba.njit(**options)(function))
+    plain = numba.njit(**options)(function)
     try:
         loop: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:
@@ -40,7 +109,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     if not hasattr(kept, "_source_stamp"):
         return plain
     kept._source_stamp = (kept._source_stamp, _loops_stamp())
-    return cast("Callable[P, R]", loop)
+    return loop
 
 
 @cache

@@ -415,8 +415,8 @@ def test_a_missing_docstring_is_found(code):
     [
         ("import lutkit", {"torch", "numba", "numpy", "colour", "webdataset", "PIL", "scipy", "skimage"}),
         ("import lutkit; lutkit.__version__; dir(lutkit)", {"torch", "numba", "numpy", "PIL"}),
-        ("from lutkit import apply, Lut3D, LutkitError", {"torch", "colour", "webdataset", "PIL"}),
-        ("import lutkit.distort.sampling", {"torch", "colour", "webdataset", "PIL", "skimage"}),
+        ("from lutkit import apply, Lut3D, LutkitError", {"torch", "numba", "colour", "webdataset", "PIL"}),
+        ("import lutkit.distort.sampling", {"torch", "numba", "colour", "webdataset", "PIL", "skimage"}),
     ],
 )
 def test_importing_loads_nothing_heavy(statement, barred):

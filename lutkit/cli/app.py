@@ -34,7 +34,7 @@ app = typer.Typer(
 
 \b
   lutkit synth --n 1000
-      try it on five sample photos
+      try it on four sample photos
   lutkit synth --n 50000 --images PHOTOS --out DIR
       make a dataset of your own photos: WebDataset shards of pairs
   lutkit verify DIR

@@ -15,8 +15,8 @@ PRESET is default, camera, film, stage or edits; or name a manifest of your
 own, or a dataset folder to go on with. Options given here win over it. SOURCE
 is a folder (searched recursively), a glob in quotes, a photo, a .txt list (a
 path a line, from the list's folder on; blank lines and # lines are skipped;
-every file must be there), WebDataset tars, or `sample`: five photos that ship
-with scikit-image. A run that was stopped goes on with the same command, or
+every file must be there), WebDataset tars, or `sample`: four photos that ship
+with lutkit. A run that was stopped goes on with the same command, or
 with `lutkit synth DIR`; a larger --n on a finished dataset adds to it.
 
 \b

@@ -122,3 +122,36 @@ assert len(made) == 1
 
 def test_threads_that_come_together_share_one_loop(use):
     assert use(by=1, shift=0, before=TWO_THREADS) == (12, 0, 1)
+
+
+WATCHED = """
+import gc
+from lutkit.compiled import PROCESS
+said = []
+PROCESS.on_compiling = lambda: said.append(gc.isenabled())
+from lutkit.calling import walk
+walk(10.0)
+walk(1)
+assert gc.isenabled()
+assert said == {said}, said
+"""
+
+
+def test_compiling_is_told_once_and_only_where_something_is_compiled(use):
+    assert use(by=1, shift=0, before=WATCHED.format(said=[False])) == (12, 0, 2)
+    assert use(by=1, shift=0, before=WATCHED.format(said=[])) == (12, 2, 0)
+
+
+ALONE = """
+import sys
+from lutkit.compiled import PROCESS
+PROCESS.needs_blas = False
+from lutkit.calling import walk
+walk(10.0)
+assert "scipy.linalg" not in sys.modules
+import scipy.linalg.cython_blas
+"""
+
+
+def test_a_process_of_lutkit_s_own_does_not_load_scipy_s_blas_and_may_later(use):
+    assert use(by=1, shift=0, before=ALONE) == (12, 0, 1)

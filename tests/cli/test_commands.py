@@ -132,7 +132,7 @@ def test_a_worker_of_synth_stays_lean(photos, tmp_path):
     [modules] = LocalEngine(1).run(worker_modules.names_after_a_shard, job, [0])
     assert (tmp_path / "shards/train-000000.tar").stat().st_size > 0
     assert {"numba", "numpy", "PIL", "lutkit"} <= modules
-    # scipy comes with numba, wherever it is installed.
+    # numba asks scipy's version, wherever it is installed.
     for heavy in (*TRAINING, "matplotlib", "skimage", "colour", "rich", "typer"):
         assert heavy not in modules
 

@@ -1,21 +1,82 @@
 """The one way a loop is compiled: numba, GIL released, no fastmath, no parallel reduction.
 
 Loops run on the thread that calls them; whoever wants more threads splits the work. So the bits of a
-result never depend on a thread count.
+result never depend on a thread count. numba is loaded when the first loop runs: a command that needs none
+starts without it.
 """
 
+import gc
 import hashlib
+import sys
+import threading
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, update_wrapper
+from importlib import import_module
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
-
-import numba
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _PACKAGE = Path(__file__).parent
+_BUILDING = threading.RLock()
+
+
+class Loop(Generic[P, R]):
+    """A function that is compiled when it is first called, from Python or from another loop.
+
+    Args:
+        function: what is compiled; globals that it names are constants, modules, and loops.
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+        self._dispatcher: Any = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run it, compiled for the types of these arguments."""
+        return (self._dispatcher or self.dispatcher)(*args, **kwargs)
+
+    @property
+    def dispatcher(self) -> Any:  # noqa: ANN401  (numba's types are not known statically)
+        """What numba makes of the function, made once."""
+        if self._dispatcher is None:
+            with _BUILDING:
+                if self._dispatcher is None:
+                    self._dispatcher = _dispatcher(self._function)
+        return self._dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:  # noqa: ANN401
+        # numba asks this of a global that it does not know, when it compiles a loop that calls this one.
+        return self.dispatcher._numba_type_
+
+
+class Instruction:
+    """What numba calls an intrinsic: an instruction of our own for loops, not callable from Python.
+
+    Args:
+        emit: takes the typing context and the arguments' types, and returns their signature and what builds
+            the code; see `numba.extending.intrinsic`.
+    """
+
+    def __init__(self, emit: Callable[..., Any]) -> None:
+        self._emit = emit
+        self._type: Any = None
+
+    @property
+    def _numba_type_(self) -> Any:  # noqa: ANN401
+        with _BUILDING:
+            if self._type is None:
+                from numba.core.registry import cpu_target
+                from numba.extending import intrinsic
+
+                made, context = intrinsic(self._emit), cast("Any", cpu_target.typing_context)
+                context.refresh()
+                self._type = context.resolve_value_type(made)
+            return self._type
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -29,8 +90,75 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     every file with loops is what it was: after an update of lutkit none is stale. Loops name nothing of
     lutkit's that is written elsewhere (tests/test_house.py).
     """
+    return Loop(function)
+
+
+@dataclass
+class Process:
+    """What a process that is lutkit's alone, a command or a worker, may set before its first loop runs.
+
+    Args:
+        needs_blas: whether numba may look for scipy's BLAS, as users' own loops in the same process may want.
+            Ours never call it, and loading it takes a fifth of the time that an apply takes to start.
+        on_compiling: called once, when the first loop is compiled that was not kept on disk.
+    """
+
+    needs_blas: bool = True
+    on_compiling: Callable[[], None] | None = None
+
+
+PROCESS = Process()
+
+
+def loops_run() -> bool:
+    """Whether a loop has run in this process, or will start at once: numba is loaded."""
+    return "numba" in sys.modules
+
+
+@cache
+def _load_numba() -> None:
+    """Load numba and what it loads with the first loop, and watch what it compiles."""
+    import numba.core.event as numba_events
+
+    name = "scipy.linalg.cython_blas"
+    if not PROCESS.needs_blas and name not in sys.modules:
+        # Of this one module Python says that it is not installed, as long as numba asks.
+        sys.modules[name] = cast("Any", None)
+        try:
+            import_module("numba.np.arraymath")
+        finally:
+            del sys.modules[name]
+
+    class Watch(numba_events.Listener):
+        """No garbage is looked for while a loop is compiled: next to none is found, in much time."""
+
+        def __init__(self) -> None:
+            self.depth = 0
+            self.collects = False
+
+        def on_start(self, event: Any) -> None:  # noqa: ANN401
+            self.depth += 1
+            if self.depth == 1:
+                self.collects = gc.isenabled()
+                gc.disable()
+                if PROCESS.on_compiling is not None:
+                    PROCESS.on_compiling()
+                    PROCESS.on_compiling = None
+
+        def on_end(self, event: Any) -> None:  # noqa: ANN401
+            self.depth -= 1
+            if self.depth == 0 and self.collects:
+                gc.enable()
+
+    numba_events.register("numba:compile", Watch())
+
+
+def _dispatcher(function: Callable[..., Any]) -> Any:  # noqa: ANN401
+    import numba
+
+    _load_numba()
     options: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
-    plain = cast("Callable[P, R]", numba.njit(**options)(function))
+    plain = numba.njit(**options)(function)
     try:
         loop: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:
@@ -40,7 +168,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     if not hasattr(kept, "_source_stamp"):
         return plain
     kept._source_stamp = (kept._source_stamp, _loops_stamp())
-    return cast("Callable[P, R]", loop)
+    return loop
 
 
 @cache

@@ -29,7 +29,8 @@ def walk(x):
 """
 USE = """
 from lutkit.calling import walk
-print(walk(10.0), *(sum(found.values()) for found in walk.stats[1:]) if hasattr(walk, "stats") else ())
+found = walk(10.0)
+print(found, *(sum(count.values()) for count in getattr(walk.dispatcher, "stats", ((),))[1:]))
 """
 HIDDEN = """
 import numba.core.caching
@@ -88,3 +89,69 @@ def test_where_numba_hides_what_it_keeps_all_is_compiled_each_time(use):
 
 def test_without_compiling_functions_are_what_they_were(use):
     assert use(by=3, shift=1, NUMBA_DISABLE_JIT="1") == (17,)
+
+
+RUNS_LATE = """
+import sys
+from lutkit.calling import walk
+assert not {"numba", "llvmlite"} & set(sys.modules)
+walk(10.0)
+assert "numba" in sys.modules
+"""
+
+
+def test_numba_is_loaded_when_the_first_loop_runs(use):
+    assert use(by=1, shift=0, before=RUNS_LATE) == (12, 0, 1)
+
+
+TWO_THREADS = """
+import threading
+from lutkit.calling import walk
+together, made = threading.Barrier(4), set()
+
+def look():
+    together.wait()
+    made.add(id(walk.dispatcher))
+
+threads = [threading.Thread(target=look) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(made) == 1
+"""
+
+
+def test_threads_that_come_together_share_one_loop(use):
+    assert use(by=1, shift=0, before=TWO_THREADS) == (12, 0, 1)
+
+
+WATCHED = """
+import gc
+from lutkit.compiled import PROCESS
+said = []
+PROCESS.on_compiling = lambda: said.append(gc.isenabled())
+from lutkit.calling import walk
+walk(10.0)
+walk(1)
+assert gc.isenabled()
+assert said == {said}, said
+"""
+
+
+def test_compiling_is_told_once_and_only_where_something_is_compiled(use):
+    assert use(by=1, shift=0, before=WATCHED.format(said=[False])) == (12, 0, 2)
+    assert use(by=1, shift=0, before=WATCHED.format(said=[])) == (12, 2, 0)
+
+
+ALONE = """
+import sys
+from lutkit.compiled import PROCESS
+PROCESS.needs_blas = False
+from lutkit.calling import walk
+walk(10.0)
+assert "scipy.linalg" not in sys.modules
+import scipy.linalg.cython_blas
+"""
+
+
+def test_a_process_of_lutkit_s_own_does_not_load_scipy_s_blas_and_may_later(use):
+    assert use(by=1, shift=0, before=ALONE) == (12, 0, 1)

@@ -45,16 +45,20 @@ def ab_hist(  # noqa: D103  (its help text is set below)
         "data/ab/counts.npz"
     ),
     size: Annotated[
-        int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
+        int | None,
+        typer.Option("--size", metavar="PX", min=1, help="Count resized squares.  [default: every pixel]"),
     ] = None,
-    field: Annotated[str, typer.Option(help="Of tars: the member to count, `jpg` say.")] = "",
+    field: Annotated[str, typer.Option("--field", help="Of tars: the member to count, `jpg` say.")] = "",
     split: OnlySplit = "",
     kind: OnlyKind = "",
     label: OnlyLabel = "",
     merge: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Add up counts instead; again for more.")
+        list[Path] | None,
+        typer.Option("--merge", metavar="FILE", help="Add up counts instead; again for more."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

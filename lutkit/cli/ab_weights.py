@@ -42,17 +42,17 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The weights.")] = Path(
         "data/ab/weights.npz"
     ),
-    grid: Annotated[str, typer.Option(help="10, zhang313 or 16.")] = "10",
-    sigma: Annotated[float, typer.Option(help="Of the smoothing, in units of ab.")] = 5.0,
-    mix: Annotated[float, typer.Option(help="Share of the uniform distribution, 0..1.")] = 0.5,
+    grid: Annotated[str, typer.Option("--grid", help="10, zhang313 or 16.")] = "10",
+    sigma: Annotated[float, typer.Option("--sigma", help="Of the smoothing, in units of ab.")] = 5.0,
+    mix: Annotated[float, typer.Option("--mix", help="Share of the uniform distribution, 0..1.")] = 0.5,
     normalise: Annotated[
         str, typer.Option("--normalise", help="Where weights average 1: smoothed or data.")
     ] = "smoothed",
     observed: Annotated[bool, typer.Option("--observed", help="Drop bins that never occur.")] = False,
     npy: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also pts_in_hull.npy and prior_probs.npy.")
+        Path | None, typer.Option("--npy", metavar="DIR", help="Also pts_in_hull.npy and prior_probs.npy.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also a picture.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Also a picture.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

@@ -21,6 +21,7 @@ from lutkit.cli.lut.app import lut_app
 from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
 from lutkit.cli.verify import verify
+from lutkit.compiled import PROCESS
 from lutkit.engine.stopping import Stopped
 from lutkit.errors import LutkitError
 from lutkit.report.plain_text import escape_what_cannot_be_encoded, tell
@@ -35,7 +36,7 @@ app = typer.Typer(
 
 \b
   lutkit synth --n 1000
-      try it on five sample photos
+      try it on four sample photos
   lutkit synth --n 50000 --images PHOTOS --out DIR
       make a dataset of your own photos: WebDataset shards of pairs
   lutkit verify DIR
@@ -65,6 +66,9 @@ app.add_typer(lut_app, name="lut")
 def run() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
     escape_what_cannot_be_encoded()
+    PROCESS.needs_blas = False
+    if sys.stderr.isatty():
+        PROCESS.on_compiling = _say_compiling
     try:
         app(prog_name="lutkit")
     except LutkitError as error:
@@ -94,6 +98,11 @@ def _root(
     if version:
         print(f"lutkit {__version__}")
         raise typer.Exit
+
+
+def _say_compiling() -> None:
+    how_long = "a few seconds for a photo, half a minute for a first dataset"
+    print(f"lutkit: compiling its loops for this machine, which is done once: {how_long}", file=sys.stderr)
 
 
 def _say_stopped() -> None:

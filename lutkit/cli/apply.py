@@ -53,16 +53,21 @@ def apply(  # noqa: D103  (its help text is set below)
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="OUT", help="A folder, or a file for one photo.")
     ],
-    strength: Annotated[float, typer.Option(help="0 changes nothing, 1 is the full LUT.")] = 1.0,
+    strength: Annotated[
+        float, typer.Option("--strength", help="0 changes nothing, 1 is the full LUT.")
+    ] = 1.0,
     profile: Annotated[
-        str, typer.Option(help="convert or keep: what of an ICC profile not sRGB.")
+        str, typer.Option("--profile", help="convert or keep: what of an ICC profile not sRGB.")
     ] = "convert",
-    floats: Annotated[str, typer.Option(help="linear or encoded: what floats without one are.")] = "linear",
+    floats: Annotated[
+        str, typer.Option("--floats", help="linear or encoded: what floats without one are.")
+    ] = "linear",
     quality: Annotated[
-        int | None, typer.Option(help="Of JPEG and WebP, 1 to 100.  [default: a JPEG's own, else 95]")
+        int | None,
+        typer.Option("--quality", help="Of JPEG and WebP, 1 to 100.  [default: a JPEG's own, else 95]"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Threads.  [default: one a core]")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Threads.  [default: one a core]")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each photo as JSON.")] = False,
 ) -> None:

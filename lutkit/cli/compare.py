@@ -58,14 +58,18 @@ def compare(  # noqa: D103  (its help text is set below)
         str, typer.Argument(metavar="REFERENCE", help="To compare with.", show_default=False)
     ],
     sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Outputs.", show_default=False)],
-    train: Annotated[str, typer.Option(metavar="SOURCE", help="The training set, as a third party.")] = "",
+    train: Annotated[
+        str, typer.Option("--train", metavar="SOURCE", help="The training set, as a third party.")
+    ] = "",
     size: Annotated[
         int | None,
-        typer.Option(metavar="PX", min=16, help="Compare centre squares of PX.  [default: all]"),
+        typer.Option("--size", metavar="PX", min=16, help="Compare centre squares of PX.  [default: all]"),
     ] = None,
-    field: Annotated[str, typer.Option(help="In tars of REFERENCE: the member meant, `input` say.")] = "",
-    set_field: Annotated[str, typer.Option(help="The same in tars of each SET.")] = "",
-    train_field: Annotated[str, typer.Option(help="The same in tars of --train.")] = "",
+    field: Annotated[
+        str, typer.Option("--field", help="In tars of REFERENCE: the member meant, `input` say.")
+    ] = "",
+    set_field: Annotated[str, typer.Option("--set-field", help="The same in tars of each SET.")] = "",
+    train_field: Annotated[str, typer.Option("--train-field", help="The same in tars of --train.")] = "",
     split: OnlySplit = "",
     kind: OnlyKind = "",
     label: OnlyLabel = "",

@@ -36,13 +36,14 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The sheet, a PNG.")] = Path(
         "latents.png"
     ),
-    n: Annotated[int, typer.Option(metavar="N", min=1, max=200, help="How many samples.")] = 8,
-    vae: Annotated[str, typer.Option(metavar="VAE", help=_VAE, show_default=False)] = "",
+    n: Annotated[int, typer.Option("--n", metavar="N", min=1, max=200, help="How many samples.")] = 8,
+    vae: Annotated[str, typer.Option("--vae", metavar="VAE", help=_VAE, show_default=False)] = "",
     vae_config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of a lone .safetensors: its config.json.")
+        Path | None,
+        typer.Option("--vae-config", metavar="FILE", help="Of a lone .safetensors: its config.json."),
     ] = None,
-    images: Annotated[str, typer.Option(metavar="SOURCE", help=_IMAGES, show_default=False)] = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    images: Annotated[str, typer.Option("--images", metavar="SOURCE", help=_IMAGES, show_default=False)] = "",
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")] = "cpu",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,

@@ -52,29 +52,31 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="What to encode.")] = "data/pairs",
     vae: Annotated[
-        str, typer.Option(metavar="VAE", help="A folder, a hub name, or a .safetensors.")
+        str, typer.Option("--vae", metavar="VAE", help="A folder, a hub name, or a .safetensors.")
     ] = "stabilityai/sd-vae-ft-mse",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where latents go.")] = Path(
         "data/latents"
     ),
-    revision: Annotated[str, typer.Option(help="Of a hub name: a branch, tag or commit.")] = "",
+    revision: Annotated[str, typer.Option("--revision", help="Of a hub name: a branch, tag or commit.")] = "",
     vae_config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of a lone .safetensors: its config.json.")
+        Path | None,
+        typer.Option("--vae-config", metavar="FILE", help="Of a lone .safetensors: its config.json."),
     ] = None,
-    fields: Annotated[str, typer.Option(help=_FIELDS, show_default=False)] = "",
-    size: Annotated[int | None, typer.Option(metavar="PX", min=1, help=_SIZE)] = None,
-    dtype: Annotated[str, typer.Option(help=_DTYPE)] = "auto",
-    store_dtype: Annotated[str, typer.Option(help=_STORE)] = "fp32",
-    input_range: Annotated[str, typer.Option(help=_RANGE)] = "-1,1",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    devices: Annotated[str, typer.Option(help=_DEVICES, show_default=False)] = "",
+    fields: Annotated[str, typer.Option("--fields", help=_FIELDS, show_default=False)] = "",
+    size: Annotated[int | None, typer.Option("--size", metavar="PX", min=1, help=_SIZE)] = None,
+    dtype: Annotated[str, typer.Option("--dtype", help=_DTYPE)] = "auto",
+    store_dtype: Annotated[str, typer.Option("--store-dtype", help=_STORE)] = "fp32",
+    input_range: Annotated[str, typer.Option("--input-range", help=_RANGE)] = "-1,1",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
+    devices: Annotated[str, typer.Option("--devices", help=_DEVICES, show_default=False)] = "",
     batch_size: Annotated[
         int | None,
-        typer.Option(help=_BATCH, show_default=False),
+        typer.Option("--batch-size", help=_BATCH, show_default=False),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Threads that decode.  [default: 1, or for GPUs one a core]")
+        int | None,
+        typer.Option("--workers", help="Threads that decode.  [default: 1, or for GPUs one a core]"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

@@ -32,9 +32,10 @@ def stats(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The photos.", show_default=False)],
     size: Annotated[
-        int | None, typer.Option(metavar="PX", min=1, help="Count resized squares.  [default: every pixel]")
+        int | None,
+        typer.Option("--size", metavar="PX", min=1, help="Count resized squares.  [default: every pixel]"),
     ] = None,
-    field: Annotated[str, typer.Option(help="Of tars: the member that is meant, `jpg` say.")] = "",
+    field: Annotated[str, typer.Option("--field", help="Of tars: the member that is meant, `jpg` say.")] = "",
     split: OnlySplit = "",
     kind: OnlyKind = "",
     label: OnlyLabel = "",

@@ -15,8 +15,8 @@ PRESET is default, camera, film, stage or edits; or name a manifest of your
 own, or a dataset folder to go on with. Options given here win over it. SOURCE
 is a folder (searched recursively), a glob in quotes, a photo, a .txt list (a
 path a line, from the list's folder on; blank lines and # lines are skipped;
-every file must be there), WebDataset tars, or `sample`: five photos that ship
-with scikit-image. A run that was stopped goes on with the same command, or
+every file must be there), WebDataset tars, or `sample`: four photos that ship
+with lutkit. A run that was stopped goes on with the same command, or
 with `lutkit synth DIR`; a larger --n on a finished dataset adds to it.
 
 \b
@@ -84,29 +84,41 @@ def synth(  # noqa: D103  (its help text is set below)
     n: Annotated[
         int | None, typer.Option("--n", "-n", help="How many pairs, up to 999,999,999.  [default: 1000]")
     ] = None,
-    images: Annotated[str | None, typer.Option(metavar="SOURCE", help=_IMAGES)] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help=_OUT)] = None,
-    seed: Annotated[int | None, typer.Option(help="Of every draw, up to 2^63 - 1.  [default: 0]")] = None,
+    images: Annotated[str | None, typer.Option("--images", metavar="SOURCE", help=_IMAGES)] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_OUT)] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of every draw, up to 2^63 - 1.  [default: 0]")
+    ] = None,
     size: Annotated[
-        int | None, typer.Option(metavar="PX", help="Side of the squares.  [default: 256]")
+        int | None, typer.Option("--size", metavar="PX", help="Side of the squares.  [default: 256]")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+    ] = None,
     codec: Annotated[
-        str | None, typer.Option(help="jpeg (4:4:4), png or webp (lossless).  [default: jpeg]")
+        str | None, typer.Option("--codec", help="jpeg (4:4:4), png or webp (lossless).  [default: jpeg]")
     ] = None,
-    quality: Annotated[int | None, typer.Option(help="Of JPEG.  [default: 95]")] = None,
-    store: Annotated[str | None, typer.Option(help=_STORE)] = None,
-    crop: Annotated[str | None, typer.Option(help="center or random.  [default: center]")] = None,
-    splits: Annotated[str | None, typer.Option(help=_SPLITS)] = None,
-    kinds: Annotated[str | None, typer.Option(help=_KINDS)] = None,
-    field: Annotated[str | None, typer.Option(help="Of tars: the member to read, `jpg` say.")] = None,
-    looks: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own enhancement LUTs.")] = None,
-    damage_luts: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own damaging LUTs.")] = None,
-    severity: Annotated[str | None, typer.Option(metavar="LOW,HIGH", help=_SEVERITY)] = None,
-    lossy: Annotated[float | None, typer.Option(help=_LOSSY)] = None,
-    mixed_light: Annotated[float | None, typer.Option(help=_MIXED)] = None,
-    families: Annotated[str | None, typer.Option(help=_FAMILIES)] = None,
-    write_manifest: Annotated[Path | None, typer.Option(metavar="FILE", help=_WRITE)] = None,
+    quality: Annotated[int | None, typer.Option("--quality", help="Of JPEG.  [default: 95]")] = None,
+    store: Annotated[str | None, typer.Option("--store", help=_STORE)] = None,
+    crop: Annotated[str | None, typer.Option("--crop", help="center or random.  [default: center]")] = None,
+    splits: Annotated[str | None, typer.Option("--splits", help=_SPLITS)] = None,
+    kinds: Annotated[str | None, typer.Option("--kinds", help=_KINDS)] = None,
+    field: Annotated[
+        str | None, typer.Option("--field", help="Of tars: the member to read, `jpg` say.")
+    ] = None,
+    looks: Annotated[
+        Path | None, typer.Option("--looks", metavar="DIR", help="Your own enhancement LUTs.")
+    ] = None,
+    damage_luts: Annotated[
+        Path | None, typer.Option("--damage-luts", metavar="DIR", help="Your own damaging LUTs.")
+    ] = None,
+    severity: Annotated[str | None, typer.Option("--severity", metavar="LOW,HIGH", help=_SEVERITY)] = None,
+    lossy: Annotated[float | None, typer.Option("--lossy", help=_LOSSY)] = None,
+    mixed_light: Annotated[float | None, typer.Option("--mixed-light", help=_MIXED)] = None,
+    families: Annotated[str | None, typer.Option("--families", help=_FAMILIES)] = None,
+    write_manifest: Annotated[
+        Path | None, typer.Option("--write-manifest", metavar="FILE", help=_WRITE)
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; write nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the summary as JSON.")] = False,

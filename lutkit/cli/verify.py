@@ -20,7 +20,9 @@ Examples:
 def verify(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset folder.")],
-    workers: Annotated[int | None, typer.Option(help="Processes.  [default: one a core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
 ) -> None:
     import json

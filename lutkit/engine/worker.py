@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, NoReturn
 
+from lutkit.compiled import PROCESS
 from lutkit.engine.stopping import Stopped, raise_stopped
 from lutkit.errors import LutkitError
 
@@ -62,6 +63,7 @@ def serve(pipe: "Connection[Any, Any]") -> None:
     Args:
         pipe: the worker's end; SIGINT and SIGTERM are blocked until this function has set its handlers.
     """
+    PROCESS.needs_blas = False
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -21,12 +21,8 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from lutkit.compiled import compiled
+from lutkit.compiled import Instruction, compiled
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -53,6 +49,9 @@ def _emit_weigh(
     typing: Llvm, table: Llvm, corners: Llvm, weights: Llvm, target: Llvm, at: Llvm
 ) -> tuple[Llvm, Callable[..., Llvm]]:
     """target[at : at + 4] = sum of weights[k] * table[corners[k] : corners[k] + 4], as vectors of four."""
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
 
     def emit(context: Llvm, builder: Llvm, signature: Llvm, arguments: Llvm) -> Llvm:
         four = ir.VectorType(ir.FloatType(), 4)
@@ -79,13 +78,15 @@ def _emit_weigh(
 # numba leaves LLVM's vectorizer of straight-line code off, so three channels written out stay three scalar
 # sums, at 0.7 of this speed. A vector of four floats exists, or is emulated, on every machine LLVM knows.
 _Weigh: TypeAlias = Callable[[Floats, tuple[np.intp, ...], tuple[np.float32, ...], Floats, int], None]
-_weigh = cast("_Weigh", intrinsic(_emit_weigh))
+_weigh = cast("_Weigh", Instruction(_emit_weigh))
 
 
 def _emit_copy_pair(
     typing: Llvm, table: Llvm, start: Llvm, target: Llvm, at: Llvm
 ) -> tuple[Llvm, Callable[..., Llvm]]:
     """target[at : at + 2] = table[start : start + 2], in one move."""
+    from llvmlite import ir
+    from numba import types
 
     def emit(context: Llvm, builder: Llvm, signature: Llvm, arguments: Llvm) -> Llvm:
         def address(which: int, index: Llvm) -> Llvm:
@@ -100,7 +101,7 @@ def _emit_copy_pair(
 
 
 _CopyPair: TypeAlias = Callable[[Floats, np.signedinteger[Any], Floats, int], None]
-_copy_pair = cast("_CopyPair", intrinsic(_emit_copy_pair))
+_copy_pair = cast("_CopyPair", Instruction(_emit_copy_pair))
 
 
 @compiled

@@ -30,7 +30,7 @@ from lutkit.lut.model import (
     lut_stages,
 )
 from lutkit.lutfiles.formats import FORMATS, MAKE_ONE_IT_HOLDS, UNIT, Domain
-from lutkit.lutfiles.number_text import printed_rows, scan_rows
+from lutkit.lutfiles.number_text import printed_rows, read_rows
 
 # The header: keyword lines.
 
@@ -262,12 +262,12 @@ def _take_apart(data: bytes, where: str) -> _Lines:
         LutFormatError: no text, an unknown or repeated keyword or one below the table, a malformed row.
     """
     _require_text(data, where)
-    codes, values = np.frombuffer(data, np.uint8), np.empty(len(data) // 2 + 3, np.float32)
+    values = np.empty(len(data) // 2 + 3, np.float32)
     keywords: dict[str, _Keyword] = {}
     comments: list[str] = []
     at, filled = (3 if data.startswith(codecs.BOM_UTF8) else 0), 0
     while True:
-        at, filled = scan_rows(codes, at, values, filled)
+        at, filled = read_rows(data, at, values, filled)
         if at == len(data):
             return _Lines(keywords, tuple(comments), values[:filled].reshape(-1, 3))
         line, end = _line(data, at)

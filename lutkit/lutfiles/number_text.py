@@ -1,4 +1,4 @@
-"""Tables of numbers read from text and printed as text, in compiled loops.
+"""Tables of numbers read from text and printed as text: in compiled loops, small ones by `plain_numbers`.
 
 Knows rows of three decimals and float32; knows no LUT, no keyword and no file. What a loop cannot settle
 exactly it hands back to Python, so a value read is always `numpy.float32(float(word))`, bit for bit.
@@ -10,8 +10,15 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.compiled import compiled
+from lutkit.compiled import compiled, loops_run
 from lutkit.lut.model import Float32Array
+from lutkit.lutfiles.plain_numbers import (
+    LARGEST_TEXT,
+    MOST_NUMBERS,
+    print_plain_rows,
+    scan_plain_rows,
+    scientific,
+)
 
 _TAB, _NEWLINE, _RETURN, _SPACE = 9, 10, 13, 32
 _PLUS, _MINUS, _POINT, _ZERO, _NINE, _BIG_E, _SMALL_E = 43, 45, 46, 48, 57, 69, 101
@@ -30,6 +37,24 @@ _MAX_PLAIN = 16
 
 _CHUNK = 3 * 16384
 _WIDEST = 48
+
+
+def read_rows(text: bytes, at: int, values: Float32Array, filled: int) -> tuple[int, int]:
+    """As `scan_rows`; numba is not loaded for a text of usual size that is as it should be.
+
+    Args:
+        text: ASCII or UTF-8.
+        at: where to begin: the start of a line, or its end.
+        values: float32, to write into.
+        filled: how many values are there already, a multiple of 3.
+    Returns:
+        Where it stopped, and how many values are there now.
+    """
+    if len(text) <= LARGEST_TEXT and not loops_run():
+        found = scan_plain_rows(text, at, values, filled)
+        if found is not None:
+            return found
+    return scan_rows(np.frombuffer(text, np.uint8), at, values, filled)
 
 
 @compiled
@@ -234,13 +259,15 @@ def printed_rows(values: Float32Array) -> Iterator[bytes]:
         float32, or with an exponent where that takes more than 22.
     """
     flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
+    if flat.size <= MOST_NUMBERS and not loops_run():
+        yield print_plain_rows(flat)
+        return
     text = np.empty(_CHUNK * _WIDEST, np.uint8)
     for begin in range(0, flat.size, _CHUNK):
         chunk = flat[begin : begin + _CHUNK]
         done, used = _print_values(chunk, 0, text)
         while done < chunk.size:
-            # Not `str`: importing colour-science sets numpy to print fewer digits.
-            number = np.format_float_scientific(chunk[done], unique=True, trim="-").encode()
+            number = scientific(chunk[done]).encode()
             yield text[:used].tobytes() + number + (b"\n" if done % 3 == 2 else b" ")
             done, used = _print_values(chunk, done + 1, text)
         yield text[:used].tobytes()

@@ -3,7 +3,6 @@
 Owns what is meant by a source, and what in it counts as a photo. Decodes nothing, writes nothing.
 """
 
-import importlib.util
 import os
 import posixpath
 from collections import Counter
@@ -37,7 +36,8 @@ IMAGE_SUFFIXES = frozenset(
 UNREAD_SUFFIXES = frozenset(
     "3fr arw cr2 cr3 crw dng erf heic heif hif iiq jxl kdc mrw nef nrw orf pef raf rw2 srw x3f".split()  # noqa: SIM905
 )
-SAMPLE_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
+_SAMPLES = Path(__file__).resolve().parent / "samples"
+SAMPLE_PHOTOS = ("astronaut.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg")
 
 _TAR = frozenset(("tar",))
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
@@ -74,8 +74,8 @@ def list_photos(source: str, *, field: str = "", samples: SampleFilter = _ALL_SA
         source: a folder (searched through, hidden names left out), a glob pattern (`**` for any folders),
             a `.txt` list (a path a line, relative to the list's folder or absolute; `#` begins a comment),
             tars (one `.tar`, a pattern of them, a folder that holds no photos but tars, a dataset folder
-            of ours, or `shard-{000000..000009}.tar`), one photo, or "sample", the photos shipped in
-            scikit-image.
+            of ours, or `shard-{000000..000009}.tar`), one photo, or "sample", the photos that ship
+            with lutkit.
         field: in tars, the suffix that is meant ("jpg", "target.jpg"); in a dataset folder "target".
         samples: in a dataset folder of ours, the samples whose photos are meant.
     Returns:
@@ -202,17 +202,12 @@ def _sorted_photos(root: Path, refs: Iterable[PhotoRef], where: str) -> SourceFi
 
 
 def _sample() -> SourceFiles:
-    found = importlib.util.find_spec("skimage")
-    root = Path(found.origin).parent / "data" if found is not None and found.origin else Path()
-    missing = [name for name in SAMPLE_PHOTOS if not (root / name).is_file()]
+    missing = [name for name in SAMPLE_PHOTOS if not (_SAMPLES / name).is_file()]
     if missing:
-        raise SourceError(
-            f"the sample photo {missing[0]} is not here",
-            where="sample",
-            remedy="install scikit-image, or name a folder of photos",
-        )
-    refs = (PhotoRef(name, (root / name).stat().st_size) for name in SAMPLE_PHOTOS)
-    return _sorted_photos(root, refs, "sample")
+        what = f"the sample photo {missing[0]} is not here"
+        raise SourceError(what, where="sample", remedy="install lutkit again, or name a folder of photos")
+    refs = (PhotoRef(name, (_SAMPLES / name).stat().st_size) for name in SAMPLE_PHOTOS)
+    return _sorted_photos(_SAMPLES, refs, "sample")
 
 
 def _folder(root: Path, source: str) -> SourceFiles:

@@ -1,13 +1,15 @@
 """What is said of a LUT: what its file holds, in words and as JSON, and how far it is off."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lutkit.lut.algebra import Baked
-from lutkit.lut.inverse import Inverse
 from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
 from lutkit.lutfiles.formats import kind_words
 from lutkit.report.wording import share_text
+
+if TYPE_CHECKING:  # what only is named here need not be loaded to say what a file holds
+    from lutkit.lut.algebra import Baked
+    from lutkit.lut.inverse import Inverse
 
 # In units of 0..1: a hundredth of a code value.
 _TINY = 0.01 / 255
@@ -23,7 +25,7 @@ def error_words(error: float) -> str:
     return "exact" if error == 0 else f"largest error {error:.2g} ({255 * error:.2g} of 255)"
 
 
-def error_sentence(errors: Baked | Inverse) -> str:
+def error_sentence(errors: "Baked | Inverse") -> str:
     """`exact`, or the mean, the 99th percentile and the largest error found; one word where all are tiny."""
     if errors.max_error == 0:
         return "exact"
@@ -33,7 +35,7 @@ def error_sentence(errors: Baked | Inverse) -> str:
     return f"off by {mean} of 255 on average, {p99} or less on 99% of colours, {most} at most"
 
 
-def inverse_sentences(inverse: Inverse, name: str) -> list[str]:
+def inverse_sentences(inverse: "Inverse", name: str) -> list[str]:
     """What a user should know of an inverse, a sentence a line.
 
     Args:
@@ -50,7 +52,7 @@ def inverse_sentences(inverse: Inverse, name: str) -> list[str]:
     return lines
 
 
-def summary_rows(file_format: str, baked: Baked) -> Iterator[tuple[str, str]]:
+def summary_rows(file_format: str, baked: "Baked") -> Iterator[tuple[str, str]]:
     """What a file holds: names and values, in the order in which they are shown.
 
     Args:
@@ -73,7 +75,7 @@ def summary_rows(file_format: str, baked: Baked) -> Iterator[tuple[str, str]]:
         yield "baked", f"the file holds formulas; {error_words(baked.max_error)}"
 
 
-def summary_json(file: str, file_format: str, baked: Baked) -> dict[str, Any]:
+def summary_json(file: str, file_format: str, baked: "Baked") -> dict[str, Any]:
     """The same as one object; every field has one type in every object.
 
     Args:

@@ -38,8 +38,8 @@ class Images:
     """Where photographs come from, and which of them are fit to be targets.
 
     Args:
-        source: a folder, a glob, a text list, WebDataset tars, or `sample` (five photos that ship with
-            scikit-image).
+        source: a folder, a glob, a text list, WebDataset tars, or `sample` (four photos that ship with
+            lutkit).
         field: of tars, the member to take (`jpg`, `target.jpg`); may be empty where a sample has one photo.
         min_side_px: leave out photographs whose shorter side is smaller; 0 leaves out none.
         grey: `skip` leaves out photographs without colour.

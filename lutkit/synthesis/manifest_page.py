@@ -52,7 +52,7 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
         ),
         "",
         "[images]",
-        _line("source", images.source, 'a folder, a glob, a text list, tars; "sample": five of scikit-image'),
+        _line("source", images.source, 'a folder, a glob, a text list, tars; "sample": four shipped photos'),
         _line(
             "field", images.field, "of tars: the member to read, `jpg` say; empty where there is one photo"
         ),

@@ -97,6 +97,25 @@ def test_help_loads_nothing_heavy(arguments):
     assert loaded_by(f"sys.argv = ['lutkit', *{arguments}]; from lutkit.cli import main; main()") == set()
 
 
+@pytest.mark.parametrize("suffix", [".cube", ".csp", ".clf", ".3dl", ".spi3d"])
+def test_what_only_reads_and_writes_tables_of_text_loads_no_numba(suffix, tmp_path):
+    def run(*arguments):
+        line = ["lutkit", "lut", *map(str, arguments)]
+        return loaded_by(f"sys.argv = {line}; from lutkit.cli import main; main()")
+
+    first, second, third = (tmp_path / f"{name}{suffix}" for name in ("first", "second", "third"))
+    assert run("identity", "-o", first, "--size", 33) == {"numpy"}
+    look = tmp_path / "look.cube"
+    steps = [k / 16 for k in range(17)]
+    rows = "".join(f"{r} {g} {0.7 * b}\n" for b in steps for g in steps for r in steps)
+    look.write_text(f"LUT_3D_SIZE 17\n{rows}")
+    assert run("convert", look, second) == {"numpy"}
+    assert run("convert", second, third) == {"numpy"}
+    assert run("info", third, first) == {"numpy"}
+    for written in (first, second, third):
+        assert written.stat().st_size > 0
+
+
 def test_the_entry_point_itself_loads_next_to_nothing():
     code = "import sys; had = set(sys.modules); import lutkit.cli; print(*sys.modules.keys() - had)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -113,7 +132,7 @@ def test_a_worker_of_synth_stays_lean(photos, tmp_path):
     [modules] = LocalEngine(1).run(worker_modules.names_after_a_shard, job, [0])
     assert (tmp_path / "shards/train-000000.tar").stat().st_size > 0
     assert {"numba", "numpy", "PIL", "lutkit"} <= modules
-    # scipy comes with numba, wherever it is installed.
+    # numba asks scipy's version, wherever it is installed.
     for heavy in (*TRAINING, "matplotlib", "skimage", "colour", "rich", "typer"):
         assert heavy not in modules
 

@@ -10,6 +10,7 @@ from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.cube import format_cube, parse_cube
 from lutkit.lutfiles.number_text import printed_rows, scan_rows
+from lutkit.lutfiles.plain_numbers import print_plain_rows, scan_plain_rows
 
 FLOATS = st.one_of(
     st.floats(width=32, allow_nan=False, allow_infinity=False),
@@ -152,6 +153,64 @@ def test_what_the_compiled_loop_reads_itself_is_exact(words):
         assert values[:3].tobytes() == np.array([float(word) for word in words]).astype(np.float32).tobytes()
     else:
         assert at == 0
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["", " ", "\t", "\r\n"]),
+        st.lists(st.one_of(DECIMALS, MIDDLES, st.sampled_from(["x", "nan", "1,5", "1.5\x0b"])), max_size=4),
+        st.sampled_from([" ", "\t", "  ", "\xa0"]),
+        st.sampled_from(["\n", "\r", "\r\n", " \n", "\t\r\n\n", ""]),
+    )
+)
+
+
+@settings(max_examples=1000)
+@given(ROWS, st.integers(0, 4))
+def test_without_loops_the_same_rows_are_read_up_to_the_same_place(rows, room):
+    text = "".join(f"{before}{between.join(words)}{end}" for before, words, between, end in rows).encode()
+    looped, plain = (np.full(3 * room, np.nan, np.float32) for _ in range(2))
+    found = scan_plain_rows(text, 0, plain, 0)
+    if found is not None:
+        at, filled = scan_rows(np.frombuffer(text, np.uint8), 0, looped, 0)
+        if filled == found[1]:
+            assert at == found[0]
+        else:  # what arithmetic in float64 leaves in doubt the loop leaves to Python
+            assert filled < found[1]
+            assert at < found[0]
+        assert plain[:filled].tobytes() == looped[:filled].tobytes()
+        words = text[: found[0]].split()
+        assert plain[: found[1]].tobytes() == np.array([float(w) for w in words]).astype(np.float32).tobytes()
+
+
+def test_without_loops_rows_stop_where_the_loop_stops():
+    for text in (
+        b"1 2 3\n4 5 6\nTITLE",
+        b" 1 2 3\r\n\t\n# x",
+        b"1 2 3 4\n",
+        b"1 2\n3\n",
+        b"\n\n",
+        b"",
+        b"1 2 3",
+    ):
+        loops, plain = (np.full(6, np.nan, np.float32) for _ in range(2))
+        expected = scan_rows(np.frombuffer(text, np.uint8), 0, loops, 0)
+        assert scan_plain_rows(text, 0, plain, 0) == expected
+        assert plain[: expected[1]].tobytes() == loops[: expected[1]].tobytes()
+    for text in (b"1 2 3\n4 5 6\n7 8 9\n", b"1 2 1e39\n"):
+        assert scan_plain_rows(text, 0, np.empty(6, np.float32), 0) is None
+
+
+@given(hnp.arrays(np.float32, st.integers(1, 30).map(lambda n: (n, 3)), elements=FLOATS, fill=st.nothing()))
+def test_without_loops_the_same_text_is_printed(values):
+    assert print_plain_rows(values) == _printed(values)
+
+
+def test_without_loops_every_kind_of_float32_prints_the_same():
+    bits = np.random.default_rng(6).integers(0, 2**32, 90_000, dtype=np.uint32).view(np.float32)
+    values = bits[np.isfinite(bits)]
+    values = values[: values.size // 3 * 3].reshape(-1, 3)
+    assert print_plain_rows(values) == _printed(values)
 
 
 KEYWORDS = [

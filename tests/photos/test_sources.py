@@ -4,16 +4,17 @@ import errno
 import io
 import json
 import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from small_datasets import samples_of
 
+import lutkit
 from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.errors import DatasetError, ImageError, SourceError
 from lutkit.photos.photo_list import format_sources, read_bytes, real_path, shown_path
@@ -456,21 +457,34 @@ def test_too_many_names():
 # --- sample -------------------------------------------------------------------------------------------
 
 
-def test_the_sample_photos_are_found_without_importing_scikit_image():
-    code = (
-        "import sys; from lutkit.photos.photo_list import read_bytes;"
-        "from lutkit.photos.sources import list_photos; p = list_photos('sample');"
-        "assert all(len(read_bytes(p.root, r)) > 10000 for r in p.photos);"
-        "assert 'skimage' not in sys.modules; print([r.path for r in p.photos])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = "['astronaut.png', 'chelsea.png', 'coffee.png', 'motorcycle_left.png', 'rocket.jpg']\n"
-    assert done.stdout == names
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image, np.float64)
 
 
-def test_without_scikit_image(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "install scikit-image" in complaint("sample")
+def test_the_sample_photos_ship_with_the_package():
+    found = list_photos("sample")
+    assert paths(found) == ["astronaut.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg"]
+    assert found.root.is_relative_to(Path(lutkit.__file__).parent)
+    sizes = [pixels(found.root / photo.path).shape[1::-1] for photo in found.photos]
+    assert sizes == [(512, 512), (451, 300), (600, 400), (640, 427)]
+    told = (found.root / "SOURCES.md").read_text()
+    assert all(f"| {photo.path} |" in told for photo in found.photos)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+def test_the_sample_photos_are_those_of_scikit_image(name):
+    import skimage.data
+
+    found = list_photos("sample")
+    ours = pixels(found.root / f"{name}.jpg")
+    theirs = getattr(skimage.data, name)()
+    assert np.sqrt(np.mean((ours - theirs) ** 2)) < 3
+
+
+def test_without_the_sample_photos(monkeypatch, tmp_path):
+    monkeypatch.setattr("lutkit.photos.sources._SAMPLES", tmp_path)
+    assert "the sample photo astronaut.jpg is not here; install lutkit again" in complaint("sample")
 
 
 # --- the frozen list ----------------------------------------------------------------------------------

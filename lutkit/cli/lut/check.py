@@ -37,8 +37,8 @@ _PLOT = "Draw a picture: a PNG file, or a folder that gets one a LUT."
 
 def check(  # noqa: D103  (its help text is set below)
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="LUT files.", show_default=False)],
-    photo: Annotated[Path | None, typer.Option(metavar="PHOTO", help=_PHOTO)] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help=_PLOT)] = None,
+    photo: Annotated[Path | None, typer.Option("--photo", metavar="PHOTO", help=_PHOTO)] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="OUT.png", help=_PLOT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:

@@ -24,7 +24,7 @@ def compose(  # noqa: D103  (its help text is set below)
         list[Path], typer.Argument(metavar="FIRST THEN...", help="LUT files.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
-    size: Annotated[int, typer.Option(help="Lattice points an axis, where a cube is baked.")] = 33,
+    size: Annotated[int, typer.Option("--size", help="Lattice points an axis, where a cube is baked.")] = 33,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     from functools import reduce

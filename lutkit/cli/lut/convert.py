@@ -35,9 +35,12 @@ def convert(  # noqa: D103  (its help text is set below)
     target: Annotated[Path | None, typer.Argument(metavar="TO", help="The LUT file to write.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="TO", help="The same as TO.")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Lattice points an axis, or rows of curves.  [default: as they are]")
+        int | None,
+        typer.Option("--size", help="Lattice points an axis, or rows of curves.  [default: as they are]"),
     ] = None,
-    bits: Annotated[int | None, typer.Option(help="Of a Hald image: 8 or 16.  [default: 16]")] = None,
+    bits: Annotated[
+        int | None, typer.Option("--bits", help="Of a Hald image: 8 or 16.  [default: 16]")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more

@@ -39,7 +39,7 @@ def fit(  # noqa: D103  (its help text is set below)
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The photo as it was.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="What became of it.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
-    size: Annotated[int, typer.Option(help="Lattice points an axis, 2 to 65.")] = 33,
+    size: Annotated[int, typer.Option("--size", help="Lattice points an axis, 2 to 65.")] = 33,
     monotone: Annotated[
         bool, typer.Option("--monotone", help="No channel may fall while the same channel of a colour rises.")
     ] = False,

@@ -38,10 +38,14 @@ Examples:
 
 def identity(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Its suffix says the format.")],
-    level: Annotated[int | None, typer.Option(metavar="2..16", help="Of a Hald image.  [default: 8]")] = None,
-    bits: Annotated[int | None, typer.Option(help="Of a Hald image: 8 or 16.  [default: 16]")] = None,
+    level: Annotated[
+        int | None, typer.Option("--level", metavar="2..16", help="Of a Hald image.  [default: 8]")
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option("--bits", help="Of a Hald image: 8 or 16.  [default: 16]")
+    ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Of other files: lattice points an axis.  [default: 33]")
+        int | None, typer.Option("--size", help="Of other files: lattice points an axis.  [default: 33]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:

@@ -36,7 +36,7 @@ def invert(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The LUT file to undo.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
-    size: Annotated[int | None, typer.Option(help=_SIZE)] = None,
+    size: Annotated[int | None, typer.Option("--size", help=_SIZE)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:

@@ -34,14 +34,17 @@ _KIND = "any, curves (1D), or cubes (those that mix channels)."
 def random_luts(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")],
     n: Annotated[int, typer.Option("--n", "-n", min=1, max=9999, help="How many.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
-    kind: Annotated[str, typer.Option(help=_KIND)] = "any",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of every draw.")] = 0,
+    kind: Annotated[str, typer.Option("--kind", help=_KIND)] = "any",
     severity: Annotated[
-        str, typer.Option(metavar="LOW,HIGH", help="Delta E 2000 on natural colours.")
+        str, typer.Option("--severity", metavar="LOW,HIGH", help="Delta E 2000 on natural colours.")
     ] = "4,20",
-    lossy: Annotated[float, typer.Option(help="Share of those past undoing, 0..1.")] = 0.2,
+    lossy: Annotated[float, typer.Option("--lossy", help="Share of those past undoing, 0..1.")] = 0.2,
     families: Annotated[
-        str | None, typer.Option(help="Which, with shares: `illuminant,exposure=2`.  [default: as in synth]")
+        str | None,
+        typer.Option(
+            "--families", help="Which, with shares: `illuminant,exposure=2`.  [default: as in synth]"
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,

@@ -21,7 +21,7 @@ Examples:
 def resize(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The LUT file to read.")],
-    size: Annotated[int, typer.Option(help="Lattice points an axis, or rows of curves.")],
+    size: Annotated[int, typer.Option("--size", help="Lattice points an axis, or rows of curves.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:

@@ -1,7 +1,6 @@
 """`lutkit ab-hist`: the ab histogram of photographs, counted exactly."""
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,6 +67,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     from lutkit.engine.stopping import stopping
     from lutkit.errors import LutkitError
     from lutkit.photos.sources import list_photos
+    from lutkit.report.plain_text import tell
     from lutkit.statistics.ab_files import write_counts
 
     require_no_more(context.args, 1, "one source")
@@ -90,7 +90,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
 
             photos = list_photos(source or "data/pairs", field=field, samples=samples)
             if photos.note:
-                print(f"lutkit: {photos.note}", file=sys.stderr)
+                tell(photos.note)
             totals, rejects = count_source(photos, size, workers, quiet=quiet or as_json)
             counts = summarize(totals).ab
         write_counts(out, counts)

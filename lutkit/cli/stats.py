@@ -45,7 +45,6 @@ def stats(  # noqa: D103  (its help text is set below)
     as_json: AsJson = False,
 ) -> None:
     import json
-    import sys
 
     from lutkit.cli.arguments import require_no_more, require_picture
     from lutkit.dataset.sample_filter import SampleFilter
@@ -53,6 +52,7 @@ def stats(  # noqa: D103  (its help text is set below)
     from lutkit.measure.color_summary import summarize
     from lutkit.photos.sources import list_photos
     from lutkit.report.console import PlainConsole
+    from lutkit.report.plain_text import tell
     from lutkit.report.wording import photos_text
     from lutkit.statistics.count import count_source, left_out_lines
     from lutkit.statistics.stats_table import stats_json, stats_rows
@@ -65,7 +65,7 @@ def stats(  # noqa: D103  (its help text is set below)
     with stopping():
         photos = list_photos(source, field=field, samples=samples)
         if photos.note:
-            print(f"lutkit: {photos.note}", file=sys.stderr)
+            tell(photos.note)
         counts, rejects = count_source(photos, size, workers, quiet=as_json)
         summary = summarize(counts)
         if plot is not None:

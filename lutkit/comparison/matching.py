@@ -306,7 +306,7 @@ def list_train(source: str, field: str) -> PhotoList | None:
     with _naming("--train-field"):
         photos = list_photos(source, field=field)
     if photos.note:
-        print(f"lutkit: {photos.note}", file=sys.stderr)
+        tell(photos.note)
     return photos
 
 

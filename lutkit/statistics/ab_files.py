@@ -7,13 +7,13 @@ same bytes.
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from lutkit.ab.grid import ab_grid, keep_bins
-from lutkit.ab.weights import AbWeights
+from lutkit.ab.weights import AbWeights, Normalisation
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.os_errors import explain_os_error
 from lutkit.documents import fields_of, parse_json
@@ -101,7 +101,7 @@ def read_weights(path: Path) -> AbWeights:
             # Files were once written without.
             normalise = meta.text("normalise") if "normalise" in meta.values else "smoothed"
             sigma, mix = meta.number("sigma"), meta.number("mix")
-            return AbWeights(grid, *arrays, sigma=sigma, mix=mix, normalise=normalise)
+            return AbWeights(grid, *arrays, sigma=sigma, mix=mix, normalise=cast("Normalisation", normalise))
     except (ValueError, TypeError, IndexError, LutkitError):
         pass  # all of them say that this is no such file
     raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")

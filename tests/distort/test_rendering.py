@@ -104,8 +104,30 @@ def test_greys_stay_grey_to_the_last_bit():
 
 
 def test_the_default_is_a_camera_that_sees_srgb_itself():
+    assert Rendering() == Rendering(0.0, 0.0, 1.0, 0.0, NO_LEAKS, NO_LEAKS)
     np.testing.assert_allclose(Rendering().seen(COLOURS), srgb_to_linear(COLOURS), atol=1e-15)
     np.testing.assert_allclose(Rendering().shown(COLOURS), linear_to_srgb(COLOURS), atol=1e-15)
+
+
+def test_colours_beyond_the_range_are_seen_as_its_edge():
+    beyond = np.array([[1.4, -0.2, 0.5], [2.0, 1.1, -3.0]])
+    for rendering in (Rendering(), *_drawn(2)):
+        np.testing.assert_array_equal(rendering.seen(beyond), rendering.seen(beyond.clip(0, 1)))
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_no_channel_of_a_sensor_answers_a_light_with_less_than_nothing(row, column):
+    seen = np.eye(3)
+    if row == column:
+        seen[row] = 0.8
+        seen[row, row] = -0.6
+    else:
+        seen[row, [row, column]] = 1.1, -0.1
+    matrix = np.linalg.inv(seen)
+    leaks = matrix[[0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]]
+    with pytest.raises(RecipeError, match="number below 0"):
+        Rendering(matrix=tuple(leaks.tolist()))
 
 
 def test_draws_are_near_the_cameras_they_are_meant_to_be():

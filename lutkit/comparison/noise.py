@@ -120,7 +120,7 @@ def own_noise(image: Uint8Image) -> FloatArray:
     Returns:
         (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it.
     """
-    flat = _flat(image)
+    flat = flat_parts(image)
     channels = np.arange(3)
     found = np.full(3, np.nan)
     for c in channels:
@@ -144,7 +144,7 @@ def added_noise(reference: Uint8Image, output: Uint8Image, moved: npt.NDArray[np
         (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it, and where there is
         more than a code of it, but no more than grain and compression may make.
     """
-    flat = _flat(reference)
+    flat = flat_parts(reference)
     details = _details(reference, output, flat, np.ones(3, np.bool_))
     if len(details) >= _LEAST_FLAT_PX:
         return _added(details, moved)
@@ -221,7 +221,7 @@ def _sigma(details: FloatArray) -> float:
     return float(np.median(np.abs(details))) * _SIGMA_OF_MEDIAN if len(details) >= _LEAST_FLAT_PX else np.nan
 
 
-def _flat(image: Uint8Image) -> npt.NDArray[np.bool_]:
+def flat_parts(image: Uint8Image) -> npt.NDArray[np.bool_]:
     """(H, W): of pixels away from the ends the quarter about which blurred brightness changes least."""
     height, width = image.shape[:2]
     flat = np.zeros((height, width), bool)

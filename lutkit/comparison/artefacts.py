@@ -10,12 +10,14 @@ from lutkit.comparison.clipping import Clipping
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.noise import Noise
 from lutkit.comparison.speckle import Speckle
+from lutkit.comparison.stripes import Stripes
 from lutkit.photos.resize import Uint8Image
 
 # Each may build on those before it.
 ARTEFACTS: tuple[type[Artefact], ...] = (
     Fringing,
     Noise,
+    Stripes,
     Speckle,
     Clipping,
 )

@@ -66,7 +66,7 @@ class Fringing(Artefact):
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
         """Red and blue registered with green."""
-        red, green, blue = _planes(image)
+        red, green, blue = planes_of(image)
         return cls(np.array([find_shift(green, red), (0.0, 0.0), find_shift(green, blue)]))
 
     def place(self) -> FloatArray:
@@ -127,7 +127,7 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
         (3, 2), x and y in pixels; NaN where it cannot be told.
     Source: our own.
     """
-    expected, found = _expected_planes(reference, blocks), _planes(output)
+    expected, found = expected_planes(reference, blocks), planes_of(output)
     shifts = np.array([find_shift(*both) for both in zip(expected, found, strict=True)])
     moved = np.flatnonzero(np.nan_to_num(np.hypot(*shifts.T)) > _MOVED_PX).tolist()
     for _ in range(_PASSES if moved else 0):
@@ -137,7 +137,7 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
         # Between pixels by straight lines.
         planes = [_read_at(*one, reach) for one in zip(found, np.nan_to_num(shifts), strict=True)]
         back = np.rint(np.stack(planes, axis=2)).astype(np.uint8)
-        expected = _expected_planes(reference, free_blocks(reference[reach:-reach, reach:-reach], back))
+        expected = expected_planes(reference, free_blocks(reference[reach:-reach, reach:-reach], back))
         before = shifts[moved]
         for c in moved:
             shifts[c] = find_shift(expected[c], found[c])
@@ -191,7 +191,7 @@ def _placed_tiles(
     return np.reshape(placed, (-1, 3, 2)), np.reshape(middles, (-1, 2))
 
 
-def _planes(image: Uint8Image) -> list[FloatArray]:
+def planes_of(image: Uint8Image) -> list[FloatArray]:
     """Red, green and blue, (H, W) float64 each, new."""
     return [np.ascontiguousarray(image[..., c]).astype(np.float64) for c in range(3)]
 
@@ -206,7 +206,7 @@ def _read_at(plane: FloatArray, shift: FloatArray, reach: int) -> FloatArray:
     return (1 - fx) * rows[:, :-1] + fx * rows[:, 1:]
 
 
-def _expected_planes(reference: Uint8Image, blocks: Blocks) -> list[FloatArray]:
+def expected_planes(reference: Uint8Image, blocks: Blocks) -> list[FloatArray]:
     """What each channel of the output would be as the best mix of the reference's, in means of blocks.
 
     Where blocks do not tell channels apart it is made of the reference's own rather than of another.
@@ -216,7 +216,7 @@ def _expected_planes(reference: Uint8Image, blocks: Blocks) -> list[FloatArray]:
     before, after = before - middle, after - became
     squares = np.array([[(before[:, i] * before[:, j]).mean() for j in range(3)] for i in range(3)])
     squares += np.eye(3) * (1e-4 * squares.trace() + 1e-6)
-    channels, expected = _planes(reference), list[FloatArray]()
+    channels, expected = planes_of(reference), list[FloatArray]()
     for c in range(3):
         own = (before[:, c] * after[:, c]).mean() / squares[c, c]
         rest = after[:, c] - own * before[:, c]

@@ -4,6 +4,7 @@ Compression puts noise where there is grain. In 84 photographs saved as JPEG of 
 or changed in colour, what all channels share was up to 1.1 times the grain. What a channel had by itself was
 up to 0.5 times the grain in copies, 1.1 times where colours had grown more vivid; where a channel was out of
 place 0.6 times in the others (0.8 in one photograph), and 1.5 times in itself. So noise counts from there on.
+Below that it is unknown rather than 0.
 An error of JPEG's chroma is in red, green and blue at once, but grain is least in green: so what all three
 have by themselves is held against the grain of the channel that has most. Of 780 compressed copies of 58
 photographs green had 0.5 to 0.6 times its own grain in three.
@@ -11,6 +12,9 @@ photographs green had 0.5 to 0.6 times its own grain in three.
 Noise is fine noise here, from pixel to pixel. Compression takes that first: of 4 codes in red, JPEG of
 quality 95 (4:4:4) left a standard deviation of 3.4 in flat parts of 36 photographs, of which the mask sees
 1.7; 1.2 of these are red's alone, and told. Of quality 85 nothing is. Of PNG all is told.
+
+The mask is made for white noise; a checkerboard of one code it takes for 3.8. So no more is told than the
+standard deviation of what is left about its mean of 5 x 5 pixels.
 
 Source: J. Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64 (1996)
 300-302, for the mask, which is blind to edges and ramps; that flat parts and the median are taken is ours.
@@ -50,6 +54,10 @@ _MOVED_PX = 0.1  # from there on a channel is out of place
 _SHARED, _ALONE, _BESIDE_MOVED, _OF_VIVID, _OF_MOVED = 1.5, 0.5, 0.6, 1.1, 1.5
 _TOGETHER = 0.25  # of a channel's own, in squares: so much the others have where it is an error of chroma
 _VIVID = 1.15  # the sum of a mix's parts, without their signs
+_KNOWN = 1.0  # codes: of what hides below the grain, so much is no noise to speak of
+_BOX = 2  # pixels each way, that a pixel is held against for the deviation
+_TOO_MUCH = 1.2  # times the deviation that the mask may tell of noise by chance
+_OUTLIER = 5.0  # times the median
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +65,8 @@ class Noise(Artefact):
     """How noisy one image is.
 
     Args:
-        codes: (3,), standard deviation of fine noise in codes of 255, a channel; NaN where no flat part
-            shows it.
+        codes: (3,), standard deviation of fine noise in codes of 255, a channel; NaN where it is unknown: no
+            flat part shows it, or the grain of the reference may hide it.
     """
 
     codes: FloatArray
@@ -74,7 +82,8 @@ class Noise(Artefact):
     column = Column("noise r g b", "noise (codes)", ".1f", "median_noise", "noise")
     chart = Chart("Added noise, codes of 255")
     help = """\
-  noise        of each channel in flat parts, in codes of 255"""
+  noise        of each channel in flat parts, in codes of 255; - where it may
+               be no more than the photo's grain"""
     help_limit = "{:g} code of noise (more where the photo has grain)"
 
     @classmethod
@@ -111,9 +120,14 @@ def own_noise(image: Uint8Image) -> FloatArray:
     Returns:
         (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it.
     """
-    flat = _flat(image)
+    flat = flat_parts(image)
     channels = np.arange(3)
-    return np.array([_sigma(_details(image, image, flat, channels == c)[:, c]) for c in channels])
+    found = np.full(3, np.nan)
+    for c in channels:
+        details = _details(image, image, flat, channels == c)
+        if len(details) >= _LEAST_FLAT_PX:
+            found[c] = _no_more(_sigma(details[:, c]), details[:, 6 + c])
+    return found
 
 
 def added_noise(reference: Uint8Image, output: Uint8Image, moved: npt.NDArray[np.bool_]) -> FloatArray:
@@ -127,9 +141,10 @@ def added_noise(reference: Uint8Image, output: Uint8Image, moved: npt.NDArray[np
         output: the same shape.
         moved: (3,), channels out of place: what is left of their detail is no noise.
     Returns:
-        (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it.
+        (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it, and where there is
+        more than a code of it, but no more than grain and compression may make.
     """
-    flat = _flat(reference)
+    flat = flat_parts(reference)
     details = _details(reference, output, flat, np.ones(3, np.bool_))
     if len(details) >= _LEAST_FLAT_PX:
         return _added(details, moved)
@@ -139,13 +154,15 @@ def added_noise(reference: Uint8Image, output: Uint8Image, moved: npt.NDArray[np
         alone = _details(reference, output, flat, np.arange(3) == channel)
         if len(alone) >= _LEAST_FLAT_PX:
             noise, grain = _total(alone)[channel], _sigma(alone[:, channel])
-            found[channel] = noise if noise > _SHARED * grain else 0.0
+            hidden = 0.0 if noise <= _KNOWN else np.nan
+            told = noise if noise > _SHARED * grain else hidden
+            found[channel] = _no_more(told, _rest(alone)[1][:, channel])
     return found
 
 
 def _added(details: FloatArray, moved: npt.NDArray[np.bool_]) -> FloatArray:
     """What each channel has by itself, and what all of them share; `details` as `_details` gives them."""
-    rest, gains = _rest(details)
+    rest, deviations, gains = _rest(details)
     total = _total(details) ** 2
     apart = [_sigma(rest[:, (c + 1) % 3] - rest[:, (c + 2) % 3]) ** 2 for c in range(3)]  # without c
     every = np.clip([(sum(apart) - 2 * apart[c]) / 2 for c in range(3)], 0, None)
@@ -155,13 +172,26 @@ def _added(details: FloatArray, moved: npt.NDArray[np.bool_]) -> FloatArray:
     one = _OF_VIVID if gains.max() > _VIVID else _BESIDE_MOVED if moved.any() else _ALONE
     most = np.where(every.min() >= _TOGETHER * every, grain.max(), grain)
     masked = alone <= np.where(moved, _OF_MOVED * grain, one * most) ** 2
-    shared = shared if shared > (_SHARED * np.median(grain)) ** 2 else 0.0
-    return np.sqrt(np.where(masked, 0, alone) + shared)
+    of_two = total - alone - shared
+    one_of = np.stack([np.where(masked, 0, alone), np.full(3, shared), of_two])
+    least = np.stack([np.zeros(3), np.full(3, _SHARED * np.median(grain)), _SHARED * grain])
+    told = np.where(one_of > least**2, one_of, 0).sum(axis=0)
+    hidden = total - told > _KNOWN**2
+    codes = np.where((told == 0) & hidden, np.nan, np.sqrt(told))
+    return np.array([_no_more(codes[c], deviations[:, c]) for c in range(3)], np.float64)
+
+
+def _no_more(noise: float, deviations: FloatArray) -> float:
+    """Noise as the mask tells it, or where it is far from white, the standard deviation of what is left."""
+    sizes = np.abs(deviations)
+    some = sizes[sizes <= _OUTLIER * np.median(sizes)]
+    deviation = float(np.sqrt((some * some).mean()))
+    return deviation if noise > _TOO_MUCH * deviation else float(noise)
 
 
 def _total(details: FloatArray) -> FloatArray:
     """(3,), all noise of each channel that the reference's detail does not explain."""
-    rest, _ = _rest(details)
+    rest, _, _ = _rest(details)
     risen = np.array([
         _sigma(details[:, 3 + c]) ** 2
         - max(_sigma(details[:, c]), _sigma(details[:, 3 + c] - rest[:, c])) ** 2
@@ -171,25 +201,27 @@ def _total(details: FloatArray) -> FloatArray:
     return np.sqrt(np.clip(risen, 0, left))
 
 
-def _rest(details: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The output's detail without the best mix of the reference's channels; and how vivid the mixes are."""
+def _rest(details: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The output's detail without the best mix of the reference's channels; its deviations likewise; and how
+    vivid the mixes are."""
     squares = np.array([[(details[:, i] * details[:, j]).mean() for j in range(6)] for i in range(3)])
     # A grey reference has three equal channels: of many answers the smallest.
     ridge = squares[:, :3] + np.eye(3) * (1e-3 * squares[:, :3].trace() + 1e-6)
-    rest, gains = details[:, 3:].copy(), np.empty(3)
+    rest, deviations, gains = details[:, 3:6].copy(), details[:, 9:].copy(), np.empty(3)
     for c in range(3):
         parts = solve_three(ridge, np.ascontiguousarray(squares[:, 3 + c]))
         gains[c] = sum(abs(part) for part in parts)
         for i, part in enumerate(parts):
             rest[:, c] -= part * details[:, i]
-    return rest, gains
+            deviations[:, c] -= part * details[:, 6 + i]
+    return rest, deviations, gains
 
 
 def _sigma(details: FloatArray) -> float:
     return float(np.median(np.abs(details))) * _SIGMA_OF_MEDIAN if len(details) >= _LEAST_FLAT_PX else np.nan
 
 
-def _flat(image: Uint8Image) -> npt.NDArray[np.bool_]:
+def flat_parts(image: Uint8Image) -> npt.NDArray[np.bool_]:
     """(H, W): of pixels away from the ends the quarter about which blurred brightness changes least."""
     height, width = image.shape[:2]
     flat = np.zeros((height, width), bool)
@@ -216,8 +248,9 @@ def _flat(image: Uint8Image) -> npt.NDArray[np.bool_]:
 def _details(
     reference: Uint8Image, output: Uint8Image, flat: npt.NDArray[np.bool_], needed: npt.NDArray[np.bool_]
 ) -> FloatArray:
-    """(n, 6), the mask's answer, reference then output, where flat and no needed channel near an end."""
-    found = np.empty((int(flat.sum()), 6))
+    """(n, 12), the mask's answer, reference then output, where flat and no needed channel near an end; then
+    how far either lies from its mean about there."""
+    found = np.empty((int(flat.sum()), 12))
     return found[: _collect(signed(reference), signed(output), flat, needed, found)]
 
 
@@ -236,6 +269,15 @@ def _mask(image: Signed, i: int, j: int, c: int) -> int:
 
 
 @compiled
+def _deviation(image: Signed, i: int, j: int, c: int) -> float:
+    total, side = 0, 2 * _BOX + 1
+    for y in range(i - _BOX, i + _BOX + 1):
+        for x in range(j - _BOX, j + _BOX + 1):
+            total += int(image[y, x, c])
+    return image[i, j, c] - total / (side * side)
+
+
+@compiled
 def _collect(
     reference: Signed,
     output: Signed,
@@ -244,8 +286,8 @@ def _collect(
     found: FloatArray,
 ) -> int:
     count = 0
-    for i in range(1, flat.shape[0] - 1):
-        for j in range(1, flat.shape[1] - 1):
+    for i in range(_BOX, flat.shape[0] - _BOX):
+        for j in range(_BOX, flat.shape[1] - _BOX):
             inside = flat[i, j]
             for c in range(3):
                 one, two = reference[i, j, c], output[i, j, c]
@@ -255,5 +297,7 @@ def _collect(
                 for c in range(3):
                     found[count, c] = _mask(reference, i, j, c)
                     found[count, 3 + c] = _mask(output, i, j, c)
+                    found[count, 6 + c] = _deviation(reference, i, j, c)
+                    found[count, 9 + c] = _deviation(output, i, j, c)
                 count += 1
     return count

@@ -16,7 +16,7 @@ from lutkit.compiled import compiled
 from lutkit.measure.counts import Counts
 from lutkit.photos.resize import Uint8Image
 
-Codes: TypeAlias = npt.NDArray[np.uint8]
+_Codes: TypeAlias = npt.NDArray[np.uint8]
 
 LARGEST_PX = 8
 # Openings by squares of these sides take away spots of up to 2, 4 and 8 px; small ones come first, so that
@@ -118,7 +118,7 @@ def _calm_places(image: Uint8Image, limits: FloatArray, size: int, reach: int) -
     return np.bincount(((spread < limits) * np.array([1, 2, 4])).sum(axis=2).reshape(-1), minlength=8)
 
 
-def _extremes(image: Codes, side: int, end: int) -> Codes:
+def _extremes(image: _Codes, side: int, end: int) -> _Codes:
     """The least (`end` 0) or the largest (255) of each square of pixels that lies within the image."""
     pick = np.maximum if end else np.minimum
     for axis in (0, 1):
@@ -132,7 +132,7 @@ def _extremes(image: Codes, side: int, end: int) -> Codes:
     return image
 
 
-def _opened(image: Codes, side: int, end: int) -> Codes:
+def _opened(image: _Codes, side: int, end: int) -> _Codes:
     """Without what is brighter (`end` 0), or darker (255), and fits into no square of this side."""
     inner = _extremes(image, side, end)
     wide = np.pad(inner, ((side - 1, side - 1), (side - 1, side - 1), (0, 0)), constant_values=end)
@@ -143,7 +143,7 @@ def _opened(image: Codes, side: int, end: int) -> Codes:
 def _number_spots(
     reference: Signed,
     output: Signed,
-    masks: Codes,
+    masks: _Codes,
     most: int,
     limits: FloatArray,
     swept: Swept,
@@ -211,7 +211,7 @@ def _number_spots(
 
 @compiled
 def _contrast(
-    output: Signed, masks: Codes, spot: Counts, c: int, top: int, bottom: int, left: int, right: int
+    output: Signed, masks: _Codes, spot: Counts, c: int, top: int, bottom: int, left: int, right: int
 ) -> tuple[float, float]:
     """A channel's mean over a spot: how far from the mean of the ring about it, and beyond all of that."""
     total, core = 0.0, 0
@@ -237,7 +237,7 @@ def _contrast(
 def _is_new(
     reference: Signed,
     output: Signed,
-    masks: Codes,
+    masks: _Codes,
     spot: Counts,
     c: int,
     apart: float,

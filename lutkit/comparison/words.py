@@ -14,6 +14,7 @@ from lutkit.comparison.artefact import channels_text
 from lutkit.comparison.artefacts import ARTEFACTS
 from lutkit.comparison.findings import Finding, judged_pairs, own_levels, unplaced
 from lutkit.comparison.matching import MatchedSet
+from lutkit.comparison.noise import Noise
 from lutkit.comparison.run import SetMeasure, TrainMeasure
 from lutkit.dataset.records import Reject
 from lutkit.measure.color_summary import CHANNELS
@@ -78,7 +79,7 @@ def _set_lines(one: SetMeasure, sets: Sequence[SetMeasure], train: TrainMeasure 
         rare = any(finding.rare for finding in one.findings)
         beyond = " that one image in ten has" if rare else " beyond the references'"
         lines.append(f"RGB artefacts: none{f' beside that {follows}' if follows else beyond}.")
-    return [*lines, *unplaced_lines(one)]
+    return [*lines, *unplaced_lines(one), *hidden_noise_lines(one)]
 
 
 def _rare_text(finding: Finding, one: SetMeasure) -> str:
@@ -173,6 +174,21 @@ def unplaced_lines(one: SetMeasure) -> list[str]:
     return [
         f"Misregistration of {' and '.join(names)} is not known in {count} of {len(pairs)} images: flat,"
         " or too unlike the reference."
+        for count, names in counts.items()
+    ]
+
+
+def hidden_noise_lines(one: SetMeasure) -> list[str]:
+    """Channels whose noise is not known in most images: of them the table has no number."""
+    pairs = judged_pairs(one.pairs)
+    unknown = np.isnan([pair.found[Noise].codes for pair in pairs]).sum(axis=0).tolist()
+    counts: dict[int, list[str]] = {}
+    for name, count in zip(CHANNELS, unknown, strict=True):
+        if 2 * count > len(pairs):
+            counts.setdefault(count, []).append(name)
+    return [
+        f"Noise of {' and '.join(names)} is not known in {count} of {len(pairs)} images: no more than grain"
+        " and compression may make, or no flat part to see it in."
         for count, names in counts.items()
     ]
 

@@ -131,7 +131,7 @@ def test_table_and_answers_say_what_their_numbers_are(lutkit_, photos, tmp_path)
 
     noisy = save_changed(photos, tmp_path / "noisy", some_noise)
     done = lutkit_("compare", photos, noisy)
-    assert "fringe (px) and noise (codes) are medians over images, speckle (in a million) and new" in done.out
+    assert "fringe (px) and noise (codes) are medians over images, stripes (codes), speckle" in done.out
     assert "codes in green, the median of the 4 of 12 images that have it; worst: " in done.out
     one = json.loads(lutkit_("compare", photos, noisy, "--json").out)["sets"][0]
     assert one["artefacts"]["median_noise"][1] < 1  # most have none

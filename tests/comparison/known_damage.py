@@ -76,6 +76,15 @@ def noisy(image, channel, sigma, seed=0):
     return codes(found)
 
 
+def striped(image, channel, period, size, down=False):
+    """Every other stripe lighter, its neighbours darker: columns, or rows."""
+    length = image.shape[0 if down else 1]
+    wave = size * np.sign(np.sin(2 * np.pi * (np.arange(length) + 0.5) / period))
+    found = image.astype(np.float64)
+    found[..., channel] += wave[:, None] if down else wave
+    return codes(found)
+
+
 def speckled(image, share, seed=1):
     found = image.copy()
     found[np.random.default_rng(seed).random(image.shape[:2]) < share] = (0, 0, 0)

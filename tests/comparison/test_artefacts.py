@@ -2,19 +2,21 @@
 
 import numpy as np
 import pytest
-from known_damage import clipped, noisy, photo, shifted, speckled
+from known_damage import clipped, noisy, photo, shifted, speckled, striped
 
 from lutkit.comparison.artefacts import ARTEFACTS, own_artefacts, pair_artefacts
 from lutkit.comparison.clipping import Clipping
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.noise import Noise
 from lutkit.comparison.speckle import Speckle
+from lutkit.comparison.stripes import Stripes
 from lutkit.comparison.table import CHANNEL_HEADS, HEADS, NOTE, set_json
 
 every_artefact = pytest.mark.parametrize("kind", ARTEFACTS, ids=lambda kind: kind.name)
 MADE = {
     Fringing: lambda image: shifted(image, 2, 1.5, 0),
     Noise: lambda image: noisy(image, 0, 6),
+    Stripes: lambda image: striped(image, 0, 4, 3),
     Speckle: lambda image: speckled(image, 0.001),
     Clipping: lambda image: clipped(image, 0),
 }

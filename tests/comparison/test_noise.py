@@ -1,10 +1,14 @@
 """Noise is told by channel and size beside grain of every kind; what compression makes of grain is not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from known_damage import codes, jpeg, noisy, photo
+from measured_pairs import measured_pair
 
-from lutkit.comparison.noise import added_noise, own_noise
+from lutkit.comparison.noise import Noise, added_noise, own_noise
+from lutkit.comparison.words import hidden_noise_lines
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 every_photo = pytest.mark.parametrize("reference", [photo(name) for name in PHOTOS], ids=PHOTOS)
@@ -18,7 +22,8 @@ def grainy(image, shared, own, seed=5):
 
 
 def added(reference, output, moved=STILL):
-    return added_noise(reference, output, moved)
+    """What is told; 0 where that is unknown."""
+    return np.nan_to_num(added_noise(reference, output, moved))
 
 
 @every_photo
@@ -78,8 +83,10 @@ def textured(sigma, level=128.0, side=160):
 )
 def test_noise_of_a_channel_counts_from_a_share_of_the_grain(times, moved, told):
     reference = textured(6)
-    found = added(reference, noisy(reference, 1, 6 * times), np.isin(np.arange(3), moved))
-    assert found == pytest.approx([0, 6 * times * told, 0], abs=0.5)
+    where = np.isin(np.arange(3), moved)
+    output = noisy(reference, 1, 6 * times)
+    assert added(reference, output, where) == pytest.approx([0, 6 * times * told, 0], abs=0.5)
+    assert np.isnan(added_noise(reference, output, where)).tolist() == [False, not told, False]
 
 
 @pytest.mark.parametrize(("times", "told"), [(1.2, False), (2, True)])
@@ -87,6 +94,7 @@ def test_noise_that_all_share_counts_from_more_than_the_grain(times, told):
     reference = textured(6)
     noise = np.random.default_rng(9).normal(0, 6 * times, (*reference.shape[:2], 1))
     assert added(reference, codes(reference + noise)) == pytest.approx(6 * times * told, abs=0.8)
+    assert np.isnan(added_noise(reference, codes(reference + noise), STILL)).tolist() == [not told] * 3
 
 
 @pytest.mark.parametrize(("times", "told"), [(0.8, False), (1.7, True)])
@@ -100,9 +108,9 @@ def test_colours_grown_vivid_hide_as_much_as_their_grain(times, told):
 def test_noise_beside_an_empty_channel_counts_from_more_than_the_grain(times, told):
     reference = textured(6)
     reference[..., 2] = 0
-    found = added(reference, noisy(reference, 0, 6 * times))
-    assert found[:2] == pytest.approx([6 * times * told, 0], abs=0.8)
-    assert np.isnan(found[2])
+    found = added_noise(reference, noisy(reference, 0, 6 * times), STILL)
+    assert np.nan_to_num(found[:2]) == pytest.approx([6 * times * told, 0], abs=0.8)
+    assert np.isnan(found).tolist() == [not told, False, True]
 
 
 @pytest.mark.parametrize("end", [3, 252])
@@ -123,4 +131,42 @@ def test_noise_is_that_of_the_flattest_quarter():
 def test_a_hundred_flat_pixels_are_needed(side, known):
     picture = np.random.default_rng(1).integers(90, 140, (*side, 3), np.uint8)
     assert np.isfinite(own_noise(picture)).tolist() == [known] * 3
-    assert np.isfinite(added(picture, picture)).tolist() == [known] * 3
+    assert np.isfinite(added_noise(picture, picture, STILL)).tolist() == [known] * 3
+
+
+@every_photo
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_checkerboard_is_no_more_noise_than_it_deviates(reference, size):
+    """The mask answers to it as to noise nearly four times as strong."""
+    board = np.indices(reference.shape[:2]).sum(axis=0) % 2 * 2 - 1
+    output = reference.astype(float)
+    output[..., 0] += size * board
+    assert added(reference, codes(output)) == pytest.approx([size, 0, 0], abs=0.25)
+    grey = np.full((96, 96, 3), 120) + size * board[:96, :96, None]
+    assert own_noise(codes(grey)) == pytest.approx([size] * 3, rel=0.06)
+
+
+@every_photo
+def test_noise_that_two_channels_share_is_noise_of_both(reference):
+    """Of neither alone, and not of all three."""
+    output = noisy(noisy(reference, 0, 6, 3), 2, 6, 3)
+    assert added(reference, output) == pytest.approx([6, 0, 6], abs=0.5)
+
+
+def test_a_copy_has_no_noise_and_that_is_known():
+    for reference in (textured(6), textured(0), photo("coffee")):
+        assert added_noise(reference, reference.copy(), STILL).tolist() == [0, 0, 0]
+
+
+def test_a_set_whose_noise_is_hidden_says_so():
+    grain = grainy(photo("coffee"), 3, (4, 2, 6))
+    pairs = [measured_pair(f"{n}", grain, output) for n, output in enumerate([jpeg(grain, 95, 0)] * 2)]
+    unknown = np.isnan(pairs[0].found[Noise].codes)
+    names = [name for name, hidden in zip(("red", "green", "blue"), unknown, strict=True) if hidden]
+    assert names
+    assert hidden_noise_lines(SimpleNamespace(pairs=pairs)) == [
+        f"Noise of {' and '.join(names)} is not known in 2 of 2 images: no more than grain and compression"
+        " may make, or no flat part to see it in."
+    ]
+    clean = [measured_pair("a", grain, grain.copy())]
+    assert hidden_noise_lines(SimpleNamespace(pairs=[*clean, *pairs[:1]])) == []

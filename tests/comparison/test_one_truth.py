@@ -126,9 +126,10 @@ def test_what_cannot_be_judged_has_no_numbers_in_row_json_and_picture(kind, monk
     if kind != "casts of their own":
         found = artefact_levels(one)
         assert found == {
-            "fringing": (None,) * 3, "noise": (None,) * 3, "speckle": (None,), "clipping": (None,),
+            "fringing": (None,) * 3, "noise": (None,) * 3, "stripes": (None,), "speckle": (None,),
+            "clipping": (None,),
         }  # fmt: skip
-        assert set_row(one)[-4:] == ("- - -", "- - -", "-", "-")
+        assert set_row(one)[-5:] == ("- - -", "- - -", "-", "-", "-")
         assert sector_rows(one) == channel_rows(one) == set_json(one)["sectors"] == []
         assert set_json(one)["skin"] is None
         assert len(answers([one], None)) == 1

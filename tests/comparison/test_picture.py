@@ -73,9 +73,10 @@ def test_each_number_stands_in_its_panel(page, by_name):
     assert heights(noise) == [one["noise"][channel] for channel in range(3) for one in known]
     assert heights(rare) == [
         *(100 * one["clipping"][0] for one in known), *(one["speckle"][0] / 100 for one in known),
+        *(one["stripes"][0] for one in known),
     ]  # fmt: skip
     assert max(heights(rare)[:3]) > 0
-    assert heights(rare)[3:] == [pytest.approx(0), pytest.approx(0), 2.5]
+    assert heights(rare)[3:6] == [pytest.approx(0), pytest.approx(0), 2.5]
     assert texts_of(figure)[:2] == ["Compared with in", "3 sets, 6 pairs"]
     assert texts_of(page(sets[:1]))[1] == "1 set, 2 pairs"
 

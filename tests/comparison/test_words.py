@@ -15,6 +15,7 @@ from lutkit.comparison.findings import Finding
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.noise import Noise
 from lutkit.comparison.speckle import Speckle
+from lutkit.comparison.stripes import Stripes
 from lutkit.comparison.words import (
     answers,
     finding_text,
@@ -223,11 +224,12 @@ ALL = ("red", "green", "blue")
 # at 255.
 OWN = Artefacts((
     Fringing(np.array([[0.3, 0], [0, 0], [0.36, 0.48]])), Noise(np.array([1.0, 2, 4])),
+    Stripes(np.array([0.1, 0.2, 0.3])),
     Speckle(70.0, np.array([10.0, 70, 70])),
     Clipping(np.array([[0.03, 0, 0], [0, 0, 0.01]]), np.zeros((2, 3))),
 ))  # fmt: skip
 NONE = Artefacts((
-    Fringing(np.zeros((3, 2))), Noise(np.zeros(3)), Speckle(0.0),
+    Fringing(np.zeros((3, 2))), Noise(np.zeros(3)), Stripes(np.zeros(3)), Speckle(0.0),
     Clipping(np.zeros((2, 3)), np.zeros((2, 3))),
 ))  # fmt: skip
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, update_wrapper
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,21 +23,21 @@ _PACKAGE = Path(__file__).parent
 _BUILDING = threading.RLock()
 
 
-class Loop(Generic[P, R]):
+class Loop:
     """A function that is compiled when it is first called, from Python or from another loop.
 
     Args:
         function: what is compiled; globals that it names are constants, modules, and loops.
     """
 
-    def __init__(self, function: Callable[P, R]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self._function = function
         self._dispatcher: Any = None
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: Any) -> Any:  # noqa: ANN401
         """Run it, compiled for the types of these arguments."""
-        return (self._dispatcher or self.dispatcher)(*args, **kwargs)
+        return (self._dispatcher or self.dispatcher)(*args)
 
     @property
     def dispatcher(self) -> Any:  # noqa: ANN401  (numba's types are not known statically)
@@ -90,7 +90,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     every file with loops is what it was: after an update of lutkit none is stale. Loops name nothing of
     lutkit's that is written elsewhere (tests/test_house.py).
     """
-    return Loop(function)
+    return cast("Callable[P, R]", Loop(function))
 
 
 @dataclass
@@ -163,12 +163,18 @@ def _dispatcher(function: Callable[..., Any]) -> Any:  # noqa: ANN401
         loop: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:
         return plain
-    # numba has no public way to it. Where a later one hides it elsewhere, slow is better than stale.
-    kept: Any = getattr(getattr(loop, "_cache", None), "_cache_file", None)
-    if not hasattr(kept, "_source_stamp"):
+    kept = _kept(loop)
+    if kept is None:
         return plain
     kept._source_stamp = (kept._source_stamp, _loops_stamp())
     return loop
+
+
+def _kept(loop: Any) -> Any:  # noqa: ANN401
+    """What numba keeps of a loop on disk; None where it keeps nothing."""
+    # numba has no public way to it. Where a later one hides it elsewhere, slow is better than stale.
+    kept = getattr(getattr(loop, "_cache", None), "_cache_file", None)
+    return kept if hasattr(kept, "_source_stamp") else None
 
 
 @cache

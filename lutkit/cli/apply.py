@@ -66,17 +66,17 @@ def apply(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each photo as JSON.")] = False,
 ) -> None:
+    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.engine.engine import wanted_workers
     from lutkit.engine.stopping import stopping
     from lutkit.lut.model import LutChain
-    from lutkit.lutfiles.formats import read_lut
     from lutkit.photos.grade_many import ApplySettings, plan_apply
     from lutkit.photos.grading import Grading, require_floats, require_profile
 
     _require_range("--strength", strength, 0, 1)
     _require_range("--quality", 95 if quality is None else quality, 1, 100)
     threads = wanted_workers(workers)
-    chain = LutChain([read_lut(path) for path in lut])
+    chain = LutChain([read_lut_aloud(path).lut for path in lut])
     grading = Grading(chain, strength, require_profile(profile), require_floats(floats))
     plan = plan_apply(photos, out)
     with stopping():

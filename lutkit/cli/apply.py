@@ -10,25 +10,25 @@ if TYPE_CHECKING:
 
 HELP = """Apply LUTs to photos: JPEG, PNG, TIFF, WebP and EXR.
 
-PHOTOS are files and folders; a folder is searched through and mirrored below
-OUT. For one photo OUT may be a file, whose suffix then says the format. Depth
-(8, 16 bits, float), alpha, EXIF, XMP and ICC profile are kept, and pixels stay
-turned as they are stored. A JPEG keeps its quality, chroma subsampling and
-progressive coding; other formats are written losslessly, except that a lossy
-WebP is written at quality 95. Several LUTs are applied in the order given, in
-one pass; --strength is of all of them together.
+PHOTOS are files, folders and patterns in quotes; a folder is searched through
+and mirrored below OUT. For one photo OUT may be a file, whose suffix then says
+the format. Depth (8, 16 bits, float), alpha, EXIF, XMP and ICC profile are
+kept, and pixels stay turned as they are stored. A JPEG keeps its quality,
+chroma subsampling and progressive coding; other formats are written losslessly,
+except that a lossy WebP is written at quality 95. Several LUTs are applied in
+the order given, in one pass; --strength is of all of them together.
 
 Colours: a LUT maps sRGB-encoded values. A photo that is not sRGB by its ICC
 profile, or by primaries and gamma that it states, is converted to sRGB first
 and saved with an sRGB profile; --profile keep applies the LUT to its values as
-they are and keeps its profile. At 16 bits and
-in floats only profiles of primaries and curves (Adobe RGB, Display P3,
-ProPhoto, ...) are converted; others are refused. Floats without a profile (EXR,
-TIFF) are taken for linear light: encoded as sRGB, mapped, decoded again; colours
-multiplied by alpha are divided by it meanwhile. What lies outside a LUT's domain
-(0 to 1 for most) is clamped: highlights above white become white. --floats
-encoded hands floats to the LUT as they are, for LUTs made for linear or log
-values. A grey photo becomes RGB where the LUT colours it; CMYK is refused.
+they are and keeps its profile. At 16 bits and in floats only profiles of
+primaries and curves (Adobe RGB, Display P3, ProPhoto, ...) are converted;
+others are refused. Floats without a profile (EXR, TIFF) are taken for linear
+light: encoded as sRGB, mapped, decoded again; colours multiplied by alpha are
+divided by it meanwhile. What lies outside a LUT's domain (0 to 1 for most) is
+clamped, and that is said: highlights above white become white. --floats encoded
+hands floats to the LUT as they are, for LUTs made for linear or log values. A
+grey photo becomes RGB where the LUT colours it; CMYK is refused.
 
 Outputs that are there already are kept unless --overwrite is given. A photo
 that fails is named and the others go on. Exit code 0: every output is there.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_photos as made
 from PIL import Image
 from stored_photos import samples
 
@@ -224,3 +225,30 @@ def test_a_photo_that_says_by_exif_that_it_is_in_adobe_rgb_says_srgb_once_conver
     colours = {name: np.asarray(image).astype(int) for name, image in found.items()}
     assert np.abs(colours["keep"] - colours["in"]).max() <= 2
     assert np.abs(colours["convert"] - colours["in"]).max() > 40
+
+
+def test_a_pattern_in_quotes_names_what_matches(tmp_path):
+    for name in ("a.png", "b.png", "c.jpg"):
+        Image.fromarray(samples(np.uint8, 3)).save(tmp_path / name)
+    plan = plan_apply([tmp_path / "*.png"], tmp_path / "out")
+    assert [task.source.name for task in plan.tasks] == ["a.png", "b.png"]
+    one = plan_apply([tmp_path / "c*"], tmp_path / "c2.png")
+    assert [(task.source.name, task.kind) for task in one.tasks] == [("c.jpg", "png")]
+    with pytest.raises(
+        SourceError, match="nothing matches this pattern; correct the name, or put a pattern in"
+    ):
+        plan_apply([tmp_path / "*.tif"], tmp_path / "out")
+    odd = tmp_path / "[1].png"
+    Image.fromarray(samples(np.uint8, 3)).save(odd)
+    assert plan_apply([odd], tmp_path / "out").tasks[0].source == odd
+
+
+@pytest.mark.parametrize(("brightest", "told"), [(1.0, False), (1.5, True)])
+@pytest.mark.parametrize("floats", ["linear", "encoded"])
+def test_highlights_that_are_clamped_are_told(brightest, told, floats, tmp_path):
+    pixels = samples(np.float32, 3)
+    pixels[0, 0] = brightest
+    made.write_deep(tmp_path / "a.exr", pixels, "float")
+    settings = ApplySettings(Grading(LUT, floats=floats))
+    (done,) = run(plan_apply([tmp_path / "a.exr"], tmp_path / "b.exr"), settings)
+    assert any("were clamped" in note for note in done.notes) == told

@@ -61,6 +61,10 @@ def apply(  # noqa: D103  (its help text is set below)
     quality: Annotated[
         int | None, typer.Option(help="Of JPEG and WebP, 1 to 100.  [default: a JPEG's own, else 95]")
     ] = None,
+    layer: Annotated[
+        str,
+        typer.Option("--layer", metavar="NAME", help="Of EXRs, the layer to grade; others stay as they are."),
+    ] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     workers: Annotated[int | None, typer.Option(help="Threads.  [default: one a core]")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.")] = False,
@@ -80,7 +84,9 @@ def apply(  # noqa: D103  (its help text is set below)
     grading = Grading(chain, strength, require_profile(profile), require_floats(floats))
     plan = plan_apply(photos, out)
     with stopping():
-        results = _run(plan, ApplySettings(grading, quality, overwrite), threads, quiet=quiet or as_json)
+        results = _run(
+            plan, ApplySettings(grading, quality, overwrite, layer), threads, quiet=quiet or as_json
+        )
     _summarize(plan, results, out, quiet=quiet, as_json=as_json)
     if any(applied.status == "failed" for applied in results):
         raise typer.Exit(1)

@@ -197,11 +197,13 @@ class ApplySettings:
         grading: what is done to their colours.
         quality: of JPEG and lossy WebP; None keeps a JPEG's own.
         overwrite: whether outputs that are there already are replaced.
+        layer: of EXRs, the layer that is graded; empty for their plain channels.
     """
 
     grading: Grading
     quality: int | None = None
     overwrite: bool = False
+    layer: str = ""
 
 
 def apply_photos(
@@ -292,7 +294,7 @@ def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applie
     where = str(task.source)
     try:
         with means.budget.share() as reserve:
-            photo = read_stored(task.source, reserve, means.scratch)
+            photo = read_stored(task.source, reserve, means.scratch, layer=settings.layer)
             graded = grade(photo, settings.grading)
             kind = task.kind or photo.kind
             wanted = Written(kind, settings.quality, graded.icc, graded.now_srgb)

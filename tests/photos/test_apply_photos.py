@@ -252,3 +252,23 @@ def test_highlights_that_are_clamped_are_told(brightest, told, floats, tmp_path)
     settings = ApplySettings(Grading(LUT, floats=floats))
     (done,) = run(plan_apply([tmp_path / "a.exr"], tmp_path / "b.exr"), settings)
     assert any("were clamped" in note for note in done.notes) == told
+
+
+def test_of_an_exr_with_layers_the_named_one_is_graded(tmp_path):
+    pixels = samples(np.float32, 7)
+    names = ("diffuse.R", "diffuse.G", "diffuse.B", "diffuse.A", "spec.R", "spec.G", "spec.B")
+    made.write_deep(tmp_path / "a.exr", pixels, "float", names=names, premultiplied=True)
+    task = plan_apply([tmp_path / "a.exr"], tmp_path / "b.exr")
+    (failed,) = run(task)
+    assert failed.error.what == "no channels R, G, B"
+    assert failed.error.remedy == "give --layer: there are diffuse, spec"
+    (failed,) = run(task, ApplySettings(Grading(LUT), layer="glow"))
+    assert "no channels R, G, B of a layer 'glow'" in str(failed.error)
+    (done,) = run(task, ApplySettings(Grading(LUT, floats="encoded"), layer="spec"))
+    assert done.status == "written"
+    after, spec = made.read_deep(tmp_path / "b.exr")
+    where = {name: i for i, name in enumerate(spec.channelnames)}
+    graded = [where[f"spec.{c}"] for c in "RGB"]
+    np.testing.assert_allclose(after[..., graded], apply(pixels[..., 4:], LUT), rtol=1e-5, atol=1e-6)
+    kept = [where[f"diffuse.{c}"] for c in "RGBA"]
+    np.testing.assert_array_equal(after[..., kept], pixels[..., :4])

@@ -10,25 +10,25 @@ if TYPE_CHECKING:
 
 HELP = """Apply LUTs to photos: JPEG, PNG, TIFF, WebP and EXR.
 
-PHOTOS are files and folders; a folder is searched through and mirrored below
-OUT. For one photo OUT may be a file, whose suffix then says the format. Depth
-(8, 16 bits, float), alpha, EXIF, XMP and ICC profile are kept, and pixels stay
-turned as they are stored. A JPEG keeps its quality, chroma subsampling and
-progressive coding; other formats are written losslessly, except that a lossy
-WebP is written at quality 95. Several LUTs are applied in the order given, in
-one pass; --strength is of all of them together.
+PHOTOS are files, folders and patterns in quotes; a folder is searched through
+and mirrored below OUT. For one photo OUT may be a file, whose suffix then says
+the format. Depth (8, 16 bits, float), alpha, EXIF, XMP and ICC profile are
+kept, and pixels stay turned as they are stored. A JPEG keeps its quality,
+chroma subsampling and progressive coding; other formats are written losslessly,
+except that a lossy WebP is written at quality 95. Several LUTs are applied in
+the order given, in one pass; --strength is of all of them together.
 
 Colours: a LUT maps sRGB-encoded values. A photo that is not sRGB by its ICC
 profile, or by primaries and gamma that it states, is converted to sRGB first
 and saved with an sRGB profile; --profile keep applies the LUT to its values as
-they are and keeps its profile. At 16 bits and
-in floats only profiles of primaries and curves (Adobe RGB, Display P3,
-ProPhoto, ...) are converted; others are refused. Floats without a profile (EXR,
-TIFF) are taken for linear light: encoded as sRGB, mapped, decoded again; colours
-multiplied by alpha are divided by it meanwhile. What lies outside a LUT's domain
-(0 to 1 for most) is clamped: highlights above white become white. --floats
-encoded hands floats to the LUT as they are, for LUTs made for linear or log
-values. A grey photo becomes RGB where the LUT colours it; CMYK is refused.
+they are and keeps its profile. At 16 bits and in floats only profiles of
+primaries and curves (Adobe RGB, Display P3, ProPhoto, ...) are converted;
+others are refused. Floats without a profile (EXR, TIFF) are taken for linear
+light: encoded as sRGB, mapped, decoded again; colours multiplied by alpha are
+divided by it meanwhile. What lies outside a LUT's domain (0 to 1 for most) is
+clamped, and that is said: highlights above white become white. --floats encoded
+hands floats to the LUT as they are, for LUTs made for linear or log values. A
+grey photo becomes RGB where the LUT colours it; CMYK is refused.
 
 Outputs that are there already are kept unless --overwrite is given. A photo
 that fails is named and the others go on. Exit code 0: every output is there.
@@ -66,26 +66,32 @@ def apply(  # noqa: D103  (its help text is set below)
         int | None,
         typer.Option("--quality", help="Of JPEG and WebP, 1 to 100.  [default: a JPEG's own, else 95]"),
     ] = None,
+    layer: Annotated[
+        str,
+        typer.Option("--layer", metavar="NAME", help="Of EXRs, the layer to grade; others stay as they are."),
+    ] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     workers: Annotated[int | None, typer.Option("--workers", help="Threads.  [default: one a core]")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each photo as JSON.")] = False,
 ) -> None:
+    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.engine.engine import wanted_workers
     from lutkit.engine.stopping import stopping
     from lutkit.lut.model import LutChain
-    from lutkit.lutfiles.formats import read_lut
     from lutkit.photos.grade_many import ApplySettings, plan_apply
     from lutkit.photos.grading import Grading, require_floats, require_profile
 
     _require_range("--strength", strength, 0, 1)
     _require_range("--quality", 95 if quality is None else quality, 1, 100)
     threads = wanted_workers(workers)
-    chain = LutChain([read_lut(path) for path in lut])
+    chain = LutChain([read_lut_aloud(path).lut for path in lut])
     grading = Grading(chain, strength, require_profile(profile), require_floats(floats))
     plan = plan_apply(photos, out)
     with stopping():
-        results = _run(plan, ApplySettings(grading, quality, overwrite), threads, quiet=quiet or as_json)
+        results = _run(
+            plan, ApplySettings(grading, quality, overwrite, layer), threads, quiet=quiet or as_json
+        )
     _summarize(plan, results, out, quiet=quiet, as_json=as_json)
     if any(applied.status == "failed" for applied in results):
         raise typer.Exit(1)

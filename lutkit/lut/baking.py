@@ -33,12 +33,14 @@ class Baked:
         mean_error: over the colours.
         p99_error: what one colour in a hundred exceeds.
         max_error: the largest found.
+        assumed: what reading took for granted that the file does not say, in words; empty where nothing.
     """
 
     lut: Lut
     mean_error: float = 0.0
     p99_error: float = 0.0
     max_error: float = 0.0
+    assumed: str = ""
 
 
 def bake_function(function: Function, size: int = CUBE_SIZE, *, shaper: bool | None = None) -> Baked:

@@ -39,7 +39,7 @@ class Lut1D:
         title: free text of one line.
         comments: free text, a line each.
     Raises:
-        LutError: another shape, values that are not finite, or an empty domain.
+        LutError: another shape, integers that are codes, values that are not finite, or an empty domain.
     """
 
     table: Float32Array
@@ -86,7 +86,7 @@ class Lut3D:
         title: free text of one line.
         comments: free text, a line each.
     Raises:
-        LutError: another shape, values that are not finite, or an empty domain.
+        LutError: another shape, integers that are codes, values that are not finite, or an empty domain.
     """
 
     table: Float32Array
@@ -159,7 +159,11 @@ def lut_stages(lut: Lut) -> tuple[Lut1D | Lut3D, ...]:
 
 
 def _frozen(table: npt.ArrayLike) -> Float32Array:
-    kept = np.array(table, dtype=np.float32, order="C")
+    given = np.asarray(table)
+    if given.dtype.kind in "iu" and given.size and (given.dtype.kind == "u" or np.abs(given).max() > 1):
+        remedy = "divide codes by 255, or by 65535: a table's white is 1"
+        raise LutError(f"a table of {given.dtype} is one of codes", remedy=remedy)
+    kept = np.array(given, dtype=np.float32, order="C")
     kept.setflags(write=False)
     return kept
 

@@ -26,6 +26,7 @@ from lutkit.lutfiles.formats import (
 
 _CURVE_SIZES = range(2, MAX_SIZE_1D + 1)
 _PART_COLORS = 1 << 18
+_SAME_END = 1e-6  # of a domain's length: what float32, as some files give it back, moves its ends by
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ def convert_lut(
     read = read_baked(source)
     written = write_fitted(read.lut, target, size=size, bits=bits)
     wide, narrow = lut_stages(read.lut)[0], lut_stages(written.lut)[0]
-    below = any(a < b for a, b in zip(wide.domain_min, narrow.domain_min, strict=True))
-    above = any(a > b for a, b in zip(wide.domain_max, narrow.domain_max, strict=True))
+    spans = [_SAME_END * (b - a) for a, b in zip(wide.domain_min, wide.domain_max, strict=True)]
+    below = any(a < b - s for a, b, s in zip(wide.domain_min, narrow.domain_min, spans, strict=True))
+    above = any(a > b + s for a, b, s in zip(wide.domain_max, narrow.domain_max, spans, strict=True))
     return Converted(read, written, is_cut=below or above)
 
 

@@ -112,7 +112,7 @@ def _settle_header(keywords: Mapping[str, _Keyword], where: str) -> _Header:
         keywords: as `_read_keyword` gives them, by name.
         where: the file, for errors.
     Raises:
-        LutFormatError: no size, a domain stated twice or that fits no table, or an empty one.
+        LutFormatError: no size, two domains or one that fits no table, or an empty one.
     """
     if not keywords.keys() & {"LUT_1D_SIZE", "LUT_3D_SIZE"}:
         remedy = "one of them stands above the table of every .cube file; check that this is one"
@@ -140,13 +140,6 @@ def _settle_header(keywords: Mapping[str, _Keyword], where: str) -> _Header:
 def _stated_domain(keywords: Mapping[str, _Keyword]) -> Domain | None:
     if not keywords.keys() & {"DOMAIN_MIN", "DOMAIN_MAX"}:
         return None
-    ranges = sorted(keywords.keys() & {"LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"})
-    if ranges:
-        raise LutFormatError(
-            f"both {ranges[0]} and DOMAIN_MIN or DOMAIN_MAX state the input range",
-            where=keywords[ranges[0]].where,
-            remedy="keep the one that is right",
-        )
     low = _rgb(keywords["DOMAIN_MIN"].numbers) if "DOMAIN_MIN" in keywords else UNIT[0]
     high = _rgb(keywords["DOMAIN_MAX"].numbers) if "DOMAIN_MAX" in keywords else UNIT[1]
     for name, one, other in zip(("red", "green", "blue"), low, high, strict=True):
@@ -155,6 +148,13 @@ def _stated_domain(keywords: Mapping[str, _Keyword]) -> Domain | None:
                 f"DOMAIN_MIN {one:g} is not below DOMAIN_MAX {other:g} in {name}",
                 where=_place(keywords, "DOMAIN_MAX", "DOMAIN_MIN"),
                 remedy="state the smaller input as DOMAIN_MIN",
+            )
+    for key in sorted(keywords.keys() & {"LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"}):
+        if tuple(zip(low, high, strict=True)) != 3 * (keywords[key].numbers,):
+            raise LutFormatError(
+                f"{key} and DOMAIN_MIN or DOMAIN_MAX state two input ranges",
+                where=keywords[key].where,
+                remedy="keep the one that is right",
             )
     return low, high
 
@@ -282,10 +282,12 @@ def _take_apart(data: bytes, where: str) -> _Lines:
                 remedy = "a row is three numbers, keywords stand above the first row, and # begins a comment"
                 raise LutFormatError(what, where=place, remedy=remedy)
             key, keyword = _read_keyword(content, place)
-            if key in keywords:
+            again = keywords.get(key, keyword)
+            same = (keyword.numbers, keyword.text) == (again.numbers, again.text)
+            if key in keywords and (key.endswith("_SIZE") or not same):
                 what = f"a second {key}; the first is at {keywords[key].where}"
                 raise LutFormatError(what, where=place, remedy="keep the one that is right")
-            keywords[key] = keyword
+            keywords.setdefault(key, keyword)
         comments.extend(remark)
         at = end
 

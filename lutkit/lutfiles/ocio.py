@@ -92,7 +92,7 @@ def read_ocio_baked(path: Path | str) -> Baked:
     elif (corrections := len(_CORRECTION.findall(data))) > 1:  # OpenColorIO takes the first
         what = f"{corrections} colour corrections"
         raise LutFormatError(what, where=str(path), remedy="leave one in the file")
-    table = table_of_3dl(data, path) if path.suffix.lower() == ".3dl" else None
+    table, assumed = table_of_3dl(data, path) if path.suffix.lower() == ".3dl" else (None, "")
     processor = _processor(data, path)
     group = processor.createGroupTransform()
     try:
@@ -107,7 +107,7 @@ def read_ocio_baked(path: Path | str) -> Baked:
             baked = Baked(stages[0] if stages else Lut3D.identity(2))
     except LutError as error:
         raise LutFormatError(error.what, where=str(path), remedy="mend what made the LUT") from None
-    return replace(baked, lut=_titled(baked.lut, group.getFormatMetadata()))
+    return replace(baked, assumed=assumed, lut=_titled(baked.lut, group.getFormatMetadata()))
 
 
 def _processor(data: bytes, path: Path) -> Ocio:

@@ -94,8 +94,10 @@ def require_plain_text(data: bytes, path: Path) -> None:
             seen[word] = 1 + plain.count(b"\n", 0, found.start())
 
 
-def table_of_3dl(data: bytes, path: Path) -> Float32Array:
+def table_of_3dl(data: bytes, path: Path) -> tuple[Float32Array, str]:
     """The cube of a 3dl (size, size, size, 3), its codes divided by the largest that its bit depth has.
+
+    Beside it, in words, what was assumed of that depth where the file does not say.
 
     `Mesh 4 12` in the file says 12 bits. Where nothing is said, 8, 10, 12 and 16 bits are told apart by the
     largest code, which must lie in the upper half of one of them; else the depth is not known.
@@ -111,6 +113,7 @@ def table_of_3dl(data: bytes, path: Path) -> Float32Array:
     text = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + b"\n"
     lines = _Lines(text, path)
     mesh: tuple[int, ...] = ()
+    assumed = ""
     inputs: tuple[int, ...] = ()
     codes = np.empty((0, 3))
     while words := lines.next():
@@ -151,8 +154,11 @@ def table_of_3dl(data: bytes, path: Path) -> Float32Array:
             what = f"the largest code is {most}, which does not tell the bit depth"
             remedy = "write it in a line above the codes, as in `Mesh 5 12`: 12 bits"
             raise LutFormatError(what, where=str(path), remedy=remedy)
+        assumed = (
+            f"{bits} bits a code, as the largest is {most} and the file does not say (`Mesh 5 12` would)"
+        )
     table = (codes / ((1 << bits) - 1)).astype(np.float32)
-    return table.reshape(size, size, size, 3)
+    return table.reshape(size, size, size, 3), assumed
 
 
 class _Lines:
@@ -274,13 +280,33 @@ def _check_spimtx(lines: _Lines) -> None:
 
 
 def _check_lut(lines: _Lines) -> None:
-    """Discreet's has a whole number a line; Houdini's counts are OpenColorIO's."""
-    if lines.next()[:1] != ["LUT:"]:
+    """Discreet's has a whole number a line; Houdini's has keywords, and blocks of so many rows."""
+    first = lines.next()
+    if first[:1] != ["LUT:"]:
+        lines.back()
+        _check_houdini(lines)
         return
     while words := lines.next():
         if len(words) > 1:
             raise lines.error(f"expected one number, found {' '.join(words)[:40]!r}", _EXPORT)
         lines.integers(words)
+
+
+def _check_houdini(lines: _Lines) -> None:
+    """`Length` says how many rows a block has, each a number of curves, or three of a cube.
+
+    Source: SideFX, "Houdini LUT format"; OpenColorIO's FileFormatHDL.
+    """
+    kind, lengths = "", ()
+    while (words := lines.next()) and words[0].lower() != "lut:":
+        if words[0].lower() == "type":
+            kind = "".join(words[1:]).lower()
+        elif words[0].lower() == "length":
+            lengths = lines.integers(words[1:])
+    if words[1:2] == ["{"]:
+        pass
+    elif kind == "3d" and len(lengths) == 1 and lines.next() == ["{"]:
+        lines.require_rows(lengths[0] ** 3, 3)
 
 
 _CHECKS: dict[str, Callable[[_Lines], None]] = {

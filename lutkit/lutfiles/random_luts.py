@@ -18,7 +18,7 @@ from lutkit.errors import LutkitError, ManifestError
 from lutkit.lut.algebra import Baked, to_single
 from lutkit.lut.model import Lut1D
 from lutkit.lut.quality import Label, judge_lut
-from lutkit.lutfiles.cube import write_cube
+from lutkit.lutfiles.formats import write_lut
 
 LutKind: TypeAlias = Literal["any", "curves", "cubes"]
 LUT_KINDS: tuple[LutKind, ...] = ("any", "curves", "cubes")
@@ -94,6 +94,6 @@ def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: boo
             if path.exists() and not overwrite:
                 remedy = "give --overwrite or another --out"
                 raise LutkitError("exists already", where=str(path), remedy=remedy)
-        write_cube(lut.baked.lut, cube)
+        write_lut(lut.baked.lut, cube)
         write_whole(recipe, (lut.recipe.to_json() + "\n").encode())
         yield lut

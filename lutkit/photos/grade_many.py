@@ -4,6 +4,7 @@ Owns the threads, how much memory they take together, and what became of each ph
 the interpreter is not held: in decoders, kernels and encoders.
 """
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
@@ -30,7 +31,7 @@ from lutkit.photos.photo_files import (
     read_stored,
 )
 from lutkit.photos.sources import IMAGE_SUFFIXES, UNREAD_SUFFIXES
-from lutkit.photos.walk import walk
+from lutkit.photos.walk import has_wildcards, walk
 
 # Which photos are graded, and where each goes.
 
@@ -66,18 +67,15 @@ def plan_apply(photos: Sequence[Path], out: Path) -> ApplyPlan:
     """List the photos and where they go.
 
     Args:
-        photos: files and folders. A folder is searched through, hidden names and `out` left out, and is
-            mirrored below `out`; a file goes to `out` under its own name.
+        photos: files, folders and patterns. A folder is searched through, hidden names and `out` left out,
+            and is mirrored below `out`; a file goes to `out` under its own name.
         out: a folder; or, for one photo, a file, whose suffix then says the format. What is no folder yet
             and has the suffix of a format is such a file.
     Raises:
         SourceError: a name that is not there, a folder without photos, one photo in place of another, or of
             itself.
     """
-    missing = [path for path in photos if not path.exists()]
-    if missing:
-        remedy = "correct the name; put no pattern in quotes"
-        raise SourceError("no such file or folder", where=str(missing[0]), remedy=remedy)
+    photos = [path for named in photos for path in _matching(named)]
     found: list[PhotoTask] = []
     unread: Counter[str] = Counter()
     if len(photos) == 1 and not photos[0].is_dir():
@@ -92,6 +90,19 @@ def plan_apply(photos: Sequence[Path], out: Path) -> ApplyPlan:
         raise SourceError(f"no photos{others}", where=str(photos[0]), remedy=remedy)
     _require_apart(found)
     return ApplyPlan(tuple(found), tuple(sorted(unread.items())))
+
+
+def _matching(named: Path) -> list[Path]:
+    """A file or folder, or what matches a pattern in quotes, in order."""
+    if named.exists():
+        return [named]
+    is_pattern = has_wildcards(str(named))
+    # Not Path.glob, which takes no absolute pattern.
+    found = sorted(glob.glob(str(named), recursive=True), key=os.fsencode) if is_pattern else []  # noqa: PTH207
+    if not found:
+        what = "nothing matches this pattern" if is_pattern else "no such file or folder"
+        raise SourceError(what, where=str(named), remedy="correct the name, or put a pattern in quotes")
+    return [Path(name) for name in found]
 
 
 def _single(path: Path, out: Path) -> PhotoTask:
@@ -191,11 +202,13 @@ class ApplySettings:
         grading: what is done to their colours.
         quality: of JPEG and lossy WebP; None keeps a JPEG's own.
         overwrite: whether outputs that are there already are replaced.
+        layer: of EXRs, the layer that is graded; empty for their plain channels.
     """
 
     grading: Grading
     quality: int | None = None
     overwrite: bool = False
+    layer: str = ""
 
 
 def apply_photos(
@@ -286,7 +299,7 @@ def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applie
     where = str(task.source)
     try:
         with means.budget.share() as reserve:
-            photo = read_stored(task.source, reserve, means.scratch)
+            photo = read_stored(task.source, reserve, means.scratch, layer=settings.layer)
             graded = grade(photo, settings.grading)
             kind = task.kind or photo.kind
             wanted = Written(kind, settings.quality, graded.icc, graded.now_srgb)
@@ -303,4 +316,7 @@ def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applie
     except MemoryError:
         failure = ImageError("ran out of memory", where=str(task.source), remedy="use fewer --workers")
         return Applied(task, "failed", failure)
-    return Applied(task, "written", notes=tuple(note for note in (*photo.notes, graded.note) if note))
+    clamped = "values beyond the LUT's domain, highlights say, were clamped to it" if graded.clamped else ""
+    return Applied(
+        task, "written", notes=tuple(note for note in (*photo.notes, graded.note, clamped) if note)
+    )

@@ -14,7 +14,7 @@ from PIL import Image
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.lut.apply import map_pixels
-from lutkit.lut.model import Float32Array, Lut
+from lutkit.lut.model import Float32Array, Lut, lut_stages
 from lutkit.photos.photo_files import Samples, StoredPhoto
 from lutkit.photos.profiles import (
     Conversion,
@@ -30,6 +30,7 @@ FloatEncoding: TypeAlias = Literal["linear", "encoded"]
 _Grade: TypeAlias = Callable[[Samples, Samples | None], Samples]  # colours (n, 3), alpha (n,) -> colours
 
 _STRIP_PIXELS = 1 << 18  # what is graded at a time: it stays in the cache, and nothing large is held twice
+_NO_STEP = np.float32(1e-5)  # of a domain: what encoding and decoding leave of white
 _WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
 _KEEP = "give --profile keep to grade its values as they are"
 
@@ -64,12 +65,14 @@ class Graded:
         icc: the profile that they are in.
         now_srgb: whether they were converted to sRGB.
         note: what was done to its colours beside the LUT, or empty.
+        clamped: whether floats lay beyond the LUT's domain, and were clamped to it: highlights, most often.
     """
 
     pixels: Samples
     icc: bytes
     now_srgb: bool
     note: str = ""
+    clamped: bool = False
 
 
 def require_profile(text: str) -> Profile:
@@ -106,8 +109,9 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
         conversion.transform is not None and photo.pixels.dtype != np.uint8
     )
     decodes = photo.linear and grading.floats == "linear"
-    if needs_floats or decodes:
-        work = _by_floats(photo, conversion, grading)
+    beyond: list[bool] = []
+    if needs_floats or decodes or photo.pixels.dtype == np.float32:
+        work = _by_floats(photo, conversion, grading, beyond)
     else:
         work = _by_codes(conversion, grading, by_grey=_is_by_grey(photo))
     pixels = _in_strips(photo.pixels, work)
@@ -121,7 +125,7 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
                 "the LUT colours a photo whose ICC profile is grey", remedy="leave out --profile keep"
             )
         icc = srgb_profile()
-    return Graded(pixels, icc, now_srgb, conversion.note)
+    return Graded(pixels, icc, now_srgb, conversion.note, any(beyond))
 
 
 def _conversion(photo: StoredPhoto, profile: Profile) -> Conversion:
@@ -152,7 +156,11 @@ def _by_codes(conversion: Conversion, grading: Grading, *, by_grey: bool) -> _Gr
     return work
 
 
-def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading) -> _Grade:
+def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, beyond: list[bool]) -> _Grade:
+    """Beside its work it notes in `beyond` whether values of a float photo lay beyond the LUT's domain."""
+    first = lut_stages(grading.lut)[0]
+    low, high = np.array(first.domain_min, np.float32), np.array(first.domain_max, np.float32)
+    slack = _NO_STEP * (high - low)
     profile = None
     if conversion.transform is not None:
         profile = matrix_profile(photo.icc)
@@ -172,6 +180,8 @@ def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading) -> 
             values = profile_to_srgb(values, profile)
         elif decodes:
             values = linear_to_srgb(values.astype(np.float64)).astype(np.float32)
+        if colour.dtype == np.float32:
+            beyond.append(bool(((values < low - slack) | (values > high + slack)).any()))
         values = map_pixels(values, grading.lut, strength=grading.strength, threads=1)
         if decodes:
             values = srgb_to_linear(values.astype(np.float64)).astype(np.float32)

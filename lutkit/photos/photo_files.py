@@ -72,6 +72,7 @@ class StoredPhoto:
         foreign: what else says that its colours are not sRGB, in words; empty where nothing does.
         notes: what of the file is not kept, or was told about it.
         deep: what OpenImageIO read, where it did.
+        layer: of an EXR, which of its layers the pixels are; empty for its plain channels.
     """
 
     kind: PhotoKind
@@ -83,6 +84,7 @@ class StoredPhoto:
     foreign: str = ""
     notes: tuple[str, ...] = field(default=())
     deep: DeepImage | None = None
+    layer: str = ""
 
 
 def kind_of(data: bytes) -> PhotoKind:
@@ -122,7 +124,9 @@ def _fresh(size: int) -> Buffer:
     return np.empty(size, np.uint8)
 
 
-def read_stored(path: Path, reserve: Reserve | None = None, scratch: Scratch = _fresh) -> StoredPhoto:
+def read_stored(
+    path: Path, reserve: Reserve | None = None, scratch: Scratch = _fresh, *, layer: str = ""
+) -> StoredPhoto:
     """Read a JPEG, PNG, TIFF, WebP or EXR; what it holds decides which, not its name.
 
     Args:
@@ -131,6 +135,7 @@ def read_stored(path: Path, reserve: Reserve | None = None, scratch: Scratch = _
             photo are reckoned to take.
         scratch: gives so many bytes, in which a JPEG's pixels may come to lie; fresh ones where left out.
             Fresh pages cost as much as half of decoding: whoever reads photo after photo keeps them.
+        layer: of an EXR, the layer that is meant, `diffuse` of channels `diffuse.R` and so on.
     Raises:
         ImageError: its `what` is a stable reason, such as "truncated", "not an image", "CMYK is not graded",
             "animated", "too large: W x H".
@@ -143,7 +148,7 @@ def read_stored(path: Path, reserve: Reserve | None = None, scratch: Scratch = _
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            photo = _READERS[kind](path, data, _Room(reserve or (lambda _: None), scratch))
+            photo = _READERS[kind](path, data, _Room(reserve or (lambda _: None), scratch, layer))
     except (ImageError, OSError, MemoryError) as error:
         if isinstance(error, OSError) and not isinstance(error, ImageError) and error.errno is None:
             raise ImageError(_reason(error)) from error
@@ -174,10 +179,11 @@ def pillow_memory(photos: int) -> Generator[None]:
 
 @dataclass(frozen=True)
 class _Room:
-    """Who is told what a photo takes, and where its pixels may lie."""
+    """Who is told what a photo takes, where its pixels may lie, and which layer is meant."""
 
     reserve: Reserve
     scratch: Scratch
+    layer: str = ""
 
 
 def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
@@ -256,7 +262,7 @@ def _read_tiff(path: Path, data: bytes, room: _Room) -> StoredPhoto:
 
 
 def _read_exr(path: Path, data: bytes, room: _Room) -> StoredPhoto:
-    photo = _read_deep(path, b"", "exr", room.reserve)
+    photo = _read_deep(path, b"", "exr", room.reserve, room.layer)
     assert photo.deep is not None
     stated = colours_of_linear_light(photo.deep.spec.getattribute("chromaticities") or REC_709)
     return replace(photo, linear=True, foreign=stated.foreign)
@@ -271,32 +277,36 @@ _READERS: dict[PhotoKind, Callable[[Path, bytes, _Room], StoredPhoto]] = {
 }
 
 
-def _read_deep(path: Path, data: bytes, kind: PhotoKind, reserve: Reserve) -> StoredPhoto:
+def _read_deep(path: Path, data: bytes, kind: PhotoKind, reserve: Reserve, layer: str = "") -> StoredPhoto:
     width, height, each = deep_images.deep_size(path)
     _reserve_for((width, height), each * _DEEP_COPIES, data, reserve)
     deep = deep_images.read_deep(path)
-    picked = colour_channels(deep.channels) if kind == "exr" else tuple(range(len(deep.channels)))
+    picked = colour_channels(deep.channels, layer) if kind == "exr" else tuple(range(len(deep.channels)))
     if not 1 <= len(picked) <= 4:
         raise ImageError(f"{len(picked)} channels are not kept")
+    # A layer's own alpha is none to OpenImageIO; in an EXR colours are multiplied by it all the same.
+    premultiplied = (deep.premultiplied or bool(layer)) and len(picked) in (2, 4)
     pixels = deep.pixels if len(picked) == deep.pixels.shape[2] else deep.pixels[..., list(picked)]
-    return StoredPhoto(
-        kind, pixels, data, premultiplied=deep.premultiplied and len(picked) in (2, 4), deep=deep
-    )
+    return StoredPhoto(kind, pixels, data, premultiplied=premultiplied, deep=deep, layer=layer)
 
 
-def colour_channels(names: tuple[str, ...]) -> tuple[int, ...]:
-    """Which channels of an EXR are its picture: R, G, B, or Y alone, and A where it is there.
+def colour_channels(names: tuple[str, ...], layer: str = "") -> tuple[int, ...]:
+    """Which channels of an EXR, or of its layer, are its picture: R, G, B, or Y alone, and A if it is there.
 
     Raises:
-        ImageError: neither.
+        ImageError: neither; the layers that there are, are named.
     """
-    where = {name: i for i, name in enumerate(names)}
+    of_layer = f"{layer}." if layer else ""
+    where = {name.removeprefix(of_layer): i for i, name in enumerate(names) if name.startswith(of_layer)}
     alpha = (where["A"],) if "A" in where else ()
     if {"R", "G", "B"} <= where.keys():
         return (where["R"], where["G"], where["B"], *alpha)
     if "Y" in where and not {"RY", "BY"} & where.keys():
         return (where["Y"], *alpha)
-    raise ImageError("no channels R, G, B", remedy="name the layer that is meant so")
+    layers = sorted({name.rpartition(".")[0] for name in names if "." in name})
+    found = f"no channels R, G, B{f' of a layer {layer!r}' if layer else ''}"
+    remedy = f"give --layer: there are {', '.join(layers[:8])}" if layers else "name its channels so"
+    raise ImageError(found, remedy=remedy)
 
 
 def _plain(image: ImageFile.ImageFile) -> Samples:
@@ -499,9 +509,9 @@ def _exr(photo: StoredPhoto, pixels: Samples) -> bytes:
     if not photo.linear:
         raise ImageError("EXR holds linear light, this photo does not", remedy="name a .tif")
     deep = photo.deep
-    if photo.kind != "exr" or deep is None or pixels.shape[2] == deep.pixels.shape[2]:
+    if photo.kind != "exr" or deep is None:
         return encode_deep(pixels, "exr", deep, premultiplied=True)
-    picked = colour_channels(deep.channels)
+    picked = colour_channels(deep.channels, photo.layer)
     if len(picked) != pixels.shape[2]:
         if len(picked) == deep.pixels.shape[2]:
             return encode_deep(pixels, "exr", deep, premultiplied=True)

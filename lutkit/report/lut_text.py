@@ -71,6 +71,8 @@ def summary_rows(file_format: str, baked: "Baked") -> Iterator[tuple[str, str]]:
     yield "title", last.title or "none"
     for comment in last.comments:
         yield "comment", comment
+    if baked.assumed:
+        yield "assumed", baked.assumed
     if baked.max_error > 0:
         yield "baked", f"the file holds formulas; {error_words(baked.max_error)}"
 
@@ -91,6 +93,7 @@ def summary_json(file: str, file_format: str, baked: "Baked") -> dict[str, Any]:
         "title": stages[-1].title,
         "comments": list(stages[-1].comments),
         "max_error": baked.max_error,
+        "assumed": baked.assumed,
         "stages": [
             {
                 "kind": kind_words(stage),

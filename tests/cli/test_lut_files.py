@@ -66,7 +66,7 @@ def test_info_json_is_an_object_or_a_list(lutkit_, looks):
     one = json.loads(lutkit_("lut", "info", "look.cube", "--json").out)
     assert one == {
         "file": "look.cube", "format": "cube", "kind": "3D", "title": "Warm [b]",
-        "comments": ["soft :smile:"], "max_error": 0.0,
+        "comments": ["soft :smile:"], "max_error": 0.0, "assumed": "",
         "stages": [{"kind": "3D", "sizes": [5, 5, 5], "domain_min": [0, 0, 0], "domain_max": [1, 1, 1],
                     "values_min": [0, 0, 0], "values_max": [1, 1, 1]}],
     }  # fmt: skip
@@ -210,3 +210,12 @@ def test_the_help_of_identity_tells_how_a_look_is_authored(lutkit_):
     text = lutkit_("lut", "identity", "--help").out
     for word in ("GIMP", "Photoshop", "darktable", "lutkit lut convert graded.png look.cube"):
         assert word in text
+
+
+def test_a_folder_for_a_file_is_told_as_what_it_is(lutkit_, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_lut(Lut3D.identity(3), "a.cube")
+    (tmp_path / "folder.cube").mkdir()
+    for more in ((), ("--overwrite",)):
+        ended = lutkit_("lut", "convert", "a.cube", "folder.cube", *more)
+        assert (ended.code, ended.err) == (2, "lutkit: folder.cube: is a folder; name a file in it\n")

@@ -56,7 +56,7 @@ def test_photos_that_do_not_belong_together_are_remarked_upon(tmp_path, photos_,
     half = AFTER.copy()
     half[:25] = 255 - half[:25]
     Image.fromarray(half).save(photos_[1])
-    run = lutkit_("lut", "fit", *photos_, "-o", tmp_path / "look.cube")
+    run = lutkit_("lut", "fit", *photos_, "-o", tmp_path / "look.cube", "--anyway")
     assert run.code == 0, run.err
     assert "photos not aligned, or more than one LUT made AFTER of BEFORE." in run.out
 
@@ -109,6 +109,12 @@ def test_two_scenes_are_told(lutkit_, tmp_path):
     for name in ("one", "other"):
         colors = rng.integers(0, 256, (9, 12, 3), np.uint8)
         Image.fromarray(colors).resize((192, 144)).save(tmp_path / f"{name}.png")
-    run = lutkit_("lut", "fit", tmp_path / "one.png", tmp_path / "other.png", "-o", tmp_path / "look.cube")
+    names = (tmp_path / "one.png", tmp_path / "other.png", "-o", tmp_path / "look.cube")
+    run = lutkit_("lut", "fit", *names)
+    assert (run.code, run.out) == (2, "")
+    assert "other.png: no one LUT makes it of" in run.err
+    assert not (tmp_path / "look.cube").exists()
+    run = lutkit_("lut", "fit", *names, "--anyway")
     assert run.code == 0
     assert "That is a lot: other scenes" in run.out
+    assert (tmp_path / "look.cube").exists()

@@ -441,3 +441,13 @@ def test_highlights_of_high_dynamic_range_are_no_codes():
     image = np.random.default_rng(3).random((40, 50, 3)).astype(np.float32)
     image[:18] *= 60000
     assert apply(image, Lut3D.identity(3)).max() <= 1
+
+
+def test_tables_of_codes_are_refused():
+    codes = (Lut3D.identity(3).table * 255).astype(np.uint8)
+    for table in (codes, codes.astype(np.int64), codes.astype(np.uint16) * 257):
+        with pytest.raises(LutError, match=r"is one of codes; divide codes by 255"):
+            Lut3D(table)
+        with pytest.raises(LutError, match=r"is one of codes"):
+            Lut1D(table.reshape(-1, 3))
+    assert Lut1D([[0, 0, 0], [1, 1, 1]]) == Lut1D.identity(2)

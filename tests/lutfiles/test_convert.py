@@ -227,3 +227,11 @@ def test_the_wild_looks_survive_every_exact_format(shared, tmp_path):
         back = convert_lut(tmp_path / "a.clf", tmp_path / "a.cube")
         assert back.max_error == 0
         assert np.array_equal(back.written.lut.table, read_lut(path).table)
+
+
+@pytest.mark.parametrize("ends", [(-0.01, 1.3), (-0.1, 1.1), (0.0, 16.0)])
+def test_a_domain_that_comes_back_in_float32_is_not_cut(ends, tmp_path):
+    low, high = ends
+    write_lut(Lut3D(Lut3D.identity(4).table * 0.9, 3 * (low,), 3 * (high,)), tmp_path / "a.cube")
+    assert not convert_lut(tmp_path / "a.cube", tmp_path / "b.csp").is_cut
+    assert convert_lut(tmp_path / "a.cube", tmp_path / "c.spi3d").is_cut

@@ -73,6 +73,14 @@ def _domain(lut, low, high):
         (f"LUT_3D_INPUT_RANGE -0.5 4\nLUT_3D_SIZE 2\n{T3}", _domain(PLAIN_3D, (-0.5,) * 3, (4,) * 3)),
         (f"LUT_1D_SIZE 3\nLUT_1D_INPUT_RANGE -0.5 4\n{T1}", _domain(PLAIN_1D, (-0.5,) * 3, (4,) * 3)),
         (f"DOMAIN_MAX 1 2 3\nLUT_3D_SIZE 2\n{T3}", _domain(PLAIN_3D, (0, 0, 0), (1, 2, 3))),
+        (
+            f"LUT_1D_SIZE 3\nDOMAIN_MAX 1 2 3\nDOMAIN_MAX 1 2.0 3\n{T1}",
+            _domain(PLAIN_1D, (0, 0, 0), (1, 2, 3)),
+        ),
+        (
+            f"LUT_1D_SIZE 3\nDOMAIN_MIN -1 -1 -1\nLUT_1D_INPUT_RANGE -1 2\nDOMAIN_MAX 2 2 2\n{T1}",
+            _domain(PLAIN_1D, (-1, -1, -1), (2, 2, 2)),
+        ),
         (f"LUT_1D_SIZE 3\nDOMAIN_MIN -1 -.2 .3\n{T1}", _domain(PLAIN_1D, (-1, -0.2, 0.3), (1, 1, 1))),
         (f"TITLE\nLUT_3D_SIZE 2\n{T3}", PLAIN_3D),
         (f'TITLE ""\nLUT_3D_SIZE 2\n{T3}', PLAIN_3D),
@@ -219,7 +227,12 @@ ONE = "LUT_1D_SIZE 3\n"
         (f"{ONE}DOMAIN_MAX 1 1_0 1\n", "grade.cube:2: '1_0' after DOMAIN_MAX is not a number"),
         (f"{ONE}DOMAIN_MAX 1 1,0 1\n", "grade.cube:2: '1,0' after DOMAIN_MAX is not a number"),
         (f"{ONE}LUT_1D_INPUT_RANGE 1 0\n{T1}", "grade.cube:2: LUT_1D_INPUT_RANGE goes from 1 to 0"),
-        (f"{ONE}LUT_1D_INPUT_RANGE 0 1\nDOMAIN_MIN 0 0 0\n{T1}", "grade.cube:2: both LUT_1D_INPUT_RANGE and"),
+        (f"{ONE}LUT_1D_INPUT_RANGE 0 1\nDOMAIN_MAX 1 2 1\n{T1}", "grade.cube:2: LUT_1D_INPUT_RANGE and"),
+        (f"{ONE}LUT_1D_INPUT_RANGE 0 2\nDOMAIN_MIN 0 0 0\n{T1}", "grade.cube:2: LUT_1D_INPUT_RANGE and"),
+        (
+            f"{ONE}DOMAIN_MAX 1 1 1\nDOMAIN_MAX 1 1 2\n{T1}",
+            "grade.cube:3: a second DOMAIN_MAX; the first is at",
+        ),
         (f"{ONE}LUT_3D_INPUT_RANGE 0 2\n{T1}", "grade.cube:2: LUT_3D_INPUT_RANGE, but no LUT_3D_SIZE"),
         (
             f"{ONE}LUT_3D_SIZE 2\nDOMAIN_MAX 1 1 2\n{T1}{T3}",

@@ -5,7 +5,7 @@ import pytest
 
 from lutkit.errors import LutFormatError
 from lutkit.lut.model import Lut3D, lut_stages
-from lutkit.lutfiles.formats import read_lut, write_lut
+from lutkit.lutfiles.formats import read_baked, read_lut, write_lut
 
 ROWS = "0 0 0\n1 0 .1\n0 .9 0\n1 1 0\n0 0 1\n.8 0 1\n0 1 1\n0.9 1 1\n"
 TEXTS = {
@@ -142,3 +142,19 @@ def test_the_codes_of_a_3dl_are_of_the_depth_that_mesh_states(head, most, larges
 )
 def test_a_3dl_whose_depth_cannot_be_known_is_refused(head, most, told, tmp_path):
     assert _refused(head + _codes(most)[1], ".3dl", tmp_path).startswith(told)
+
+
+@pytest.mark.parametrize(("head", "assumed"), [("", "10 bits"), ("Mesh 2 10\n", "")])
+def test_a_depth_that_is_taken_for_granted_is_told(head, assumed, tmp_path):
+    (tmp_path / "look.3dl").write_text(head + _codes(800)[1])
+    told = read_baked(tmp_path / "look.3dl").assumed
+    assert told.startswith(assumed)
+    assert bool(told) == bool(assumed)
+
+
+def test_a_houdini_cube_a_row_short_is_told_so_at_its_end(tmp_path):
+    write_lut(Lut3D.identity(3), tmp_path / "look.lut")
+    lines = (tmp_path / "look.lut").read_text().splitlines()
+    assert lines.pop(-2).split() == ["1.000000", "1.000000", "1.000000"]
+    told = _refused("\n".join(lines), ".lut", tmp_path)
+    assert told.startswith(f":{len(lines)}: expected 27 rows of 3 numbers, found 26")

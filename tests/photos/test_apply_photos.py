@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_photos as made
 from PIL import Image
 from stored_photos import samples
 
@@ -231,3 +232,50 @@ def test_a_photo_that_says_by_exif_that_it_is_in_adobe_rgb_says_srgb_once_conver
     colours = {name: np.asarray(image).astype(int) for name, image in found.items()}
     assert np.abs(colours["keep"] - colours["in"]).max() <= 2
     assert np.abs(colours["convert"] - colours["in"]).max() > 40
+
+
+def test_a_pattern_in_quotes_names_what_matches(tmp_path):
+    for name in ("a.png", "b.png", "c.jpg"):
+        Image.fromarray(samples(np.uint8, 3)).save(tmp_path / name)
+    plan = plan_apply([tmp_path / "*.png"], tmp_path / "out")
+    assert [task.source.name for task in plan.tasks] == ["a.png", "b.png"]
+    one = plan_apply([tmp_path / "c*"], tmp_path / "c2.png")
+    assert [(task.source.name, task.kind) for task in one.tasks] == [("c.jpg", "png")]
+    with pytest.raises(
+        SourceError, match="nothing matches this pattern; correct the name, or put a pattern in"
+    ):
+        plan_apply([tmp_path / "*.tif"], tmp_path / "out")
+    odd = tmp_path / "[1].png"
+    Image.fromarray(samples(np.uint8, 3)).save(odd)
+    assert plan_apply([odd], tmp_path / "out").tasks[0].source == odd
+
+
+@pytest.mark.parametrize(("brightest", "told"), [(1.0, False), (1.5, True)])
+@pytest.mark.parametrize("floats", ["linear", "encoded"])
+def test_highlights_that_are_clamped_are_told(brightest, told, floats, tmp_path):
+    pixels = samples(np.float32, 3)
+    pixels[0, 0] = brightest
+    made.write_deep(tmp_path / "a.exr", pixels, "float")
+    settings = ApplySettings(Grading(LUT, floats=floats))
+    (done,) = run(plan_apply([tmp_path / "a.exr"], tmp_path / "b.exr"), settings)
+    assert any("were clamped" in note for note in done.notes) == told
+
+
+def test_of_an_exr_with_layers_the_named_one_is_graded(tmp_path):
+    pixels = samples(np.float32, 7)
+    names = ("diffuse.R", "diffuse.G", "diffuse.B", "diffuse.A", "spec.R", "spec.G", "spec.B")
+    made.write_deep(tmp_path / "a.exr", pixels, "float", names=names, premultiplied=True)
+    task = plan_apply([tmp_path / "a.exr"], tmp_path / "b.exr")
+    (failed,) = run(task)
+    assert failed.error.what == "no channels R, G, B"
+    assert failed.error.remedy == "give --layer: there are diffuse, spec"
+    (failed,) = run(task, ApplySettings(Grading(LUT), layer="glow"))
+    assert "no channels R, G, B of a layer 'glow'" in str(failed.error)
+    (done,) = run(task, ApplySettings(Grading(LUT, floats="encoded"), layer="spec"))
+    assert done.status == "written"
+    after, spec = made.read_deep(tmp_path / "b.exr")
+    where = {name: i for i, name in enumerate(spec.channelnames)}
+    graded = [where[f"spec.{c}"] for c in "RGB"]
+    np.testing.assert_allclose(after[..., graded], apply(pixels[..., 4:], LUT), rtol=1e-5, atol=1e-6)
+    kept = [where[f"diffuse.{c}"] for c in "RGBA"]
+    np.testing.assert_array_equal(after[..., kept], pixels[..., :4])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.errors import LutkitError
     from lutkit.lut.inspection import Inspection
 
@@ -44,7 +45,6 @@ def check(  # noqa: D103  (its help text is set below)
 ) -> None:
     from lutkit.errors import LutkitError
     from lutkit.lut.inspection import inspect
-    from lutkit.lutfiles.formats import read_lut
     from lutkit.report.plain_text import print_line, tell
 
     pictures: list[Path] = []
@@ -60,7 +60,7 @@ def check(  # noqa: D103  (its help text is set below)
     found: list[tuple[Path, Inspection | LutkitError]] = []
     for number, file in enumerate(files):
         try:
-            lut = read_lut(file)
+            lut = read_lut_aloud(file).lut
         except LutkitError as error:
             if len(files) == 1:
                 raise

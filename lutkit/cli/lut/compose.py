@@ -29,13 +29,14 @@ def compose(  # noqa: D103  (its help text is set below)
 ) -> None:
     from functools import reduce
 
+    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.cli.lut.output_file import require_free
     from lutkit.errors import LutkitError
     from lutkit.lut.algebra import compose as compose_luts
     from lutkit.lut.algebra import is_single, to_single
     from lutkit.lutfiles.convert import write_fitted
     from lutkit.lutfiles.difference import error_against
-    from lutkit.lutfiles.formats import format_to_write, read_lut
+    from lutkit.lutfiles.formats import format_to_write
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import error_sentence, sizes_words
 
@@ -44,7 +45,7 @@ def compose(  # noqa: D103  (its help text is set below)
         raise LutkitError("one LUT, and nothing to follow it", remedy=remedy)
     target = format_to_write(out)
     require_free(out, overwrite=overwrite)
-    composed = reduce(compose_luts, [read_lut(file) for file in files])
+    composed = reduce(compose_luts, [read_lut_aloud(file).lut for file in files])
     fitted = (
         to_single(composed, size).lut if target.holds == "table" and not is_single(composed) else composed
     )

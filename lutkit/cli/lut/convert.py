@@ -61,6 +61,8 @@ def convert(  # noqa: D103  (its help text is set below)
     console = PlainConsole()
     words = error_words(converted.max_error)
     console.print(f"{to}: {sizes_words(converted.written.lut)}, {words}.", soft_wrap=True)
+    if converted.source.assumed:
+        console.print(f"{source}: assumed: {converted.source.assumed}.", soft_wrap=True)
     if converted.source.max_error > 0:
         baked = f"formulas, baked; {error_words(converted.source.max_error)} of that"
         console.print(f"{source} holds {baked}.", soft_wrap=True)

@@ -18,7 +18,9 @@ are not opaque are left out.
 An eighth of the pixels, in blocks, is held out to measure by; then the LUT is
 learned from all. A few percent of pixels may be misaligned or retouched. Where
 the photo has no colours, the LUT goes on smoothly and ends in the identity: a
-photo with many colours gives a better LUT.
+photo with many colours gives a better LUT. Photos that no one LUT makes of each
+other (delta E 2000 above 5 on average) are refused, and nothing is written,
+unless --anyway is given.
 
 \b
 Examples:
@@ -43,6 +45,7 @@ def fit(  # noqa: D103  (its help text is set below)
     monotone: Annotated[
         bool, typer.Option("--monotone", help="No channel may fall while the same channel of a colour rises.")
     ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Write even what fits badly.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
@@ -50,6 +53,7 @@ def fit(  # noqa: D103  (its help text is set below)
 
     from lutkit.cli.arguments import require_no_more
     from lutkit.cli.lut.output_file import require_free
+    from lutkit.errors import LutkitError
     from lutkit.lut.fit import fit as fit_pixels
     from lutkit.lutfiles.formats import format_to_write, write_lut
     from lutkit.photos.before_after import read_before_after
@@ -58,6 +62,10 @@ def fit(  # noqa: D103  (its help text is set below)
     format_to_write(out)
     require_free(out, overwrite=overwrite)
     found = fit_pixels(*read_before_after(before, after), size, monotone=monotone)
+    if found.mean_delta_e > _FAR_OFF and not anyway:
+        what = f"no one LUT makes it of {before}: delta E 2000 {found.mean_delta_e:.1f} on average"
+        remedy = "give two photos of one scene, aligned and edited as a whole, or --anyway"
+        raise LutkitError(what, where=str(after), remedy=remedy)
     remark = f"learned from two photos; delta E 2000 on held-out pixels: {found.mean_delta_e:.2f} on average"
     write_lut(replace(found.lut, comments=(remark,)), out)
     _show(out, found, as_json=as_json)

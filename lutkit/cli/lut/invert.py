@@ -40,18 +40,18 @@ def invert(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import require_no_more
+    from lutkit.cli.arguments import read_lut_aloud, require_no_more
     from lutkit.cli.lut.output_file import require_free
     from lutkit.errors import LutError
     from lutkit.lut.inverse import invert as invert_lut
     from lutkit.lut.inverse import invert_to_single, round_trip, with_round_trip
     from lutkit.lutfiles.convert import write_fitted
-    from lutkit.lutfiles.formats import format_to_write, read_lut
+    from lutkit.lutfiles.formats import format_to_write
 
     require_no_more(context.args, 1, "one file")
     target = format_to_write(out)
     require_free(out, overwrite=overwrite)
-    lut = read_lut(file)
+    lut = read_lut_aloud(file).lut
     try:
         inverse = invert_to_single(lut, size) if target.holds == "table" else invert_lut(lut, size)
     except LutError as error:

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+from lutkit.cli.arguments import require_vacant
 from lutkit.errors import LutkitError
 from lutkit.lutfiles.formats import Bits, format_to_write
 
 
 def require_free(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that nobody said may be replaced."""
-    if path.exists() and not overwrite:
-        raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another name")
+    """Refuse what cannot become a file, and to replace one that nobody said may be replaced."""
+    require_vacant(path, overwrite=overwrite)
 
 
 def require_bits(bits: int | None, path: Path) -> Bits:

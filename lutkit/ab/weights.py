@@ -14,6 +14,7 @@ import numpy.typing as npt
 from lutkit.ab.grid import Grid, fold, keep_bins
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import ArrayError
+from lutkit.measure.counts import total_of
 
 SIGMA = 5.0
 MIX = 0.5
@@ -59,6 +60,7 @@ class AbWeights:
             object.__setattr__(self, name, kept)
         if not (self.counts.min() >= 0 and self.weights.min() > 0 and self.weights.max() <= MOST_WEIGHT):
             raise ArrayError(f"counts are 0 or above, and weights above 0 and at most {MOST_WEIGHT:g}")
+        total_of(self.counts)
         if not (0 <= self.sigma < np.inf and 0 <= self.mix <= 1):
             raise ArrayError(f"sigma is 0 or above and mix 0..1, not {self.sigma} and {self.mix}")
         _require_normalisation(self.normalise)
@@ -85,9 +87,12 @@ def ab_weights(
     Returns:
         New; of fewer bins than the grid has where `observed`.
     Raises:
-        ArrayError: another shape, an empty histogram, options out of range, or a weight above 1e18.
+        ArrayError: another shape, counts below 0 or more than 64 bits count, an empty histogram, options out
+            of range, or a weight above 1e18.
     """
-    if fine.sum() == 0:
+    if fine.size and fine.min() < 0:
+        raise ArrayError("counts are 0 or above", where="counts")
+    if total_of(fine) == 0:
         raise ArrayError("no pixels were counted: nothing to weigh", where="counts")
     if observed:
         grid = keep_bins(grid, fold(fine, grid) > 0)

@@ -102,11 +102,8 @@ ab_hist.__doc__ = HELP
 
 
 def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
-    from functools import reduce
-    from operator import add
-
     from lutkit.errors import LutkitError
-    from lutkit.statistics.ab_files import read_counts
+    from lutkit.statistics.ab_files import merged_counts
 
     known: set[str] = set()
     for path in paths:
@@ -115,7 +112,7 @@ def _merged(paths: list[Path]) -> "npt.NDArray[np.int64]":
         if place in known:
             raise LutkitError("these counts come twice", where=str(path), remedy="name them once")
         known.add(place)
-    return reduce(add, map(read_counts, paths))
+    return merged_counts(paths)
 
 
 def _show(

@@ -32,8 +32,10 @@ def whole_file(path: Path) -> Generator[BinaryIO]:
         OSError: from the system, among them ENOSPC where the disk is full; its `filename` is `path`.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # What a killed process of this number left, or a link that somebody laid there, to what is not ours.
+    temporary.unlink(missing_ok=True)
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -3,9 +3,11 @@
 Owns the file `.lock`. Must not know what is written under its protection.
 """
 
+import errno
 import fcntl
 import os
 import socket
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,7 +26,8 @@ def locked(folder: Path) -> Generator[None]:
     locks nobody out. Worker processes do not inherit it.
 
     Raises:
-        DatasetError: another process holds it; its number, host and start are named.
+        DatasetError: another process holds it; its number, host and start are named. Or `.lock` is a link, or
+            another's file under a second name: what it leads to is not written over.
         OSError: from the system.
     """
     path = folder / LOCK_NAME
@@ -43,10 +46,11 @@ def holder_of(folder: Path) -> str:
     """Who holds the lock of `folder` now, as `.lock` says it; empty where nobody does.
 
     Raises:
+        DatasetError: `.lock` is a link.
         OSError: from the system, other than that there is no such file.
     """
     try:
-        handle = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        handle = _opened(folder / LOCK_NAME, os.O_RDONLY)
     except FileNotFoundError:
         return ""
     try:
@@ -62,9 +66,28 @@ def _named(handle: int) -> str:
     return os.pread(handle, 300, 0).decode(errors="replace").strip() or "another process"
 
 
+def _opened(path: Path, flags: int) -> int:
+    """Open `.lock` itself, never what a link in its place leads to."""
+    try:
+        handle = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise _no_lock(path) from None
+    status = os.fstat(handle)
+    if status.st_nlink > 1 or not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise _no_lock(path)
+    return handle
+
+
+def _no_lock(path: Path) -> DatasetError:
+    return DatasetError("a link or no file, and so no lock of lutkit", where=str(path), remedy="remove it")
+
+
 def _acquire(path: Path) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = _opened(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still(path, handle):

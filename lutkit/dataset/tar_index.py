@@ -3,13 +3,15 @@
 Owns the check that a tar is whole. Reads headers only.
 """
 
+import errno
+import os
 import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from lutkit.dataset.tars import SKIPPED_NAMES, is_compressed, split_member
+from lutkit.dataset.tars import SKIPPED_NAMES, is_compressed, require_within, split_member
 from lutkit.errors import SourceError
 
 HEADER_BYTES = 512
@@ -39,7 +41,9 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[TarM
     """
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            length = os.fstat(file.fileno()).st_size
             for member in tar:
+                require_within(member, length)
                 if member.isreg() and not member.issparse() and _is_meant(member.name, suffixes, field):
                     yield TarMember(member.name, member.offset_data, member.size)
                 # Or the headers of all members stay in memory.
@@ -49,6 +53,9 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[TarM
         what, remedy = _complaint(path)
         raise SourceError(what, where=str(path), remedy=remedy) from error
     except OSError as error:
+        if error.errno == errno.EINVAL:  # a place that a damaged header tells
+            what, remedy = _complaint(path)
+            raise SourceError(what, where=str(path), remedy=remedy) from error
         what = f"cannot read this tar: {error.strerror}"
         raise SourceError(what, where=str(path), remedy="allow it, or name another") from error
 

@@ -4,6 +4,7 @@ A sample is a key and its members; a member is named `{key}.{suffix}`. Must not 
 and must not import webdataset, which would load torch into every worker.
 """
 
+import errno
 import hashlib
 import lzma
 import re
@@ -275,11 +276,26 @@ def is_compressed(path: Path) -> bool:
         return file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"))
 
 
+def require_within(member: tarfile.TarInfo, length: int | None) -> None:
+    """Raise ReadError unless a member can lie in its tar; extended headers may give it any size, below 0 too.
+
+    Args:
+        member: as tarfile reads it, before the next one is asked for, whose place hangs on it.
+        length: bytes of the tar; None where it is compressed.
+    """
+    most = _MAX_MEMBER_BYTES if length is None else length - member.offset_data
+    # What a sparse member takes in the tar only tarfile knows.
+    if member.size < 0 or (member.size > most and not member.issparse()):
+        raise tarfile.ReadError(f"damaged tar header: a member of {member.size} bytes")
+
+
 def _read_members(path: Path, *, contents: bool = True) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     place = str(path)
     try:
+        length = None if is_compressed(path) else path.stat().st_size
         with _open_tar(path) as tar:
             while (member := tar.next()) is not None:
+                require_within(member, length)
                 # Otherwise every header stays in memory to the end.
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
                 if not member.isreg() or SKIPPED_NAMES.match(member.name):
@@ -289,7 +305,8 @@ def _read_members(path: Path, *, contents: bool = True) -> Iterator[tuple[tarfil
                 yield member, content.read() if content else b""
             _read_to_end(tar)
     except (OSError, *_BROKEN) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        # An argument that is invalid is a place that a damaged header tells.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise DatasetError(error.strerror or str(error), where=place) from None
         raise DatasetError(str(error), where=place, remedy=_MAKE_AGAIN) from None
 

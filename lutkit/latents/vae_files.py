@@ -141,6 +141,8 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"(?:[\w-][\w./-]*)?", re.ASCII)
 _NAME_CONFIG = "name the VAE's config.json"
 _MOST_CONFIG_BYTES = 1 << 20
+_MOST_BLOCKS = 12
+_MOST_LAYERS = 100
 _AS_SAFETENSORS = "pickled weights can run code and are not read: convert them to .safetensors"
 
 
@@ -169,8 +171,14 @@ class VaeFiles:
             VaeError: a factor or a number of channels in the config that is none.
         """
         shift, widths = self.config.get("shift_factor"), self.config.get("block_out_channels", [64])
-        if not (isinstance(widths, list) and widths and all(isinstance(width, int) for width in widths)):
+        whole = isinstance(widths, list) and all(isinstance(width, int) for width in widths)
+        # Each block but the last halves the sides: no picture has so many to halve.
+        if not (whole and 1 <= len(cast("list[int]", widths)) <= _MOST_BLOCKS):
             what = f"a config that cannot be: block_out_channels is {widths!r}"
+            raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
+        layers = self.config.get("layers_per_block", 1)
+        if not (isinstance(layers, int) and 1 <= layers <= _MOST_LAYERS):
+            what = f"a config that cannot be: layers_per_block is {layers!r}"
             raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
         try:
             return VaeIdentity(

@@ -90,6 +90,21 @@ class ColorTotals:
         return ColorTotals(places[:distinct].copy(), times[:distinct].copy())
 
 
+def total_of(counts: Counts) -> int:
+    """The exact sum of counts, which numpy's would bring back below 0 where it passes beyond 64 bits.
+
+    Args:
+        counts: (...) int64, 0 or above.
+    Raises:
+        ArrayError: more than 2^63 - 1 in all: no sum of some of them could be trusted.
+    """
+    # Of up to 2^31 counts both halves' sums stay within 64 bits.
+    total = (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFF_FFFF).sum())
+    if total >= 1 << 63:
+        raise ArrayError(f"{total:,} pixels are more than 64 bits count")
+    return total
+
+
 def place_of(pixels: npt.NDArray[np.uint8]) -> Places:
     """Where colours are counted: each colour has a place of its own.
 

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from webdataset.utils import pytorch_worker_info
+from webdataset import utils
 
 from lutkit.errors import DatasetError
 
@@ -15,7 +15,7 @@ def own_rank(ranks: str | None) -> tuple[int, int]:
     """
     if ranks is None:
         return 0, 1
-    rank, world, _, _ = cast("tuple[int, int, int, int]", cast("Any", pytorch_worker_info)())
+    rank, world, _, _ = cast("tuple[int, int, int, int]", cast("Any", utils).pytorch_worker_info())
     return rank, world
 
 

@@ -6,6 +6,7 @@ same bytes.
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +18,9 @@ from lutkit.ab.weights import AbWeights, Normalisation
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.os_errors import explain_os_error
 from lutkit.documents import fields_of, parse_json
-from lutkit.errors import LutkitError, SourceError
+from lutkit.errors import ArrayError, LutkitError, SourceError
 from lutkit.measure.color_summary import AB_SIZE
+from lutkit.measure.counts import total_of
 
 FineCounts = npt.NDArray[np.int64]
 
@@ -48,11 +50,34 @@ def read_counts(path: Path) -> FineCounts:
     members = _read(path, ("counts", "pixels"), "a counts file, as `lutkit ab-hist` writes it")
     counts, pixels = members["counts"], members["pixels"]
     sound = counts.shape == (AB_SIZE, AB_SIZE) and counts.dtype == np.int64 and counts.min() >= 0
-    if not sound or pixels.shape != () or pixels != counts.sum():
-        raise SourceError(
-            "its counts do not add up", where=str(path), remedy="count again with `lutkit ab-hist`"
-        )
-    return counts
+    try:
+        if sound and pixels.shape == () and pixels == total_of(counts):
+            return counts
+    except ArrayError:
+        pass
+    raise SourceError("its counts do not add up", where=str(path), remedy="count again with `lutkit ab-hist`")
+
+
+def merged_counts(paths: Sequence[Path]) -> FineCounts:
+    """Read several files of counts, and add them.
+
+    Args:
+        paths: at least one.
+    Returns:
+        (256, 256) int64, new.
+    Raises:
+        SourceError: see `read_counts`; or so many pixels that 64 bits do not count them together.
+    """
+    total = np.zeros((AB_SIZE, AB_SIZE), np.int64)
+    pixels = 0
+    for path in paths:
+        counts = read_counts(path)
+        pixels += total_of(counts)
+        if pixels >= 1 << 63:
+            what = f"with those before it {pixels:,} pixels, more than 64 bits count"
+            raise SourceError(what, where=str(path), remedy="merge fewer files")
+        total += counts
+    return total
 
 
 def write_weights(path: Path, weights: AbWeights) -> None:

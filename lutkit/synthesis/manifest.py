@@ -6,6 +6,7 @@ Owns the noun `Manifest`. An unknown key is an error that names the nearest know
 import dataclasses
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from lutkit.synthesis.pair import PAIR_KINDS
 from lutkit.synthesis.plan import Shares
 
 _MOST_N = 999_999_999
+_MOST_SHARES = 100
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _IS_TOML = "a manifest is a TOML file; photos are named with --images"
 
@@ -276,8 +278,10 @@ def _require(holds: bool, name: str, expected: str, found: object) -> None:
 
 
 def _require_shares(name: str, shares: Shares) -> None:
+    _require(len(shares) <= _MOST_SHARES, name, f"at most {_MOST_SHARES} names", len(shares))
+    times = Counter(key for key, _ in shares)
     for key, share in shares:
-        _require([k for k, _ in shares].count(key) == 1, name, "names that come once", key)
+        _require(times[key] == 1, name, "names that come once", key)
         _require(0 <= share < 1e6, f"{name}.{key}", "a share, 0 or above", share)
     _require(sum(share for _, share in shares) > 0, name, "at least one share above 0", dict(shares))
 

@@ -44,6 +44,21 @@ def test_the_final_name_appears_only_at_the_end(tmp_path):
     assert path.read_bytes() == b"half"
 
 
+def test_no_link_in_the_place_of_the_temporary_is_followed(tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_bytes(b"precious")
+    path = tmp_path / "a.tar"
+    temporary = tmp_path / f".a.tar.{os.getpid()}.tmp"
+    for lay in (temporary.symlink_to, temporary.hardlink_to):
+        lay(mine)
+        write_whole(path, b"written")
+        assert (mine.read_bytes(), path.read_bytes()) == (b"precious", b"written")
+    temporary.write_bytes(b"longer than what is written now")  # as a killed process of this number leaves it
+    write_whole(path, b"written")
+    assert path.read_bytes() == b"written"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tar", "mine.txt"]
+
+
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
 def test_an_exception_leaves_what_was_there(tmp_path, kind):
     path = tmp_path / "a.tar"

@@ -19,7 +19,7 @@ from PIL import Image
 from lutkit.dataset.card import Card, format_card, write_card
 from lutkit.dataset.folder import claim, freeze, write_rejects
 from lutkit.dataset.index import DatasetIndex, read_dataset_json, shard_files, write_dataset_json
-from lutkit.dataset.lock import locked
+from lutkit.dataset.lock import holder_of, locked
 from lutkit.dataset.records import (
     Record,
     Reject,
@@ -118,6 +118,27 @@ def test_a_second_writer_is_refused_and_the_first_named_until_it_is_killed(tmp_p
     with claim(tmp_path), pytest.raises(DatasetError, match=f"process {os.getpid()}"), claim(tmp_path):
         pass
     assert not (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize("lay", [Path.symlink_to, Path.hardlink_to])
+def test_a_link_in_the_place_of_the_lock_is_not_followed(lay, tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("precious")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    lay(folder / ".lock", mine)
+    holds = (lambda: locked(folder).__enter__(), lambda: claim(folder).__enter__(), lambda: holder_of(folder))
+    for hold in holds:
+        with pytest.raises(DatasetError, match=r"data/\.lock: a link or no file, .*; remove it"):
+            hold()
+    assert (mine.read_text(), mine.exists()) == ("precious", True)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_in_the_place_of_the_lock_is_named(make, tmp_path):
+    make(tmp_path / ".lock")
+    with pytest.raises((DatasetError, OSError)), locked(tmp_path):
+        pass
 
 
 def test_a_lock_file_replaced_while_waiting_is_locked_anew(tmp_path, monkeypatch):

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webdataset import tariterators
 
+from lutkit.dataset.tar_index import index_tar
 from lutkit.dataset.tars import Sample, read_joined_samples, read_samples, write_shard
-from lutkit.errors import DatasetError
+from lutkit.errors import DatasetError, SourceError
 
 SAMPLES = (
     Sample("train-000000000", (("input.jpg", b"\xff\xd8one"), ("target.jpg", b""), ("json", b"{}"))),
@@ -231,6 +232,35 @@ def test_absurd_sizes_are_errors(tmp_path, kind, size):
     with pytest.raises(DatasetError, match=r"a\.tar") as raised:
         list(read_samples(tmp_path / "a.tar"))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "size", ["99999999999999", "9" * 18, "8589934592", "20000", "-1", "-2048", "-99999999999999"]
+)
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE])
+@pytest.mark.parametrize("place", [0, 1])
+def test_absurd_sizes_in_extended_headers_are_damage_to_every_reader(tmp_path, size, kind, place):
+    info = tarfile.TarInfo("k.jpg")
+    info.type, info.pax_headers = kind, {"size": size}
+    bad, sound = info.tobuf(tarfile.PAX_FORMAT), tarfile.TarInfo("a.jpg").tobuf(tarfile.PAX_FORMAT)
+    path = tmp_path / "a.tar"
+    path.write_bytes(sound * place + bad + bytes(10 * 512))
+    readers = {
+        "read_samples": (
+            lambda: list(read_samples(path)),
+            "the file is damaged or was cut off: make it again",
+        ),
+        "joined": (
+            lambda: list(read_joined_samples(path)),
+            "the file is damaged or was cut off: make it again",
+        ),
+        "index_tar": (lambda: list(index_tar(path, frozenset(["jpg"]), "")), "make it again"),
+    }
+    for read, remedy in readers.values():
+        with pytest.raises((DatasetError, SourceError), match=r"a\.tar") as raised:
+            read()
+        assert raised.value.remedy == remedy
+        assert "Invalid argument" not in str(raised.value)
 
 
 @pytest.mark.parametrize("headers", [{"size": "9" * 30}, {"GNU.sparse.map": "-"}])

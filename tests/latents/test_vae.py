@@ -370,6 +370,8 @@ def test_several_weights(copied):
         ('{"latent_channels": "four"}', ["cannot be"]),
         ('{"block_out_channels": 8}', ["block_out_channels is 8", "saved with the weights"]),
         ('{"block_out_channels": []}', ["block_out_channels is []"]),
+        (f'{{"block_out_channels": {[4] * 40}}}', ["cannot be: block_out_channels is [4, 4,", "saved with"]),
+        ('{"layers_per_block": 1000000000}', ["cannot be: layers_per_block is 1000000000", "saved with"]),
         ('{"scaling_factor": 0}', ["scaling_factor is 0"]),
         ('{"latent_chanels": 4}', ["latent_chanels", "newer diffusers"]),
         ('{"block_out_channels": [6], "norm_num_groups": 4}', ["cannot be built"]),

@@ -7,11 +7,21 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lutkit.ab.grid import GRID_NAMES, ab_grid
 from lutkit.ab.weights import ab_weights
-from lutkit.errors import SourceError
-from lutkit.statistics.ab_files import read_counts, read_weights, write_counts, write_npy, write_weights
+from lutkit.errors import ArrayError, SourceError
+from lutkit.measure.counts import total_of
+from lutkit.statistics.ab_files import (
+    merged_counts,
+    read_counts,
+    read_weights,
+    write_counts,
+    write_npy,
+    write_weights,
+)
 
 
 def fine():
@@ -27,6 +37,44 @@ def test_counts_come_back_and_are_plain_numpy(tmp_path):
         assert sorted(file.files) == ["counts", "pixels"]
         assert file["counts"].dtype == np.int64
         assert file["pixels"] == fine().sum()
+
+
+def at_one_cell(pixels):
+    counts = np.zeros((256, 256), np.int64)
+    counts[130, 120] = pixels
+    return counts
+
+
+def test_counts_that_64_bits_do_not_hold_are_refused(tmp_path):
+    files = []
+    for i in range(3):
+        files.append(tmp_path / f"{i}.npz")
+        write_counts(files[-1], at_one_cell(2**62))
+    np.testing.assert_array_equal(merged_counts(files[:1]), at_one_cell(2**62))
+    with pytest.raises(
+        SourceError, match=r"1\.npz: with those .* 9,223,372,036,854,775,808 pixels, more than 64"
+    ):
+        merged_counts(files)
+    # Counts of which numpy's sum comes back to what the file says.
+    counts = np.full((256, 256), 2**62, np.int64)
+    np.savez(tmp_path / "w.npz", counts=counts, pixels=np.array(int(counts.sum()), np.int64))
+    with pytest.raises(SourceError, match="its counts do not add up"):
+        read_counts(tmp_path / "w.npz")
+    for total in (counts, at_one_cell(2**62) + np.roll(at_one_cell(2**62), 40)):
+        with pytest.raises(ArrayError, match="pixels are more than 64 bits count"):
+            ab_weights(total, ab_grid("10"))
+    with pytest.raises(ArrayError, match="counts are 0 or above"):
+        ab_weights(at_one_cell(-1), ab_grid("10"))
+    assert ab_weights(at_one_cell(2**63 - 1), ab_grid("10")).counts.max() == 2**63 - 1
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), max_size=9))
+def test_a_total_is_that_of_python(counts):
+    if sum(counts) < 2**63:
+        assert total_of(np.array(counts, np.int64)) == sum(counts)
+    else:
+        with pytest.raises(ArrayError, match=f"{sum(counts):,} pixels"):
+            total_of(np.array(counts, np.int64))
 
 
 @pytest.mark.parametrize("name", GRID_NAMES)

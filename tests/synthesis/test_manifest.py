@@ -295,6 +295,16 @@ def test_paths_are_relative_to_the_manifest_s_folder(tmp_path):
     assert (manifest.images.source, manifest.damage_luts, manifest.looks.path) == ("sample", "", "")
 
 
+def test_splits_without_end_are_refused():
+    splits = "\n".join(f"s{i} = 1" for i in range(100_000))
+    with pytest.raises(ManifestError, match="splits is at most 100 names, not 100000"):
+        parse_manifest(f"[splits]\n{splits}\n", "x.toml")
+    kinds = "\n".join(f"k{i} = 1" for i in range(100_000))
+    with pytest.raises(ManifestError, match="kinds is at most 100 names, not 100000"):
+        parse_manifest(f"[kinds]\n{kinds}\n", "x.toml")
+    assert len(Manifest(splits=tuple((f"s{i}", 1.0) for i in range(100))).splits) == 100
+
+
 @pytest.mark.parametrize("make", [lambda p: None, Path.mkdir, lambda p: p.write_bytes(b"\xff")])
 def test_files_that_cannot_be_read(make, tmp_path):
     make(tmp_path / "m.toml")

@@ -102,7 +102,7 @@ def _root(
 
 def _say_compiling() -> None:
     how_long = "a few seconds for a photo, half a minute for a first dataset"
-    print(f"lutkit: compiling its loops for this machine, which is done once: {how_long}", file=sys.stderr)
+    tell(f"compiling its loops for this machine, which is done once: {how_long}")
 
 
 def _say_stopped() -> None:

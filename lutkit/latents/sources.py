@@ -447,7 +447,9 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
             what = f"both {named[path.stem]} and this would become the shard {path.stem}"
             raise DatasetError(what, where=str(path), remedy="encode them into two folders")
     # Any one of them may be the bad one: what most have is meant.
-    first = [{name for name, _ in sample.members} for sample in islice(_samples(paths), _LOOKED_AT)]
+    first = [
+        dict.fromkeys(name for name, _ in sample.members) for sample in islice(_samples(paths), _LOOKED_AT)
+    ]
     if not first:
         raise DatasetError("no samples", where=str(paths[0]), remedy="name tars that hold some")
     found = Counter(name for suffixes in first for name in suffixes)

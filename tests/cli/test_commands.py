@@ -271,7 +271,7 @@ def test_photos_of_kinds_that_are_not_read_are_counted(more, lutkit_, photos, tm
 def test_the_sample_photos_are_for_trying_out(lutkit_):
     ended = lutkit_("synth", "--n", 10, "--size", 32, "--out", "out")
     assert ended.code == 0
-    assert "5 photos, 2 draws each: for trying out, not for training" in ended.out
+    assert "4 photos, 2 draws each: for trying out, not for training" in ended.out
     assert "Fewer than 20 photos: all go to train" in ended.out
     assert {key.partition("-")[0] for key, _, _ in samples_of(read_back("out"))} == {"train"}
 

@@ -44,8 +44,8 @@ def test_each_file_does_what_its_recipe_says(written):
         recipe = lutkit.Recipe.from_json((folder / f"{lut.name}.json").read_text())
         expected = lutkit.damage(codes(), recipe).astype(float)
         got = through_opencolorio(folder / f"{lut.name}.cube", codes())
-        # Rounding on one side, and what the table errs by.
-        assert np.abs(got - expected).max() <= 0.502 + 255 * lut.baked.max_error, lut.name
+        # Rounding on one side, and what the table errs by: the most that was found, not the most there is.
+        assert np.abs(got - expected).max() <= 0.502 + 1.1 * 255 * lut.baked.max_error, lut.name
         assert np.abs(got - expected).mean() < 0.6
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.errors import LutkitError
     from lutkit.lut.inspection import Inspection
 
@@ -43,6 +42,7 @@ def check(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
+    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.errors import LutkitError
     from lutkit.lut.inspection import inspect
     from lutkit.report.plain_text import print_line, tell

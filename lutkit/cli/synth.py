@@ -71,6 +71,7 @@ _OPTIONS = {
     "images.source": "--images",
     "damage.severity": "--severity",
     "damage.lossy": "--lossy",
+    "damage.labels": "--lossy",
     "damage.mixed_light": "--mixed-light",
     "damage.families": "--families",
 }
@@ -144,6 +145,8 @@ def synth(  # noqa: D103  (its help text is set below)
         "images.field": field,
         "damage.severity": None if severity is None else parse_range(severity, "--severity", "4,20"),
         "damage.lossy": lossy,
+        # Who names a share of labels wants it, whatever a preset says.
+        "damage.labels": None if lossy is None else "wanted",
         "damage.mixed_light": mixed_light,
         "damage.families": None if families is None else parse_families(families, "--families"),
         "looks.path": None if looks is None else str(looks.absolute()),

@@ -34,6 +34,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         DamageSettings(
             severity=(1.5, 24.0),
             lossy=0.05,
+            labels="any",
             mixed_light=0.0,
             max_families=1,
             families=(("exposure", 1.0), ("white_balance", 30.0)),

@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from typing import Literal
 
 from lutkit.distort.draws import Range
 from lutkit.distort.recipe import FAMILIES, RENAMED
@@ -42,7 +43,11 @@ class DamageSettings:
 
     Args:
         severity: target delta E 2000 on the palette, drawn uniformly between the two.
-        lossy: the share of samples whose label is wanted to be `lossy`, 0..1.
+        lossy: the share of samples whose label is wanted to be `lossy`, 0..1. These draw from the families'
+            harder ranges.
+        labels: `wanted`: damage is drawn anew until a picture's label is as wanted. `any`: the first draw of
+            the wanted severity stays, whatever label it earns. So damage comes as often as it happens, where
+            strong damage of one kind would be drawn anew and other kinds would take its place.
         mixed_light: the share of recipes with a second light over part of the picture, 0..1. Lights are drawn
             from the light families (illuminant, lamp) with a share; where none has one, the default is 0.
         max_families: how many families a recipe has at most, 1..3, the second of two lights aside.
@@ -54,6 +59,7 @@ class DamageSettings:
 
     severity: Range = (4.0, 20.0)
     lossy: float = 0.2
+    labels: Literal["wanted", "any"] = "wanted"
     mixed_light: float = MIXED_LIGHT
     max_families: int = 3
     families: tuple[tuple[str, float], ...] = DEFAULT_SHARES
@@ -65,6 +71,8 @@ class DamageSettings:
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
             if not 0 <= share <= 1:
                 raise ManifestError(f"{name} is a share, 0..1, not {share}")
+        if self.labels not in ("wanted", "any"):
+            raise ManifestError(f"labels is 'wanted' or 'any', not {self.labels!r}", where="[damage]")
         if not 1 <= self.max_families <= 3:
             raise ManifestError(f"max_families is 1, 2 or 3, not {self.max_families}")
         known = [family.name for family in FAMILIES]

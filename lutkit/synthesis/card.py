@@ -25,6 +25,10 @@ def pair_card(manifest: Manifest, photos: int) -> Card:
     low, high = manifest.damage.severity
     damages = any(share > 0 and kind != "enhance" for kind, share in manifest.kinds)
     square = f"{manifest.size_px} x {manifest.size_px} px"
+    damage = manifest.damage
+    past_undoing = (
+        "its label as it comes" if damage.labels == "any" else f"{damage.lossy:.0%} of it wanted past undoing"
+    )
     about = f"""\
 Pairs of photographs, {square}, drawn from {photos:,} photographs by lutkit for training networks that fix
 colour:
@@ -32,8 +36,8 @@ colour:
 {chr(10).join(kinds)}
 
 Damage is drawn at random to a severity of {low:g} to {high:g} (delta E 2000, mean over a palette of natural
-colours; what is recorded may pass these ends by at most 0.05), {manifest.damage.lossy:.0%} of it wanted past
-undoing and {manifest.damage.mixed_light:.0%} under mixed light. Every sample records its recipe, from
+colours; what is recorded may pass these ends by at most 0.05), {past_undoing}
+and {manifest.damage.mixed_light:.0%} under mixed light. Every sample records its recipe, from
 which `lutkit` replays the damage.
 """
     if damages and manifest.codec == "jpeg":

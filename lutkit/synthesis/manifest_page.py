@@ -72,6 +72,7 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
         "[damage]",
         _line("severity", damage.severity, "delta E 2000, mean over natural colours, drawn uniformly"),
         _line("lossy", damage.lossy, "share of samples whose damage is wanted past undoing"),
+        _line("labels", damage.labels, '"wanted": drawn anew until it is so; "any": as it comes'),
         _line("mixed_light", damage.mixed_light, "share with a second light over part of the picture"),
         _line("max_families", damage.max_families, "how many families one sample may hold, 1 to 3"),
         _line("path", manifest.damage_luts, "folder of .cube files for library_lut; empty: those that ship"),

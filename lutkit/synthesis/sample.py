@@ -197,7 +197,7 @@ def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, numbe
         if comes_back(target.colors, steps_of(layers, masks, len(target.colors))):
             damaged = apply_layers(target.pixels, layers, threads=1)
             label = _label_by_clipping(target.pixels, damaged)
-        if label == wanted.label or tried == LABEL_ATTEMPTS:
+        if manifest.damage.labels == "any" or label == wanted.label or tried == LABEL_ATTEMPTS:
             break
     assert draw is not None  # draws() raises where it has nothing to give
     if damaged is None:

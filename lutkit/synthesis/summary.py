@@ -184,6 +184,8 @@ def _unread_rows(plan: SynthPlan) -> Rows:
 
 def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
     """Say so where the families that were given could not damage as badly as was wanted."""
+    if plan.manifest.damage.labels == "any":
+        return ""
     damaged = totals["kind distort"] + totals["kind distort+enhance"]
     wanted = plan.manifest.damage.lossy
     # What is no more than chance, as in a handful of pairs, is no fault of theirs.
@@ -221,8 +223,9 @@ def _kind_rows(plan: SynthPlan) -> Rows:
     rows = [("kinds", ", ".join(f"{kind} {share:.0%}" for kind, share in _shares(manifest.kinds).items()))]
     if _damages(manifest):
         low, high = damage.severity
-        lossy = f"{damage.lossy:.0%} wanted lossy, {damage.mixed_light:.0%} under mixed light"
-        rows.append(("damage", f"severity {low:g} to {high:g}, {lossy}"))
+        lossy = "labels as they come" if damage.labels == "any" else f"{damage.lossy:.0%} wanted lossy"
+        mixed = f"{damage.mixed_light:.0%} under mixed light"
+        rows.append(("damage", f"severity {low:g} to {high:g}, {lossy}, {mixed}"))
     if plan.libraries.looks:
         found = len(plan.recorded["looks"])
         used = len(plan.libraries.looks)

@@ -89,7 +89,11 @@ def test_a_manifest_is_written_and_builds_the_same(lutkit_, photos):
     assert not Path("data").exists()
     written = Path("to/mine.toml").read_text()
     assert tomllib.loads(written)["damage"]["severity"] == [6.0, 9.0]
+    assert tomllib.loads(written)["damage"]["labels"] == "any"
     assert "# " in written
+    # Who names a share of labels wants it, whatever the preset says.
+    assert lutkit_("synth", "camera", "--lossy", 0.1, "--write-manifest", "strict.toml").code == 0
+    assert read_manifest(Path("strict.toml")).damage.labels == "wanted"
     assert lutkit_("synth", "to/mine.toml", "-q", "--out", "one").code == 0
     assert lutkit_("synth", "camera", *options, "--out", "two").code == 0
     shard = "shards/train-000000.tar"

@@ -74,6 +74,7 @@ manifests = st.builds(
         damage_settings,
         severity=ranges(0.1, 100),
         lossy=st.floats(0, 1),
+        labels=st.sampled_from(["wanted", "any"]),
         mixed_light=st.floats(0, 1),
         max_families=st.integers(1, 3),
         families=tables(st.sampled_from([family.name for family in FAMILIES])),

@@ -1,5 +1,6 @@
 """The pair shard's contract: every field, its type, what it means, and that the pictures agree with it."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -27,6 +28,7 @@ from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.shipped import shipped_folder
 from lutkit.synthesis.build import plan_synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest
+from lutkit.synthesis.plan import sample_number
 from lutkit.synthesis.sample import JUDGED_SIDE, prepare_target
 from lutkit.synthesis.summary import result_rows
 
@@ -359,6 +361,23 @@ def test_about_a_fifth_is_lossy(jpeg_700):
     """The manifest asks for 20%, and a few draws cannot give the label that is wanted of them."""
     lossy = sum(data["label"] == "lossy" for _, _, data in samples_of(jpeg_700))
     assert 0.14 < lossy / 700 < 0.28
+
+
+def test_where_any_label_will_do_the_first_draw_stays(photos, tmp_path):
+    settings = dataclasses.replace(lutkit.preset("camera"), severity=(12.0, 24.0))
+    assert settings.labels == "any"
+    found = {}
+    for labels in ("any", "wanted"):
+        damage = dataclasses.replace(settings, labels=labels)
+        build(manifest_of(photos, n=80, splits=(("train", 1.0),), damage=damage), tmp_path / labels)
+        found[labels] = [data for _, _, data in samples_of(tmp_path / labels)]
+    for i, data in enumerate(found["any"]):
+        recipe = lutkit.sample_recipe(0, sample_number("train", i), settings=settings)
+        assert Recipe.from_json(data["recipe"]) == recipe
+    count = {name: sum('"exposure"' in data["recipe"] for data in found[name]) for name in found}
+    # Strong casts clip: where pictures without clipping are wanted, wrong exposures take their place.
+    assert count["any"] < 0.25 * 80 < 0.4 * 80 < count["wanted"]
+    assert {data["label"] for data in found["any"]} == {"lossy", "recoverable"}
 
 
 def test_severities_fill_the_range(jpeg_700):

@@ -30,7 +30,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
     "camera": Preset(
         "Wrong white balance and exposure, in a camera's own channels: for networks that balance photos.",
         # As it comes: one camera's rendering taken for another's, and in one of eight a wrong exposure alone,
-        # which is more than 1 of 31: strong damage is drawn until it is reached, and an exposure reaches more.
+        # which is more than 1 of 31: strong damage is drawn until reached, and an exposure reaches more.
         DamageSettings(
             severity=(1.5, 24.0),
             lossy=0.05,

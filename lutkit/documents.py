@@ -8,13 +8,15 @@ what a document is about.
 import json
 import math
 import tomllib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lutkit.errors import DocumentError, LutkitError
+
+_Parsed = TypeVar("_Parsed")
 
 # Beyond any document that is written here; parsed, one takes some ten times its size.
 MOST_JSON_BYTES = 1 << 26
@@ -40,19 +42,7 @@ def parse_json(content: str | bytes, *, most_bytes: int = MOST_JSON_BYTES) -> ob
     """
     if not isinstance(cast("object", content), str | bytes):
         raise DocumentError(f"not JSON: no text but {type(content).__name__}")
-    _require_size(len(content), most_bytes)
-    try:
-        document = cast("object", json.loads(content))
-    except UnicodeDecodeError:
-        raise DocumentError("not JSON: not text in UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise DocumentError(f"not JSON: {error}") from None
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError:
-        raise _too_long() from None  # Python's own bound on the digits of a number
-    _require_bounds(document)
-    return document
+    return _parsed("JSON", json.loads, json.JSONDecodeError, content, most_bytes)
 
 
 def parse_toml(content: str | bytes, *, most_bytes: int = MOST_TOML_BYTES) -> dict[str, Any]:
@@ -61,17 +51,31 @@ def parse_toml(content: str | bytes, *, most_bytes: int = MOST_TOML_BYTES) -> di
     Raises:
         DocumentError: not TOML in UTF-8, or beyond the bounds.
     """
+    return _parsed("TOML", _toml_of, tomllib.TOMLDecodeError, content, most_bytes)
+
+
+def _toml_of(content: str | bytes) -> dict[str, Any]:
+    return tomllib.loads(content if isinstance(content, str) else content.decode())
+
+
+def _parsed(
+    format_name: str,
+    parse: Callable[[str | bytes], _Parsed],
+    malformed: type[ValueError],
+    content: str | bytes,
+    most_bytes: int,
+) -> _Parsed:
     _require_size(len(content), most_bytes)
     try:
-        document = tomllib.loads(content if isinstance(content, str) else content.decode())
+        document = parse(content)
     except UnicodeDecodeError:
-        raise DocumentError("not TOML: not text in UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise DocumentError(f"not TOML: {error}") from None
+        raise DocumentError(f"not {format_name}: not text in UTF-8") from None
+    except malformed as error:
+        raise DocumentError(f"not {format_name}: {error}") from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
-        raise _too_long() from None
+        raise _too_long() from None  # Python's own bound on the digits of a number
     _require_bounds(document)
     return document
 

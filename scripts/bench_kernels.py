@@ -11,12 +11,11 @@ from functools import partial
 
 import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813
-from bench_pair import Pair, Work, pair_row
+from bench_pair import Pair, Work, pair_row, sample_photo
 from PIL import Image, ImageFilter
 
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
-from lutkit.photos.sources import list_photos
 
 TURNS = 25
 
@@ -32,7 +31,7 @@ def kernel_rows(turns: int = TURNS) -> list[dict[str, object]]:
 
 
 def _pairs() -> Iterator[Pair]:
-    photo = np.tile(np.asarray(Image.open(list_photos("sample").root / "astronaut.jpg")), (2, 4, 1))
+    photo = np.tile(sample_photo(), (2, 4, 1))
     floats = (photo / np.float32(255)).astype(np.float32)
     lut = Lut3D(_look(33))
     full = photo.shape[0] * photo.shape[1]

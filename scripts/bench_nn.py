@@ -11,13 +11,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from bench_pair import Pair, Work, pair_row
-from PIL import Image
+from bench_pair import Pair, Work, pair_row, sample_photo
 from torch import Tensor
 from torch.nn import functional
 
 from lutkit.nn.lut import apply_curves, apply_lut
-from lutkit.photos.sources import list_photos
 
 TURNS = 15
 
@@ -76,11 +74,7 @@ def _card_pairs() -> Iterator[Pair]:
 
 
 def _photos(count: int) -> Tensor:
-    photo = torch.from_numpy(
-        np.ascontiguousarray(
-            np.asarray(Image.open(list_photos("sample").root / "astronaut.jpg")).transpose(2, 0, 1)
-        )
-    )
+    photo = torch.from_numpy(np.ascontiguousarray(sample_photo().transpose(2, 0, 1)))
     return photo.repeat(count, 1, 1, 2)
 
 

@@ -5,6 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lutkit.photos.sources import list_photos
+
 Work = Callable[[], object]
 
 
@@ -18,6 +24,12 @@ class Pair:
     peer: str
     theirs: Work
     asked: float | None = None
+
+
+def sample_photo() -> npt.NDArray[np.uint8]:
+    """The astronaut that ships with lutkit, (512, 512, 3)."""
+    with Image.open(list_photos("sample").root / "astronaut.jpg") as opened:
+        return np.asarray(opened)
 
 
 def seconds(work: Work) -> float:

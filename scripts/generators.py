@@ -98,7 +98,10 @@ def has_preset(name: str) -> bool:
 
 
 def preset_generator(name: str, *, local: bool = True) -> Generator:
-    """lutkit's own draws, as `lutkit synth NAME` makes them; looks that ship are its library of LUTs."""
+    """lutkit's own draws, whatever label they earn; looks that ship are its library of LUTs.
+
+    `lutkit synth NAME` draws anew where a preset wants labels, which all but `camera` do.
+    """
     if not has_preset(name):
         raise ValueError(f"this lutkit has no preset {name!r}")
     settings = lutkit.preset(name) if hasattr(lutkit, "preset") else lutkit.DamageSettings()

@@ -64,7 +64,7 @@ def apply(
     _require_image(image)
     _require_options(lut, strength, interpolation, threads)
     require_no_codes(image, max(lut_stages(lut)[0].domain_max), "apply")
-    return map_pixels(image, lut, strength=strength, interpolation=interpolation, threads=threads)
+    return _mapped(image, lut, strength, interpolation, threads)
 
 
 def map_pixels(
@@ -83,6 +83,12 @@ def map_pixels(
     """
     _require_image(image)
     _require_options(lut, strength, interpolation, threads)
+    return _mapped(image, lut, strength, interpolation, threads)
+
+
+def _mapped(
+    image: RgbImage, lut: Lut, strength: float, interpolation: Interpolation, threads: int | None
+) -> RgbImage:
     if image.size == 0:
         return cast("RgbImage", image.copy())
     source = _flat_colour(image)

@@ -47,7 +47,7 @@ def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, objec
         "photos": photos,
         "unread": dict(plan.photos.unread),
         "shards": plan.shards,
-        "splits": {name: plan.counts.get(name, 0) for name, share in plan.manifest.splits if share > 0},
+        "splits": _split_counts(plan),
         "notes": source_lines(plan)[1:],
         "gigabytes": round(guess.sample_bytes * n / 1e9, 4),
         "minutes": round(_seconds(plan, guess, workers) / 60, 3),
@@ -97,7 +97,7 @@ def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, 
     return {
         "folder": str(result.folder),
         "n": plan.manifest.n,
-        "splits": {name: plan.counts.get(name, 0) for name, share in plan.manifest.splits if share > 0},
+        "splits": _split_counts(plan),
         "notes": source_lines(plan)[1:],
         "shards": len(result.records),
         "built": result.built,
@@ -108,6 +108,11 @@ def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, 
         "unread": dict(plan.photos.unread),
         "contact_sheet": str(sheet),
     }
+
+
+def _split_counts(plan: SynthPlan) -> dict[str, int]:
+    """How many pairs each split that is asked for gets."""
+    return {name: plan.counts.get(name, 0) for name, share in plan.manifest.splits if share > 0}
 
 
 def source_lines(plan: SynthPlan) -> list[str]:

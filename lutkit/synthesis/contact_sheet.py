@@ -1,54 +1,105 @@
-"""A contact sheet of pairs: input beside target, captioned with what was done, how far, and the label."""
+"""A contact sheet of pairs: input beside target, with captions that state damage, strength and label."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.folder import MANIFEST_NAME
+from lutkit.dataset.records import shard_path
+from lutkit.dataset.tars import Sample, read_samples
 from lutkit.distort.family import Family
+from lutkit.distort.library_lut import LibraryLut
+from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import Masked, Recipe
 from lutkit.distort.white_balance import WhiteBalance
+from lutkit.errors import LutkitError
+from lutkit.lutfiles.library import library_folder, read_library
 from lutkit.photos.decoding import Pixels
 from lutkit.photos.encoding import encode_image
 from lutkit.report.sheet import GAP_PX, LINE_PX, SHEET_FAINT, SHEET_INK, SHEET_PAPER, fitted, sheet_font
+from lutkit.synthesis.manifest import read_manifest
 from lutkit.synthesis.pair import Pair, SampleMetadata
-from lutkit.synthesis.pairs import pairs
+from lutkit.synthesis.pairs import Pairs, pairs
 
 SHEET_NAME = "contact-sheet.png"
 PAIRS = 24
 
 _COLUMNS = 3
 _PICTURE_PX = 200
+_INSET_PX = 44
 _LINES = 4
 
 _LOSSY = (240, 150, 90)
 
+_LEGEND = (
+    "Left: input. Right: target.",
+    "severity: mean delta E 2000 over 100 natural colours.",
+    "here: mean delta E 2000 between these two images.",
+    "Inset: where the second light falls, or the fade; white is all of it.",
+)
+
 
 def write_contact_sheet(folder: Path) -> Path:
-    """Draw `PAIRS` pairs from all over the first shard of a dataset and write them as a PNG into its folder.
+    """Draw pairs of a dataset's first shard and write them as a PNG into its folder.
+
+    Kinds and labels have the same shares among the `PAIRS` pairs as in the shard.
 
     Args:
         folder: a dataset folder that `lutkit synth` wrote.
     Returns:
-        The picture's path.
+        The path of the PNG.
     """
     found = pairs(folder)
-    count = len(next(iter(found.shards.values())))
-    shown = [found.read(number) for number in range(0, count, max(count // PAIRS, 1))[:PAIRS]]
-    sheet = draw_contact_sheet(shown)
+    shown = [found.read(number) for number in _representative(found)]
+    sheet = draw_contact_sheet(shown, _lut_names(folder, shown))
     write_whole(folder / SHEET_NAME, encode_image(sheet, "png", 95))
     return folder / SHEET_NAME
 
 
-def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
-    """Draw pairs in rows, input left and target right, with a caption below each.
+def _representative(found: Pairs) -> list[int]:
+    """Choose samples of the first shard by systematic sampling of its list, sorted by kind and label."""
+    shard = next(iter(found.shards))
+    with closing(read_samples(shard_path(found.folder, shard))) as samples:
+        # A damaged sample is reported when it is read as a pair.
+        sorts = [(_kind_and_label(sample), number) for number, sample in enumerate(samples)]
+    sorts.sort()
+    count = min(PAIRS, len(sorts))
+    chosen = [sorts[(2 * place + 1) * len(sorts) // (2 * count)][1] for place in range(count)]
+    return sorted(chosen)
+
+
+def _kind_and_label(sample: Sample) -> tuple[str, str]:
+    for suffix, content in sample.members:
+        if suffix == "json":
+            metadata = SampleMetadata.from_json(content)
+            return metadata.kind, metadata.label
+    return "", ""
+
+
+def _lut_names(folder: Path, shown: Sequence[Pair]) -> Mapping[str, str]:
+    """The names of the LUT files that recipes draw from, by sha256; empty if no recipe shown names one."""
+    if not any(LibraryLut.name in pair.metadata.recipe for pair in shown):
+        return {}
+    try:
+        files = read_library(library_folder(read_manifest(folder / MANIFEST_NAME).damage_luts))
+    except LutkitError:  # the LUT files may be gone; the caption then has the file's sha256
+        return {}
+    return {file.sha256: Path(file.path).stem for file in files}
+
+
+def draw_contact_sheet(shown: Sequence[Pair], lut_names: Mapping[str, str] = MappingProxyType({})) -> Pixels:
+    """Draw pairs in rows, input left and target right, with a legend above and a caption below each.
 
     Args:
         shown: at least one.
+        lut_names: the names of LUT files by sha256, for captions.
     Returns:
         (H, W, 3) uint8 sRGB.
     """
@@ -56,19 +107,43 @@ def draw_contact_sheet(shown: Sequence[Pair]) -> Pixels:
     cell_width = 2 * _PICTURE_PX + 2 * GAP_PX
     cell_height = _PICTURE_PX + _LINES * LINE_PX + GAP_PX
     columns = min(_COLUMNS, len(shown))
-    sheet = Image.new("RGB", (columns * cell_width + GAP_PX, rows * cell_height + GAP_PX), SHEET_PAPER)
+    width = columns * cell_width + GAP_PX
+    legend = _legend_lines(width - 2 * GAP_PX)
+    head = len(legend) * LINE_PX + GAP_PX
+    sheet = Image.new("RGB", (width, head + rows * cell_height + GAP_PX), SHEET_PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for line, text in enumerate(legend):
+        draw.text((GAP_PX, GAP_PX // 2 + line * LINE_PX), text, SHEET_INK, sheet_font())
     for number, pair in enumerate(shown):
         left = GAP_PX + number % _COLUMNS * cell_width
-        top = GAP_PX + number // _COLUMNS * cell_height
-        _draw_pair(sheet, pair, left, top)
+        top = head + GAP_PX // 2 + number // _COLUMNS * cell_height
+        _draw_pair(sheet, pair, left, top, lut_names)
     return np.asarray(sheet)
 
 
-def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
+def _legend_lines(width: int) -> list[str]:
+    """The legend in as few lines as fit the width in pixels."""
+    font = sheet_font()
+    lines = [_LEGEND[0]]
+    for text in _LEGEND[1:]:
+        longer = f"{lines[-1]}   {text}"
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(text)
+    return lines
+
+
+def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int, lut_names: Mapping[str, str]) -> None:
     metadata = pair.metadata
+    recipe = Recipe.from_json(metadata.recipe) if metadata.recipe else Recipe()
     for place, pixels in enumerate((pair.input, pair.target)):
         picture = Image.fromarray(pixels).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left + place * _PICTURE_PX, top))
+    for place, mask in enumerate(recipe.masks):
+        values = np.rint(255 * mask_values(mask, _INSET_PX, _INSET_PX)).astype(np.uint8)
+        inset = ImageOps.expand(Image.fromarray(values).convert("RGB"), 1, SHEET_PAPER)
+        sheet.paste(inset, (left + 4 + place * (inset.width + 4), top + _PICTURE_PX - inset.height - 4))
     draw = ImageDraw.Draw(sheet)
     font = sheet_font()
     width = 2 * _PICTURE_PX
@@ -78,23 +153,25 @@ def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int) -> None:
     draw.text((left, top), measure, SHEET_INK, font)
     ink = _LOSSY if label == "lossy" else SHEET_INK
     draw.text((left + width - font.getlength(label), top), label, ink, font)
-    for line, text in enumerate(_described(metadata)[: _LINES - 1], 1):
+    for line, text in enumerate(_described(metadata, recipe, lut_names)[: _LINES - 1], 1):
         draw.text((left, top + line * LINE_PX), fitted(text, width, font), SHEET_FAINT, font)
 
 
-def _described(metadata: SampleMetadata) -> list[str]:
-    recipe = Recipe.from_json(metadata.recipe) if metadata.recipe else Recipe()
+def _described(metadata: SampleMetadata, recipe: Recipe, lut_names: Mapping[str, str]) -> list[str]:
     lines: list[str] = []
     whole: list[str] = []
     for entry in (*recipe.light, *recipe.camera, *recipe.medium, *recipe.editing):
         if isinstance(entry, Masked):
-            lines.append(f"over a part {_family_text(entry.family)}")
+            lines.append(f"in part of the image: {_family_text(entry.family)}")
+        elif isinstance(entry, LibraryLut):
+            name = lut_names.get(entry.sha256, entry.sha256[:8])
+            whole.append(f"LUT {name} at {entry.strength:.2f}")
         else:
             whole.append(_family_text(entry))
     if whole:
         lines.insert(0, ", ".join(whole))
     if metadata.look.path:
-        lines.append(f"target graded: {metadata.look.path} at {metadata.look.strength:.2f}")
+        lines.append(f"target graded with {metadata.look.path} at {metadata.look.strength:.2f}")
     return lines
 
 

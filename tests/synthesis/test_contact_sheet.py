@@ -14,7 +14,8 @@ from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.illuminant import Illuminant
 from lutkit.distort.lamp import Lamp
-from lutkit.distort.mask import Mask
+from lutkit.distort.library_lut import LibraryLut
+from lutkit.distort.mask import Mask, mask_values
 from lutkit.distort.recipe import Masked, Recipe
 from lutkit.photos.decoding import decode_image
 from lutkit.synthesis import contact_sheet
@@ -57,16 +58,26 @@ def resized(pixels, side):
     ("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (4, 3, 2), (24, 3, 8)]
 )
 def test_its_size_follows_the_number_of_pairs(count, columns, rows):
-    one = draw_contact_sheet([pair(0)])
-    sheet = draw_contact_sheet([pair(i) for i in range(count)])
     gap = contact_sheet.GAP_PX
+    sheet, of_one_row = (draw_contact_sheet([pair(i) for i in range(n)]) for n in (count, columns))
+    cell_width = draw_contact_sheet([pair(0)]).shape[1] - gap
     assert sheet.dtype == np.uint8
-    assert (sheet.shape[0] - gap, sheet.shape[1] - gap) == (
-        rows * (one.shape[0] - gap),
-        columns * (one.shape[1] - gap),
-    )
+    assert sheet.shape[1] - gap == columns * cell_width
+    (top, bottom), *_ = pictures_of(draw_contact_sheet([pair(i) for i in range(6)]))[0]
+    (below, _) = pictures_of(draw_contact_sheet([pair(i) for i in range(6)]))[0][1]
+    assert sheet.shape[0] - of_one_row.shape[0] == (rows - 1) * (below - top)
     found_rows, found_columns = pictures_of(sheet)
     assert (len(found_rows), len(found_columns)) == (rows, columns)
+    assert bottom - top == 200
+
+
+def test_a_legend_stands_above_the_images_and_fits_the_sheet():
+    for count in (1, 2, 3):
+        sheet = draw_contact_sheet([pair(i) for i in range(count)])
+        rows, _ = pictures_of(sheet)
+        head = sheet[: rows[0][0]]
+        assert len(lines_of(head)) == {1: 4, 2: 2, 3: 1}[count]
+        assert (head[:, -contact_sheet.GAP_PX :] == PAPER).all()
 
 
 def test_input_stands_left_and_target_right_in_order():
@@ -133,25 +144,68 @@ def test_long_captions_stay_within_their_pair():
     assert (between == PAPER).all()
 
 
-def test_a_dataset_s_sheet_shows_its_first_shard_evenly(tmp_path, monkeypatch):
-    photos = make_photos(tmp_path / "in", 8)
-    build(manifest_of(photos, n=60, codec="png"), tmp_path / "out")
-    path = write_contact_sheet(tmp_path / "out")
-    assert path == tmp_path / "out/contact-sheet.png"
+def test_a_mask_is_an_inset_in_the_input():
+    mask = Mask((0.9, 0.2, 0.3), 4.0)
+    light = (Illuminant(3000.0, 0.0), Masked(Lamp(300.0, 0.5), mask))
+    sheet = draw_contact_sheet([pair(0, recipe=Recipe(light=light).to_json())])
+    plain = draw_contact_sheet([pair(0)])
+    (rows, columns), side = pictures_of(plain), 200
+    (top, bottom), (left, _) = rows[0], columns[0]
+    inset = sheet[bottom - 49 : bottom - 5, left + 5 : left + 49]
+    assert (inset == inset[..., :1]).all()  # grey
+    expected = np.rint(255 * mask_values(mask, 44, 44)).astype(int)
+    assert np.ptp(expected) > 100
+    np.testing.assert_array_equal(inset[..., 0], expected)
+    # The target, and the rest of the input, are as without a mask.
+    np.testing.assert_array_equal(sheet[top:bottom, left + side :], plain[top:bottom, left + side :])
+    np.testing.assert_array_equal(sheet[top : bottom - 60, left:], plain[top : bottom - 60, left:])
+
+
+def test_a_damaging_lut_is_called_by_its_name():
+    recipe = Recipe(editing=(LibraryLut("a" * 64, 0.5),)).to_json()
+    one, other, unknown = (
+        caption_of(draw_contact_sheet([pair(0, recipe=recipe)], names))
+        for names in ({"a" * 64: "warm"}, {"a" * 64: "cold"}, {"b" * 64: "warm"})
+    )
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, unknown)
+
+
+def test_a_dataset_s_sheet_shows_kinds_and_labels_in_their_shares(many_kinds, tmp_path):
+    folder = shutil.copytree(many_kinds, tmp_path / "kinds")
+    path = write_contact_sheet(folder)
+    assert path == folder / "contact-sheet.png"
     with Image.open(path) as image:
         sheet = np.asarray(image)
     rows, columns = pictures_of(sheet)
     assert len(rows) * len(columns) == PAIRS
-    every = list(lutkit.pairs(tmp_path / "out"))
-    for number, (inputs, _, _) in enumerate(every[: 2 * PAIRS : 2]):
-        (top, bottom), (left, _) = rows[number // 3], columns[number % 3]
+    first_shard = list(lutkit.pairs(folder, split="train"))
+    metadata = []
+    for number in range(PAIRS):
+        (top, bottom), (left, right) = rows[number // 3], columns[number % 3]
         side = bottom - top
-        assert np.array_equal(sheet[top:bottom, left : left + side], resized(inputs, side))
+        # Insets cover a corner of the input.
+        whole = sheet[top : bottom - 50, left:right]
+        (found,) = [
+            data
+            for before, after, data in first_shard
+            if np.array_equal(np.hstack((resized(before, side), resized(after, side)))[:-50], whole)
+        ]
+        metadata.append((found["key"], found["kind"], found["label"]))
+    assert metadata == sorted(metadata)
+    for kind, label in {(data["kind"], data["label"]) for _, _, data in first_shard}:
+        share = sum((d["kind"], d["label"]) == (kind, label) for _, _, d in first_shard) / len(first_shard)
+        shown = sum(one[1:] == (kind, label) for one in metadata)
+        assert abs(shown - PAIRS * share) < 1
+
+
+def test_a_sheet_decodes_the_images_that_it_shows_and_no_others(tmp_path, monkeypatch):
+    photos = make_photos(tmp_path / "in", 8)
+    build(manifest_of(photos, n=60, codec="png"), tmp_path / "out")
+    before = write_contact_sheet(tmp_path / "out").read_bytes()
     read = []
     decode = decode_image
     monkeypatch.setattr(lutkit.synthesis.pairs, "decode_image", lambda data: read.append(1) or decode(data))
-    before = path.read_bytes()
-    shutil.move(path, tmp_path / "kept.png")
     assert write_contact_sheet(tmp_path / "out").read_bytes() == before
     assert len(read) == 2 * PAIRS
 

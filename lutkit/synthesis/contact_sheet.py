@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -40,7 +39,7 @@ _LOSSY = (240, 150, 90)
 
 _LEGEND = (
     "Left: input. Right: target.",
-    "severity: mean delta E 2000 over 100 natural colours.",
+    "severity: mean delta E 2000 over 64 natural colours.",
     "here: mean delta E 2000 between these two images.",
     "Inset: where the second light falls, or the fade; white is all of it.",
 )
@@ -66,12 +65,10 @@ def write_contact_sheet(folder: Path) -> Path:
 def _representative(found: Pairs) -> list[int]:
     """Choose samples of the first shard by systematic sampling of its list, sorted by kind and label."""
     shard = next(iter(found.shards))
-    with closing(read_samples(shard_path(found.folder, shard))) as samples:
-        # A damaged sample is reported when it is read as a pair.
-        sorts = [(_kind_and_label(sample), number) for number, sample in enumerate(samples)]
-    sorts.sort()
-    count = min(PAIRS, len(sorts))
-    chosen = [sorts[(2 * place + 1) * len(sorts) // (2 * count)][1] for place in range(count)]
+    samples = read_samples(shard_path(found.folder, shard))
+    groups = sorted((_kind_and_label(sample), number) for number, sample in enumerate(samples))
+    count = min(PAIRS, len(groups))
+    chosen = [groups[(2 * place + 1) * len(groups) // (2 * count)][1] for place in range(count)]
     return sorted(chosen)
 
 
@@ -108,7 +105,7 @@ def draw_contact_sheet(shown: Sequence[Pair], lut_names: Mapping[str, str] = Map
     cell_height = _PICTURE_PX + _LINES * LINE_PX + GAP_PX
     columns = min(_COLUMNS, len(shown))
     width = columns * cell_width + GAP_PX
-    legend = _legend_lines(width - 2 * GAP_PX)
+    legend = _packed(_LEGEND, "   ", width - 2 * GAP_PX)
     head = len(legend) * LINE_PX + GAP_PX
     sheet = Image.new("RGB", (width, head + rows * cell_height + GAP_PX), SHEET_PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -121,12 +118,12 @@ def draw_contact_sheet(shown: Sequence[Pair], lut_names: Mapping[str, str] = Map
     return np.asarray(sheet)
 
 
-def _legend_lines(width: int) -> list[str]:
-    """The legend in as few lines as fit the width in pixels."""
+def _packed(texts: Sequence[str], between: str, width: int) -> list[str]:
+    """Join texts to as few lines as fit the width in pixels; a text that is too long has its own line."""
     font = sheet_font()
-    lines = [_LEGEND[0]]
-    for text in _LEGEND[1:]:
-        longer = f"{lines[-1]}   {text}"
+    lines = list(texts[:1])
+    for text in texts[1:]:
+        longer = f"{lines[-1]}{between}{text}"
         if font.getlength(longer) <= width:
             lines[-1] = longer
         else:
@@ -168,8 +165,7 @@ def _described(metadata: SampleMetadata, recipe: Recipe, lut_names: Mapping[str,
             whole.append(f"LUT {name} at {entry.strength:.2f}")
         else:
             whole.append(_family_text(entry))
-    if whole:
-        lines.insert(0, ", ".join(whole))
+    lines = _packed(whole, ", ", 2 * _PICTURE_PX) + lines
     if metadata.look.path:
         lines.append(f"target graded with {metadata.look.path} at {metadata.look.strength:.2f}")
     return lines
@@ -179,7 +175,7 @@ def _family_text(family: Family) -> str:
     """A family and the number that says most of it: `exposure -1.20 EV`."""
     name = family.name.replace("_", " ")
     if isinstance(family, WhiteBalance):
-        return f"{name} {family.light_k:.0f} K set {family.set_k:.0f} K"
+        return f"{name} {family.set_k:.0f} K under {family.light_k:.0f} K"
     numbers = [
         (field.name, value)
         for field in dataclasses.fields(cast("Any", family))

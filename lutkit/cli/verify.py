@@ -32,7 +32,7 @@ def verify(  # noqa: D103  (its help text is set below)
     from lutkit.engine.stopping import stopping
     from lutkit.report.console import PlainConsole
     from lutkit.synthesis.verify import Checked
-    from lutkit.synthesis.verify import verify as verify_folder
+    from lutkit.synthesis.verify import check_dataset as verify_folder
 
     require_no_more(context.args, 1, "one folder")
     samples = 0

@@ -10,7 +10,7 @@ from lutkit.dataset.records import Record
 from lutkit.engine.engine import LocalEngine, wanted_workers
 from lutkit.engine.stopping import stopping
 from lutkit.report.console import PlainConsole, rated_progress
-from lutkit.synthesis.build import SynthPlan, SynthResult, plan_synth, synth
+from lutkit.synthesis.build import BuiltPairs, SynthPlan, build_pairs, plan_synth
 from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
 from lutkit.synthesis.estimate import SeverityBand, estimate
 from lutkit.synthesis.loader import loader_lines
@@ -62,7 +62,7 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
         console.print(loader_lines(plan, out), soft_wrap=True)
 
 
-def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> SynthResult:
+def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> BuiltPairs:
     with rated_progress(console) as progress:
         there_already = len(list(out.glob("records/*.json")))
         checking = f"checking {there_already:,} shards" if there_already else _FIRST_RUN
@@ -82,7 +82,7 @@ def _run(plan: SynthPlan, out: Path, workers: int, console: PlainConsole) -> Syn
             rate_text = f"{rate:,.0f} pairs/s"
             progress.update(bar, description="pairs", advance=record.file.samples, rate=rate_text)
 
-        return synth(plan, out, LocalEngine(workers), on_start, on_shard)
+        return build_pairs(plan, out, LocalEngine(workers), on_start, on_shard)
 
 
 def _print_sources(console: PlainConsole, plan: SynthPlan) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lutkit.photos.photo_list import unread_text
 from lutkit.report.wording import photos_text, size_text, time_text
-from lutkit.synthesis.build import SynthPlan, SynthResult
+from lutkit.synthesis.build import BuiltPairs, SynthPlan
 from lutkit.synthesis.estimate import Estimate
 from lutkit.synthesis.manifest import ALL_LABELS, Manifest
 from lutkit.synthesis.pair import PAIR_KINDS
@@ -63,7 +63,7 @@ def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, objec
     }
 
 
-def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
+def result_rows(plan: SynthPlan, result: BuiltPairs, spent_s: float) -> Rows:
     """What was built, a row a line; percentages are of all pairs of the dataset."""
     n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
     totals = _totals(result)
@@ -92,7 +92,7 @@ def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     return [*rows, *_unread_rows(plan)]
 
 
-def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
+def result_json(plan: SynthPlan, result: BuiltPairs, sheet: Path) -> dict[str, object]:
     """What was built as JSON values."""
     return {
         "folder": str(result.folder),
@@ -201,19 +201,19 @@ def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
     return f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)"
 
 
-def _totals(result: SynthResult) -> Counter[str]:
+def _totals(result: BuiltPairs) -> Counter[str]:
     totals = Counter[str]()
     for record in result.records:
         totals.update({name: count for name, count in record.summary.items() if isinstance(count, int)})
     return totals
 
 
-def _reasons(result: SynthResult) -> dict[str, int]:
+def _reasons(result: BuiltPairs) -> dict[str, int]:
     """How many photographs were left out for each reason, the commonest first."""
     return dict(Counter(reject.reason.partition(":")[0] for reject in result.rejects).most_common())
 
 
-def _rejects_text(result: SynthResult) -> str:
+def _rejects_text(result: BuiltPairs) -> str:
     reasons = ", ".join(f"{count:,} x {reason}" for reason, count in _reasons(result).items())
     shown = [f"{reject.path}: {reject.reason}" for reject in result.rejects[:5]]
     more = len(result.rejects) - len(shown)

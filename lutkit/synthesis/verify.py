@@ -1,4 +1,4 @@
-"""`verify`: everything that can be wrong with a dataset folder of pairs, found and named.
+"""`check_dataset`: everything that can be wrong with a dataset folder of pairs, found and named.
 
 Reads every byte: the folder, its shards, and every sample's members, pictures and JSON.
 """
@@ -104,7 +104,7 @@ class _Job:
     index: DatasetIndex
 
 
-def verify(folder: Path, engine: Engine, on_shard: Callable[[Checked], None]) -> tuple[Fault, ...]:
+def check_dataset(folder: Path, engine: Engine, on_shard: Callable[[Checked], None]) -> tuple[Fault, ...]:
     """Check a dataset folder: index, records, checksums, tars, keys, images, fields, splits.
 
     Args:

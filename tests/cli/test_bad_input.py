@@ -27,7 +27,7 @@ import lutkit.synthesis.build as synth_module
 import lutkit.synthesis.screen
 import lutkit.synthesis.verify
 from lutkit.engine.stopping import Stopped
-from lutkit.synthesis.verify import verify
+from lutkit.synthesis.verify import check_dataset
 
 SMALL = ("--n", 12, "--size", 32, "--splits", "train=1")
 
@@ -195,7 +195,7 @@ def test_bad_photos_among_good_ones_are_named_and_exactly_n_samples_come_out(
     assert len(used) == 34
     for name, note in notes.items():
         assert note in used[name]
-    assert verify(out, in_process, lambda _: None) == ()
+    assert check_dataset(out, in_process, lambda _: None) == ()
     again = lutkit_(*arguments, "--out", "again")
     assert again.code == 0
     kept = ("shards", "records", "rejects.jsonl", "dataset.json", "README.md")

@@ -58,7 +58,8 @@ def ab_weights(  # noqa: D103  (its help text is set below)
 ) -> None:
     from lutkit.ab.grid import ab_grid
     from lutkit.ab.weights import weights_of_counts as weigh
-    from lutkit.cli.arguments import require_no_more, require_picture, require_vacant
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.dataset.outputs import require_picture, require_vacant
     from lutkit.errors import LutkitError
     from lutkit.report.console import PlainConsole
     from lutkit.statistics.ab_files import read_counts, write_npy, write_weights

@@ -190,8 +190,8 @@ def with_options(manifest: "Manifest", options: dict[str, object]) -> "Manifest"
 
 
 def _write_manifest(manifest: "Manifest", path: Path, *, quiet: bool) -> None:
-    from lutkit.cli.arguments import require_vacant
     from lutkit.dataset.atomic import write_whole
+    from lutkit.dataset.outputs import require_vacant
     from lutkit.errors import LutkitError
     from lutkit.report.console import PlainConsole
     from lutkit.synthesis.manifest_page import manifest_page

@@ -6,18 +6,15 @@ Owns how a result's fields become JSON. Must not know any of the results.
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
-_ASIDE = "aside"
-
-
-def aside() -> Any:  # noqa: ANN401  (the type of a field's default is that of the field)
-    """A field that a result holds beside its dictionary: arrays, LUTs, what a table is printed from."""
-    return dataclasses.field(repr=False, metadata={_ASIDE: True})
+# Metadata of a field that a result holds beside its dictionary: arrays, LUTs, what a table is printed from.
+ASIDE: Mapping[str, bool] = MappingProxyType({"aside": True})
 
 
 def to_values(result: object) -> dict[str, Any]:
-    """The fields of a result as JSON values, in their order; those that stand `aside` are left out.
+    """The fields of a result as JSON values, in their order; those that stand `ASIDE` are left out.
 
     Args:
         result: a dataclass of texts, numbers, paths, None, and tuples, mappings and dataclasses of these.
@@ -25,7 +22,7 @@ def to_values(result: object) -> dict[str, Any]:
         A new dictionary: paths are texts, tuples lists, inner dataclasses dictionaries.
     """
     fields = dataclasses.fields(cast("Any", result))
-    return {part.name: _value(getattr(result, part.name)) for part in fields if _ASIDE not in part.metadata}
+    return {part.name: _value(getattr(result, part.name)) for part in fields if part.metadata != ASIDE}
 
 
 def _value(value: object) -> object:

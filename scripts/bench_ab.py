@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lutkit.ab.grid import ab_grid
-from lutkit.ab.weights import ab_weights
+from lutkit.ab.weights import weights_of_counts
 from lutkit.nn.ab import AbBins, hard_classes, soft_classes
 from lutkit.nn.ab_loss import rebalanced_cross_entropy
 
@@ -93,7 +93,7 @@ def _row(name: str, ours: float, peer: float, ratio: float, asked: float) -> dic
 def _work(way: str, device: str, shape: tuple[int, ...], *, backward: bool = True) -> Work:
     images, _, height, width = shape
     fine = np.random.default_rng(0).integers(0, 9, (256, 256))
-    bins = AbBins(ab_weights(fine, ab_grid("zhang313"))).to(device)
+    bins = AbBins(weights_of_counts(fine, ab_grid("zhang313"))).to(device)
     generator = torch.Generator().manual_seed(0)
     base = (torch.randn(*shape, generator=generator) * 3).to(device).requires_grad_()
     spread = torch.tensor([70.0, 80.0])[:, None, None]

@@ -20,7 +20,7 @@ import numpy as np
 import skimage.color
 
 from lutkit.measure.color_summary import summarize
-from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.measure.counts import count_into, empty_counts
 from lutkit.photos.decoding import read_photo
 
 ROUNDS = 3
@@ -67,7 +67,7 @@ def _counting(files: list[Path]) -> list[dict]:
     summarize(counts.totals())  # compiles
 
     def ours(some: np.ndarray) -> None:
-        count_colors(some, counts)
+        count_into(some, counts)
 
     all_pixels = np.concatenate(pixels)
     peer = _rate(_skimage_histogram, few)

@@ -18,7 +18,7 @@ from PIL import Image
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import codes_to_lab
 from lutkit.lut.apply import apply
-from lutkit.lut.fit import fit, held_out
+from lutkit.lut.fit import fit_pixels, held_out
 from lutkit.lutfiles.library import read_library
 
 SIZE_PX = 224
@@ -36,7 +36,7 @@ def fit_rows(photos: Path, luts: Path, photos_a_lut: int = PHOTOS_A_LUT) -> list
         photos_a_lut: how many photos a LUT is tried on, spread over the folder; a row has their means.
     """
     pictures = sorted(p for p in photos.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    fit(*[np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)] * 2)  # compiles
+    fit_pixels(*[np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)] * 2)  # compiles
     rows, turn = [], 0
     for file in read_library(luts):
         measured = []
@@ -57,7 +57,7 @@ def _measured(lut, path: Path) -> dict[str, float]:
     after, whole = apply(before, lut), np.array(photo)
     held, wanted = held_out(before.shape), apply(whole, lut)
     start = time.perf_counter()
-    learned = fit(before, after)
+    learned = fit_pixels(before, after)
     row = {"lutkit_s": time.perf_counter() - start, "lutkit_held_out": learned.mean_delta_e}
     row["lutkit_photo"] = _delta_e(apply(whole, learned.lut), wanted)
     for name, learn in (("polynomial", _polynomial), ("mlp", _mlp)):

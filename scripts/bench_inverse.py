@@ -10,7 +10,7 @@ import argparse
 import time
 from pathlib import Path
 
-from lutkit.lut.inverse import invert, invert_to_single
+from lutkit.lut.inverse import invert_lut, invert_to_single
 from lutkit.lut.model import Lut, Lut1D, lut_stages
 from lutkit.lut.quality import judge_lut
 from lutkit.lutfiles.library import read_library
@@ -23,7 +23,7 @@ def inverse_rows(folder: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for file in files:
         start = time.process_time()
-        inverse = invert(file.lut)
+        inverse = invert_lut(file.lut)
         seconds = time.process_time() - start
         rows.append({
             "name": file.path, "verdict": judge_lut(file.lut).label, "size": sizes(file.lut),

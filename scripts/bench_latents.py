@@ -23,7 +23,7 @@ from PIL import Image
 
 from lutkit.dataset.tars import Sample, read_samples, write_shard
 from lutkit.errors import ImageError
-from lutkit.latents.encode import EncodeResult, EncodeSettings, encode_latents
+from lutkit.latents.encode import EncodedFolder, EncodeSettings, encode_source
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.sources import open_source
 from lutkit.latents.vae_files import find_vae
@@ -69,7 +69,7 @@ def latent_rows(photos: Path) -> list[dict[str, object]]:
     return rows
 
 
-def speed_row(usual: list, ours: list, results: list[EncodeResult]) -> dict[str, object]:
+def speed_row(usual: list, ours: list, results: list[EncodedFolder]) -> dict[str, object]:
     """The whole run against the loop; and the run's share that is not the encoder's."""
     shares = [1 - result.stats.busy_s / result.stats.seconds for result in results]
     ratio = statistics.median(theirs / mine for mine, theirs in zip(ours, usual, strict=True))
@@ -98,11 +98,11 @@ def usual_loop(model: AutoencoderKL, folder: Path, batch: int, count: int) -> No
             np.save(folder / f"{sample.key}.npy", moments.float().numpy())
 
 
-def encode(tars: Path, folder: Path, settings: EncodeSettings, out: str = "out") -> EncodeResult:
+def encode(tars: Path, folder: Path, settings: EncodeSettings, out: str = "out") -> EncodedFolder:
     """The command's own run, without its screen."""
     source, files = open_source(str(tars), ("jpg",)), find_vae(str(folder / "vae"))
     quiet = EncodeListener(lambda *_: None, lambda _: None, lambda _: None, lambda _: None)
-    return encode_latents(source, files, settings, folder / out, quiet)
+    return encode_source(source, files, settings, folder / out, quiet)
 
 
 def save_vae(folder: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.lut.apply import apply
-from lutkit.lut.inverse import invert
+from lutkit.lut.inverse import invert_lut
 from lutkit.lut.model import Lut, Lut1D, Lut3D
 from lutkit.lut.quality import MAX_ROUND_TRIP_DB, judge_lut
 from lutkit.lutfiles.formats import read_lut
@@ -123,7 +123,7 @@ def main() -> None:
         if options.only not in name:
             continue
         start = time.perf_counter()
-        inverse = invert(lut, options.size)
+        inverse = invert_lut(lut, options.size)
         took = time.perf_counter() - start
         line = f"{name[:42]:42s} {took:5.1f} s"
         for where, codes in sets.items():

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lutkit.dataset.tars import read_samples
 from lutkit.engine.engine import InProcess
-from lutkit.synthesis.build import plan_synth, synth
+from lutkit.synthesis.build import build_pairs, plan_synth
 from lutkit.synthesis.manifest import Images, Manifest
 
 SIZE_PX = 32
@@ -51,7 +51,7 @@ def manifest_of(photos, **changes):
 
 def build(manifest, folder, engine=None):
     """Build a dataset, here in this process unless another engine is given."""
-    return synth(plan_synth(manifest), folder, engine or InProcess(), lambda _: None, lambda _: None)
+    return build_pairs(plan_synth(manifest), folder, engine or InProcess(), lambda _: None, lambda _: None)
 
 
 def contents(folder, *parts):

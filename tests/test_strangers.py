@@ -10,7 +10,7 @@ from small_latents import make_latents
 
 import lutkit
 from lutkit.ab.grid import ab_grid
-from lutkit.ab.weights import ab_weights
+from lutkit.ab.weights import weights_of_counts
 from lutkit.dataset.latent_index import VaeIdentity, read_latent_index
 from lutkit.dataset.records import read_record, record_path, shard_path
 from lutkit.engine.engine import InProcess
@@ -20,7 +20,7 @@ from lutkit.latents.reading import Latents, decode_moments
 from lutkit.latents.sources import open_source
 from lutkit.nn.ab import AbBins
 from lutkit.nn.ab_reader import AbTargets
-from lutkit.synthesis.verify import verify
+from lutkit.synthesis.verify import check_dataset
 
 URLS = [
     "shards/../../outside.tar",
@@ -40,7 +40,7 @@ every_url = pytest.mark.parametrize("url", URLS, ids=range(len(URLS)))
 
 
 def faults_of(folder):
-    return verify(folder, InProcess(), lambda _: None)
+    return check_dataset(folder, InProcess(), lambda _: None)
 
 
 def list_first_as(folder, url):
@@ -64,7 +64,7 @@ def pairs_of_stranger(png_300, tmp_path):
 def test_a_dataset_of_pairs(url, pairs_of_stranger, tmp_path):
     list_first_as(pairs_of_stranger, url)
     latents = make_latents(tmp_path / "latents", {"train": [4]})
-    bins = AbBins(ab_weights(np.ones((256, 256), np.int64), ab_grid("16")))
+    bins = AbBins(weights_of_counts(np.ones((256, 256), np.int64), ab_grid("16")))
     readers = (
         faults_of,
         lutkit.pairs,

@@ -66,7 +66,7 @@ class AbWeights:
         _require_normalisation(self.normalise)
 
 
-def ab_weights(
+def weights_of_counts(
     fine: npt.NDArray[np.int64],
     grid: Grid,
     sigma: float = SIGMA,

@@ -62,7 +62,8 @@ def ab_hist(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import require_no_more, require_vacant
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.dataset.outputs import require_vacant
     from lutkit.dataset.sample_filter import SampleFilter
     from lutkit.engine.stopping import stopping
     from lutkit.errors import LutkitError

@@ -57,8 +57,9 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     from lutkit.ab.grid import ab_grid
-    from lutkit.ab.weights import ab_weights as weigh
-    from lutkit.cli.arguments import require_no_more, require_picture, require_vacant
+    from lutkit.ab.weights import weights_of_counts as weigh
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.dataset.outputs import require_picture, require_vacant
     from lutkit.errors import LutkitError
     from lutkit.report.console import PlainConsole
     from lutkit.statistics.ab_files import read_counts, write_npy, write_weights

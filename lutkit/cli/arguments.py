@@ -1,7 +1,5 @@
 """What every command checks of its arguments. Imports little: `--help` loads it."""
 
-import importlib.util
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -89,33 +87,3 @@ def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
     """Refuse what an option cannot be."""
     if value not in known:
         raise LutkitError(f"{option} is {value!r}", remedy=f"choose from {', '.join(known)}")
-
-
-def require_installed(packages: tuple[str, ...], extra: str) -> None:
-    """Refuse to start without what only some commands need; the message says how to install it."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        remedy = f"run `pip install 'lutkit[{extra}]'`"
-        raise LutkitError(f"this command needs {' and '.join(missing)}", remedy=remedy)
-
-
-def require_vacant(path: Path, *, overwrite: bool) -> None:
-    """Refuse what cannot become a file, and to write over one unless that was asked for."""
-    if path.is_dir():
-        raise LutkitError("is a folder", where=str(path), remedy="name a file in it")
-    if path.exists() and not overwrite:
-        raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another name")
-    # What is missing of its folders is made when the file is written.
-    nearest = next(folder for folder in path.parents if folder.exists())
-    if not nearest.is_dir():
-        raise LutkitError("is no folder", where=str(nearest), remedy=f"name another place than {path}")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        remedy = f"allow it, or name another place than {path}"
-        raise LutkitError("nothing may be written here", where=str(nearest), remedy=remedy)
-
-
-def require_picture(path: Path, *, overwrite: bool) -> None:
-    """The same of a picture, which is a PNG and is named so."""
-    if path.suffix.lower() != ".png" and not path.is_dir():
-        raise LutkitError("no PNG file", where=str(path), remedy="name one that ends in .png")
-    require_vacant(path, overwrite=overwrite)

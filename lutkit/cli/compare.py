@@ -78,10 +78,10 @@ def compare(  # noqa: D103  (its help text is set below)
     overwrite: OverPlot = False,
     as_json: AsJson = False,
 ) -> None:
-    from lutkit.cli.arguments import require_picture
     from lutkit.comparison.matching import list_sets, list_train
     from lutkit.comparison.run import compare_sets
     from lutkit.comparison.words import short_names
+    from lutkit.dataset.outputs import require_picture
     from lutkit.dataset.sample_filter import SampleFilter
     from lutkit.engine.engine import LocalEngine, wanted_workers
     from lutkit.engine.stopping import stopping

@@ -48,7 +48,9 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import require_installed, require_no_more, require_picture
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.dataset.outputs import require_picture
+    from lutkit.extras import require_installed
 
     require_no_more(context.args, 1, "one folder")
     require_installed(("torch", "diffusers", "safetensors", "webdataset"), "latents")

@@ -81,8 +81,9 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import require_choice, require_installed, require_no_more
+    from lutkit.cli.arguments import require_choice, require_no_more
     from lutkit.engine.engine import wanted_workers
+    from lutkit.extras import require_installed
 
     require_no_more(context.args, 1, "one source")
     choices = {

@@ -46,7 +46,8 @@ def stats(  # noqa: D103  (its help text is set below)
 ) -> None:
     import json
 
-    from lutkit.cli.arguments import require_no_more, require_picture
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.dataset.outputs import require_picture
     from lutkit.dataset.sample_filter import SampleFilter
     from lutkit.engine.stopping import stopping
     from lutkit.measure.color_summary import summarize

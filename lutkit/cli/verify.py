@@ -28,34 +28,25 @@ def verify(  # noqa: D103  (its help text is set below)
     import json
 
     from lutkit.cli.arguments import require_no_more
-    from lutkit.engine.engine import LocalEngine, wanted_workers
     from lutkit.engine.stopping import stopping
     from lutkit.report.console import PlainConsole
-    from lutkit.synthesis.verify import Checked
     from lutkit.synthesis.verify import verify as verify_folder
 
     require_no_more(context.args, 1, "one folder")
-    samples = 0
-
-    def on_shard(checked: Checked) -> None:
-        nonlocal samples
-        samples += checked.samples
-
     with stopping():
-        faults = verify_folder(folder, LocalEngine(wanted_workers(workers)), on_shard)
+        found = verify_folder(folder, workers=workers)
     console = PlainConsole()
     if as_json:
-        console.out(json.dumps({"samples": samples, "faults": [vars(fault) for fault in faults]}))
-    elif faults:
-        for fault in faults:
+        console.out(json.dumps(found.to_dict()))
+    elif found.faults:
+        for fault in found.faults:
             remedy = f"; {fault.remedy}" if fault.remedy else ""
             console.print(f"{fault.where}: {fault.what}{remedy}", soft_wrap=True)
-        console.print(
-            f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in {folder}.", soft_wrap=True
-        )
+        count = len(found.faults)
+        console.print(f"{count} {'fault' if count == 1 else 'faults'} in {folder}.", soft_wrap=True)
     else:
-        console.print(f"{samples:,} samples in {folder}: no faults.", soft_wrap=True)
-    if faults:
+        console.print(f"{found.samples:,} samples in {folder}: no faults.", soft_wrap=True)
+    if found.faults:
         raise typer.Exit(1)
 
 

@@ -6,13 +6,15 @@ Owns the local pool of processes. Must not know what a task does: neither shards
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import connection, resource_tracker
 from multiprocessing.context import SpawnProcess
 from time import monotonic
+from types import ModuleType
 from typing import Protocol, TypeVar, cast
 
 from lutkit.engine.cpus import cpu_count
@@ -93,7 +95,8 @@ class LocalEngine:
         finished = False
         try:
             first = list(islice(waiting, self.workers))
-            pool += _start(len(first))
+            with _without_main(work, job):
+                pool += _start(len(first))
             for worker, task in zip(pool, first, strict=True):
                 worker.send((work, last, job))
                 worker.give(task)
@@ -155,6 +158,21 @@ def wanted_workers(asked: int | None) -> int:
     if asked is not None and asked < 1:
         raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
     return asked or cpu_count()
+
+
+def local_engine(workers: int | None) -> Engine:
+    """The engine for this machine and process.
+
+    Args:
+        workers: how many processes; None is one for each CPU that this process may use.
+    Returns:
+        Worker processes; or, in a process that may start none, as a worker of torch's `DataLoader` is, this
+        process itself. What is computed is the same.
+    Raises:
+        LutkitError: fewer than one worker.
+    """
+    count = wanted_workers(workers)
+    return InProcess() if multiprocessing.current_process().daemon else LocalEngine(count)
 
 
 class _Worker:
@@ -226,6 +244,24 @@ def _start(count: int) -> list[_Worker]:
             else:
                 os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _without_main(work: Callable[..., object], job: object) -> Generator[None]:
+    """Within the block a new process is not told of this one's main script, unless the work is defined there.
+
+    It would run the script once more: one that is not under `if __name__ == "__main__"` would start workers
+    of its own.
+    """
+    main = sys.modules.get("__main__")
+    if main is None or "__main__" in (work.__module__, type(job).__module__):
+        yield
+        return
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end(pool: list[_Worker], *, at_once: bool) -> None:

@@ -364,7 +364,7 @@ unscaled: a latent is (sample - {vae.shift_factor:g}) * {vae.scaling_factor:g} w
 
 
 @dataclass(frozen=True)
-class EncodeResult:
+class EncodedFolder:
     """A finished folder; `stats` is None where there was nothing to do for this process."""
 
     folder: Path
@@ -379,7 +379,7 @@ class EncodeResult:
         return sum(record.planned - record.file.samples for record in self.records)
 
 
-def encode_latents(
+def encode_source(
     source: ImageSource,
     files: VaeFiles,
     settings: EncodeSettings,
@@ -387,7 +387,7 @@ def encode_latents(
     listener: EncodeListener,
     *,
     ranks: Ranks = ALONE,
-) -> EncodeResult:
+) -> EncodedFolder:
     """Encode every sample of a source, or whatever of it is missing.
 
     Args:
@@ -447,7 +447,7 @@ def encode_latents(
             rejects = write_rejects(folder, records)
             write_card(folder, latent_card(index), index)
             write_latent_index(folder, index)
-        return EncodeResult(folder, index, records, rejects, stats)
+        return EncodedFolder(folder, index, records, rejects, stats)
 
 
 def _job(

@@ -11,7 +11,7 @@ from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import Encoding
 from lutkit.documents import Fields, refused_as
 from lutkit.errors import DatasetError
-from lutkit.latents.encode import EncodeResult, EncodeSettings, encode_latents
+from lutkit.latents.encode import EncodedFolder, EncodeSettings, encode_source
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.ranks import Ranks
 from lutkit.latents.sources import ImageSource
@@ -32,7 +32,7 @@ def encode_showing(
     *,
     ranks: Ranks,
     quiet: bool,
-) -> EncodeResult:
+) -> EncodedFolder:
     """`encode_latents`, showing on the terminal how it goes."""
     console = PlainConsole(quiet=quiet or ranks.rank > 0)
     with rated_progress(console) as progress:
@@ -59,10 +59,10 @@ def encode_showing(
             tell(text)
 
         listener = EncodeListener(on_start, on_ready, on_samples, on_note)
-        return encode_latents(source, files, settings, folder, listener, ranks=ranks)
+        return encode_source(source, files, settings, folder, listener, ranks=ranks)
 
 
-def print_summary(result: EncodeResult, *, quiet: bool, as_json: bool) -> None:
+def print_summary(result: EncodedFolder, *, quiet: bool, as_json: bool) -> None:
     """Print the summary."""
     if as_json:
         PlainConsole().out(json.dumps(encoded_json(result)))
@@ -83,7 +83,7 @@ def ready_lines(encoding: Encoding) -> list[str]:
     return [first, *(f"  {_trial_text(row)}" for row in encoding.trials)]
 
 
-def encoded_rows(result: EncodeResult) -> Rows:
+def encoded_rows(result: EncodedFolder) -> Rows:
     """What was encoded, a row a line."""
     encoding, records = result.index.encoding, result.records
     samples = sum(record.file.samples for record in records)
@@ -125,7 +125,7 @@ def encoded_rows(result: EncodeResult) -> Rows:
     return rows
 
 
-def next_line(result: EncodeResult) -> str:
+def next_line(result: EncodedFolder) -> str:
     """Where the latents are, and the command that shows some of them."""
     # Only hub names are recorded, and only pairs are looked for.
     vae = "" if result.index.vae.revision else " --vae VAE"
@@ -133,7 +133,7 @@ def next_line(result: EncodeResult) -> str:
     return f"In {result.folder}; `lutkit decode-latents {result.folder}{vae}{images}` shows some."
 
 
-def encoded_json(result: EncodeResult) -> dict[str, object]:
+def encoded_json(result: EncodedFolder) -> dict[str, object]:
     """What was encoded as JSON values."""
     index, stats, quality = result.index, result.stats, _quality(result)
     return {
@@ -182,7 +182,7 @@ def _trial_text(row: Mapping[str, Json]) -> str:
         )
 
 
-def _quality(result: EncodeResult) -> tuple[float, float] | None:
+def _quality(result: EncodedFolder) -> tuple[float, float] | None:
     """Mean PSNR and delta E 2000 over the shards; None where nothing was decoded."""
     found = [
         (psnr, difference)
@@ -196,6 +196,6 @@ def _quality(result: EncodeResult) -> tuple[float, float] | None:
     return fmean(psnr for psnr, _ in found), fmean(difference for _, difference in found)
 
 
-def _total(result: EncodeResult, name: str) -> int:
+def _total(result: EncodedFolder, name: str) -> int:
     counts = (record.summary.get(name, 0) for record in result.records)
     return sum(count for count in counts if isinstance(count, int))

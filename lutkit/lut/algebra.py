@@ -38,9 +38,9 @@ __all__ = [
     "bake_blend",
     "bake_function",
     "blend",
-    "compose",
+    "compose_luts",
     "is_single",
-    "resize",
+    "resize_lut",
     "to_single",
     "with_even_domains",
 ]
@@ -86,7 +86,7 @@ def bake_blend(lut: Lut, strength: float, size: int = CUBE_SIZE) -> Baked:
     return bake_within(weakened, size, (low, high))
 
 
-def compose(first: Lut, then: Lut) -> Lut:
+def compose_luts(first: Lut, then: Lut) -> Lut:
     """One LUT after another, exactly.
 
     Args:
@@ -169,7 +169,7 @@ def with_even_domains(lut: Lut) -> Lut:
     return LutChain((Lut1D(table.astype(np.float32), low, high), unit))
 
 
-def resize(lut: Lut, size: int) -> Baked:
+def resize_lut(lut: Lut, size: int) -> Baked:
     """A LUT with other numbers of rows or lattice points.
 
     Args:

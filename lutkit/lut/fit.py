@@ -72,7 +72,7 @@ class Fit:
     misfit_share: float
 
 
-def fit(before: Picture, after: Picture, size: int = 33, *, monotone: bool = False) -> Fit:
+def fit_pixels(before: Picture, after: Picture, size: int = 33, *, monotone: bool = False) -> Fit:
     """Learn the LUT that makes one picture of another.
 
     The lattice that is learned minimises squared errors under tetrahedral interpolation and its own second
@@ -126,7 +126,7 @@ def fit(before: Picture, after: Picture, size: int = 33, *, monotone: bool = Fal
 
 
 def held_out(shape: tuple[int, ...]) -> _Mask:
-    """Which pixels `fit` learns nothing from while it measures errors: one block of 16 x 16 in eight.
+    """Which pixels `fit_pixels` learns nothing from while it measures errors: one block of 16 x 16 in eight.
 
     Blocks are smaller in pictures of fewer than 128 rows or columns. It depends on the shape alone.
 

@@ -1,4 +1,4 @@
-"""A LUT that undoes a LUT: `invert`.
+"""A LUT that undoes a LUT: `invert_lut`.
 
 A chain is undone stage by stage, the last first, so that curves stay curves and matrices matrices. Owns which
 stage is inverted how, and what is said of the result.
@@ -83,7 +83,7 @@ class _Stage:
     found_by: AffineInverse | CubeSearch | None
 
 
-def invert(lut: Lut, size: int | None = None) -> Inverse:
+def invert_lut(lut: Lut, size: int | None = None) -> Inverse:
     """Undo a LUT.
 
     Curves are undone by curves, matrices by matrices (and so are cubes that are either), each exactly but for
@@ -128,7 +128,7 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
 
 
 def preimages(lut: Lut, colors: FloatArray) -> FloatArray:
-    """The inputs that a LUT turns into given colours, or into the nearest it can: `invert` without a table.
+    """The inputs that a LUT turns into given colours, or into the nearest it can.
 
     Args:
         lut: a LUT or a chain.
@@ -144,14 +144,14 @@ def invert_to_single(lut: Lut, size: int | None = None) -> Inverse:
 
     Args:
         lut: what to undo.
-        size: lattice points an axis, 2..256, of the cube; None as `invert`.
+        size: lattice points an axis, 2..256, of the cube; None as `invert_lut`.
     Returns:
-        As `invert`, where that is such a thing. Else what of it comes nearest in the round trip: the inverse
-        as `to_single` bakes it, or behind curves that are steep where the way back from greys is.
+        As `invert_lut`, where that is such a thing. Else what of it comes nearest in the round trip: the
+        inverse as `to_single` bakes it, or behind curves that are steep where the way back from greys is.
     Raises:
-        LutError: as `invert`.
+        LutError: as `invert_lut`.
     """
-    inverse = invert(lut, size)
+    inverse = invert_lut(lut, size)
     if is_single(inverse.lut):
         return inverse
     made = [with_even_domains(inverse.lut)]

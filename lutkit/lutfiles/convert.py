@@ -10,7 +10,7 @@ import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.errors import LutFormatError
-from lutkit.lut.algebra import Baked, bake_function, resize, to_single
+from lutkit.lut.algebra import Baked, bake_function, resize_lut, to_single
 from lutkit.lut.baking import through
 from lutkit.lut.model import MAX_SIZE_1D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import Function
@@ -131,14 +131,14 @@ def _fitted(lut: Lut, target: LutFormat, size: int | None) -> Lut:
             _require_points(size, target)
         else:
             _require_rows(size)
-        lut = resize(lut, size).lut
+        lut = resize_lut(lut, size).lut
     if not target.fault(lut):
         return lut
     if target.holds != "chain":
         lut = _titled(to_single(lut, size or target.usual_size).lut, lut)
     # What can still be wrong with it: cubes with uneven axes, or with too many points.
     most = max((n for stage in lut_stages(lut) if isinstance(stage, Lut3D) for n in stage.sizes), default=0)
-    return resize(lut, min(most, target.cube_sizes[-1])).lut if target.fault(lut) else lut
+    return resize_lut(lut, min(most, target.cube_sizes[-1])).lut if target.fault(lut) else lut
 
 
 def _cube(lut: Lut, target: LutFormat, size: int | None) -> Lut:

@@ -28,7 +28,7 @@ _BLOCK = 128  # pixels whose places are worked out ahead
 
 @dataclass(frozen=True, eq=False)
 class ColorCounts:
-    """How often each colour was counted; `count_colors` adds to it in place.
+    """How often each colour was counted; `count_into` adds to it in place.
 
     Args:
         low: (2^24,) uint16, the low 16 bits of each count, at `place_of` the colour.
@@ -123,7 +123,7 @@ def empty_counts() -> ColorCounts:
     return ColorCounts(np.zeros(COLORS, np.uint16), np.zeros(COLORS, np.uint32))
 
 
-def count_colors(pixels: npt.NDArray[np.uint8], counts: ColorCounts) -> None:
+def count_into(pixels: npt.NDArray[np.uint8], counts: ColorCounts) -> None:
     """Add the pixels of an image to `counts`, in place.
 
     Args:

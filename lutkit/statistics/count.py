@@ -13,7 +13,7 @@ from operator import add
 from lutkit.dataset.records import Reject
 from lutkit.engine.engine import Engine
 from lutkit.errors import ImageError
-from lutkit.measure.counts import ColorCounts, ColorTotals, count_colors, empty_counts
+from lutkit.measure.counts import ColorCounts, ColorTotals, count_into, empty_counts
 from lutkit.photos.decoding import read_pixels
 from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes, unread_text
 
@@ -90,7 +90,7 @@ def _count(job: _Job, task: _Task) -> Counted | ColorTotals:
         except ImageError as error:
             rejects.append(Reject(ref.path, error.what))
             continue
-        count_colors(pixels, job.counts)
+        count_into(pixels, job.counts)
     return Counted(task.stop - task.start, tuple(rejects))
 
 

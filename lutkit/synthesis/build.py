@@ -1,4 +1,4 @@
-"""`synth`: a manifest becomes a dataset folder of (input, target) pairs.
+"""`build_pairs`: a manifest becomes a dataset folder of (input, target) pairs.
 
 Owns the order of things: list, freeze, compare with what is there, build what is missing, sum up. `sample`
 makes a sample, `plan` says which shard holds it, and `lutkit.dataset` owns the folder.
@@ -59,7 +59,7 @@ class SynthPlan:
 
 
 @dataclass(frozen=True)
-class SynthResult:
+class BuiltPairs:
     """A finished dataset: its shards' records in order, how many were built now, and what was rejected."""
 
     folder: Path
@@ -135,13 +135,13 @@ def keep_usable_splits(
     return kept, tuple(rejects)
 
 
-def synth(
+def build_pairs(
     plan: SynthPlan,
     folder: Path,
     engine: Engine,
     on_start: Callable[[int], None],
     on_shard: Callable[[Record], None],
-) -> SynthResult:
+) -> BuiltPairs:
     """Build a dataset, or whatever of it is missing.
 
     Args:
@@ -195,7 +195,7 @@ def synth(
         write_card(folder, pair_card(plan.manifest, len(plan.photos.photos)), index)
         # Last: what it says is complete has all that readers look for.
         write_dataset_json(folder, index)
-        return SynthResult(folder, records, len(planned) - len(done), rejects)
+        return BuiltPairs(folder, records, len(planned) - len(done), rejects)
 
 
 def _in_order(held: Mapping[str, Record], planned: Mapping[str, int]) -> tuple[Record, ...]:

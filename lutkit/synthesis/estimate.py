@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lutkit.distort.draws import Range
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.errors import ImageError
 from lutkit.photos.encoding import encode_image
@@ -27,9 +28,8 @@ _TAR_BYTES = 3 * 768
 class SeverityBand:
     """A part of the severity range, and the share of the draws there that hold each family, largest first."""
 
-    low: float
-    high: float
-    families: tuple[tuple[str, float], ...]
+    severity: Range
+    families: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,8 @@ def _bands(plan: SynthPlan) -> tuple[SeverityBand, ...]:
         counts[band].update({family.name for family in draw.recipe.families})
     return tuple(
         SeverityBand(
-            low + number * width,
-            low + (number + 1) * width,
-            tuple((name, times / drawn[number]) for name, times in count.most_common()),
+            (low + number * width, low + (number + 1) * width),
+            {name: times / drawn[number] for name, times in count.most_common()},
         )
         for number, count in enumerate(counts)
         if count

@@ -1,28 +1,181 @@
-"""A run of `lutkit synth` in words, before and after: rows of a table, and the same as JSON.
+"""A run of `lutkit synth` before and after: what is returned of it, and the same in words, rows of a table.
 
-Owns the wording of both. Must not know the terminal.
+Owns the wording. Must not know the terminal.
 """
 
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from lutkit.dataset.records import Reject
 from lutkit.photos.photo_list import unread_text
 from lutkit.report.wording import photos_text, size_text, time_text
-from lutkit.synthesis.build import SynthPlan, SynthResult
-from lutkit.synthesis.estimate import Estimate
+from lutkit.results import ASIDE, to_values
+from lutkit.synthesis.build import BuiltPairs, SynthPlan
+from lutkit.synthesis.estimate import Estimate, SeverityBand
 from lutkit.synthesis.manifest import ALL_LABELS, Manifest
 from lutkit.synthesis.pair import PAIR_KINDS
-from lutkit.synthesis.plan import MIN_PHOTOS_TO_SPLIT, Shares
+from lutkit.synthesis.plan import MIN_PHOTOS_TO_SPLIT, SHARD_SAMPLES, Shares
 
 Rows = list[tuple[str, str]]
 
 _SHOWN_LOOKS = 10
 
 
-def plan_rows(plan: SynthPlan, guess: Estimate, workers: int) -> Rows:
+@dataclass(frozen=True)
+class Trial:
+    """Pairs that were made to look at, and kept by nobody.
+
+    Args:
+        pairs: how many.
+        totals: what they add up to, by name: `kind distort`, `family lamp` and the like.
+    """
+
+    pairs: int
+    totals: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class SynthForecast:
+    """What a run of `synth` will come to.
+
+    Args:
+        n: how many pairs.
+        photos: how many photos were found.
+        unread: files of kinds that are not read: how many of each suffix.
+        shards: how many shards.
+        splits: the pairs of each split.
+        notes: what there is to know of the photos, a sentence each.
+        gigabytes: the size, as the trial has it.
+        minutes: the time, on `workers` processes.
+        draws_per_photo: how often a photo is used.
+        enlarged: the share of pairs whose square is cut smaller than asked.
+        kinds: the share of each kind of pair.
+        mixed_light: the share of damage with a second light.
+        looks: how many LUTs grade targets.
+        trial: what was made on trial.
+        bands: the quarters of the severity range; none where nothing is damaged.
+        plan: the photos and LUTs; beside the dictionary.
+        guess: what the trial came to; beside the dictionary.
+        workers: on how many processes; beside the dictionary.
+    """
+
+    n: int
+    photos: int
+    unread: Mapping[str, int]
+    shards: int
+    splits: Mapping[str, int]
+    notes: tuple[str, ...]
+    gigabytes: float
+    minutes: float
+    draws_per_photo: float
+    enlarged: float
+    kinds: Mapping[str, float]
+    mixed_light: float
+    looks: int
+    trial: Trial
+    bands: tuple[SeverityBand, ...]
+    plan: SynthPlan = field(repr=False, metadata=ASIDE)
+    guess: Estimate = field(repr=False, metadata=ASIDE)
+    workers: int = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The forecast as JSON values: what `lutkit synth --dry-run --json` prints."""
+        return to_values(self)
+
+
+@dataclass(frozen=True)
+class SynthResult:
+    """A finished dataset of pairs.
+
+    Args:
+        folder: the dataset folder.
+        n: how many pairs it holds.
+        splits: the pairs of each split.
+        notes: what there is to know of the photos, a sentence each.
+        shards: how many shards it has.
+        built: how many of them were built by this run.
+        bytes: the size of all shards.
+        totals: what the pairs add up to: `label lossy`, `kind distort`, `family lamp` and the like.
+        reject_reasons: how many photos were left out for each reason.
+        rejects: the photos that were left out, each with its reason.
+        unread: files of kinds that are not read: how many of each suffix.
+        contact_sheet: a picture of some pairs.
+        plan: the photos and LUTs; beside the dictionary.
+        seconds: how long this run took; beside the dictionary.
+    """
+
+    folder: Path
+    n: int
+    splits: Mapping[str, int]
+    notes: tuple[str, ...]
+    shards: int
+    built: int
+    bytes: int
+    totals: Mapping[str, int]
+    reject_reasons: Mapping[str, int]
+    rejects: tuple[Reject, ...]
+    unread: Mapping[str, int]
+    contact_sheet: Path
+    plan: SynthPlan = field(repr=False, metadata=ASIDE)
+    seconds: float = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit synth --json` prints."""
+        return to_values(self)
+
+
+def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast:
+    """What is to be known of a plan, of which some pairs were made on trial."""
+    manifest, n, photos = plan.manifest, plan.manifest.n, len(plan.photos.photos)
+    return SynthForecast(
+        n=n,
+        photos=photos,
+        unread=dict(plan.photos.unread),
+        shards=plan.shards,
+        splits=_split_counts(plan),
+        notes=tuple(source_lines(plan)[1:]),
+        gigabytes=round(guess.sample_bytes * n / 1e9, 4),
+        minutes=round(_seconds(plan, guess, workers) / 60, 3),
+        draws_per_photo=round(n / photos, 3),
+        enlarged=round(guess.enlarged, 3),
+        kinds=_shares(manifest.kinds),
+        mixed_light=manifest.damage.mixed_light if _damages(manifest) else 0.0,
+        looks=len(plan.libraries.looks),
+        trial=Trial(guess.samples, dict(sorted(guess.totals.items()))),
+        bands=guess.bands,
+        plan=plan,
+        guess=guess,
+        workers=workers,
+    )
+
+
+def result_of(plan: SynthPlan, built: BuiltPairs, sheet: Path, seconds: float) -> SynthResult:
+    """What is to be known of a dataset that is built."""
+    return SynthResult(
+        folder=built.folder,
+        n=plan.manifest.n,
+        splits=_split_counts(plan),
+        notes=tuple(source_lines(plan)[1:]),
+        shards=len(built.records),
+        built=built.built,
+        bytes=sum(record.file.bytes for record in built.records),
+        totals=dict(_totals(built)),
+        reject_reasons=_reasons(built),
+        rejects=built.rejects,
+        unread=dict(plan.photos.unread),
+        contact_sheet=sheet,
+        plan=plan,
+        seconds=seconds,
+    )
+
+
+def plan_rows(forecast: SynthForecast) -> Rows:
     """The plan, a row a line: what it is of, and what it says."""
+    plan, guess, workers = forecast.plan, forecast.guess, forecast.workers
     manifest = plan.manifest
     rows = [
         ("pairs", f"{manifest.n:,} of {manifest.size_px} px, {manifest.codec}"),
@@ -39,37 +192,12 @@ def plan_rows(plan: SynthPlan, guess: Estimate, workers: int) -> Rows:
     return [*rows, *_unread_rows(plan)]
 
 
-def plan_json(plan: SynthPlan, guess: Estimate, workers: int) -> dict[str, object]:
-    """The plan as JSON values."""
-    manifest, n, photos = plan.manifest, plan.manifest.n, len(plan.photos.photos)
-    return {
-        "n": n,
-        "photos": photos,
-        "unread": dict(plan.photos.unread),
-        "shards": plan.shards,
-        "splits": _split_counts(plan),
-        "notes": source_lines(plan)[1:],
-        "gigabytes": round(guess.sample_bytes * n / 1e9, 4),
-        "minutes": round(_seconds(plan, guess, workers) / 60, 3),
-        "draws_per_photo": round(n / photos, 3),
-        "enlarged": round(guess.enlarged, 3),
-        "kinds": _shares(manifest.kinds),
-        "mixed_light": manifest.damage.mixed_light if _damages(manifest) else 0.0,
-        "looks": len(plan.libraries.looks),
-        "trial": {"pairs": guess.samples, "totals": dict(sorted(guess.totals.items()))},
-        "bands": [
-            {"severity": [band.low, band.high], "families": dict(band.families)} for band in guess.bands
-        ],
-    }
-
-
-def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
+def result_rows(result: SynthResult) -> Rows:
     """What was built, a row a line; percentages are of all pairs of the dataset."""
-    n, size = plan.manifest.n, sum(record.file.bytes for record in result.records)
-    totals = _totals(result)
-    shards = "1 shard" if len(result.records) == 1 else f"{len(result.records):,} shards"
+    plan, n, totals = result.plan, result.n, Counter(result.totals)
+    shards = "1 shard" if result.shards == 1 else f"{result.shards:,} shards"
     rows = [
-        ("pairs", f"{n:,} in {shards}, {size_text(size)}"),
+        ("pairs", f"{n:,} in {shards}, {size_text(result.bytes)}"),
         ("splits", _splits_text(plan)),
         ("labels", _labels_text(totals) + _lossy_note(plan, totals)),
         ("kinds", _shares_text(totals, "kind ", n)),
@@ -82,7 +210,7 @@ def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     if plan.libraries.looks:
         rows.append(("looks", _looks_text(totals, len(plan.libraries.looks))))
     if result.built:
-        rows.append(("time", time_text(spent_s)))
+        rows.append(("time", time_text(result.seconds)))
     enlarged = totals["note enlarged"]
     if enlarged:
         text = f"{enlarged:,} pairs ({enlarged / n:.1%}): {_enlarged_text(plan.manifest)}"
@@ -92,22 +220,11 @@ def result_rows(plan: SynthPlan, result: SynthResult, spent_s: float) -> Rows:
     return [*rows, *_unread_rows(plan)]
 
 
-def result_json(plan: SynthPlan, result: SynthResult, sheet: Path) -> dict[str, object]:
-    """What was built as JSON values."""
-    return {
-        "folder": str(result.folder),
-        "n": plan.manifest.n,
-        "splits": _split_counts(plan),
-        "notes": source_lines(plan)[1:],
-        "shards": len(result.records),
-        "built": result.built,
-        "bytes": sum(record.file.bytes for record in result.records),
-        "totals": dict(_totals(result)),
-        "reject_reasons": _reasons(result),
-        "rejects": [{"path": reject.path, "reason": reject.reason} for reject in result.rejects],
-        "unread": dict(plan.photos.unread),
-        "contact_sheet": str(sheet),
-    }
+def few_shards_lines(plan: SynthPlan, workers: int) -> list[str]:
+    """That there is work for some of the workers only; nothing where there is for all."""
+    if plan.shards >= workers:
+        return []
+    return [f"Work for {plan.shards} of {workers} workers: a shard holds {SHARD_SAMPLES} pairs."]
 
 
 def _split_counts(plan: SynthPlan) -> dict[str, int]:
@@ -201,20 +318,20 @@ def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
     return f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)"
 
 
-def _totals(result: SynthResult) -> Counter[str]:
+def _totals(result: BuiltPairs) -> Counter[str]:
     totals = Counter[str]()
     for record in result.records:
         totals.update({name: count for name, count in record.summary.items() if isinstance(count, int)})
     return totals
 
 
-def _reasons(result: SynthResult) -> dict[str, int]:
+def _reasons(result: BuiltPairs) -> dict[str, int]:
     """How many photographs were left out for each reason, the commonest first."""
     return dict(Counter(reject.reason.partition(":")[0] for reject in result.rejects).most_common())
 
 
 def _rejects_text(result: SynthResult) -> str:
-    reasons = ", ".join(f"{count:,} x {reason}" for reason, count in _reasons(result).items())
+    reasons = ", ".join(f"{count:,} x {reason}" for reason, count in result.reject_reasons.items())
     shown = [f"{reject.path}: {reject.reason}" for reject in result.rejects[:5]]
     more = len(result.rejects) - len(shown)
     if more:

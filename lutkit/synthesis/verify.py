@@ -5,8 +5,9 @@ Reads every byte: the folder, its shards, and every sample's members, pictures a
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lutkit.dataset.atomic import is_temporary
 from lutkit.dataset.card import CARD_NAME
@@ -17,10 +18,12 @@ from lutkit.dataset.records import is_intact, read_record, shard_path, split_of
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.dataset.tars import Sample, read_samples
 from lutkit.distort.recipe import Recipe
-from lutkit.engine.engine import Engine
+from lutkit.engine.engine import Engine, local_engine
+from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import DatasetError, LutkitError
 from lutkit.photos.decoding import decode_image
 from lutkit.photos.encoding import CODEC_SUFFIX
+from lutkit.results import ASIDE, to_values
 from lutkit.synthesis.manifest import Manifest, read_manifest
 from lutkit.synthesis.pair import SampleMetadata, SourcePhoto
 from lutkit.synthesis.plan import SHARD_SAMPLES, sample_key
@@ -88,6 +91,30 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class VerifyResult:
+    """What is wrong with a dataset.
+
+    Args:
+        samples: how many samples were read.
+        faults: what is wrong, by place; none in a sound dataset.
+        folder: the dataset; beside the dictionary.
+    """
+
+    samples: int
+    faults: tuple[Fault, ...]
+    folder: Path = field(repr=False, metadata=ASIDE)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit verify --json` prints."""
+        return to_values(self)
+
+
+@dataclass(frozen=True)
 class Checked:
     """What one shard came to: samples, faults, and by (sha256, path) of each source who used it first."""
 
@@ -104,7 +131,38 @@ class _Job:
     index: DatasetIndex
 
 
-def verify(folder: Path, engine: Engine, on_shard: Callable[[Checked], None]) -> tuple[Fault, ...]:
+def verify(
+    folder: Path | str, *, workers: int | None = None, on_progress: OnProgress | None = None
+) -> VerifyResult:
+    """Check every byte of a dataset, as `lutkit verify` does: checksums, tars, keys, images, fields, splits.
+
+    Args:
+        folder: what `lutkit synth` wrote.
+        workers: how many processes; one for each CPU.
+        on_progress: called with how many shards are checked.
+    Returns:
+        Every fault found.
+    Raises:
+        DatasetError: not a dataset folder at all.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=4, size=32, workers=1)
+    >>> lutkit.verify("pairs", workers=1)
+    VerifyResult(samples=4, faults=())
+    """
+    samples = shards = 0
+    report = on_progress or unheard
+
+    def on_shard(checked: Checked) -> None:
+        nonlocal samples, shards
+        samples, shards = samples + checked.samples, shards + 1
+        report(Progress("shards", shards))
+
+    faults = check_dataset(Path(folder), local_engine(workers), on_shard)
+    return VerifyResult(samples, faults, Path(folder))
+
+
+def check_dataset(folder: Path, engine: Engine, on_shard: Callable[[Checked], None]) -> tuple[Fault, ...]:
     """Check a dataset folder: index, records, checksums, tars, keys, images, fields, splits.
 
     Args:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lutkit.ab.grid import ab_grid
-from lutkit.ab.weights import ab_weights, normalised_weights, rebalancing_weights, smooth_prior
+from lutkit.ab.weights import normalised_weights, rebalancing_weights, smooth_prior, weights_of_counts
 from lutkit.errors import ArrayError
 
 ZHANG = ab_grid("zhang313").bins
@@ -69,15 +69,15 @@ def test_the_mean_weight_of_the_data_itself_is_1_where_that_is_asked(mix):
     np.testing.assert_allclose(data / plain, (data / plain)[0])
     fine = np.zeros((256, 256), np.int64)
     fine[110:160, 100:190] = np.arange(50 * 90).reshape(50, 90) ** 2
-    made = ab_weights(fine, ab_grid("10"), 5, mix, normalise="data")
+    made = weights_of_counts(fine, ab_grid("10"), 5, mix, normalise="data")
     assert (made.counts * made.weights).sum() / fine.sum() == pytest.approx(1)
     assert made.normalise == "data"
     back = normalised_weights(made, "smoothed")
-    np.testing.assert_allclose(back.weights, ab_weights(fine, ab_grid("10"), 5, mix).weights)
+    np.testing.assert_allclose(back.weights, weights_of_counts(fine, ab_grid("10"), 5, mix).weights)
 
 
 def test_another_word_for_it_is_refused():
-    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    made = weights_of_counts(np.ones((256, 256), np.int64), ab_grid("16"))
     for call in (
         lambda: rebalancing_weights(np.ones(313), ZHANG, normalise="dataset"),
         lambda: normalised_weights(made, "dataset"),
@@ -95,7 +95,7 @@ def test_weights_that_float32_cannot_bear_are_refused():
         ArrayError, match=r"mix 0: \d+ of 313 bins have next to no mass: one would weigh [1-9]"
     ):
         rebalancing_weights(prior, ZHANG, 14, 0)
-    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    made = weights_of_counts(np.ones((256, 256), np.int64), ab_grid("16"))
     with pytest.raises(ArrayError, match=r"at most 1e\+18"):
         dataclasses.replace(made, weights=made.weights * 5e38)
 
@@ -133,7 +133,7 @@ def test_weights_are_finite_or_an_error(sigma, mix):
 
 
 def test_weights_are_a_noun_that_holds_together():
-    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    made = weights_of_counts(np.ones((256, 256), np.int64), ab_grid("16"))
     with pytest.raises(ValueError, match="read-only"):
         made.weights[0] = 0
     for change in ({"weights": made.weights[1:]}, {"prior": made.prior * np.nan}, {"sigma": np.nan},
@@ -145,7 +145,7 @@ def test_weights_are_a_noun_that_holds_together():
 
 
 def test_what_weights_are_made_of_stays_the_callers():
-    made = ab_weights(np.ones((256, 256), np.int64), ab_grid("16"))
+    made = weights_of_counts(np.ones((256, 256), np.int64), ab_grid("16"))
     own = made.prior.copy()
     kept = dataclasses.replace(made, prior=own)
     own[0] = 7
@@ -155,7 +155,7 @@ def test_what_weights_are_made_of_stays_the_callers():
 def test_observed_bins_alone():
     fine = np.zeros((256, 256), np.int64)
     fine[128:160, 120:170] = np.arange(32 * 50).reshape(32, 50)
-    every, observed = (ab_weights(fine, ab_grid("10"), observed=flag) for flag in (False, True))
+    every, observed = (weights_of_counts(fine, ab_grid("10"), observed=flag) for flag in (False, True))
     assert len(every.counts) == 261
     assert 10 < len(observed.counts) < 30
     assert observed.counts.min() > 0
@@ -164,7 +164,7 @@ def test_observed_bins_alone():
     np.testing.assert_allclose(
         observed.weights, rebalancing_weights(observed.counts, observed.grid.bins, 5, 0.5)
     )
-    unsmoothed = ab_weights(fine, ab_grid("10"), 0, 0, observed=True)
+    unsmoothed = weights_of_counts(fine, ab_grid("10"), 0, 0, observed=True)
     np.testing.assert_allclose(unsmoothed.weights * unsmoothed.prior, 1 / len(unsmoothed.counts))
 
 
@@ -189,9 +189,9 @@ def test_mistakes_are_told(arguments, said):
 def test_a_bin_of_one_pixel_is_observed():
     fine = np.zeros((256, 256), np.int64)
     fine[128, 128], fine[158, 98] = 1000, 1
-    assert sorted(ab_weights(fine, ab_grid("10"), observed=True).counts) == [1, 1000]
+    assert sorted(weights_of_counts(fine, ab_grid("10"), observed=True).counts) == [1, 1000]
 
 
 def test_weights_of_nothing_are_refused():
     with pytest.raises(ArrayError, match="no pixels were counted"):
-        ab_weights(np.zeros((256, 256), np.int64), ab_grid("10"))
+        weights_of_counts(np.zeros((256, 256), np.int64), ab_grid("10"))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pytest
 
 import lutkit.engine.engine
-import lutkit.synthesis.screen
 from lutkit.cli import main
 from lutkit.engine.engine import InProcess, LocalEngine
 
@@ -25,8 +24,7 @@ def lutkit_(monkeypatch, capsys, tmp_path):
     """Run `lutkit ARGUMENTS` here, in an empty folder."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    for module in (lutkit.synthesis.screen, lutkit.engine.engine):
-        monkeypatch.setattr(module, "LocalEngine", lambda workers: InProcess())
+    monkeypatch.setattr(lutkit.engine.engine, "LocalEngine", lambda workers: InProcess())
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["lutkit", *map(str, arguments)])
@@ -48,5 +46,5 @@ def in_process():
 @pytest.fixture
 def lutkit_real_engine(lutkit_, monkeypatch):
     """The same with the true engine, which looks at how many workers are asked for."""
-    monkeypatch.setattr(lutkit.synthesis.screen, "LocalEngine", LocalEngine)
+    monkeypatch.setattr(lutkit.engine.engine, "LocalEngine", LocalEngine)
     return lutkit_

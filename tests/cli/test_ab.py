@@ -12,9 +12,9 @@ from small_datasets import assert_one_line
 
 import lutkit
 from lutkit.ab.grid import ab_grid
-from lutkit.ab.weights import ab_weights as weigh
+from lutkit.ab.weights import weights_of_counts as weigh
 from lutkit.measure.color_summary import summarize
-from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.measure.counts import count_into, empty_counts
 from lutkit.statistics.ab_files import read_counts, read_weights
 
 
@@ -173,7 +173,7 @@ def test_of_a_dataset_the_targets_are_counted_and_bare_commands_chain(lutkit_, p
     assert lutkit_("ab-weights").code == 0
     expected = empty_counts()
     for _, target, _ in lutkit.pairs("data/pairs"):
-        count_colors(target, expected)
+        count_into(target, expected)
     np.testing.assert_array_equal(read_counts(Path("data/ab/counts.npz")), summarize(expected.totals()).ab)
     weights = read_weights(Path("data/ab/weights.npz"))
     np.testing.assert_array_equal(weights.grid.bins, ab_grid("10").bins)

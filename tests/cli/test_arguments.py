@@ -5,15 +5,10 @@ import os
 import pytest
 from small_datasets import assert_one_line
 
-from lutkit.cli.arguments import (
-    parse_shares,
-    require_choice,
-    require_installed,
-    require_no_more,
-    require_picture,
-    require_vacant,
-)
+from lutkit.cli.arguments import parse_shares, require_choice, require_no_more
+from lutkit.dataset.outputs import require_picture, require_vacant
 from lutkit.errors import LutkitError, ManifestError
+from lutkit.extras import require_installed
 
 PICTURES = (("stats", "absent", "--plot"), ("compare", "absent", "absent", "--plot"),
             ("ab-weights", "absent", "--plot"), ("decode-latents", "absent", "--vae", "x", "-o"))  # fmt: skip

@@ -24,10 +24,10 @@ from small_datasets import (
 )
 
 import lutkit.synthesis.build as synth_module
-import lutkit.synthesis.screen
+import lutkit.synthesis.synth
 import lutkit.synthesis.verify
 from lutkit.engine.stopping import Stopped
-from lutkit.synthesis.verify import verify
+from lutkit.synthesis.verify import check_dataset
 
 SMALL = ("--n", 12, "--size", 32, "--splits", "train=1")
 
@@ -107,7 +107,7 @@ def test_places_that_the_system_refuses_are_told_with_a_remedy(lutkit_, few, tmp
         patch.setattr(Path, "mkdir", refuse(errno.EACCES))
         allow = "allow reading and writing there, or name another place"
         assert_refused(lutkit_(*arguments), f"out: cannot be read or written: Permission denied; {allow}")
-    monkeypatch.setattr(lutkit.synthesis.screen, "write_contact_sheet", full)
+    monkeypatch.setattr(lutkit.synthesis.synth, "write_contact_sheet", full)
     words = "out/contact-sheet.png: no space left on device; free some and run the same command again"
     assert_refused(lutkit_(*arguments), words)
 
@@ -195,7 +195,7 @@ def test_bad_photos_among_good_ones_are_named_and_exactly_n_samples_come_out(
     assert len(used) == 34
     for name, note in notes.items():
         assert note in used[name]
-    assert verify(out, in_process, lambda _: None) == ()
+    assert check_dataset(out, in_process, lambda _: None) == ()
     again = lutkit_(*arguments, "--out", "again")
     assert again.code == 0
     kept = ("shards", "records", "rejects.jsonl", "dataset.json", "README.md")
@@ -505,8 +505,7 @@ def test_stopped_by_a_signal(arguments, error, code, lutkit_, monkeypatch):
     def stop(*_arguments, **_options):
         raise error
 
-    monkeypatch.setattr(lutkit.synthesis.screen, "build", stop)
-    monkeypatch.setattr(lutkit.synthesis.screen, "show_plan", stop)
+    monkeypatch.setattr(lutkit.synthesis.synth, "synth", stop)
     monkeypatch.setattr(lutkit.synthesis.verify, "verify", stop)
     ended = lutkit_(*arguments)
     assert_refused(ended, "stopped; the same command goes on with what is not done", "begins anew", code=code)

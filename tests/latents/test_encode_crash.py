@@ -15,7 +15,7 @@ from lutkit.dataset import atomic
 from lutkit.dataset.latent_index import read_latent_index
 from lutkit.dataset.records import intact
 from lutkit.errors import DatasetError
-from lutkit.latents.encode import EncodeSettings, encode_latents
+from lutkit.latents.encode import EncodeSettings, encode_source
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.sources import open_source
 from lutkit.latents.vae_files import find_vae
@@ -79,7 +79,7 @@ def assert_nothing_half_written(folder):
 def here(source, vae, out):
     listener = EncodeListener(lambda *_: None, lambda _: None, lambda _: None, lambda _: None)
     settings = EncodeSettings(dtype="float32")
-    return encode_latents(open_source(str(source)), find_vae(str(vae)), settings, out, listener)
+    return encode_source(open_source(str(source)), find_vae(str(vae)), settings, out, listener)
 
 
 def test_a_killed_and_a_stopped_run_go_on(start, jpeg_700, vae, tmp_path):

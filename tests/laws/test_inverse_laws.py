@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lutkit.lut.algebra import compose, is_single, resize, to_single
+from lutkit.lut.algebra import compose_luts, is_single, resize_lut, to_single
 from lutkit.lut.apply import apply
 from lutkit.lut.baking import through
 from lutkit.lut.cube_inverse import cube_preimages, search_of
 from lutkit.lut.curve_inverse import curve_preimages
-from lutkit.lut.inverse import invert
+from lutkit.lut.inverse import invert_lut
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.triangles import nearest_on_triangle
 
@@ -46,7 +46,7 @@ def any_stages(draw):
 @given(any_stages(), any_stages())
 @settings(max_examples=60, deadline=None)
 def test_composing_is_applying_one_after_the_other(first, then):
-    composed = compose(LutChain(first), LutChain(then))
+    composed = compose_luts(LutChain(first), LutChain(then))
     assert len(lut_stages(composed)) <= len(first) + len(then)
     twice = apply(apply(IMAGE, LutChain(first)), LutChain(then))
     # Curves as steep as 75 spread what merging rounds, stage by stage.
@@ -68,7 +68,7 @@ def test_what_is_made_for_a_file_fits_and_tells_its_error(stages):
 @given(cubes(), st.integers(2, 4))
 @settings(max_examples=20, deadline=None)
 def test_cutting_a_cube_finer_changes_nothing(lut, times):
-    resized = resize(lut, 3 * times + 1)
+    resized = resize_lut(lut, 3 * times + 1)
     assert resized.max_error == 0
     np.testing.assert_allclose(apply(IMAGE, resized.lut), apply(IMAGE, lut), atol=1e-6)
 
@@ -78,7 +78,7 @@ def test_cutting_a_cube_finer_changes_nothing(lut, times):
 def test_rising_curves_give_back_what_they_were_given(lut):
     inputs = COLORS * np.subtract(lut.domain_max, lut.domain_min) + lut.domain_min
     np.testing.assert_allclose(curve_preimages(lut, through(lut, inputs)), inputs, atol=1e-3)
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     assert inverse.folded_share == 0
     assert inverse.p99_error < 0.01
 

@@ -11,8 +11,8 @@ from small_datasets import build, contents, make_photos, manifest_of, samples_of
 
 import lutkit
 from lutkit.engine.engine import InProcess
-from lutkit.synthesis.build import plan_synth, synth
-from lutkit.synthesis.verify import verify
+from lutkit.synthesis.build import build_pairs, plan_synth
+from lutkit.synthesis.verify import check_dataset
 
 # A build takes a good part of a second.
 FEW = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -57,15 +57,15 @@ def test_stopping_anywhere_and_growing_give_what_one_run_gives(photos, changes, 
         small, large = (manifest_of(photos, **changes, n=n) for n in (few, few + more))
         for shards in (0, 1):
             with pytest.raises(KeyboardInterrupt):
-                synth(plan_synth(small), grown, Until(shards), lambda _: None, lambda _: None)
+                build_pairs(plan_synth(small), grown, Until(shards), lambda _: None, lambda _: None)
         build(small, grown)
         with pytest.raises(KeyboardInterrupt):
-            synth(plan_synth(large), grown, Until(1), lambda _: None, lambda _: None)
+            build_pairs(plan_synth(large), grown, Until(1), lambda _: None, lambda _: None)
         build(large, grown)
         result = build(large, whole)
         assert contents(grown) == contents(whole)
         assert sum(record.file.samples for record in result.records) == few + more
-        assert verify(whole, InProcess(), lambda _: None) == ()
+        assert check_dataset(whole, InProcess(), lambda _: None) == ()
 
 
 @FEW

@@ -10,9 +10,9 @@ from lutkit.lut.algebra import (
     bake_blend,
     bake_function,
     blend,
-    compose,
+    compose_luts,
     is_single,
-    resize,
+    resize_lut,
     to_single,
     with_even_domains,
 )
@@ -104,7 +104,7 @@ WIDE = Lut1D(np.array([[-0.2, -0.5, -0.1], [1.4, 1.5, 1.1]]))
     ],
 )
 def test_composing_is_applying_twice_and_merges_what_it_can(first, then, kinds):
-    composed = compose(first, then)
+    composed = compose_luts(first, then)
     assert " ".join(type(stage).__name__[-2:] for stage in lut_stages(composed)) == kinds
     image = (MANY * 1.4 - 0.2).astype(np.float32)
     np.testing.assert_allclose(apply(image, composed), apply(apply(image, first), then), atol=1e-6)
@@ -112,7 +112,7 @@ def test_composing_is_applying_twice_and_merges_what_it_can(first, then, kinds):
 
 def test_merged_tables_bear_the_name_of_the_last():
     named = Lut1D(GAIN.table, title="gain", comments=("c",))
-    merged = compose(CUBE, named)
+    merged = compose_luts(CUBE, named)
     assert (merged.title, merged.comments) == ("gain", ("c",))
 
 
@@ -168,9 +168,9 @@ def test_sizes_beyond_reason_are_refused(size):
     with pytest.raises(LutError, match="choose from 2 to 256"):
         bake_function(root, size)
     with pytest.raises(LutError, match="choose from 2 to 256"):
-        resize(CUBE, size)
+        resize_lut(CUBE, size)
     with pytest.raises(LutError, match="choose from 2 to 65536"):
-        resize(CURVES, 65537 if size > 1 else 1)
+        resize_lut(CURVES, 65537 if size > 1 else 1)
 
 
 @pytest.mark.parametrize("lut", [CURVES, BENT, LutChain((FINE, BENT))], ids=["curves", "cube", "shaper"])
@@ -227,7 +227,7 @@ def test_even_domains_change_the_map_by_next_to_nothing():
     ("lut", "size"), [(BENT, 9), (BENT, 17), (CURVES, 17), (CURVES, 33), (LutChain((FINE, BENT)), 13)]
 )
 def test_finer_lattices_that_hold_the_old_points_are_exact(lut, size):
-    resized = resize(lut, size)
+    resized = resize_lut(lut, size)
     assert resized.max_error == 0
     np.testing.assert_allclose(apply(MANY, resized.lut), apply(MANY, lut), atol=1e-6)
     last, old = lut_stages(resized.lut)[-1], lut_stages(lut)[-1]
@@ -237,7 +237,7 @@ def test_finer_lattices_that_hold_the_old_points_are_exact(lut, size):
 
 @pytest.mark.parametrize(("lut", "size"), [(BENT, 8), (CURVES, 12), (LutChain((FINE, BENT)), 4)])
 def test_other_lattices_tell_their_error(lut, size):
-    resized = resize(lut, size)
+    resized = resize_lut(lut, size)
     first = lut_stages(lut)[0]
     image = np.clip(MANY, first.domain_min, first.domain_max).astype(np.float32)
     off = np.abs(apply(image, resized.lut) - apply(image, lut)).max(axis=-1)

@@ -14,7 +14,7 @@ from lutkit.color.lab import codes_to_lab
 from lutkit.errors import ArrayError, LutError
 from lutkit.lut.apply import apply
 from lutkit.lut.displacements import ColorPairs, Displacements, look_up, misfits, refined, support
-from lutkit.lut.fit import STRENGTHS, fit, held_out
+from lutkit.lut.fit import STRENGTHS, fit_pixels, held_out
 from lutkit.lut.least_squares import improved
 from lutkit.lut.model import Lut3D
 from lutkit.lut.monotone import never_falling
@@ -129,7 +129,7 @@ def test_clipped_goals_ask_no_more_than_they_get():
 
 def test_a_look_is_learned():
     before, other = _picture(), _picture(seed=6)
-    found = fit(before, _graded(before))
+    found = fit_pixels(before, _graded(before))
     assert found.mean_delta_e < 0.2
     assert found.p95_delta_e < 0.8
     assert found.misfit_share < 0.001
@@ -144,7 +144,7 @@ def test_every_size_is_learned(size):
         return 0.1 + 0.6 * rgb[..., [1, 2, 0]] + 0.2 * rgb
 
     before = _picture()
-    found = fit(before, _codes(look(before / 255)), size)
+    found = fit_pixels(before, _codes(look(before / 255)), size)
     assert found.lut.sizes == (size, size, size)
     assert found.mean_delta_e < 0.15  # values fall upon halves of codes, and round either way
     near = np.abs(GRID - 0.5).max(axis=-1) < 0.3
@@ -153,7 +153,7 @@ def test_every_size_is_learned(size):
 
 def test_equal_pictures_give_the_identity():
     before = _picture()
-    found = fit(before, before)
+    found = fit_pixels(before, before)
     np.testing.assert_array_equal(found.lut.table, Lut3D.identity(33).table)
     assert (found.mean_delta_e, found.p95_delta_e, found.misfit_share) == (0, 0, 0)
 
@@ -162,9 +162,9 @@ def test_depths_agree():
     before, rng = _picture(), np.random.default_rng(3)
     deep = (before.astype(np.uint16) * 257) ^ rng.integers(0, 64, before.shape, np.uint16)
     graded = _look(deep / 65535)
-    lut = fit(deep, np.rint(graded * 65535).astype(np.uint16)).lut
-    floats = fit((deep / 65535).astype(np.float32), graded.astype(np.float32)).lut
-    mixed = fit(deep, graded.astype(np.float32)).lut
+    lut = fit_pixels(deep, np.rint(graded * 65535).astype(np.uint16)).lut
+    floats = fit_pixels((deep / 65535).astype(np.float32), graded.astype(np.float32)).lut
+    mixed = fit_pixels(deep, graded.astype(np.float32)).lut
     np.testing.assert_allclose(floats.table, lut.table, atol=1e-3)
     np.testing.assert_allclose(mixed.table, lut.table, atol=1e-3)
     near = support(before.reshape(-1, 3) / 255, 33) > 3
@@ -173,7 +173,7 @@ def test_depths_agree():
 
 def test_where_no_pixel_speaks_it_goes_on_and_ends_in_the_identity():
     before = _picture(low=0, high=60)
-    lut = fit(before, before + np.uint8(40)).lut
+    lut = fit_pixels(before, before + np.uint8(40)).lut
     moved = (lut.table - GRID)[range(33), range(33), range(33)]
     np.testing.assert_allclose(moved[1:7], 40 / 255, atol=0.01)
     assert (moved[10] > 0.1).all()  # a smooth continuation
@@ -183,7 +183,7 @@ def test_where_no_pixel_speaks_it_goes_on_and_ends_in_the_identity():
 
 def test_one_flat_colour_becomes_what_it_became():
     before = np.full((40, 40, 3), (60, 120, 200), np.uint8)
-    found = fit(before, before + np.array([30, -20, 10], np.int8).astype(np.uint8))
+    found = fit_pixels(before, before + np.array([30, -20, 10], np.int8).astype(np.uint8))
     assert apply(before, found.lut)[0, 0].tolist() == [90, 100, 210]
     assert found.reached_share < 0.001
     assert np.isfinite(found.lut.table).all()
@@ -192,7 +192,7 @@ def test_one_flat_colour_becomes_what_it_became():
 def test_clipping_says_no_more_than_at_least():
     before = _picture(150, 150)
     after = _codes(1.6 * before / 255 - 0.15)
-    lut = fit(before, after).lut
+    lut = fit_pixels(before, after).lut
     assert _error(lut, before, after).mean() < 0.1
     grey = lut.table[range(33), range(33), range(33)]
     np.testing.assert_allclose(
@@ -205,13 +205,13 @@ def test_clipping_says_no_more_than_at_least():
 def test_bad_pixels_hardly_count():
     before, rng = _picture(), np.random.default_rng(4)
     after = _graded(before)
-    clean = fit(before, after)
+    clean = fit_pixels(before, after)
     spoiled = after.copy()
     some = rng.random(after.shape[:2]) < 0.04
     spoiled[some] = rng.permutation(after[some])
     spoiled[20:36, 30:46] = (255, 0, 255)
     spoiled[60:80, 60:80] = after[66:86, 52:72]
-    found = fit(before, spoiled)
+    found = fit_pixels(before, spoiled)
     assert 0.04 < found.misfit_share < 0.12
     assert _error(found.lut, before, after).mean() < _error(clean.lut, before, after).mean() + 0.1
 
@@ -220,14 +220,14 @@ def test_noise_asks_for_smoothness():
     before = _picture()
     after = _graded(before)
     noisy = np.clip(after + np.random.default_rng(1).normal(0, 6, after.shape), 0, 255).astype(np.uint8)
-    assert fit(before, after).strength < fit(before, noisy).strength
-    assert _error(fit(before, noisy).lut, before, after).mean() < 1.5
+    assert fit_pixels(before, after).strength < fit_pixels(before, noisy).strength
+    assert _error(fit_pixels(before, noisy).lut, before, after).mean() < 1.5
 
 
 def test_fine_detail_of_a_photo_may_be_moved_by_a_filter():
     before = _picture()
     blurred = np.asarray(Image.fromarray(_graded(before)).filter(ImageFilter.BoxBlur(1)))
-    assert _error(fit(before, blurred).lut, before, _graded(before)).mean() < 1.5
+    assert _error(fit_pixels(before, blurred).lut, before, _graded(before)).mean() < 1.5
 
 
 def test_the_same_pictures_give_the_same_lut_and_are_left_alone():
@@ -235,12 +235,12 @@ def test_the_same_pictures_give_the_same_lut_and_are_left_alone():
     copies = before.copy(), after.copy()
     for picture in (before, after):
         picture.flags.writeable = False
-    one, other = fit(before, after), fit(*copies)
+    one, other = fit_pixels(before, after), fit_pixels(*copies)
     assert one.lut.table.tobytes() == other.lut.table.tobytes()
     assert vars(one) | {"lut": 0} == vars(other) | {"lut": 0}
     np.testing.assert_array_equal(before, copies[0])
     views = before[::-1, ::2], after[::-1, ::2]
-    strided, compact = fit(*views, 9), fit(*(view.copy() for view in views), 9)
+    strided, compact = fit_pixels(*views, 9), fit_pixels(*(view.copy() for view in views), 9)
     np.testing.assert_array_equal(strided.lut.table, compact.lut.table)
 
 
@@ -267,7 +267,7 @@ def test_held_out_pixels_lie_in_blocks():
 )
 def test_tiny_pictures_have_held_out_pixels_and_others(shape):
     picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    found = fit(picture, picture // 2)
+    found = fit_pixels(picture, picture // 2)
     assert 0 < found.held_out < found.pixels == picture.size // 3
 
 
@@ -276,8 +276,8 @@ def test_errors_are_measured_on_held_out_pixels_only():
     after, held = np.maximum(_graded(before), 6), held_out(before.shape)
     spoiled = after.copy()
     spoiled[held] -= 6  # too little for a bad pixel
-    found = fit(before, spoiled)
-    wanted = _error(fit(before, after).lut, before[held], spoiled[held])
+    found = fit_pixels(before, spoiled)
+    wanted = _error(fit_pixels(before, after).lut, before[held], spoiled[held])
     assert found.held_out == held.sum()
     np.testing.assert_allclose(found.mean_delta_e, wanted.mean(), rtol=0.02)
     np.testing.assert_allclose(found.p95_delta_e, np.quantile(wanted, 0.95), rtol=0.05)
@@ -288,14 +288,14 @@ def test_the_lut_is_learned_from_all_pixels():
     held = held_out(before.shape)
     before[held] += np.uint8(120)  # colours that only held-out pixels have
     after = 255 - before
-    found = fit(before, after)
+    found = fit_pixels(before, after)
     assert found.mean_delta_e > 5
     assert _error(found.lut, before, after)[held].mean() < 0.5
 
 
 def test_large_pictures_are_thinned():
     before = np.tile(_picture(128, 128), (8, 9, 1))
-    found = fit(before, _graded(before), 9)
+    found = fit_pixels(before, _graded(before), 9)
     assert found.pixels == 512 * 576
 
 
@@ -327,8 +327,8 @@ def test_a_monotone_lut_never_falls(seed):
     rng = np.random.default_rng(seed)
     before = rng.integers(0, 256, (30, 30, 3), np.uint8)
     after = rng.integers(0, 256, (30, 30, 3), np.uint8)
-    assert _falls(fit(before, after, 17).lut) < -0.01
-    lut = fit(before, after, 17, monotone=True).lut
+    assert _falls(fit_pixels(before, after, 17).lut) < -0.01
+    lut = fit_pixels(before, after, 17, monotone=True).lut
     assert _falls(lut) >= 0
     for channel in range(3):
         ramps = np.repeat(rng.integers(0, 256, (50, 1, 3), np.uint8), 256, axis=1)
@@ -339,14 +339,14 @@ def test_a_monotone_lut_never_falls(seed):
 
 def test_a_monotone_lut_of_a_rising_look_is_as_good():
     before = _picture()
-    free, risen = (fit(before, _graded(before), monotone=monotone) for monotone in (False, True))
+    free, risen = (fit_pixels(before, _graded(before), monotone=monotone) for monotone in (False, True))
     assert _falls(risen.lut) >= 0
     assert risen.mean_delta_e < free.mean_delta_e + 0.01
 
 
 def test_errors_are_those_of_the_monotone_lut():
     before = _picture()
-    free, risen = (fit(before, 255 - before, monotone=monotone) for monotone in (False, True))
+    free, risen = (fit_pixels(before, 255 - before, monotone=monotone) for monotone in (False, True))
     assert free.mean_delta_e < 0.1
     assert risen.mean_delta_e > 10
     np.testing.assert_allclose(risen.mean_delta_e, _error(risen.lut, before, 255 - before).mean(), rtol=0.2)
@@ -377,10 +377,10 @@ HOLES = np.full((20, 20, 3), np.nan, np.float32)
 )
 def test_bad_pictures_are_refused(before, after, said):
     with pytest.raises(ArrayError, match=said):
-        fit(before, after)
+        fit_pixels(before, after)
 
 
 @pytest.mark.parametrize("size", [-1, 1, 66, 256])
 def test_sizes_have_limits(size):
     with pytest.raises(LutError, match=f"fit: size {size}; choose 2 to 65"):
-        fit(SOME, SOME, size)
+        fit_pixels(SOME, SOME, size)

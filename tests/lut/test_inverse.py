@@ -16,7 +16,7 @@ from lutkit.lut.apply import apply
 from lutkit.lut.baking import through
 from lutkit.lut.cube_inverse import cube_preimages, search_of
 from lutkit.lut.curve_inverse import curve_preimages, invert_curves
-from lutkit.lut.inverse import invert, invert_to_single, round_trip
+from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.tetrahedra import PATHS, orientations, outline
 from lutkit.lutfiles.cube import read_cube
@@ -85,7 +85,7 @@ def test_the_inverse_of_curves_has_their_range_for_domain_and_rows_enough():
 def test_levels_come_back_as_their_middle_and_clamps_as_their_edges():
     rows = np.array([0.2, 0.2, 0.2, 0.5, 0.5, 0.8, 0.8])
     lut = Lut1D(np.stack([rows, rows + 0.1, 1 - rows], axis=1))
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     levels = np.array([[0.2, 0.3, 0.8], [0.8, 0.9, 0.2], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
     wanted = np.array([2 / 6, 5 / 6, 2 / 6, 5 / 6])[:, None].repeat(3, axis=1)
     np.testing.assert_allclose(curve_preimages(lut, levels), wanted, atol=1e-7)
@@ -115,7 +115,7 @@ def test_curves_that_turn_back_give_what_is_asked_of_them(name):
     # Every colour that comes out comes out of what is found, and so nothing "cannot come out".
     np.testing.assert_allclose(through(lut, back), wanted, atol=1e-6)
     np.testing.assert_allclose(back[:, 1:], COLORS[:, 1:], atol=1e-6)
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     off = np.abs(through(lut, through(inverse.lut, wanted)) - wanted).max(axis=1)
     assert np.quantile(off, 0.98) < 1e-3
     reached = np.mean(
@@ -161,7 +161,7 @@ def test_what_a_cube_clamps_comes_back_as_the_clamp_s_edge():
     table = np.stack(np.meshgrid(*curves, indexing="ij"), axis=-1)
     mixed = table * [1, 1, 0.9] + 0.05 * table[..., [2, 2, 0]] * [0, 0, 1]
     for lut in (Lut1D(np.stack(curves, axis=1)), Lut3D(table), Lut3D(mixed)):
-        inverse = invert(lut)
+        inverse = invert_lut(lut)
         values = np.clip(through(lut, np.array([[0.9, 0.95, 0.4], [0.3, 0.05, 0.4]])), 0, 1)
         back = through(inverse.lut, values)
         assert back[0, :2] == pytest.approx([0.625, 0.8333], abs=0.04)
@@ -171,7 +171,7 @@ def test_what_a_cube_clamps_comes_back_as_the_clamp_s_edge():
 
 def test_a_channel_that_is_level_all_over_comes_back_as_its_middle():
     lut = Lut1D(curves().table * [1, 1, 0] + [0, 0, 0.3])
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     back = through(inverse.lut, through(lut, COLORS))
     np.testing.assert_allclose(back[:, :2], COLORS[:, :2], atol=1e-3)
     np.testing.assert_allclose(back[:, 2], 0.5, atol=1e-6)
@@ -194,7 +194,7 @@ def test_uneven_axes_and_domains_come_back():
     lut = smooth_cube((4, 9, 6), domain_min=(-0.2, 0, 0.1), domain_max=(1.3, 2, 0.9))
     inputs = COLORS * np.subtract(lut.domain_max, lut.domain_min) + lut.domain_min
     np.testing.assert_allclose(cube_preimages(search_of(lut), through(lut, inputs)), inputs, atol=1e-8)
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     assert inverse.max_error < 0.01
     assert not is_single(lut)
     np.testing.assert_allclose(through(inverse.lut, through(lut, inputs)), inputs, atol=0.012)
@@ -203,7 +203,7 @@ def test_uneven_axes_and_domains_come_back():
 @pytest.mark.parametrize("order", [[1, 0, 2], [2, 1, 0], [1, 2, 0]])
 def test_swapped_channels_and_negatives_are_no_folds(order):
     lut = Lut3D(1 - smooth_cube().table[..., order])
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     assert inverse.folded_share == 0
     assert inverse.p99_error < 2 / 255
 
@@ -248,7 +248,7 @@ def test_the_outline_is_the_surface_of_the_cube_and_its_folds():
 
 def test_the_inverse_of_a_cube_is_right_up_to_the_edge_of_its_gamut():
     lut = smooth_cube((17, 17, 17))
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     assert [type(stage) for stage in lut_stages(inverse.lut)] == [Lut3D]
     np.testing.assert_allclose(inverse.lut.domain_min, lut.table.reshape(-1, 3).min(axis=0))
     np.testing.assert_allclose(inverse.lut.domain_max, lut.table.reshape(-1, 3).max(axis=0))
@@ -263,7 +263,7 @@ def test_the_inverse_of_a_cube_is_right_up_to_the_edge_of_its_gamut():
 def test_what_is_steep_gets_a_shaper():
     r = smooth_cube((33,) * 3)
     lut = Lut3D(0.05 * r.table + 0.95 * r.table**3)
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     assert [type(stage) for stage in lut_stages(inverse.lut)] == [Lut1D, Lut3D]
     assert inverse.p99_error < 1.5 / 255
 
@@ -271,7 +271,7 @@ def test_what_is_steep_gets_a_shaper():
 @pytest.mark.parametrize("name", ["clean-bright", "print-film"])
 def test_looks_that_press_saturated_colours_together_are_undone(name):
     look = read_cube(ROOT / "luts" / f"{name}.cube")
-    inverse = invert(look)
+    inverse = invert_lut(look)
     assert inverse.p99_error < 10 / 255  # by a shaper that follows greys alone 32 and 23
     off = np.abs(apply(apply(CODES, look), inverse.lut).astype(int) - CODES).max(axis=-1)
     assert (off <= 10).mean() > 0.97
@@ -283,7 +283,7 @@ def test_looks_that_press_saturated_colours_together_are_undone(name):
 @pytest.mark.parametrize("digits", [None, 6, 3])
 def test_what_is_merged_comes_back_grey_and_never_black(digits):
     lut = monochrome(17, digits=digits)
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     assert inverse.unreachable_share > 0.99
     assert inverse.folded_share > 0.3
     greys = np.linspace(0, 1, 256)[:, None].repeat(3, axis=1)
@@ -296,7 +296,7 @@ def test_what_is_merged_comes_back_grey_and_never_black(digits):
 
 def test_a_clipped_cube_loses_no_more_than_what_it_clips():
     lut = Lut3D(np.clip(smooth_cube((17, 17, 17)).table * 1.3 - 0.1, 0, 1))
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     values = through(lut, COLORS)
     kept = ((values > 0.02) & (values < 0.98)).all(axis=1)
     off = np.abs(through(inverse.lut, values) - COLORS).max(axis=1)
@@ -307,7 +307,7 @@ def test_a_clipped_cube_loses_no_more_than_what_it_clips():
 
 def test_folds_are_told_and_still_answered():
     lut = Lut3D(smooth_cube().table + 0.35 * np.sin(9 * Lut3D.identity(9).table[..., [1, 2, 0]]))
-    inverse = invert(lut)
+    inverse = invert_lut(lut)
     assert 0.1 < inverse.folded_share < 0.9
     values = through(lut, COLORS)
     given = through(lut, cube_preimages(search_of(lut), values))
@@ -317,13 +317,13 @@ def test_folds_are_told_and_still_answered():
 @pytest.mark.parametrize("lut", [Lut3D(np.full((3, 3, 3, 3), 0.4)), Lut1D(np.full((5, 3), 0.2))])
 def test_one_colour_for_all_is_refused(lut):
     with pytest.raises(LutError, match=r"one colour for all: no inverse tells them apart$"):
-        invert(lut)
+        invert_lut(lut)
 
 
 @pytest.mark.parametrize("size", [1, 257])
 def test_sizes_beyond_reason_are_refused(size):
     with pytest.raises(LutError, match="choose from 2 to 256"):
-        invert(smooth_cube(), size)
+        invert_lut(smooth_cube(), size)
 
 
 # Which stage becomes what.
@@ -339,7 +339,7 @@ def matrix_cube(size):
 
 @pytest.mark.parametrize("size", [2, 9])
 def test_a_matrix_is_undone_by_its_inverse_matrix(size):
-    inverse = invert(matrix_cube(size))
+    inverse = invert_lut(matrix_cube(size))
     assert inverse.lut.sizes == (2, 2, 2)
     values = np.tensordot(COLORS, MATRIX, axes=([1], [1])) + 0.05
     np.testing.assert_allclose(through(inverse.lut, values), COLORS, atol=2e-6)
@@ -347,7 +347,7 @@ def test_a_matrix_is_undone_by_its_inverse_matrix(size):
 
 
 def test_a_flat_matrix_is_no_matrix_to_undo():
-    inverse = invert(Lut3D(monochrome(2, tint=(1, 1, 1)).table))
+    inverse = invert_lut(Lut3D(monochrome(2, tint=(1, 1, 1)).table))
     assert inverse.unreachable_share > 0.99
     greys = np.linspace(0.1, 0.9, 9)[:, None].repeat(3, axis=1)
     np.testing.assert_allclose(through(inverse.lut, greys), (greys - 0.1) / 0.8, atol=0.01)
@@ -356,14 +356,14 @@ def test_a_flat_matrix_is_no_matrix_to_undo():
 def test_a_cube_that_is_three_curves_is_undone_by_curves():
     axis = np.linspace(0, 1, 17)
     table = np.stack(np.meshgrid(axis**1.5, axis**0.7, 1 - 0.8 * axis, indexing="ij"), axis=-1)
-    inverse = invert(Lut3D(table))
+    inverse = invert_lut(Lut3D(table))
     assert isinstance(inverse.lut, Lut1D)
     assert inverse.max_error < 1e-3
 
 
 def test_a_chain_is_undone_from_its_end():
     chain = LutChain((GENTLE, matrix_cube(2), GENTLE, smooth_cube()))
-    inverse = invert(chain)
+    inverse = invert_lut(chain)
     assert [type(stage) for stage in lut_stages(inverse.lut)] == [Lut3D, Lut1D, Lut3D, Lut1D]
     assert inverse.lut.stages[2].sizes == (2, 2, 2)
     assert inverse.p99_error < 2 / 255
@@ -377,8 +377,8 @@ def test_a_chain_is_undone_from_its_end():
 
 def test_a_larger_size_errs_less():
     lut = smooth_cube((33,) * 3)
-    assert invert(lut, 65).mean_error < 0.5 * invert(lut, 33).mean_error
-    assert invert(lut, 65).lut.sizes == (65, 65, 65)
+    assert invert_lut(lut, 65).mean_error < 0.5 * invert_lut(lut, 33).mean_error
+    assert invert_lut(lut, 65).lut.sizes == (65, 65, 65)
 
 
 # Pictures, saved at 8 bits.
@@ -395,7 +395,7 @@ def test_a_larger_size_errs_less():
 )
 def test_pictures_come_back_after_8_bits_without_black_speckle(lut):
     damaged = apply(CODES, lut)
-    for inverse in (invert(lut), invert_to_single(lut)):
+    for inverse in (invert_lut(lut), invert_to_single(lut)):
         back = apply(damaged, inverse.lut)
         off = np.abs(back.astype(int) - CODES).max(axis=-1)
         assert np.quantile(off, 0.999) <= 10

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lutkit.ab.grid import ab_grid
 from lutkit.errors import ArrayError
 from lutkit.measure.color_summary import summarize
-from lutkit.measure.counts import COLORS, ColorCounts, ColorTotals, count_colors, empty_counts, place_of
+from lutkit.measure.counts import COLORS, ColorCounts, ColorTotals, count_into, empty_counts, place_of
 
 
 def picture(seed=0, shape=(60, 70, 3)):
@@ -29,7 +29,7 @@ def picture(seed=0, shape=(60, 70, 3)):
 def counted(*images):
     counts = empty_counts()
     for image in images:
-        count_colors(image, counts)
+        count_into(image, counts)
     return counts.totals()
 
 
@@ -158,7 +158,7 @@ def test_a_few_colours_any_number_of_times(colors, times):
 )
 def test_other_images_are_refused(image):
     with pytest.raises(ArrayError, match="uint8"):
-        count_colors(image, empty_counts())
+        count_into(image, empty_counts())
 
 
 def test_counts_of_another_kind_are_refused():

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from lutkit.ab.grid import ab_grid, keep_bins
-from lutkit.ab.weights import ab_weights
+from lutkit.ab.weights import weights_of_counts
 from lutkit.color.lab import codes_to_lab
 from lutkit.measure.color_summary import summarize
-from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.measure.counts import count_into, empty_counts
 
 # Photos are mostly dull: many codes near each other. No two channels alike.
 CODES = (np.random.default_rng(5).normal([150, 110, 70], [60, 50, 40], (60, 50, 3)).clip(0, 255)).astype(
@@ -20,7 +20,7 @@ CODES[:5] = np.arange(250, dtype=np.uint8).reshape(5, 50, 1)  # and greys
 
 def fine_histogram():
     counts = empty_counts()
-    count_colors(CODES, counts)
+    count_into(CODES, counts)
     return summarize(counts.totals()).ab
 
 
@@ -29,13 +29,13 @@ FINE = fine_histogram()
 
 @cache
 def weights_of(grid, sigma=5.0, observed=False):
-    return ab_weights(FINE, ab_grid(grid), sigma, observed=observed)
+    return weights_of_counts(FINE, ab_grid(grid), sigma, observed=observed)
 
 
 def few_weights():
     """A dozen bins, for what is done bin by bin."""
     grid = ab_grid("16")
-    return ab_weights(FINE, keep_bins(grid, np.arange(len(grid.bins)) % 19 == 4))
+    return weights_of_counts(FINE, keep_bins(grid, np.arange(len(grid.bins)) % 19 == 4))
 
 
 def ab_of_codes(dtype=torch.float64):

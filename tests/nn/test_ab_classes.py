@@ -10,11 +10,11 @@ from scipy.spatial import KDTree
 from torch import nn
 
 from lutkit.ab.grid import GRID_NAMES, ab_grid, fold
-from lutkit.ab.weights import ab_weights
+from lutkit.ab.weights import weights_of_counts
 from lutkit.color.lab import codes_to_lab
 from lutkit.errors import ArrayError, LutkitError, SourceError
 from lutkit.measure.color_summary import summarize
-from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.measure.counts import count_into, empty_counts
 from lutkit.nn import ab as ab_module
 from lutkit.nn.ab import AbBins, hard_classes, read_ab_bins, soft_classes
 from lutkit.statistics.ab_files import write_weights
@@ -300,8 +300,8 @@ def test_files_that_hold_no_weights(tmp_path):
 def test_weights_average_1_on_the_pixels_that_were_counted(tmp_path):
     pixels = np.random.default_rng(5).normal([150, 90, 60], [50, 25, 45], (40, 50, 3)).clip(0, 255)
     counts = empty_counts()
-    count_colors(pixels.astype(np.uint8), counts)
-    write_weights(tmp_path / "w.npz", ab_weights(summarize(counts.totals()).ab, ab_grid("10")))
+    count_into(pixels.astype(np.uint8), counts)
+    write_weights(tmp_path / "w.npz", weights_of_counts(summarize(counts.totals()).ab, ab_grid("10")))
     ab = torch.from_numpy(codes_to_lab(pixels.astype(np.uint8))[..., 1:]).permute(2, 0, 1)[None]
     means = []
     for normalise in (None, "data", "smoothed"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lutkit.lut.algebra import Baked
-from lutkit.lut.inverse import Inverse, invert
+from lutkit.lut.inverse import Inverse, invert_lut
 from lutkit.lut.model import Lut1D, Lut3D
 from lutkit.report.lut_text import error_sentence, inverse_sentences
 
@@ -70,7 +70,7 @@ HALF_CODE = 0.5 / 255
     ],
 )
 def test_shares_are_those_of_closed_forms(lut, without_inverse, lost):
-    said = " ".join(inverse_sentences(invert(lut), "a.cube")[1:])
+    said = " ".join(inverse_sentences(invert_lut(lut), "a.cube")[1:])
     for share, words in ((without_inverse, "cannot come out of"), (lost, "do not come back")):
         told = re.search(rf"([\d.]+)% of all colours {words}", said)
         if share == 0:
@@ -83,7 +83,7 @@ def test_shares_are_those_of_closed_forms(lut, without_inverse, lost):
 def test_a_saturation_that_clips_loses_what_it_clips():
     """By counting the colours that leave the cube; a table's cells, 1/32 wide, blur where that begins."""
     more = GREY + 1.5 * (CUBE - GREY)
-    inverse = invert(Lut3D(np.clip(more, 0, 1)))
+    inverse = invert_lut(Lut3D(np.clip(more, 0, 1)))
     colors = np.random.default_rng(5).random((200_000, 3))
     grey = (colors * [0.3, 0.6, 0.1]).sum(axis=1, keepdims=True)
     exact = grey + 1.5 * (colors - grey)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit.ab.grid import GRID_NAMES, ab_grid
-from lutkit.ab.weights import ab_weights
+from lutkit.ab.weights import weights_of_counts
 from lutkit.errors import ArrayError, SourceError
 from lutkit.measure.counts import total_of
 from lutkit.statistics.ab_files import (
@@ -62,10 +62,10 @@ def test_counts_that_64_bits_do_not_hold_are_refused(tmp_path):
         read_counts(tmp_path / "w.npz")
     for total in (counts, at_one_cell(2**62) + np.roll(at_one_cell(2**62), 40)):
         with pytest.raises(ArrayError, match="pixels are more than 64 bits count"):
-            ab_weights(total, ab_grid("10"))
+            weights_of_counts(total, ab_grid("10"))
     with pytest.raises(ArrayError, match="counts are 0 or above"):
-        ab_weights(at_one_cell(-1), ab_grid("10"))
-    assert ab_weights(at_one_cell(2**63 - 1), ab_grid("10")).counts.max() == 2**63 - 1
+        weights_of_counts(at_one_cell(-1), ab_grid("10"))
+    assert weights_of_counts(at_one_cell(2**63 - 1), ab_grid("10")).counts.max() == 2**63 - 1
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), max_size=9))
@@ -80,7 +80,7 @@ def test_a_total_is_that_of_python(counts):
 @pytest.mark.parametrize("name", GRID_NAMES)
 @pytest.mark.parametrize("observed", [False, True])
 def test_weights_come_back_and_are_plain_numpy(tmp_path, name, observed):
-    made = ab_weights(fine(), ab_grid(name), 4.0, 0.25, observed=observed)
+    made = weights_of_counts(fine(), ab_grid(name), 4.0, 0.25, observed=observed)
     write_weights(tmp_path / "w.npz", made)
     back = read_weights(tmp_path / "w.npz")
     assert (back.grid.name, back.sigma, back.mix) == (name, 4.0, 0.25)
@@ -101,7 +101,7 @@ def test_weights_come_back_and_are_plain_numpy(tmp_path, name, observed):
 def test_the_same_contents_give_the_same_bytes(tmp_path, monkeypatch):
     for name in ("a", "b"):
         write_counts(tmp_path / name, fine())
-        write_weights(tmp_path / f"{name}w", ab_weights(fine(), ab_grid("10")))
+        write_weights(tmp_path / f"{name}w", weights_of_counts(fine(), ab_grid("10")))
         monkeypatch.setattr(time, "time", lambda: 2e9)
         monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(2e9))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -109,7 +109,7 @@ def test_the_same_contents_give_the_same_bytes(tmp_path, monkeypatch):
 
 
 def test_the_files_of_other_trainers(tmp_path):
-    made = ab_weights(fine(), ab_grid("zhang313"))
+    made = weights_of_counts(fine(), ab_grid("zhang313"))
     write_npy(tmp_path / "npy", made)
     centres, prior = (np.load(tmp_path / "npy" / name) for name in ("pts_in_hull.npy", "prior_probs.npy"))
     assert centres.shape == (313, 2)
@@ -119,13 +119,13 @@ def test_the_files_of_other_trainers(tmp_path):
 
 
 def test_centres_that_are_no_whole_numbers_are_not_rounded_for_other_trainers(tmp_path):
-    made = ab_weights(fine(), ab_grid("16"))
+    made = weights_of_counts(fine(), ab_grid("16"))
     write_npy(tmp_path, made)
     np.testing.assert_array_equal(np.load(tmp_path / "pts_in_hull.npy"), made.grid.bins)
 
 
 def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path, monkeypatch):
-    made = ab_weights(fine(), ab_grid("10"))
+    made = weights_of_counts(fine(), ab_grid("10"))
     names = ("c.npz", "w.npz", "pts_in_hull.npy")
     for name in names:
         (tmp_path / name).write_bytes(b"as it was")
@@ -155,7 +155,7 @@ class RunsWhenRead:
 
 
 def test_no_code_in_a_file_is_run(tmp_path):
-    made = ab_weights(fine(), ab_grid("10"))
+    made = weights_of_counts(fine(), ab_grid("10"))
     harm = np.array(RunsWhenRead(tmp_path / "harm"), object)
     np.savez(tmp_path / "c.npz", counts=harm, pixels=harm)
     np.savez(tmp_path / "w.npz", bins=made.grid.bins, counts=made.counts, prior=made.prior,
@@ -170,7 +170,7 @@ def test_no_code_in_a_file_is_run(tmp_path):
 
 
 def other_files(tmp_path):
-    write_weights(tmp_path / "weights", ab_weights(fine(), ab_grid("10")))
+    write_weights(tmp_path / "weights", weights_of_counts(fine(), ab_grid("10")))
     (tmp_path / "text").write_text("counts")
     (tmp_path / "empty").write_bytes(b"")
     np.save(tmp_path / "array.npy", fine())
@@ -198,7 +198,7 @@ def test_other_files_are_refused_in_one_line(tmp_path):
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):
-    write_weights(tmp_path / "w.npz", ab_weights(fine(), ab_grid("10")))
+    write_weights(tmp_path / "w.npz", weights_of_counts(fine(), ab_grid("10")))
     with np.load(tmp_path / "w.npz") as file:
         whole = dict(file)
     broken = [
@@ -225,7 +225,7 @@ def test_damaged_files_are_refused_in_one_line_or_read_as_they_were(tmp_path, ki
     if kind == "counts":
         write_counts(path, fine())
     else:
-        write_weights(path, ab_weights(fine(), ab_grid("10")))
+        write_weights(path, weights_of_counts(fine(), ab_grid("10")))
     whole, read = path.read_bytes(), read_counts if kind == "counts" else read_weights
     refused = 0
     for _ in range(300):

@@ -6,7 +6,7 @@ import pytest
 import skimage.color
 
 from lutkit.ab.grid import ab_grid
-from lutkit.ab.weights import ab_weights
+from lutkit.ab.weights import weights_of_counts
 from lutkit.statistics import ab_picture
 
 VIRIDIS = matplotlib.colormaps["viridis"]
@@ -29,7 +29,7 @@ def made(grid):
     """More at one end of b than at the other, and none at most a."""
     fine = np.zeros((256, 256), np.int64)
     fine[110:150, 118:190] = np.random.default_rng(4).integers(0, 2**20, (40, 72)) ** 2
-    return ab_weights(fine, ab_grid(grid))
+    return weights_of_counts(fine, ab_grid(grid))
 
 
 def squares(collection):

@@ -8,7 +8,7 @@ from small_datasets import make_photos, manifest_of
 from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import SourceError
-from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.measure.counts import count_into, empty_counts
 from lutkit.photos.sources import list_photos
 from lutkit.statistics.count import count_photos
 from lutkit.synthesis.sample import prepare_target
@@ -40,7 +40,7 @@ def test_every_pixel_is_counted_as_pillow_decodes_it(photos):
     expected = empty_counts()
     for path in files(photos):
         if path.name != "bad.jpg":
-            count_colors(np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB")), expected)
+            count_into(np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB")), expected)
     totals, rejects, done = counted(photos)
     same(totals, expected.totals())
     assert [(reject.path, reject.reason) for reject in rejects] == [("bad.jpg", "not an image")]
@@ -78,7 +78,7 @@ def test_a_size_counts_what_synth_makes_targets_of(photos):
     manifest = manifest_of(photos, size_px=48)
     for path in files(photos):
         if path.name != "bad.jpg":
-            count_colors(prepare_target(path.read_bytes(), path.name, manifest, 0).pixels, expected)
+            count_into(prepare_target(path.read_bytes(), path.name, manifest, 0).pixels, expected)
     same(counted(photos, 48)[0], expected.totals())
 
 

@@ -8,7 +8,7 @@ import pytest
 import skimage.color
 
 from lutkit.measure.color_summary import summarize
-from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.measure.counts import count_into, empty_counts
 from lutkit.report.page import CHANNEL_COLORS
 from lutkit.statistics import stats_picture
 from lutkit.statistics.stats_picture import draw_stats
@@ -26,7 +26,7 @@ def panels(monkeypatch):
 
 def summary_of(pixels):
     counts = empty_counts()
-    count_colors(pixels, counts)
+    count_into(pixels, counts)
     return summarize(counts.totals())
 
 

@@ -8,7 +8,7 @@ import pytest
 import skimage.color
 
 from lutkit.measure.color_summary import summarize
-from lutkit.measure.counts import count_colors, empty_counts
+from lutkit.measure.counts import count_into, empty_counts
 from lutkit.statistics.stats_table import cast_text, colors_text, stats_json, stats_rows
 
 RNG = np.random.default_rng(8)
@@ -20,7 +20,7 @@ ENDS = [(end == PIXELS).any(axis=1).mean() for end in (0, 255)]
 
 def summary_of(pixels):
     counts = empty_counts()
-    count_colors(pixels, counts)
+    count_into(pixels, counts)
     return summarize(counts.totals())
 
 

@@ -17,11 +17,11 @@ from lutkit.dataset.index import read_dataset_json
 from lutkit.dataset.records import read_record
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import DatasetError, ManifestError, SourceError
-from lutkit.synthesis.build import manifest_differences, plan_synth, synth
+from lutkit.synthesis.build import build_pairs, manifest_differences, plan_synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest, read_manifest
 from lutkit.synthesis.plan import split_photos
 from lutkit.synthesis.sample import prepare_target
-from lutkit.synthesis.verify import verify
+from lutkit.synthesis.verify import check_dataset
 
 # What must be the same to the byte: everything but the manifest, which names the photos' place, and the
 # contact sheet, which is no part of `synth`.
@@ -68,7 +68,7 @@ def test_growing_equals_building_at_once_and_adds_only_what_is_missing(photos, j
     build(manifest_of(photos, n=700), tmp_path / "grown")
     before = mtimes(tmp_path / "grown")
     seen = []
-    result = synth(
+    result = build_pairs(
         plan_synth(manifest_of(photos, n=1500)), tmp_path / "grown", InProcess(), seen.append, lambda _: None
     )
     build(manifest_of(photos, n=1500), tmp_path / "at-once")
@@ -120,7 +120,7 @@ def test_a_stop_after_every_shard_and_a_resume_change_nothing(photos, jpeg_700, 
     there = []
     for _ in range(plan.shards):
         with pytest.raises(KeyboardInterrupt):
-            synth(plan, tmp_path / "out", OneShard(), there.append, lambda _: None)
+            build_pairs(plan, tmp_path / "out", OneShard(), there.append, lambda _: None)
         index = json.loads((tmp_path / "out/dataset.json").read_bytes())
         assert index["complete"] is False
     assert there == [0, 256, 512, 630, 665]
@@ -365,11 +365,11 @@ class After:
 
 def stopped(manifest, folder, shards=0):
     with pytest.raises(KeyboardInterrupt):
-        synth(plan_synth(manifest), folder, After(shards), lambda _: None, lambda _: None)
+        build_pairs(plan_synth(manifest), folder, After(shards), lambda _: None, lambda _: None)
 
 
 def faults_of(folder):
-    return verify(folder, InProcess(), lambda _: None)
+    return check_dataset(folder, InProcess(), lambda _: None)
 
 
 @pytest.mark.parametrize("last", ["write_card", "write_rejects"])

@@ -16,7 +16,7 @@ from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import DatasetError
 from lutkit.photos.encoding import encode_image
 from lutkit.synthesis.manifest import format_manifest, read_manifest
-from lutkit.synthesis.verify import AGAIN, DELETE, RESTORE, Fault, verify
+from lutkit.synthesis.verify import AGAIN, DELETE, RESTORE, Fault, check_dataset
 
 SHARD = "train-000001"
 WHERE = f"shards/{SHARD}.tar"
@@ -29,7 +29,7 @@ def copy(jpeg_700, tmp_path):
 
 
 def faults_of(folder):
-    return verify(folder, InProcess(), lambda _: None)
+    return check_dataset(folder, InProcess(), lambda _: None)
 
 
 def at(key, shard=SHARD):
@@ -89,7 +89,7 @@ def test_a_file_of_the_folder_that_is_missing(copy, name, remedy):
 def test_a_sound_dataset_has_no_faults_and_every_shard_is_checked(jpeg_700):
     before = contents(jpeg_700)
     seen = []
-    assert verify(jpeg_700, LocalEngine(2), seen.append) == ()
+    assert check_dataset(jpeg_700, LocalEngine(2), seen.append) == ()
     assert {checked.shard: checked.samples for checked in seen} == {
         "train-000000": 256, "train-000001": 256, "train-000002": 118, "val-000000": 35, "test-000000": 35,
     }  # fmt: skip

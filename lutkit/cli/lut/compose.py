@@ -32,8 +32,7 @@ def compose(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import read_lut_aloud
     from lutkit.cli.lut.output_file import require_free
     from lutkit.errors import LutkitError
-    from lutkit.lut.algebra import compose as compose_luts
-    from lutkit.lut.algebra import is_single, to_single
+    from lutkit.lut.algebra import compose_luts, is_single, to_single
     from lutkit.lutfiles.convert import write_fitted
     from lutkit.lutfiles.difference import error_against
     from lutkit.lutfiles.formats import format_to_write

@@ -54,7 +54,7 @@ def fit(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import require_no_more
     from lutkit.cli.lut.output_file import require_free
     from lutkit.errors import LutkitError
-    from lutkit.lut.fit import fit as fit_pixels
+    from lutkit.lut.fit import fit_pixels
     from lutkit.lutfiles.formats import format_to_write, write_lut
     from lutkit.photos.before_after import read_before_after
 

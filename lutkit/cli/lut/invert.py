@@ -43,8 +43,7 @@ def invert(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import read_lut_aloud, require_no_more
     from lutkit.cli.lut.output_file import require_free
     from lutkit.errors import LutError
-    from lutkit.lut.inverse import invert as invert_lut
-    from lutkit.lut.inverse import invert_to_single, round_trip, with_round_trip
+    from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip, with_round_trip
     from lutkit.lutfiles.convert import write_fitted
     from lutkit.lutfiles.formats import format_to_write
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lutkit.cli.arguments import require_vacant
+from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutkitError
 from lutkit.lutfiles.formats import Bits, format_to_write
 

@@ -27,7 +27,7 @@ def resize(  # noqa: D103  (its help text is set below)
 ) -> None:
     from lutkit.cli.arguments import read_lut_aloud, require_no_more
     from lutkit.cli.lut.output_file import require_free
-    from lutkit.lut.algebra import resize as resize_lut
+    from lutkit.lut.algebra import resize_lut
     from lutkit.lutfiles.convert import write_fitted
     from lutkit.lutfiles.difference import error_against
     from lutkit.lutfiles.formats import format_to_write

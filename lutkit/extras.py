@@ -1,0 +1,17 @@
+"""What only parts of lutkit need, and pip installs with an extra."""
+
+import importlib.util
+
+from lutkit.errors import LutkitError
+
+
+def require_installed(packages: tuple[str, ...], extra: str) -> None:
+    """Refuse to start without what only some commands need; the message says how to install it.
+
+    Raises:
+        LutkitError: one of the packages is not installed.
+    """
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        remedy = f"run `pip install 'lutkit[{extra}]'`"
+        raise LutkitError(f"this command needs {' and '.join(missing)}", remedy=remedy)

@@ -1,0 +1,35 @@
+"""What public functions return, as JSON values: the dictionary of a frozen result, which `--json` prints.
+
+Owns how a result's fields become JSON. Must not know any of the results.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+# Metadata of a field that a result holds beside its dictionary: arrays, LUTs, what a table is printed from.
+ASIDE: Mapping[str, bool] = MappingProxyType({"aside": True})
+
+
+def to_values(result: object) -> dict[str, Any]:
+    """The fields of a result as JSON values, in their order; those that stand `ASIDE` are left out.
+
+    Args:
+        result: a dataclass of texts, numbers, paths, None, and tuples, mappings and dataclasses of these.
+    Returns:
+        A new dictionary: paths are texts, tuples lists, inner dataclasses dictionaries.
+    """
+    fields = dataclasses.fields(cast("Any", result))
+    return {part.name: _value(getattr(result, part.name)) for part in fields if part.metadata != ASIDE}
+
+
+def _value(value: object) -> object:
+    if dataclasses.is_dataclass(value):
+        return to_values(value)
+    if isinstance(value, Mapping):
+        return {str(key): _value(one) for key, one in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, tuple):
+        return [_value(one) for one in cast("tuple[object, ...]", value)]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,97 @@
+"""Options of `lutkit synth` put into a manifest: they win over what it says, and none may be without effect.
+
+Owns how a key of the manifest is called as an option.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lutkit.errors import ManifestError
+from lutkit.synthesis.manifest import Manifest
+
+OPTION_OF_KEY: Mapping[str, str] = {
+    "n": "--n",
+    "seed": "--seed",
+    "size_px": "--size",
+    "codec": "--codec",
+    "quality": "--quality",
+    "store": "--store",
+    "crop": "--crop",
+    "splits": "--splits",
+    "kinds": "--kinds",
+    "images.source": "--images",
+    "damage.severity": "--severity",
+    "damage.lossy": "--lossy",
+    "damage.labels": "--lossy",
+    "damage.mixed_light": "--mixed-light",
+    "damage.families": "--families",
+}
+
+
+def with_options(manifest: Manifest, options: Mapping[str, object]) -> Manifest:
+    """The manifest with options put in.
+
+    Args:
+        manifest: what is changed.
+        options: by the key of the manifest, with the table before it: `images.source`.
+    Raises:
+        ManifestError: a value out of its range, or an option without effect; the option is named.
+    """
+    changes: dict[str, Any] = {}
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in options.items():
+        table, _, key = name.rpartition(".")
+        (tables.setdefault(table, {}) if table else changes)[key] = value
+    if changes.get("store", manifest.store) == "recipe" and manifest.codec == "jpeg":
+        changes.setdefault("codec", "png")
+    try:
+        for table, values in tables.items():
+            changes[table] = replace(getattr(manifest, table), **values)
+        asked = replace(manifest, **changes)
+    except ManifestError as error:
+        raise _as_option(error, options) from None
+    _require_effects(asked, options)
+    return asked
+
+
+def _as_option(error: ManifestError, options: Mapping[str, object]) -> ManifestError:
+    """Name the option rather than the manifest's key."""
+    kind = type(error)
+    if (
+        "damage.families" in options
+        and "damage.mixed_light" not in options
+        and "mixed_light is" in error.what
+    ):
+        return kind(error.what, where="--families", remedy="name one of them too, or add --mixed-light 0")
+    for name, option in OPTION_OF_KEY.items():
+        if name not in options:
+            continue
+        key = name.removeprefix("damage.")
+        if error.where == f"[{name}]":
+            return kind(error.what, where=option, remedy=error.remedy)
+        if error.what.startswith(f"{key} is "):
+            return kind(option + error.what.removeprefix(key), remedy=error.remedy)
+        if error.what.startswith(f"{key}."):
+            return kind(error.what.removeprefix(f"{key}."), where=option, remedy=error.remedy)
+    return kind(error.what, where=error.where or "options", remedy=error.remedy)
+
+
+def _require_effects(asked: Manifest, options: Mapping[str, object]) -> None:
+    kinds = {name for name, share in asked.kinds if share > 0}
+    damages = kinds != {"enhance"} and dict(asked.damage.families).get("library_lut", 0) > 0
+    if "looks.path" in options and kinds == {"distort"}:
+        remedy = "add --kinds distort=0.5,enhance=0.5"
+        raise ManifestError("no kind of pair uses looks", where="--looks", remedy=remedy)
+    if "damage_luts" in options and not damages:
+        remedy = "give it a share under [damage.families], and --kinds one of distort"
+        raise ManifestError("the family library_lut is never drawn", where="--damage-luts", remedy=remedy)
+    damage = [OPTION_OF_KEY[name] for name in options if name.startswith("damage.")]
+    if damage and kinds == {"enhance"}:
+        remedy = "leave it out, or add --kinds distort=0.5,enhance=0.5"
+        raise ManifestError("no kind of pair is damaged", where=damage[0], remedy=remedy)
+    if options.get("damage.mixed_light", asked.damage.mixed_light) != asked.damage.mixed_light:
+        remedy = "add illuminant or lamp to --families"
+        raise ManifestError("no family that is drawn is a light", where="--mixed-light", remedy=remedy)
+    if "quality" in options and asked.codec != "jpeg":
+        raise ManifestError(f"the codec {asked.codec} has none", where="--quality", remedy="leave it out")

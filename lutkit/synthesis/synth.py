@@ -1,0 +1,294 @@
+"""`synth`: photographs become a dataset of (input, target) pairs, as `lutkit synth` makes it.
+
+Owns what options mean, and what is reported of a run. `build` makes the dataset.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias, cast, overload
+
+from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.outputs import require_vacant
+from lutkit.dataset.records import Record
+from lutkit.distort.settings import DamageSettings
+from lutkit.engine.engine import local_engine, wanted_workers
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import LutkitError, ManifestError
+from lutkit.photos.walk import anchored
+from lutkit.synthesis.build import build_pairs, plan_synth
+from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
+from lutkit.synthesis.estimate import estimate
+from lutkit.synthesis.manifest import Manifest, find_manifest, read_manifest
+from lutkit.synthesis.manifest_page import manifest_page
+from lutkit.synthesis.options import with_options
+from lutkit.synthesis.summary import (
+    SynthForecast,
+    SynthResult,
+    few_shards_lines,
+    forecast_of,
+    result_of,
+    source_lines,
+)
+
+NamedShares: TypeAlias = Mapping[str, float] | Iterable[tuple[str, float]]
+PathName: TypeAlias = Path | str
+
+_FIRST_RUN = "starting (compiling, the first time)"
+
+
+@overload
+def synth(
+    images: PathName | None = None,
+    out: PathName | None = None,
+    *,
+    n: int | None = None,
+    preset: PathName | DamageSettings | Manifest = "default",
+    seed: int | None = None,
+    size: int | None = None,
+    codec: str | None = None,
+    quality: int | None = None,
+    store: str | None = None,
+    crop: str | None = None,
+    splits: NamedShares | None = None,
+    kinds: NamedShares | None = None,
+    field: str | None = None,
+    looks: PathName | None = None,
+    damage_luts: PathName | None = None,
+    severity: tuple[float, float] | None = None,
+    lossy: float | None = None,
+    mixed_light: float | None = None,
+    families: NamedShares | Iterable[str] | None = None,
+    workers: int | None = None,
+    write_manifest: None = None,
+    dry_run: Literal[False] = False,
+    on_progress: OnProgress | None = None,
+) -> SynthResult: ...
+@overload
+def synth(
+    images: PathName | None = None,
+    out: PathName | None = None,
+    *,
+    n: int | None = None,
+    preset: PathName | DamageSettings | Manifest = "default",
+    seed: int | None = None,
+    size: int | None = None,
+    codec: str | None = None,
+    quality: int | None = None,
+    store: str | None = None,
+    crop: str | None = None,
+    splits: NamedShares | None = None,
+    kinds: NamedShares | None = None,
+    field: str | None = None,
+    looks: PathName | None = None,
+    damage_luts: PathName | None = None,
+    severity: tuple[float, float] | None = None,
+    lossy: float | None = None,
+    mixed_light: float | None = None,
+    families: NamedShares | Iterable[str] | None = None,
+    workers: int | None = None,
+    write_manifest: None = None,
+    dry_run: Literal[True],
+    on_progress: OnProgress | None = None,
+) -> SynthForecast: ...
+@overload
+def synth(
+    images: PathName | None = None,
+    out: PathName | None = None,
+    *,
+    n: int | None = None,
+    preset: PathName | DamageSettings | Manifest = "default",
+    seed: int | None = None,
+    size: int | None = None,
+    codec: str | None = None,
+    quality: int | None = None,
+    store: str | None = None,
+    crop: str | None = None,
+    splits: NamedShares | None = None,
+    kinds: NamedShares | None = None,
+    field: str | None = None,
+    looks: PathName | None = None,
+    damage_luts: PathName | None = None,
+    severity: tuple[float, float] | None = None,
+    lossy: float | None = None,
+    mixed_light: float | None = None,
+    families: NamedShares | Iterable[str] | None = None,
+    workers: int | None = None,
+    write_manifest: PathName,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Manifest: ...
+def synth(
+    images: PathName | None = None,
+    out: PathName | None = None,
+    *,
+    n: int | None = None,
+    preset: PathName | DamageSettings | Manifest = "default",
+    seed: int | None = None,
+    size: int | None = None,
+    codec: str | None = None,
+    quality: int | None = None,
+    store: str | None = None,
+    crop: str | None = None,
+    splits: NamedShares | None = None,
+    kinds: NamedShares | None = None,
+    field: str | None = None,
+    looks: PathName | None = None,
+    damage_luts: PathName | None = None,
+    severity: tuple[float, float] | None = None,
+    lossy: float | None = None,
+    mixed_light: float | None = None,
+    families: NamedShares | Iterable[str] | None = None,
+    workers: int | None = None,
+    write_manifest: PathName | None = None,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> SynthResult | SynthForecast | Manifest:
+    """Make a dataset of (input, target) pairs from photographs, as `lutkit synth` does.
+
+    A run that was stopped goes on with the same call; a larger `n` adds to a finished dataset. The same
+    arguments give the same bytes, on any number of workers. Options win over the preset; one that is None
+    leaves what the preset says, and no preset that ships says other than the defaults below.
+
+    Args:
+        images: where the photos are: a folder, searched recursively, a pattern, a photo, a .txt list,
+            WebDataset tars, or `sample` (the default), four photos that ship with lutkit.
+        out: the dataset folder; `data/pairs`, or the dataset that `preset` names.
+        n: how many pairs; 1000.
+        preset: `default`, `camera`, `film`, `stage` or `edits`; the path of a manifest, or of a dataset to go
+            on with; or settings of damage, or a whole manifest.
+        seed: of every draw; 0.
+        size: the side of the square pictures in pixels; 256.
+        codec: `jpeg` (4:4:4), `png` or `webp` (lossless); `jpeg`.
+        quality: of JPEG; 95.
+        store: `pixels`, or `recipe`: lossless, without the input, which `lutkit.pairs` replays; `pixels`.
+        crop: `center` or `random`; `center`.
+        splits: shares of photos by name; `{"train": 0.9, "val": 0.05, "test": 0.05}`.
+        kinds: shares of `distort`, `enhance` and `distort+enhance` pairs; `{"distort": 1}`.
+        field: of tars, the member to read, `jpg` say.
+        looks: a folder of LUTs that grade targets, in place of those that ship.
+        damage_luts: a folder of LUTs that damage, in place of those that ship.
+        severity: delta E 2000 of damage on natural colours, the least and the most; `(4, 20)`.
+        lossy: the share of damage that is past undoing, 0..1; 0.2.
+        mixed_light: the share of damage with a second light over part of the picture, 0..1; 0.15.
+        families: which damage, with shares, or names alone; all.
+        workers: how many processes; one for each CPU.
+        write_manifest: write the manifest that the options come to into this file, and stop.
+        dry_run: make a few pairs, keep none, and say what the run will come to.
+        on_progress: called with how far the run has come.
+    Returns:
+        What was built; with `dry_run` a forecast, and with `write_manifest` the manifest.
+    Raises:
+        ManifestError: an option or manifest with an unknown name, a wrong type or a value out of its range.
+        SourceError: no photos, no LUTs where some are needed, or no photo that can be used.
+        DatasetError: the folder is in use, holds something else, or was begun with other settings.
+        LutkitError: the manifest's file cannot be written.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=4, size=32, splits={"train": 1}, workers=1)
+    >>> made.n, made.splits, made.totals["kind distort"]
+    (4, {'train': 4}, 4)
+    """
+    manifest, folder = _asked_manifest(
+        preset,
+        {
+            "n": n,
+            "seed": seed,
+            "size_px": size,
+            "codec": codec,
+            "quality": quality,
+            "store": store,
+            "crop": crop,
+            "splits": None if splits is None else named_shares(splits, "--splits"),
+            "kinds": None if kinds is None else named_shares(kinds, "--kinds"),
+            "images.source": None if images is None else _anchored(str(images)),
+            "images.field": field,
+            "damage.severity": severity,
+            "damage.lossy": lossy,
+            # Who names a share of labels wants it, whatever a preset says.
+            "damage.labels": None if lossy is None else "wanted",
+            "damage.mixed_light": mixed_light,
+            "damage.families": None if families is None else named_shares(families, "--families"),
+            "looks.path": None if looks is None else str(Path(looks).absolute()),
+            "damage_luts": None if damage_luts is None else str(Path(damage_luts).absolute()),
+        },
+    )
+    if write_manifest is not None:
+        return _written(manifest, Path(write_manifest))
+    report = on_progress or unheard
+    plan = plan_synth(manifest)
+    count = wanted_workers(workers)
+    if dry_run:
+        return forecast_of(plan, estimate(plan), count)
+    folder = Path(out or folder or "data/pairs")
+    there_already = len(list(folder.glob("records/*.json")))
+    stage = f"checking {there_already:,} shards" if there_already else _FIRST_RUN
+    notes = (*source_lines(plan), *few_shards_lines(plan, count))
+    report(Progress(stage, 0, manifest.n, notes))
+    planned = time.monotonic()
+    done = 0
+
+    def on_start(there: int) -> None:
+        nonlocal done
+        done = there
+        said = (f"{there:,} of {manifest.n:,} pairs are there already.",) if there else ()
+        report(Progress(_FIRST_RUN, done, manifest.n, said))
+
+    def on_shard(record: Record) -> None:
+        nonlocal done
+        done += record.file.samples
+        report(Progress("pairs", done, manifest.n))
+
+    built = build_pairs(plan, folder, local_engine(count), on_start, on_shard)
+    seconds = time.monotonic() - planned
+    sheet = folder / SHEET_NAME
+    if built.built or not sheet.exists():
+        write_contact_sheet(folder)
+    return result_of(plan, built, sheet, seconds)
+
+
+def named_shares(given: object, option: str) -> tuple[tuple[str, float], ...]:
+    """Shares by name, however they are given: a mapping, pairs, or names alone, each with a share of 1.
+
+    Raises:
+        ManifestError: anything else.
+    """
+    if isinstance(given, Mapping):
+        given = cast("Mapping[object, object]", given).items()
+    try:
+        parts = [(one, 1.0) if isinstance(one, str) else one for one in cast("Iterable[object]", given)]
+        shares = [(name, float(share)) for name, share in cast("list[tuple[str, float]]", parts)]
+    except (TypeError, ValueError):
+        shares = None
+    if shares is None or isinstance(given, str) or not all(type(name) is str for name, _ in shares):
+        remedy = 'give names and shares, as in {"train": 0.9, "val": 0.1}'
+        raise ManifestError(f"{given!r} are no shares", where=option, remedy=remedy)
+    return tuple(shares)
+
+
+def _asked_manifest(
+    preset: PathName | DamageSettings | Manifest, options: Mapping[str, object]
+) -> tuple[Manifest, Path | None]:
+    """What is asked for, and the dataset folder that it stands in, if it does."""
+    folder: Path | None = None
+    if isinstance(preset, Manifest):
+        begun = preset
+    elif isinstance(preset, DamageSettings):
+        begun = Manifest(damage=preset)
+    else:
+        path, folder = find_manifest(str(preset))
+        begun = read_manifest(path)
+    return with_options(begun, {name: value for name, value in options.items() if value is not None}), folder
+
+
+def _anchored(images: str) -> str:
+    return images if images in ("", "sample") else anchored(images, Path.cwd())
+
+
+def _written(manifest: Manifest, path: Path) -> Manifest:
+    if path.exists():
+        raise LutkitError("exists already", where=str(path), remedy="name a file that does not")
+    require_vacant(path, overwrite=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, manifest_page(manifest).encode())
+    return manifest

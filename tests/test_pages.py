@@ -15,7 +15,6 @@ from small_vaes import one_thread, save_vae
 
 import lutkit
 import lutkit.engine.engine
-import lutkit.synthesis.screen
 from lutkit.cli import main
 from lutkit.engine.engine import InProcess
 
@@ -59,8 +58,7 @@ def workplace(tmp_path, monkeypatch):
             Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / name / f"{i}.png")
     save_vae(tmp_path / "vae")
     monkeypatch.chdir(tmp_path)
-    for module in (lutkit.synthesis.screen, lutkit.engine.engine):
-        monkeypatch.setattr(module, "LocalEngine", lambda workers: InProcess())
+    monkeypatch.setattr(lutkit.engine.engine, "LocalEngine", lambda workers: InProcess())
     return tmp_path
 
 

@@ -56,7 +56,7 @@ def ab_hist(  # noqa: D103  (its help text is set below)
         typer.Option("--merge", metavar="FILE", help="Add up counts instead; again for more."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+        int | None, typer.Option("--workers", help="Threads or processes.  [default: one a core]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,

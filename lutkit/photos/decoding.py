@@ -7,7 +7,6 @@ depth.
 """
 
 import io
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from lutkit.photos.image_header import (
 from lutkit.photos.png_chunks import describing_chunks
 from lutkit.photos.profiles import Conversion, Mode, apply_conversion, conversion_to_srgb
 from lutkit.photos.resize import center_box, resize_crop
+from lutkit.photos.silence import warnings_ignored
 from lutkit.photos.stated_colours import stated_colours
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -116,8 +116,7 @@ def read_photo(
     if not data:
         raise ImageError("empty file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings_ignored():
             image = open_image(data)
             if min(image.size) < (at_least_px / 2 if smallest_px is None else smallest_px):
                 raise ImageError(f"too small: {image.width} x {image.height}")
@@ -251,8 +250,7 @@ def upright_size(data: bytes) -> tuple[int, int] | None:
         The size; None where the header does not tell: an empty, broken or foreign file.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings_ignored():
             image = open_image(data)
             if image.format == "PNG" and "exif" not in image.info:
                 # Pillow would decode any that has no EXIF before its pixels to look for some behind them.

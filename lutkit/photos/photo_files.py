@@ -5,7 +5,6 @@ another. Unlike `decoding`, which makes 8-bit sRGB of anything, it converts noth
 """
 
 import io
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from lutkit.photos.jpeg_segments import (
 )
 from lutkit.photos.png_chunks import PNG_SIGNATURE
 from lutkit.photos.profiles import REC_709
+from lutkit.photos.silence import warnings_ignored
 from lutkit.photos.stated_colours import colours_of_linear_light, colours_of_tiff, stated_colours
 
 PhotoKind: TypeAlias = Literal["jpeg", "png", "tiff", "webp", "exr"]
@@ -146,8 +146,7 @@ def read_stored(
         raise ImageError("empty file")
     kind = kind_of(data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings_ignored():
             photo = _READERS[kind](path, data, _Room(reserve or (lambda _: None), scratch, layer))
     except (ImageError, OSError, MemoryError) as error:
         if isinstance(error, OSError) and not isinstance(error, ImageError) and error.errno is None:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine_work import Job
 
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.engine.stopping import Stopped, stopping
+from lutkit.engine.threads import Threads
 from lutkit.engine.worker import WorkError
 from lutkit.errors import ImageError, LutkitError
 
@@ -89,7 +91,9 @@ def test_no_tasks_need_no_workers(tmp_path):
     assert list(LocalEngine(3).run(engine_work.misbehave, Job(tmp_path), [])) == []
 
 
-ENGINES = pytest.mark.parametrize("engine", [InProcess(), LocalEngine(1), LocalEngine(2), LocalEngine(9)])
+PROCESSES = [LocalEngine(1), LocalEngine(2), LocalEngine(9)]
+HERE = [InProcess(), Threads(1), Threads(3)]
+ENGINES = pytest.mark.parametrize("engine", [*HERE, *PROCESSES])
 
 
 @ENGINES
@@ -100,7 +104,7 @@ def test_what_a_worker_keeps_is_handed_over_once_after_its_last_task(tmp_path, e
     assert sorted(result for result in results if isinstance(result, int)) == list(tasks)
     assert sorted(itertools.chain(*kept)) == list(tasks)
     assert all(kept)
-    assert len(kept) == (1 if engine == InProcess() else min(engine.workers, 7))
+    assert len(kept) == (1 if engine in HERE else min(engine.workers, 7))
 
 
 @ENGINES
@@ -124,18 +128,59 @@ def test_an_error_while_handing_over_is_raised_and_named(tmp_path, engine):
         ("bug", WorkError, "bug: ZeroDivisionError: of seven"),
     ],
 )
-def test_errors_in_this_process_are_those_of_workers(tmp_path, task, kind, what):
-    results = InProcess().run(engine_work.misbehave, Job(tmp_path), ["good", task, "never"])
+@pytest.mark.parametrize("engine", [InProcess(), Threads(1)])
+def test_errors_in_this_process_are_those_of_workers(tmp_path, engine, task, kind, what):
+    results = engine.run(engine_work.misbehave, Job(tmp_path), ["good", task, "never"])
     assert next(results) == "good"
     with pytest.raises(kind, match=what):
         next(results)
     assert [entry.name for entry in tmp_path.iterdir()] == ["good"]
 
 
+def test_threads_work_at_once_take_tasks_as_they_become_free_and_share_one_job(tmp_path):
+    """Two tasks each wait for the other, which one thread could not do."""
+    both, taken = threading.Barrier(2, timeout=60), []
+
+    def meet(job, task):
+        if task < 2:
+            both.wait()
+        vars(job).setdefault("threads", set()).add(threading.current_thread())
+        return task
+
+    def tasks():
+        for i in itertools.count():
+            taken.append(i)
+            yield i
+
+    job = Job(tmp_path)
+    with closing(Threads(2).run(meet, job, tasks())) as results:
+        assert next(results) in (0, 1)
+        assert len(taken) <= 4
+    assert len(vars(job)["threads"]) == 2
+    assert threading.active_count() == 1
+
+
+def test_threads_that_are_given_up_end_what_they_began_and_nothing_else(tmp_path):
+    begun = []
+
+    def work(job, task):
+        begun.append(task)
+        if task == 1:
+            raise ImageError("truncated")
+        return task
+
+    with pytest.raises(ImageError, match="truncated"):
+        list(Threads(2).run(work, Job(tmp_path), range(99)))
+    assert max(begun) < 9
+    assert threading.active_count() == 1
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_too_few_workers_are_refused(workers):
     with pytest.raises(LutkitError, match="workers; ask for at least 1"):
         LocalEngine(workers)
+    with pytest.raises(LutkitError, match="threads; ask for at least 1"):
+        Threads(workers)
 
 
 def failing(folder, task):

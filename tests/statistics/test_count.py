@@ -7,10 +7,12 @@ from small_datasets import make_photos, manifest_of
 
 from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import InProcess, LocalEngine
+from lutkit.engine.threads import Threads
 from lutkit.errors import SourceError
 from lutkit.measure.counts import count_into, empty_counts
+from lutkit.photos.photo_list import PhotoList, PhotoRef
 from lutkit.photos.sources import list_photos
-from lutkit.statistics.count import count_photos
+from lutkit.statistics.count import count_photos, count_source
 from lutkit.synthesis.sample import prepare_target
 
 
@@ -66,11 +68,39 @@ def test_what_cannot_be_used_is_named_by_path_whoever_comes_first(photos, tmp_pa
     assert len({reject.reason for reject in rejects}) == 2
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
-def test_any_number_of_workers_gives_the_same(photos, workers, monkeypatch):
+@pytest.mark.parametrize("engine", [*map(LocalEngine, (1, 2, 3)), *map(Threads, (1, 2, 5))], ids=str)
+def test_any_number_of_workers_gives_the_same(photos, engine, monkeypatch):
     monkeypatch.setattr("lutkit.statistics.count._A_TASK", 4)
-    there = counted(photos)[0]
-    same(counted(photos, engine=LocalEngine(workers))[0], there)
+    there, rejects, done = counted(photos)
+    totals, *others = counted(photos, engine=engine)
+    same(totals, there)
+    assert others == [rejects, done]
+
+
+@pytest.mark.parametrize(
+    ("workers", "photos", "expected"),
+    [
+        (1, 3, Threads(1)),
+        (2, 9, Threads(2)),
+        (9, 3, Threads(4)),
+        (9, 9, LocalEngine(9)),
+        (5, 4, LocalEngine(5)),
+        (4, 9, Threads(4)),
+    ],
+)
+def test_processes_are_for_many_photos_on_many_cores(workers, photos, expected, monkeypatch, tmp_path):
+    """They take as long to start as hundreds of photos take."""
+    asked = []
+
+    def note(photos, size_px, engine, on_counted):
+        asked.append(engine)
+        return empty_counts().totals(), ()
+
+    monkeypatch.setattr("lutkit.statistics.count._MANY", 4)
+    monkeypatch.setattr("lutkit.statistics.count.count_photos", note)
+    listed = PhotoList(tmp_path, tuple(PhotoRef(f"{i}.jpg", 1) for i in range(photos)))
+    count_source(listed, None, workers, quiet=True)
+    assert asked == [expected]
 
 
 def test_a_size_counts_what_synth_makes_targets_of(photos):

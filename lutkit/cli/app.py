@@ -28,7 +28,6 @@ from lutkit.report.plain_text import escape_what_cannot_be_encoded, tell
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

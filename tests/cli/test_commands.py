@@ -1,6 +1,7 @@
 """Commands as a newcomer meets them: help, output, exit codes, and what is loaded for them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -29,6 +30,18 @@ def first_split_only(*more):
 
 
 # Help
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("lutkit ver", "verify"), ("lutkit lut inv", "invert"), ("lutkit synth --mixed", "--mixed-light")],
+)
+def test_a_shell_can_complete_commands_and_options(typed, offered):
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    environment = {**os.environ, **words, "_LUTKIT_COMPLETE": "complete_bash"}
+    command = [sys.executable, "-m", "lutkit"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == [offered]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *LUT_COMMANDS])

@@ -127,6 +127,7 @@ def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | No
             table.add_column(title, justify="left" if is_text else "right", no_wrap=True)
         for file, result in measured:
             table.add_row(*overview_row(str(file), result))
-    if len(found) > 1 or not console.is_terminal:
-        console.widen_for(table)
-    console.print(table)
+    if len(found) == 1 and console.is_terminal:
+        console.print(table)  # its last column may wrap
+    else:
+        console.print_table(table)

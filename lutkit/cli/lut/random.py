@@ -97,8 +97,7 @@ def _show(written: "Iterator[RandomLut]", n: int, out: Path, *, as_json: bool) -
         table.add_column(title, no_wrap=True, justify="right" if title == "severity" else "left")
     for row in rows:
         table.add_row(row["file"], row["table"], f"{row['severity']:.1f}", row["label"])
-    console.widen_for(table)
-    console.print(table)
+    console.print_table(table)
     worst = max(row["max_error_255"] for row in rows)
     error = f"; off by up to {worst:.2g} of 255 from it" if worst else ""
     console.print(f"{n} LUTs in {out}, each with its recipe (.json) beside it{error}.", soft_wrap=True)

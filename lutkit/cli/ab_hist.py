@@ -17,48 +17,49 @@ if TYPE_CHECKING:
 
 HELP = """Count the colours of photographs in CIELAB's ab plane.
 
-SOURCE is a folder, a glob in quotes, a photo, a .txt list, WebDataset tars,
-or a dataset that `lutkit synth` wrote, of which the targets are counted. Every
-pixel is counted, at its exact colour, in cells of one unit; `lutkit
-ab-weights` folds them into the bins of a grid. Counts of parts add up.
+SOURCE is a folder, a pattern in quotes, one photo, a .txt list, WebDataset
+tars, or a dataset that `lutkit synth` wrote. Of a dataset, the targets are
+counted. Every pixel is counted at its exact colour, in cells of one unit.
+`lutkit ab-weights` then adds the cells up to the bins of a grid. You can add
+counts of several sources with --merge.
 
 \b
 Examples:
   lutkit ab-hist
-      the targets of data/pairs, to data/ab/counts.npz
+      count the targets of data/pairs, write data/ab/counts.npz
   lutkit ab-hist PHOTOS -o counts.npz
-      every pixel of a folder of photos
+      count every pixel of a folder of photos
   lutkit ab-hist PHOTOS --size 256 -o counts.npz
-      squares of 256 pixels, as trainers see them
+      count squares of 256 pixels, as a trainer sees them
   lutkit ab-hist data/pairs --split train --kind distort -o counts.npz
-      the targets of some of a dataset's samples
+      count the targets of some of a dataset's samples
   lutkit ab-hist --merge A.npz --merge B.npz -o counts.npz
-      the sum of two counts
+      add two counts
 """
 
 
 def ab_hist(  # noqa: D103  (its help text is set below)
     context: typer.Context,
-    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="What to count.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The counts.")] = Path(
+    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="The photos.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the counts go.")] = Path(
         "data/ab/counts.npz"
     ),
     size: Annotated[
         int | None,
         typer.Option("--size", metavar="PX", min=1, help="Count resized squares.  [default: every pixel]"),
     ] = None,
-    field: Annotated[str, typer.Option("--field", help="Of tars: the member to count, `jpg` say.")] = "",
+    field: Annotated[str, typer.Option("--field", help="In tars: the member to count, such as `jpg`.")] = "",
     split: OnlySplit = "",
     kind: OnlyKind = "",
     label: OnlyLabel = "",
     merge: Annotated[
         list[Path] | None,
-        typer.Option("--merge", metavar="FILE", help="Add up counts instead; again for more."),
+        typer.Option("--merge", metavar="FILE", help="Add up counts instead. Repeat it for each file."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Threads or processes.  [default: one a core]")
+        int | None, typer.Option("--workers", help="Threads or processes.  [default: one per core]")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

@@ -11,49 +11,51 @@ if TYPE_CHECKING:
 
 HELP = """Turn an ab histogram into the class-rebalancing weights of colorization.
 
-The histogram is folded into the bins of a grid, smoothed over the plane, and
-weighed: w = 1 / ((1 - mix) smoothed + mix / Q), scaled so that its expectation
-under the smoothed prior is 1, or with --normalise data its mean over the
-pixels that were counted. Rare colours weigh more. FILE holds bins, counts,
-prior, smoothed, weights and how they were made, as numpy.load reads them.
+The histogram is added up to the bins of a grid and smoothed over the plane. The
+weight of a bin is w = 1 / ((1 - mix) smoothed + mix / Q), for Q bins; rare
+colours get large weights. The weights are scaled so that their expectation
+under the smoothed prior is 1 or, with --normalise data, so that their mean over
+the counted pixels is 1. FILE holds bins, counts, prior, smoothed prior, weights
+and settings; numpy.load reads it.
 
 \b
 Grids:
   10         rounded to the nearest 10: the 261 bins that sRGB reaches
-  zhang313   the 313 published ones, 52 of which no sRGB colour falls into
+  zhang313   the 313 published bins, 52 of which hold no sRGB colour
   16         224 cells of 16 units in the disc of radius 128
 
 \b
 Examples:
   lutkit ab-weights
-      data/ab/counts.npz to data/ab/weights.npz
+      read data/ab/counts.npz, write data/ab/weights.npz
   lutkit ab-weights counts.npz -o weights.npz --plot weights.png
-      with a picture of the histogram and the weights
+      draw the histogram and the weights as well
   lutkit ab-weights counts.npz --grid zhang313 -o weights.npz --npy DIR
-      with pts_in_hull.npy and prior_probs.npy for existing trainers
+      write pts_in_hull.npy and prior_probs.npy for existing trainers as well
 """
 
 
 def ab_weights(  # noqa: D103  (its help text is set below)
     context: typer.Context,
-    counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="What ab-hist wrote.")] = Path(
+    counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="A file that ab-hist wrote.")] = Path(
         "data/ab/counts.npz"
     ),
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The weights.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the weights go.")] = Path(
         "data/ab/weights.npz"
     ),
     grid: Annotated[str, typer.Option("--grid", help="10, zhang313 or 16.")] = "10",
-    sigma: Annotated[float, typer.Option("--sigma", help="Of the smoothing, in units of ab.")] = 5.0,
+    sigma: Annotated[float, typer.Option("--sigma", help="Width of the smoothing, in units of ab.")] = 5.0,
     mix: Annotated[float, typer.Option("--mix", help="Share of the uniform distribution, 0..1.")] = 0.5,
     normalise: Annotated[
-        str, typer.Option("--normalise", help="Where weights average 1: smoothed or data.")
+        str, typer.Option("--normalise", help="Where the weights average 1: smoothed or data.")
     ] = "smoothed",
-    observed: Annotated[bool, typer.Option("--observed", help="Drop bins that never occur.")] = False,
+    observed: Annotated[bool, typer.Option("--observed", help="Drop the bins without pixels.")] = False,
     npy: Annotated[
-        Path | None, typer.Option("--npy", metavar="DIR", help="Also pts_in_hull.npy and prior_probs.npy.")
+        Path | None,
+        typer.Option("--npy", metavar="DIR", help="Write two .npy files for other trainers, too."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Also a picture.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Draw an image as well.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     from lutkit.ab.grid import ab_grid

@@ -31,29 +31,29 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Colour training data, and LUTs.
+    help="""Make colour training data from photographs, and work with LUTs.
 
 \b
   lutkit synth --n 1000
       try it on four sample photos
   lutkit synth --n 50000 --images PHOTOS --out DIR
-      make a dataset of your own photos: WebDataset shards of pairs
+      make a dataset of (input, target) pairs from your photos
   lutkit verify DIR
       check every byte of it
   lutkit ab-hist, lutkit ab-weights
       count its colours, and weigh them for colorization
   lutkit stats PHOTOS
-      how colourful, balanced and clipped photos are
+      measure colourfulness, casts and clipping
   lutkit compare INPUTS OUTPUTS
-      what a model did to saturation, hues and channels
+      measure what a model did to saturation, hues and channels
   lutkit encode-latents DIR --vae VAE
-      encode it to the latents of a VAE
+      encode a dataset to the latents of a VAE
   lutkit decode-latents DIR --vae VAE -o sheet.png
-      see what they decode to
+      decode some latents and look at them
   lutkit apply PHOTOS --lut look.cube --out DIR
       grade photos of any depth
   lutkit lut check look.cube
-      what a LUT does, and whether it can be undone
+      see what a LUT does, and whether it can be undone
 """,
 )
 for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare, encode_latents, decode_latents):

@@ -10,46 +10,48 @@ if TYPE_CHECKING:
 
 HELP = """Apply LUTs to photos: JPEG, PNG, TIFF, WebP and EXR.
 
-PHOTOS are files, folders and patterns in quotes; a folder is searched through
-and mirrored below OUT. For one photo OUT may be a file, whose suffix then says
-the format. Depth (8, 16 bits, float), alpha, EXIF, XMP and ICC profile are
-kept, and pixels stay turned as they are stored. A JPEG keeps its quality,
-chroma subsampling and progressive coding; other formats are written losslessly,
-except that a lossy WebP is written at quality 95. Several LUTs are applied in
-the order given, in one pass; --strength is of all of them together.
+PHOTOS are files, folders and patterns in quotes. Photos in subfolders go to the
+same subfolders of OUT. For one photo, OUT may be a file; its suffix then
+selects the format. Depth (8 bits, 16 bits, float), alpha, EXIF, XMP, ICC
+profile and orientation are kept. A JPEG keeps its quality, chroma subsampling
+and progressive coding. Other formats are written losslessly, except that a
+lossy WebP is written at quality 95. Several LUTs are applied in the given
+order, in one pass; --strength applies to all of them together.
 
-Colours: a LUT maps sRGB-encoded values. A photo that is not sRGB by its ICC
-profile, or by primaries and gamma that it states, is converted to sRGB first
-and saved with an sRGB profile; --profile keep applies the LUT to its values as
-they are and keeps its profile. At 16 bits and in floats only profiles of
-primaries and curves (Adobe RGB, Display P3, ProPhoto, ...) are converted;
-others are refused. Floats without a profile (EXR, TIFF) are taken for linear
-light: encoded as sRGB, mapped, decoded again; colours multiplied by alpha are
-divided by it meanwhile. What lies outside a LUT's domain (0 to 1 for most) is
-clamped, and that is said: highlights above white become white. --floats encoded
-hands floats to the LUT as they are, for LUTs made for linear or log values. A
-grey photo becomes RGB where the LUT colours it; CMYK is refused.
+LUTs map sRGB-encoded values. A photo in another colour space (by its ICC
+profile, or by the primaries and gamma that it states) is converted to sRGB
+first, and saved with an sRGB profile. With --profile keep, the LUT is applied
+to the values as they are, and the profile is kept. At 16 bits and in floats,
+only profiles of primaries and curves (Adobe RGB, Display P3, ProPhoto, ...) can
+be converted; others are refused.
 
-Outputs that are there already are kept unless --overwrite is given. A photo
-that fails is named and the others go on. Exit code 0: every output is there.
-1: some failed. 2: a LUT or a name is wrong, and nothing was done.
+Floats without a profile (EXR, TIFF) are treated as linear light: they are
+encoded as sRGB, mapped and decoded again. Premultiplied colours are divided by
+alpha for this. With --floats encoded, the LUT gets the floats as they are; use
+it for LUTs made for linear or log values. Values outside a LUT's domain (0 to 1
+for most) are clamped, with a message: highlights above white become white. A
+grey photo becomes RGB if the LUT adds colour. CMYK is refused.
+
+Existing outputs are kept unless you give --overwrite. If a photo fails, it is
+named and the others are processed. Exit code 0: every output exists. 1: some
+photos failed. 2: a LUT or a name is wrong, and nothing was done.
 
 \b
 Examples:
   lutkit apply photo.jpg --lut warm.cube -o graded.jpg
-      one photo
+      grade one photo
   lutkit apply PHOTOS --lut warm.cube --strength 0.5 -o graded
-      a folder, mirrored; half of the effect
+      grade a folder, with half of the effect
   lutkit apply *.tif --lut balance.cube --lut print.cube -o graded
-      many, through two LUTs
+      grade many photos with two LUTs
   lutkit apply shot.exr --lut show.cube -o graded.exr
-      linear light: encoded for the LUT, decoded again
+      grade linear light: encoded for the LUT, decoded again
 """
 
 
 def apply(  # noqa: D103  (its help text is set below)
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTOS...", help="Photos and folders.")],
-    lut: Annotated[list[Path], typer.Option("--lut", metavar="FILE", help="A LUT; again for more.")],
+    lut: Annotated[list[Path], typer.Option("--lut", metavar="FILE", help="A LUT. Repeat it for several.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="OUT", help="A folder, or a file for one photo.")
     ],
@@ -57,23 +59,23 @@ def apply(  # noqa: D103  (its help text is set below)
         float, typer.Option("--strength", help="0 changes nothing, 1 is the full LUT.")
     ] = 1.0,
     profile: Annotated[
-        str, typer.Option("--profile", help="convert or keep: what of an ICC profile not sRGB.")
+        str, typer.Option("--profile", help="Photos that are not sRGB: convert or keep.")
     ] = "convert",
     floats: Annotated[
-        str, typer.Option("--floats", help="linear or encoded: what floats without one are.")
+        str, typer.Option("--floats", help="Floats without a profile: linear or encoded.")
     ] = "linear",
     quality: Annotated[
         int | None,
-        typer.Option("--quality", help="Of JPEG and WebP, 1 to 100.  [default: a JPEG's own, else 95]"),
+        typer.Option("--quality", help="JPEG and WebP quality, 1 to 100.  [default: a JPEG's own, else 95]"),
     ] = None,
     layer: Annotated[
         str,
-        typer.Option("--layer", metavar="NAME", help="Of EXRs, the layer to grade; others stay as they are."),
+        typer.Option("--layer", metavar="NAME", help="EXR layer to grade; the others stay as they are."),
     ] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    workers: Annotated[int | None, typer.Option("--workers", help="Threads.  [default: one a core]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each photo as JSON.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    workers: Annotated[int | None, typer.Option("--workers", help="Threads.  [default: all cores]")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what failed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result of each photo as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import read_lut_aloud
     from lutkit.engine.engine import wanted_workers

@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from lutkit.lut.algebra import Baked
 
 # Options that measuring commands share.
-Plot: TypeAlias = Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Also a picture.")]
+Plot: TypeAlias = Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Draw an image as well.")]
 Workers: TypeAlias = Annotated[
-    int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+    int | None, typer.Option("--workers", help="Worker processes.  [default: one per core]")
 ]
-OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there.")]
+OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace an existing image.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 # Of a dataset folder: which of its samples are read.
 OnlySplit: TypeAlias = Annotated[
-    str, typer.Option("--split", help="Of a dataset: samples of this split, `val` say.")
+    str, typer.Option("--split", help="Of a dataset: only samples of this split, such as `val`.")
 ]
 OnlyKind: TypeAlias = Annotated[
-    str, typer.Option("--kind", help="Of a dataset: `distort`, `enhance` or `distort+enhance`.")
+    str, typer.Option("--kind", help="Of a dataset: only `distort`, `enhance` or `distort+enhance` pairs.")
 ]
 OnlyLabel: TypeAlias = Annotated[
-    str, typer.Option("--label", help="Of a dataset: `recoverable` or `lossy` samples.")
+    str, typer.Option("--label", help="Of a dataset: only `recoverable` or `lossy` samples.")
 ]
 
 

@@ -14,59 +14,71 @@ if TYPE_CHECKING:
 # ARTEFACTS and LIMITS are filled in where the help is read: to know them takes a second.
 HELP = """Measure how outputs differ from their references.
 
-REFERENCE and each SET are a folder, a photo, a glob in quotes, a .txt list,
-tars, or a dataset, of which the targets are meant. A photo and its output bear
-one name, below their folders and without suffix; in tars, one key. Several
-sets, one a checkpoint say, give a series. A pair of two sizes is not compared,
-unless --size brings both to one.
+REFERENCE and each SET are a folder, one photo, a pattern in quotes, a .txt
+list, tars, or a dataset. Of a dataset, the targets are used. An output and its
+reference have the same name below their folders, without the suffix; in tars,
+the same key. Give several sets, such as one per checkpoint, to get a series. A
+pair of two sizes is not compared, unless --size brings both to one size.
 
 \b
-Measured, of all pixels of a set:
+Measured over all pixels of a set:
   delta E      CIEDE2000, mean and 95th percentile
-  saturation   HSV: the ratio of means, and the slope of output on reference
-  chroma, L    CIELAB: the ratio of mean chromas, the change of mean lightness
-Of the simplest change of colours that explains the set; - where none does:
-  gain, turn   the factor on colour differences; of hues; - of (nearly) greys
+  saturation   HSV: the ratio of means; the slope of output over reference
+  chroma, L    CIELAB: the ratio of mean chromas; the change of mean lightness
+Measured of the simplest change that explains the set, or - if none does:
+  gain, turn   the factor on colour differences; the turn of hues
   cast         a and b that neutral colours take on
-Of each image, beyond what its reference has; the table has medians over
-images where each channel has a number, means elsewhere:
-ARTEFACTS
+Measured per image, beyond what its reference has (the median over images; the
+mean if some images have no number):
+  fringe       the shift of a channel against the others, in pixels; - if it
+               is flat, or too unlike its reference
+  noise        of each channel in flat parts, in code values of 255; - if it
+               may be the photo's own grain
+  stripes      rows or columns of 1 to 8 px that stand out across flat parts,
+               in code values of 255
+  speckle      spots of up to 8 px that stand out, per million pixels that can
+               show them; - if hardly any can
+  new clip     the share of pixels newly at 0 or 255, 16 code values or more
+               from the reference, in the worst channel
 
-Answers tell of that change a gain 8% from 1, a turn over 5 degrees, a cast
-over 2, lightness by 2, contrast by 8%; artefacts where one of 10 images or
-more has LIMITS, with how many images have it, and their median; of outputs
-that are nearly one colour, or do not look like their references, only that.
-Skin tones: references of hue 30..80, chroma 10..45, L 20..92 (our own rule:
-wood and sand pass too).
+The sentences below the table report a change if the gain is 8% from 1, the turn
+over 5 degrees, the cast over 2, lightness off by 2 or contrast by 8%. They
+report an artefact if one in ten images or more has it: 0.25 px of shift, 0.15
+px of fringing, 1 code value of noise (more if the photo has grain), 0.6 code
+values of stripes, 35 speckles per million, or 2% newly clipped. They say how
+many images have it, and the median. If outputs are nearly of one colour, or do
+not look like their references, they report only that. Skin tones are references
+of hue 30..80, chroma 10..45, L 20..92 (a rule of our own; wood and sand fall
+into it, too).
 
 \b
 Examples:
   lutkit compare inputs outputs
   lutkit compare inputs epoch-1 epoch-5 epoch-20 --plot series.png
-      what training did, a row a checkpoint, and as a picture
+      show what training did, one row per checkpoint, and as an image
   lutkit compare inputs outputs --train data/pairs
-      whether the training set explains it; at most 1,000 of its photos
+      check if the training set has the same faults; reads 1,000 photos
   lutkit compare data/pairs data/pairs --set-field input
-      what a dataset's inputs have lost against its targets
+      compare a dataset's inputs with its targets
   lutkit compare data/pairs outputs --split val --label recoverable
-      of a dataset's samples those; --train is read as a whole
+      use some of a dataset's samples; --train is read as a whole
 """
 
 
 def compare(  # noqa: D103  (its help text is set below)
     reference: Annotated[
-        str, typer.Argument(metavar="REFERENCE", help="To compare with.", show_default=False)
+        str, typer.Argument(metavar="REFERENCE", help="The images to compare with.", show_default=False)
     ],
-    sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Outputs.", show_default=False)],
+    sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Sets of outputs.", show_default=False)],
     train: Annotated[
-        str, typer.Option("--train", metavar="SOURCE", help="The training set, as a third party.")
+        str, typer.Option("--train", metavar="SOURCE", help="The training set, to look for the same faults.")
     ] = "",
     size: Annotated[
         int | None,
         typer.Option("--size", metavar="PX", min=16, help="Compare centre squares of PX.  [default: all]"),
     ] = None,
     field: Annotated[
-        str, typer.Option("--field", help="In tars of REFERENCE: the member meant, `input` say.")
+        str, typer.Option("--field", help="In tars of REFERENCE: the member to read, such as `input`.")
     ] = "",
     set_field: Annotated[str, typer.Option("--set-field", help="The same in tars of each SET.")] = "",
     train_field: Annotated[str, typer.Option("--train-field", help="The same in tars of --train.")] = "",

@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 
 HELP = """Decode some latents and show them beside the photos they were made from.
 
-DIR is what `lutkit encode-latents` wrote. Samples from all over it are decoded,
-from the means of their posteriors: a sheet with photo, decoding, and their
-difference, with PSNR and mean delta E 2000 below. The photos of a dataset of
-pairs are found where it lies beside DIR as `pairs`; name others with --images.
-Without photos only decodings are shown.
+DIR is a folder that `lutkit encode-latents` wrote. Samples from all over it are
+decoded from the means of their posteriors. The sheet shows the photo, the
+decoding and their difference, with PSNR and mean delta E 2000. The photos of a
+dataset of pairs are found if it is named `pairs` and lies beside DIR; otherwise
+name them with --images. Without photos, only decodings are shown.
 
 \b
 Examples:
   lutkit decode-latents -o sheet.png
-      data/latents, beside data/pairs
+      decode data/latents, with the photos of data/pairs
   lutkit decode-latents DIR --vae VAE -o sheet.png
-      with the files of the VAE: only a hub name is recorded
+      name the VAE's files; only a name on the hub is recorded
   lutkit decode-latents DIR --images "in/*.tar" --n 20 -o sheet.png
       latents of plain tars or of photos: name what was encoded
 """
 
-_VAE = "A folder, a hub name, or a .safetensors.  [default: the hub name it was made with]"
-_IMAGES = "What was encoded, as encode-latents took it.  [default: `pairs` beside DIR]"
+_VAE = "A folder, a name on the hub, or a .safetensors file.  [default: the recorded name on the hub]"
+_IMAGES = "The photos that were encoded.  [default: `pairs` beside DIR]"
 
 
 def decode_latents(  # noqa: D103  (its help text is set below)
@@ -36,15 +36,15 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The sheet, a PNG.")] = Path(
         "latents.png"
     ),
-    n: Annotated[int, typer.Option("--n", metavar="N", min=1, max=200, help="How many samples.")] = 8,
+    n: Annotated[int, typer.Option("--n", metavar="N", min=1, max=200, help="Number of samples.")] = 8,
     vae: Annotated[str, typer.Option("--vae", metavar="VAE", help=_VAE, show_default=False)] = "",
     vae_config: Annotated[
         Path | None,
-        typer.Option("--vae-config", metavar="FILE", help="Of a lone .safetensors: its config.json."),
+        typer.Option("--vae-config", metavar="FILE", help="For a .safetensors file: its config.json."),
     ] = None,
     images: Annotated[str, typer.Option("--images", metavar="SOURCE", help=_IMAGES, show_default=False)] = "",
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")] = "cpu",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:

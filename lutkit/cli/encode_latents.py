@@ -10,57 +10,58 @@ if TYPE_CHECKING:
 
 HELP = """Encode images to the posteriors of a VAE: mean and log-variance.
 
-SOURCE is a dataset that `lutkit synth` wrote; WebDataset tars (one, a folder, a
-pattern in quotes), of which --fields names the images; or photos, from whose
-centres squares of --size are cut. Each image becomes KEY.FIELD.npy, of shape
-(2C, h, w): means over channels 0 to C-1, log-variances over the rest, unscaled;
-the VAE's scaling and shift stand in dataset.json. JSON is carried over.
+SOURCE is a dataset that `lutkit synth` wrote; WebDataset tars (one, a folder or
+a pattern in quotes), with --fields for the images; or photos, from which
+squares of --size are cut at the centre. Each image becomes KEY.FIELD.npy with
+the shape (2C, h, w): channels 0 to C-1 are means, the others log-variances. They
+are unscaled; the VAE's scaling and shift are in dataset.json. JSON metadata is
+copied.
 
-VAE is a folder that diffusers saved, a name on the Hugging Face hub, or a lone
-.safetensors with --vae-config. Any AutoencoderKL will do; weights that are
-pickled are not read.
+VAE is a folder that diffusers saved, a name on the Hugging Face hub, or a
+.safetensors file with --vae-config. Any AutoencoderKL works. Pickled weights
+are not read.
 
-The fast dtypes are tried on the first images and taken where their means stay
-within 3% of float32's; what each costs is printed and recorded. A run that was
-stopped goes on with the same command. Exit code 1: some samples have no
-latents; they are named in rejects.jsonl.
+The fast dtypes are tried on the first images. One is used if its means are
+within 3% of float32's; the errors are printed and recorded. To resume a run
+that was stopped, repeat the command. Exit code 1: some samples have no latents;
+they are listed in rejects.jsonl.
 
 \b
 Examples:
   lutkit encode-latents
-      data/pairs to data/latents, with stabilityai/sd-vae-ft-mse
+      encode data/pairs to data/latents, with stabilityai/sd-vae-ft-mse
   lutkit encode-latents DIR --vae VAE --out data/latents
-      with a VAE of your own
+      use your own VAE
   lutkit encode-latents "in/*.tar" --fields jpg --size 256 --out data/latents
-      plain WebDataset tars
+      encode plain WebDataset tars
   lutkit encode-latents IN --size 512 --vae v.safetensors --vae-config v.json
-      a folder of photos, a VAE whose weights are one file
+      encode a folder of photos, with a VAE in one file
   lutkit encode-latents --devices 0,1,2,3
-      on four GPUs; or start it with torchrun
+      use four GPUs; or start it with torchrun
 """
 
-_FIELDS = "Which images: `input,target`, or of tars `jpg`, `x.jpg`.  [default: all there are]"
-_SIZE = "Cut centred squares of this side, of photos and tars."
-_RANGE = "What the VAE is fed: -1,1 or 0,1."
-_DTYPE = "What it computes in: auto, fp32, bf16 or fp16."
-_STORE = "What is stored: fp32 or fp16."
-_BATCH = "Images at once; GPUs count 254 of 256 px at most.  [default: found by trying]"
-_DEVICES = "Several GPUs, `0,1`: a process each, which share the shards."
+_FIELDS = "The images to encode: `input,target`; in tars `jpg`, `x.jpg`.  [default: all]"
+_SIZE = "Side of the squares that are cut from photos and tars."
+_RANGE = "Range of the VAE's input: -1,1 or 0,1."
+_DTYPE = "Precision: auto, fp32, bf16 or fp16."
+_STORE = "Precision of the stored files: fp32 or fp16."
+_BATCH = "Images per batch; on GPUs at most 254 of 256 px.  [default: found by trying]"
+_DEVICES = "Several GPUs, such as `0,1`: one process each; they share the shards."
 
 
 def encode_latents(  # noqa: D103  (its help text is set below)
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="What to encode.")] = "data/pairs",
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The images to encode.")] = "data/pairs",
     vae: Annotated[
-        str, typer.Option("--vae", metavar="VAE", help="A folder, a hub name, or a .safetensors.")
+        str, typer.Option("--vae", metavar="VAE", help="A folder, a name on the hub, or a .safetensors file.")
     ] = "stabilityai/sd-vae-ft-mse",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where latents go.")] = Path(
         "data/latents"
     ),
-    revision: Annotated[str, typer.Option("--revision", help="Of a hub name: a branch, tag or commit.")] = "",
+    revision: Annotated[str, typer.Option("--revision", help="On the hub: a branch, tag or commit.")] = "",
     vae_config: Annotated[
         Path | None,
-        typer.Option("--vae-config", metavar="FILE", help="Of a lone .safetensors: its config.json."),
+        typer.Option("--vae-config", metavar="FILE", help="For a .safetensors file: its config.json."),
     ] = None,
     fields: Annotated[str, typer.Option("--fields", help=_FIELDS, show_default=False)] = "",
     size: Annotated[int | None, typer.Option("--size", metavar="PX", min=1, help=_SIZE)] = None,
@@ -76,7 +77,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", help="Threads that decode.  [default: 1, or for GPUs one a core]"),
+        typer.Option("--workers", help="Threads that decode.  [default: 1; one per core for GPUs]"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

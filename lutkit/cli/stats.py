@@ -6,25 +6,25 @@ import typer
 
 from lutkit.cli.arguments import AsJson, OnlyKind, OnlyLabel, OnlySplit, OverPlot, Plot, Workers
 
-HELP = """Say how colourful, how balanced and how clipped photographs are.
+HELP = """Measure the colourfulness, casts and clipping of photographs.
 
-SOURCE is a folder, a glob in quotes, a photo, a .txt list, WebDataset tars,
-or a dataset that `lutkit synth` wrote, of which the targets are meant. Every
-pixel is counted, at its exact colour. Cast is the mean a and b of CIELAB over
-all pixels; `mean` and `std` of --json are what input normalisation takes: red,
-green and blue, 0..1.
+SOURCE is a folder, a pattern in quotes, one photo, a .txt list, WebDataset
+tars, or a dataset that `lutkit synth` wrote. Of a dataset, the targets are
+measured. Every pixel is counted at its exact colour. The cast is the mean a and
+b of CIELAB over all pixels. With --json, `mean` and `std` are the values for
+input normalisation: red, green and blue, 0..1.
 
 \b
 Examples:
   lutkit stats PHOTOS
   lutkit stats PHOTOS --plot stats.png
-      a picture: channels, saturation, chroma, colours, cast, clipping
+      draw channels, saturation, chroma, colours, cast and clipping
   lutkit stats data/pairs --json
-      of a dataset's targets, for programs
+      measure a dataset's targets, for programs
   lutkit stats data/pairs --field input.jpg --size 224
-      of its inputs, resized as a trainer sees them
+      measure its inputs, resized as a trainer sees them
   lutkit stats data/pairs --split val --label lossy
-      of the targets of some of its samples
+      measure the targets of some of its samples
 """
 
 
@@ -35,7 +35,7 @@ def stats(  # noqa: D103  (its help text is set below)
         int | None,
         typer.Option("--size", metavar="PX", min=1, help="Count resized squares.  [default: every pixel]"),
     ] = None,
-    field: Annotated[str, typer.Option("--field", help="Of tars: the member that is meant, `jpg` say.")] = "",
+    field: Annotated[str, typer.Option("--field", help="In tars: the member to read, such as `jpg`.")] = "",
     split: OnlySplit = "",
     kind: OnlyKind = "",
     label: OnlyLabel = "",

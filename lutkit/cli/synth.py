@@ -7,51 +7,55 @@ import typer
 
 HELP = """Turn photographs into a dataset of (input, target) pairs.
 
-PRESET is default, camera, film, stage or edits; or name a manifest of your
-own, or a dataset folder to go on with. Options given here win over it. SOURCE
-is a folder (searched recursively), a glob in quotes, a photo, a .txt list (a
-path a line, from the list's folder on; blank lines and # lines are skipped;
-every file must be there), WebDataset tars, or `sample`: four photos that ship
-with lutkit. A run that was stopped goes on with the same command, or
-with `lutkit synth DIR`; a larger --n on a finished dataset adds to it.
+The argument is a preset (default, camera, film, stage or edits), a manifest
+file of your own, or a dataset folder that you want to extend. The options below
+override it.
+
+SOURCE is a folder (searched with its subfolders), a pattern in quotes, one
+photo, a .txt list, WebDataset tars, or `sample`: four photos that come with
+lutkit. A list has one path per line, relative to the list's folder; blank lines
+and lines that begin with # are skipped, and every file must exist.
+
+To resume a run that was stopped, repeat the command or run `lutkit synth DIR`. A
+larger --n adds pairs to a finished dataset.
 
 \b
 Examples:
   lutkit synth --n 1000
       try it on the sample photos
   lutkit synth --n 50000 --images PHOTOS --out data/pairs
-      photos of your own
+      use your own photos
   lutkit synth --n 50000 --images PHOTOS --dry-run
-      what it will come to: size, time, families of damage
+      show the size, the time and the damage to expect
   lutkit synth camera --n 50000 --images PHOTOS
-      wrong white balance and exposure only; a folder of that name is ./camera
+      only wrong white balance and exposure; a folder named camera is ./camera
   lutkit synth --severity 8,16 --lossy 0 --families illuminant,film_fade=2
-      damage to your own measure
+      choose the damage
   lutkit synth film --write-manifest mine.toml
-      a manifest to change
+      write a manifest that you can edit
   lutkit synth data/pairs --n 100000
-      more of what lies there
+      extend a dataset
   lutkit synth mine.toml --size 224 --codec png
-      a manifest of your own, two options changed
+      use your own manifest, with two options changed
   lutkit synth --n 50000 --images "in/*.tar" --field jpg
-      photos from WebDataset tars
+      read photos from WebDataset tars
   lutkit synth --n 50000 --images PHOTOS --store recipe
-      lossless targets and recipes only: half the bytes of --codec png
+      store lossless targets and recipes only: half the bytes of --codec png
   lutkit synth --images PHOTOS --kinds distort=0.5,enhance=0.5 --looks LOOKS
-      half of the pairs graded with .cube files of your own
+      grade half of the pairs with your own .cube files
 """
 
-_STORE = "pixels, or recipe: lossless, without the input, which lutkit.pairs replays.  [default: pixels]"
+_STORE = "pixels; or recipe: lossless targets without inputs, which lutkit.pairs computes.  [default: pixels]"
 _IMAGES = "Where the photos are.  [default: sample]"
-_SPLITS = "Shares of photos, by path; verify finds copies.  [default: train=0.9,val=0.05,test=0.05]"
-_KINDS = "Shares of distort, enhance, distort+enhance pairs.  [default: distort=1]"
+_SPLITS = "Shares of the photos, split by path; verify finds copies.  [default: train=0.9,val=0.05,test=0.05]"
+_KINDS = "Shares of distort, enhance and distort+enhance pairs.  [default: distort=1]"
 _WHAT = "A preset, a TOML manifest, or a dataset folder.  [default: default]"
 _OUT = "The dataset folder.  [default: data/pairs]"
-_SEVERITY = "Delta E 2000 of damage on natural colours.  [default: 4,20]"
-_LOSSY = "Share of damage past undoing, 0..1.  [default: 0.2]"
-_MIXED = "Share of damage with a second light over part of the picture.  [default: 0.15]"
-_FAMILIES = "Which damage, with shares: `illuminant,film_fade=2`.  [default: all]"
-_WRITE = "Write the manifest that this comes to, and stop."
+_SEVERITY = "Strength: mean delta E 2000 on natural colours.  [default: 4,20]"
+_LOSSY = "Share of damage that cannot be undone, 0..1.  [default: 0.2]"
+_MIXED = "Share of damage with a second light over part of the image.  [default: 0.15]"
+_FAMILIES = "Families of damage, with shares: `illuminant,film_fade=2`.  [default: all]"
+_WRITE = "Write the settings as a manifest, and stop."
 
 
 def synth(  # noqa: D103  (its help text is set below)
@@ -60,29 +64,29 @@ def synth(  # noqa: D103  (its help text is set below)
         str, typer.Argument(metavar="PRESET|MANIFEST|DIR", help=_WHAT, show_default=False)
     ] = "default",
     n: Annotated[
-        int | None, typer.Option("--n", "-n", help="How many pairs, up to 999,999,999.  [default: 1000]")
+        int | None, typer.Option("--n", "-n", help="Number of pairs, up to 999,999,999.  [default: 1000]")
     ] = None,
     images: Annotated[str | None, typer.Option("--images", metavar="SOURCE", help=_IMAGES)] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_OUT)] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Of every draw, up to 2^63 - 1.  [default: 0]")
+        int | None, typer.Option("--seed", help="Seed of all random draws, up to 2^63 - 1.  [default: 0]")
     ] = None,
     size: Annotated[
-        int | None, typer.Option("--size", metavar="PX", help="Side of the squares.  [default: 256]")
+        int | None, typer.Option("--size", metavar="PX", help="Side of the square images.  [default: 256]")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+        int | None, typer.Option("--workers", help="Worker processes.  [default: one per core]")
     ] = None,
     codec: Annotated[
-        str | None, typer.Option("--codec", help="jpeg (4:4:4), png or webp (lossless).  [default: jpeg]")
+        str | None, typer.Option("--codec", help="jpeg (4:4:4), png, or lossless webp.  [default: jpeg]")
     ] = None,
-    quality: Annotated[int | None, typer.Option("--quality", help="Of JPEG.  [default: 95]")] = None,
+    quality: Annotated[int | None, typer.Option("--quality", help="JPEG quality.  [default: 95]")] = None,
     store: Annotated[str | None, typer.Option("--store", help=_STORE)] = None,
     crop: Annotated[str | None, typer.Option("--crop", help="center or random.  [default: center]")] = None,
     splits: Annotated[str | None, typer.Option("--splits", help=_SPLITS)] = None,
     kinds: Annotated[str | None, typer.Option("--kinds", help=_KINDS)] = None,
     field: Annotated[
-        str | None, typer.Option("--field", help="Of tars: the member to read, `jpg` say.")
+        str | None, typer.Option("--field", help="In tars: the member to read, such as `jpg`.")
     ] = None,
     looks: Annotated[
         Path | None, typer.Option("--looks", metavar="DIR", help="Your own enhancement LUTs.")
@@ -97,7 +101,7 @@ def synth(  # noqa: D103  (its help text is set below)
     write_manifest: Annotated[
         Path | None, typer.Option("--write-manifest", metavar="FILE", help=_WRITE)
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, write nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the summary as JSON.")] = False,
 ) -> None:

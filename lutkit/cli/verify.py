@@ -7,8 +7,9 @@ import typer
 
 HELP = """Check every byte of a dataset that `lutkit synth` wrote.
 
-Checksums, tars, keys, images, fields, splits: says what is wrong and in which
-shard. Exit code 0: sound. 1: faults were found. 2: not a dataset.
+Checks checksums, tars, keys, images, metadata and splits. Prints each fault and
+the shard that has it. Exit code 0: no faults. 1: faults were found. 2: the
+folder is not a dataset.
 
 \b
 Examples:
@@ -21,7 +22,7 @@ def verify(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset folder.")],
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes.  [default: one a core]")
+        int | None, typer.Option("--workers", help="Worker processes.  [default: one per core]")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
 ) -> None:

@@ -22,9 +22,9 @@ lut_app = typer.Typer(
   lutkit lut info look.cube
       what a file holds
   lutkit lut check look.cube
-      what it does to colours, and whether it can be undone
+      see what it does to colours, and whether it can be undone
   lutkit lut identity -o neutral.png
-      the way to author a look of your own
+      start a look of your own
 """,
 )
 for command in (info, check, compose, identity):

@@ -11,24 +11,23 @@ if TYPE_CHECKING:
 
 HELP = """Measure what LUTs do to colours, and whether it can be undone.
 
-The verdict is on natural colours: `recoverable` where under 0.1% of them are
-folded, under 2% newly clipped, and at least 35 dB come back after an 8-bit save
-and the best inverse; else `lossy`. The whole cube holds more vivid colours, and
-may lose some of them beside. One file is told in a sentence on each, and in a
-table that says what each measure means; several have a line each. Exit code 0:
-all were measured, whatever the verdict. 1: some of several could not be read.
-2: nothing was.
+The verdict is on natural colours. A LUT is `recoverable` if less than 0.1% of
+them are folded, less than 2% are newly clipped, and the best inverse reaches 35
+dB or more after saving at 8 bits. Otherwise it is `lossy`. The whole cube of
+colours holds more vivid colours; some of them may be lost even if the LUT is
+recoverable. For one file, a sentence describes each, and a table explains each
+measure. Several files have one line each. Exit code 0: all files were measured,
+whatever the verdict. 1: some of several could not be read. 2: none was measured.
 
 \b
 Examples:
   lutkit lut check look.cube
   lutkit lut check look.cube --plot look.png
-      a picture: curves, where greys drift, the bent RGB cube, colours before
-      and after
+      draw curves, the drift of greys, the bent cube, colours before and after
   lutkit lut check luts/*.cube --json
-      a list with an object a file
+      print a list with an object per file
   lutkit lut check look.cube --photo holiday.jpg
-      folds, clipping, round trip, delta E and verdict on a photo's colours
+      judge on the colours of a photo
 """
 
 _PHOTO = "Judge on this photo's colours, not on natural colours at large."
@@ -39,7 +38,7 @@ def check(  # noqa: D103  (its help text is set below)
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="LUT files.", show_default=False)],
     photo: Annotated[Path | None, typer.Option("--photo", metavar="PHOTO", help=_PHOTO)] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="OUT.png", help=_PLOT)] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing images.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
     from lutkit.cli.arguments import read_lut_aloud

@@ -7,10 +7,10 @@ import typer
 
 HELP = """Write LUTs that are applied one after the other as one file.
 
-Curves, gains and matrices merge exactly where they can. What a .cube cannot
-hold as it is becomes one cube, or a shaper and a cube where a cube alone is off
-by more than 1 of 255 on 1% of colours; the error is printed. .clf and .ctf hold
-any chain as it is.
+Curves, gains and matrices are merged exactly if possible. If a .cube cannot hold
+the result, it is baked to one cube; or to a shaper and a cube, if a cube alone is
+off by more than 1 of 255 on 1% of colours. The error is printed. .clf and .ctf
+hold any chain exactly.
 
 \b
 Examples:
@@ -24,8 +24,8 @@ def compose(  # noqa: D103  (its help text is set below)
         list[Path], typer.Argument(metavar="FIRST THEN...", help="LUT files.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
-    size: Annotated[int, typer.Option("--size", help="Lattice points an axis, where a cube is baked.")] = 33,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    size: Annotated[int, typer.Option("--size", help="Lattice points per axis, if a cube is baked.")] = 33,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     from functools import reduce
 

@@ -8,24 +8,24 @@ import typer
 
 from lutkit.lutfiles.formats import READ_SUFFIXES, WRITTEN_SUFFIXES
 
-HELP = f"""Write a LUT file in another format; the suffixes say which.
+HELP = f"""Write a LUT file in another format. The suffixes select the formats.
 
 \b
 {fill("Reads " + " ".join(READ_SUFFIXES) + "; writes " + " ".join(WRITTEN_SUFFIXES) + ".", 78)}
 
-.cube, .clf and .ctf keep every number, .csp all but a shaper's. Whatever is
-lost elsewhere is measured by reading the new file back: the largest error of
-any channel is printed, or the word exact. A Hald image holds 0..1 and a square number of lattice points:
-other sizes become 64, level 8, unless --size says otherwise.
+.cube, .clf and .ctf keep every number; .csp all but a shaper's. The new file is
+read back: the command prints the largest error of any channel, or the word
+exact. A Hald image holds 0..1 and a square number of lattice points per axis.
+Other sizes become 64 (level 8), unless you give --size.
 
 \b
 Examples:
   lutkit lut convert graded-hald.png look.cube
-      what `lutkit lut identity` wrote, once it is graded
+      convert what `lutkit lut identity` wrote, after you graded it
   lutkit lut convert look.cube look.png --size 36 --bits 8
-      a Hald image of level 6
+      write a Hald image of level 6
   lutkit lut convert look.clf look.cube --size 65
-      formulas baked, with their error
+      bake formulas, and print the error
 """
 
 
@@ -36,12 +36,12 @@ def convert(  # noqa: D103  (its help text is set below)
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="TO", help="The same as TO.")] = None,
     size: Annotated[
         int | None,
-        typer.Option("--size", help="Lattice points an axis, or rows of curves.  [default: as they are]"),
+        typer.Option("--size", help="Lattice points per axis, or rows of curves.  [default: unchanged]"),
     ] = None,
     bits: Annotated[
-        int | None, typer.Option("--bits", help="Of a Hald image: 8 or 16.  [default: 16]")
+        int | None, typer.Option("--bits", help="Bits of a Hald image: 8 or 16.  [default: 16]")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
     from lutkit.cli.lut.output_file import require_bits, require_free

@@ -8,26 +8,26 @@ import typer
 if TYPE_CHECKING:
     from lutkit.lut.fit import Fit
 
-HELP = """Learn the LUT that makes one photo of another.
+HELP = """Learn the LUT that turns one photo into another.
 
-BEFORE and AFTER show the same scene pixel by pixel: a photo, and what an app, a
-preset or a colourist made of it. They may be small: what is learned is a smooth
-LUT for photos of any size. What is not sRGB is converted first, and pixels that
-are not opaque are left out.
+BEFORE and AFTER show the same scene, pixel by pixel: a photo, and what an app, a
+preset or a colourist made of it. They may be small; the LUT is smooth and fits
+photos of any size. Photos that are not sRGB are converted first. Pixels that are
+not opaque are left out.
 
-An eighth of the pixels, in blocks, is held out to measure by; then the LUT is
-learned from all. A few percent of pixels may be misaligned or retouched. Where
-the photo has no colours, the LUT goes on smoothly and ends in the identity: a
-photo with many colours gives a better LUT. Photos that no one LUT makes of each
-other (delta E 2000 above 5 on average) are refused, and nothing is written,
-unless --anyway is given.
+An eighth of the pixels, in blocks, is held out to measure the error. The LUT is
+then learned from all pixels. A few percent of pixels may be misaligned or
+retouched. For colours that the photo does not hold, the LUT continues smoothly
+and ends in the identity, so a photo with many colours gives a better LUT. If no
+single LUT turns one photo into the other (mean delta E 2000 above 5), nothing is
+written, unless you give --anyway.
 
 \b
 Examples:
   lutkit lut fit before.jpg after.jpg -o look.cube
   lutkit lut fit before.tif after.tif -o look.cube --size 65 --monotone
   lutkit apply holiday/ --lut look.cube -o graded/
-      then, the look on other photos
+      then apply the look to other photos
 """
 
 # Beyond these no single LUT made one of the other: a local change, photos that are not aligned, other scenes.
@@ -38,15 +38,15 @@ _MANY_MISFITS = 0.1
 
 def fit(  # noqa: D103  (its help text is set below)
     context: typer.Context,
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The photo as it was.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="What became of it.")],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The photo before the change.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The photo after the change.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
-    size: Annotated[int, typer.Option("--size", help="Lattice points an axis, 2 to 65.")] = 33,
+    size: Annotated[int, typer.Option("--size", help="Lattice points per axis, 2 to 65.")] = 33,
     monotone: Annotated[
         bool, typer.Option("--monotone", help="No channel may fall while the same channel of a colour rises.")
     ] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Write even what fits badly.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Write the LUT even if it fits badly.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
     from dataclasses import replace

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-HELP = """Say what LUT files hold: format, kind, sizes, domain, values, title.
+HELP = """Show what LUT files hold: format, kind, sizes, domain, values, title.
 
-Reads what `lutkit lut convert` reads. Exit code 0: all were read. 1: some of
-several could not be. 2: none was.
+Reads the formats that `lutkit lut convert` reads. Exit code 0: all files were
+read. 1: some of several could not be read. 2: none could be read.
 
 \b
 Examples:
   lutkit lut info look.cube
   lutkit lut info luts/*.cube
   lutkit lut info look.clf --json
-      an object; with several files a list with an object a file
+      print an object; for several files, a list of objects
 """
 
 

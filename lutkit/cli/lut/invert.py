@@ -10,26 +10,27 @@ if TYPE_CHECKING:
 
 HELP = """Write the LUT that undoes a LUT.
 
-Curves and matrices are undone exactly; cubes by the exact inverse of each of
-their tetrahedra, on a lattice over the colours that can come out of them. What
-cannot come out has no inverse, and is taken to the nearest colour that can.
-Where a LUT merges colours nothing can tell them apart: clipped ones come back
-as the edge of what clips, others as one of them. It prints how many colours
-either holds for, and how far colours are off after the LUT and back, before any
-rounding to 8 bits; a larger --size brings that down where the LUT can be undone.
+Curves and matrices are inverted exactly. Cubes are inverted tetrahedron by
+tetrahedron, on a lattice over the colours that the LUT can produce. A colour
+that it cannot produce has no inverse and is mapped to the nearest one that has.
+If the LUT maps several colours to one, nothing can tell them apart: clipped
+colours come back as the edge of the clipped range, others as one of them. The
+command prints how many colours are affected, and the error after the LUT and
+its inverse, before rounding to 8 bits. A larger --size reduces this error if
+the LUT can be undone.
 
-.clf and .ctf hold every stage of the inverse as it is and are most exact;
-a .cube holds curves, a cube, or a shaper and a cube.
+.clf and .ctf hold every stage of the inverse and are the most exact. A .cube
+holds curves, a cube, or a shaper and a cube.
 
 \b
 Examples:
   lutkit lut invert look.cube -o unlook.cube
   lutkit lut invert look.cube -o unlook.cube --size 65
   lutkit apply graded.png --lut unlook.cube -o restored/
-      then, photos as they were before the look
+      then restore photos as they were before the look
 """
 
-_SIZE = "Lattice points an axis, where it takes a cube.  [default: 33, or 65 where photographs need it]"
+_SIZE = "Lattice points per axis, where it takes a cube.  [default: 33, or 65 where photographs need it]"
 
 
 def invert(  # noqa: D103  (its help text is set below)
@@ -37,7 +38,7 @@ def invert(  # noqa: D103  (its help text is set below)
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The LUT file to undo.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
     size: Annotated[int | None, typer.Option("--size", help=_SIZE)] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import read_lut_aloud, require_no_more

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 HELP = """Write random gamma curves and 3D distortions as .cube files.
 
-Each is a draw of the damage that `lutkit synth` does to photographs. Beside
-NAME.cube lies its recipe, NAME.json: the drawn families and their parameters,
-which lutkit.Recipe.from_json reads. The same seed gives the same files.
+Each file is a draw of the damage that `lutkit synth` does to photographs. Its
+recipe is beside it as NAME.json: the damage families and their parameters, for
+lutkit.Recipe.from_json. The same seed gives the same files.
 
 \b
 Examples:
   lutkit lut random --n 20 --out DIR
-      twenty of any family, severity 4 to 20
+      write twenty, of any family, with severity 4 to 20
   lutkit lut random --n 100 --out DIR --kind curves --seed 7
-      one-dimensional ones only
+      write one-dimensional ones only
   lutkit lut random --n 50 --out DIR --severity 10,30 --lossy 0
-      stronger ones, all of which can be undone
+      write stronger ones that can all be undone
   lutkit lut random --n 50 --out DIR --families illuminant,channel_gamma=2
-      two families, the second twice as often
+      use two families, the second twice as often
 """
 
 _KIND = "any, curves (1D), or cubes (those that mix channels)."
@@ -33,20 +33,22 @@ _KIND = "any, curves (1D), or cubes (those that mix channels)."
 
 def random_luts(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")],
-    n: Annotated[int, typer.Option("--n", "-n", min=1, max=9999, help="How many.")] = 20,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of every draw.")] = 0,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, max=9999, help="Number of files.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random draws.")] = 0,
     kind: Annotated[str, typer.Option("--kind", help=_KIND)] = "any",
     severity: Annotated[
-        str, typer.Option("--severity", metavar="LOW,HIGH", help="Delta E 2000 on natural colours.")
+        str,
+        typer.Option("--severity", metavar="LOW,HIGH", help="Mean delta E 2000 on natural colours."),
     ] = "4,20",
-    lossy: Annotated[float, typer.Option("--lossy", help="Share of those past undoing, 0..1.")] = 0.2,
+    lossy: Annotated[float, typer.Option("--lossy", help="Share that cannot be undone, 0..1.")] = 0.2,
     families: Annotated[
         str | None,
         typer.Option(
-            "--families", help="Which, with shares: `illuminant,exposure=2`.  [default: as in synth]"
+            "--families",
+            help="Damage, with shares: `illuminant,exposure=2`.  [default: as in synth]",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
     from lutkit.cli.arguments import parse_families, parse_range

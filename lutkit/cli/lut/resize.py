@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-HELP = """Write a LUT with another number of lattice points, or rows of curves.
+HELP = """Write a LUT with another number of lattice points or rows.
 
-Every cube in the file gets the size; a shaper before it stays. The map is kept
-exactly where the old points are among the new (17 to 33 or 65, 33 to 65);
-elsewhere the error is printed.
+Every cube in the file gets the new size. A shaper before it stays as it is. The
+result is exact if the new points include the old ones (17 to 33 or 65, 33 to
+65). Otherwise the error is printed.
 
 \b
 Examples:
@@ -21,9 +21,9 @@ Examples:
 def resize(  # noqa: D103  (its help text is set below)
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The LUT file to read.")],
-    size: Annotated[int, typer.Option("--size", help="Lattice points an axis, or rows of curves.")],
+    size: Annotated[int, typer.Option("--size", help="Lattice points per axis, or rows of curves.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     from lutkit.cli.arguments import read_lut_aloud, require_no_more
     from lutkit.cli.lut.output_file import require_free

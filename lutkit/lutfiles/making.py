@@ -19,8 +19,6 @@ from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import format_to_write, read_baked
 from lutkit.results import ASIDE, to_values
 
-LutLike: TypeAlias = Lut | Path | str  # a LUT, or the path of its file
-
 
 @dataclass(frozen=True)
 class GivenLut:
@@ -37,6 +35,9 @@ class GivenLut:
     assumed: tuple[str, ...]
 
 
+LutLike: TypeAlias = Lut | Path | str | GivenLut  # a LUT, or the path of its file
+
+
 def given_lut(lut: LutLike) -> GivenLut:
     """A LUT, or what the file of that path holds.
 
@@ -45,6 +46,8 @@ def given_lut(lut: LutLike) -> GivenLut:
         LutFormatError: an unknown suffix, or content that its format does not allow.
         LutError: neither a LUT nor a path.
     """
+    if isinstance(lut, GivenLut):
+        return lut
     if isinstance(lut, Lut1D | Lut3D | LutChain):
         return GivenLut(lut, None, ())
     if not isinstance(lut, Path | str):  # pyright: ignore[reportUnnecessaryIsInstance]

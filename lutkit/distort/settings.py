@@ -57,7 +57,8 @@ class DamageSettings:
             from the light families (illuminant, lamp) with a share; where none has one, the default is 0.
         max_families: how many families a recipe has at most, 1..3, the second of two lights aside.
         families: how often each family is drawn, relative to the others, as a mapping or as pairs; a family
-            not named is never drawn. Kept as pairs. `library_lut` is left out where there are no LUT files to draw from.
+            not named is never drawn. Kept as pairs. `library_lut` is left out where there are no LUT files to
+            draw from.
     Raises:
         ManifestError: a range or share that means nothing or is of a wrong type, an unknown family, or mixed
             light without a light.

@@ -2,25 +2,14 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-import rich.progress
 from rich.console import Console, JustifyMethod, OverflowMethod
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from lutkit.engine.progress import OnProgress, Progress
-from lutkit.report.plain_text import plain, tell
+from lutkit.report.plain_text import plain
 
 
 class PlainConsole(Console):
@@ -82,47 +71,6 @@ class PlainConsole(Console):
 def _plain_block(text: str) -> str:
     """Plain, line by line: what commands print may have several."""
     return "\n".join(map(plain, text.split("\n")))
-
-
-@contextmanager
-def shown_progress(console: Console, *, unit: str = "", soft_wrap: bool = True) -> Generator[OnProgress]:
-    """Show how a run goes: warnings on stderr, notes as lines, and on a terminal a bar, gone when it is done.
-
-    Args:
-        console: where to; one that is quiet shows warnings only.
-        unit: what the rate beside the bar counts a second; empty for none.
-        soft_wrap: whether a note stays in one line, whatever its length.
-    Yields:
-        What takes the reports.
-    """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    bars = rich.progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-    began: Progress | None = None
-    started = 0.0
-    with bars:
-        bar = bars.add_task("", total=None, rate="", visible=False)
-
-        def on_progress(now: Progress) -> None:
-            nonlocal began, started
-            for warning in now.warnings:
-                tell(warning)
-            for note in now.notes:
-                console.print(note, soft_wrap=soft_wrap)
-            if began is None or began.stage != now.stage:
-                began, started = now, time.monotonic()
-                bars.reset(bar, total=now.total, description=now.stage, rate="", visible=True)
-            made, spent = now.done - began.done, max(time.monotonic() - started, 1e-3)
-            rate = f"{made / spent:,.3g} {unit}/s" if unit and made else ""
-            bars.update(bar, completed=now.done, total=now.total, rate=rate)
-
-        yield on_progress
 
 
 def close_stdout() -> None:

@@ -1,13 +1,9 @@
 """`lutkit ab-weights`: from an ab histogram to class-rebalancing weights."""
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from lutkit.ab.weights import AbWeights, Normalisation
 
 HELP = """Turn an ab histogram into the class-rebalancing weights of colorization.
 
@@ -58,71 +54,42 @@ def ab_weights(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    from lutkit.ab.grid import ab_grid
-    from lutkit.ab.weights import weights_of_counts as weigh
+    import json
+
     from lutkit.cli.arguments import require_no_more
-    from lutkit.dataset.outputs import require_picture, require_vacant
-    from lutkit.errors import LutkitError
     from lutkit.report.console import PlainConsole
-    from lutkit.statistics.ab_files import read_counts, write_npy, write_weights
+    from lutkit.statistics.weights import ab_weights as weigh
 
     require_no_more(context.args, 1, "one file of counts")
-    extra = [] if npy is None else [npy / "pts_in_hull.npy", npy / "prior_probs.npy"]
-    outputs = [out, *extra, *([] if plot is None else [plot])]
-    # `Path.resolve` raises where links run in circles.
-    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise LutkitError("two outputs of one name", where=str(out), remedy="give each its own")
-    for path in outputs:
-        if os.path.realpath(path) == os.path.realpath(counts):
-            raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
-        require = require_picture if path == plot else require_vacant
-        require(path, overwrite=overwrite)
-    kind = cast("Normalisation", normalise)
-    weights = weigh(read_counts(counts), ab_grid(grid), sigma, mix, observed=observed, normalise=kind)
-    for path in outputs:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_weights(out, weights)
-    if npy is not None:
-        write_npy(npy, weights)
-    if plot is not None:
-        from lutkit.statistics.ab_picture import write_ab_picture
-
-        write_ab_picture(plot, weights)
-    _show(weights, out, as_json=as_json)
-    if not as_json and len(outputs) > 1:
-        PlainConsole().print(f"Also: {', '.join(map(str, outputs[1:]))}", soft_wrap=True)
+    found = weigh(
+        counts,
+        out,
+        grid=grid,
+        sigma=sigma,
+        mix=mix,
+        normalise=normalise,
+        observed=observed,
+        npy=npy,
+        plot=plot,
+        overwrite=overwrite,
+    )
+    console = PlainConsole()
+    if as_json:
+        console.out(json.dumps(found.to_dict()))
+        return
+    bins = "1 bin" if found.bins == 1 else f"{found.bins} bins"
+    console.print(
+        f"{out}: {bins} of grid {found.grid}, {found.without_pixels} of them"
+        f" without a pixel, from {found.pixels:,} pixels.",
+        soft_wrap=True,
+    )
+    every = found.weights
+    for name, number in (("least", every.weights.argmin()), ("most", every.weights.argmax())):
+        a, b = every.grid.bins[number]
+        empty = "" if every.counts[number] else ", where no pixel fell"
+        console.print(f"{name:>5}: {every.weights[number]:.4g} at a {a:.0f}, b {b:.0f}{empty}")
+    if found.also:
+        console.print(f"Also: {', '.join(map(str, found.also))}", soft_wrap=True)
 
 
 ab_weights.__doc__ = HELP
-
-
-def _show(weights: "AbWeights", out: Path, *, as_json: bool) -> None:
-    import json
-
-    from lutkit.report.console import PlainConsole
-
-    least, most = int(weights.weights.argmin()), int(weights.weights.argmax())
-    summary = {
-        "file": str(out),
-        "grid": weights.grid.name,
-        "bins": len(weights.weights),
-        "normalise": weights.normalise,
-        "without_pixels": int((weights.counts == 0).sum()),
-        "pixels": int(weights.counts.sum()),
-        "least": {"weight": float(weights.weights[least]), "ab": weights.grid.bins[least].tolist()},
-        "most": {"weight": float(weights.weights[most]), "ab": weights.grid.bins[most].tolist()},
-    }
-    console = PlainConsole()
-    if as_json:
-        console.out(json.dumps(summary))
-        return
-    bins = "1 bin" if summary["bins"] == 1 else f"{summary['bins']} bins"
-    console.print(
-        f"{out}: {bins} of grid {weights.grid.name}, {summary['without_pixels']} of them"
-        f" without a pixel, from {summary['pixels']:,} pixels.",
-        soft_wrap=True,
-    )
-    for name, number in (("least", least), ("most", most)):
-        a, b = weights.grid.bins[number]
-        empty = "" if weights.counts[number] else ", where no pixel fell"
-        console.print(f"{name:>5}: {weights.weights[number]:.4g} at a {a:.0f}, b {b:.0f}{empty}")

@@ -8,8 +8,7 @@ from lutkit.cli.arguments import AsJson, OnlyKind, OnlyLabel, OnlySplit, OverPlo
 from lutkit.cli.command import Command
 
 if TYPE_CHECKING:
-    from lutkit.comparison.matching import MatchedSet
-    from lutkit.comparison.run import Comparison
+    from lutkit.comparison.compare import CompareResult
 
 # ARTEFACTS and LIMITS are filled in where the help is read: to know them takes a second.
 HELP = """Measure how outputs differ from their references.
@@ -90,38 +89,37 @@ def compare(  # noqa: D103  (its help text is set below)
     overwrite: OverPlot = False,
     as_json: AsJson = False,
 ) -> None:
-    from lutkit.comparison.matching import list_sets, list_train
-    from lutkit.comparison.run import compare_sets
-    from lutkit.comparison.words import short_names
-    from lutkit.dataset.outputs import require_picture
-    from lutkit.dataset.sample_filter import SampleFilter
-    from lutkit.engine.engine import LocalEngine, wanted_workers
+    import json
+
+    from lutkit.comparison.compare import compare as compare_photos
     from lutkit.engine.stopping import stopping
+    from lutkit.report.console import PlainConsole
+    from lutkit.report.plain_text import print_line
+    from lutkit.report.progress import shown_progress
 
-    if plot is not None:
-        require_picture(plot, overwrite=overwrite)
-    engine = LocalEngine(wanted_workers(workers))
-    samples = SampleFilter(split, kind, label)
-    title = f"{reference}, {samples}" if samples else reference
-    with stopping():
-        # All names first: a mistake in the last one is told before hours of work.
-        photos = list_train(train, train_field)
-        matched = list_sets(reference, sets, field=field, set_field=set_field, size_px=size, samples=samples)
-        named = dict(zip(short_names(sets), matched, strict=True))
-        found = compare_sets(named, photos, train_name=train, size_px=size, engine=engine, quiet=as_json)
-        if plot is not None:
-            from lutkit.comparison.picture import draw_comparison
-            from lutkit.report.page import write_picture
-
-            write_picture(draw_comparison(found.sets, found.train, title), plot)
+    with stopping(), shown_progress(quiet=as_json) as on_progress:
+        found = compare_photos(
+            reference,
+            sets,
+            train=train,
+            size=size,
+            field=field,
+            set_field=set_field,
+            train_field=train_field,
+            split=split,
+            kind=kind,
+            label=label,
+            plot=plot,
+            workers=workers,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
     if as_json:
-        _print_json(found, matched)
-    else:
-        _print(title, found, matched)
-        if plot is not None:
-            from lutkit.report.plain_text import print_line
-
-            print_line(f"Picture: {plot}")
+        PlainConsole().out(json.dumps(found.to_dict()))
+        return
+    _print(found)
+    if plot is not None:
+        print_line(f"Picture: {plot}")
 
 
 compare.__doc__ = HELP
@@ -145,23 +143,7 @@ class CompareCommand(Command):
         super().format_help_text(ctx, formatter)
 
 
-def _print_json(found: "Comparison", matched: "list[MatchedSet]") -> None:
-    import json
-
-    from lutkit.comparison.table import set_json, train_json
-    from lutkit.comparison.words import answers
-    from lutkit.report.console import PlainConsole
-
-    document: dict[str, Any] = {"sets": []}
-    for one, names in zip(found.sets, matched, strict=True):
-        unmatched = {"references": list(names.alone_before), "outputs": list(names.alone_after)}
-        document["sets"].append({**set_json(one), "unmatched": unmatched})
-    document["train"] = train_json(found.train) if found.train else None
-    document["answers"] = answers(found.sets, found.train)
-    PlainConsole().out(json.dumps(document))
-
-
-def _print(title: str, found: "Comparison", matched: "list[MatchedSet]") -> None:
+def _print(result: "CompareResult") -> None:
     from lutkit.cli.table import print_rows
     from lutkit.comparison.table import (
         CHANNEL_HEADS,
@@ -172,11 +154,11 @@ def _print(title: str, found: "Comparison", matched: "list[MatchedSet]") -> None
         sector_rows,
         set_row,
     )
-    from lutkit.comparison.words import answers, not_compared_lines, unmatched_lines
+    from lutkit.comparison.words import not_compared_lines, unmatched_lines
     from lutkit.report.console import PlainConsole
 
-    console = PlainConsole()
-    print_rows(console, f"Compared with {title}", map(set_row, found.sets), HEADS)
+    console, found = PlainConsole(), result.measured
+    print_rows(console, f"Compared with {result.title}", map(set_row, found.sets), HEADS)
     console.print(f" {NOTE}", soft_wrap=True)
     if len(found.sets) == 1:
         if sectors := sector_rows(found.sets[0]):  # grey references have none
@@ -184,9 +166,9 @@ def _print(title: str, found: "Comparison", matched: "list[MatchedSet]") -> None
         if channels := channel_rows(found.sets[0]):  # nor have outputs that cannot be judged
             print_rows(console, "By channel, codes of 255", channels, CHANNEL_HEADS)
     lines: list[str] = []
-    for one, names in zip(found.sets, matched, strict=True):
+    for one, names in zip(found.sets, result.matched, strict=True):
         lines += [*not_compared_lines(one.name, one.rejects), *unmatched_lines(one.name, names)]
     if found.train:
         lines += not_compared_lines(found.train.name, found.train.rejects)
-    for line in [*lines, *answers(found.sets, found.train)]:
+    for line in [*lines, *result.answers]:
         console.print(line, soft_wrap=True)

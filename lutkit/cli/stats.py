@@ -47,44 +47,35 @@ def stats(  # noqa: D103  (its help text is set below)
     import json
 
     from lutkit.cli.arguments import require_no_more
-    from lutkit.dataset.outputs import require_picture
-    from lutkit.dataset.sample_filter import SampleFilter
+    from lutkit.cli.table import print_rows
     from lutkit.engine.stopping import stopping
-    from lutkit.measure.color_summary import summarize
-    from lutkit.photos.sources import list_photos
     from lutkit.report.console import PlainConsole
-    from lutkit.report.plain_text import tell
+    from lutkit.report.progress import shown_progress
     from lutkit.report.wording import photos_text
-    from lutkit.statistics.count import count_source, left_out_lines
-    from lutkit.statistics.stats_table import stats_json, stats_rows
+    from lutkit.statistics.count import left_out_lines
+    from lutkit.statistics.stats import stats as stats_of_photos
+    from lutkit.statistics.stats_table import stats_rows
 
     require_no_more(context.args, 1, "one source")
-    if plot is not None:
-        require_picture(plot, overwrite=overwrite)
-    samples = SampleFilter(split, kind, label)
-    title = f"{source}, {samples}" if samples else source
-    with stopping():
-        photos = list_photos(source, field=field, samples=samples)
-        if photos.note:
-            tell(photos.note)
-        counts, rejects = count_source(photos, size, workers, quiet=as_json)
-        summary = summarize(counts)
-        if plot is not None:
-            from lutkit.report.page import write_picture
-            from lutkit.statistics.stats_picture import draw_stats
-
-            write_picture(draw_stats(summary, title), plot)
-    counted = len(photos.photos) - len(rejects)
+    with stopping(), shown_progress(quiet=as_json) as on_progress:
+        found = stats_of_photos(
+            source,
+            size=size,
+            field=field,
+            split=split,
+            kind=kind,
+            label=label,
+            plot=plot,
+            workers=workers,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
     console = PlainConsole()
     if as_json:
-        named = [{"path": reject.path, "reason": reject.reason} for reject in rejects]
-        document = {"source": source, "photos": counted, **stats_json(summary), "rejects": named}
-        console.out(json.dumps(document))
+        console.out(json.dumps(found.to_dict()))
         return
-    from lutkit.cli.table import print_rows
-
-    print_rows(console, f"{title}: {photos_text(counted)}", stats_rows(summary))
-    for line in left_out_lines(photos, rejects):
+    print_rows(console, f"{found.title}: {photos_text(found.photos)}", stats_rows(found.summary))
+    for line in left_out_lines(found.unread, found.rejects):
         console.print(line, soft_wrap=True)
     if plot is not None:
         console.print(f"Picture: {plot}", soft_wrap=True)

@@ -109,7 +109,8 @@ def synth(  # noqa: D103  (its help text is set below)
 
     from lutkit.cli.arguments import parse_families, parse_range, parse_shares, require_no_more
     from lutkit.engine.stopping import stopping
-    from lutkit.report.console import PlainConsole, shown_progress
+    from lutkit.report.console import PlainConsole
+    from lutkit.report.progress import shown_progress
     from lutkit.synthesis import screen
     from lutkit.synthesis.synth import synth as synth_pairs
 
@@ -144,8 +145,7 @@ def synth(  # noqa: D103  (its help text is set below)
     elif dry_run:
         screen.show_plan(asked(dry_run=True), as_json=as_json)
     else:
-        console = PlainConsole(quiet=quiet or as_json)
-        with stopping(), shown_progress(console, unit="pairs", soft_wrap=False) as on_progress:
+        with stopping(), shown_progress(quiet=quiet or as_json, unit="pairs", wraps=True) as on_progress:
             made = asked(on_progress=on_progress)
         screen.show_result(made, quiet=quiet, as_json=as_json)
 

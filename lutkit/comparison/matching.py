@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from lutkit.photos.decoding import upright_size
 from lutkit.photos.photo_list import PhotoList, PhotoRef, read_bytes
 from lutkit.photos.sources import IMAGE_SUFFIXES, is_dataset_folder, list_photos
 from lutkit.photos.walk import has_wildcards
-from lutkit.report.plain_text import tell
 
 _ALL_SAMPLES = SampleFilter()
 _MEMBER = re.compile(r".*\.tar/", re.IGNORECASE)
@@ -248,11 +247,10 @@ def list_sets(
     field: str,
     set_field: str,
     size_px: int | None,
+    warn: Callable[[str], None],
     samples: SampleFilter = _ALL_SAMPLES,
 ) -> list[MatchedSet]:
     """Find the photos of each set, and which belongs to which reference.
-
-    What looks like a mistake, and may be none, is told on stderr, a line each.
 
     Args:
         reference: the references' source.
@@ -260,6 +258,7 @@ def list_sets(
         field: the member that is meant in tars of references.
         set_field: the same in tars of sets.
         size_px: what images are brought to, or None.
+        warn: called with what looks like a mistake, and may be none, a sentence each.
         samples: of the references and sets that are datasets of ours, the samples that are compared.
     Raises:
         SourceError: anything that cannot be compared; a filter of samples where nothing is a dataset of ours.
@@ -288,12 +287,12 @@ def list_sets(
             require_like_sizes(matched, name)
         warnings.append(same_photos_warning(matched, name))
     for text in filter(None, warnings):
-        tell(text)
+        warn(text)
     return found
 
 
-def list_train(source: str, field: str) -> PhotoList | None:
-    """The training set's photos; None where none is named.
+def list_train(source: str, field: str, warn: Callable[[str], None]) -> PhotoList | None:
+    """The training set's photos; None where none is named. `warn` is told what there is to know of them.
 
     Raises:
         SourceError: there are none, or tars hold several a sample.
@@ -306,7 +305,7 @@ def list_train(source: str, field: str) -> PhotoList | None:
     with _naming("--train-field"):
         photos = list_photos(source, field=field)
     if photos.note:
-        tell(photos.note)
+        warn(photos.note)
     return photos
 
 

@@ -123,9 +123,9 @@ def compare_sets(
     train_name: str,
     size_px: int | None,
     engine: Engine,
-    quiet: bool,
+    on_pairs: Callable[[int], None],
 ) -> Comparison:
-    """Compare sets with their references, and measure the training set, with a bar on a terminal.
+    """Compare sets with their references, and measure the training set.
 
     Args:
         sets: by what they are called.
@@ -133,31 +133,18 @@ def compare_sets(
         train_name: what it is called.
         size_px: as `compare_set`.
         engine: what runs the work.
-        quiet: without the bar.
+        on_pairs: called with how many pairs, or photos of the training set, are done, in any order.
     Raises:
         SourceError: of a set or the training set nothing can be used.
     """
-    from rich.progress import Progress
-
-    from lutkit.report.console import PlainConsole
-
-    console = PlainConsole(quiet=quiet)
-    total = sum(len(matched.pairs) for matched in sets.values())
-    total += min(TRAIN_PHOTOS, len(train.photos)) if train else 0
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("pairs", total=total)
-
-        def on_pairs(count: int) -> None:
-            progress.update(bar, advance=count)
-
-        measured = tuple(
-            compare_set(name, matched, size_px=size_px, engine=engine, on_pairs=on_pairs)
-            for name, matched in sets.items()
-        )
-        if train is None:
-            return Comparison(measured, None)
-        third = measure_train(train_name, train, size_px=size_px, engine=engine, on_pairs=on_pairs)
-        return Comparison(measured, third)
+    measured = tuple(
+        compare_set(name, matched, size_px=size_px, engine=engine, on_pairs=on_pairs)
+        for name, matched in sets.items()
+    )
+    if train is None:
+        return Comparison(measured, None)
+    third = measure_train(train_name, train, size_px=size_px, engine=engine, on_pairs=on_pairs)
+    return Comparison(measured, third)
 
 
 def compare_set(

@@ -1,15 +1,12 @@
-"""A comparison as rows of tables and as JSON."""
-
-import math
-from typing import Any
+"""A comparison as rows of tables."""
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
 from lutkit.comparison.artefacts import ARTEFACTS
 from lutkit.comparison.color_change import SectorChange
-from lutkit.comparison.findings import LEAST_GAIN_WITH_HUE, Finding, is_described, own_levels, unplaced
-from lutkit.comparison.run import SetMeasure, TrainMeasure
+from lutkit.comparison.findings import LEAST_GAIN_WITH_HUE, is_described
+from lutkit.comparison.run import SetMeasure
 from lutkit.measure.color_summary import CHANNELS
 
 _OF_CHANNELS = [kind for kind in ARTEFACTS if kind.per_channel]
@@ -133,84 +130,9 @@ def _is_judged(one: SetMeasure) -> bool:
     return not any(finding.is_alone for finding in one.findings)
 
 
-def set_json(one: SetMeasure) -> dict[str, Any]:
-    """A set under stable names; null where nothing can be measured: greys, flat or unlike outputs."""
-    change, found = one.change, artefact_levels(one)
-    (gain, turn, cast), (hues, skin) = color_numbers(one), judged_sectors(one)
-    bias, gains = (change.bias, change.gain) if _is_judged(one) else ((None,) * 3, (None,) * 3)
-    worst = sorted(one.pairs, key=lambda pair: (-pair.delta_e, pair.key))[:3]
-    keys = ("lightness", "a", "b", "chroma", "saturation")
-    return {
-        "set": one.name,
-        "pairs": len(one.pairs),
-        "delta_e_2000": {"mean": _short(change.delta_e[0]), "p95": _short(change.delta_e[1])},
-        "mean_before": dict(zip(keys, map(_short, change.mean_before), strict=True)),
-        "mean_after": dict(zip(keys, map(_short, change.mean_after), strict=True)),
-        "saturation_ratio": _short(change.saturation_ratio),
-        "saturation_slope": _short(change.saturation_slope),
-        "chroma_ratio": _short(change.chroma_ratio),
-        "chroma_gain": _short(gain),
-        "hue_turn": _short(turn),
-        "cast": {"a": _short(cast and cast[0]), "b": _short(cast and cast[1])},
-        "bias": [_short(value) for value in bias],
-        "gain": [_short(value) for value in gains],
-        "sectors": [_sector(part) for part in hues],
-        "skin": _sector(skin) if skin else None,
-        "artefacts": {
-            **{kind.column.json_name: [_short(value) for value in found[kind.name]] for kind in _OF_CHANNELS},
-            **{kind.column.json_name: _short(found[kind.name][0]) for kind in _OF_IMAGES},
-            "images_not_registered": list(unplaced(one.pairs)),
-        },
-        "findings": [_finding(finding) for finding in one.findings if finding.is_fault],
-        "consequences": [_finding(finding) for finding in one.findings if finding.explained],
-        "rare": [_finding(finding) for finding in one.findings if finding.rare],
-        "unexplained": next((_left(found) for found in one.findings if found.of), None),
-        "worst_delta_e": [{"key": pair.key, "mean": _short(pair.delta_e)} for pair in worst],
-        "rejects": [{"path": reject.path, "reason": reject.reason} for reject in one.rejects],
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    """The value is the set's where `images` is 0, else the median of so many images."""
-    return {
-        "kind": finding.kind,
-        "value": _short(finding.value),
-        "channels": list(finding.channels),
-        "images": finding.images,
-        "worst": list(finding.worst),
-    }
-
-
-def _left(finding: Finding) -> dict[str, Any]:
-    """What no change of colours explains, as mean differences (CIE 1976)."""
-    return {"left": _short(finding.value), "of": _short(finding.of), "worst": list(finding.worst)}
-
-
-def train_json(train: TrainMeasure) -> dict[str, Any]:
-    """A training set under stable names."""
-    keys = ("lightness", "a", "b", "chroma", "saturation")
-    own = {kind: [_short(float(v)) for v in values] for kind, values in own_levels(train.images).items()}
-    means = dict(zip(keys, map(_short, train.means), strict=True))
-    rejects = [{"path": reject.path, "reason": reject.reason} for reject in train.rejects]
-    return {"set": train.name, "photos": train.photos, "mean": means, "artefacts": own, "rejects": rejects}
-
-
-def _sector(part: SectorChange) -> dict[str, Any]:
-    return {
-        "name": part.name,
-        "share": _short(part.share),
-        "chroma_ratio": _short(part.chroma_ratio),
-        "hue_shift": _short(part.hue_shift),
-    }
-
-
 def _ratio(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
 def _number(value: float | None, shape: str) -> str:
     return "-" if value is None else f"{value:{shape}}"
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")

@@ -1,8 +1,11 @@
 """What damage a dataset is to hold: severity, labels, mixed light, and how often each family is drawn."""
 
 import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+import numpy as np
 
 from lutkit.distort.draws import Range
 from lutkit.distort.recipe import FAMILIES, RENAMED
@@ -33,6 +36,8 @@ DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("range_mismatch", 0.3),
 )
 
+NamedShares: TypeAlias = Mapping[str, float] | Iterable[tuple[str, float]] | Iterable[str]
+
 LIGHTS = tuple(family.name for family in FAMILIES if family.stage == "light")
 MIXED_LIGHT = 0.15
 
@@ -51,10 +56,12 @@ class DamageSettings:
         mixed_light: the share of recipes with a second light over part of the picture, 0..1. Lights are drawn
             from the light families (illuminant, lamp) with a share; where none has one, the default is 0.
         max_families: how many families a recipe has at most, 1..3, the second of two lights aside.
-        families: how often each family is drawn, relative to the others; a family not named is never drawn.
-            `library_lut` is left out where there are no LUT files to draw from.
+        families: how often each family is drawn, relative to the others, as a mapping or as pairs; a family
+            not named is never drawn. Kept as pairs. `library_lut` is left out where there are no LUT files to
+            draw from.
     Raises:
-        ManifestError: a range or share that means nothing, an unknown family, or mixed light without a light.
+        ManifestError: a range or share that means nothing or is of a wrong type, an unknown family, or mixed
+            light without a light.
     """
 
     severity: Range = (4.0, 20.0)
@@ -64,8 +71,29 @@ class DamageSettings:
     max_families: int = 3
     families: tuple[tuple[str, float], ...] = DEFAULT_SHARES
 
+    if TYPE_CHECKING:  # what it takes is more than what it holds
+
+        def __init__(
+            self,
+            severity: Range = ...,
+            lossy: float = ...,
+            labels: Literal["wanted", "any"] = ...,
+            mixed_light: float = ...,
+            max_families: int = ...,
+            families: NamedShares = ...,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        low, high = self.severity
+        if not _are_numbers(self.severity, 2):
+            raise ManifestError(f"severity is two numbers, 0 < low <= high <= 100, not {self.severity!r}")
+        for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
+            if not _are_numbers((share,), 1):
+                raise ManifestError(f"{name} is a share, 0..1, not {share!r}")
+        if type(self.max_families) is not int:
+            raise ManifestError(f"max_families is 1, 2 or 3, not {self.max_families!r}")
+        object.__setattr__(self, "families", named_shares(self.families, "[damage.families]"))
+        low, high = map(float, self.severity)
+        object.__setattr__(self, "severity", (low, high))
         if not 0 < low <= high <= 100:
             raise ManifestError(f"severity is two numbers, 0 < low <= high <= 100, not {self.severity}")
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
@@ -97,6 +125,40 @@ class DamageSettings:
                     remedy="give one a share, or set mixed_light to 0",
                 )
             object.__setattr__(self, "mixed_light", 0.0)
+
+
+def named_shares(given: object, where: str) -> tuple[tuple[str, float], ...]:
+    """Shares by name, however they are given: a mapping, pairs, or names alone, each with a share of 1.
+
+    Args:
+        given: by a user.
+        where: whom an error names.
+    Raises:
+        ManifestError: anything else.
+    """
+    parts = cast("Mapping[object, object]", given).items() if isinstance(given, Mapping) else given
+    found: list[tuple[str, float]] = []
+    for part in cast("Iterable[object]", parts) if isinstance(parts, Iterable) else (None,):
+        pair = (part, 1.0) if isinstance(part, str) and not isinstance(parts, str) else part
+        name, share = cast("tuple[object, float]", pair) if _is_pair(pair) else (None, 0.0)
+        if not isinstance(name, str) or not _are_numbers((share,), 1):
+            break
+        found.append((name, float(share)))
+    else:
+        return tuple(found)
+    remedy = 'give names and shares, as in {"illuminant": 1.0, "film_fade": 2.0}'
+    raise ManifestError(f"{given!r} are no shares", where=where, remedy=remedy)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(cast("list[object]", value)) == 2
+
+
+def _are_numbers(values: object, count: int) -> bool:
+    if not isinstance(values, tuple | list) or len(cast("list[object]", values)) != count:
+        return False
+    parts = cast("list[object]", values)
+    return all(isinstance(part, int | float | np.number) and not isinstance(part, bool) for part in parts)
 
 
 def _remedy(name: str, known: list[str]) -> str:

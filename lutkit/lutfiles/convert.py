@@ -1,21 +1,24 @@
-"""A LUT file from one format into another, and how far the copy is from the original.
+"""A LUT file from one format into another, and how far the copy is from the original; neutral LUT files.
 
 Owns what has to be resampled for which format. A format that holds the LUT as it is gets it as it is.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.errors import LutFormatError
+from lutkit.dataset.outputs import require_vacant
+from lutkit.errors import LutFormatError, LutkitError
 from lutkit.lut.algebra import Baked, bake_function, resize_lut, to_single
 from lutkit.lut.baking import through
 from lutkit.lut.model import MAX_SIZE_1D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import Function
 from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import (
+    HALD_LEVELS,
     UNIT,
     Bits,
     LutFormat,
@@ -23,6 +26,7 @@ from lutkit.lutfiles.formats import (
     read_baked,
     write_and_read_back,
 )
+from lutkit.results import ASIDE, to_values
 
 _CURVE_SIZES = range(2, MAX_SIZE_1D + 1)
 _PART_COLORS = 1 << 18
@@ -201,3 +205,162 @@ def _titled(lut: Lut, original: Lut) -> Lut:
         named = replace(lut.stages[-1], title=last.title, comments=last.comments)
         return LutChain((*lut.stages[:-1], named))
     return replace(lut, title=last.title, comments=last.comments)
+
+
+# The commands, but for printing.
+
+
+@dataclass(frozen=True)
+class MadeLut:
+    """A LUT that was made, and how far it is from what was asked for.
+
+    Args:
+        file: where it was written; None where no file was asked for.
+        mean_error: the mean error, in units of 0..1.
+        p99_error: what one colour in a hundred exceeds.
+        max_error: the largest error found; 0 is exact.
+        assumed: what had to be assumed of the files that were read, a sentence each.
+        lut: the LUT, as its file gives it back; beside the dictionary.
+    """
+
+    file: Path | None
+    mean_error: float
+    p99_error: float
+    max_error: float
+    assumed: tuple[str, ...]
+    lut: Lut = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return to_values(self)
+
+
+def made_lut(file: Path | None, errors: Baked, assumed: tuple[str, ...], lut: Lut | None = None) -> MadeLut:
+    """The result of making a LUT, with the errors that were measured; its LUT unless another is given."""
+    return MadeLut(
+        file=file,
+        mean_error=errors.mean_error,
+        p99_error=errors.p99_error,
+        max_error=errors.max_error,
+        assumed=assumed,
+        lut=lut or errors.lut,
+    )
+
+
+@dataclass(frozen=True)
+class ConvertResult:
+    """A LUT file that was made from another.
+
+    Args:
+        file: the new file.
+        max_error: the largest error of the new file against the original, in units of 0..1; 0 is exact.
+        baked_error: how much of that baking the original's formulas cost; 0 where it holds tables.
+        is_cut: whether the original reacts to colours beyond the new file's domain.
+        assumed: what had to be assumed of the original; else empty.
+        lut: the LUT, as the new file gives it back; beside the dictionary.
+    """
+
+    file: Path
+    max_error: float
+    baked_error: float
+    is_cut: bool
+    assumed: str
+    lut: Lut = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return to_values(self)
+
+
+def convert(
+    lut: Path | str,
+    out: Path | str,
+    *,
+    size: int | None = None,
+    bits: int | None = None,
+    overwrite: bool = False,
+) -> ConvertResult:
+    """Write a LUT file in another format, as `lutkit lut convert` does; the suffixes say which.
+
+    Args:
+        lut: the LUT file to read.
+        out: the LUT file to write.
+        size: lattice points an axis, or rows of curves; as they are, where the format can hold them.
+        bits: of a Hald image, 8 or 16; 16.
+        overwrite: whether a file that is there is replaced.
+    Raises:
+        SourceError, LutFormatError: a file that cannot be read, or a LUT that the format cannot hold.
+        LutkitError: a file that cannot be written or is there already, or bits that there are not.
+
+    >>> import lutkit
+    >>> lutkit.write_lut(lutkit.Lut3D.identity(16), "neutral.cube")
+    >>> lutkit.convert("neutral.cube", "neutral.png").max_error < 1 / 65535
+    True
+    """
+    depth = require_bits(bits, Path(out))
+    require_vacant(Path(out), overwrite=overwrite)
+    converted = convert_lut(lut, out, size=size, bits=depth)
+    return ConvertResult(
+        file=Path(out),
+        max_error=converted.max_error,
+        baked_error=converted.source.max_error,
+        is_cut=converted.is_cut,
+        assumed=converted.source.assumed,
+        lut=converted.written.lut,
+    )
+
+
+def identity(
+    out: Path | str,
+    *,
+    level: int | None = None,
+    bits: int | None = None,
+    size: int | None = None,
+    overwrite: bool = False,
+) -> MadeLut:
+    """Write a LUT that changes nothing, to be graded in an image editor, as `lutkit lut identity` does.
+
+    Args:
+        out: the file to write; its suffix says the format. `.png` and `.tif` are Hald images.
+        level: of a Hald image, 2..16; 8, which holds 64^3 colours in 512 x 512 pixels.
+        bits: of a Hald image, 8 or 16; 16.
+        size: of other files, lattice points an axis, or rows of curves; 33.
+        overwrite: whether a file that is there is replaced.
+    Raises:
+        LutkitError: a level of no Hald image, a size of one, bits or a level that there are not, or a file
+            that cannot be written or is there already.
+
+    >>> import lutkit
+    >>> lutkit.identity("hald.png", level=3).lut.sizes
+    (9, 9, 9)
+    """
+    path = Path(out)
+    target = format_to_write(path)
+    is_hald = target.has_bits
+    if is_hald and size is not None:
+        raise LutkitError("a Hald image has a level", where="--size", remedy="give --level, 2 to 16")
+    if not is_hald and level is not None:
+        raise LutkitError(
+            f"{path.suffix.lower()} is no Hald image", where="--level", remedy="name it .png or .tif"
+        )
+    if level is not None and level not in HALD_LEVELS:
+        raise LutkitError(f"level {level}", where="--level", remedy="choose from 2 to 16")
+    depth = require_bits(bits, path)
+    require_vacant(path, overwrite=overwrite)
+    neutral = identity_for(target, (level or 8) ** 2 if is_hald else size)
+    return made_lut(path, error_against(write_and_read_back(neutral, path, bits=depth), neutral), ())
+
+
+def require_bits(bits: int | None, path: Path) -> Bits:
+    """The bits of a Hald image, 16 where nobody asks for others; other files have none to ask for.
+
+    Raises:
+        LutkitError: bits of another file, or a number that there is not.
+    """
+    if bits is not None and not format_to_write(path).has_bits:
+        raise LutkitError(
+            f"{path.suffix.lower()} is no Hald image", where="--bits", remedy="name it .png or .tif"
+        )
+    if bits not in (None, 8, 16):
+        raise LutkitError(f"{bits} bits", where="--bits", remedy="choose 8 or 16")
+    return 8 if bits == 8 else 16

@@ -5,23 +5,24 @@ of them are the same for any larger number.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.distort.bake import bake_lut
 from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import Draw, draw_wanted, draws
-from lutkit.distort.settings import DamageSettings
+from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings, NamedShares
 from lutkit.errors import LutkitError, ManifestError
 from lutkit.lut.algebra import Baked, to_single
 from lutkit.lut.model import Lut1D
 from lutkit.lut.quality import Label, judge_lut
-from lutkit.lutfiles.formats import write_lut
+from lutkit.lutfiles.formats import kind_words, write_lut
+from lutkit.results import ASIDE, to_values
 
 LutKind: TypeAlias = Literal["any", "curves", "cubes"]
-LUT_KINDS: tuple[LutKind, ...] = ("any", "curves", "cubes")
+LUT_KINDS: tuple[LutKind, ...] = get_args(LutKind)
 
 # How many draws of the wanted severity and kind are tried for the wanted label before the last is taken.
 _LABEL_ATTEMPTS = 16
@@ -97,3 +98,81 @@ def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: boo
         write_lut(lut.baked.lut, cube)
         write_whole(recipe, (lut.recipe.to_json() + "\n").encode())
         yield lut
+
+
+@dataclass(frozen=True)
+class RandomLutFile:
+    """A random LUT that was written; its recipe lies beside it, as `.json`.
+
+    Args:
+        file: the file's name in its folder.
+        table: `1D` or `3D`.
+        severity: delta E 2000, mean over the palette.
+        label: `recoverable` or `lossy`, on the palette.
+        max_error_255: by how much the file errs, in code values.
+        recipe: its damage; beside the dictionary.
+    """
+
+    file: str
+    table: str
+    severity: float
+    label: Label
+    max_error_255: float
+    recipe: Recipe = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: one of the objects that `lutkit lut random --json` prints."""
+        return to_values(self)
+
+
+def random_luts(
+    out: Path | str,
+    *,
+    n: int = 20,
+    seed: int = 0,
+    kind: str = "any",
+    severity: tuple[float, float] = (4.0, 20.0),
+    lossy: float = 0.2,
+    families: NamedShares | None = None,
+    overwrite: bool = False,
+) -> tuple[RandomLutFile, ...]:
+    """Write random gamma curves and 3D distortions as `.cube` files, as `lutkit lut random` does.
+
+    Args:
+        out: the folder.
+        n: how many, 1..9999.
+        seed: of every draw.
+        kind: `any`, `curves` (1D), or `cubes` (those that mix channels).
+        severity: delta E 2000 on natural colours, the least and the most.
+        lossy: the share of those past undoing, 0..1.
+        families: which damage, with shares; as in `synth` where None.
+        overwrite: whether files that are there are replaced.
+    Returns:
+        What was written, in order.
+    Raises:
+        ManifestError: a range, share or family that there is not, or a severity that is out of reach.
+        LutkitError: no such kind or number, or a file that is there already or cannot be written.
+
+    >>> import lutkit
+    >>> made = lutkit.random_luts("luts", n=2, families={"channel_gamma": 1})
+    >>> [lut.file for lut in made]
+    ['0000-channel_gamma.cube', '0001-channel_gamma.cube']
+    """
+    if kind not in LUT_KINDS:
+        raise LutkitError(f"no kind {kind!r}", where="--kind", remedy=f"choose {', '.join(LUT_KINDS)}")
+    if not 1 <= n <= 9999:
+        raise LutkitError(f"{n} LUTs", where="--n", remedy="choose 1 to 9999")
+    shares = DEFAULT_SHARES if families is None else families
+    settings = DamageSettings(severity=severity, lossy=lossy, mixed_light=0.0, families=shares)
+    drawn = (random_lut(seed, index, settings, LUT_KINDS[LUT_KINDS.index(kind)]) for index in range(n))
+    return tuple(
+        RandomLutFile(
+            file=f"{lut.name}.cube",
+            table=kind_words(lut.baked.lut),
+            severity=lut.severity,
+            label=lut.label,
+            max_error_255=round(255 * lut.baked.max_error, 3),
+            recipe=lut.recipe,
+        )
+        for lut in write_random_luts(Path(out), drawn, overwrite=overwrite)
+    )

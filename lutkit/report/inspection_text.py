@@ -1,6 +1,4 @@
-"""What an inspection of a LUT says: in two sentences, in rows of a table, in one row among many, as JSON."""
-
-from typing import Any
+"""What an inspection of a LUT says: in two sentences, in rows of a table, in one row among many."""
 
 from lutkit.lut.collapse import COLLAPSED_SLOPE
 from lutkit.lut.inspection import Inspection
@@ -136,33 +134,6 @@ def overview_row(file: str, inspection: Inspection) -> tuple[str, ...]:
     )
 
 
-def inspection_json(file: str, inspection: Inspection, judged_on: str) -> dict[str, Any]:
-    """One file's measures under stable names: shares and colours 0..1, code values where `_255` says so."""
-    judged, whole = inspection.judged, inspection.whole
-    return {
-        "file": file,
-        "verdict": inspection.verdict,
-        "judged_on": judged_on,
-        "fold_share": _short(judged.fold_share),
-        "clipped_share": _short(judged.clipped_share),
-        "round_trip_db": _short(judged.round_trip_db),
-        "whole_fold_share": _short(whole.fold_share),
-        "whole_clipped_share": _short(whole.clipped_share),
-        "whole_round_trip_db": _short(whole.round_trip_db),
-        "collapse_share": _short(inspection.collapse_share),
-        "mean_delta_e_2000": _short(inspection.mean_delta_e_2000),
-        "p95_delta_e_2000": _short(inspection.p95_delta_e_2000),
-        "max_second_difference_255": _short(inspection.max_second_difference),
-        "rising": list(inspection.rising),
-        "grey_levels": list(inspection.banding.levels),
-        "largest_gap_255": inspection.banding.largest_gap,
-        "neutral_drift": _short(inspection.neutral_drift.chroma),
-        "neutral_drift_grey_255": inspection.neutral_drift.grey,
-        "black": [_short(value) for value in inspection.black],
-        "white": [_short(value) for value in inspection.white],
-    }
-
-
 def _gates(inspection: Inspection) -> tuple[bool, bool, bool]:
     judged = inspection.judged
     return (
@@ -178,7 +149,3 @@ def _triple(color: Rgb) -> str:
 
 def _hex(color: Rgb) -> str:
     return "".join(f"{round(255 * min(max(value, 0.0), 1.0)):02x}" for value in color)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")

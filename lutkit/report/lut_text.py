@@ -10,6 +10,8 @@ from lutkit.report.wording import share_text
 if TYPE_CHECKING:  # what only is named here need not be loaded to say what a file holds
     from lutkit.lut.algebra import Baked
     from lutkit.lut.inverse import Inverse
+    from lutkit.lutfiles.convert import MadeLut
+    from lutkit.lutfiles.making import InvertResult
 
 # In units of 0..1: a hundredth of a code value.
 _TINY = 0.01 / 255
@@ -25,7 +27,7 @@ def error_words(error: float) -> str:
     return "exact" if error == 0 else f"largest error {error:.2g} ({255 * error:.2g} of 255)"
 
 
-def error_sentence(errors: "Baked | Inverse") -> str:
+def error_sentence(errors: "Baked | Inverse | MadeLut | InvertResult") -> str:
     """`exact`, or the mean, the 99th percentile and the largest error found; one word where all are tiny."""
     if errors.max_error == 0:
         return "exact"
@@ -35,7 +37,7 @@ def error_sentence(errors: "Baked | Inverse") -> str:
     return f"off by {mean} of 255 on average, {p99} or less on 99% of colours, {most} at most"
 
 
-def inverse_sentences(inverse: "Inverse", name: str) -> list[str]:
+def inverse_sentences(inverse: "Inverse | InvertResult", name: str) -> list[str]:
     """What a user should know of an inverse, a sentence a line.
 
     Args:

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
 
+import numpy as np
+import numpy.typing as npt
+
 from lutkit.dataset.records import Reject
-from lutkit.engine.engine import Engine
-from lutkit.errors import ImageError
+from lutkit.engine.engine import Engine, local_engine, wanted_workers
+from lutkit.engine.progress import OnProgress, Progress
+from lutkit.engine.threads import Threads
+from lutkit.errors import ArrayError, ImageError
 from lutkit.measure.counts import ColorCounts, ColorTotals, count_into, empty_counts
 from lutkit.photos.decoding import read_pixels
 from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes, unread_text
@@ -107,45 +112,55 @@ def _totals_of_worker(job: _Job) -> Counted | ColorTotals:
 
 
 def count_source(
-    photos: PhotoList, size_px: int | None, workers: int | None, *, quiet: bool
+    photos: PhotoList, size_px: int | None, workers: int | None, *, on_progress: OnProgress
 ) -> tuple[ColorTotals, tuple[Reject, ...]]:
-    """Count the colours of photos, with a bar on a terminal unless `quiet`.
+    """Count the colours of photos.
 
     Args:
         photos: what to count.
         size_px: as `count_photos`.
         workers: how many threads, or processes where so many are worth it; None for one a core.
-        quiet: without the bar.
+        on_progress: called with how many photos are counted.
     Returns:
         As `count_photos`.
     Raises:
         SourceError: not one photograph can be used.
         LutkitError: fewer than one worker.
     """
-    from rich.progress import Progress
-
-    from lutkit.engine.engine import LocalEngine, wanted_workers
-    from lutkit.engine.threads import Threads
-    from lutkit.report.console import PlainConsole
-
     wanted = wanted_workers(workers)
     of_processes = wanted > _THREADS and len(photos.photos) >= _MANY
-    engine = LocalEngine(wanted) if of_processes else Threads(min(wanted, _THREADS))
-    console = PlainConsole(quiet=quiet)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("photos", total=len(photos.photos))
+    engine = local_engine(wanted) if of_processes else Threads(min(wanted, _THREADS))
+    done = 0
 
-        def on_counted(counted: Counted) -> None:
-            progress.update(bar, advance=counted.photos)
+    def on_counted(counted: Counted) -> None:
+        nonlocal done
+        done += counted.photos
+        on_progress(Progress("photos", done, len(photos.photos)))
 
-        return count_photos(photos, size_px, engine, on_counted)
+    return count_photos(photos, size_px, engine, on_counted)
 
 
-def left_out_lines(photos: PhotoList | None, rejects: Sequence[Reject]) -> list[str]:
+def count_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
+    """Count the colours of one image.
+
+    Args:
+        image: (..., 3) uint8 sRGB, of at least one pixel.
+    Raises:
+        ArrayError: another shape or dtype, or no pixel.
+    """
+    if image.dtype != np.uint8 or image.shape[-1:] != (3,) or not image.size:
+        what = f"an image is (..., 3) uint8, with a pixel or more, not {image.shape} {image.dtype}"
+        raise ArrayError(what)
+    counts = empty_counts()
+    count_into(np.ascontiguousarray(image).reshape(1, -1, 3), counts)
+    return counts.totals()
+
+
+def left_out_lines(unread: tuple[tuple[str, int], ...], rejects: Sequence[Reject]) -> list[str]:
     """What was not counted, a line each: the first photos by name, and files of kinds that are not read."""
     lines = [f"not counted: {reject.path}: {reject.reason}" for reject in rejects[:_NAMED]]
     if len(rejects) > _NAMED:
         lines.append(f"not counted: {len(rejects) - _NAMED:,} more")
-    if photos is not None and photos.unread:
-        lines.append(f"not counted: {unread_text(photos.unread)}")
+    if unread:
+        lines.append(f"not counted: {unread_text(unread)}")
     return lines

@@ -1,11 +1,8 @@
-"""The colours of a dataset in numbers and words: rows of a table, and the same as JSON."""
-
-import math
-from typing import Any
+"""The colours of a dataset in numbers and words: rows of a table."""
 
 from lutkit.measure.color_summary import CHANNELS, HUNDREDTHS, ColorSummary
 from lutkit.measure.counts import Counts
-from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
+from lutkit.measure.histograms import mean_and_deviation, percentile
 
 # A cast of less than one unit of a or b is not seen.
 _SEEN_CAST = 1.0
@@ -48,37 +45,6 @@ def cast_text(summary: ColorSummary) -> str:
     return f"the mean leans to {' and '.join(named)}" if named else "the mean is neutral"
 
 
-def stats_json(summary: ColorSummary) -> dict[str, Any]:
-    """The same under stable names; `mean` and `std` are what an input normalisation takes, 0..1, R G B.
-
-    Args:
-        summary: of at least one pixel.
-    """
-    moments = [mean_and_deviation(codes) for codes in summary.channels]
-    low, high = (float(count) / summary.pixels for count in summary.clipped)
-    a, b = summary.mean_lab[1:]
-    channels = {
-        name: {
-            "percentiles": _percentiles(codes, 255),
-            "at_0": float(codes[0]) / summary.pixels,
-            "at_255": float(codes[255]) / summary.pixels,
-        }
-        for name, codes in zip(CHANNELS, summary.channels, strict=True)
-    }
-    return {
-        "pixels": summary.pixels,
-        "distinct_colors": summary.distinct,
-        "mean": [_short(mean / 255) for mean, _ in moments],
-        "std": [_short(deviation / 255) for _, deviation in moments],
-        "channels": channels,
-        "saturation": _measured(summary.saturation, summary.mean_saturation, 255),
-        "chroma": _measured(summary.chroma, summary.mean_chroma, HUNDREDTHS),
-        "lightness": _measured(summary.lightness, summary.mean_lab[0], HUNDREDTHS),
-        "cast": {"a": _short(a), "b": _short(b), "size": _short(math.hypot(a, b))},
-        "clipped": {"at_0": low, "at_255": high},
-    }
-
-
 def _histogram_row(name: str, histogram: Counts, mean: float, scale: int, note: str) -> tuple[str, str, str]:
     """Of values that are `scale` times as large as shown."""
     shape = ".3f" if scale == 255 else ".1f"
@@ -88,15 +54,3 @@ def _histogram_row(name: str, histogram: Counts, mean: float, scale: int, note: 
 def _range(histogram: Counts, scale: int, shape: str) -> str:
     low, middle, high = (percentile(histogram, percent) / scale for percent in (5, 50, 95))
     return f"5% {low:{shape}}, median {middle:{shape}}, 95% {high:{shape}}"
-
-
-def _measured(histogram: Counts, mean: float, scale: int) -> dict[str, Any]:
-    return {"mean": _short(mean), "percentiles": _percentiles(histogram, scale)}
-
-
-def _percentiles(histogram: Counts, scale: int) -> dict[str, float]:
-    return {str(percent): _short(percentile(histogram, percent) / scale) for percent in PERCENTILES}
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")

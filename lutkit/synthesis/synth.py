@@ -4,17 +4,17 @@ Owns what options mean, and what is reported of a run. `build` makes the dataset
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, overload
+from typing import Literal, TypeAlias, overload
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.outputs import require_vacant
 from lutkit.dataset.records import Record
-from lutkit.distort.settings import DamageSettings
+from lutkit.distort.settings import DamageSettings, NamedShares, named_shares
 from lutkit.engine.engine import local_engine, wanted_workers
 from lutkit.engine.progress import OnProgress, Progress, unheard
-from lutkit.errors import LutkitError, ManifestError
+from lutkit.errors import LutkitError
 from lutkit.photos.walk import anchored
 from lutkit.synthesis.build import build_pairs, plan_synth
 from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
@@ -31,7 +31,6 @@ from lutkit.synthesis.summary import (
     source_lines,
 )
 
-NamedShares: TypeAlias = Mapping[str, float] | Iterable[tuple[str, float]]
 PathName: TypeAlias = Path | str
 
 _FIRST_RUN = "starting (compiling, the first time)"
@@ -58,7 +57,7 @@ def synth(
     severity: tuple[float, float] | None = None,
     lossy: float | None = None,
     mixed_light: float | None = None,
-    families: NamedShares | Iterable[str] | None = None,
+    families: NamedShares | None = None,
     workers: int | None = None,
     write_manifest: None = None,
     dry_run: Literal[False] = False,
@@ -85,7 +84,7 @@ def synth(
     severity: tuple[float, float] | None = None,
     lossy: float | None = None,
     mixed_light: float | None = None,
-    families: NamedShares | Iterable[str] | None = None,
+    families: NamedShares | None = None,
     workers: int | None = None,
     write_manifest: None = None,
     dry_run: Literal[True],
@@ -112,7 +111,7 @@ def synth(
     severity: tuple[float, float] | None = None,
     lossy: float | None = None,
     mixed_light: float | None = None,
-    families: NamedShares | Iterable[str] | None = None,
+    families: NamedShares | None = None,
     workers: int | None = None,
     write_manifest: PathName,
     dry_run: bool = False,
@@ -138,7 +137,7 @@ def synth(
     severity: tuple[float, float] | None = None,
     lossy: float | None = None,
     mixed_light: float | None = None,
-    families: NamedShares | Iterable[str] | None = None,
+    families: NamedShares | None = None,
     workers: int | None = None,
     write_manifest: PathName | None = None,
     dry_run: bool = False,
@@ -245,25 +244,6 @@ def synth(
     if built.built or not sheet.exists():
         write_contact_sheet(folder)
     return result_of(plan, built, sheet, seconds)
-
-
-def named_shares(given: object, option: str) -> tuple[tuple[str, float], ...]:
-    """Shares by name, however they are given: a mapping, pairs, or names alone, each with a share of 1.
-
-    Raises:
-        ManifestError: anything else.
-    """
-    if isinstance(given, Mapping):
-        given = cast("Mapping[object, object]", given).items()
-    try:
-        parts = [(one, 1.0) if isinstance(one, str) else one for one in cast("Iterable[object]", given)]
-        shares = [(name, float(share)) for name, share in cast("list[tuple[str, float]]", parts)]
-    except (TypeError, ValueError):
-        shares = None
-    if shares is None or isinstance(given, str) or not all(type(name) is str for name, _ in shares):
-        remedy = 'give names and shares, as in {"train": 0.9, "val": 0.1}'
-        raise ManifestError(f"{given!r} are no shares", where=option, remedy=remedy)
-    return tuple(shares)
 
 
 def _asked_manifest(

@@ -8,6 +8,8 @@ from lutkit.comparison.blocks import free_blocks, thinned
 from lutkit.comparison.findings import PairMeasure
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.likeness import likeness
+from lutkit.comparison.result import compared_set
+from lutkit.results import to_values
 
 
 def measured_pair(key, reference, output, delta_e=0.0):
@@ -28,3 +30,8 @@ def having(artefacts, *others):
     instead = {type(other): other for other in others}
     assert instead.keys() <= {type(one) for one in artefacts.each}
     return Artefacts(tuple(instead.get(type(one), one) for one in artefacts.each))
+
+
+def set_json(one):
+    """A set as `lutkit compare --json` prints it."""
+    return to_values(compared_set(one))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from known_damage import clipped, noisy, photo, shifted, speckled, striped
+from measured_pairs import set_json
 
 from lutkit.comparison.artefacts import ARTEFACTS, own_artefacts, pair_artefacts
 from lutkit.comparison.clipping import Clipping
@@ -10,7 +11,7 @@ from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.noise import Noise
 from lutkit.comparison.speckle import Speckle
 from lutkit.comparison.stripes import Stripes
-from lutkit.comparison.table import CHANNEL_HEADS, HEADS, NOTE, set_json
+from lutkit.comparison.table import CHANNEL_HEADS, HEADS, NOTE
 
 every_artefact = pytest.mark.parametrize("kind", ARTEFACTS, ids=lambda kind: kind.name)
 MADE = {

@@ -7,7 +7,7 @@ from operator import add
 import numpy as np
 import pytest
 import skimage.color
-from measured_pairs import having, measured_pair
+from measured_pairs import having, measured_pair, set_json
 from PIL import Image
 
 from lutkit.comparison import picture as compare_picture
@@ -17,7 +17,7 @@ from lutkit.comparison.findings import diagnose
 from lutkit.comparison.fringing import Fringing
 from lutkit.comparison.picture import draw_comparison
 from lutkit.comparison.run import SetMeasure
-from lutkit.comparison.table import HEADS, artefact_levels, channel_rows, sector_rows, set_json, set_row
+from lutkit.comparison.table import HEADS, artefact_levels, channel_rows, sector_rows, set_row
 from lutkit.comparison.words import answers
 
 

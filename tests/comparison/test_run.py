@@ -6,6 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
+from measured_pairs import set_json
 from PIL import Image
 from small_datasets import textured
 
@@ -13,7 +14,6 @@ from lutkit.comparison.artefacts import own_artefacts
 from lutkit.comparison.matching import match_photos
 from lutkit.comparison.noise import Noise
 from lutkit.comparison.run import compare_set, measure_train
-from lutkit.comparison.table import set_json
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.errors import SourceError
 from lutkit.photos.sources import list_photos

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from measured_pairs import having
+from measured_pairs import having, set_json
 
 from lutkit.comparison.findings import Finding
 from lutkit.comparison.fringing import Fringing
-from lutkit.comparison.table import HEADS, channel_rows, sector_rows, set_json, set_row
+from lutkit.comparison.table import HEADS, channel_rows, sector_rows, set_row
 from lutkit.dataset.records import Reject
 
 

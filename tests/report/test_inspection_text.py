@@ -1,6 +1,7 @@
 """What is said of an inspection: every measure, and whether it passes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,14 +9,15 @@ import pytest
 from lutkit.lut.inspection import Banding, Inspection, NeutralDrift, inspect
 from lutkit.lut.model import Lut1D, Lut3D
 from lutkit.lut.quality import Verdict
+from lutkit.lutfiles.making import GivenLut
 from lutkit.report.inspection_text import (
     OVERVIEW_TITLES,
     headline,
-    inspection_json,
     inspection_rows,
     overview_row,
     verdict_sentences,
 )
+from lutkit.report.lut_check import inspect_result
 
 
 def made(fold=0.0, clip=0.0, back=60.0, whole=(0.0, 0.0, 60.0)):
@@ -26,6 +28,12 @@ def made(fold=0.0, clip=0.0, back=60.0, whole=(0.0, 0.0, 60.0)):
         banding=Banding((201, 202, 203), 4), neutral_drift=NeutralDrift(12.34, 77),
         black=(-0.25, 0.0, 0.5), white=(1.0, 1.5, 0.2), mean_delta_e_2000=8.76, p95_delta_e_2000=14.32,
     )  # fmt: skip
+
+
+def told_of(inspection):
+    """The object that `lut check --json` prints."""
+    given = GivenLut(Lut3D.identity(2), Path("a.cube"), ())
+    return inspect_result(given, inspection, "palette").to_dict()
 
 
 CASES = [("fold", made(fold=0.001)), ("new clip", made(clip=0.02)), ("round trip", made(back=34.9))]
@@ -70,11 +78,7 @@ def test_a_row_of_many_has_a_cell_for_each_title():
 
 
 def test_json_holds_every_measure_and_the_verdict():
-    told = json.loads(
-        json.dumps(
-            inspection_json("a.cube", made(fold=0.5, whole=(0.25, 0.125, 33.5)), "palette"), allow_nan=False
-        )
-    )
+    told = json.loads(json.dumps(told_of(made(fold=0.5, whole=(0.25, 0.125, 33.5))), allow_nan=False))
     assert told == {
         "file": "a.cube", "verdict": "lossy", "judged_on": "palette", "fold_share": 0.5, "clipped_share": 0.0,
         "round_trip_db": 60.0, "whole_fold_share": 0.25, "whole_clipped_share": 0.125,
@@ -87,7 +91,7 @@ def test_json_holds_every_measure_and_the_verdict():
 
 def test_a_real_one_is_json_too():
     lut = Lut1D(np.array([[0, 1e30, -1], [1, -1e30, 0.5]]))
-    assert json.dumps(inspection_json("a.cube", inspect(lut), "palette"), allow_nan=False)
+    assert json.dumps(told_of(inspect(lut)), allow_nan=False)
 
 
 # Two sentences: what photographs lose, and what the whole cube loses.

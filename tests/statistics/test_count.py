@@ -7,6 +7,7 @@ from small_datasets import make_photos, manifest_of
 
 from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import InProcess, LocalEngine
+from lutkit.engine.progress import unheard
 from lutkit.engine.threads import Threads
 from lutkit.errors import SourceError
 from lutkit.measure.counts import count_into, empty_counts
@@ -99,7 +100,7 @@ def test_processes_are_for_many_photos_on_many_cores(workers, photos, expected, 
     monkeypatch.setattr("lutkit.statistics.count._MANY", 4)
     monkeypatch.setattr("lutkit.statistics.count.count_photos", note)
     listed = PhotoList(tmp_path, tuple(PhotoRef(f"{i}.jpg", 1) for i in range(photos)))
-    count_source(listed, None, workers, quiet=True)
+    count_source(listed, None, workers, on_progress=unheard)
     assert asked == [expected]
 
 

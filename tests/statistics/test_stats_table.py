@@ -9,7 +9,8 @@ import skimage.color
 
 from lutkit.measure.color_summary import summarize
 from lutkit.measure.counts import count_into, empty_counts
-from lutkit.statistics.stats_table import cast_text, colors_text, stats_json, stats_rows
+from lutkit.statistics.stats import stats_of
+from lutkit.statistics.stats_table import cast_text, colors_text, stats_rows
 
 RNG = np.random.default_rng(8)
 # No two channels alike, and more of them at 0 than at 255.
@@ -68,7 +69,7 @@ def test_each_row_says_what_its_name_says(summary):
 
 
 def test_each_name_of_the_json_holds_its_own(summary):
-    found = stats_json(summary)
+    found = stats_of(summary, "a", photos=1).to_dict()
     chroma = np.hypot(LAB[:, 1], LAB[:, 2])
     for name, values, near in (
         ("saturation", HSV[:, 1], 0.002),

@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from lutkit.errors import LutkitError
-    from lutkit.lut.inspection import Inspection
+    from lutkit.report.lut_check import InspectResult
 
 HELP = """Measure what LUTs do to colours, and whether it can be undone.
 
@@ -41,9 +41,9 @@ def check(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing images.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.errors import LutkitError
-    from lutkit.lut.inspection import inspect
+    from lutkit.lutfiles.making import given_lut
+    from lutkit.report.lut_check import inspect_lut
     from lutkit.report.plain_text import print_line, tell
 
     pictures: list[Path] = []
@@ -51,28 +51,20 @@ def check(  # noqa: D103  (its help text is set below)
         from lutkit.report.lut_picture import picture_paths
 
         pictures = picture_paths(files, plot, overwrite=overwrite)
-    colors = None
-    if photo is not None:
-        from lutkit.photos.decoding import read_photo_colors
-
-        colors = read_photo_colors(photo)
-    found: list[tuple[Path, Inspection | LutkitError]] = []
+    found: list[tuple[Path, InspectResult | LutkitError]] = []
     for number, file in enumerate(files):
         try:
-            lut = read_lut_aloud(file).lut
+            given = given_lut(file)
         except LutkitError as error:
             if len(files) == 1:
                 raise
             tell(error)
             found.append((file, error))
             continue
-        inspection = inspect(lut, colors)
-        found.append((file, inspection))
-        if pictures:
-            from lutkit.report.lut_picture import draw_lut
-            from lutkit.report.page import write_picture
-
-            write_picture(draw_lut(lut, inspection, file.name), pictures[number])
+        for text in given.assumed:
+            tell(text)
+        picture = pictures[number] if pictures else None
+        found.append((file, inspect_lut(given, photo=photo, plot=picture, overwrite=overwrite)))
     _show(found, photo, as_json=as_json)
     failed = sum(isinstance(result, LutkitError) for _, result in found)
     if pictures and not as_json:
@@ -85,7 +77,9 @@ def check(  # noqa: D103  (its help text is set below)
 check.__doc__ = HELP
 
 
-def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | None, *, as_json: bool) -> None:
+def _show(
+    found: "list[tuple[Path, InspectResult | LutkitError]]", photo: Path | None, *, as_json: bool
+) -> None:
     import json
 
     from rich.table import Table
@@ -94,7 +88,6 @@ def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | No
     from lutkit.report.console import PlainConsole
     from lutkit.report.inspection_text import (
         OVERVIEW_TITLES,
-        inspection_json,
         inspection_rows,
         overview_row,
         verdict_sentences,
@@ -102,17 +95,16 @@ def _show(found: "list[tuple[Path, Inspection | LutkitError]]", photo: Path | No
 
     console = PlainConsole()
     if as_json:
-        judged_on = "palette" if photo is None else str(photo)
         objects = [
             {"file": str(file), "verdict": None, "error": str(result)}
             if isinstance(result, LutkitError)
-            else inspection_json(str(file), result, judged_on)
+            else result.to_dict()
             for file, result in found
         ]
         console.out(json.dumps(objects))
         return
     table = Table(box=None, padding=(0, 1))
-    measured = [(file, result) for file, result in found if not isinstance(result, LutkitError)]
+    measured = [(file, result.inspection) for file, result in found if not isinstance(result, LutkitError)]
     if len(found) == 1:
         file, result = measured[0]
         for line in (f"{file}: {result.verdict}", *verdict_sentences(result, photo.name if photo else "")):

@@ -44,9 +44,8 @@ def convert(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
-    from lutkit.cli.lut.output_file import require_bits, require_free
     from lutkit.errors import LutkitError
-    from lutkit.lutfiles.convert import convert_lut
+    from lutkit.lutfiles.convert import convert as convert_file
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import error_words, sizes_words
 
@@ -55,18 +54,15 @@ def convert(  # noqa: D103  (its help text is set below)
     if to is None or (target is not None and out is not None):
         found = "no file to write" if to is None else "two files to write"
         raise LutkitError(found, remedy="name one, as in `lutkit lut convert look.clf look.cube`")
-    depth = require_bits(bits, to)
-    require_free(to, overwrite=overwrite)
-    converted = convert_lut(source, to, size=size, bits=depth)
+    made = convert_file(source, to, size=size, bits=bits, overwrite=overwrite)
     console = PlainConsole()
-    words = error_words(converted.max_error)
-    console.print(f"{to}: {sizes_words(converted.written.lut)}, {words}.", soft_wrap=True)
-    if converted.source.assumed:
-        console.print(f"{source}: assumed: {converted.source.assumed}.", soft_wrap=True)
-    if converted.source.max_error > 0:
-        baked = f"formulas, baked; {error_words(converted.source.max_error)} of that"
+    console.print(f"{to}: {sizes_words(made.lut)}, {error_words(made.max_error)}.", soft_wrap=True)
+    if made.assumed:
+        console.print(f"{source}: assumed: {made.assumed}.", soft_wrap=True)
+    if made.baked_error > 0:
+        baked = f"formulas, baked; {error_words(made.baked_error)} of that"
         console.print(f"{source} holds {baked}.", soft_wrap=True)
-    if converted.is_cut:
+    if made.is_cut:
         console.print(f"{source} reacts to colours beyond 0..1, which {to.suffix} clamps.", soft_wrap=True)
 
 

@@ -50,31 +50,16 @@ def identity(  # noqa: D103  (its help text is set below)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    from lutkit.cli.lut.output_file import require_bits, require_free
-    from lutkit.errors import LutkitError
-    from lutkit.lutfiles.convert import identity_for
-    from lutkit.lutfiles.difference import error_against
-    from lutkit.lutfiles.formats import HALD_LEVELS, format_to_write, write_and_read_back
+    from lutkit.lutfiles.convert import identity as write_identity
+    from lutkit.lutfiles.formats import format_to_write
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import error_words, sizes_words
 
-    target = format_to_write(out)
-    is_hald = target.has_bits
-    if is_hald and size is not None:
-        raise LutkitError("a Hald image has a level", where="--size", remedy="give --level, 2 to 16")
-    if not is_hald and level is not None:
-        raise LutkitError(
-            f"{out.suffix.lower()} is no Hald image", where="--level", remedy="name it .png or .tif"
-        )
-    if level is not None and level not in HALD_LEVELS:
-        raise LutkitError(f"level {level}", where="--level", remedy="choose from 2 to 16")
-    depth = require_bits(bits, out)
-    require_free(out, overwrite=overwrite)
-    neutral = identity_for(target, (level or 8) ** 2 if is_hald else size)
-    written = write_and_read_back(neutral, out, bits=depth)
-    about = f"a Hald image of level {level or 8}, {depth} bits" if is_hald else "neutral"
-    error = error_words(error_against(written, neutral).max_error)
-    PlainConsole().print(f"{out}: {about}, {sizes_words(written)}, {error}.", soft_wrap=True)
+    made = write_identity(out, level=level, bits=bits, size=size, overwrite=overwrite)
+    hald = f"a Hald image of level {level or 8}, {bits or 16} bits"
+    about = hald if format_to_write(out).has_bits else "neutral"
+    words = error_words(made.max_error)
+    PlainConsole().print(f"{out}: {about}, {sizes_words(made.lut)}, {words}.", soft_wrap=True)
 
 
 identity.__doc__ = HELP

@@ -1,12 +1,9 @@
 """`lutkit lut invert`: a LUT that undoes a LUT."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from lutkit.lut.inverse import Inverse
 
 HELP = """Write the LUT that undoes a LUT.
 
@@ -41,39 +38,25 @@ def invert(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import read_lut_aloud, require_no_more
-    from lutkit.cli.lut.output_file import require_free
-    from lutkit.errors import LutError
-    from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip, with_round_trip
-    from lutkit.lutfiles.convert import write_fitted
-    from lutkit.lutfiles.formats import format_to_write
-
-    require_no_more(context.args, 1, "one file")
-    target = format_to_write(out)
-    require_free(out, overwrite=overwrite)
-    lut = read_lut_aloud(file).lut
-    try:
-        inverse = invert_to_single(lut, size) if target.holds == "table" else invert_lut(lut, size)
-    except LutError as error:
-        raise LutError(error.what, where=str(file), remedy=error.remedy) from None
-    written = write_fitted(inverse.lut, out).lut
-    _show(file, out, with_round_trip(inverse, round_trip(lut, written)), as_json=as_json)
-
-
-invert.__doc__ = HELP
-
-
-def _show(file: Path, out: Path, inverse: "Inverse", *, as_json: bool) -> None:
     import json
 
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.lutfiles.making import invert as invert_file
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import inverse_sentences, sizes_words
+    from lutkit.report.plain_text import tell
 
+    require_no_more(context.args, 1, "one file")
+    inverse = invert_file(file, out, size=size, overwrite=overwrite)
+    for text in inverse.assumed:
+        tell(text)
     console = PlainConsole()
     if as_json:
-        measures = {name: value for name, value in vars(inverse).items() if name != "lut"}
-        console.out(json.dumps({"file": str(out), "undoes": str(file), **measures}))
+        console.out(json.dumps(inverse.to_dict()))
         return
     console.print(f"{out}: {sizes_words(inverse.lut)}.", soft_wrap=True)
     for line in inverse_sentences(inverse, file.name):
         console.print(line, soft_wrap=True)
+
+
+invert.__doc__ = HELP

@@ -1,14 +1,9 @@
 """`lutkit lut random`: random gamma curves and 3D distortions as .cube files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lutkit.lutfiles.random_luts import RandomLut
 
 HELP = """Write random gamma curves and 3D distortions as .cube files.
 
@@ -51,55 +46,37 @@ def random_luts(  # noqa: D103  (its help text is set below)
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import parse_families, parse_range
-    from lutkit.distort.settings import DEFAULT_SHARES, DamageSettings
-    from lutkit.errors import LutkitError
-    from lutkit.lutfiles.random_luts import LUT_KINDS, random_lut, write_random_luts
-
-    if kind not in LUT_KINDS:
-        raise LutkitError(f"no kind {kind!r}", where="--kind", remedy=f"choose {', '.join(LUT_KINDS)}")
-    shares = DEFAULT_SHARES
-    if families is not None:
-        shares = parse_families(families, "--families")
-    settings = DamageSettings(
-        severity=parse_range(severity, "--severity", "4,20"), lossy=lossy, mixed_light=0.0, families=shares
-    )
-    drawn = (random_lut(seed, index, settings, LUT_KINDS[LUT_KINDS.index(kind)]) for index in range(n))
-    written = write_random_luts(out, drawn, overwrite=overwrite)
-    _show(written, n, out, as_json=as_json)
-
-
-random_luts.__doc__ = HELP
-
-
-def _show(written: "Iterator[RandomLut]", n: int, out: Path, *, as_json: bool) -> None:
     import json
 
     from rich.table import Table
 
-    from lutkit.lutfiles.formats import kind_words
+    from lutkit.cli.arguments import parse_families, parse_range
+    from lutkit.lutfiles.random_luts import random_luts as write_files
     from lutkit.report.console import PlainConsole
 
-    rows: list[dict[str, Any]] = [
-        {
-            "file": f"{lut.name}.cube",
-            "table": kind_words(lut.baked.lut),
-            "severity": lut.severity,
-            "label": lut.label,
-            "max_error_255": round(255 * lut.baked.max_error, 3),
-        }
-        for lut in written
-    ]
+    made = write_files(
+        out,
+        n=n,
+        seed=seed,
+        kind=kind,
+        severity=parse_range(severity, "--severity", "4,20"),
+        lossy=lossy,
+        families=None if families is None else parse_families(families, "--families"),
+        overwrite=overwrite,
+    )
     console = PlainConsole()
     if as_json:
-        console.out(json.dumps(rows))
+        console.out(json.dumps([lut.to_dict() for lut in made]))
         return
     table = Table(box=None, pad_edge=False)
     for title in ("file", "table", "severity", "label"):
         table.add_column(title, no_wrap=True, justify="right" if title == "severity" else "left")
-    for row in rows:
-        table.add_row(row["file"], row["table"], f"{row['severity']:.1f}", row["label"])
+    for lut in made:
+        table.add_row(lut.file, lut.table, f"{lut.severity:.1f}", lut.label)
     console.print_table(table)
-    worst = max(row["max_error_255"] for row in rows)
+    worst = max(lut.max_error_255 for lut in made)
     error = f"; off by up to {worst:.2g} of 255 from it" if worst else ""
     console.print(f"{n} LUTs in {out}, each with its recipe (.json) beside it{error}.", soft_wrap=True)
+
+
+random_luts.__doc__ = HELP

@@ -25,24 +25,17 @@ def resize(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import read_lut_aloud, require_no_more
-    from lutkit.cli.lut.output_file import require_free
-    from lutkit.lut.algebra import resize_lut
-    from lutkit.lutfiles.convert import write_fitted
-    from lutkit.lutfiles.difference import error_against
-    from lutkit.lutfiles.formats import format_to_write
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.lutfiles.making import resize as resize_file
     from lutkit.report.console import PlainConsole
     from lutkit.report.lut_text import error_sentence, sizes_words
+    from lutkit.report.plain_text import tell
 
     require_no_more(context.args, 1, "one file")
-    format_to_write(out)
-    require_free(out, overwrite=overwrite)
-    lut = read_lut_aloud(file).lut
-    resized = resize_lut(lut, size)
-    written = write_fitted(resized.lut, out, size=size)
-    # The error of resizing is 0 where it is exact; that of writing counts only where the format adds one.
-    errors = resized if written.max_error == 0 else error_against(written.lut, lut)
-    PlainConsole().print(f"{out}: {sizes_words(written.lut)}, {error_sentence(errors)}.", soft_wrap=True)
+    made = resize_file(file, out, size=size, overwrite=overwrite)
+    for text in made.assumed:
+        tell(text)
+    PlainConsole().print(f"{out}: {sizes_words(made.lut)}, {error_sentence(made)}.", soft_wrap=True)
 
 
 resize.__doc__ = HELP

@@ -1,0 +1,123 @@
+"""A LUT learned from two pictures, and written as a file: what `lutkit lut fit` does beside printing.
+
+Owns what is refused as no one LUT's work. What is learned is `lutkit.lut.fit`'s.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from lutkit.dataset.outputs import require_vacant
+from lutkit.errors import LutkitError
+from lutkit.lut.fit import Picture, fit_pixels
+from lutkit.lut.model import Lut3D
+from lutkit.lutfiles.formats import format_to_write, write_lut
+from lutkit.photos.before_after import read_before_after
+from lutkit.results import ASIDE, to_values
+
+PictureLike: TypeAlias = Picture | Path | str  # a picture, or the path of its file
+
+# Beyond these no single LUT made one of the other: a local change, photos that are not aligned, other scenes.
+# A look is learned to within 1 delta E, a rough repair of a photo to within 2 or 3.
+FAR_OFF = 5.0
+MANY_MISFITS = 0.1
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A learned LUT, and how well it does on pixels that it was not learned from.
+
+    Args:
+        file: where it was written; None where no file was asked for.
+        size: lattice points an axis.
+        mean_delta_e: CIEDE2000 on held-out pixels, the mean.
+        p95_delta_e: the 95th percentile of the same.
+        held_out: how many pixels were held out, of `pixels`.
+        pixels: how many pixels were used.
+        strength: of the smoothness that did best on the held-out pixels.
+        reached_share: the share of lattice points that a pixel lay beside, 0..1.
+        misfit_share: the share of pixels that fit so badly that they hardly counted, 0..1.
+        lut: the LUT; beside the dictionary.
+    """
+
+    file: Path | None
+    size: int
+    mean_delta_e: float
+    p95_delta_e: float
+    held_out: int
+    pixels: int
+    strength: float
+    reached_share: float
+    misfit_share: float
+    lut: Lut3D = field(repr=False, metadata=ASIDE)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether so much does not fit that more than one LUT made one picture of the other."""
+        return self.misfit_share > MANY_MISFITS or self.mean_delta_e > FAR_OFF
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit lut fit --json` prints."""
+        return to_values(self)
+
+
+def fit(
+    before: PictureLike,
+    after: PictureLike,
+    out: Path | str | None = None,
+    *,
+    size: int = 33,
+    monotone: bool = False,
+    anyway: bool = False,
+    overwrite: bool = False,
+) -> FitResult:
+    """Learn the LUT that makes one picture of another, as `lutkit lut fit` does.
+
+    Args:
+        before: a picture as it was: (..., 3) sRGB-encoded, uint8, uint16 or float32; or the path of a photo.
+        after: what became of it, pixel by pixel, given likewise.
+        out: the LUT file to write; its suffix says the format. Without one nothing is written.
+        size: lattice points an axis, 2..65.
+        monotone: no channel may fall while the same channel of a colour rises.
+        anyway: take even what fits badly: delta E 2000 above 5 on average is refused otherwise.
+        overwrite: whether a file that is there is replaced.
+    Raises:
+        ArrayError, ImageError: pictures of two sizes, of another shape or dtype, or broken ones.
+        LutkitError: no one LUT makes one of the other, a path beside an array, or a file that cannot be
+            written or is there already.
+
+    >>> import lutkit, numpy
+    >>> before = numpy.random.default_rng(0).integers(0, 256, (40, 50, 3), numpy.uint8)
+    >>> found = lutkit.fit(before, 255 - before, size=5)
+    >>> round(found.mean_delta_e, 1), found.lut.table[0, 0, 0].round().tolist()
+    (0.0, [1.0, 1.0, 1.0])
+    """
+    if out is not None:
+        format_to_write(out)
+        require_vacant(Path(out), overwrite=overwrite)
+    named = [isinstance(picture, Path | str) for picture in (before, after)]
+    if any(named) and not all(named):
+        raise LutkitError("a path beside an array", where="fit", remedy="give two paths, or two arrays")
+    pictures = read_before_after(Path(before), Path(after)) if all(named) else (before, after)  # pyright: ignore[reportArgumentType]
+    found = fit_pixels(*cast("tuple[Picture, Picture]", pictures), size, monotone=monotone)
+    if found.mean_delta_e > FAR_OFF and not anyway:
+        origin, where = (before, str(after)) if all(named) else ("the other", "fit")
+        what = f"no one LUT makes it of {origin}: delta E 2000 {found.mean_delta_e:.1f} on average"
+        remedy = "give two photos of one scene, aligned and edited as a whole, or --anyway"
+        raise LutkitError(what, where=where, remedy=remedy)
+    remark = f"learned from two photos; delta E 2000 on held-out pixels: {found.mean_delta_e:.2f} on average"
+    lut = replace(found.lut, comments=(remark,))
+    if out is not None:
+        write_lut(lut, out)
+    return FitResult(
+        file=None if out is None else Path(out),
+        size=lut.sizes[0],
+        mean_delta_e=found.mean_delta_e,
+        p95_delta_e=found.p95_delta_e,
+        held_out=found.held_out,
+        pixels=found.pixels,
+        strength=found.strength,
+        reached_share=found.reached_share,
+        misfit_share=found.misfit_share,
+        lut=lut,
+    )

@@ -1,0 +1,212 @@
+"""LUTs made from LUTs, and written as files: what `lutkit lut compose`, `resize` and `invert` do.
+
+Owns what these functions take for a LUT. What is computed is `lutkit.lut`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from lutkit.dataset.outputs import require_vacant
+from lutkit.errors import LutError, LutkitError
+from lutkit.lut.algebra import Baked, compose_luts, is_single, resize_lut, to_single
+from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip, with_round_trip
+from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+from lutkit.lutfiles.convert import MadeLut, made_lut, write_fitted
+from lutkit.lutfiles.difference import error_against
+from lutkit.lutfiles.formats import format_to_write, read_baked
+from lutkit.results import ASIDE, to_values
+
+
+@dataclass(frozen=True)
+class GivenLut:
+    """A LUT as it was given: itself, or by its file.
+
+    Args:
+        lut: the LUT.
+        file: where it was read from; None where the LUT itself was given.
+        assumed: what had to be assumed of the file, a sentence; else empty.
+    """
+
+    lut: Lut
+    file: Path | None
+    assumed: tuple[str, ...]
+
+
+LutLike: TypeAlias = Lut | Path | str | GivenLut  # a LUT, or the path of its file
+
+
+def given_lut(lut: LutLike) -> GivenLut:
+    """A LUT, or what the file of that path holds.
+
+    Raises:
+        SourceError: the file cannot be read.
+        LutFormatError: an unknown suffix, or content that its format does not allow.
+        LutError: neither a LUT nor a path.
+    """
+    if isinstance(lut, GivenLut):
+        return lut
+    if isinstance(lut, Lut1D | Lut3D | LutChain):
+        return GivenLut(lut, None, ())
+    if not isinstance(lut, Path | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutError(f"a LUT or the path of a LUT file is expected, not {type(lut).__name__}")
+    baked = read_baked(lut)
+    return GivenLut(baked.lut, Path(lut), (f"{lut}: assumed: {baked.assumed}",) if baked.assumed else ())
+
+
+def compose(
+    luts: Sequence[LutLike], out: Path | str | None = None, *, size: int = 33, overwrite: bool = False
+) -> MadeLut:
+    """Make one LUT of several that are applied one after the other, as `lutkit lut compose` does.
+
+    Args:
+        luts: two or more, each a LUT or the path of a LUT file; the first is applied first.
+        out: the LUT file to write; its suffix says the format. Without one nothing is written, and the LUT is
+            exact: a chain, where nothing else is.
+        size: lattice points an axis, where the format needs a cube that has to be baked.
+        overwrite: whether a file that is there is replaced.
+    Raises:
+        LutkitError: fewer than two LUTs, or a file that cannot be written or is there already.
+        SourceError, LutFormatError: a file that cannot be read, or holds no such LUT.
+
+    >>> import lutkit
+    >>> curve = lutkit.Lut1D([[0, 0, 0], [1, 0.5, 1]])
+    >>> both = lutkit.compose([curve, curve])
+    >>> both.lut.table.tolist(), both.max_error
+    ([[0.0, 0.0, 0.0], [1.0, 0.25, 1.0]], 0)
+    """
+    if isinstance(luts, str | Path) or len(luts) < 2:
+        remedy = "name two or more, the first to be applied first"
+        raise LutkitError("one LUT, and nothing to follow it", remedy=remedy)
+    target = None if out is None else format_to_write(out)
+    if out is not None:
+        require_vacant(Path(out), overwrite=overwrite)
+    given = [given_lut(lut) for lut in luts]
+    composed = reduce(compose_luts, [one.lut for one in given])
+    assumed = tuple(text for one in given for text in one.assumed)
+    if out is None or target is None:
+        return made_lut(None, Baked(composed), assumed)
+    bakes = target.holds == "table" and not is_single(composed)
+    written = write_fitted(to_single(composed, size).lut if bakes else composed, out).lut
+    return made_lut(Path(out), error_against(written, composed), assumed)
+
+
+def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite: bool = False) -> MadeLut:
+    """Give a LUT another number of lattice points, or rows of curves, as `lutkit lut resize` does.
+
+    Every cube gets the size; a shaper before it stays. The map is kept exactly where the old points are among
+    the new.
+
+    Args:
+        lut: a LUT, or the path of a LUT file.
+        out: the LUT file to write; its suffix says the format. Without one nothing is written.
+        size: lattice points an axis, 2..256, or rows of curves, 2..65536.
+        overwrite: whether a file that is there is replaced.
+    Raises:
+        LutError: no such size.
+        LutkitError: a file that cannot be written or is there already.
+        SourceError, LutFormatError: a file that cannot be read, or holds no such LUT.
+
+    >>> import lutkit
+    >>> finer = lutkit.resize(lutkit.Lut3D.identity(3), size=5)
+    >>> finer.lut.sizes, finer.max_error
+    ((5, 5, 5), 0)
+    """
+    if out is not None:
+        format_to_write(out)
+        require_vacant(Path(out), overwrite=overwrite)
+    given = given_lut(lut)
+    resized = resize_lut(given.lut, size)
+    if out is None:
+        return made_lut(None, resized, given.assumed)
+    written = write_fitted(resized.lut, out, size=size)
+    # The error of resizing is 0 where it is exact; that of writing counts only where the format adds one.
+    errors = resized if written.max_error == 0 else error_against(written.lut, given.lut)
+    return made_lut(Path(out), errors, given.assumed, written.lut)
+
+
+@dataclass(frozen=True)
+class InvertResult:
+    """The LUT that undoes a LUT, and how well it does; `lutkit.lut.inverse.Inverse` says what is measured.
+
+    Args:
+        file: where it was written; None where no file was asked for.
+        undoes: the file of the LUT that it undoes; None where the LUT itself was given.
+        unreachable_share: the share of all colours that cannot come out of the LUT, 0..1.
+        lost_share: the share of all colours that do not come back, since the LUT merges them with others.
+        folded_share: the share of the LUT's colour space that is turned over or merged.
+        mean_error: of the way through the LUT and back, in units of 0..1.
+        p99_error: what one colour in a hundred exceeds.
+        max_error: the largest found.
+        lut: the inverse, as its file gives it back; beside the dictionary.
+        assumed: what had to be assumed of the file, a sentence; beside the dictionary.
+    """
+
+    file: Path | None
+    undoes: Path | None
+    unreachable_share: float
+    lost_share: float
+    folded_share: float
+    mean_error: float
+    p99_error: float
+    max_error: float
+    lut: Lut = field(repr=False, metadata=ASIDE)
+    assumed: tuple[str, ...] = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit lut invert --json` prints."""
+        return to_values(self)
+
+
+def invert(
+    lut: LutLike,
+    out: Path | str | None = None,
+    *,
+    size: int | None = None,
+    overwrite: bool = False,
+) -> InvertResult:
+    """Make the LUT that undoes a LUT, as `lutkit lut invert` does.
+
+    Args:
+        lut: a LUT, or the path of a LUT file.
+        out: the LUT file to write; its suffix says the format. Without one nothing is written, and the
+            inverse has a stage for each of the LUT's.
+        size: lattice points an axis where it takes a cube; 33, or 65 where photographs need it.
+        overwrite: whether a file that is there is replaced.
+    Raises:
+        LutError: a LUT that gives one colour only, or no such size.
+        LutkitError: a file that cannot be written or is there already.
+        SourceError, LutFormatError: a file that cannot be read, or holds no such LUT.
+
+    >>> import lutkit
+    >>> darker = lutkit.Lut1D([[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> lutkit.invert(darker).lut.domain_max
+    (0.5, 0.5, 0.5)
+    """
+    target = None if out is None else format_to_write(out)
+    if out is not None:
+        require_vacant(Path(out), overwrite=overwrite)
+    given = given_lut(lut)
+    single = target is not None and target.holds == "table"
+    try:
+        inverse = invert_to_single(given.lut, size) if single else invert_lut(given.lut, size)
+    except LutError as error:
+        where = error.where if given.file is None else str(given.file)
+        raise LutError(error.what, where=where, remedy=error.remedy) from None
+    if out is not None:
+        written = write_fitted(inverse.lut, out).lut
+        inverse = with_round_trip(inverse, round_trip(given.lut, written))
+    return InvertResult(
+        file=None if out is None else Path(out),
+        undoes=given.file,
+        unreachable_share=inverse.unreachable_share,
+        lost_share=inverse.lost_share,
+        folded_share=inverse.folded_share,
+        mean_error=inverse.mean_error,
+        p99_error=inverse.p99_error,
+        max_error=inverse.max_error,
+        lut=inverse.lut,
+        assumed=given.assumed,
+    )

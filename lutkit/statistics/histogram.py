@@ -1,0 +1,132 @@
+"""The ab histogram of photographs, counted exactly: what `lutkit ab-hist` does beside printing."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.dataset.outputs import require_vacant
+from lutkit.dataset.records import Reject
+from lutkit.dataset.sample_filter import SampleFilter
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import LutkitError
+from lutkit.measure.color_summary import summarize
+from lutkit.photos.sources import list_photos
+from lutkit.results import ASIDE, to_values
+from lutkit.statistics.ab_files import FineCounts, merged_counts, write_counts
+from lutkit.statistics.count import count_image, count_source
+
+
+@dataclass(frozen=True, eq=False)
+class CountResult:
+    """How often each colour of CIELAB's ab plane occurs.
+
+    Args:
+        file: where the counts were written; None where no file was asked for.
+        pixels: how many pixels were counted.
+        cells: how many cells of one unit of a and b hold any.
+        rejects: the photos that could not be used, each with its reason.
+        counts: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128 and floor(b) = j - 128;
+            beside the dictionary.
+        unread: files of kinds that are not read: how many of each suffix; beside the dictionary.
+    """
+
+    file: Path | None
+    pixels: int
+    cells: int
+    rejects: tuple[Reject, ...]
+    counts: FineCounts = field(repr=False, metadata=ASIDE)
+    unread: tuple[tuple[str, int], ...] = field(repr=False, metadata=ASIDE, default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit ab-hist --json` prints."""
+        return to_values(self)
+
+
+def count_colors(
+    source: Path | str | npt.NDArray[np.uint8] | None = None,
+    out: Path | str | None = None,
+    *,
+    size: int | None = None,
+    field: str = "",
+    split: str = "",
+    kind: str = "",
+    label: str = "",
+    merge: Sequence[Path | str] = (),
+    workers: int | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> CountResult:
+    """Count the colours of photographs in CIELAB's ab plane, as `lutkit ab-hist` does.
+
+    Args:
+        source: what to count: a folder, a pattern, a photo, a .txt list, WebDataset tars, or a dataset that
+            `synth` wrote, of which the targets are counted; `data/pairs` where None. Or an image: (..., 3)
+            uint8 sRGB.
+        out: the file to write the counts to, a `.npz`; without one nothing is written.
+        size: count squares of this side, cut from the centre and resized; every pixel where None.
+        field: of tars, the member to count, `jpg` say.
+        split: of a dataset, samples of this split; all where empty.
+        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; all where empty.
+        label: of a dataset, `recoverable` or `lossy`; both where empty.
+        merge: files of counts to add up, instead of counting.
+        workers: how many photos at once; one for each CPU.
+        overwrite: whether a file that is there is replaced.
+        on_progress: called with how many photos are done.
+    Raises:
+        SourceError: no photos, or none that can be used; a file to merge that holds no counts.
+        DatasetError: no such split, kind or label.
+        LutkitError: options that exclude each other, or a file that is there already.
+
+    >>> import lutkit, numpy
+    >>> grey = numpy.full((2, 3, 3), 128, numpy.uint8)
+    >>> found = lutkit.count_colors(grey)
+    >>> found.pixels, int(found.counts[128, 128])
+    (6, 6)
+    """
+    if merge and source is not None:
+        raise LutkitError("a source and --merge", remedy="give one of them")
+    samples = SampleFilter(split, kind, label)
+    if merge and (size or field or samples or workers):
+        remedy = "leave out --size, --field, --split, --kind, --label and --workers"
+        raise LutkitError("--merge counts nothing", remedy=remedy)
+    if out is not None:
+        require_vacant(Path(out), overwrite=overwrite)
+        Path(out).parent.mkdir(parents=True, exist_ok=True)  # before hours of counting, not after
+    rejects: tuple[Reject, ...] = ()
+    unread: tuple[tuple[str, int], ...] = ()
+    if merge:
+        counts = _merged([Path(path) for path in merge])
+    elif isinstance(source, np.ndarray):
+        counts = summarize(count_image(source)).ab
+    else:
+        report = on_progress or unheard
+        photos = list_photos(str(source or "data/pairs"), field=field, samples=samples)
+        report(Progress("photos", 0, len(photos.photos), warnings=tuple(filter(None, [photos.note]))))
+        totals, rejects = count_source(photos, size, workers, on_progress=report)
+        counts, unread = summarize(totals).ab, tuple(photos.unread)
+    if out is not None:
+        write_counts(Path(out), counts)
+    return CountResult(
+        file=None if out is None else Path(out),
+        pixels=int(counts.sum()),
+        cells=int((counts > 0).sum()),
+        rejects=rejects,
+        counts=counts,
+        unread=unread,
+    )
+
+
+def _merged(paths: list[Path]) -> FineCounts:
+    known: set[str] = set()
+    for path in paths:
+        # Counted twice, its photos would weigh twice, and nothing would say so.
+        place = os.path.realpath(path)  # `Path.resolve` raises where links run in circles
+        if place in known:
+            raise LutkitError("these counts come twice", where=str(path), remedy="name them once")
+        known.add(place)
+    return merged_counts(paths)

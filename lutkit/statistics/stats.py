@@ -1,0 +1,238 @@
+"""The colours of photographs at a glance: what `lutkit stats` does beside printing."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.dataset.outputs import require_picture
+from lutkit.dataset.records import Reject
+from lutkit.dataset.sample_filter import SampleFilter
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.measure.color_summary import CHANNELS, HUNDREDTHS, ColorSummary, summarize
+from lutkit.measure.counts import Counts
+from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
+from lutkit.photos.sources import list_photos
+from lutkit.results import ASIDE, to_values
+from lutkit.statistics.count import count_image, count_source
+
+
+@dataclass(frozen=True)
+class ChannelStats:
+    """What is known of a channel.
+
+    Args:
+        percentiles: its values, 0..1, by the percent of pixels that lie at or below.
+        at_0: the share of pixels at 0.
+        at_255: the share of pixels at 255.
+    """
+
+    percentiles: Mapping[str, float]
+    at_0: float
+    at_255: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a quantity is spread over pixels.
+
+    Args:
+        mean: its mean.
+        percentiles: its values by the percent of pixels that lie at or below.
+    """
+
+    mean: float
+    percentiles: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The mean a and b of CIELAB over all pixels, and how far from grey that is."""
+
+    a: float
+    b: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """The shares of pixels with a channel at 0, and with one at 255."""
+
+    at_0: float
+    at_255: float
+
+
+@dataclass(frozen=True)
+class StatsResult:
+    """How colourful, how balanced and how clipped photographs are.
+
+    Args:
+        source: what was counted.
+        photos: how many photos.
+        pixels: how many pixels.
+        distinct_colors: how many different colours.
+        mean: of red, green and blue, 0..1, as input normalisation takes it.
+        std: the same of standard deviations.
+        channels: by name, `red`, `green` and `blue`.
+        saturation: HSV, 0..1.
+        chroma: CIELAB.
+        lightness: CIELAB, 0..100.
+        cast: the mean a and b.
+        clipped: the shares of clipped pixels.
+        rejects: the photos that could not be used, each with its reason.
+        summary: all histograms; beside the dictionary.
+        title: what was counted, in words; beside the dictionary.
+        unread: files of kinds that are not read: how many of each suffix; beside the dictionary.
+    """
+
+    source: str
+    photos: int
+    pixels: int
+    distinct_colors: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channels: Mapping[str, ChannelStats]
+    saturation: Spread
+    chroma: Spread
+    lightness: Spread
+    cast: Cast
+    clipped: Clipped
+    rejects: tuple[Reject, ...]
+    summary: ColorSummary = field(repr=False, metadata=ASIDE)
+    title: str = field(repr=False, metadata=ASIDE, default="")
+    unread: tuple[tuple[str, int], ...] = field(repr=False, metadata=ASIDE, default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit stats --json` prints."""
+        return to_values(self)
+
+
+def stats(
+    source: Path | str | npt.NDArray[np.uint8],
+    *,
+    size: int | None = None,
+    field: str = "",
+    split: str = "",
+    kind: str = "",
+    label: str = "",
+    plot: Path | str | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> StatsResult:
+    """Say how colourful, how balanced and how clipped photographs are, as `lutkit stats` does.
+
+    Args:
+        source: a folder, a pattern, a photo, a .txt list, WebDataset tars, or a dataset that `synth` wrote,
+            of which the targets are meant. Or an image: (..., 3) uint8 sRGB.
+        size: count squares of this side, cut from the centre and resized; every pixel where None.
+        field: of tars, the member that is meant, `jpg` say.
+        split: of a dataset, samples of this split; all where empty.
+        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; all where empty.
+        label: of a dataset, `recoverable` or `lossy`; both where empty.
+        plot: also draw a picture into this PNG file.
+        workers: how many photos at once; one for each CPU.
+        overwrite: whether a picture that is there is replaced.
+        on_progress: called with how many photos are done.
+    Raises:
+        SourceError: no photos, or none that can be used.
+        DatasetError: no such split, kind or label.
+        LutkitError: a picture that is there already or is no PNG.
+
+    >>> import lutkit
+    >>> found = lutkit.stats("sample", size=64, workers=1)
+    >>> found.photos, found.pixels, len(found.mean)
+    (4, 16384, 3)
+    """
+    picture = None if plot is None else Path(plot)
+    if picture is not None:
+        require_picture(picture, overwrite=overwrite)
+    samples = SampleFilter(split, kind, label)
+    if isinstance(source, np.ndarray):
+        found = stats_of(summarize(count_image(source)), "image", photos=1)
+    else:
+        report = on_progress or unheard
+        name = str(source)
+        photos = list_photos(name, field=field, samples=samples)
+        report(Progress("photos", 0, len(photos.photos), warnings=tuple(filter(None, [photos.note]))))
+        totals, rejects = count_source(photos, size, workers, on_progress=report)
+        found = stats_of(
+            summarize(totals),
+            name,
+            photos=len(photos.photos) - len(rejects),
+            rejects=rejects,
+            title=f"{name}, {samples}" if samples else name,
+            unread=tuple(photos.unread),
+        )
+    if picture is not None:
+        from lutkit.report.page import write_picture
+        from lutkit.statistics.stats_picture import draw_stats
+
+        write_picture(draw_stats(found.summary, found.title), picture)
+    return found
+
+
+def stats_of(
+    summary: ColorSummary,
+    source: str,
+    *,
+    photos: int,
+    rejects: tuple[Reject, ...] = (),
+    title: str = "",
+    unread: tuple[tuple[str, int], ...] = (),
+) -> StatsResult:
+    """What is said of colours that are counted, numbers with six digits.
+
+    Args:
+        summary: of at least one pixel.
+        source: what was counted.
+        photos: how many photos.
+        rejects: the photos that could not be used.
+        title: what was counted, in words; the source where empty.
+        unread: files of kinds that are not read.
+    """
+    moments = [mean_and_deviation(codes) for codes in summary.channels]
+    low, high = (float(count) / summary.pixels for count in summary.clipped)
+    a, b = summary.mean_lab[1:]
+    channels = {
+        name: ChannelStats(
+            percentiles=_percentiles(codes, 255),
+            at_0=float(codes[0]) / summary.pixels,
+            at_255=float(codes[255]) / summary.pixels,
+        )
+        for name, codes in zip(CHANNELS, summary.channels, strict=True)
+    }
+    return StatsResult(
+        source=source,
+        photos=photos,
+        pixels=summary.pixels,
+        distinct_colors=summary.distinct,
+        mean=tuple(_short(mean / 255) for mean, _ in moments),
+        std=tuple(_short(deviation / 255) for _, deviation in moments),
+        channels=channels,
+        saturation=_spread(summary.saturation, summary.mean_saturation, 255),
+        chroma=_spread(summary.chroma, summary.mean_chroma, HUNDREDTHS),
+        lightness=_spread(summary.lightness, summary.mean_lab[0], HUNDREDTHS),
+        cast=Cast(_short(a), _short(b), _short(math.hypot(a, b))),
+        clipped=Clipped(low, high),
+        rejects=rejects,
+        summary=summary,
+        title=title or source,
+        unread=unread,
+    )
+
+
+def _spread(histogram: Counts, mean: float, scale: int) -> Spread:
+    return Spread(_short(mean), _percentiles(histogram, scale))
+
+
+def _percentiles(histogram: Counts, scale: int) -> dict[str, float]:
+    return {str(percent): _short(percentile(histogram, percent) / scale) for percent in PERCENTILES}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

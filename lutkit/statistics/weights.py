@@ -1,0 +1,151 @@
+"""From counts of colours to class-rebalancing weights: what `lutkit ab-weights` does beside printing."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lutkit.ab.grid import ab_grid
+from lutkit.ab.weights import MIX, SIGMA, AbWeights, Normalisation, weights_of_counts
+from lutkit.dataset.outputs import require_picture, require_vacant
+from lutkit.errors import LutkitError
+from lutkit.results import ASIDE, to_values
+from lutkit.statistics.ab_files import read_counts, write_npy, write_weights
+from lutkit.statistics.histogram import CountResult
+
+
+@dataclass(frozen=True)
+class WeighedBin:
+    """A bin and what it weighs.
+
+    Args:
+        weight: its weight.
+        ab: the a and b that it stands for.
+    """
+
+    weight: float
+    ab: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class WeightsResult:
+    """The class-rebalancing weights of colorization.
+
+    Args:
+        file: where they were written; None where no file was asked for.
+        grid: `10`, `zhang313` or `16`.
+        bins: how many bins there are.
+        normalise: `smoothed` or `data`: where weights average 1.
+        without_pixels: how many bins hold no pixel.
+        pixels: how many pixels were counted.
+        least: the bin that weighs least.
+        most: the bin that weighs most.
+        weights: bins, counts, prior, smoothed prior and weights; beside the dictionary.
+        also: what was written beside `file`; beside the dictionary.
+    """
+
+    file: Path | None
+    grid: str
+    bins: int
+    normalise: Normalisation
+    without_pixels: int
+    pixels: int
+    least: WeighedBin
+    most: WeighedBin
+    weights: AbWeights = field(repr=False, metadata=ASIDE)
+    also: tuple[Path, ...] = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit ab-weights --json` prints."""
+        return to_values(self)
+
+
+def ab_weights(
+    counts: Path | str | CountResult | npt.NDArray[np.int64] = "data/ab/counts.npz",
+    out: Path | str | None = None,
+    *,
+    grid: str = "10",
+    sigma: float = SIGMA,
+    mix: float = MIX,
+    normalise: str = "smoothed",
+    observed: bool = False,
+    npy: Path | str | None = None,
+    plot: Path | str | None = None,
+    overwrite: bool = False,
+) -> WeightsResult:
+    """Turn counts of colours into the class-rebalancing weights of colorization, as `lutkit ab-weights` does.
+
+    Args:
+        counts: what `count_colors` returned or wrote; or (256, 256) int64.
+        out: the file to write the weights to, a `.npz`; without one nothing is written.
+        grid: `10` (the 261 bins that sRGB reaches), `zhang313` (the published ones) or `16` (224 cells).
+        sigma: of the smoothing, in units of ab.
+        mix: the share of the uniform distribution, 0..1.
+        normalise: where weights average 1: `smoothed`, as published, or `data`.
+        observed: drop bins that never occur.
+        npy: also write `pts_in_hull.npy` and `prior_probs.npy` into this folder.
+        plot: also draw a picture into this PNG file.
+        overwrite: whether files that are there are replaced.
+    Raises:
+        SourceError: no such file of counts.
+        ArrayError: no such grid, options out of range, no pixel, or a weight without end.
+        LutkitError: two outputs of one name, or a file that is there already.
+    Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, section 2.2.
+
+    >>> import lutkit, numpy
+    >>> photo = numpy.random.default_rng(0).integers(0, 256, (40, 50, 3), numpy.uint8)
+    >>> found = lutkit.ab_weights(lutkit.count_colors(photo), grid="zhang313")
+    >>> found.bins, found.least.weight < 1 < found.most.weight
+    (313, True)
+    """
+    extra = [] if npy is None else [Path(npy) / "pts_in_hull.npy", Path(npy) / "prior_probs.npy"]
+    picture = None if plot is None else Path(plot)
+    outputs = [*([] if out is None else [Path(out)]), *extra, *([] if picture is None else [picture])]
+    # `Path.resolve` raises where links run in circles.
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise LutkitError("two outputs of one name", where=str(outputs[0]), remedy="give each its own")
+    for path in outputs:
+        if isinstance(counts, Path | str) and os.path.realpath(path) == os.path.realpath(counts):
+            raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
+        require = require_picture if path == picture else require_vacant
+        require(path, overwrite=overwrite)
+    found = weights_of_counts(
+        _fine_counts(counts), ab_grid(grid), sigma, mix,
+        observed=observed, normalise=cast("Normalisation", normalise),
+    )  # fmt: skip
+    for path in outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if out is not None:
+        write_weights(Path(out), found)
+    if npy is not None:
+        write_npy(Path(npy), found)
+    if picture is not None:
+        from lutkit.statistics.ab_picture import write_ab_picture
+
+        write_ab_picture(picture, found)
+    return WeightsResult(
+        file=None if out is None else Path(out),
+        grid=found.grid.name,
+        bins=len(found.weights),
+        normalise=found.normalise,
+        without_pixels=int((found.counts == 0).sum()),
+        pixels=int(found.counts.sum()),
+        least=_weighed(found, int(found.weights.argmin())),
+        most=_weighed(found, int(found.weights.argmax())),
+        weights=found,
+        also=tuple(outputs if out is None else outputs[1:]),
+    )
+
+
+def _fine_counts(counts: Path | str | CountResult | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    if isinstance(counts, CountResult):
+        return counts.counts
+    return read_counts(Path(counts)) if isinstance(counts, Path | str) else counts
+
+
+def _weighed(weights: AbWeights, number: int) -> WeighedBin:
+    a, b = weights.grid.bins[number].tolist()
+    return WeighedBin(float(weights.weights[number]), (a, b))

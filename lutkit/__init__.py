@@ -14,9 +14,9 @@ True
 
 Each command of `lutkit --help` is a function here, with its options as keywords: synth, verify, stats,
 compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply); and of
-`lutkit lut --help` inspect_lut (check), invert, compose, resize, fit, convert, identity, random_luts. Each
-returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is a LutkitError, one
-line. `on_progress` is called with how far a run has come; without it nothing is printed.
+`lutkit lut --help` lut_info, inspect_lut (check), invert, compose, resize, fit, convert, identity and
+random_luts. Each returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is
+a LutkitError, one line. `on_progress` is called with how far a run has come; without it nothing is printed.
 
 Importing lutkit is quick: names are loaded when first used, so that neither numba nor torch comes along
 before it is needed.
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lutkit.lutfiles.convert import identity as identity
     from lutkit.lutfiles.formats import read_lut as read_lut
     from lutkit.lutfiles.formats import write_lut as write_lut
+    from lutkit.lutfiles.info import lut_info as lut_info
     from lutkit.lutfiles.learning import fit as fit
     from lutkit.lutfiles.library import lut_library as lut_library
     from lutkit.lutfiles.making import compose as compose
@@ -84,6 +85,7 @@ _HOMES = {
     "identity": "lutkit.lutfiles.convert",
     "inspect_lut": "lutkit.report.lut_check",
     "invert": "lutkit.lutfiles.making",
+    "lut_info": "lutkit.lutfiles.info",
     "lut_library": "lutkit.lutfiles.library",
     "pairs": "lutkit.synthesis.pairs",
     "preset": "lutkit.distort.presets",

@@ -146,6 +146,8 @@ def damage(
     >>> lutkit.damage(photo, lutkit.sample_recipe(1, 2)).shape
     (2, 3, 3)
     """
+    if not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ArrayError(f"an image is a numpy array, not {type(image).__name__}", where="damage")
     if image.ndim != 3 or image.shape[2] != 3:
         raise ArrayError(f"damage takes (H, W, 3), not {image.shape}")
     if image.dtype not in WHITE:

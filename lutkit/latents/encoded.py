@@ -106,8 +106,8 @@ def encode_result(encoded: "EncodedFolder", rank: int = 0) -> EncodeResult:
         trials=tuple(index.encoding.trials),
         psnr=quality[0] if quality else None,
         delta_e_2000=quality[1] if quality else None,
-        decoded=total_of(encoded, "decoded"),
-        decoded_not_finite=total_of(encoded, "decoded_not_finite"),
+        decoded=summed(encoded, "decoded"),
+        decoded_not_finite=summed(encoded, "decoded_not_finite"),
         pictures=0 if stats is None else stats.images,
         seconds=0.0 if stats is None else round(stats.seconds, 3),
         encoder_share=0.0 if stats is None else round(stats.busy_s / stats.seconds, 4),
@@ -133,7 +133,7 @@ def mean_quality(encoded: "EncodedFolder") -> tuple[float, float] | None:
     return fmean(psnr for psnr, _ in found), fmean(difference for _, difference in found)
 
 
-def total_of(encoded: "EncodedFolder", name: str) -> int:
+def summed(encoded: "EncodedFolder", name: str) -> int:
     """What the shards' records add up to under a name."""
     counts = (record.summary.get(name, 0) for record in encoded.records)
     return sum(count for count in counts if isinstance(count, int))

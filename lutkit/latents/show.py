@@ -10,7 +10,7 @@ from lutkit.dataset.latent_index import Encoding
 from lutkit.documents import Fields, refused_as
 from lutkit.errors import DatasetError
 from lutkit.latents.encode import EncodedFolder
-from lutkit.latents.encoded import EncodeResult, mean_quality, total_of
+from lutkit.latents.encoded import EncodeResult, mean_quality, summed
 from lutkit.report.console import PlainConsole
 from lutkit.report.wording import size_text, time_text
 from lutkit.synthesis.summary import Rows
@@ -56,15 +56,15 @@ def encoded_rows(result: EncodedFolder) -> Rows:
         ("computed in", f"{encoding.dtype} on {encoding.device}, fed {encoding.input_range}"),
     ]
     if quality := mean_quality(result):
-        count = total_of(result, "decoded")
+        count = summed(result, "decoded")
         of = "of one image" if count == 1 else f"mean of {count:,} images"
         rows.append(("decoded", f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} ({of})"))
-    if broken := total_of(result, "decoded_not_finite"):
+    if broken := summed(result, "decoded_not_finite"):
         images = "one image" if broken == 1 else f"{broken:,} images"
         rows.append(("no numbers", f"{images} decoded to NaN or infinity, in float32 too"))
-    if shared := total_of(result, "shared"):
+    if shared := summed(result, "shared"):
         rows.append(("shared", f"{shared:,} images came again and were not encoded again"))
-    if again := total_of(result, "again_in_float32"):
+    if again := summed(result, "again_in_float32"):
         rows.append(("overflowed", f"{again:,} images, encoded again in float32"))
     if result.stats is not None:
         stats, seconds = result.stats, max(result.stats.seconds, 1e-9)

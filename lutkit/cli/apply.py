@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.photos.grade_many import Applied, ApplyPlan, ApplySettings
+    from lutkit.photos.apply_photos import ApplyResult
 
 HELP = """Apply LUTs to photos: JPEG, PNG, TIFF, WebP and EXR.
 
@@ -78,91 +78,58 @@ def apply(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print the result of each photo as JSON.")] = False,
 ) -> None:
     from lutkit.cli.arguments import read_lut_aloud
-    from lutkit.engine.engine import wanted_workers
     from lutkit.engine.stopping import stopping
-    from lutkit.lut.model import LutChain
-    from lutkit.photos.grade_many import ApplySettings, plan_apply
-    from lutkit.photos.grading import Grading, require_floats, require_profile
+    from lutkit.photos.apply_photos import apply_photos, require_in_range
+    from lutkit.report.plain_text import tell
+    from lutkit.report.progress import shown_progress
 
-    _require_range("--strength", strength, 0, 1)
-    _require_range("--quality", 95 if quality is None else quality, 1, 100)
-    threads = wanted_workers(workers)
-    chain = LutChain([read_lut_aloud(path).lut for path in lut])
-    grading = Grading(chain, strength, require_profile(profile), require_floats(floats))
-    plan = plan_apply(photos, out)
-    with stopping():
-        results = _run(
-            plan, ApplySettings(grading, quality, overwrite, layer), threads, quiet=quiet or as_json
+    require_in_range(strength=strength, quality=quality)  # before LUTs are read
+    luts = [read_lut_aloud(path).lut for path in lut]
+    with stopping(), shown_progress(quiet=quiet or as_json) as on_progress:
+        found = apply_photos(
+            photos,
+            out,
+            lut=luts,
+            strength=strength,
+            profile=profile,
+            floats=floats,
+            quality=quality,
+            layer=layer,
+            overwrite=overwrite,
+            workers=workers,
+            on_progress=on_progress,
+            on_error=tell,
         )
-    _summarize(plan, results, out, quiet=quiet, as_json=as_json)
-    if any(applied.status == "failed" for applied in results):
+    _summarize(found, out, quiet=quiet, as_json=as_json)
+    if found.failed:
         raise typer.Exit(1)
 
 
 apply.__doc__ = HELP
 
 
-def _require_range(option: str, value: float, low: int, high: int) -> None:
-    from lutkit.errors import LutkitError
-
-    if not low <= value <= high:
-        raise LutkitError(f"{option} is {value:g}", remedy=f"choose from {low} to {high}")
-
-
-def _run(plan: "ApplyPlan", settings: "ApplySettings", workers: int, *, quiet: bool) -> "list[Applied]":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from lutkit.photos.grade_many import apply_photos
-    from lutkit.report.console import PlainConsole
-    from lutkit.report.plain_text import tell
-
-    console = PlainConsole(quiet=quiet)
-    columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("", total=len(plan.tasks))
-
-        def on_photo(applied: "Applied") -> None:
-            progress.advance(bar)
-            if applied.error is not None:
-                tell(applied.error)
-
-        return apply_photos(plan, settings, workers, on_photo)
-
-
-def _summarize(plan: "ApplyPlan", results: "list[Applied]", out: Path, *, quiet: bool, as_json: bool) -> None:
+def _summarize(found: "ApplyResult", out: Path, *, quiet: bool, as_json: bool) -> None:
     import json
     from collections import Counter
 
     from lutkit.photos.photo_list import shown_path, unread_text
     from lutkit.report.console import PlainConsole
 
-    counts = Counter(applied.status for applied in results)
     console = PlainConsole(quiet=quiet and not as_json)
     if as_json:
-        rows = [
-            {
-                "photo": shown_path(str(applied.task.source)),
-                "output": shown_path(str(applied.task.target)),
-                "status": applied.status,
-                "error": "" if applied.error is None else applied.error.what,
-                "notes": list(applied.notes),
-            }
-            for applied in results
-        ]
-        found = {status: counts[status] for status in ("written", "kept", "failed")}
-        console.out(json.dumps({**found, "photos": rows}))
+        console.out(json.dumps(found.to_dict()))
         return
-    notes = Counter(note for applied in results for note in applied.notes)
+    notes = Counter(note for photo in found.photos for note in photo.notes)
     for note, count in notes.most_common():
         console.print(f"{note}: {_photos(count)}", soft_wrap=True)
-    if plan.unread:
-        console.print(f"Passed over: {unread_text(plan.unread)}.", soft_wrap=True)
-    where = f" to {shown_path(str(out))}" if counts["written"] else ""
-    ends = [f"{_photos(counts['written'])} written{where}"]
-    if counts["kept"]:
-        ends.append(f"{counts['kept']:,} kept, which were there already (--overwrite replaces them)")
-    if counts["failed"]:
-        ends.append(f"{counts['failed']:,} failed")
+    if found.plan.unread:
+        console.print(f"Passed over: {unread_text(found.plan.unread)}.", soft_wrap=True)
+    where = f" to {shown_path(str(out))}" if found.written else ""
+    ends = [f"{_photos(found.written)} written{where}"]
+    if found.kept:
+        ends.append(f"{found.kept:,} kept, which were there already (--overwrite replaces them)")
+    if found.failed:
+        ends.append(f"{found.failed:,} failed")
     console.print(f"{', '.join(ends)}.", soft_wrap=True)
 
 

@@ -81,9 +81,3 @@ def parse_families(text: str, option: str) -> tuple[tuple[str, float], ...]:
             what = f"{name!r} comes {names.count(name)} times" if name else "a family without a name"
             raise ManifestError(what, where=option, remedy="name each family once, with commas between")
     return shares
-
-
-def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    """Refuse what an option cannot be."""
-    if value not in known:
-        raise LutkitError(f"{option} is {value!r}", remedy=f"choose from {', '.join(known)}")

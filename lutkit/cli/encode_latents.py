@@ -1,12 +1,9 @@
 """`lutkit encode-latents`: images become posteriors of a VAE."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from lutkit.latents.ranks import Ranks
 
 HELP = """Encode images to the posteriors of a VAE: mean and log-variance.
 
@@ -82,91 +79,47 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import require_choice, require_no_more
-    from lutkit.engine.engine import wanted_workers
-    from lutkit.extras import require_installed
+    import os
+    import sys
+
+    from lutkit.cli.arguments import require_no_more
+    from lutkit.engine.stopping import stopping
+    from lutkit.latents.latents import device_numbers, require_encodable, run_in_processes
+    from lutkit.latents.latents import encode_latents as encode_images
+    from lutkit.report.progress import shown_progress
 
     require_no_more(context.args, 1, "one source")
-    choices = {
-        "--dtype": (dtype, ("auto", "fp32", "bf16", "fp16")),
-        "--store-dtype": (store_dtype, ("fp32", "fp16")),
-        "--input-range": (input_range, ("-1,1", "0,1")),
-    }
-    for option, (value, known) in choices.items():
-        require_choice(option, value, known)
-    require_installed(("torch", "diffusers", "safetensors", "huggingface_hub"), "latents")
-    numbers = _numbers(devices)
-    threads = workers if workers is None else wanted_workers(workers)
-
-    from lutkit.dataset.latent_index import Dtype, InputRange, StoreDtype
-    from lutkit.engine.stopping import stopping
-    from lutkit.latents.encode import EncodeSettings
-    from lutkit.latents.ranks import leave_ranks
-    from lutkit.latents.show import encode_showing, print_summary
-    from lutkit.latents.sources import open_source
-    from lutkit.latents.vae_files import find_vae
-
-    names: dict[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-    stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
-    fed: InputRange = "0,1" if input_range == "0,1" else "-1,1"
+    require_encodable(dtype=dtype, store_dtype=store_dtype, input_range=input_range)
     with stopping():
-        own_device, ranks = _device_and_rank(device, numbers)
-        wanted = tuple(name.strip() for name in fields.split(",") if name.strip())
-        opened = open_source(source, wanted, size)
-        files = find_vae(vae, revision=revision, config=vae_config)
-        settings = EncodeSettings(
-            dtype=names.get(dtype),
-            store_dtype=stored,
-            input_range=fed,
-            device=own_device,
-            batch=batch_size,
-            compiled=compiled,
-            threads=threads,
+        code = run_in_processes(device, device_numbers(devices), sys.argv[1:])
+    if code is not None:  # the first of them has printed what there is to say
+        raise typer.Exit(code)
+    hidden = quiet or as_json or os.environ.get("RANK", "0") != "0"
+    with stopping(), shown_progress(quiet=hidden, unit="samples") as on_progress:
+        found = encode_images(
+            source,
+            out,
+            vae=vae,
+            revision=revision,
+            vae_config=vae_config,
+            fields=fields,
+            size=size,
+            dtype=dtype,
+            store_dtype=store_dtype,
+            input_range=input_range,
+            device=device,
+            devices=devices,
+            batch_size=batch_size,
+            compile=compiled,
+            workers=workers,
+            on_progress=on_progress,
         )
-        result = encode_showing(opened, files, settings, out, ranks=ranks, quiet=quiet or as_json)
-        leave_ranks(ranks)
-    if ranks.rank == 0:
-        print_summary(result, quiet=quiet, as_json=as_json)
-        if result.missing:
+    if found.rank == 0:
+        from lutkit.latents.show import print_summary
+
+        print_summary(found, quiet=quiet, as_json=as_json)
+        if found.missing:
             raise typer.Exit(1)
 
 
 encode_latents.__doc__ = HELP
-
-
-def _numbers(devices: str) -> tuple[int, ...]:
-    from lutkit.errors import LutkitError
-
-    parts = [part.strip() for part in devices.split(",") if part.strip()]
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise LutkitError(f"{devices!r} are no numbers of GPUs", where="--devices", remedy="write 0,1")
-    return tuple(int(part) for part in parts)
-
-
-def _device_and_rank(device: str, numbers: tuple[int, ...]) -> "tuple[str, Ranks]":
-    """This process's device and rank; with several devices, this process only waits for others."""
-    import os
-
-    import torch
-
-    from lutkit.errors import LutkitError
-    from lutkit.latents.devices import require_device
-    from lutkit.latents.ranks import join_ranks, run_on_devices
-
-    kind = device
-    if numbers and ":" in device:
-        what = f"--device {device} beside --devices"
-        raise LutkitError(what, remedy="give --device cuda, or leave it out")
-    if device == "auto":
-        kind = "cuda" if numbers or torch.cuda.is_available() else "cpu"
-    require_device(kind)
-    is_cpu = kind == "cpu"
-    for number in () if is_cpu else numbers:
-        require_device(f"cuda:{number}")
-    if len(numbers) > 1 and "WORLD_SIZE" not in os.environ:
-        threads = max(torch.get_num_threads() // len(numbers), 1) if is_cpu else None
-        raise typer.Exit(run_on_devices(len(numbers), threads))
-    ranks = join_ranks()
-    if is_cpu or kind != "cuda":
-        return kind, ranks
-    return f"cuda:{numbers[ranks.local % len(numbers)] if numbers else ranks.local}", ranks

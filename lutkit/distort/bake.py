@@ -40,6 +40,8 @@ ENCODE_SIZE = 2048
 # A fifth of a code: what may be lost where two sets of curves become one.
 MERGE_ERROR = 0.2 / 255
 DARK_ROWS = 64
+# What floats of 0..1 may pass it by, as resizing and conversions leave them: half an 8-bit code.
+_ROUNDING = 0.5 / 255
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
@@ -70,6 +72,12 @@ class BakedLayer:
     lut: Lut
     mask: Mask | None = None
     strength: float = 1.0
+
+    def weights(self, height: int, width: int) -> npt.NDArray[np.float32]:
+        """How much of the LUT is laid over at each pixel of a picture: (height, width), 0..1."""
+        if self.mask is None:
+            return np.full((height, width), self.strength, np.float32)
+        return mask_values(self.mask, height, width) * np.float32(self.strength)
 
 
 @dataclass(frozen=True)
@@ -130,14 +138,27 @@ def damage(
     Returns:
         A new array of the same shape and dtype; the same bits every time.
     Raises:
-        ArrayError: another shape or dtype, NaN, or floats that are codes of 0..255: see `lutkit.apply`.
+        ArrayError: another shape or dtype, NaN, or floats beyond 0..1 by more than half an 8-bit code.
         RecipeError: the recipe names a LUT that the library does not hold.
+
+    >>> import lutkit, numpy
+    >>> photo = numpy.full((2, 3, 3), 128, numpy.uint8)
+    >>> lutkit.damage(photo, lutkit.sample_recipe(1, 2)).shape
+    (2, 3, 3)
     """
+    if not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ArrayError(f"an image is a numpy array, not {type(image).__name__}", where="damage")
     if image.ndim != 3 or image.shape[2] != 3:
         raise ArrayError(f"damage takes (H, W, 3), not {image.shape}")
     if image.dtype not in WHITE:
         raise ArrayError(f"damage takes uint8, uint16 or float32, not {image.dtype}")
     require_no_codes(image, 1.0, "damage")
+    if image.dtype == np.float32 and image.size:
+        low, high = float(image.min()), float(image.max())
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
+            what = f"values of {low:.3g} to {high:.3g}; floats are 0..1"
+            remedy = "clip them, as numpy.clip(image, 0, 1) does, or encode linear light first"
+            raise ArrayError(what, where="damage", remedy=remedy)
     return apply_layers(image, bake(recipe, library), threads=threads)
 
 
@@ -260,11 +281,7 @@ def _is_whole(layer: BakedLayer) -> bool:
 
 
 def _weights(layer: BakedLayer, height: int, width: int) -> npt.NDArray[np.float32] | None:
-    if _is_whole(layer):
-        return None
-    if layer.mask is None:
-        return np.full((height, width), layer.strength, np.float32)
-    return mask_values(layer.mask, height, width) * np.float32(layer.strength)
+    return None if _is_whole(layer) else layer.weights(height, width)
 
 
 @compiled

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from lutkit.distort.camera_matrix import CameraMatrix
 from lutkit.distort.channel_curves import ChannelCurves
@@ -35,6 +38,10 @@ from lutkit.distort.tone_curve import ToneCurve
 from lutkit.distort.white_balance import WhiteBalance
 from lutkit.documents import parse_json, refused_as
 from lutkit.errors import RecipeError
+from lutkit.lut.quality import Label
+
+if TYPE_CHECKING:
+    from lutkit.distort.bake import BakedLayer
 
 # In the order in which light meets lamp, sensor, camera, film, editor and encoder: the stages', and the order
 # in which families of one stage are drawn and, in a camera, must stand.
@@ -150,6 +157,67 @@ class Recipe:
             "editing": tuple([family.scaled(amount) for family in self.editing]),
         }
         return between(Recipe, amount, fields)
+
+    def bake(self, library: Library = NO_LIBRARY) -> "tuple[BakedLayer, ...]":
+        """The recipe's own LUTs, and the masks that say where in a picture each holds.
+
+        Args:
+            library: the LUT files that the recipe may name, by sha256: `lutkit.lut_library()`.
+        Returns:
+            Layers that are applied one after the other; `layer.weights(height, width)` is how much of one is
+            laid over at each pixel. Without masks it is one.
+        Raises:
+            RecipeError: the recipe names a LUT that the library does not hold.
+
+        >>> import lutkit
+        >>> layers = lutkit.sample_recipe(1, 2).bake()
+        >>> [layer.weights(2, 3).shape for layer in layers]
+        [(2, 3)]
+        """
+        from lutkit.distort.bake import bake
+
+        return bake(self, library)
+
+    def severity(self, library: Library = NO_LIBRARY) -> float:
+        """How strong the damage is: delta E 2000, mean over natural colours, with masks over their values.
+
+        Args:
+            library: as `bake` takes it.
+        Raises:
+            RecipeError: the recipe names a LUT that the library does not hold.
+
+        >>> import lutkit
+        >>> settings = lutkit.DamageSettings(severity=(8, 8))
+        >>> round(lutkit.sample_recipe(1, 2, settings=settings).severity(), 1)
+        8.0
+        """
+        from lutkit.distort.sampling import recipe_severity
+
+        return recipe_severity(self, library)
+
+    def label(self, image: npt.NDArray[np.uint8], library: Library = NO_LIBRARY) -> Label:
+        """Whether the damage can be undone on this image, as datasets record it.
+
+        Folds and the round trip are judged on 20 x 20 pixels spread evenly over the image, clipping on every
+        pixel.
+
+        Args:
+            image: (H, W, 3) uint8, sRGB-encoded.
+            library: as `bake` takes it.
+        Returns:
+            `recoverable` or `lossy`: `lutkit.lut.quality` defines it.
+        Raises:
+            ArrayError: another shape or dtype.
+            RecipeError: the recipe names a LUT that the library does not hold.
+
+        >>> import lutkit, numpy
+        >>> photo = numpy.random.default_rng(0).integers(60, 190, (40, 50, 3), numpy.uint8)
+        >>> lutkit.Recipe().label(photo)
+        'recoverable'
+        """
+        from lutkit.distort.labels import label_on
+
+        return label_on(image, self, library)
 
     def to_json(self) -> str:
         """The recipe as one line of JSON, without empty stages; `from_json` gives back an equal one."""

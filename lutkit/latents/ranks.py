@@ -91,8 +91,8 @@ _POLL_S = 0.2
 _GRACE_S = 20.0
 
 
-def run_on_devices(count: int, threads: int | None) -> int:
-    """Run this very command in `count` processes, ranks 0 to `count` - 1, and wait for them.
+def run_on_devices(count: int, threads: int | None, arguments: list[str]) -> int:
+    """Run a command of lutkit in `count` processes, ranks 0 to `count` - 1, and wait for them.
 
     Rank 0 writes to the terminal; of the others only what they say on stderr comes through. When one fails,
     the others are stopped.
@@ -100,6 +100,7 @@ def run_on_devices(count: int, threads: int | None) -> int:
     Args:
         count: how many.
         threads: of each one's torch; its own choice where None.
+        arguments: of the command, after `lutkit`.
     Returns:
         The first exit code that is not 0, or 0.
     """
@@ -113,7 +114,7 @@ def run_on_devices(count: int, threads: int | None) -> int:
     try:
         for rank in range(count):
             own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            command = [sys.executable, "-m", "lutkit", *sys.argv[1:]]
+            command = [sys.executable, "-m", "lutkit", *arguments]
             output = None if rank == 0 else subprocess.DEVNULL
             pool.append(subprocess.Popen(command, env={**os.environ, **shared, **own}, stdout=output))
         return _first_failure(pool)

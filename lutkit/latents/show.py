@@ -1,9 +1,7 @@
-"""What `lutkit encode-latents` shows: progress, what it found out, and the summary, as words and as JSON."""
+"""What `lutkit encode-latents` prints: what it found out, and the summary."""
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from statistics import fmean
 
 from rich.table import Table
 
@@ -11,69 +9,27 @@ from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import Encoding
 from lutkit.documents import Fields, refused_as
 from lutkit.errors import DatasetError
-from lutkit.latents.encode import EncodedFolder, EncodeSettings, encode_source
-from lutkit.latents.pipeline import EncodeListener
-from lutkit.latents.ranks import Ranks
-from lutkit.latents.sources import ImageSource
-from lutkit.latents.vae_files import VaeFiles
-from lutkit.report.console import PlainConsole, rated_progress
-from lutkit.report.plain_text import tell
+from lutkit.latents.encode import EncodedFolder
+from lutkit.latents.encoded import EncodeResult, mean_quality, summed
+from lutkit.report.console import PlainConsole
 from lutkit.report.wording import size_text, time_text
 from lutkit.synthesis.summary import Rows
 
 _SHOWN = 5
 
 
-def encode_showing(
-    source: ImageSource,
-    files: VaeFiles,
-    settings: EncodeSettings,
-    folder: Path,
-    *,
-    ranks: Ranks,
-    quiet: bool,
-) -> EncodedFolder:
-    """`encode_latents`, showing on the terminal how it goes."""
-    console = PlainConsole(quiet=quiet or ranks.rank > 0)
-    with rated_progress(console) as progress:
-        bar = progress.add_task("loading the VAE", total=None, rate="")
-
-        def on_start(there: int, total: int) -> None:
-            if there:
-                console.print(f"{there:,} samples are there already.")
-            # Each rank shows its own share.
-            left = max(total - there, 0) // ranks.world if total else None
-            progress.update(bar, total=left)
-
-        def on_ready(encoding: Encoding) -> None:
-            for line in ready_lines(encoding):
-                console.print(line, soft_wrap=True)
-            progress.reset(bar, description="samples", rate="")
-
-        def on_samples(count: int) -> None:
-            speed = progress.tasks[0].speed
-            progress.update(bar, advance=count, rate=f"{speed:,.3g} samples/s" if speed else "")
-
-        def on_note(text: str) -> None:
-            # Loudly: a wrong range spoils every latent, and nothing else tells.
-            tell(text)
-
-        listener = EncodeListener(on_start, on_ready, on_samples, on_note)
-        return encode_source(source, files, settings, folder, listener, ranks=ranks)
-
-
-def print_summary(result: EncodedFolder, *, quiet: bool, as_json: bool) -> None:
+def print_summary(result: EncodeResult, *, quiet: bool, as_json: bool) -> None:
     """Print the summary."""
     if as_json:
-        PlainConsole().out(json.dumps(encoded_json(result)))
+        PlainConsole().out(json.dumps(result.to_dict()))
         return
-    title = "Done already" if result.stats is None else "Done"
+    title = "Done already" if result.encoded.stats is None else "Done"
     table = Table(title=title, show_header=False, title_justify="left")
-    for name, text in encoded_rows(result):
+    for name, text in encoded_rows(result.encoded):
         table.add_row(name, text)
     console = PlainConsole(quiet=quiet)
     console.print(table)
-    console.print(next_line(result), soft_wrap=True)
+    console.print(next_line(result.encoded), soft_wrap=True)
 
 
 def ready_lines(encoding: Encoding) -> list[str]:
@@ -99,16 +55,16 @@ def encoded_rows(result: EncodedFolder) -> Rows:
         ("VAE", vae_text),
         ("computed in", f"{encoding.dtype} on {encoding.device}, fed {encoding.input_range}"),
     ]
-    if quality := _quality(result):
-        count = _total(result, "decoded")
+    if quality := mean_quality(result):
+        count = summed(result, "decoded")
         of = "of one image" if count == 1 else f"mean of {count:,} images"
         rows.append(("decoded", f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} ({of})"))
-    if broken := _total(result, "decoded_not_finite"):
+    if broken := summed(result, "decoded_not_finite"):
         images = "one image" if broken == 1 else f"{broken:,} images"
         rows.append(("no numbers", f"{images} decoded to NaN or infinity, in float32 too"))
-    if shared := _total(result, "shared"):
+    if shared := summed(result, "shared"):
         rows.append(("shared", f"{shared:,} images came again and were not encoded again"))
-    if again := _total(result, "again_in_float32"):
+    if again := summed(result, "again_in_float32"):
         rows.append(("overflowed", f"{again:,} images, encoded again in float32"))
     if result.stats is not None:
         stats, seconds = result.stats, max(result.stats.seconds, 1e-9)
@@ -133,36 +89,6 @@ def next_line(result: EncodedFolder) -> str:
     return f"In {result.folder}; `lutkit decode-latents {result.folder}{vae}{images}` shows some."
 
 
-def encoded_json(result: EncodedFolder) -> dict[str, object]:
-    """What was encoded as JSON values."""
-    index, stats, quality = result.index, result.stats, _quality(result)
-    return {
-        "folder": str(result.folder),
-        "samples": sum(record.file.samples for record in result.records),
-        "shards": len(result.records),
-        "built": 0 if stats is None else len(stats.records),
-        "bytes": sum(record.file.bytes for record in result.records),
-        "fields": list(index.fields),
-        "vae": {"name": index.vae.name, "revision": index.vae.revision, "sha256": index.vae.sha256},
-        "dtype": index.encoding.dtype,
-        "store_dtype": index.encoding.store_dtype,
-        "input_range": index.encoding.input_range,
-        "device": index.encoding.device,
-        "latent_shape": list(index.encoding.latent_shape),
-        "trials": [dict(row) for row in index.encoding.trials],
-        "psnr": quality[0] if quality else None,
-        "delta_e_2000": quality[1] if quality else None,
-        "decoded": _total(result, "decoded"),
-        "decoded_not_finite": _total(result, "decoded_not_finite"),
-        "pictures": 0 if stats is None else stats.images,
-        "seconds": 0.0 if stats is None else round(stats.seconds, 3),
-        "encoder_share": 0.0 if stats is None else round(stats.busy_s / stats.seconds, 4),
-        "batch": 0 if stats is None else stats.batch,
-        "missing": result.missing,
-        "rejects": [{"path": reject.path, "reason": reject.reason} for reject in result.rejects],
-    }
-
-
 def _trial_text(row: Mapping[str, Json]) -> str:
     """A trial as `dataset.json` has it, where it may stand since an earlier run."""
     trial = Fields(row, "encoding.trials.")
@@ -180,22 +106,3 @@ def _trial_text(row: Mapping[str, Json]) -> str:
             f"{rate}, means off by {off:.2g} (L2 ratio; {sigmas:.2g} standard deviations),"
             f" {nats:.3g} nats{decodes}{taken}"
         )
-
-
-def _quality(result: EncodedFolder) -> tuple[float, float] | None:
-    """Mean PSNR and delta E 2000 over the shards; None where nothing was decoded."""
-    found = [
-        (psnr, difference)
-        for record in result.records
-        if isinstance(psnr := record.summary.get("psnr"), float | int)
-        and isinstance(difference := record.summary.get("delta_e_2000"), float | int)
-        and record.summary.get("decoded")
-    ]
-    if not found:
-        return None
-    return fmean(psnr for psnr, _ in found), fmean(difference for _, difference in found)
-
-
-def _total(result: EncodedFolder, name: str) -> int:
-    counts = (record.summary.get(name, 0) for record in result.records)
-    return sum(count for count in counts if isinstance(count, int))

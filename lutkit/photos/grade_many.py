@@ -211,7 +211,7 @@ class ApplySettings:
     layer: str = ""
 
 
-def apply_photos(
+def grade_photos(
     plan: ApplyPlan, settings: ApplySettings, workers: int, on_photo: Callable[[Applied], None]
 ) -> list[Applied]:
     """Grade every photo of `plan`; one that fails does not hold up the others.

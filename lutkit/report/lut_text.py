@@ -1,7 +1,7 @@
-"""What is said of a LUT: what its file holds, in words and as JSON, and how far it is off."""
+"""What is said of a LUT: what its file holds, in words, and how far it is off."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
 from lutkit.lutfiles.formats import kind_words
@@ -77,37 +77,6 @@ def summary_rows(file_format: str, baked: "Baked") -> Iterator[tuple[str, str]]:
         yield "assumed", baked.assumed
     if baked.max_error > 0:
         yield "baked", f"the file holds formulas; {error_words(baked.max_error)}"
-
-
-def summary_json(file: str, file_format: str, baked: "Baked") -> dict[str, Any]:
-    """The same as one object; every field has one type in every object.
-
-    Args:
-        file: its path.
-        file_format: its name.
-        baked: what was read.
-    """
-    stages = lut_stages(baked.lut)
-    return {
-        "file": file,
-        "format": file_format,
-        "kind": kind_words(baked.lut),
-        "title": stages[-1].title,
-        "comments": list(stages[-1].comments),
-        "max_error": baked.max_error,
-        "assumed": baked.assumed,
-        "stages": [
-            {
-                "kind": kind_words(stage),
-                "sizes": [stage.size] if isinstance(stage, Lut1D) else list(stage.sizes),
-                "domain_min": list(stage.domain_min),
-                "domain_max": list(stage.domain_max),
-                "values_min": [float(str(v)) for v in stage.table.reshape(-1, 3).min(axis=0)],
-                "values_max": [float(str(v)) for v in stage.table.reshape(-1, 3).max(axis=0)],
-            }
-            for stage in stages
-        ],
-    }
 
 
 def _size(stage: Lut1D | Lut3D) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type_hints
 
+import numpy as np
 import tomli_w
 
 from lutkit.dataset.folder import MANIFEST_NAME
@@ -62,6 +63,7 @@ class Images:
     max_clipped: float = 1.0
 
     def __post_init__(self) -> None:
+        _require_types(self, "images.")
         _require(0 <= self.min_side_px < 10**6, "images.min_side_px", "0 pixels or more", self.min_side_px)
         _require(self.grey in ("keep", "skip"), "images.grey", "keep or skip", self.grey)
         cast_range = "0 (off) to 200 units of CIELAB"
@@ -89,6 +91,7 @@ class Looks:
     labels: Labels = ALL_LABELS
 
     def __post_init__(self) -> None:
+        _require_types(self, "looks.")
         low, high = self.strength
         _require(0 < low <= high <= 1, "looks.strength", "two numbers, 0 < low <= high <= 1", self.strength)
         low, high = self.severity
@@ -143,6 +146,7 @@ class Manifest:
     looks: Looks = field(default_factory=Looks)
 
     def __post_init__(self) -> None:
+        _require_types(self)
         _require(self.images.source != "", "images.source", "a folder, a glob, a list, tars or 'sample'", "")
         _require(1 <= self.n <= _MOST_N, "n", f"1 to {_MOST_N:,} (keys have nine digits)", self.n)
         _require(0 <= self.seed < 2**63, "seed", f"0 to {2**63 - 1:,}", self.seed)
@@ -270,6 +274,24 @@ def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = 
     if recorded:
         data["recorded"] = dict(recorded)
     return tomli_w.dumps(data)
+
+
+def _require_types(item: object, table: str = "") -> None:
+    """Refuse values of other types; what the types allow is for others to say."""
+    hints = get_type_hints(type(item))
+    for part in dataclasses.fields(cast("Any", item)):
+        hint, value, name = hints[part.name], getattr(item, part.name), f"{table}{part.name}"
+        if hint is int and isinstance(value, np.integer):
+            object.__setattr__(item, part.name, int(cast("Any", value)))
+        elif dataclasses.is_dataclass(hint):
+            _require(isinstance(value, cast("type", hint)), name, cast("type", hint).__name__, value)
+        elif hint in (int, float, str):
+            _typed(hint, value, name)
+        elif hint == Range:
+            numbers = cast("list[object]", value) if isinstance(value, tuple | list) else []
+            _require(len(numbers) == 2, name, "two numbers", cast("object", value))
+            for number in numbers:
+                _typed(float, number, name)
 
 
 def _require(holds: bool, name: str, expected: str, found: object) -> None:

@@ -16,9 +16,9 @@ from lutkit.color.lab import codes_to_lab
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
 from lutkit.color.picture_difference import mean_delta_e_2000_of_codes
 from lutkit.color.srgb import FloatArray
-from lutkit.distort.bake import BakedLayer, apply_layers, bake, steps_of
+from lutkit.distort.bake import BakedLayer, apply_layers, bake
 from lutkit.distort.draws import Rng, Stream, generator, rounded, uniform
-from lutkit.distort.mask import mask_at
+from lutkit.distort.labels import damage_comes_back, judged_pixels, label_by_clipping
 from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import Draw, draw_wanted, draws
 from lutkit.errors import ImageError, ManifestError
@@ -26,7 +26,7 @@ from lutkit.lut.algebra import blend
 from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
-from lutkit.lut.quality import MAX_CLIPPED_SHARE, Label, clipped_share, comes_back, judge_lut
+from lutkit.lut.quality import Label, clipped_share, comes_back, judge_lut
 from lutkit.lutfiles.library import LutFile
 from lutkit.photos.decoding import Photo, Pixels, decoded_box, join_notes, read_photo
 from lutkit.photos.resize import center_box, is_enlarged, resize_crop
@@ -35,11 +35,6 @@ from lutkit.synthesis.pair import AppliedLook, Pair, SampleMetadata, SourcePhoto
 from lutkit.synthesis.plan import sample_key, sample_number
 
 CropBox: TypeAlias = tuple[int, int, int, int]  # x, y, width, height
-
-# Folds and the round trip are judged on this many pixels a side, evenly spread over the crop; clipping and
-# delta E on every pixel.
-JUDGED_SIDE = 20
-_PLACES = (np.arange(JUDGED_SIDE) + 0.5) / JUDGED_SIDE
 
 # How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
 LABEL_ATTEMPTS = 16
@@ -114,7 +109,7 @@ def prepare_target(
     pixels = resize_crop(photo.pixels, decoded_box(photo, box), manifest.size_px)
     notes = join_notes(photo.notes, "enlarged" if is_enlarged(box, manifest.size_px) else "")
     source = SourcePhoto(path, hashlib.sha256(data).hexdigest(), photo.width, photo.height, notes)
-    return Target(pixels, source, box, _on_grid(pixels) / 255.0)
+    return Target(pixels, source, box, judged_pixels(pixels) / 255.0)
 
 
 def make_pair(
@@ -191,23 +186,17 @@ def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, numbe
     damaged: Pixels | None = None
     for tried, draw in enumerate(draws(manifest.seed, number, wanted, manifest.damage, libraries.damage), 1):
         layers = bake(draw.recipe, libraries.damage)
-        masks = [mask_at(mask, _PLACES, _PLACES).reshape(-1) for mask in draw.recipe.masks]
         label, damaged = "lossy", None
         # What does not come back is lossy whatever it clips: it need not be applied to be known.
-        if comes_back(target.colors, steps_of(layers, masks, len(target.colors))):
+        if damage_comes_back(target.colors, draw.recipe, layers):
             damaged = apply_layers(target.pixels, layers, threads=1)
-            label = _label_by_clipping(target.pixels, damaged)
+            label = label_by_clipping(target.pixels, damaged)
         if manifest.damage.labels == "any" or label == wanted.label or tried == LABEL_ATTEMPTS:
             break
     assert draw is not None  # draws() raises where it has nothing to give
     if damaged is None:
         damaged = apply_layers(target.pixels, layers, threads=1)
     return _Damaged(draw.recipe, draw.severity, label, damaged)
-
-
-def _label_by_clipping(before: Pixels, after: Pixels) -> Label:
-    # Clipping is counted on every pixel: a share of a fiftieth on a grid of 400 is a matter of luck.
-    return "recoverable" if clipped_share(before, after) < MAX_CLIPPED_SHARE else "lossy"
 
 
 def _draw_look(
@@ -227,7 +216,7 @@ def _draw_look(
             continue
         graded = apply(target.pixels, file.lut, strength=strength, threads=1)
         comes = comes_back(target.colors, [[(blended, None)]])
-        label: Label = _label_by_clipping(target.pixels, graded) if comes else "lossy"
+        label: Label = label_by_clipping(target.pixels, graded) if comes else "lossy"
         found = AppliedLook(file.path, file.sha256, strength), severity, label, graded
         labelled += 1
         if label in wanted.labels or labelled == LABEL_ATTEMPTS:
@@ -304,11 +293,6 @@ def _require_fit(photo: Photo, wanted: Images) -> None:
                 raise ImageError("grey")
         if wanted.max_cast > 0 and math.hypot(lab[:, 1].mean(), lab[:, 2].mean()) > wanted.max_cast:
             raise ImageError("cast beyond max_cast")
-
-
-def _on_grid(pixels: Pixels) -> Pixels:
-    places = ((np.arange(JUDGED_SIDE) + 0.5) * pixels.shape[0] / JUDGED_SIDE).astype(np.intp)
-    return np.take(pixels[places], places, axis=1).reshape(-1, 3)
 
 
 def _random_box(rng: Rng, width: int, height: int) -> CropBox:

@@ -26,7 +26,7 @@ _SHOWN_LOOKS = 10
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialPairs:
     """Pairs that were made to look at, and kept by nobody.
 
     Args:
@@ -76,7 +76,7 @@ class SynthForecast:
     kinds: Mapping[str, float]
     mixed_light: float
     looks: int
-    trial: Trial
+    trial: TrialPairs
     bands: tuple[SeverityBand, ...]
     plan: SynthPlan = field(repr=False, metadata=ASIDE)
     guess: Estimate = field(repr=False, metadata=ASIDE)
@@ -145,7 +145,7 @@ def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast
         kinds=_shares(manifest.kinds),
         mixed_light=manifest.damage.mixed_light if _damages(manifest) else 0.0,
         looks=len(plan.libraries.looks),
-        trial=Trial(guess.samples, dict(sorted(guess.totals.items()))),
+        trial=TrialPairs(guess.samples, dict(sorted(guess.totals.items()))),
         bands=guess.bands,
         plan=plan,
         guess=guess,

@@ -5,10 +5,11 @@ import os
 import pytest
 from small_datasets import assert_one_line
 
-from lutkit.cli.arguments import parse_shares, require_choice, require_no_more
+from lutkit.cli.arguments import parse_shares, require_no_more
 from lutkit.dataset.outputs import require_picture, require_vacant
 from lutkit.errors import LutkitError, ManifestError
 from lutkit.extras import require_installed
+from lutkit.latents.latents import require_encodable
 
 PICTURES = (("stats", "absent", "--plot"), ("compare", "absent", "absent", "--plot"),
             ("ab-weights", "absent", "--plot"), ("decode-latents", "absent", "--vae", "x", "-o"))  # fmt: skip
@@ -73,9 +74,8 @@ def test_more_names_than_a_command_takes_are_refused(extra, allowed, names):
 
 def test_choices_and_packages_that_there_are_none_of_are_named():
     with pytest.raises(LutkitError) as caught:
-        require_choice("--codec", "gif", ("png", "webp"))
-    assert str(caught.value) == "--codec is 'gif'; choose from png, webp"
-    require_choice("--codec", "webp", ("png", "webp"))
+        require_encodable(dtype="fp32", store_dtype="bf16", input_range="-1,1")
+    assert str(caught.value) == "--store-dtype is 'bf16'; choose from fp32, fp16"
     with pytest.raises(LutkitError) as caught:
         require_installed(("json", "absent_a", "absent_b"), "nn")
     assert str(caught.value) == ("this command needs absent_a and absent_b; run `pip install 'lutkit[nn]'`")

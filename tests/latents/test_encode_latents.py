@@ -35,9 +35,10 @@ from lutkit.latents.checks import (
 from lutkit.latents.decode import decode_some, find_images
 from lutkit.latents.devices import Transfer
 from lutkit.latents.encode import EncodeSettings
+from lutkit.latents.encoded import encode_result
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.ranks import Ranks
-from lutkit.latents.show import encoded_json, encoded_rows
+from lutkit.latents.show import encoded_rows
 from lutkit.latents.sources import EncodeTask, open_source
 from lutkit.latents.vae import load_vae
 from lutkit.latents.vae_files import find_vae
@@ -788,7 +789,7 @@ def test_decodings_that_are_no_numbers_are_counted_and_left_out_of_the_mean(vae,
     stood_in(monkeypatch, Overflowing())
     bound = 0.99
     result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=1))
-    summary, told = result.records[0].summary, encoded_json(result)
+    summary, told = result.records[0].summary, encode_result(result).to_dict()
     assert (summary["decoded"], summary["decoded_not_finite"], result.missing) == (1, 1, 0)
     assert summary["psnr"] == told["psnr"] == 100
     assert (told["decoded"], told["decoded_not_finite"]) == (1, 1)
@@ -797,7 +798,7 @@ def test_decodings_that_are_no_numbers_are_counted_and_left_out_of_the_mean(vae,
     assert rows["no numbers"].startswith("one image decoded to NaN")
     bound = -1.0
     result, _ = encode(tmp_path / "in", vae, tmp_path / "none", replace(FLOAT32, batch=1))
-    summary, told = result.records[0].summary, encoded_json(result)
+    summary, told = result.records[0].summary, encode_result(result).to_dict()
     assert (summary["decoded"], summary["decoded_not_finite"]) == (0, 2)
     assert summary["psnr"] is summary["delta_e_2000"] is told["psnr"] is told["delta_e_2000"] is None
     assert "decoded" not in dict(encoded_rows(result))

@@ -14,7 +14,7 @@ from lutkit.errors import SourceError
 from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D
 from lutkit.photos import grade_many as module
-from lutkit.photos.grade_many import ApplySettings, apply_photos, plan_apply
+from lutkit.photos.grade_many import ApplySettings, grade_photos, plan_apply
 from lutkit.photos.grading import Grading
 from lutkit.photos.profiles import srgb_profile
 
@@ -40,7 +40,7 @@ def pairs(plan):
 
 def run(plan, settings=SETTINGS, workers=2):
     seen = []
-    results = apply_photos(plan, settings, workers, seen.append)
+    results = grade_photos(plan, settings, workers, seen.append)
     assert sorted(map(id, seen)) == sorted(map(id, results))
     return results
 

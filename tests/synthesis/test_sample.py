@@ -19,6 +19,7 @@ from small_datasets import SIZE_PX, build, make_photos, manifest_of, samples_of,
 import lutkit
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.distort.bake import bake, damage, steps_of
+from lutkit.distort.labels import JUDGED_SIDE
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import Recipe
 from lutkit.errors import ImageError, ManifestError, SourceError
@@ -29,7 +30,7 @@ from lutkit.shipped import shipped_folder
 from lutkit.synthesis.build import plan_synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest
 from lutkit.synthesis.plan import sample_number
-from lutkit.synthesis.sample import JUDGED_SIDE, prepare_target
+from lutkit.synthesis.sample import prepare_target
 from lutkit.synthesis.summary import result_rows
 
 # What the default draws `library_lut` from.

@@ -10,7 +10,7 @@ from lutkit.cli.lut.fit import fit
 from lutkit.cli.lut.identity import identity
 from lutkit.cli.lut.info import info
 from lutkit.cli.lut.invert import invert
-from lutkit.cli.lut.random import random_luts
+from lutkit.cli.lut.random import random
 from lutkit.cli.lut.resize import resize
 
 lut_app = typer.Typer(
@@ -31,4 +31,4 @@ for command in (info, check, compose, identity):
     lut_app.command(cls=Command)(command)
 for command in (convert, invert, resize, fit):
     lut_app.command(cls=Command, context_settings=EXTRA)(command)
-lut_app.command("random", cls=Command)(random_luts)
+lut_app.command("random", cls=Command)(random)

@@ -26,9 +26,9 @@ def info(  # noqa: D103  (its help text is set below)
     import json
 
     from lutkit.errors import LutkitError
-    from lutkit.lutfiles.formats import format_to_read, read_baked
+    from lutkit.lutfiles.info import lut_info
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_text import summary_json, summary_rows
+    from lutkit.report.lut_text import summary_rows
     from lutkit.report.plain_text import tell
 
     found: list[dict[str, Any]] = []
@@ -36,7 +36,7 @@ def info(  # noqa: D103  (its help text is set below)
     failed = 0
     for file in files:
         try:
-            baked = read_baked(file)
+            held = lut_info(file)
         except LutkitError as error:
             if len(files) == 1:
                 raise
@@ -45,10 +45,10 @@ def info(  # noqa: D103  (its help text is set below)
             tell(error)
             continue
         if as_json:
-            found.append(summary_json(str(file), format_to_read(file).name, baked))
+            found.append(held.to_dict())
         else:
             console.print(str(file), soft_wrap=True)
-            for what, value in summary_rows(format_to_read(file).name, baked):
+            for what, value in summary_rows(held.format, held.baked):
                 console.print(f"  {what:<9} {value}", soft_wrap=True)
     if as_json:
         console.out(json.dumps(found if len(files) > 1 else found[0]))

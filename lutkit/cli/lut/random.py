@@ -26,7 +26,7 @@ Examples:
 _KIND = "any, curves (1D), or cubes (those that mix channels)."
 
 
-def random_luts(  # noqa: D103  (its help text is set below)
+def random(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")],
     n: Annotated[int, typer.Option("--n", "-n", min=1, max=9999, help="Number of files.")] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random draws.")] = 0,
@@ -51,10 +51,10 @@ def random_luts(  # noqa: D103  (its help text is set below)
     from rich.table import Table
 
     from lutkit.cli.arguments import parse_families, parse_range
-    from lutkit.lutfiles.random_luts import random_luts as write_files
+    from lutkit.lutfiles.random_luts import random_luts
     from lutkit.report.console import PlainConsole
 
-    made = write_files(
+    made = random_luts(
         out,
         n=n,
         seed=seed,
@@ -79,4 +79,4 @@ def random_luts(  # noqa: D103  (its help text is set below)
     console.print(f"{n} LUTs in {out}, each with its recipe (.json) beside it{error}.", soft_wrap=True)
 
 
-random_luts.__doc__ = HELP
+random.__doc__ = HELP

@@ -1,0 +1,174 @@
+"""What `encode_latents` and `decode_latents` return. Imports no torch, for whoever only reads their help."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from lutkit.dataset.json_values import Json
+from lutkit.dataset.records import Reject
+from lutkit.results import ASIDE, to_values
+
+if TYPE_CHECKING:
+    from lutkit.latents.decode import Decoding
+    from lutkit.latents.encode import EncodedFolder
+
+
+@dataclass(frozen=True)
+class EncodedBy:
+    """The VAE of latents: its name, its revision on the hub or "", and the sha256 of its weights."""
+
+    name: str
+    revision: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class EncodeResult:
+    """A finished folder of latents.
+
+    Args:
+        folder: the folder.
+        samples: how many samples have latents.
+        shards: how many shards it has.
+        built: how many of them were encoded by this run.
+        bytes: the size of all shards.
+        fields: which images of each sample were encoded.
+        vae: by what.
+        dtype: what it computed in.
+        store_dtype: what is stored.
+        input_range: what it was fed.
+        device: where.
+        latent_shape: of the stored arrays, (2C, h, w).
+        trials: what each dtype that was tried came to.
+        psnr: of the images that were decoded again, the mean in dB; None where none was.
+        delta_e_2000: the same, in CIEDE2000.
+        decoded: how many images were decoded again, to look at.
+        decoded_not_finite: how many of these decoded to NaN or infinity.
+        pictures: how many images this run encoded.
+        seconds: how long it took.
+        encoder_share: the share of that time that the device encoded.
+        batch: how many images went at once.
+        missing: how many samples have no latents.
+        rejects: which, each with its reason.
+        encoded: the same in full; beside the dictionary.
+        rank: which of the processes that share the work this is; beside the dictionary.
+    """
+
+    folder: Path
+    samples: int
+    shards: int
+    built: int
+    bytes: int
+    fields: tuple[str, ...]
+    vae: EncodedBy
+    dtype: str
+    store_dtype: str
+    input_range: str
+    device: str
+    latent_shape: tuple[int, ...]
+    trials: tuple[Mapping[str, Json], ...]
+    psnr: float | None
+    delta_e_2000: float | None
+    decoded: int
+    decoded_not_finite: int
+    pictures: int
+    seconds: float
+    encoder_share: float
+    batch: int
+    missing: int
+    rejects: tuple[Reject, ...]
+    encoded: "EncodedFolder" = field(repr=False, metadata=ASIDE)
+    rank: int = field(repr=False, metadata=ASIDE, default=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit encode-latents --json` prints."""
+        return to_values(self)
+
+
+def encode_result(encoded: "EncodedFolder", rank: int = 0) -> EncodeResult:
+    """What is to be known of a folder that is encoded."""
+    index, stats, quality = encoded.index, encoded.stats, mean_quality(encoded)
+    return EncodeResult(
+        folder=encoded.folder,
+        samples=sum(record.file.samples for record in encoded.records),
+        shards=len(encoded.records),
+        built=0 if stats is None else len(stats.records),
+        bytes=sum(record.file.bytes for record in encoded.records),
+        fields=tuple(index.fields),
+        vae=EncodedBy(index.vae.name, index.vae.revision, index.vae.sha256),
+        dtype=index.encoding.dtype,
+        store_dtype=index.encoding.store_dtype,
+        input_range=index.encoding.input_range,
+        device=index.encoding.device,
+        latent_shape=tuple(index.encoding.latent_shape),
+        trials=tuple(index.encoding.trials),
+        psnr=quality[0] if quality else None,
+        delta_e_2000=quality[1] if quality else None,
+        decoded=summed(encoded, "decoded"),
+        decoded_not_finite=summed(encoded, "decoded_not_finite"),
+        pictures=0 if stats is None else stats.images,
+        seconds=0.0 if stats is None else round(stats.seconds, 3),
+        encoder_share=0.0 if stats is None else round(stats.busy_s / stats.seconds, 4),
+        batch=0 if stats is None else stats.batch,
+        missing=encoded.missing,
+        rejects=encoded.rejects,
+        encoded=encoded,
+        rank=rank,
+    )
+
+
+def mean_quality(encoded: "EncodedFolder") -> tuple[float, float] | None:
+    """Mean PSNR and delta E 2000 over the shards; None where nothing was decoded."""
+    found = [
+        (psnr, difference)
+        for record in encoded.records
+        if isinstance(psnr := record.summary.get("psnr"), float | int)
+        and isinstance(difference := record.summary.get("delta_e_2000"), float | int)
+        and record.summary.get("decoded")
+    ]
+    if not found:
+        return None
+    return fmean(psnr for psnr, _ in found), fmean(difference for _, difference in found)
+
+
+def summed(encoded: "EncodedFolder", name: str) -> int:
+    """What the shards' records add up to under a name."""
+    counts = (record.summary.get(name, 0) for record in encoded.records)
+    return sum(count for count in counts if isinstance(count, int))
+
+
+@dataclass(frozen=True)
+class MeasuredDecoding:
+    """How near a decoding is to what was encoded: dB and CIEDE2000; None where it is not finite."""
+
+    key: str
+    field: str
+    psnr: float | None
+    delta_e_2000: float | None
+
+
+@dataclass(frozen=True)
+class DecodeResult:
+    """Some latents, decoded.
+
+    Args:
+        file: the picture that shows them; None where no file was asked for.
+        decoded: how many latents were decoded.
+        not_finite: how many of these gave NaN or infinity.
+        measured: those beside which what was encoded was found.
+        decodings: the pictures; beside the dictionary.
+        title: what was decoded, in words; beside the dictionary.
+    """
+
+    file: Path | None
+    decoded: int
+    not_finite: int
+    measured: tuple[MeasuredDecoding, ...]
+    decodings: tuple["Decoding", ...] = field(repr=False, metadata=ASIDE)
+    title: str = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit decode-latents --json` prints."""
+        return to_values(self)

@@ -1,0 +1,426 @@
+"""`encode_latents`, `decode_latents` and `read_latents`: what the commands do beside printing.
+
+Owns what their options mean. Loads torch when one of them is called, and not before.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from lutkit.dataset.latent_index import Dtype, InputRange, StoreDtype
+from lutkit.dataset.outputs import require_picture
+from lutkit.engine.engine import wanted_workers
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import LutkitError
+from lutkit.extras import require_installed
+from lutkit.latents.encoded import DecodeResult, EncodeResult, MeasuredDecoding, encode_result
+from lutkit.latents.ranks import Ranks, join_ranks, leave_ranks, run_on_devices
+
+if TYPE_CHECKING:
+    from lutkit.dataset.latent_index import Encoding
+    from lutkit.latents.decode import Decoding
+    from lutkit.latents.reading import Latents
+
+Names: TypeAlias = str | Iterable[str]  # `input,target`, or its parts
+
+_DTYPES: Mapping[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_TO_ENCODE = ("torch", "diffusers", "safetensors", "huggingface_hub")
+_TO_DECODE = ("torch", "diffusers", "safetensors", "webdataset")
+
+
+def encode_latents(
+    source: Path | str = "data/pairs",
+    out: Path | str = "data/latents",
+    *,
+    vae: Path | str = "stabilityai/sd-vae-ft-mse",
+    revision: str = "",
+    vae_config: Path | str | None = None,
+    fields: Names = "",
+    size: int | None = None,
+    dtype: str = "auto",
+    store_dtype: str = "fp32",
+    input_range: str = "-1,1",
+    device: str = "auto",
+    devices: str | Sequence[int] = "",
+    batch_size: int | None = None,
+    compile: bool = False,  # noqa: A002  (the option is called so)
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> EncodeResult:
+    """Encode images to the posteriors of a VAE, as `lutkit encode-latents` does.
+
+    A run that was stopped goes on with the same call.
+
+    Args:
+        source: a dataset that `synth` wrote; WebDataset tars (one, a folder, a pattern), of which `fields`
+            names the images; or photos, from whose centres squares of `size` are cut.
+        out: the folder of latents.
+        vae: a folder that diffusers saved, a name on the Hugging Face hub, or a lone .safetensors.
+        revision: of a hub name: a branch, tag or commit.
+        vae_config: of a lone .safetensors: its config.json.
+        fields: which images, `input,target` say; all there are where empty.
+        size: the side of centred squares in pixels, of photos and tars.
+        dtype: what the VAE computes in: `auto`, `fp32`, `bf16` or `fp16`.
+        store_dtype: what is stored: `fp32` or `fp16`.
+        input_range: what the VAE is fed: `-1,1` or `0,1`.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        devices: the numbers of several GPUs, `0,1` or `[0, 1]`: a process each, which share the shards.
+        batch_size: how many images at once; found by trying.
+        compile: compile the encoder first.
+        workers: threads that decode; 1, or for GPUs one for each CPU.
+        on_progress: called with how many samples are done.
+    Returns:
+        What was encoded; samples without latents are counted as `missing`.
+    Raises:
+        DatasetError: the folder holds something else or was begun otherwise, or a source that is damaged.
+        SourceError: a source that is not there.
+        VaeError: a VAE that is not there or does not fit the images, or no such device.
+        LutkitError: an option that there is not, or a package that is not installed.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=4, size=32, workers=1)
+    >>> found = lutkit.encode_latents("pairs", "latents", vae="vae", device="cpu", dtype="fp32")
+    >>> found.samples, found.fields, found.latent_shape
+    (4, ('input', 'target'), (8, 16, 16))
+    """
+    require_encodable(dtype=dtype, store_dtype=store_dtype, input_range=input_range)
+    numbers = device_numbers(devices)
+    threads = workers if workers is None else wanted_workers(workers)
+    code = run_in_processes(
+        device,
+        numbers,
+        _arguments(
+            source, out, vae=vae, revision=revision, vae_config=vae_config, fields=fields, size=size,
+            dtype=dtype, store_dtype=store_dtype, input_range=input_range, device=device, numbers=numbers,
+            batch_size=batch_size, compile_first=compile, workers=workers,
+        ),
+    )  # fmt: skip
+    if code not in (None, 0, 1):
+        raise LutkitError(f"a process of --devices ended with exit code {code}", remedy="see what it said")
+
+    from lutkit.latents.encode import EncodeSettings, encode_source
+    from lutkit.latents.pipeline import EncodeListener
+    from lutkit.latents.show import ready_lines
+    from lutkit.latents.sources import open_source
+    from lutkit.latents.vae_files import find_vae
+
+    stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
+    fed: InputRange = "0,1" if input_range == "0,1" else "-1,1"
+    own_device, ranks = _device_and_rank(device, () if code is not None else numbers)
+    opened = open_source(str(source), _names(fields), size)
+    files = find_vae(str(vae), revision=revision, config=None if vae_config is None else Path(vae_config))
+    settings = EncodeSettings(
+        dtype=_DTYPES.get(dtype),
+        store_dtype=stored,
+        input_range=fed,
+        device=own_device,
+        batch=batch_size,
+        compiled=compile,
+        threads=threads,
+    )
+    report = on_progress or unheard
+    stage, done, left = "loading the VAE", 0, None
+    report(Progress(stage))
+
+    def on_start(there: int, total: int) -> None:
+        nonlocal left
+        # Each rank reports on its own share.
+        left = max(total - there, 0) // ranks.world if total else None
+        said = (f"{there:,} samples are there already.",) if there else ()
+        report(Progress(stage, 0, left, said))
+
+    def on_ready(encoding: "Encoding") -> None:
+        nonlocal stage
+        stage = "samples"
+        report(Progress(stage, 0, left, tuple(ready_lines(encoding))))
+
+    def on_samples(count: int) -> None:
+        nonlocal done
+        done += count
+        report(Progress(stage, done, left))
+
+    def on_note(text: str) -> None:
+        # A warning: a wrong range spoils every latent, and nothing else tells.
+        report(Progress(stage, done, left, warnings=(text,)))
+
+    listener = EncodeListener(on_start, on_ready, on_samples, on_note)
+    encoded = encode_source(opened, files, settings, Path(out), listener, ranks=ranks)
+    leave_ranks(ranks)
+    return encode_result(encoded, ranks.rank)
+
+
+def run_in_processes(device: str, numbers: tuple[int, ...], arguments: list[str]) -> int | None:
+    """Where several devices are named, run the command in a process for each, and wait for them.
+
+    Args:
+        device: as `encode_latents` takes it.
+        numbers: of the devices.
+        arguments: of the command, after `lutkit`.
+    Returns:
+        The first exit code that is not 0, or 0; None where this process is to do the work.
+    Raises:
+        VaeError: no such device.
+        LutkitError: a device beside several.
+    """
+    if numbers and ":" in device:
+        what = f"--device {device} beside --devices"
+        raise LutkitError(what, remedy="give --device cuda, or leave it out")
+    kind = _kind(device, numbers)
+    if len(numbers) < 2 or "WORLD_SIZE" in os.environ:
+        return None
+    import torch
+
+    threads = max(torch.get_num_threads() // len(numbers), 1) if kind == "cpu" else None
+    return run_on_devices(len(numbers), threads, arguments)
+
+
+def require_encodable(*, dtype: str, store_dtype: str, input_range: str) -> None:
+    """Refuse options that there are not, and to start without the packages that encoding needs.
+
+    Raises:
+        LutkitError: such an option, or a package that is not installed.
+    """
+    choices = {
+        "--dtype": (dtype, ("auto", *_DTYPES)),
+        "--store-dtype": (store_dtype, ("fp32", "fp16")),
+        "--input-range": (input_range, ("-1,1", "0,1")),
+    }
+    for option, (value, known) in choices.items():
+        if value not in known:
+            raise LutkitError(f"{option} is {value!r}", remedy=f"choose from {', '.join(known)}")
+    require_installed(_TO_ENCODE, "latents")
+
+
+def _kind(device: str, numbers: tuple[int, ...]) -> str:
+    """`cpu`, `cuda` or `cuda:1`, which is there."""
+    import torch
+
+    from lutkit.latents.devices import require_device
+
+    kind = device
+    if device == "auto":
+        kind = "cuda" if numbers or torch.cuda.is_available() else "cpu"
+    require_device(kind)
+    for number in () if kind == "cpu" else numbers:
+        require_device(f"cuda:{number}")
+    return kind
+
+
+def _device_and_rank(device: str, numbers: tuple[int, ...]) -> tuple[str, Ranks]:
+    """This process's device and rank."""
+    kind = _kind(device, numbers)
+    ranks = join_ranks()
+    if kind != "cuda":
+        return kind, ranks
+    return f"cuda:{numbers[ranks.local % len(numbers)] if numbers else ranks.local}", ranks
+
+
+def device_numbers(devices: str | Sequence[int]) -> tuple[int, ...]:
+    """The numbers in `0,1`.
+
+    Raises:
+        LutkitError: anything else, or one that comes twice.
+    """
+    text = devices if isinstance(devices, str) else ",".join(map(str, devices))
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise LutkitError(f"{text!r} are no numbers of GPUs", where="--devices", remedy="write 0,1")
+    return tuple(int(part) for part in parts)
+
+
+def _names(fields: Names) -> tuple[str, ...]:
+    parts = fields.split(",") if isinstance(fields, str) else fields
+    return tuple(name.strip() for name in parts if name.strip())
+
+
+def _arguments(
+    source: Path | str,
+    out: Path | str,
+    *,
+    vae: Path | str,
+    revision: str,
+    vae_config: Path | str | None,
+    fields: Names,
+    size: int | None,
+    dtype: str,
+    store_dtype: str,
+    input_range: str,
+    device: str,
+    numbers: tuple[int, ...],
+    batch_size: int | None,
+    compile_first: bool,
+    workers: int | None,
+) -> list[str]:
+    """The options as the command takes them."""
+    given = {
+        "out": out, "vae": vae, "revision": revision, "vae-config": vae_config,
+        "fields": ",".join(_names(fields)), "size": size, "dtype": dtype, "store-dtype": store_dtype,
+        "input-range": input_range, "device": device, "devices": ",".join(map(str, numbers)),
+        "batch-size": batch_size, "workers": workers,
+    }  # fmt: skip
+    options = [f"--{name}={value}" for name, value in given.items() if value not in (None, "")]
+    return [
+        "encode-latents",
+        *options,
+        "--quiet",
+        *(["--compile"] if compile_first else []),
+        "--",
+        str(source),
+    ]
+
+
+def decode_latents(
+    folder: Path | str = "data/latents",
+    out: Path | str | None = None,
+    *,
+    n: int = 8,
+    vae: Path | str = "",
+    vae_config: Path | str | None = None,
+    images: Path | str = "",
+    device: str = "cpu",
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> DecodeResult:
+    """Decode some latents, beside the photos they were made from, as `lutkit decode-latents` does.
+
+    Args:
+        folder: what `encode_latents` wrote.
+        out: the picture to write, a PNG; without one nothing is written.
+        n: how many samples, from all over the folder, 1..200.
+        vae: a folder, a hub name, or a .safetensors; where empty, the hub name that they were made with.
+        vae_config: of a lone .safetensors: its config.json.
+        images: what was encoded, as `encode_latents` took it; the folder `pairs` beside `folder` where empty.
+        device: `cpu`, `cuda` or `cuda:1`.
+        overwrite: whether a picture that is there is replaced.
+        on_progress: called with how many latents are decoded.
+    Raises:
+        DatasetError: no folder of latents, a damaged one, or images that were not encoded.
+        VaeError: a VAE that is not there, or no such device.
+        LutkitError: a picture that is there already, or a package that is not installed.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=2, size=32, workers=1)
+    >>> made = lutkit.encode_latents("pairs", "latents", vae="vae", device="cpu", dtype="fp32")
+    >>> found = lutkit.decode_latents("latents", vae="vae", n=1)
+    >>> found.decoded, [one.field for one in found.measured]
+    (2, ['input', 'target'])
+    """
+    require_installed(_TO_DECODE, "latents")
+    if not 1 <= n <= 200:
+        raise LutkitError(f"--n is {n}", remedy="choose 1 to 200")
+    if out is not None:
+        require_picture(Path(out), overwrite=overwrite)
+
+    from lutkit.dataset.atomic import write_whole
+    from lutkit.latents.decode import decode_some, find_images, load_vae_of, open_latents
+    from lutkit.latents.devices import plain_device_errors
+    from lutkit.latents.sheet import draw_latent_sheet
+    from lutkit.photos.encoding import encode_image
+
+    report, place = on_progress or unheard, Path(folder)
+    with plain_device_errors():
+        index = open_latents(place)
+        opened = find_images(place, index, str(images))
+        config = None if vae_config is None else Path(vae_config)
+        loaded = load_vae_of(index, str(vae), config, device)
+        total = sum(file.samples for file in index.shards.values())
+        wanted = min(n, total) * len(index.fields)
+        found: list[Decoding] = []
+        report(Progress("latents", 0, wanted))
+        for decoding in decode_some(place, index, n, loaded, opened):
+            found.append(decoding)
+            report(Progress("latents", len(found), wanted))
+        photos = "" if opened else "; no photos: name them with --images"
+        begun = "" if index.complete else " of a folder that is not finished"
+        title = f"{index.vae.name}, {min(n, total):,} of {total:,} samples{begun}{photos}"
+        if out is not None:
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(Path(out), encode_image(draw_latent_sheet(found, title), "png", 95))
+    return DecodeResult(
+        file=None if out is None else Path(out),
+        decoded=len(found),
+        not_finite=sum(not one.finite for one in found),
+        measured=tuple(
+            MeasuredDecoding(
+                one.key,
+                one.field,
+                one.fidelity.psnr if one.fidelity else None,
+                one.fidelity.delta_e_2000 if one.fidelity else None,
+            )
+            for one in found
+            if one.photo is not None
+        ),
+        decodings=tuple(found),
+        title=title,
+    )
+
+
+def read_latents(
+    source: Path | str | Sequence[Path | str] = "data/latents",
+    split: str = "",
+    *,
+    fields: tuple[str, ...] = (),
+    draw: bool = False,
+    scaled: bool = False,
+    shuffle: int = 0,
+    seed: int = 0,
+    joined: Mapping[str, Path | str] | None = None,
+    mismatched: Literal["refuse", "skip"] = "refuse",
+    same_vae: bool = True,
+    metadata: bool = True,
+    even: bool = False,
+    check: bool = True,
+    keys: bool = True,
+    ranks: Literal["torch"] | None = "torch",
+) -> "Latents":
+    """Open a folder of latents for training, as an `IterableDataset` of torch.
+
+    Args:
+        source: what `encode_latents` wrote, or tars in its `shards`, braces allowed.
+        split: the split to read; all where empty.
+        fields: those of the latents to read; all where empty.
+        draw: draw from each posterior, freshly each epoch, instead of giving its moments.
+        scaled: give (z - shift) * scaling, by the VAE's own factors.
+        shuffle: how many samples the shuffle holds at a time; 0 keeps the order.
+        seed: of order and draws.
+        joined: folders to join by shard and key, by a name: their fields are `{name}.{field}`.
+        mismatched: what to do about shards and keys that are not in all folders: `refuse` or `skip`.
+        same_vae: whether joined latents must be of one VAE.
+        metadata: whether samples have `json`.
+        even: whether all workers get equally many.
+        check: whether the sha256 of shards is compared.
+        keys: whether samples have `__key__`.
+        ranks: `torch` shares samples out to ranks; None gives all of them to each.
+    Returns:
+        A `lutkit.nn.latents.Latents`, which says what a sample is.
+    Raises:
+        DatasetError: no finished folder of latents, no such split or field, or folders that do not fit.
+        LutkitError: torch or webdataset is not installed.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=2, size=32, workers=1)
+    >>> made = lutkit.encode_latents("pairs", "latents", vae="vae", device="cpu", dtype="fp32")
+    >>> [tuple(sample["target"].shape) for sample in lutkit.read_latents("latents")]
+    [(8, 16, 16), (8, 16, 16)]
+    """
+    require_installed(("torch", "webdataset"), "torch")
+    from lutkit.latents.reading import Latents
+
+    return Latents(
+        source,
+        split,
+        fields=fields,
+        draw=draw,
+        scaled=scaled,
+        shuffle=shuffle,
+        seed=seed,
+        joined=joined or {},
+        mismatched=mismatched,
+        same_vae=same_vae,
+        metadata=metadata,
+        even=even,
+        check=check,
+        keys=keys,
+        ranks=ranks,
+    )

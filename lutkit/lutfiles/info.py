@@ -1,0 +1,104 @@
+"""What a LUT file holds: what `lutkit lut info` says of one. Loads neither numba nor torch."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lutkit.lutfiles.formats import format_to_read, kind_words, read_baked
+from lutkit.results import ASIDE, to_values
+
+if TYPE_CHECKING:
+    from lutkit.lut.algebra import Baked
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """One table of a LUT.
+
+    Args:
+        kind: `1D` or `3D`.
+        sizes: rows, or lattice points an axis.
+        domain_min: input of the first row or lattice point, a channel each.
+        domain_max: input of the last.
+        values_min: the least value, a channel each.
+        values_max: the largest.
+    """
+
+    kind: str
+    sizes: tuple[int, ...]
+    domain_min: tuple[float, ...]
+    domain_max: tuple[float, ...]
+    values_min: tuple[float, ...]
+    values_max: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LutInfo:
+    """What a LUT file holds.
+
+    Args:
+        file: its path.
+        format: the name of its format.
+        kind: its tables: `3D`, or `1D + 3D`.
+        title: its title, or "".
+        comments: its comments, a line each.
+        max_error: what baking formulas cost, in units of 0..1; 0 where the file holds tables.
+        assumed: what had to be assumed of it, or "".
+        stages: its tables, in the order in which they are applied.
+        baked: the LUT, and its error; beside the dictionary.
+    """
+
+    file: Path
+    format: str
+    kind: str
+    title: str
+    comments: tuple[str, ...]
+    max_error: float
+    assumed: str
+    stages: tuple[StageInfo, ...]
+    baked: "Baked" = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit lut info --json` prints."""
+        return to_values(self)
+
+
+def lut_info(lut: Path | str) -> LutInfo:
+    """Say what a LUT file holds, as `lutkit lut info` does.
+
+    Args:
+        lut: the path of a LUT file.
+    Raises:
+        SourceError, LutFormatError: a file that cannot be read, or holds no LUT.
+
+    >>> import lutkit
+    >>> lutkit.write_lut(lutkit.Lut3D.identity(5), "neutral.cube")
+    >>> found = lutkit.lut_info("neutral.cube")
+    >>> found.kind, found.stages[0].sizes
+    ('3D', (5, 5, 5))
+    """
+    from lutkit.lut.model import Lut1D, lut_stages
+
+    baked = read_baked(lut)
+    stages = lut_stages(baked.lut)
+    return LutInfo(
+        file=Path(lut),
+        format=format_to_read(lut).name,
+        kind=kind_words(baked.lut),
+        title=stages[-1].title,
+        comments=stages[-1].comments,
+        max_error=baked.max_error,
+        assumed=baked.assumed,
+        stages=tuple(
+            StageInfo(
+                kind=kind_words(stage),
+                sizes=(stage.size,) if isinstance(stage, Lut1D) else stage.sizes,
+                domain_min=stage.domain_min,
+                domain_max=stage.domain_max,
+                values_min=tuple(float(str(v)) for v in stage.table.reshape(-1, 3).min(axis=0)),
+                values_max=tuple(float(str(v)) for v in stage.table.reshape(-1, 3).max(axis=0)),
+            )
+            for stage in stages
+        ),
+        baked=baked,
+    )

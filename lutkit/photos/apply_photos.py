@@ -1,0 +1,148 @@
+"""`apply_photos`: LUTs on photos, written as photos, as `lutkit apply` does it, but for printing."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lutkit.engine.engine import wanted_workers
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import LutkitError
+from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+from lutkit.photos.grade_many import Applied, ApplyPlan, ApplySettings, Status, grade_photos, plan_apply
+from lutkit.photos.grading import Grading, require_floats, require_profile
+from lutkit.photos.photo_list import shown_path
+from lutkit.results import ASIDE, to_values
+
+
+@dataclass(frozen=True)
+class AppliedPhoto:
+    """What became of a photo.
+
+    Args:
+        photo: its path.
+        output: where it went.
+        status: `written`, `kept` (its output was there already) or `failed`.
+        error: why it failed; else empty.
+        notes: what was done to it beside the LUT, and what of it is not kept.
+    """
+
+    photo: str
+    output: str
+    status: Status
+    error: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ApplyResult:
+    """What became of photos.
+
+    Args:
+        written: how many were written.
+        kept: how many were there already.
+        failed: how many failed.
+        photos: each of them.
+        plan: what was to be done; beside the dictionary.
+    """
+
+    written: int
+    kept: int
+    failed: int
+    photos: tuple[AppliedPhoto, ...]
+    plan: ApplyPlan = field(repr=False, metadata=ASIDE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: what `lutkit apply --json` prints."""
+        return to_values(self)
+
+
+def apply_photos(
+    photos: Path | str | Sequence[Path | str],
+    out: Path | str,
+    *,
+    lut: Lut | Sequence[Lut],
+    strength: float = 1.0,
+    profile: str = "convert",
+    floats: str = "linear",
+    quality: int | None = None,
+    layer: str = "",
+    overwrite: bool = False,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+    on_error: Callable[[LutkitError], None] | None = None,
+) -> ApplyResult:
+    """Apply LUTs to photos of any depth and write them, as `lutkit apply` does.
+
+    Depth, alpha, EXIF, XMP and ICC profile are kept. A photo that fails does not hold up the others.
+
+    Args:
+        photos: files, folders and patterns; a folder is searched through and mirrored below `out`.
+        out: a folder; for one photo it may be a file, whose suffix then says the format.
+        lut: one or several LUTs, applied in this order, in one pass.
+        strength: 0 changes nothing, 1 is the full LUT.
+        profile: what becomes of a photo whose ICC profile is not sRGB: `convert` or `keep`.
+        floats: what floats without a profile are: `linear` or `encoded`.
+        quality: of JPEG and WebP, 1..100; a JPEG's own, else 95.
+        layer: of EXRs, the layer to grade.
+        overwrite: whether outputs that are there are replaced.
+        workers: how many threads; one for each CPU.
+        on_progress: called with how many photos are done.
+        on_error: called with why a photo failed, as it happens.
+    Raises:
+        SourceError: no photos, or names that cannot be.
+        LutkitError: an option out of its range.
+
+    >>> import lutkit, numpy
+    >>> from PIL import Image
+    >>> Image.fromarray(numpy.full((4, 5, 3), 128, numpy.uint8)).save("photo.png")
+    >>> lutkit.apply_photos("photo.png", "graded", lut=lutkit.Lut1D([[0, 0, 0], [1, 1, 0.5]])).written
+    1
+    """
+    require_in_range(strength=strength, quality=quality)
+    threads = wanted_workers(workers)
+    chain = LutChain([lut] if isinstance(lut, Lut1D | Lut3D | LutChain) else lut)
+    grading = Grading(chain, strength, require_profile(profile), require_floats(floats))
+    named = [photos] if isinstance(photos, Path | str) else photos
+    plan = plan_apply([Path(photo) for photo in named], Path(out))
+    report, done = on_progress or unheard, 0
+    report(Progress("photos", 0, len(plan.tasks)))
+
+    def on_photo(applied: Applied) -> None:
+        nonlocal done
+        done += 1
+        report(Progress("photos", done, len(plan.tasks)))
+        if applied.error is not None and on_error is not None:
+            on_error(applied.error)
+
+    results = grade_photos(plan, ApplySettings(grading, quality, overwrite, layer), threads, on_photo)
+    counts = Counter(applied.status for applied in results)
+    return ApplyResult(
+        written=counts["written"],
+        kept=counts["kept"],
+        failed=counts["failed"],
+        photos=tuple(
+            AppliedPhoto(
+                photo=shown_path(str(applied.task.source)),
+                output=shown_path(str(applied.task.target)),
+                status=applied.status,
+                error="" if applied.error is None else applied.error.what,
+                notes=applied.notes,
+            )
+            for applied in results
+        ),
+        plan=plan,
+    )
+
+
+def require_in_range(*, strength: float, quality: int | None) -> None:
+    """Refuse a strength beyond 0..1, or a quality beyond 1..100.
+
+    Raises:
+        LutkitError: such a one.
+    """
+    given = (("--strength", strength, 0, 1), ("--quality", 95 if quality is None else quality, 1, 100))
+    for option, value, low, high in given:
+        if not low <= value <= high:
+            raise LutkitError(f"{option} is {value:g}", remedy=f"choose from {low} to {high}")

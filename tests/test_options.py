@@ -1,0 +1,66 @@
+"""Each command is one public function: its options are the function's parameters, and the other way round."""
+
+import inspect
+
+import pytest
+import typer
+
+import lutkit
+from lutkit.cli.app import app
+
+# What is only of the screen, of the command line and its shell, or of Python.
+OF_THE_SCREEN = {"json", "quiet", "help", "version", "install_completion", "show_completion"}
+OF_PYTHON = {"on_progress", "on_error"}
+
+# By the command's name: the function, and its parameters that are arguments of the command.
+COMMANDS = {
+    "synth": ("synth", {"preset"}),
+    "verify": ("verify", {"folder"}),
+    "apply": ("apply_photos", {"photos"}),
+    "ab-hist": ("count_colors", {"source"}),
+    "ab-weights": ("ab_weights", {"counts"}),
+    "stats": ("stats", {"source"}),
+    "compare": ("compare", {"reference", "sets"}),
+    "encode-latents": ("encode_latents", {"source"}),
+    "decode-latents": ("decode_latents", {"folder"}),
+    "lut check": ("inspect_lut", {"lut"}),
+    "lut compose": ("compose", {"luts"}),
+    "lut convert": ("convert", {"lut"}),
+    "lut fit": ("fit", {"before", "after"}),
+    "lut identity": ("identity", set()),
+    "lut info": ("lut_info", {"lut"}),
+    "lut invert": ("invert", {"lut"}),
+    "lut random": ("random_luts", set()),
+    "lut resize": ("resize", {"lut"}),
+}
+
+
+def commands(group, before=""):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+EVERY = dict(commands(typer.main.get_command(app)))
+
+
+def test_every_command_is_a_function():
+    assert sorted(EVERY) == sorted(COMMANDS)
+    assert all(callable(getattr(lutkit, name)) for name, _ in COMMANDS.values())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_are_parameters_and_the_other_way_round(command):
+    name, arguments = COMMANDS[command]
+    options = {
+        option.lstrip("-").replace("-", "_")
+        for parameter in EVERY[command].params
+        if parameter.param_type_name == "option"
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    parameters = set(inspect.signature(getattr(lutkit, name)).parameters)
+    assert arguments <= parameters
+    assert options - OF_THE_SCREEN == parameters - arguments - OF_PYTHON

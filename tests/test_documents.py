@@ -254,7 +254,7 @@ def test_a_record_that_hurts_is_none_and_a_manifest_that_hurts_tells_nothing(con
     (folder / "records/train-000000.json").write_bytes(data)
     assert read_record(folder, "train-000000") is None
     (folder / "manifest.toml").write_bytes(data)
-    with pytest.raises(LutkitError, match="these are latents"):
+    with pytest.raises(LutkitError, match="these tars hold latents"):
         list_photos(str(folder))
 
 

@@ -62,8 +62,8 @@ def nothing_written(tmp_path):
         ("empty/*.jpg", ["*.jpg: no photos found"]),
         ("nowhere/*.jpg", ["nowhere: no such folder"]),
         ("nothing.txt", ["nothing.txt: no photos found"]),
-        ("lost.txt", ["lost.txt: 2 of 2 files are missing, the first in line 1: a.jpg"]),
-        ("a.docx", ["a.docx: this file is no photo, list or tar; name a folder"]),
+        ("lost.txt", ["lost.txt: 2 of 2 files are missing; the first is on line 1: a.jpg"]),
+        ("a.docx", ["a.docx: this file is not a photo, list or tar; name a folder"]),
         ("broken.tar", ["broken.tar"]),
     ],
 )
@@ -88,7 +88,9 @@ def test_a_folder_that_cannot_be_read(lutkit_, few, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", scandir)
     ended = lutkit_("synth", "--images", few, "--out", "out", *SMALL)
-    assert_refused(ended, "few/locked: cannot read this folder: Permission denied; allow it, or leave it out")
+    assert_refused(
+        ended, "few/locked: cannot read this folder: Permission denied; allow reading it, or leave it out"
+    )
     assert nothing_written(tmp_path)
 
 
@@ -205,10 +207,10 @@ def test_bad_photos_among_good_ones_are_named_and_exactly_n_samples_come_out(
 def test_photos_that_are_all_too_small_for_the_size_that_is_asked(lutkit_, few, tmp_path):
     for more in (["--dry-run"], ["--out", "out"]):
         ended = lutkit_("synth", "--images", few, "--size", 1024, *more)
-        assert_refused(ended, "none of the 3 photographs can be used: 3 x too small; lower --size, or give")
+        assert_refused(ended, "none of the 3 photos can be used: 3 x too small; lower --size, or use")
     for path in few.iterdir():
         path.write_bytes(b"text")
-    assert_refused(lutkit_("synth", "--images", few, "--dry-run"), "3 x not an image; give others")
+    assert_refused(lutkit_("synth", "--images", few, "--dry-run"), "3 x not an image; use other photos")
 
 
 def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
@@ -269,7 +271,7 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--quality", "90", "--codec", "png"], ["--quality: the codec png has none"]),
         (["--quality", "90", "--store", "recipe"], ["--quality: the codec png has none"]),
         (["--codec", "jpeg", "--store", "recipe"], ["is not the input that was judged; use png or webp"]),
-        (["--field", "jpg"], ["few: no tars here, so no member 'jpg'; leave out --field"]),
+        (["--field", "jpg"], ["few: no tars here, so there is no member 'jpg'; leave out --field"]),
     ],
 )
 @pytest.mark.parametrize("dry", [False, True])

@@ -248,7 +248,7 @@ def test_a_photo_that_is_a_link_to_nothing_is_absent_and_one_that_goes_later_sto
     assert list(latents_of(tmp_path / "out")) == [f"photos-{i:09d}" for i in (1, 2, 3)]
     source = open_source(str(tmp_path / "photos"), (), 16)
     (tmp_path / "photos/beach-01.jpg").unlink()
-    with pytest.raises(SourceError, match=r"beach-01\.jpg: cannot be read any more"):
+    with pytest.raises(SourceError, match=r"beach-01\.jpg: can no longer be read"):
         list(source.read(source.tasks[0]))
 
 

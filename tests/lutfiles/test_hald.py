@@ -360,7 +360,7 @@ def test_a_broken_png_is_refused_without_a_word_of_libpng_s(tmp_path, capfd):
         (whole[:-12], "truncated"),
         (whole[:20], "truncated"),
         (whole[:8], "truncated"),
-        (flipped, "damaged: a checksum does not fit"),
+        (flipped, "damaged: a checksum is wrong"),
         (headless, "damaged: no header chunk"),
     ):
         path.write_bytes(data)

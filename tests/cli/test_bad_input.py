@@ -129,7 +129,7 @@ def test_sources_that_may_not_be_read_are_told_with_a_remedy(lutkit_, few, tmp_p
         (tmp_path / name).touch()
     for name, real in (("open", real_open), ("read_bytes", real_bytes)):
         monkeypatch.setattr(Path, name, refuse(real))
-    remedy = "Permission denied; allow it, or name another"
+    remedy = "Permission denied; allow reading it, or name another"
     for name, what in (("locked.txt", "list"), ("locked.tar", "tar")):
         ended = lutkit_("synth", "--images", tmp_path / name, "--dry-run")
         assert_refused(ended, f"{name}: cannot read this {what}: {remedy}")
@@ -219,8 +219,8 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
     for i in range(4):
         (folder / f"{i}.jpg").write_bytes(b"" if i else b"text")
     ended = lutkit_("synth", "--images", folder, "--out", "out", "-q", *SMALL)
-    assert_refused(ended, "none of the 4 photographs", "3 x empty file", "1 x not an image")
-    assert_refused(lutkit_("synth", "--images", folder, "--dry-run", *SMALL), "none of the 4 photographs")
+    assert_refused(ended, "none of the 4 photos", "3 x empty file", "1 x not an image")
+    assert_refused(lutkit_("synth", "--images", folder, "--dry-run", *SMALL), "none of the 4 photos")
 
 
 # Options

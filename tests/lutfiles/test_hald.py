@@ -414,7 +414,7 @@ def test_what_no_hald_image_holds_is_refused(lut, message, tmp_path):
 def test_other_suffixes_and_depths_are_refused(tmp_path):
     with pytest.raises(LutFormatError, match=r"a .jpg image does not keep colours exactly; use a .png"):
         write_hald(_random(4), tmp_path / "a.jpg")
-    with pytest.raises(LutFormatError, match="a Hald image of 12 bits; choose 8 or 16"):
+    with pytest.raises(LutFormatError, match="a Hald image cannot have 12 bits; choose 8 or 16"):
         write_hald(_random(4), tmp_path / "a.png", bits=12)
 
 

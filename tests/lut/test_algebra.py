@@ -159,7 +159,7 @@ def test_a_function_of_the_field_bakes_as_close_as_it_is_said_to():
 
 @pytest.mark.parametrize("function", [lambda c: c[:, :2], lambda c: c * np.nan], ids=["shape", "nan"])
 def test_functions_that_give_no_colours_are_refused(function):
-    with pytest.raises(LutError, match="does not give finite values"):
+    with pytest.raises(LutError, match="does not return finite values"):
         bake_function(function, 5)
 
 

@@ -372,7 +372,7 @@ HOLES = np.full((20, 20, 3), np.nan, np.float32)
         (HOLES, SOME, "before: NaN or infinity"),
         (SOME, HOLES, "after: NaN or infinity"),
         (SOME, np.full(SOME.shape, np.inf, np.float32), "after: NaN or infinity"),
-        ([1, 2], SOME, "before: a picture is a numpy array, not list"),
+        ([1, 2], SOME, "before: an image must be a numpy array, not list"),
     ],
 )
 def test_bad_pictures_are_refused(before, after, said):
@@ -382,5 +382,5 @@ def test_bad_pictures_are_refused(before, after, said):
 
 @pytest.mark.parametrize("size", [-1, 1, 66, 256])
 def test_sizes_have_limits(size):
-    with pytest.raises(LutError, match=f"fit: size {size}; choose 2 to 65"):
+    with pytest.raises(LutError, match=f"fit: size {size} is not possible; choose 2 to 65"):
         fit(SOME, SOME, size)

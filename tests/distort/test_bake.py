@@ -154,7 +154,7 @@ def test_a_lamp_with_hardly_any_blue_still_bakes():
 def test_one_lut_is_refused_where_one_does_not_do():
     assert isinstance(bake_lut(RECIPES["camera"]), LutChain)
     for recipe in (Recipe(), RECIPES["mixed light"], RECIPES["stain"]):
-        with pytest.raises(ArrayError, match="this damage is not one LUT"):
+        with pytest.raises(ArrayError, match="this damage cannot be held by a single LUT"):
             bake_lut(recipe)
 
 
@@ -389,7 +389,7 @@ def test_a_lut_that_is_missing_is_named():
     recipe = Recipe(editing=(LibraryLut(SHA, 1.0),))
     image = _image(np.uint8)
     for library in ({}, {"1" * 64: FILES["17"]}):
-        with pytest.raises(RecipeError, match=f"{SHA} is not at hand"):
+        with pytest.raises(RecipeError, match=f"{SHA} was not found"):
             damage(image, recipe, library)
         with pytest.raises(RecipeError, match=SHA):
             bake(recipe, library)

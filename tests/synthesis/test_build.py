@@ -234,7 +234,7 @@ def test_a_lut_that_changed_is_another_dataset(photos, tmp_path, cube_folder):
 
 def test_a_severity_out_of_reach_is_found_before_anything_is_written(photos, tmp_path):
     damage = dataclasses.replace(Manifest().damage, severity=(4.0, 60.0), families=(("saturation", 1.0),))
-    with pytest.raises(ManifestError, match=r"draws reached 60; the strongest"):
+    with pytest.raises(ManifestError, match=r"draws reached 60, and the strongest"):
         build(manifest_of(photos, damage=damage), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

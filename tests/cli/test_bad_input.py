@@ -358,7 +358,7 @@ def test_manifests_that_cannot_be_met(text, words, few, lutkit_, tmp_path):
         ),
         (
             lambda path: path.write_bytes(b"\xff\xd8"),
-            ["mine.toml: not TOML: not text in UTF-8; a manifest is a"],
+            ["mine.toml: not TOML: not UTF-8 text; a manifest is a"],
         ),
     ],
 )

@@ -203,8 +203,8 @@ def test_wrong_families_are_named_in_one_line(family, found):
 
 def test_texts_made_to_hurt_are_refused():
     exposure = '{"format": 2, "camera": [{"family": "exposure", "exposure_ev": 1'
-    assert_refused(exposure + "0" * 400 + "}]}", "exposure_ev is beyond what 64 bits hold")
-    assert_refused(exposure + "0" * 5000 + "}]}", "a number is beyond what 64 bits hold")
+    assert_refused(exposure + "0" * 400 + "}]}", "exposure_ev is too large for 64 bits")
+    assert_refused(exposure + "0" * 5000 + "}]}", "a number is too large for 64 bits")
     assert_refused("[" * 100_000, "nested more than 64 deep")
     digits = ", ".join(['"0"'] * 64)
     lut = f'{{"family": "library_lut", "sha256": [{digits}], "strength": 1}}'

@@ -73,7 +73,7 @@ def test_half_of_a_monochrome_can_be_undone():
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
 def test_strengths_beyond_reason_are_refused(strength):
-    with pytest.raises(LutError, match=r"strength is 0\.\.1"):
+    with pytest.raises(LutError, match=r"strength must be 0\.\.1"):
         blend(CUBE, strength)
 
 

@@ -94,7 +94,7 @@ class DamageSettings:
                 raise ManifestError(
                     f"mixed_light is {self.mixed_light:g}, but neither {' nor '.join(LIGHTS)} has a share",
                     where="[damage]",
-                    remedy="give one a share, or set mixed_light to 0",
+                    remedy="give one of them a share, or set mixed_light to 0",
                 )
             object.__setattr__(self, "mixed_light", 0.0)
 

@@ -144,7 +144,7 @@ def _lattice_size(spec: "OpenImageIO.ImageSpec", path: Path) -> int:
             f"a Hald image cannot have {width} x {height} pixels", where=str(path), remedy=_SIZES
         )
     if max(spec.tile_width, spec.tile_height) > _MOST_TILE_PX:
-        what = f"tiles of {spec.tile_width} x {spec.tile_height} pixels"
+        what = f"the image has tiles of {spec.tile_width} x {spec.tile_height} pixels"
         raise LutFormatError(what, where=str(path), remedy="save the image without tiles")
     return level**2
 
@@ -162,7 +162,7 @@ def _cube_of(pixels: npt.NDArray[Any], size: int, path: Path) -> npt.NDArray[Any
     elif min(roughness) > _ROUGHEST.get(level, 1.0):
         what = "the image is a photo or other image, not a LUT: neighbours in the cube differ too much"
     elif max(roughness) < 1.5 * min(roughness) and not np.array_equal(hald, tiled):
-        what = "the image could be a Hald image or one of tiles, and they differ"
+        what = "the image could be a Hald image or a grid of tiles, which give different LUTs"
     else:
         return hald if roughness[0] <= roughness[1] else tiled
     raise LutFormatError(

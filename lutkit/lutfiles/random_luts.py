@@ -96,7 +96,7 @@ def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: boo
         for path in (cube, recipe):
             if path.exists() and not overwrite:
                 remedy = "give --overwrite or another --out"
-                raise LutkitError("already exists", where=str(path), remedy=remedy)
+                raise LutkitError("exists already", where=str(path), remedy=remedy)
         write_lut(lut.baked.lut, cube)
         write_whole(recipe, (lut.recipe.to_json() + "\n").encode())
         yield lut

@@ -85,8 +85,8 @@ def plan_apply(photos: Sequence[Path], out: Path) -> ApplyPlan:
         for path in photos:
             found += _folder(path, out, unread) if path.is_dir() else [PhotoTask(path, out / path.name)]
     if not found:
-        others = f" but {sum(unread.values())} in formats that are not supported" if unread else ""
-        remedy = f"supported are {', '.join(sorted(_KEPT))}"
+        others = f", only {sum(unread.values())} in formats that are not supported" if unread else ""
+        remedy = f"supported formats: {', '.join(sorted(_KEPT))}"
         raise SourceError(f"no photos{others}", where=str(photos[0]), remedy=remedy)
     _require_apart(found)
     return ApplyPlan(tuple(found), tuple(sorted(unread.items())))
@@ -101,7 +101,7 @@ def _matching(named: Path) -> list[Path]:
     found = sorted(glob.glob(str(named), recursive=True), key=os.fsencode) if is_pattern else []  # noqa: PTH207
     if not found:
         what = "nothing matches this pattern" if is_pattern else "no such file or folder"
-        raise SourceError(what, where=str(named), remedy="correct the name; put a pattern in quotes")
+        raise SourceError(what, where=str(named), remedy="correct the name, and put patterns in quotes")
     return [Path(name) for name in found]
 
 

@@ -437,7 +437,7 @@ def _jpeg(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
         found = [Segment(0xE1, EXIF + exif)] if exif else []
         segments = found + ([Segment(0xE1, XMP + xmp)] if xmp else [])
     if any(len(body) > _MOST_SEGMENT for _, body in segments):
-        raise ImageError("EXIF or XMP of over 64 KB does not fit a JPEG", remedy="write a .png or .tif")
+        raise ImageError("EXIF or XMP of over 64 KB does not fit in a JPEG", remedy="write a .png or .tif")
     return with_segments(out.getvalue(), segments, wanted.icc)
 
 

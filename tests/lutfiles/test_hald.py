@@ -141,8 +141,8 @@ def _gradient(side):
         ),
         (np.full((64, 64, 3), 3, np.uint8), "has a single colour and is not a LUT"),
         (np.random.default_rng(1).integers(0, 256, (512, 512, 3)).astype(np.uint8), "photo or other"),
-        (_gradient(512), "could be a Hald image or one of tiles"),
-        (_gradient(216), "could be a Hald image or one of tiles"),
+        (_gradient(512), "could be a Hald image or a grid of tiles"),
+        (_gradient(216), "could be a Hald image or a grid of tiles"),
     ],
 )
 def test_pictures_that_are_no_lut_are_refused_by_their_content(pixels, message, tmp_path):

@@ -243,7 +243,9 @@ def test_a_pattern_in_quotes_names_what_matches(tmp_path):
     assert [task.source.name for task in plan.tasks] == ["a.png", "b.png"]
     one = plan_apply([tmp_path / "c*"], tmp_path / "c2.png")
     assert [(task.source.name, task.kind) for task in one.tasks] == [("c.jpg", "png")]
-    with pytest.raises(SourceError, match="nothing matches this pattern; correct the name; put a pattern in"):
+    with pytest.raises(
+        SourceError, match="nothing matches this pattern; correct the name, and put patterns in"
+    ):
         plan_apply([tmp_path / "*.tif"], tmp_path / "out")
     odd = tmp_path / "[1].png"
     Image.fromarray(samples(np.uint8, 3)).save(odd)

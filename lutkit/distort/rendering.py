@@ -1,4 +1,4 @@
-"""How a camera rendered a photo: undone before damage to its light, and redone after it.
+"""The rendering of a photo by a camera: undone before damage to its light, and redone after it.
 
 A photo is not a measurement of light. A camera has multiplied the sensor's three channels, clipped them,
 mixed them by a colour matrix into sRGB, and changed them by its response. Damage that happens before that

@@ -1,4 +1,4 @@
-"""Where a LUT nearly flattens the colour space: slopes so small that 8 bits do not keep them."""
+"""Find where a LUT nearly flattens the colour space: slopes so small that 8 bits do not keep them."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Where a LUT folds or merges the colour space, and where a clamp has flattened it.
+"""Find where a LUT folds or merges the colour space, and where a clamp has flattened it.
 
 A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space. A mirror
 (a negative, two channels swapped) is not a fold. What a clamp has flattened is not a fold either: a channel

@@ -14,7 +14,7 @@ _MOST_BLOCKS = 64
 
 
 class Gamut(NamedTuple):  # as BoxTree
-    """What a search for inputs has to know about a cube.
+    """The data of a cube for a search for inputs.
 
     Args:
         table: (r, g, b, 3), the table of the cube.

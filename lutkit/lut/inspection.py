@@ -24,7 +24,7 @@ _GREYS = np.repeat(np.arange(256)[:, None] / 255, 3, axis=1)
 
 @dataclass(frozen=True)
 class NeutralDrift:
-    """How far greys drift away from grey.
+    """The drift of greys away from grey.
 
     Args:
         chroma: the largest CIELAB chroma C*ab of the results for the 256 8-bit greys, each clamped to 0..1; 0
@@ -39,7 +39,7 @@ class NeutralDrift:
 
 @dataclass(frozen=True)
 class Banding:
-    """What 8 bits keep of the 256 greys: levels that become equal, and gaps between neighbours.
+    """The steps of the 256 greys at 8 bits: levels that become equal, and gaps between neighbours.
 
     Args:
         levels: the number of distinct 8-bit values that the greys become, for red, green and blue; at best
@@ -54,7 +54,7 @@ class Banding:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a LUT does to colours.
+    """The measured effects of a LUT on colours.
 
     Args:
         judged: the fold share, newly clipped share and round trip of `quality`, and the label they give: for

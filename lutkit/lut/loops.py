@@ -43,7 +43,7 @@ _EVERY_CODE = read_only(np.repeat(np.arange(256, dtype=np.float32), 3))
 
 @dataclass(frozen=True)
 class Output:
-    """What happens to values: blended over the source by `strength`, 0..1; rounded, or left unrounded."""
+    """The output of a loop: blended over the source by `strength`, 0..1; rounded, or left unrounded."""
 
     strength: float = 1.0
     rounds: bool = True

@@ -40,7 +40,7 @@ MAX_ROUND_TRIP_DB = 99.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """How much of an image can be recovered after the damage, an 8-bit save and the best inverse.
+    """The part of an image that can be recovered after the damage, an 8-bit save and the best inverse.
 
     Args:
         fold_share: the share of the lattice where colours are folded or merged, 0..1.

@@ -1,4 +1,4 @@
-"""What the best inverse recovers of colours whose way through LUTs is known, found without a search.
+"""Find what the best inverse recovers of colours whose way through LUTs is known, without a search.
 
 If nothing merges, the result is exact. If a LUT flattens or folds colours, it knows no more than
 `lutkit.lut.inverse`: curves are inverted as `curve_preimages` states, and colours that a cube merges are

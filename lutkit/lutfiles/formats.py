@@ -26,7 +26,7 @@ UNIT: Domain = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 # A Hald image of level L has L^3 pixels on each side and holds L^2 lattice points an axis.
 HALD_LEVELS = range(2, 17)
 
-# What a file may hold, in the terms of `kind_words`, and in words for messages.
+# The kinds of LUT that a file may hold, in the terms of `kind_words`, and in words for messages.
 _KINDS: dict[Holds, tuple[tuple[str, ...], str]] = {
     "curves": (("1D",), "one table of curves"),
     "cube": (("3D",), "one cube"),

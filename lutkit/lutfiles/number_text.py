@@ -124,7 +124,7 @@ def _scan_exponent(text: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
 
 @compiled
 def _scan_number(text: npt.NDArray[np.uint8], at: int) -> tuple[int, np.float32]:
-    """Return where the number at `at` ends, and its value; -1 if it is no number, in doubt or too large."""
+    """Return where the number at `at` ends, and its value; -1 if not a number, in doubt or too large."""
     nothing = np.float32(0.0)
     negative = at < text.size and text[at] == _MINUS
     if at < text.size and (text[at] == _MINUS or text[at] == _PLUS):

@@ -28,7 +28,7 @@ _BLOCK = 128  # the pixels whose places are computed ahead
 
 @dataclass(frozen=True, eq=False)
 class ColorCounts:
-    """How often each colour was counted; `count_colors` adds to it in place.
+    """The count of each colour; `count_colors` adds to it in place.
 
     Args:
         low: (2^24,) uint16, the low 16 bits of each count, at the `place_of` the colour.

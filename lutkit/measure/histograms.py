@@ -1,4 +1,4 @@
-"""What follows from a histogram of whole numbers: mean, standard deviation, percentiles.
+"""Compute mean, standard deviation and percentiles from a histogram of whole numbers.
 
 Owns the definitions of these. Knows nothing of colours.
 """

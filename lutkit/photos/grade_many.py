@@ -198,7 +198,7 @@ class Applied:
 
 @dataclass(frozen=True)
 class ApplySettings:
-    """How photos are graded and written.
+    """The settings for grading and writing photos.
 
     Args:
         grading: what is done to their colours.

@@ -41,7 +41,7 @@ _converting = Lock()  # `conversion_to_srgb` caches conversions, and threads sha
 
 @dataclass(frozen=True)
 class Grading:
-    """What is done to the colours of every photo.
+    """The changes to the colours of every photo.
 
     Args:
         lut: the LUT to apply; it maps sRGB-encoded values.

@@ -33,7 +33,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class JpegCoding:
-    """How a JPEG is coded.
+    """The coding of a JPEG.
 
     Args:
         components: 1 for grey, 3 for colour, 4 for CMYK.

@@ -361,7 +361,7 @@ _MOST_SEGMENT = 65533
 
 @dataclass(frozen=True)
 class Written:
-    """How a photo is to be written.
+    """The settings for writing a photo.
 
     Args:
         kind: the format.

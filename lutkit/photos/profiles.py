@@ -39,7 +39,7 @@ class _Header(Protocol):
 
 @dataclass(frozen=True)
 class Conversion:
-    """How pixels of one mode become sRGB.
+    """The conversion of pixels of one mode to sRGB.
 
     Args:
         transform: the transform for `apply_conversion`, or None if there is nothing to convert.

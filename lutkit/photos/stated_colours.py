@@ -1,4 +1,4 @@
-"""What a photo states about its colours: the one place that decides this, for every format and command.
+"""The colours that a photo states: the one place that decides this, for every format and command.
 
 A file may embed an ICC profile, or state its colours by numbers or names: a PNG by cICP, sRGB, gAMA and cHRM,
 an AVIF by nclx, a TIFF by primaries, a camera's JPEG by EXIF. The result is an ICC profile to convert from,

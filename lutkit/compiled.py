@@ -96,8 +96,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 @dataclass
 class Process:
-    """Settings of a process that belongs to lutkit alone (a command or a worker), made before its first loop
-    runs.
+    """Settings of a process of lutkit's own (a command or a worker), made before its first loop runs.
 
     Args:
         needs_blas: whether numba may look for scipy's BLAS, which users' own loops in the same process may

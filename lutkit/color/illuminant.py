@@ -35,8 +35,7 @@ def planckian_xy(kelvin: float) -> tuple[float, float]:
 
 
 def white_point_xy(kelvin: float, duv: float) -> tuple[float, float]:
-    """Return the chromaticity at a distance `duv` from the locus: above it (green) if positive, else below
-    (magenta).
+    """Return the chromaticity at `duv` from the locus; above it is positive (green), below negative.
 
     Args:
         kelvin: correlated colour temperature, 1667..25000; clamped to that range.

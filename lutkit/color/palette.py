@@ -1,5 +1,4 @@
-"""The 64 natural colours on which severity and verdicts are measured; each stands for an equal share of
-pixels.
+"""The 64 natural colours that severity and verdicts are measured on, each for an equal share of pixels.
 
 They come from a median cut in CIELAB over 2,304 pixels of each of 512 photos (500 of ImageNet's validation
 classes, one a class, and twelve of the Kodak suite); `scripts/make_palette.py` states the whole rule. The

@@ -127,8 +127,7 @@ def _mean(before: _Codes, after: _Codes, linear: _Floats, turn: _Floats) -> floa
 
 
 def mean_delta_e_2000_of_colors(lab: FloatArray, encoded: FloatArray, shares: FloatArray) -> float:
-    """Return the mean CIEDE2000 difference between colours before and after a change, by the loops for
-    images.
+    """Return the mean CIEDE2000 difference of colours before and after a change, by the loops for images.
 
     Args:
         lab: (n, 3) float64, C-contiguous: the colours before the change.

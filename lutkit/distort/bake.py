@@ -334,8 +334,7 @@ class Flow:
 
 
 class _Chain:
-    """The stages while they are baked: finished layers, the stages of the growing layer, and waiting
-    families.
+    """The state of baking: finished layers, the stages of the growing layer, and waiting families.
 
     Families that keep channels apart wait, so that several in a row become one set of curves.
     """

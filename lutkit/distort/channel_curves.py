@@ -19,8 +19,7 @@ LEAST_STEP_LOSSY = 0.02
 
 @dataclass(frozen=True)
 class ChannelCurves:
-    """A monotone cubic (PCHIP) for each channel on encoded values, through (0, 0), evenly spaced knots, (1,
-    1).
+    """A monotone cubic (PCHIP) a channel on encoded values, through (0, 0), evenly spaced knots, (1, 1).
 
     Args:
         red: the heights of the knots above the straight line, left to right; one to eight of them.

@@ -16,8 +16,7 @@ DUV: Range = (-0.02, 0.02)
 
 @dataclass(frozen=True)
 class Illuminant:
-    """Gains of a camera's channels, with green's kept at 1: the other channels lose light, or clip as on a
-    sensor.
+    """Gains of a camera's channels, with green's kept at 1: the others lose light, or clip as on a sensor.
 
     A largest gain of 1 would clip nothing, but would darken casts by 6 L* at the median. Renderings by real
     cameras change lightness by 0.3 at the median.

@@ -168,8 +168,7 @@ class Rendering:
         return seen
 
     def shown(self, light: FloatArray, errors: Iterable[Leaks] = ()) -> FloatArray:
-        """Render the light on the camera's sensor: clip it, mix it, clip it again, encode it, and apply the
-        response.
+        """Render the light on the sensor: clip it, mix it, clip it again, encode it, and apply the response.
 
         Args:
             light: (n, 3) linear, in the camera's channels, 0 or above; the sensor clips it at 1.

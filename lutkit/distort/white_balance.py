@@ -51,8 +51,7 @@ LEAKS_PER_100_MIRED: Leaks = (-0.02, -0.027, -0.004, -0.021, 0.003, 0.035)
 
 @dataclass(frozen=True)
 class WhiteBalance:
-    """The ratio of two lights' gains in a camera's channels: the scene's divided by the setting's; green
-    stays 1.
+    """The ratio of two lights' gains in a camera's channels: the scene's over the setting's; green stays 1.
 
     The colour matrix is that of the setting, too: `leaks` is its error.
 

@@ -100,8 +100,7 @@ def compose(first: Lut, then: Lut) -> Lut:
 
 
 def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
-    """Return any LUT in a form that one `.cube` file holds: curves, a cube with equal axes, or a shaper and
-    such a cube.
+    """Return any LUT in a form that a `.cube` file holds: curves, a cube with equal axes, or both.
 
     Args:
         lut: the LUT.
@@ -153,8 +152,7 @@ def is_single(lut: Lut) -> bool:
 
 
 def with_even_domains(lut: Lut) -> Lut:
-    """Return a shaper and a cube with one domain for all three channels each; any other LUT is returned
-    unchanged.
+    """Give a shaper and a cube one domain each for all three channels; return any other LUT unchanged.
 
     The cube's domain becomes 0..1, exactly. The shaper's domain becomes the widest of its channels', with
     4,097 rows or more if it has more; that is not exact if its channels' domains differed.

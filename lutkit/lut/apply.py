@@ -75,8 +75,7 @@ def map_pixels(
     interpolation: Interpolation = "tetrahedral",
     threads: int | None = None,
 ) -> RgbImage:
-    """Apply a LUT as `apply` does, without the check for codes of 0..255: part of an image may be all
-    highlights.
+    """Apply a LUT as `apply` does, without the check for codes: part of an image may be all highlights.
 
     Raises:
         ArrayError: if the shape or dtype is another, or a colour channel holds NaN.

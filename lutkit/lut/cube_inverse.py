@@ -102,8 +102,7 @@ def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | N
 
 
 def _settle(search: CubeSearch, colors: FloatArray, inputs: FloatArray) -> FloatArray:
-    """Return the inputs of colours that are nearest to those that the greys suggest; keep `inputs` if none is
-    found.
+    """Return the inputs of colours nearest to those that greys suggest; keep `inputs` if none is found.
 
     Each pass expects the last inputs found, so that the added identity moves them less from pass to pass.
     """
@@ -128,8 +127,7 @@ def _expected(search: CubeSearch, colors: FloatArray) -> FloatArray:
 
 
 def invert_cube(search: CubeSearch, size: int | None, natural: FloatArray) -> Lut:
-    """Return a cube that inverts a cube, or curves and a cube if a cube alone errs at one colour in a
-    hundred.
+    """Return a cube that inverts a cube, with curves before it if it alone errs at one colour in a hundred.
 
     Args:
         search: the result of `search_of`.

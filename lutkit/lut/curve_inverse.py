@@ -44,8 +44,7 @@ def invert_curves(lut: Lut1D) -> Lut1D:
 
 
 def curve_preimages(lut: Lut1D, values: FloatArray) -> FloatArray:
-    """Return the inputs that have given values, exactly; for values beyond the range of the curves, the
-    inputs at its ends.
+    """Return the inputs that have given values, exactly; beyond the range of the curves, those at its ends.
 
     A level stretch at either end of a curve is what a clamp has flattened; its value gives the clamp's edge,
     which is the inner end of the stretch. The value of a level stretch in between gives its middle. If a

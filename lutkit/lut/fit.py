@@ -131,8 +131,7 @@ def fit(before: Picture, after: Picture, size: int = 33, *, monotone: bool = Fal
 
 
 def held_out(shape: tuple[int, ...]) -> _Mask:
-    """Return the pixels that `fit` does not learn from while it measures errors: one block of 16 x 16 in
-    eight.
+    """Return the pixels that `fit` holds out while it measures errors: one block of 16 x 16 in eight.
 
     Blocks are smaller in images of fewer than 128 rows or columns. The result depends only on the shape.
 

@@ -128,8 +128,7 @@ def invert(lut: Lut, size: int | None = None) -> Inverse:
 
 
 def preimages(lut: Lut, colors: FloatArray) -> FloatArray:
-    """Return the inputs that a LUT turns into given colours, or into the nearest it can give: `invert`
-    without a table.
+    """Return the inputs of given colours, or of the nearest that the LUT can give: `invert` without a table.
 
     Args:
         lut: a LUT or a chain.

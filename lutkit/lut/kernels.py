@@ -122,8 +122,7 @@ def padded(table: Floats) -> Floats:
 
 @compiled
 def matrix_of(table: Floats) -> Floats:
-    """Return what `_mix` uses instead of a flat table of 2^3 that is a matrix and an offset; empty if it is
-    not.
+    """Return what `_mix` uses instead of a flat 2^3 table that is a matrix and an offset; otherwise empty.
 
     Each channel has one row: its change with red minus green, with grey, and with blue minus green, and its
     black.
@@ -369,8 +368,7 @@ def _mix(count: int, matrix: Floats, planes: Floats, values: Floats) -> None:
 def _bend(
     count: int, table: Floats, axes: Floats, planes: Floats, rows: npt.NDArray[np.int32], values: Floats
 ) -> None:
-    """Map values through three curves, in place; with up to MAX_BEND_ROWS rows, for which float32 is precise
-    enough.
+    """Map values through three curves, in place; up to MAX_BEND_ROWS rows, for the precision of float32.
 
     `table` holds red's curve, then green's, then blue's. Vector units do not speed up the reads. They have a
     loop of their own, so that LLVM vectorizes the steps before and after.

@@ -34,8 +34,7 @@ def never_falling(table: FloatArray, weights: FloatArray) -> FloatArray:
 
 @compiled
 def pool_lines(lines: FloatArray, costs: FloatArray) -> None:
-    """Replace each line by the nearest that never falls: falling stretches become their mean until none is
-    left.
+    """Replace each line by the nearest that never falls: falling stretches become their mean, until none is.
 
     Args:
         lines: (n, size) float64, changed in place.

@@ -173,8 +173,7 @@ def _cube_of(pixels: npt.NDArray[Any], size: int, path: Path) -> npt.NDArray[Any
 
 
 def _roughness(codes: npt.NDArray[Any]) -> float:
-    """Return how far lines along the cube's axes go up and down, as a part of the codes' range: the mean of
-    all lines.
+    """Return the mean distance that lines along the cube's axes go up and down, relative to the codes' range.
 
     A cube in which each channel rises only with its own input has 1/3; a cube of a single colour has
     infinity.

@@ -1,5 +1,4 @@
-"""Read tables of numbers from text and print them as text, in compiled loops; `plain_numbers` does small
-tables.
+"""Read tables of numbers from text and print them, in compiled loops; `plain_numbers` does small tables.
 
 Knows rows of three decimals and float32, but no LUT, keyword or file. A number that a loop cannot read
 exactly is left to Python. A value that is read is therefore always `numpy.float32(float(word))`, bit for bit.

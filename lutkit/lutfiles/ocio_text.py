@@ -300,8 +300,7 @@ def _check_lut(lines: _Lines) -> None:
 
 
 def _check_houdini(lines: _Lines) -> None:
-    """Check the number of rows: `Length` states the rows of a block, each one number of curves, or three of a
-    cube.
+    """Check that a block has as many rows as `Length` states: one number each of curves, three of a cube.
 
     Source: SideFX, "Houdini LUT format"; OpenColorIO's FileFormatHDL.
     """

@@ -1,5 +1,4 @@
-"""Decode photos of any common format to upright 8-bit sRGB: whole, as a centre square, or some of their
-pixels.
+"""Decode photos of any common format to upright 8-bit sRGB: whole, as a centre square, or in part.
 
 Every unusual kind of photo has a policy here or in `image_header` and `profiles`: a note records what was
 done, and a photo that cannot be decoded correctly is rejected. Owns orientation, the notes and the reasons;
@@ -204,9 +203,7 @@ def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int, icc: bytes) 
 
 
 def _fast_jpeg(data: bytes, size: tuple[int, int] | None) -> tuple[Pixels | None, str]:
-    """Decode by libjpeg-turbo, without Pillow's copies; None on any complaint, so that Pillow reports what is
-    broken.
-    """
+    """Decode by libjpeg-turbo, without Pillow's copies; None on any fault, which Pillow then reports."""
     width, height = size or (0, 0)
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width)
@@ -376,9 +373,7 @@ def _white_is_zero(image: ImageFile.ImageFile) -> bool:
 
 
 def _reduced_grey_and_alpha(image: ImageFile.ImageFile) -> Image.Image:
-    """Reduce 16-bit grey and alpha, read as 8-bit RGBA: its pixels have the same four bytes, and so the same
-    filters.
-    """
+    """Reduce 16-bit grey and alpha, read as 8-bit RGBA: both have four bytes a pixel and equal filters."""
     _read_as(image, "RGBA", "RGBA")
     big_endian = np.asarray(image)
     value = np.ascontiguousarray(big_endian).view(">u2").astype(np.uint16)

@@ -1,5 +1,4 @@
-"""Apply a LUT to one photo: convert its colours to sRGB if needed, apply the LUT, and choose the profile of
-the result.
+"""Apply a LUT to one photo, after a conversion to sRGB if needed, and choose the profile of the result.
 
 Owns the policy for ICC profiles, linear light, premultiplied alpha and grey. Knows no files and no formats.
 """

@@ -45,8 +45,7 @@ LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 
 
 def open_image(data: bytes) -> ImageFile.ImageFile:
-    """Open a file like `Image.open`, but without its limit on pixels: our limit counts the pixels to be
-    decoded.
+    """Open a file like `Image.open`, but without its limit: ours counts the pixels to be decoded.
 
     Raises:
         UnidentifiedImageError: if the file has none of the formats.
@@ -64,9 +63,7 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
 
 
 def is_jpeg(image: ImageFile.ImageFile) -> bool:
-    """Return whether `image` is a JPEG, or an MPO (several JPEGs in one file), of which Pillow decodes the
-    first.
-    """
+    """Return whether `image` is a JPEG or an MPO (several JPEGs, of which Pillow decodes the first)."""
     return image.format in ("JPEG", "MPO")
 
 
@@ -80,9 +77,7 @@ def stated_orientation(image: ImageFile.ImageFile) -> int:
 
 
 def is_16_bit(image: Image.Image) -> bool:
-    """Return whether the file has 16 bits a channel; Pillow opens most such files as 8 bits without a
-    warning.
-    """
+    """Return whether the file has 16 bits a channel; Pillow opens most such files as 8 bits silently."""
     grey = image.mode in GREY_16_BIT or (image.mode == "I" and image.format == "PPM")
     return grey or raw_mode(image).endswith(tuple(LOW_BYTE))
 

@@ -1,5 +1,4 @@
-"""Read and write the parts of a JPEG other than its pixels: how it is coded, and the segments that describe
-it.
+"""Read and write the parts of a JPEG other than its pixels: its coding, and the segments that describe it.
 
 Owns the order and meaning of markers (ITU-T T.81, annex B). Decodes no pixel.
 """
@@ -107,9 +106,7 @@ def icc_segments(icc: bytes) -> list[Segment]:
 
 
 def bytes_behind(data: bytes) -> int:
-    """Return how many bytes follow the first image: a second view, a gain map, a video. Padding does not
-    count.
-    """
+    """Return how many bytes follow the first image (a gain map, a video). Padding does not count."""
     scan = 2 + sum(len(body) + 4 for _, body in _segments(data))
     end = data.find(bytes((0xFF, _EOI)), scan)
     return len(data[end + 2 :].strip(b"\0\xff\r\n ")) if end >= 0 else 0

@@ -295,8 +295,7 @@ def _read_deep(path: Path, data: bytes, kind: PhotoKind, reserve: Reserve, layer
 
 
 def colour_channels(names: tuple[str, ...], layer: str = "") -> tuple[int, ...]:
-    """Return which channels of an EXR, or of one of its layers, make the image: R, G, B, or Y alone, and A if
-    there is one.
+    """Return which channels of an EXR, or of a layer, make the image: R, G, B, or Y alone, and A if present.
 
     Raises:
         ImageError: if there are neither R, G, B nor Y; the message names the layers that exist.
@@ -532,9 +531,7 @@ def _exr(photo: StoredPhoto, pixels: Samples) -> bytes:
 
 
 def portable_metadata(photo: StoredPhoto, wanted: Written) -> tuple[bytes, bytes]:
-    """Return a photo's EXIF (a corrected TIFF block) and XMP for a file of another format; either may be
-    empty.
-    """
+    """Return a photo's EXIF (a corrected TIFF block) and XMP for another format; either may be empty."""
     exif, xmp = b"", b""
     if photo.kind == "jpeg":
         bodies = [body for marker, body in describing_segments(photo.data) if marker == 0xE1]

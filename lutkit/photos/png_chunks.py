@@ -67,8 +67,7 @@ def xmp_of(data: bytes) -> bytes:
 
 
 def describing_chunks(data: bytes, *, colours: bool) -> tuple[list[Chunk], list[Chunk]]:
-    """Return the chunks that describe the photo rather than its pixels: those before the pixels, and those
-    after.
+    """Return the chunks that describe the photo, not its pixels: those before the pixels, and those after.
 
     Args:
         data: the PNG.

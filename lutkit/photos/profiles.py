@@ -51,8 +51,7 @@ class Conversion:
 
 
 def conversion_to_srgb(profile: bytes | None, mode: Mode) -> Conversion:
-    """Find out which conversion the embedded `profile` needs; a limited number of results is cached by
-    sha256.
+    """Find the conversion that the embedded `profile` needs; some results are cached by sha256.
 
     The conversion is relative colorimetric with black point compensation: colours inside sRGB keep their
     measured values, white stays white, and black stays black. The perceptual intent would change colours
@@ -384,9 +383,7 @@ def profile_of_numbers(
 
 
 def _columns(primaries: Chromaticities) -> tuple[Row, Row, Row] | None:
-    """Return XYZ of full red, green and blue relative to D50, whose sum is D50; None if they cannot be
-    primaries.
-    """
+    """Return XYZ of full red, green and blue, with the sum D50; None if they cannot be primaries."""
     rx, ry, gx, gy, bx, by, wx, wy = primaries
     area = abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) / 2
     if min(ry, gy, by, wy) <= 0 or area < _LEAST_AREA or max(map(abs, primaries)) > 2:

@@ -140,8 +140,7 @@ def _is_chosen(ref: PhotoRef, keys: Mapping[str, frozenset[str]]) -> bool:
 
 
 def list_tars(source: str) -> tuple[Path, ...]:
-    """Return the tars that `source` names, whatever they hold, in order of their names; empty if it names
-    photos.
+    """Return the tars that `source` names, whatever they hold, ordered by name; empty if it names photos.
 
     A pattern names tars if it ends in `.tar`. Any other pattern names photos, or the photos inside the tars
     it finds.

@@ -1,5 +1,4 @@
-"""Find files below a folder: each once, in an order that depends only on names, without endless loops by
-links.
+"""Find files below a folder: each once, in an order that depends only on names, even with looping links.
 
 Owns recursion and glob patterns. Knows nothing of images.
 """
@@ -76,8 +75,7 @@ def walk(
 
 
 def fixed_part(pattern: str) -> tuple[str, str]:
-    """Split a glob pattern into its leading folders without wildcards and the rest; "" if every part has
-    some.
+    """Split a glob pattern into its leading folders without wildcards ("" if none) and the rest.
 
     A character in brackets by itself, such as `[*]`, is not a wildcard; it is written without brackets in the
     leading folders.

@@ -1,8 +1,8 @@
-"""The one way a loop is compiled: numba, GIL released, no fastmath, no parallel reduction.
+"""The one way in which loops are compiled: numba, with the GIL released, no fastmath, no parallel reduction.
 
-Loops run on the thread that calls them; whoever wants more threads splits the work. So the bits of a
-result never depend on a thread count. numba is loaded when the first loop runs: a command that needs none
-starts without it.
+Loops run on the thread that calls them; a caller that wants more threads divides the work. The bits of a
+result therefore never depend on the number of threads. numba is loaded when the first loop runs, so that a
+command that needs no loop starts without it.
 """
 
 import gc
@@ -27,7 +27,7 @@ class Loop:
     """A function that is compiled when it is first called, from Python or from another loop.
 
     Args:
-        function: what is compiled; globals that it names are constants, modules, and loops.
+        function: the function to compile; the globals that it names are constants, modules, and loops.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -36,12 +36,12 @@ class Loop:
         self._dispatcher: Any = None
 
     def __call__(self, *args: Any) -> Any:  # noqa: ANN401
-        """Run it, compiled for the types of these arguments."""
+        """Run the function, compiled for the types of these arguments."""
         return (self._dispatcher or self.dispatcher)(*args)
 
     @property
     def dispatcher(self) -> Any:  # noqa: ANN401  (numba's types are not known statically)
-        """What numba makes of the function, made once."""
+        """The numba dispatcher of the function, made once."""
         if self._dispatcher is None:
             with _BUILDING:
                 if self._dispatcher is None:
@@ -50,16 +50,17 @@ class Loop:
 
     @property
     def _numba_type_(self) -> Any:  # noqa: ANN401
-        # numba asks this of a global that it does not know, when it compiles a loop that calls this one.
+        # numba looks for this attribute on a global that it does not know, when it compiles a loop that calls
+        # this one.
         return self.dispatcher._numba_type_
 
 
 class Instruction:
-    """What numba calls an intrinsic: an instruction of our own for loops, not callable from Python.
+    """An instruction of our own for loops, which numba calls an intrinsic; it cannot be called from Python.
 
     Args:
-        emit: takes the typing context and the arguments' types, and returns their signature and what builds
-            the code; see `numba.extending.intrinsic`.
+        emit: takes the typing context and the types of the arguments, and returns their signature and a
+            function that builds the code; see `numba.extending.intrinsic`.
     """
 
     def __init__(self, emit: Callable[..., Any]) -> None:
@@ -80,27 +81,27 @@ class Instruction:
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile `function` on its first call, and keep the machine code on disk where that is possible.
+    """Compile `function` on its first call, and keep the machine code on disk if possible.
 
-    numba keeps it beside the source or in the user's cache folder and raises RuntimeError where neither
-    can be written (a read-only install without a home); then every process compiles for itself.
+    numba stores the code beside the source or in the user's cache folder. It raises RuntimeError if it can
+    write to neither (a read-only install without a home folder); every process then compiles for itself.
 
-    A loop's machine code holds the loops that it calls and the constants that it names, wherever those are
-    written, and numba looks only at the file the loop itself stands in. So what is kept holds for as long as
-    every file with loops is what it was: after an update of lutkit none is stale. Loops name nothing of
-    lutkit's that is written elsewhere (tests/test_house.py).
+    The machine code of a loop includes the loops that it calls and the constants that it names, in whatever
+    file they are, but numba checks only the file of the loop itself. Stored code is therefore valid only
+    while every file with loops is unchanged, so that no code is stale after an update of lutkit. Loops name
+    nothing else from other files of lutkit (tests/test_house.py).
     """
     return cast("Callable[P, R]", Loop(function))
 
 
 @dataclass
 class Process:
-    """What a process that is lutkit's alone, a command or a worker, may set before its first loop runs.
+    """Settings of a process of lutkit's own (a command or a worker), made before its first loop runs.
 
     Args:
-        needs_blas: whether numba may look for scipy's BLAS, as users' own loops in the same process may want.
-            Ours never call it, and loading it takes a fifth of the time that an apply takes to start.
-        on_compiling: called once, when the first loop is compiled that was not kept on disk.
+        needs_blas: whether numba may look for scipy's BLAS, which users' own loops in the same process may
+            need. Our loops never call it, and loading it takes a fifth of the start-up time of an apply.
+        on_compiling: called once, when the first loop is compiled that was not stored on disk.
     """
 
     needs_blas: bool = True
@@ -111,7 +112,7 @@ PROCESS = Process()
 
 
 def loops_run() -> bool:
-    """Whether a loop has run in this process, or will start at once: numba is loaded."""
+    """Return whether a loop has run in this process or can start at once, because numba is loaded."""
     return "numba" in sys.modules
 
 
@@ -122,7 +123,7 @@ def _load_numba() -> None:
 
     name = "scipy.linalg.cython_blas"
     if not PROCESS.needs_blas and name not in sys.modules:
-        # Of this one module Python says that it is not installed, as long as numba asks.
+        # While numba asks for this one module, Python reports that it is not installed.
         sys.modules[name] = cast("Any", None)
         try:
             import_module("numba.np.arraymath")
@@ -130,7 +131,7 @@ def _load_numba() -> None:
             del sys.modules[name]
 
     class Watch(numba_events.Listener):
-        """No garbage is looked for while a loop is compiled: next to none is found, in much time."""
+        """Pause garbage collection while a loop is compiled: it finds almost nothing and takes much time."""
 
         def __init__(self) -> None:
             self.depth = 0
@@ -171,8 +172,9 @@ def _dispatcher(function: Callable[..., Any]) -> Any:  # noqa: ANN401
 
 
 def _kept(loop: Any) -> Any:  # noqa: ANN401
-    """What numba keeps of a loop on disk; None where it keeps nothing."""
-    # numba has no public way to it. Where a later one hides it elsewhere, slow is better than stale.
+    """Return what numba stores of a loop on disk; None if it stores nothing."""
+    # numba has no public way to this. If a later version hides it elsewhere, slow code is better than stale
+    # code.
     kept = getattr(getattr(loop, "_cache", None), "_cache_file", None)
     return kept if hasattr(kept, "_source_stamp") else None
 
@@ -182,6 +184,6 @@ def _loops_stamp() -> str:
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         text = path.read_bytes()
-        if b"lutkit.compiled" in text:  # files with loops import it; this one names it here
+        if b"lutkit.compiled" in text:  # files with loops import it, and this file names it here
             digest.update(text)
     return digest.hexdigest()

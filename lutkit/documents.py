@@ -1,8 +1,8 @@
-"""JSON and TOML of any origin, read in one way: within bounds, and field by field with the type of each.
+"""Read JSON and TOML from any source in one way: within limits, and field by field with a type for each.
 
-Whatever is wrong with a document is one error, `DocumentError`: it may come from a stranger, and the parsers
-of the standard library raise half a dozen kinds, or let through what no arithmetic survives. Must not know
-what a document is about.
+Any fault of a document is one error, `DocumentError`. A document may come from a stranger, and the parsers of
+the standard library raise many kinds of errors, or accept numbers that break later arithmetic. This module
+must not know what a document is about.
 """
 
 import json
@@ -18,14 +18,14 @@ from lutkit.errors import DocumentError, LutkitError
 
 _Parsed = TypeVar("_Parsed")
 
-# Beyond any document that is written here; parsed, one takes some ten times its size.
+# Larger than any document that lutkit writes; a parsed document takes about ten times its size.
 MOST_JSON_BYTES = 1 << 26
 MOST_TOML_BYTES = 1 << 23
-# The longest: a dataset.json of a billion samples lists four million shards, in 165 bytes each.
+# For the longest: a dataset.json of a billion samples lists four million shards, in 165 bytes each.
 MOST_INDEX_BYTES = 1 << 30
 
 _MOST_DEEP = 64
-_MOST_WHOLE = 1 << 64  # what 64 bits hold, with or without a sign
+_MOST_WHOLE = 1 << 64  # the limit of 64 bits, with or without a sign
 _PIECE = 1 << 20
 
 
@@ -33,23 +33,23 @@ def parse_json(content: str | bytes, *, most_bytes: int = MOST_JSON_BYTES) -> ob
     """Parse JSON.
 
     Args:
-        content: text, or its bytes.
-        most_bytes: more are not parsed.
+        content: the text, or its bytes.
+        most_bytes: the limit of the length; longer content is not parsed.
     Returns:
-        What it holds: numbers finite, whole ones within 64 bits, nested at most 64 deep.
+        The content: numbers are finite, whole numbers within 64 bits, and the nesting at most 64 deep.
     Raises:
-        DocumentError: not JSON, or beyond these bounds.
+        DocumentError: if it is not JSON, or exceeds these limits.
     """
     if not isinstance(cast("object", content), str | bytes):
-        raise DocumentError(f"not JSON: no text but {type(content).__name__}")
+        raise DocumentError(f"not JSON: expected text, not {type(content).__name__}")
     return _parsed("JSON", json.loads, json.JSONDecodeError, content, most_bytes)
 
 
 def parse_toml(content: str | bytes, *, most_bytes: int = MOST_TOML_BYTES) -> dict[str, Any]:
-    """Parse TOML; as `parse_json` does with JSON.
+    """Parse TOML, as `parse_json` parses JSON.
 
     Raises:
-        DocumentError: not TOML in UTF-8, or beyond the bounds.
+        DocumentError: if it is not TOML in UTF-8, or exceeds the limits.
     """
     return _parsed("TOML", _toml_of, tomllib.TOMLDecodeError, content, most_bytes)
 
@@ -69,33 +69,33 @@ def _parsed(
     try:
         document = parse(content)
     except UnicodeDecodeError:
-        raise DocumentError(f"not {format_name}: not text in UTF-8") from None
+        raise DocumentError(f"not {format_name}: not UTF-8 text") from None
     except malformed as error:
         raise DocumentError(f"not {format_name}: {error}") from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
-        raise _too_long() from None  # Python's own bound on the digits of a number
+        raise _too_long() from None  # Python's own limit on the digits of a number
     _require_bounds(document)
     return document
 
 
 def read_json(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> object:
-    """Read a JSON file; see `parse_json`. A longer one is not read to its end.
+    """Read a JSON file; see `parse_json`. A file that is too long is not read to its end.
 
     Raises:
         DocumentError: see `parse_json`.
-        OSError: from the system.
+        OSError: if the system cannot read the file.
     """
     return parse_json(_read(path, most_bytes), most_bytes=most_bytes)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; see `parse_toml`. One that is too long is not read to its end.
+    """Read a TOML file; see `parse_toml`. A file that is too long is not read to its end.
 
     Raises:
         DocumentError: see `parse_toml`.
-        OSError: from the system.
+        OSError: if the system cannot read the file.
     """
     return parse_toml(_read(path, MOST_TOML_BYTES))
 
@@ -104,13 +104,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 def refused_as(
     kind: type[LutkitError], *, where: str = "", remedy: str = "", what: str = ""
 ) -> Generator[None]:
-    """Within the block a DocumentError becomes an error of this kind.
+    """Within the block, turn a DocumentError into an error of another kind.
 
     Args:
-        kind: of the error.
+        kind: the kind of the error.
         where: the document.
-        remedy: how to mend it.
-        what: what the document should be, before what is wrong: `not an index of latents`.
+        remedy: how to fix it.
+        what: a text before the fault, which states what the document should be: `not an index of latents`.
     """
     try:
         yield
@@ -121,83 +121,84 @@ def refused_as(
 
 @dataclass(frozen=True)
 class Fields:
-    """An object of a document, whose fields are asked for by the type that they must have.
+    """An object of a document; its fields are read by the type that they must have.
 
     Args:
         values: the object.
-        place: where it stands in the document, as messages begin: `vae.`; empty at the top.
+        place: its place in the document, with which messages begin: `vae.`; empty at the top.
     """
 
     values: Mapping[str, Any]
     place: str = ""
 
     def text(self, name: str) -> str:
-        """A text.
+        """Return a string.
 
         Raises:
-            DocumentError: there is none of that name, or it is something else; so do all others.
+            DocumentError: if there is no such field, or its value has another type; the other methods raise
+                the same.
         """
-        return cast("str", self._typed(name, str, "a text"))
+        return cast("str", self._typed(name, str, "a string"))
 
     def flag(self, name: str) -> bool:
-        """True or false."""
+        """Return true or false."""
         return cast("bool", self._typed(name, bool, "true or false"))
 
     def whole(self, name: str) -> int:
-        """A whole number."""
+        """Return a whole number."""
         return cast("int", self._typed(name, int, "a whole number"))
 
     def number(self, name: str) -> float:
-        """A number."""
+        """Return a number."""
         if type(self.values.get(name)) is int:
             return float(self.whole(name))
         return cast("float", self._typed(name, float, "a number"))
 
     def listed(self, name: str) -> list[Any]:
-        """A list of whatever."""
+        """Return a list of anything."""
         return cast("list[Any]", self._typed(name, list, "a list"))
 
     def part(self, name: str) -> "Fields":
-        """An object."""
+        """Return an object."""
         return Fields(cast("dict[str, Any]", self._typed(name, dict, "an object")), f"{self.place}{name}.")
 
     def parts(self, name: str) -> list["Fields"]:
-        """A list of objects."""
+        """Return a list of objects."""
         return [fields_of(item, f"{self.place}{name}[{i}]") for i, item in enumerate(self.listed(name))]
 
     def texts(self, name: str) -> list[str]:
-        """A list of texts."""
+        """Return a list of strings."""
         found = self.listed(name)
         if not all(type(item) is str for item in found):
-            raise DocumentError(f"{self.place}{name} is not a list of texts")
+            raise DocumentError(f"{self.place}{name} is not a list of strings")
         return found
 
     def text_of_each(self, name: str) -> dict[str, str]:
-        """An object whose fields are all texts."""
+        """Return an object whose fields are all strings."""
         inner = self.part(name)
         return {each: inner.text(each) for each in inner.values}
 
     def _typed(self, name: str, kind: type, words: str) -> object:
         if name not in self.values:
-            raise DocumentError(f"no {self.place}{name}")
+            raise DocumentError(f"{self.place}{name} is missing")
         found = cast("object", self.values[name])
-        # By the very type: for Python true is a whole number.
+        # By the exact type: in Python, true is a whole number.
         if type(found) is not kind:
             raise DocumentError(f"{self.place}{name} is not {words}")
         return found
 
 
 def fields_of(document: object, place: str = "") -> Fields:
-    """The fields of a document, or of a part of it.
+    """Return the fields of a document, or of a part of it.
 
     Args:
-        document: what was parsed.
-        place: where a part stands: `vae`.
+        document: the parsed document or part.
+        place: the place of a part: `vae`.
     Raises:
-        DocumentError: it is no object.
+        DocumentError: if it is not an object.
     """
     if not isinstance(document, dict):
-        raise DocumentError(f"{place or 'the whole'} is not an object")
+        raise DocumentError(f"{place or 'the document'} is not an object")
     return Fields(cast("dict[str, Any]", document), f"{place}." if place else "")
 
 
@@ -212,11 +213,11 @@ def _read(path: Path, most_bytes: int) -> bytes:
 
 def _require_size(length: int, most: int) -> None:
     if length > most:
-        raise DocumentError(f"longer than the {most:,} bytes that are read")
+        raise DocumentError(f"longer than the limit of {most:,} bytes")
 
 
 def _require_bounds(document: object) -> None:
-    """Level by level, not by recursion, which is what a document may be made to exhaust."""
+    """Check level by level, not by recursion, because deep nesting could exhaust the stack."""
     level = [document]
     for _ in range(_MOST_DEEP + 1):
         deeper: list[object] = []
@@ -241,7 +242,7 @@ def _is_beyond(value: object) -> bool:
 
 
 def _beyond(document: object) -> DocumentError:
-    """The error of the first number that is beyond the bounds, by the name of its field."""
+    """Return the error for the first number that exceeds the limits, with the name of its field."""
     found: list[tuple[str, object]] = [("a number", document)]
     for name, value in found:
         if isinstance(value, dict):
@@ -256,8 +257,8 @@ def _beyond(document: object) -> DocumentError:
 
 
 def _too_deep() -> DocumentError:
-    return DocumentError(f"nested more than {_MOST_DEEP} deep")
+    return DocumentError(f"nested more than {_MOST_DEEP} levels deep")
 
 
 def _too_long(name: str = "a number") -> DocumentError:
-    return DocumentError(f"{name} is beyond what 64 bits hold")
+    return DocumentError(f"{name} is too large for 64 bits")

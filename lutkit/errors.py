@@ -1,17 +1,17 @@
-"""Every error a user can cause: where it went wrong, what was found, how to mend it.
+"""The errors that a user can cause: where it happened, what was found, and how to fix it.
 
-Owns the exception types and the one form of their message, `where: what; remedy`. Knows nothing of
-files, arrays or terminals.
+Owns the exception types and the form of their messages, `where: what; remedy`. Knows nothing of files, arrays
+or terminals.
 """
 
 
 class LutkitError(Exception):
-    """A mistake that its message tells how to mend.
+    """A mistake of a user; its message states how to fix it.
 
     Args:
         what: what was found, in a few words.
         where: the place (`grade.cube:17`, `manifest.toml [damage]`), or empty.
-        remedy: how to mend it, or empty.
+        remedy: how to fix it, or empty.
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
@@ -34,31 +34,31 @@ def _rebuild(kind: type[LutkitError], what: str, where: str, remedy: str) -> Lut
 
 
 class ArrayError(LutkitError, ValueError):
-    """An array of a wrong shape, dtype or content."""
+    """An array with a wrong shape, dtype or content."""
 
 
 class LutError(LutkitError, ValueError):
-    """A LUT that cannot be: a size out of range, a table that is not finite, an empty domain."""
+    """An impossible LUT: a size out of range, a table that is not finite, an empty domain."""
 
 
 class LutFormatError(LutkitError, ValueError):
-    """A LUT file that does not hold what its format asks for."""
+    """A LUT file whose content does not follow its format."""
 
 
 class RecipeError(LutkitError, ValueError):
-    """A recipe, family or mask with parameters that mean nothing, or a LUT it names that is not at hand."""
+    """A recipe, family or mask with impossible parameters, or one that names a LUT that was not found."""
 
 
 class ManifestError(LutkitError, ValueError):
-    """A manifest or an option with an unknown key, a wrong type, or a value that cannot be met."""
+    """A manifest or an option with an unknown key, a wrong type, or an impossible value."""
 
 
 class DocumentError(LutkitError, ValueError):
-    """JSON or TOML that cannot be read, or does not hold what is asked of it."""
+    """JSON or TOML that cannot be read, or does not have the required content."""
 
 
 class SourceError(LutkitError):
-    """Photos or LUTs that were asked for and are not there or cannot be listed."""
+    """Photos or LUTs that were named but do not exist or cannot be listed."""
 
 
 class ImageError(LutkitError):
@@ -66,8 +66,8 @@ class ImageError(LutkitError):
 
 
 class DatasetError(LutkitError):
-    """A dataset folder that is in use, holds something else, or does not match what is asked."""
+    """A dataset folder that is in use, holds something else, or does not match what is requested."""
 
 
 class VaeError(LutkitError):
-    """A VAE that is not there or cannot be loaded, a device that is missing, images it cannot take."""
+    """A VAE that cannot be found or loaded, a device that is missing, or images that a VAE cannot take."""

@@ -1,4 +1,4 @@
-"""Files that ship with the package: found in an installed wheel and in a checkout alike."""
+"""Find the files that ship with the package, in an installed wheel and in a checkout."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder of shipped files of that name, `luts` or `manifests`.
+    """Return the folder of shipped files with that name, `luts` or `manifests`.
 
-    A wheel carries them inside the package; an editable install finds them at the repository's root.
+    A wheel holds them inside the package; an editable install has them at the root of the repository.
 
     Raises:
-        SourceError: neither is there: the installation is broken.
+        SourceError: if neither exists, because the installation is broken.
     """
     for folder in (_PACKAGE / "_shipped" / name, _PACKAGE.parent / name):
         if folder.is_dir():

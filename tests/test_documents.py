@@ -52,16 +52,16 @@ def test_whatever_else_is_refused_or_read_never_worse(content):
 
 
 HURTING = {
-    "nested": ("[" * 100_000, "nested more than 64 deep"),
-    "nested and closed": ("[" * 200 + "]" * 200, "nested more than 64 deep"),
-    "objects": ('{"a":' * 100 + "1" + "}" * 100, "nested more than 64 deep"),
+    "nested": ("[" * 100_000, "nested more than 64 levels deep"),
+    "nested and closed": ("[" * 200 + "]" * 200, "nested more than 64 levels deep"),
+    "objects": ('{"a":' * 100 + "1" + "}" * 100, "nested more than 64 levels deep"),
     "NaN": ('{"depth": NaN}', "depth is nan, not a finite number"),
     "Infinity": ('{"x": [1, {"depth": [-Infinity]}]}', "depth is -inf, not a finite number"),
     "a float that overflows": ('{"depth": 1e400}', "depth is inf, not a finite number"),
-    "5,000 digits": ('{"depth": ' + "9" * 5000 + "}", "a number is beyond what 64 bits hold"),
-    "10**400": ('{"depth": 1' + "0" * 400 + "}", "depth is beyond what 64 bits hold"),
-    "-2**64": ('{"depth": -18446744073709551616}', "depth is beyond what 64 bits hold"),
-    "UTF-8 that is none": (b'{"depth": "\xff"}', "not JSON: not text in UTF-8"),
+    "5,000 digits": ('{"depth": ' + "9" * 5000 + "}", "a number is too large for 64 bits"),
+    "10**400": ('{"depth": 1' + "0" * 400 + "}", "depth is too large for 64 bits"),
+    "-2**64": ('{"depth": -18446744073709551616}', "depth is too large for 64 bits"),
+    "UTF-8 that is none": (b'{"depth": "\xff"}', "not JSON: not UTF-8 text"),
     "cut off": ('{"depth": ', "not JSON: Expecting value: line 1 column 11"),
     "empty": ("", "not JSON: Expecting value"),
 }
@@ -76,21 +76,21 @@ def test_json_that_hurts_is_refused(content, said):
 
 def test_sixty_four_levels_are_read():
     assert parse_json("[" * 64 + "]" * 64)
-    with pytest.raises(DocumentError, match="nested more than 64 deep"):
+    with pytest.raises(DocumentError, match="nested more than 64 levels deep"):
         parse_json("[" * 66 + "]" * 66)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a = " + "[" * 100_000, "nested more than 64 deep"),
-        (".".join("a" * 200) + " = 1", "nested more than 64 deep"),
-        ("n = " + "9" * 5000, "a number is beyond what 64 bits hold"),
-        ("n = 1" + "0" * 400, "n is beyond what 64 bits hold"),
+        ("a = " + "[" * 100_000, "nested more than 64 levels deep"),
+        (".".join("a" * 200) + " = 1", "nested more than 64 levels deep"),
+        ("n = " + "9" * 5000, "a number is too large for 64 bits"),
+        ("n = 1" + "0" * 400, "n is too large for 64 bits"),
         ("[a]\nb = [1.0, inf]", "b is inf, not a finite number"),
         ("b = 1e999", "b is inf, not a finite number"),
         ("b", "not TOML: Expected '='"),
-        (b"b = '\xff'", "not TOML: not text in UTF-8"),
+        (b"b = '\xff'", "not TOML: not UTF-8 text"),
     ],
 )
 def test_toml_that_hurts_is_refused(text, said):
@@ -112,7 +112,7 @@ def test_what_is_too_long_is_not_parsed_nor_read_to_its_end(tmp_path):
         lambda: parse_json("[" + " " * 100 + "]", most_bytes=101),
         lambda: read_json(Path("/dev/zero"), most_bytes=101),
     ):
-        with pytest.raises(DocumentError, match="longer than the 101 bytes that are read"):
+        with pytest.raises(DocumentError, match="longer than the limit of 101 bytes"):
             read()
 
 
@@ -132,20 +132,20 @@ def test_fields_come_in_the_type_that_is_asked_for():
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda f: f.text("none"), "no none"),
-        (lambda f: f.text("w"), "w is not a text"),
+        (lambda f: f.text("none"), "none is missing"),
+        (lambda f: f.text("w"), "w is not a string"),
         (lambda f: f.whole("f"), "f is not a whole number"),
         (lambda f: f.whole("n"), "n is not a whole number"),
         (lambda f: f.number("f"), "f is not a number"),
-        (lambda f: f.number("none"), "no none"),
+        (lambda f: f.number("none"), "none is missing"),
         (lambda f: f.flag("w"), "w is not true or false"),
         (lambda f: f.part("l"), "l is not an object"),
-        (lambda f: f.part("o").text("t"), "o.t is not a text"),
-        (lambda f: f.part("o").text("u"), "no o.u"),
+        (lambda f: f.part("o").text("t"), "o.t is not a string"),
+        (lambda f: f.part("o").text("u"), "o.u is missing"),
         (lambda f: f.parts("l"), r"l\[1\] is not an object"),
-        (lambda f: f.texts("l"), "l is not a list of texts"),
-        (lambda f: f.text_of_each("o"), "o.t is not a text"),
-        (lambda _: fields_of([]), "the whole is not an object"),
+        (lambda f: f.texts("l"), "l is not a list of strings"),
+        (lambda f: f.text_of_each("o"), "o.t is not a string"),
+        (lambda _: fields_of([]), "the document is not an object"),
     ],
 )
 def test_fields_that_are_not_there_or_something_else_are_named(ask, said):
@@ -155,7 +155,7 @@ def test_fields_that_are_not_there_or_something_else_are_named(ask, said):
 
 def test_an_error_is_turned_into_that_of_the_reader():
     with (
-        pytest.raises(DatasetError, match=r"^a\.json: no index: no x; mend it$"),
+        pytest.raises(DatasetError, match=r"^a\.json: no index: x is missing; mend it$"),
         refused_as(DatasetError, where="a.json", remedy="mend it", what="no index"),
     ):
         FIELDS.text("x")
@@ -254,7 +254,7 @@ def test_a_record_that_hurts_is_none_and_a_manifest_that_hurts_tells_nothing(con
     (folder / "records/train-000000.json").write_bytes(data)
     assert read_record(folder, "train-000000") is None
     (folder / "manifest.toml").write_bytes(data)
-    with pytest.raises(LutkitError, match="these are latents"):
+    with pytest.raises(LutkitError, match="these tars hold latents"):
         list_photos(str(folder))
 
 

@@ -1,8 +1,8 @@
-"""The bins of the quantized ab plane: which there are, and which one a colour falls into.
+"""The bins of the quantized ab plane: which bins there are, and which one a colour belongs to.
 
-Three grids. `10`: rounding to the nearest 10, the cells that sRGB reaches. `zhang313`: the published bins of
-colorization. `16`: cells of 16 units. On all of them a fine cell of one unit lies in one bin, so that
-histograms of `lutkit.measure.counts` fold into bins exactly.
+There are three grids. `10`: rounding to the nearest 10, the cells that sRGB reaches. `zhang313`: the
+published bins of colorization. `16`: cells of 16 units. In all of them each fine cell of one unit lies in one
+bin, so that histograms of `lutkit.measure.counts` can be folded into bins exactly.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _ZHANG = (
     (90, -110, 70), (100, -90, 0),
 )  # fmt: skip
 
-# The cells of 10 units that some of the 2^24 colours of 8-bit sRGB falls into, written likewise: 261.
+# The 261 cells of 10 units that contain at least one of the 2^24 colours of 8-bit sRGB, in the same form.
 _REACHED = (
     (-90, 80, 80), (-80, 40, 80), (-70, 20, 90), (-60, 0, 90), (-50, -20, 90), (-40, -30, 90),
     (-30, -40, 90), (-20, -40, 90), (-10, -50, 90), (0, -60, 90), (10, -70, 80), (20, -70, 80),
@@ -44,7 +44,7 @@ class Grid:
     Args:
         name: `10`, `zhang313` or `16`.
         bins: (Q, 2) float32, the a and b that each bin stands for; kept read-only.
-        fine: (256, 256) int64, the bin of each fine cell: the one it lies in, or else the nearest; kept
+        fine: (256, 256) int64, the bin of each fine cell: the bin that contains it, or else the nearest; kept
             read-only.
     """
 
@@ -59,23 +59,23 @@ class Grid:
             object.__setattr__(self, name, kept)
         if self.bins.ndim != 2 or self.bins.shape[1] != 2 or self.fine.shape != (AB_SIZE, AB_SIZE):
             raise ArrayError(
-                f"a grid has (Q, 2) bins and ({AB_SIZE}, {AB_SIZE}) cells, not {self.bins.shape}"
+                f"a grid must have (Q, 2) bins and ({AB_SIZE}, {AB_SIZE}) cells, not {self.bins.shape}"
             )
 
 
 def ab_grid(name: str) -> Grid:
-    """The grid of that name.
+    """Return the grid with that name.
 
     Args:
         name: `10`: floor((x + 5) / 10) on both axes, the 261 bins that sRGB reaches, in order of a, then b.
-            `zhang313`: the published bins, in their published order, which are squares of 10 units too.
-            `16`: the 224 cells of 16 units that touch the disc of radius 128, in order of a, then b; each
-            stands for the mean of its points in the disc. A fine cell in no bin belongs to the one nearest
-            to its middle.
+            `zhang313`: the published bins, in their published order; they are squares of 10 units, too. `16`:
+            the 224 cells of 16 units that touch the disc of radius 128, in order of a, then b; each stands
+            for the mean of its points in the disc. A fine cell outside all bins belongs to the bin nearest to
+            its centre.
     Returns:
         A new grid.
     Raises:
-        ArrayError: another name.
+        ArrayError: if there is no grid with that name.
     """
     if name == "10":
         return _of_tens(name, _REACHED)
@@ -83,7 +83,7 @@ def ab_grid(name: str) -> Grid:
         return _of_tens(name, _ZHANG)
     if name == "16":
         return _of_sixteens()
-    raise ArrayError(f"no ab grid {name!r}", remedy=f"choose {', '.join(GRID_NAMES)}")
+    raise ArrayError(f"unknown ab grid {name!r}", remedy=f"choose {', '.join(GRID_NAMES)}")
 
 
 def fold(fine: npt.NDArray[np.int64], grid: Grid) -> npt.NDArray[np.int64]:
@@ -93,32 +93,32 @@ def fold(fine: npt.NDArray[np.int64], grid: Grid) -> npt.NDArray[np.int64]:
         fine: (256, 256) int64.
         grid: the bins.
     Returns:
-        (Q,) int64, the pixels of each.
+        (Q,) int64, the number of pixels in each bin.
     Raises:
-        ArrayError: another shape.
+        ArrayError: if the shape is another.
     """
     if fine.shape != (AB_SIZE, AB_SIZE):
-        raise ArrayError(f"a fine histogram is ({AB_SIZE}, {AB_SIZE}), not {fine.shape}")
+        raise ArrayError(f"a fine histogram must be ({AB_SIZE}, {AB_SIZE}), not {fine.shape}")
     counts = np.zeros(len(grid.bins), np.int64)
     np.add.at(counts, grid.fine.reshape(-1), fine.reshape(-1))
     return counts
 
 
 def keep_bins(grid: Grid, kept: npt.NDArray[np.bool_]) -> Grid:
-    """The grid without the other bins; a cell of a bin that is dropped belongs to the nearest kept one.
+    """Return the grid with only some of its bins; a cell of a dropped bin belongs to the nearest kept bin.
 
     Args:
-        grid: what to thin out.
+        grid: the grid.
         kept: (Q,) bool, at least one of them true.
     Returns:
-        A new grid, its bins in the order that they had.
+        A new grid, its bins in the same order.
     Raises:
-        ArrayError: another shape, or no bin is kept.
+        ArrayError: if the shape is another, or no bin is kept.
     """
     if kept.shape != (len(grid.bins),):
-        raise ArrayError(f"of {len(grid.bins)} bins {kept.shape} are said to be kept or not")
+        raise ArrayError(f"kept must be ({len(grid.bins)},), one value a bin, not {kept.shape}")
     if not kept.any():
-        raise ArrayError(f"none of {len(grid.bins)} bins is kept", remedy="keep at least one")
+        raise ArrayError(f"none of the {len(grid.bins)} bins is kept", remedy="keep at least one")
     bins = grid.bins[kept]
     renumbered = np.cumsum(kept) - 1
     fine = np.where(kept[grid.fine], renumbered[grid.fine], _nearest(bins))
@@ -148,7 +148,7 @@ def _of_sixteens() -> Grid:
 def _own_or_nearest(
     bins: npt.NDArray[Any], corners: npt.NDArray[np.int64], cells: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """The bin of each fine cell: that of its own square, named by `corners`, or else the nearest."""
+    """Return the bin of each fine cell: that of its own square, named by `corners`, or else the nearest."""
     numbers = {(int(a), int(b)): number for number, (a, b) in enumerate(corners)}
     own = np.array([[numbers.get((int(a), int(b)), -1) for b in cells] for a in cells])
     return np.where(own >= 0, own, _nearest(bins))

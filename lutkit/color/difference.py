@@ -1,4 +1,4 @@
-"""How far two colours are apart: CIE 1976 and CIEDE2000 differences of CIELAB arrays."""
+"""The distance of two colours: CIE 1976 and CIEDE2000 differences of CIELAB arrays."""
 
 import math
 
@@ -10,12 +10,13 @@ from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
 _25_TO_7 = 25.0**7
-# Hues that differ by half a turn, but for the rounding of their angles: the mean of both is not turned round.
+# Above this, hues differ by more than half a turn. Opposite hues, whose angles are rounded, stay below it, so
+# that their mean hue is not reversed.
 _HALF_TURN = math.pi + 4e-15
 
 
 def delta_e_76(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
-    """The Euclidean distance of CIELAB colours.
+    """Return the Euclidean distance of CIELAB colours.
 
     Args:
         lab_1: (..., 3), L 0..100, a and b unscaled.
@@ -28,7 +29,7 @@ def delta_e_76(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
 
 
 def delta_e_2000(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
-    """The CIEDE2000 difference with kL = kC = kH = 1.
+    """Return the CIEDE2000 difference with kL = kC = kH = 1.
 
     Args:
         lab_1: (..., 3) float64, L 0..100, a and b unscaled.
@@ -36,13 +37,13 @@ def delta_e_2000(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
     Returns:
         A new array (...), 0 where the colours are equal.
     Raises:
-        ArrayError: the shapes differ or the last axis is not 3.
-    Source: Sharma, Wu and Dalal, "The CIEDE2000 color-difference formula: implementation notes,
-        supplementary test data, and mathematical observations", Color Res. Appl. 30 (2005) 21-30.
+        ArrayError: if the shapes differ or the last axis is not 3.
+    Source: Sharma, Wu and Dalal, "The CIEDE2000 color-difference formula: implementation notes, supplementary
+        test data, and mathematical observations", Color Res. Appl. 30 (2005) 21-30.
     """
     if lab_1.shape != lab_2.shape or lab_1.shape[-1:] != (3,):
         raise ArrayError(
-            f"CIEDE2000 takes two arrays (..., 3) of one shape, not {lab_1.shape} and {lab_2.shape}"
+            f"CIEDE2000 takes two arrays (..., 3) of the same shape, not {lab_1.shape} and {lab_2.shape}"
         )
     first = np.ascontiguousarray(lab_1, dtype=np.float64).reshape(-1, 3)
     second = np.ascontiguousarray(lab_2, dtype=np.float64).reshape(-1, 3)
@@ -54,13 +55,13 @@ def delta_e_2000(lab_1: FloatArray, lab_2: FloatArray) -> FloatArray:
 def mean_delta_e_2000(
     lab: FloatArray, rgb: FloatArray, *, linear: bool, shares: FloatArray | None = None
 ) -> float:
-    """The mean CIEDE2000 difference of colours from what they become on a display.
+    """Return the mean CIEDE2000 difference between colours and what a display shows of them after a change.
 
     Args:
-        lab: (n, 3) float64, C-contiguous, what the colours were.
-        rgb: (n, 3) float64, C-contiguous, what they became; clamped to 0..1.
+        lab: (n, 3) float64, C-contiguous: the colours before the change.
+        rgb: (n, 3) float64, C-contiguous: the colours after it; clamped to 0..1.
         linear: whether `rgb` is linear light; otherwise it is sRGB-encoded.
-        shares: (n,) how much each colour counts, of a sum of 1; all alike where None.
+        shares: (n,) the weight of each colour, of a sum of 1; None weighs all equally.
     """
     return _mean_delta_e_2000(lab, rgb, linear, np.full(len(rgb), 1 / len(rgb)) if shares is None else shares)
 
@@ -111,7 +112,7 @@ def _pair(l1: float, a1: float, b1: float, l2: float, a2: float, b2: float) -> f
 def _weigh(l1: float, l2: float, c1: float, c2: float, dh: float, mean_h: float) -> float:
     big_dh = 2 * math.sqrt(c1 * c2) * math.sin(0.5 * dh)
     mean_l, mean_c = 0.5 * (l1 + l2), 0.5 * (c1 + c2)
-    # cos 2h, 3h and 4h from cos h and sin h: one sine and cosine in place of four.
+    # cos 2h, 3h and 4h from cos h and sin h: one sine and one cosine instead of four.
     cos, sin = math.cos(mean_h), math.sin(mean_h)
     cos_2, sin_2 = cos * cos - sin * sin, 2 * cos * sin
     cos_3, sin_3 = cos_2 * cos - sin_2 * sin, sin_2 * cos + cos_2 * sin

@@ -15,12 +15,12 @@ _WHITE = (0.3127, 0.3290)
 
 
 def planckian_xy(kelvin: float) -> tuple[float, float]:
-    """The CIE 1931 chromaticity of a black body, within 5e-4 of Planck's law.
+    """Return the CIE 1931 chromaticity of a black body, within 5e-4 of Planck's law.
 
     Args:
         kelvin: 1667..25000; clamped to that range.
-    Source: Kang, Moon, Hong, Lee, Cho and Kim, "Design of advanced color-temperature control system for
-        HDTV applications", J. Korean Phys. Soc. 41 (2002) 865-871.
+    Source: Kang, Moon, Hong, Lee, Cho and Kim, "Design of advanced color-temperature control system for HDTV
+        applications", J. Korean Phys. Soc. 41 (2002) 865-871.
     """
     t = min(max(kelvin, MIN_KELVIN), MAX_KELVIN)
     if t <= 4000:
@@ -35,7 +35,7 @@ def planckian_xy(kelvin: float) -> tuple[float, float]:
 
 
 def white_point_xy(kelvin: float, duv: float) -> tuple[float, float]:
-    """The chromaticity at `duv` from the locus: positive is above it (green), negative below (magenta).
+    """Return the chromaticity at `duv` from the locus; above it is positive (green), below negative.
 
     Args:
         kelvin: correlated colour temperature, 1667..25000; clamped to that range.
@@ -52,16 +52,16 @@ def white_point_xy(kelvin: float, duv: float) -> tuple[float, float]:
     return _uv_to_xy((u + duv * dv / length, v - duv * du / length))
 
 
-@lru_cache(maxsize=64)  # a camera's presets come again and again
+@lru_cache(maxsize=64)  # a camera's presets recur
 def light_color(kelvin: float, duv: float) -> tuple[float, float, float]:
-    """The colour of a light in linear light with sRGB primaries, as a scene balanced for D65 shows it.
+    """Return the colour of a light as a scene balanced for D65 shows it, in linear light with sRGB primaries.
 
     Args:
         kelvin: correlated colour temperature, 1667..25000; clamped to that range.
         duv: signed distance from the locus in CIE 1960 (u, v).
     Returns:
-        (red, green, blue) at the luminance of white; all 1 at D65's own temperature and Duv. Lights that lie
-        outside sRGB, candles and deep blue skies, have a channel below 0.
+        (red, green, blue) at the luminance of white; all are 1 at the temperature and Duv of D65. Lights
+        outside sRGB, such as candles and deep blue skies, have a channel below 0.
     """
     red, green, blue = (
         channel / white for channel, white in zip(_light_rgb(kelvin, duv), _NEUTRAL, strict=True)

@@ -1,7 +1,7 @@
-"""sRGB and linear light to and from CIE 1976 L*a*b* (D65): the one home of the white point and the matrices.
+"""Convert sRGB and linear light to and from CIE 1976 L*a*b* (D65); owns the white point and the matrices.
 
-All rows are divided by the white point and written as differences from green, so that R = G = B gives
-X/Xn = Y/Yn = Z/Zn to the last bit, and a = b = 0 exactly.
+All rows are divided by the white point and written as differences from green, so that R = G = B gives X/Xn =
+Y/Yn = Z/Zn to the last bit, and exactly a = b = 0.
 """
 
 from typing import TypeVar
@@ -16,12 +16,13 @@ from lutkit.errors import ArrayError
 Value = TypeVar("Value", float, FloatArray)
 
 # The sRGB primaries (0.64, 0.33), (0.30, 0.60), (0.15, 0.06) and white (0.3127, 0.3290) of IEC 61966-2-1,
-# solved for XYZ with Y = 1 at white (SMPTE RP 177), each row over its sum. Green's share is the rest to 1.
+# solved for XYZ with Y = 1 at white (SMPTE RP 177), each row divided by its sum. Green's share is the rest to
+# 1.
 X_RED, X_BLUE = 0.43388734557, 0.18988864530
 Y_RED, Y_BLUE = 0.21263900587, 0.07219231537
 Z_RED, Z_BLUE = 0.01775004012, 0.87280233905
 
-# Linear light of the 256 codes of 8 bits, float64.
+# The linear light of the 256 8-bit codes, float64.
 LINEAR_OF_CODE = srgb_to_linear(np.arange(256) / 255)
 
 # CIE 15:2018, 8.2.1: the cube root above (6/29)^3, a line below it.
@@ -34,7 +35,7 @@ def linear_to_lab(linear: FloatArray) -> FloatArray:
     """Convert linear light to CIELAB.
 
     Args:
-        linear: (..., 3), sRGB primaries, float, 0..1 nominal; values outside follow the same formulae.
+        linear: (..., 3), sRGB primaries, float, 0..1 nominal; the same formulae apply to values outside.
     Returns:
         A new array of the same shape: L 0..100, a and b unscaled; a = b = 0 exactly where R = G = B.
     Source: CIE 15:2018, section 8.2.1; primaries and white of IEC 61966-2-1.
@@ -51,23 +52,23 @@ def srgb_to_lab(encoded: FloatArray) -> FloatArray:
     Args:
         encoded: (..., 3), sRGB-encoded, float, 0..1 nominal.
     Returns:
-        A new array of the same shape, as `linear_to_lab` gives it.
+        A new array of the same shape, like that of `linear_to_lab`.
     """
     return linear_to_lab(srgb_to_linear(encoded))
 
 
 def codes_to_lab(codes: npt.NDArray[np.uint8]) -> FloatArray:
-    """Convert 8-bit sRGB to CIELAB: the bits of `srgb_to_lab(codes / 255)`, from a table of 256 codes.
+    """Convert 8-bit sRGB to CIELAB, with the bits of `srgb_to_lab(codes / 255)`, from a table of 256 codes.
 
     Args:
         codes: (..., 3) uint8.
     Returns:
-        A new float64 array of the same shape, as `linear_to_lab` gives it.
+        A new float64 array of the same shape, like that of `linear_to_lab`.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is another.
     """
     if codes.dtype != np.uint8 or codes.shape[-1:] != (3,):
-        raise ArrayError(f"codes are (..., 3) uint8, not {codes.shape} {codes.dtype}")
+        raise ArrayError(f"codes must be (..., 3) uint8, not {codes.shape} {codes.dtype}")
     points = np.ascontiguousarray(codes).reshape(-1, 3)
     lab = np.empty(points.shape)
     _codes_to_lab(points, LINEAR_OF_CODE, lab)
@@ -75,12 +76,12 @@ def codes_to_lab(codes: npt.NDArray[np.uint8]) -> FloatArray:
 
 
 def lab_to_linear(lab: FloatArray) -> FloatArray:
-    """Convert CIELAB to linear light, the inverse of `linear_to_lab`.
+    """Convert CIELAB to linear light; the inverse of `linear_to_lab`.
 
     Args:
         lab: (..., 3), L 0..100, a and b unscaled.
     Returns:
-        A new array of the same shape, sRGB primaries; outside 0..1 where the colour is out of gamut.
+        A new array of the same shape, sRGB primaries; values are outside 0..1 if the colour is out of gamut.
     """
     middle = (lab[..., 0] + 16) / 116
     x = _unfold(middle + lab[..., 1] / 500)
@@ -90,7 +91,7 @@ def lab_to_linear(lab: FloatArray) -> FloatArray:
 
 
 def lab_to_srgb(lab: FloatArray) -> FloatArray:
-    """Convert CIELAB to sRGB, the inverse of `srgb_to_lab`; not clamped."""
+    """Convert CIELAB to sRGB; the inverse of `srgb_to_lab`. The result is not clamped."""
     return linear_to_srgb(lab_to_linear(lab))
 
 
@@ -98,13 +99,14 @@ def relative_xyz_to_linear(x: Value, y: Value, z: Value) -> tuple[Value, Value, 
     """Convert X/Xn, Y/Yn, Z/Zn (D65) to linear light with sRGB primaries.
 
     Args:
-        x: X over that of the white point; a number or an array.
-        y: Y likewise.
-        z: Z likewise.
+        x: X divided by that of the white point; a number or an array.
+        y: Y divided by that of the white point.
+        z: Z divided by that of the white point.
     Returns:
-        Red, green and blue, 1 at white; outside 0..1 where the colour is out of gamut.
+        Red, green and blue, 1 at white; outside 0..1 if the colour is out of gamut.
     """
-    # Unknowns red - green and blue - green: x = green + X_RED (red - green) + X_BLUE (blue - green), ...
+    # The unknowns are red - green and blue - green: x = green + X_RED (red - green) + X_BLUE (blue - green),
+    # ...
     a11, a12 = X_RED - Y_RED, X_BLUE - Y_BLUE
     a21, a22 = Z_RED - Y_RED, Z_BLUE - Y_BLUE
     scale = 1 / (a11 * a22 - a12 * a21)
@@ -121,7 +123,7 @@ def _fold(t: float) -> float:
 
 @compiled
 def lab_of(red: float, green: float, blue: float) -> tuple[float, float, float]:
-    """CIELAB of one colour in linear light; for other compiled loops."""
+    """Return the CIELAB values of one colour in linear light; for use in other compiled loops."""
     red_green, blue_green = red - green, blue - green
     x = _fold(green + X_RED * red_green + X_BLUE * blue_green)
     y = _fold(green + Y_RED * red_green + Y_BLUE * blue_green)

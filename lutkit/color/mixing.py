@@ -1,6 +1,7 @@
 """Channels that leak into each other: a 3x3 matrix whose rows sum to 1, so that greys stay grey.
 
-Such a matrix is known by its six leaks; so are the product of two of them, and the inverse of one.
+Such a matrix is defined by its six leaks. The product of two such matrices, and the inverse of one, are such
+matrices too.
 """
 
 from collections.abc import Iterable
@@ -17,18 +18,18 @@ NO_LEAKS: Leaks = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def leaks_of(numbers: Iterable[float]) -> Leaks:
-    """Six numbers as leaks."""
+    """Return six numbers as leaks."""
     rg, rb, gr, gb, br, bg = numbers
     return rg, rb, gr, gb, br, bg
 
 
 def mix_channels(rgb: FloatArray, leaks: Leaks) -> FloatArray:
-    """Let channels take from each other, by differences: where R = G = B nothing changes, to the last bit.
+    """Mix channels by their differences: where R = G = B nothing changes, to the last bit.
 
     Args:
-        rgb: (..., 3) float64, in whatever encoding the matrix is meant for.
-        leaks: (rg, rb, gr, gb, br, bg): what red takes from green and from blue, and so on; the diagonal of
-            the matrix is what is left to 1.
+        rgb: (..., 3) float64, in the encoding that the matrix is for.
+        leaks: (rg, rb, gr, gb, br, bg): what red takes from green and from blue, and so on. The diagonal of
+            the matrix is the rest to 1.
     Returns:
         A new array of the same shape.
     """
@@ -49,7 +50,7 @@ def _mix(points: FloatArray, leaks: Leaks, mixed: FloatArray) -> None:
 
 
 def combined_leaks(first: Leaks, then: Leaks) -> Leaks:
-    """The leaks of one matrix after another.
+    """Return the leaks of two matrices applied one after the other.
 
     Args:
         first: the matrix that is applied first.
@@ -70,16 +71,16 @@ def combined_leaks(first: Leaks, then: Leaks) -> Leaks:
 
 
 def inverse_leaks(leaks: Leaks) -> Leaks:
-    """The leaks of the matrix that undoes another, by its adjugate.
+    """Return the leaks of the inverse matrix, by its adjugate.
 
     Raises:
-        ArrayError: the matrix is flat: two colours become one.
+        ArrayError: if the matrix is singular, so that different colours become one.
     """
     rg, rb, gr, gb, br, bg = leaks
     rr, gg, bb = 1 - rg - rb, 1 - gr - gb, 1 - br - bg
     volume = rr * (gg * bb - gb * bg) - rg * (gr * bb - gb * br) + rb * (gr * bg - gg * br)
     if abs(volume) < 1e-9:
-        raise ArrayError(f"a matrix with the leaks {leaks} cannot be undone", where="inverse_leaks")
+        raise ArrayError(f"a matrix with the leaks {leaks} cannot be inverted", where="inverse_leaks")
     return (
         (rb * bg - rg * bb) / volume,
         (rg * gb - rb * gg) / volume,

@@ -1,8 +1,8 @@
-"""The natural colours that severity and verdicts are measured on: 64, each for an equal share of pixels.
+"""The 64 natural colours that severity and verdicts are measured on, each for an equal share of pixels.
 
-Median cut in CIELAB over 2,304 pixels of each of 512 photographs (500 of ImageNet's validation classes, one
-a class, and twelve of the Kodak suite); `scripts/make_palette.py` tells the whole rule. The numbers are
-frozen: another palette would be another definition of severity.
+They come from a median cut in CIELAB over 2,304 pixels of each of 512 photos (500 of ImageNet's validation
+classes, one a class, and twelve of the Kodak suite); `scripts/make_palette.py` states the whole rule. The
+numbers are frozen, because another palette would be another definition of severity.
 """
 
 from functools import cache
@@ -29,18 +29,19 @@ def _read_only(values: FloatArray) -> FloatArray:
     return values
 
 
-# (64, 3), darkest first: sRGB-encoded 0..1 on the 8-bit lattice, and the same in linear light.
+# (64, 3), darkest first: sRGB-encoded 0..1, multiples of 1/255, and the same in linear light.
 PALETTE_SRGB = _read_only(np.frombuffer(bytes.fromhex(_HEX), np.uint8).reshape(-1, 3) / 255.0)
 PALETTE_LINEAR = _read_only(srgb_to_linear(PALETTE_SRGB))
 
 
 @cache
 def natural_mixtures() -> FloatArray:
-    """The palette and what lies between its colours: what edges, gradients and blur add, (n, 3), read-only.
+    """Return the palette and mixtures of its colours, which edges, gradients and blur add: (n, 3), read-only.
 
-    Each two colours of the palette are mixed 1:3, 1:1 and 3:1, encoded, and rounded to 8 bits; equal ones
-    count once, which leaves 5,858. Where a look folds in photographs at all, the share of these that it folds
-    is much like that of photographs' pixels (0.43% of both, say), which 64 colours are too few to tell.
+    Each pair of palette colours is mixed 1:3, 1:1 and 3:1, encoded, and rounded to 8 bits. Equal results
+    count once, which leaves 5,858. If a look folds any colours of photos, it folds about the same share of
+    these mixtures as of photos' pixels (for example, 0.43% of both). The 64 colours alone are too few to show
+    that.
     """
     one, other = np.triu_indices(len(PALETTE_SRGB), 1)
     shares = np.array([0.25, 0.5, 0.75])[:, None, None]
@@ -51,5 +52,5 @@ def natural_mixtures() -> FloatArray:
 
 @cache
 def palette_lab() -> FloatArray:
-    """The palette in CIELAB, (64, 3), read-only; computed when first asked for: loops are slow to start."""
+    """Return the palette in CIELAB, (64, 3), read-only; computed on first use: loops are slow to start."""
     return _read_only(srgb_to_lab(PALETTE_SRGB))

@@ -1,9 +1,9 @@
-"""The mean CIEDE2000 difference of two 8-bit pictures, over every pixel of them, at 9 ns a pixel.
+"""The mean CIEDE2000 difference of two 8-bit images, over all their pixels, at 9 ns a pixel.
 
-Blocks of _BLOCK pixels go through planar temporaries, one simple loop a step, so that LLVM vectorizes every
-step but the two that look something up in a table. No step needs a sine or an arc tangent: the mean hue's
-direction is that of the sum of the two hues' unit vectors, and what depends on its angle is written in its
-sine and cosine.
+Blocks of _BLOCK pixels go through planar temporaries, with one simple loop for each step, so that LLVM
+vectorizes every step except the two that look something up in a table. No step needs a sine or an arc
+tangent: the direction of the mean hue is that of the sum of the two hues' unit vectors, and everything that
+depends on its angle is written in its sine and cosine.
 """
 
 import math
@@ -28,7 +28,7 @@ from lutkit.compiled import compiled
 from lutkit.errors import ArrayError
 
 _Floats = npt.NDArray[np.float32]
-# Of pictures float32, of a few colours float64.
+# float32 for images, float64 for a few colours.
 _Values = npt.NDArray[np.floating]
 _Integers = npt.NDArray[np.int32]
 _Codes = npt.NDArray[np.uint8]
@@ -37,7 +37,7 @@ _BLOCK = 1024
 
 _F = np.float32
 _ZERO, _HALF, _ONE, _TWO = _F(0), _F(0.5), _F(1), _F(2)
-# Keeps what is divided by, or has its root taken, above 0 for greys; 1e-6 of a chroma.
+# Added to divisors and to values under a root to keep them above 0 for greys; 1e-6 of a chroma.
 _TINY = _F(1e-12)
 
 _LINEAR = LINEAR_OF_CODE.astype(np.float32)
@@ -53,8 +53,8 @@ _C63, _S63 = _F(math.cos(math.radians(63))), _F(math.sin(math.radians(63)))
 _C275, _S275 = _F(math.cos(math.radians(275))), _F(math.sin(math.radians(275)))
 _25_TO_7 = _F(25.0**7)
 
-# sin(2 dtheta) of the rotation term, a smooth function of the cosine of the mean hue's distance from 275
-# degrees, -1..1. One step more at the end, for the interpolation.
+# sin(2 dtheta) of the rotation term, a smooth function of the cosine (-1..1) of the angle between the mean
+# hue and 275 degrees. There is one more step at the end, for the interpolation.
 _TURN_STEPS = 2048
 _COSINES = np.clip(np.arange(_TURN_STEPS + 2) / (_TURN_STEPS / 2) - 1, -1, 1)
 _TURN = np.sin(np.radians(60) * np.exp(-((np.degrees(np.arccos(_COSINES)) / 25) ** 2))).astype(np.float32)
@@ -62,26 +62,26 @@ _HALF_TURN_STEPS, _ALL_TURN_STEPS = _F(_TURN_STEPS / 2), _F(_TURN_STEPS)
 
 
 def mean_delta_e_2000_of_codes(before: _Codes, after: _Codes) -> float:
-    """The mean CIEDE2000 difference of two pictures, pixel by pixel.
+    """Return the mean CIEDE2000 difference of two images, pixel by pixel.
 
     Args:
         before: (..., 3) uint8, sRGB-encoded.
         after: the same shape.
     Returns:
-        The mean over all pixels, exactly 0 where pictures are equal. Each pixel is within 1e-3 of
+        The mean over all pixels; exactly 0 if the images are equal. Each pixel is within 1e-3 of
         `delta_e_2000`, except for opposite hues (one random pair in a thousand), where the formula itself
         jumps.
     Raises:
-        ArrayError: another dtype, shapes that differ, or no pixel.
-    Source: as `delta_e_2000`; the cube root by Halley's iteration.
+        ArrayError: if the dtype is another, the shapes differ, or there is no pixel.
+    Source: as for `delta_e_2000`; the cube root by Halley's iteration.
     """
     if before.dtype != np.uint8 or after.dtype != np.uint8 or before.shape != after.shape:
         raise ArrayError(
-            "two pictures of one shape, uint8, are compared, not "
+            "expected two uint8 images of the same shape, not "
             f"{before.shape} {before.dtype} and {after.shape} {after.dtype}"
         )
     if before.shape[-1:] != (3,) or before.size == 0:
-        raise ArrayError(f"pictures are (..., 3) with a pixel at least, not {before.shape}")
+        raise ArrayError(f"images must be (..., 3) with at least one pixel, not {before.shape}")
     first = np.ascontiguousarray(before).reshape(-1, 3)
     second = np.ascontiguousarray(after).reshape(-1, 3)
     return _mean(first, second, _LINEAR, _TURN)
@@ -111,7 +111,8 @@ def _mean(before: _Codes, after: _Codes, linear: _Floats, turn: _Floats) -> floa
         _look_up_turn(rotation, turn, n)
         _chroma_and_hue(planes[1], planes[2], planes[4], planes[5], rotation, squared, n)
         _with_lightness(planes[0], planes[3], squared, n)
-        # Four sums side by side, always the same four: one would wait for itself.
+        # Four separate sums, always over the same pixels: with a single sum each addition would wait for the
+        # last.
         first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
         fours = n // 4 * 4
         for i in range(0, fours, 4):
@@ -126,14 +127,14 @@ def _mean(before: _Codes, after: _Codes, linear: _Floats, turn: _Floats) -> floa
 
 
 def mean_delta_e_2000_of_colors(lab: FloatArray, encoded: FloatArray, shares: FloatArray) -> float:
-    """The mean CIEDE2000 difference of a few colours from what they become, by the loops of pictures.
+    """Return the mean CIEDE2000 difference of colours before and after a change, by the loops for images.
 
     Args:
-        lab: (n, 3) float64, C-contiguous, what the colours were.
-        encoded: (n, 3) float64, C-contiguous, what they became, sRGB-encoded; clamped to 0..1.
-        shares: (n,) how much each colour counts, of a sum of 1.
+        lab: (n, 3) float64, C-contiguous: the colours before the change.
+        encoded: (n, 3) float64, C-contiguous: the colours after it, sRGB-encoded; clamped to 0..1.
+        shares: (n,) the weight of each colour, of a sum of 1.
     Returns:
-        The mean. Each colour is within 2e-4 of `delta_e_2000`, save at the jump of opposite hues.
+        The mean. Each colour is within 2e-4 of `delta_e_2000`, except at the jump of opposite hues.
     """
     return _mean_of_colors(lab, encoded, shares, _TURN)
 
@@ -181,7 +182,7 @@ def _linear_light(
 
 @compiled
 def _relative_xyz(x: _Floats, y: _Floats, z: _Floats, n: int) -> None:
-    """Red, green and blue in place become X, Y and Z over those of white."""
+    """Replace red, green and blue by X, Y and Z relative to white, in place."""
     for i in range(n):
         green = y[i]
         red_green, blue_green = x[i] - green, z[i] - green
@@ -192,7 +193,7 @@ def _relative_xyz(x: _Floats, y: _Floats, z: _Floats, n: int) -> None:
 
 @compiled
 def _fold(t: _Floats, bits: _Integers, root_bits: _Integers, root: _Floats, n: int) -> None:
-    """f of CIELAB in place. `bits` are those of `t`, `root_bits` those of `root`."""
+    """Apply f of CIELAB in place. `bits` is a view of `t`, and `root_bits` of `root`."""
     for i in range(n):
         root_bits[i] = np.int32(_F(bits[i]) * _THIRD) + _ROOT_BITS
     for i in range(n):
@@ -206,7 +207,7 @@ def _fold(t: _Floats, bits: _Integers, root_bits: _Integers, root: _Floats, n: i
 
 @compiled
 def _lab(x: _Values, y: _Values, z: _Values, n: int) -> None:
-    """f(X), f(Y) and f(Z) in place become L, a and b."""
+    """Replace f(X), f(Y) and f(Z) by L, a and b, in place."""
     for i in range(n):
         middle = y[i]
         a, b = _F(500) * (x[i] - middle), _F(200) * (middle - z[i])
@@ -215,7 +216,7 @@ def _lab(x: _Values, y: _Values, z: _Values, n: int) -> None:
 
 @compiled
 def _stretch_a_and_b(a1: _Values, b1: _Values, a2: _Values, b2: _Values, n: int) -> None:
-    """a' = (1 + G) a, in place."""
+    """Replace a by a' = (1 + G) a, in place."""
     for i in range(n):
         c1, c2 = np.sqrt(a1[i] * a1[i] + b1[i] * b1[i]), np.sqrt(a2[i] * a2[i] + b2[i] * b2[i])
         mean = _HALF * (c1 + c2)
@@ -228,7 +229,7 @@ def _stretch_a_and_b(a1: _Values, b1: _Values, a2: _Values, b2: _Values, n: int)
 
 @compiled
 def _place_in_turn(a1: _Values, b1: _Values, a2: _Values, b2: _Values, place: _Values, n: int) -> None:
-    """Where in `_TURN` the mean hue lies."""
+    """Find the place of the mean hue in `_TURN`."""
     for i in range(n):
         c1, c2 = np.sqrt(a1[i] * a1[i] + b1[i] * b1[i]), np.sqrt(a2[i] * a2[i] + b2[i] * b2[i])
         u, v = a1[i] * c2 + a2[i] * c1, b1[i] * c2 + b2[i] * c1
@@ -247,7 +248,7 @@ def _look_up_turn(place: _Values, turn: _Floats, n: int) -> None:
 def _chroma_and_hue(
     a1: _Values, b1: _Values, a2: _Values, b2: _Values, rotation: _Values, squared: _Values, n: int
 ) -> None:
-    """What chroma and hue add to the squared difference."""
+    """Compute the part of the squared difference that comes from chroma and hue."""
     for i in range(n):
         c1, c2 = np.sqrt(a1[i] * a1[i] + b1[i] * b1[i]), np.sqrt(a2[i] * a2[i] + b2[i] * b2[i])
         u, v = a1[i] * c2 + a2[i] * c1, b1[i] * c2 + b2[i] * c1
@@ -258,8 +259,8 @@ def _chroma_and_hue(
         cos_4, sin_4 = cos_2 * cos_2 - sin_2 * sin_2, _TWO * sin_2 * cos_2
         t = _ONE - _F(0.17) * (cos * _C30 + sin * _S30) + _F(0.24) * cos_2
         t += _F(0.32) * (cos_3 * _C6 - sin_3 * _S6) - _F(0.20) * (cos_4 * _C63 + sin_4 * _S63)
-        # 2 sqrt(c1 c2) sin(dh / 2). Of hues on one side it comes from the cross product, which is exact where
-        # they are near; of others from the scalar product.
+        # 2 sqrt(c1 c2) sin(dh / 2). For hues on the same side it comes from the cross product, which is exact
+        # if they are near each other; for others from the scalar product.
         dot, cross, product = a1[i] * a2[i] + b1[i] * b2[i], a1[i] * b2[i] - b1[i] * a2[i], c1 * c2
         near = cross / np.sqrt(_HALF * (product + max(dot, _ZERO)) + _TINY)
         far = _F(math.copysign(np.sqrt(max(_TWO * (product - dot), _ZERO)), cross))
@@ -275,7 +276,7 @@ def _chroma_and_hue(
 
 @compiled
 def _with_lightness(l1: _Values, l2: _Values, squared: _Values, n: int) -> None:
-    """The squared difference of chroma and hue becomes the difference."""
+    """Turn the squared difference of chroma and hue into the whole difference."""
     for i in range(n):
         off = _HALF * (l1[i] + l2[i]) - _F(50)
         off *= off

@@ -1,6 +1,6 @@
-"""The sRGB transfer functions (IEC 61966-2-1), mirrored about zero so that they bend no out-of-range value.
+"""The sRGB transfer functions (IEC 61966-2-1), mirrored about zero so that they keep all out-of-range values.
 
-Owns the two curves. Knows no matrices: those live in `lutkit.color.lab`.
+Owns the two curves. Knows no matrices; those are in `lutkit.color.lab`.
 """
 
 from typing import TypeAlias
@@ -21,8 +21,8 @@ def srgb_to_linear(encoded: FloatArray) -> FloatArray:
     """Decode sRGB to linear light.
 
     Args:
-        encoded: any shape, float, 0..1 nominal. Values above 1 follow the same power; values below 0 are
-            mirrored, f(-x) = -f(x), so that the curve stays strictly rising everywhere.
+        encoded: any shape, float, 0..1 nominal. Values above 1 follow the same power. Values below 0 are
+            mirrored, f(-x) = -f(x), so that the curve rises strictly everywhere.
     Returns:
         A new array of the same shape, 0..1 nominal.
     Source: IEC 61966-2-1:1999, section 5.2.
@@ -33,7 +33,7 @@ def srgb_to_linear(encoded: FloatArray) -> FloatArray:
 
 
 def linear_to_srgb(linear: FloatArray) -> FloatArray:
-    """Encode linear light as sRGB: the inverse of `srgb_to_linear`, mirrored likewise.
+    """Encode linear light as sRGB: the inverse of `srgb_to_linear`, mirrored in the same way.
 
     Args:
         linear: any shape, float, 0..1 nominal.
@@ -48,11 +48,11 @@ def linear_to_srgb(linear: FloatArray) -> FloatArray:
 
 @compiled
 def linear_of(encoded: float) -> float:
-    """Linear light of one encoded value within 0..1; for other compiled loops."""
+    """Return the linear light of one encoded value in 0..1; for use in other compiled loops."""
     return encoded / SLOPE if encoded <= ENCODED_EDGE else ((encoded + OFFSET) / (1 + OFFSET)) ** POWER
 
 
 @compiled
 def encoded_of(linear: float) -> float:
-    """One value of linear light within 0..1, encoded; for other compiled loops."""
+    """Return one value of linear light in 0..1, encoded; for use in other compiled loops."""
     return linear * SLOPE if linear <= LINEAR_EDGE else (1 + OFFSET) * linear ** (1 / POWER) - OFFSET

@@ -1,1 +1,1 @@
-"""Random, recorded, replayable colour damage: sample -> recipe -> bake -> apply. Pure."""
+"""Random colour damage that is recorded and can be replayed: sample -> recipe -> bake -> apply. Pure."""

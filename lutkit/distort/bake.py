@@ -1,9 +1,10 @@
-"""A recipe becomes LUTs, and the LUTs a damaged picture.
+"""Turn a recipe into LUTs, and apply the LUTs to an image.
 
-Families bake to what holds them exactly: per-channel ones, and ways from one space to another, to curves;
-matrices and gains to a cube of 2^3 in their own space; a LUT file to itself. Only a field that bends the
-whole colour space is sampled. What lies between two masks is one chain of these: one layer. A layer with a
-mask is laid over what it was given, in the space that it was given it in: linear light, for a second lamp.
+Families are baked to forms that hold them exactly. Per-channel families and conversions between spaces become
+curves; matrices and gains become a cube of 2^3 in their own space; a LUT file stays as it is. Only a field
+that bends the whole colour space is sampled. Everything between two masks is one chain of these, and makes
+one layer. A layer with a mask is blended over its input in the space of that input; for a second lamp this is
+linear light.
 """
 
 import math
@@ -30,14 +31,14 @@ from lutkit.lut.jacobian import chained_slopes, value_and_jacobian
 from lutkit.lut.loops import WHITE, plan_over, read_only
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
-# 4 x 255 + 1: every 8-bit code lies on a row, so curves cost 8-bit images nothing.
+# 4 x 255 + 1: every 8-bit code lies on a row, so curves are exact for 8-bit images.
 CURVE_SIZE = 1021
-# Between two stages values are no codes any more.
+# Values between two stages are no longer codes.
 BETWEEN_SIZE = 2041
-# From linear light back: encoding is steepest near black, and errs by two hundredths of a code there. Three
-# such curves fit the first-level cache.
+# From linear light back to encoded values: the curve is steepest near black, where its error is two
+# hundredths of a code. Three such curves fit the first-level cache.
 ENCODE_SIZE = 2048
-# A fifth of a code: what may be lost where two sets of curves become one.
+# The error that is allowed when two sets of curves become one: a fifth of a code.
 MERGE_ERROR = 0.2 / 255
 DARK_ROWS = 64
 # What floats of 0..1 may pass it by, as resizing and conversions leave them: half an 8-bit code.
@@ -48,7 +49,7 @@ _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
 _ENCODED = linear_to_srgb(np.linspace(0, 1, ENCODE_SIZE))
 _CORNERS = np.stack(np.meshgrid(*[np.linspace(0, 1, 2)] * 3, indexing="ij"), axis=-1)
 
-# The way to linear light, for damage that begins with a matrix there.
+# The conversion to linear light, for damage that begins there with a matrix.
 _AXIS_LINEAR = srgb_to_linear(_AXIS)
 _TO_LINEAR = Lut1D(_AXIS_LINEAR.astype(np.float32))
 
@@ -61,12 +62,12 @@ Place: TypeAlias = Space | Literal["camera"]
 
 @dataclass(frozen=True)
 class BakedLayer:
-    """A LUT, and how much of it is laid over the values that it is given.
+    """A LUT, and how much of it is blended over its input.
 
     Args:
-        lut: what maps the values of the layer before; the first layer maps the picture.
-        mask: where in the picture it holds; everywhere where None.
-        strength: how much of it is laid over where it holds, 0..1.
+        lut: the LUT that maps the values of the layer before; the first layer maps the image.
+        mask: where in the image the layer applies; None means everywhere.
+        strength: how much of the LUT is blended in where the layer applies, 0..1.
     """
 
     lut: Lut
@@ -82,7 +83,7 @@ class BakedLayer:
 
 @dataclass(frozen=True)
 class Response:
-    """What damage makes of colours, and how the result moves with them.
+    """The results of damage for colours, and their derivative.
 
     Args:
         values: (n, 3) float64, sRGB-encoded, not clamped.
@@ -97,13 +98,14 @@ def bake(recipe: Recipe, library: Library = NO_LIBRARY) -> tuple[BakedLayer, ...
     """Turn a recipe into layers of LUT and mask.
 
     Args:
-        recipe: what to bake; of an empty one nothing comes out.
+        recipe: the recipe; an empty one gives no layers.
         library: the LUT files that the recipe may name, by sha256.
     Returns:
-        Layers that are applied one after the other, each to what the one before gave, which need not be
-        encoded, nor within 0..1. Without masks and without a LUT file at part of its strength it is one.
+        Layers to apply one after the other, each to the result of the one before, which need not be encoded
+        or within 0..1. A recipe without masks, and without a LUT file at part of its strength, gives one
+        layer.
     Raises:
-        RecipeError: the recipe names a LUT that the library does not hold.
+        RecipeError: if the recipe names a LUT that is not in the library.
     """
     chain = _Chain(library)
     if has_camera(recipe):
@@ -117,29 +119,32 @@ def bake_lut(recipe: Recipe) -> Lut:
     """Turn a recipe without masks and LUT files into one LUT.
 
     Raises:
-        ArrayError: the recipe has no damage, or damage that no single LUT holds.
+        ArrayError: if the recipe has no damage, or damage that no single LUT can hold.
     """
     layers = bake(recipe)
     if len(layers) != 1 or layers[0].mask is not None or layers[0].strength != 1:
-        raise ArrayError("this damage is not one LUT", where="recipe", remedy="bake it to layers")
+        raise ArrayError(
+            "this damage cannot be held by a single LUT", where="recipe", remedy="bake it to layers"
+        )
     return layers[0].lut
 
 
 def damage(
     image: Image, recipe: Recipe, library: Library = NO_LIBRARY, *, threads: int | None = None
 ) -> Image:
-    """Damage a picture as a recipe says.
+    """Damage an image as a recipe states.
 
     Args:
         image: (H, W, 3), sRGB-encoded, uint8, uint16 or float32 (0..1 nominal).
-        recipe: what to do; an empty one returns a copy.
+        recipe: the damage; an empty recipe returns a copy.
         library: the LUT files that the recipe may name, by sha256.
-        threads: how many threads share a large image; None means all cores. The result is the same.
+        threads: how many threads share a large image; None means all cores. The result does not depend on it.
     Returns:
         A new array of the same shape and dtype; the same bits every time.
     Raises:
-        ArrayError: another shape or dtype, NaN, or floats beyond 0..1 by more than half an 8-bit code.
-        RecipeError: the recipe names a LUT that the library does not hold.
+        ArrayError: if the shape or dtype is another, there is NaN, or floats are outside 0..1 by more than half
+            an 8-bit code.
+        RecipeError: if the recipe names a LUT that is not in the library.
 
     >>> import lutkit, numpy
     >>> photo = numpy.full((2, 3, 3), 128, numpy.uint8)
@@ -163,7 +168,7 @@ def damage(
 
 
 def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int | None = None) -> Image:
-    """Apply baked layers to (H, W, 3), one after the other, rounding once, at the end."""
+    """Apply baked layers to (H, W, 3), one after the other, and round once, at the end."""
     if not layers:
         return image.copy()
     if len(layers) == 1 and layers[0].mask is None:
@@ -172,7 +177,7 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
     quick = _in_one_loop(image, layers)
     if quick is not None:
         return quick
-    # Only the picture itself is in codes; from the first layer on values are floats.
+    # Only the image itself is in codes; after the first layer values are floats.
     begins = _is_whole(layers[0])
     first = values_through(layers[0].lut, image.dtype) if begins else None
     later = layers[1:] if begins else layers
@@ -200,7 +205,7 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
 
 
 def _in_one_loop(image: Image, layers: tuple[BakedLayer, ...]) -> Image | None:
-    """Mixed light and what follows, of a picture in codes; None where it is anything else."""
+    """Apply mixed light and the layer after it to an image of codes; None if the layers are others."""
     if len(layers) != 3 or image.dtype == np.float32 or layers[1].mask is None:
         return None
     light, second, rest = layers
@@ -222,12 +227,12 @@ def _in_one_loop(image: Image, layers: tuple[BakedLayer, ...]) -> Image | None:
 def response_at(
     layers: tuple[BakedLayer, ...], colors: FloatArray, weights: Sequence[npt.NDArray[np.floating]] = ()
 ) -> Response:
-    """What baked damage makes of colours, and how the result moves with them.
+    """Return the results of baked damage for colours, and their derivative.
 
     Args:
-        layers: what `bake` gave.
+        layers: the result of `bake`.
         colors: (n, 3) float64, sRGB-encoded.
-        weights: (n,) for each layer with a mask, in order: the mask where the colour lies.
+        weights: (n,) for each layer with a mask, in order: the mask at the place of the colour.
     """
     left = list(weights)
     values = np.array(colors, dtype=np.float64)
@@ -250,14 +255,14 @@ def response_at(
 def steps_of(
     layers: tuple[BakedLayer, ...], weights: Sequence[npt.NDArray[np.floating]], count: int
 ) -> list[list[tuple[Lut, npt.NDArray[np.float32] | None]]]:
-    """Baked damage of colours as `lutkit.lut.quality.judge_steps` takes it.
+    """Return baked damage of colours in the form that `lutkit.lut.quality.judge_steps` takes.
 
     Args:
-        layers: what `bake` gave.
-        weights: (n,) for each layer with a mask, in order: the mask where the colour lies.
+        layers: the result of `bake`.
+        weights: (n,) for each layer with a mask, in order: the mask at the place of the colour.
         count: n, the number of colours.
     Returns:
-        A step a layer: its LUT, or an identity and the LUT that is laid over it by weights (n,).
+        One step for each layer: its LUT, or an identity and the LUT that is blended over it by weights (n,).
     """
     left = list(weights)
     steps: list[list[tuple[Lut, npt.NDArray[np.float32] | None]]] = []
@@ -312,7 +317,8 @@ def _bake_camera(recipe: Recipe, chain: "_Chain") -> None:
         entry = recipe.light[-1]
         assert isinstance(entry, Masked)
         chain.lay_over(_gains_lut(first, second, chain.flow), entry.mask)
-    # The domain of this cube is where the sensor clips, and that of the curves where the display does.
+    # The domain of this cube is where the sensor clips, and the domain of the curves is where the display
+    # clips.
     shown = mix_channels(_CORNERS, rendering.mixed_to_srgb(matrix_errors(recipe)))
     chain.append(Lut3D(shown.astype(np.float32)), "linear")
     bent = response(_ENCODED, rendering.redone)
@@ -322,7 +328,7 @@ def _bake_camera(recipe: Recipe, chain: "_Chain") -> None:
 
 
 def _three(curve: FloatArray) -> npt.NDArray[np.float32]:
-    """One curve for all three channels."""
+    """Return one curve as a table for all three channels."""
     table = np.empty((curve.size, 3), np.float32)
     for channel in range(3):
         table[:, channel] = curve
@@ -330,14 +336,14 @@ def _three(curve: FloatArray) -> npt.NDArray[np.float32]:
 
 
 def _gains_lut(first: Gains, second: Gains, flow: "Flow") -> Lut3D:
-    """The second light in place of the first, on the sensor, which the first one lights."""
+    """Return the cube that replaces the first light by the second on a sensor that the first one lights."""
     corners = _CORNERS * np.subtract(flow.high, flow.low) + flow.low
     return Lut3D((corners * np.divide(second, first)).astype(np.float32), flow.low, flow.high)
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What runs from one stage to the next: values in a space, between bounds a channel each."""
+    """The values between two stages: their space, and their bounds for each channel."""
 
     space: Place = "encoded"
     low: Rgb = (0.0, 0.0, 0.0)
@@ -345,9 +351,9 @@ class Flow:
 
 
 class _Chain:
-    """Stages as they are baked: finished layers, the stages of the one that grows, families that wait.
+    """The state of baking: finished layers, the stages of the growing layer, and waiting families.
 
-    Families that keep channels apart wait, so that all in a row become one set of curves.
+    Families that keep channels apart wait, so that several in a row become one set of curves.
     """
 
     def __init__(self, library: Library) -> None:
@@ -373,7 +379,7 @@ class _Chain:
             self.append(self._cube_of(family), family.space)
 
     def append(self, stage: Lut1D | Lut3D, space: Place) -> None:
-        """Add a stage that is baked, which gives values in `space`."""
+        """Add a baked stage, whose results are in `space`."""
         if self._stages and isinstance(self._stages[-1], Lut1D) and isinstance(stage, Lut1D):
             merged = _merged(self._stages[-1], stage)
             if merged is not None:
@@ -383,7 +389,7 @@ class _Chain:
         self.flow = _after(stage.table, space)
 
     def lay_over(self, lut: Lut, mask: Mask | None, strength: float = 1.0) -> None:
-        """Close the layer that grows, and lay a LUT over what it gives."""
+        """Finish the growing layer, and blend a LUT over its result."""
         self._close()
         self._layers.append(BakedLayer(lut, mask, strength))
         given, after = self.flow, _after(lut_stages(lut)[-1].table, self.flow.space)
@@ -392,7 +398,7 @@ class _Chain:
         self.flow = Flow(given.space, _rgb(low), _rgb(high))
 
     def finished(self) -> tuple[BakedLayer, ...]:
-        """The layers, the last of which gives encoded values."""
+        """Return the layers, the last of which gives encoded values."""
         self._settle("encoded")
         self._close()
         return tuple(self._layers)
@@ -412,7 +418,7 @@ class _Chain:
         self._settle("encoded")
         lut = family.found_in(self.library)
         if min(self.flow.low) < 0 or max(self.flow.high) > 1:
-            self.append(Lut1D.identity(2), "encoded")  # its domain clamps, as a display does
+            self.append(Lut1D.identity(2), "encoded")  # its domain clamps like a display
         if family.strength < 1:
             self.lay_over(lut, None, family.strength)
         else:
@@ -425,7 +431,7 @@ class _Chain:
     def _curves(self, families: tuple[ColorFamily, ...], wanted: Space) -> Lut1D:
         low, high = self.flow.low, self.flow.high
         space = self.flow.space
-        assert space != "camera"  # which only the camera's own stages leave
+        assert space != "camera"  # only the camera's own stages leave this space
         if self._is_picture():
             if not families:
                 return _TO_LINEAR
@@ -454,7 +460,7 @@ class _Chain:
 
 
 def _merged(first: Lut1D, then: Lut1D) -> Lut1D | None:
-    """Two sets of curves as one, where that costs little: not where the second ones are steep at black."""
+    """Return two sets of curves as one; None if the error is too large, as if the second is steep."""
     table = np.empty_like(first.table)
     ends = np.array((then.domain_min, then.domain_max))
     if _merge(first.table, then.table, ends, table) > MERGE_ERROR:
@@ -478,7 +484,7 @@ def _merge(
     ends: FloatArray,
     table: npt.NDArray[np.float32],
 ) -> float:
-    """Fill the table; what it misses halfway between rows, at most: all of the dark ones, some others."""
+    """Fill the table, and return its largest error halfway between rows: all dark rows and some others."""
     worst = 0.0
     for c in range(3):
         curve = then[:, c].copy()
@@ -499,7 +505,7 @@ def _after(table: npt.NDArray[np.float32], space: Place) -> Flow:
 
 @compiled
 def _bounds(rows: npt.NDArray[np.float32]) -> tuple[float, float, float, float, float, float]:
-    """The least and the largest value of red, green and blue: numpy's own along that axis take longer."""
+    """Return the smallest and largest values of red, green and blue; numpy takes longer along this axis."""
     red_low = red_high = rows[0, 0]
     green_low = green_high = rows[0, 1]
     blue_low = blue_high = rows[0, 2]
@@ -508,7 +514,7 @@ def _bounds(rows: npt.NDArray[np.float32]) -> tuple[float, float, float, float, 
         red_low, red_high = min(red_low, red), max(red_high, red)
         green_low, green_high = min(green_low, green), max(green_high, green)
         blue_low, blue_high = min(blue_low, blue), max(blue_high, blue)
-    # A channel that is flat (a lamp without blue) still needs a domain of some width.
+    # A channel with a single value (as under a lamp without blue) still needs a domain of some width.
     least = np.float32(1e-3)
     return (
         np.float64(red_low), np.float64(max(red_high, red_low + least)),
@@ -518,7 +524,7 @@ def _bounds(rows: npt.NDArray[np.float32]) -> tuple[float, float, float, float, 
 
 
 def _span_with_zero(low: float, high: float) -> tuple[float, float]:
-    """Bounds a little wider, so that one row lies on 0: black, about which curves are steepest."""
+    """Widen bounds a little, so that one row lies on 0: black, around which curves are steepest."""
     if not low < 0 < high:
         return low, high
     step = (high - low) / (BETWEEN_SIZE - 2)

@@ -1,6 +1,6 @@
 """Camera matrix: a colour matrix that does not fit the sensor, so that channels leak into each other.
 
-It comes on top of the matrix that the rendering has, and before the display clips.
+It is applied after the matrix of the rendering, and before the display clips.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class CameraMatrix:
     """A 3x3 matrix in linear light whose rows sum to 1, so that greys stay grey.
 
     Args:
-        leaks: what red takes from green and blue, green from red and blue, blue from red and green:
-            (rg, rb, gr, gb, br, bg), each within 1. The diagonal is what is left to 1.
+        leaks: what red takes from green and blue, green from red and blue, and blue from red and green: (rg,
+            rb, gr, gb, br, bg), each within -1..1. The diagonal is the rest to 1.
     """
 
     name: ClassVar[str] = "camera_matrix"
@@ -39,7 +39,7 @@ class CameraMatrix:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw I + N(0, sigma), its rows scaled to sum 1."""
+        """Draw I + N(0, sigma), and scale each row to sum 1."""
         noise = [normal(rng, SIGMA_LOSSY if lossy else SIGMA) for _ in range(9)]
         leaks: list[float] = []
         for row in range(3):

@@ -1,4 +1,4 @@
-"""Channel curves: a smooth rising curve a channel, through a few drawn knots."""
+"""Channel curves: a smooth rising curve for each channel, through a few drawn knots."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform
 from lutkit.distort.family import Library, Space, Stage
 
 OFFSET: Range = (-0.3, 0.3)
-LEAST_STEP = 0.25  # of the way a straight line would rise from knot to knot: flatter cannot be undone
+LEAST_STEP = 0.25  # as a part of a straight line's rise from knot to knot: flatter curves cannot be undone
 LEAST_STEP_LOSSY = 0.02
 
 
@@ -22,13 +22,13 @@ class ChannelCurves:
     """A monotone cubic (PCHIP) a channel on encoded values, through (0, 0), evenly spaced knots, (1, 1).
 
     Args:
-        red: the knots' heights above the straight line, left to right; one to eight of them.
-        green: likewise, as many.
-        blue: likewise, as many.
+        red: the heights of the knots above the straight line, left to right; one to eight of them.
+        green: heights as for red, as many.
+        blue: heights as for red, as many.
     Raises:
-        RecipeError: a curve that does not rise from every knot to the next.
-    Source: Fritsch and Butland, "A method for constructing local monotone piecewise cubic interpolants",
-        SIAM J. Sci. Stat. Comput. 5 (1984) 300-304.
+        RecipeError: if a curve does not rise from every knot to the next.
+    Source: Fritsch and Butland, "A method for constructing local monotone piecewise cubic interpolants", SIAM
+        J. Sci. Stat. Comput. 5 (1984) 300-304.
     """
 
     name: ClassVar[str] = "channel_curves"
@@ -51,7 +51,7 @@ class ChannelCurves:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw three to five knots a channel; a curve that hardly rises somewhere is drawn again."""
+        """Draw three to five knots for each channel; a curve that hardly rises somewhere is drawn again."""
         count = int(rng.integers(3, 6))
         least = LEAST_STEP_LOSSY if lossy else LEAST_STEP
         return cls(*(_draw_offsets(rng, count, least / (count + 1)) for _ in range(3)))
@@ -63,7 +63,7 @@ class ChannelCurves:
         )
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Map each channel along its curve; outside 0..1 the curve goes on in a straight line."""
+        """Map each channel by its curve; outside 0..1 the curve continues in a straight line."""
         points = np.ascontiguousarray(rgb).reshape(-1, 3)
         mapped = np.empty_like(points)
         _pchip(np.array((self.red, self.green, self.blue)), points, mapped)
@@ -71,7 +71,7 @@ class ChannelCurves:
 
 
 def _draw_offsets(rng: Rng, count: int, least: float) -> tuple[float, ...]:
-    # Knots move together, as tone curves do: one common hump and a smaller wobble of each.
+    # Knots move together, as in tone curves: a common hump, and a smaller variation of each knot.
     while True:
         hump = uniform(rng, OFFSET)
         peak = rng.random()
@@ -93,7 +93,8 @@ def _curve(offsets: FloatArray, heights: FloatArray, slopes: FloatArray) -> None
     last = heights.size - 1
     for i in range(last + 1):
         heights[i] = i / last + (offsets[i - 1] if 0 < i < last else 0.0)
-    # Even spacing: the harmonic mean of the two secants; at the ends the three-point formula, kept monotone.
+    # Even spacing: the slope is the harmonic mean of the two secants; at the ends it comes from the
+    # three-point formula, kept monotone.
     for i in range(1, last):
         before, after = heights[i] - heights[i - 1], heights[i + 1] - heights[i]
         slopes[i] = 2 * before * after / (before + after)
@@ -118,7 +119,7 @@ def _pchip(offsets: FloatArray, x: FloatArray, mapped: FloatArray) -> None:
             s_low, s_high = slopes[c, cell], slopes[c, cell + 1]
             cubic = 2 * (low - high) + s_low + s_high
             square = 3 * (high - low) - 2 * s_low - s_high
-            # Outside 0..1, which only another family can reach, the curve goes on, never flat.
+            # Outside 0..1, which only another family can reach, the curve continues and is never flat.
             below, above = min(x[n, c], 0.0), max(x[n, c] - 1, 0.0)
             beyond = below * max(slopes[c, 0] * last, 0.1) + above * max(slopes[c, last] * last, 0.1)
             mapped[n, c] = ((cubic * t + square) * t + s_low) * t + low + beyond

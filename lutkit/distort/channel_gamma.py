@@ -1,4 +1,4 @@
-"""Channel gamma: the plain 1D family, a power curve a channel."""
+"""Channel gamma: the plain 1D family, a power curve for each channel."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -9,14 +9,15 @@ from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, log_uniform_in, require_in, rounded
 from lutkit.distort.family import Library, Space, Stage
 
-# Exponents whose curve keeps at least the 35 dB of the gate on most photos, and those that do not.
+# Exponents whose curves mostly keep the 35 dB of the gate on photos, and exponents whose curves mostly do
+# not.
 GAMMA: tuple[Range, ...] = ((0.4, 2.2),)
 GAMMA_LOSSY: tuple[Range, ...] = ((0.2, 0.4), (2.2, 4.0))
 
 
 @dataclass(frozen=True)
 class ChannelGamma:
-    """y = x^gamma on encoded values, a channel each.
+    """y = x^gamma on encoded values, for each channel.
 
     Args:
         gammas: the exponents of red, green and blue; above 1 darkens; 0.1..10.
@@ -37,7 +38,7 @@ class ChannelGamma:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw an exponent a channel, uniform in its logarithm."""
+        """Draw an exponent for each channel, uniform in its logarithm."""
         ranges = GAMMA_LOSSY if lossy else GAMMA
         return cls(tuple(log_uniform_in(rng, ranges) for _ in range(3)))
 

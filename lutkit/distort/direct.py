@@ -1,4 +1,4 @@
-"""What a recipe makes of colours, in float64 and without any table: what severity is measured on."""
+"""Apply a recipe to colours in float64 and without tables; severity is measured by this."""
 
 from collections.abc import Sequence
 
@@ -29,18 +29,18 @@ def damaged_colors(
     *,
     seen: FloatArray | None = None,
 ) -> FloatArray:
-    """Damage colours as a recipe says.
+    """Damage colours as a recipe states.
 
     Args:
-        recipe: what to do.
+        recipe: the damage.
         colors: (n, 3) float64, sRGB-encoded, 0..1.
-        weights: (n,) for each of `recipe.masks`, 0..1: the mask where the colour lies.
+        weights: (n,) for each of `recipe.masks`, 0..1: the mask at the place of the colour.
         library: the LUT files that the recipe may name, by sha256.
-        seen: what `seen_colors` gave for recipes of the same camera, to save the time.
+        seen: the result of `seen_colors` for a recipe with the same camera, to save time.
     Returns:
         New colours (n, 3), sRGB-encoded, not clamped.
     Raises:
-        RecipeError: the recipe names a LUT that the library does not hold.
+        RecipeError: if the recipe names a LUT that is not in the library.
     """
     left = list(weights)
     if has_camera(recipe):
@@ -57,17 +57,17 @@ def damaged_colors(
 
 
 def seen_colors(recipe: Recipe, colors: FloatArray) -> FloatArray:
-    """What the sensor saw of colours (n, 3), before any damage: the same for a recipe at any amount."""
+    """Return what the sensor saw of colours (n, 3), before any damage, whatever the recipe's amount."""
     return (recipe.rendering or Rendering()).seen(colors)
 
 
 def has_camera(recipe: Recipe) -> bool:
-    """Whether a rendering is undone and redone."""
+    """Return whether the recipe undoes and redoes a rendering."""
     return bool(recipe.rendering or recipe.light or recipe.camera)
 
 
 def camera_gains(recipe: Recipe, rendering: Rendering) -> tuple[Gains, Gains | None]:
-    """What the camera's channels are multiplied by: under the first light, and where the second one holds."""
+    """Return the gains of the camera's channels under the first light, and under the second, if any."""
     everywhere = 2.0**rendering.exposure_ev
     first = second = (1.0, 1.0, 1.0)
     for entry in recipe.light:
@@ -90,13 +90,13 @@ def _product(gains: Gains, more: Sequence[float]) -> Gains:
 
 
 def matrix_errors(recipe: Recipe) -> tuple[Leaks, ...]:
-    """The leaks of what is wrong with the camera's colour matrix, in order."""
+    """Return the leaks of the errors of the camera's colour matrix, in order."""
     wrong = (WhiteBalance, CameraMatrix)
     return tuple(leaks_of(family.leaks) for family in recipe.camera if isinstance(family, wrong))
 
 
 def tone_families(recipe: Recipe) -> tuple[ColorFamily, ...]:
-    """What the camera does to encoded values, behind its rendering."""
+    """Return the families that change encoded values in the camera, after its rendering."""
     return tuple(f for f in recipe.camera if is_color(f) and not isinstance(f, CameraMatrix))
 
 

@@ -1,7 +1,8 @@
-"""Seeded draws: which stream of randomness belongs to which question, and numbers short enough to record.
+"""Seeded draws: a stream of random numbers for each purpose, rounded to be short enough to record.
 
-Every draw comes from `SeedSequence(seed, spawn_key=(stream, index, attempt))`: what is drawn depends on
-what is asked, never on who asked first. Adding a stream changes no other; a stream's number never changes.
+Every draw comes from `SeedSequence(seed, spawn_key=(stream, index, attempt))`. A draw therefore depends only
+on its purpose, and never on the order of draws. A new stream changes no other stream. The number of a stream
+never changes.
 """
 
 import math
@@ -19,47 +20,47 @@ Made = TypeVar("Made")
 
 
 class Stream(IntEnum):
-    """What a stream of random numbers is for."""
+    """The purposes of streams of random numbers."""
 
-    TARGET = 1  # wanted severity, label and mixture of a sample
-    DAMAGE = 2  # families, their parameters and masks; one attempt after the other
-    PAIR_KIND = 3  # distort, enhance, or both
-    LOOK = 4  # which look, how strong
-    CROP = 5  # where a random crop lies
-    PHOTO_ORDER = 6  # the shuffle of an epoch
-    PHOTO_FALLBACK = 7  # which photos are tried after one that failed
-    LATENT_ORDER = 8  # the shuffle of an epoch of latents
-    LATENT_NOISE = 9  # what is drawn from a posterior
+    TARGET = 1  # the wanted severity, label and mixed light of a sample
+    DAMAGE = 2  # families, their parameters and masks, for each attempt
+    PAIR_KIND = 3  # whether a pair is distort, enhance, or both
+    LOOK = 4  # the look and its strength
+    CROP = 5  # the place of a random crop
+    PHOTO_ORDER = 6  # the order of photos in an epoch
+    PHOTO_FALLBACK = 7  # the photos that are tried after a photo that failed
+    LATENT_ORDER = 8  # the order of latents in an epoch
+    LATENT_NOISE = 9  # the noise of draws from a posterior
 
 
 def generator(seed: int, stream: Stream, index: int, attempt: int = 0) -> Rng:
-    """The generator that answers one question, the same on every machine with the same numpy.
+    """Return the generator for one purpose; it is the same on every machine with the same numpy.
 
     Args:
         seed: 0 or above.
-        stream: what the numbers are for.
-        index: which sample, epoch or photo; 0 or above.
-        attempt: which try, from 0.
+        stream: the purpose of the numbers.
+        index: the number of the sample, epoch or photo; 0 or above.
+        attempt: the number of the attempt, from 0.
     """
     if seed < 0:
-        raise RecipeError(f"a seed is 0 or above, not {seed}")
+        raise RecipeError(f"a seed must be 0 or above, not {seed}")
     key = (int(stream), index, attempt)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def rounded(value: float) -> float:
-    """`value` at 6 significant digits, as recipes record it; -0.0 becomes 0.0."""
+    """Return `value` at 6 significant digits, as recipes record it; -0.0 becomes 0.0."""
     return float(f"{value:.6g}") + 0.0
 
 
 def uniform(rng: Rng, between: Range) -> float:
-    """A number between two bounds, at 6 significant digits."""
+    """Draw a number between two bounds, at 6 significant digits."""
     low, high = between
     return rounded(low + (high - low) * rng.random())
 
 
 def uniform_in(rng: Rng, ranges: tuple[Range, ...]) -> float:
-    """A number from several ranges, each as likely as it is wide, at 6 significant digits."""
+    """Draw a number from several ranges, each as likely as it is wide, at 6 significant digits."""
     widths = [high - low for low, high in ranges]
     at = rng.random() * sum(widths)
     for (low, _), width in zip(ranges, widths, strict=True):
@@ -70,18 +71,18 @@ def uniform_in(rng: Rng, ranges: tuple[Range, ...]) -> float:
 
 
 def log_uniform_in(rng: Rng, ranges: tuple[Range, ...]) -> float:
-    """A positive number from several ranges, uniform in its logarithm, at 6 significant digits."""
+    """Draw a positive number from several ranges, uniform in its logarithm, at 6 significant digits."""
     logarithms = tuple((math.log(low), math.log(high)) for low, high in ranges)
     return rounded(math.exp(uniform_in(rng, logarithms)))
 
 
 def normal(rng: Rng, sigma: float) -> float:
-    """A normal number about 0, at 6 significant digits."""
+    """Draw a normal number with mean 0, at 6 significant digits."""
     return rounded(sigma * rng.standard_normal())
 
 
 def choose(rng: Rng, weights: Sequence[float]) -> int:
-    """The number of one of several things, each as likely as its weight."""
+    """Draw the index of one of several things, each as likely as its weight."""
     at = rng.random() * sum(weights)
     for number, weight in enumerate(weights):
         at -= weight
@@ -91,17 +92,18 @@ def choose(rng: Rng, weights: Sequence[float]) -> int:
 
 
 def towards(start: float, end: float, amount: float) -> float:
-    """The way from `start` (amount 0) to `end` (amount 1), at 6 significant digits."""
+    """Return the number between `start` (amount 0) and `end` (amount 1), at 6 significant digits."""
     return rounded(start + (end - start) * amount)
 
 
 def between(kind: type[Made], amount: float, fields: Mapping[str, object]) -> Made:
-    """A frozen dataclass part of the way from the identity to a checked one.
+    """Build a frozen dataclass that lies between the identity and a checked instance.
 
     Args:
-        kind: the dataclass, whose `__post_init__` checks and changes nothing.
-        amount: how far; within 0..1 all values lie between two that are sound, and are not checked again.
-        fields: all of its values.
+        kind: the dataclass; its `__post_init__` only checks values.
+        amount: how far it lies from the identity. Within 0..1 all values lie between two valid ones and are
+            not checked again.
+        fields: all its values.
     """
     if not 0 <= amount <= 1:
         return kind(**fields)
@@ -111,19 +113,21 @@ def between(kind: type[Made], amount: float, fields: Mapping[str, object]) -> Ma
 
 
 def require_in(owner: str, name: str, value: object, between: Range) -> None:
-    """Raise RecipeError unless `value` is a number (of any kind but a bool) within finite bounds.
+    """Raise RecipeError unless `value` is a number (and not a bool) within finite bounds.
 
     Args:
         owner: the family, or `mask` or `rendering`.
-        name: which of its parameters this is.
+        name: the name of the parameter.
         value: the parameter.
-        between: its bounds, which are allowed.
+        between: its bounds, both allowed.
     """
     low, high = between
-    if type(value) is float and low <= value <= high:  # nearly always: recipes hold thousands of numbers
+    if (
+        type(value) is float and low <= value <= high
+    ):  # the usual case, checked first: recipes hold thousands of numbers
         return
     where = owner if owner in ("mask", "rendering") else f"family {owner!r}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecipeError(f"{name} is {value!r}, not a number", where=where)
     if not low <= value <= high:
-        raise RecipeError(f"{name} is {value!r}, outside {low:g}..{high:g}", where=where)
+        raise RecipeError(f"{name} is {value!r}, but must be in {low:g}..{high:g}", where=where)

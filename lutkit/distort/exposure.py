@@ -7,7 +7,8 @@ from lutkit.distort.draws import Range, Rng, require_in, towards, uniform, unifo
 from lutkit.distort.family import Library, Stage
 from lutkit.distort.rendering import Gains, Rendering
 
-# What is too bright clips on the sensor: from half a stop on, most photographs lose over 2% of their pixels.
+# Values that are too bright clip on the sensor: from half a stop on, most photos lose over 2% of their
+# pixels.
 EXPOSURE_EV: Range = (-2.0, 0.5)
 EXPOSURE_EV_LOSSY: tuple[Range, ...] = ((-5.0, -3.0), (0.5, 2.0))
 
@@ -38,6 +39,6 @@ class Exposure:
         return type(self)(towards(0, self.exposure_ev, amount))
 
     def gains(self, rendering: Rendering) -> Gains:
-        """2^ev, three times."""
+        """Return 2^ev for each channel."""
         gain = 2.0**self.exposure_ev
         return gain, gain, gain

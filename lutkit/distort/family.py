@@ -1,7 +1,7 @@
-"""What a damage family is: drawn parameters, an amount to scale them by, and what it does to colours.
+"""The definition of a damage family: drawn parameters, an amount to scale them by, and its effect on colours.
 
 There are two kinds. Families that change the light on a camera's sensor give a gain for each of its channels,
-since light adds and sensors count. All others map colours, in linear light or encoded.
+because light adds and sensors are linear. All others map colours, in linear light or encoded.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ Library: TypeAlias = Mapping[str, Lut]  # sha256 of a LUT file -> the LUT
 
 
 class Family(Protocol):
-    """One way in which colours go wrong: a frozen dataclass, one small file each.
+    """One way in which colours go wrong: a frozen dataclass, each in a small file of its own.
 
     Its fields are what a recipe records: numbers at 6 significant digits, strings, and tuples of numbers.
-    `__post_init__` raises RecipeError for values that mean nothing.
+    `__post_init__` raises RecipeError for impossible values.
     """
 
     name: ClassVar[str]
@@ -35,7 +35,7 @@ class Family(Protocol):
         ...
 
     def scaled(self, amount: float) -> Self:
-        """The same damage, weaker: 0 is the identity, 1 these parameters."""
+        """Return the same damage, weaker: 0 is the identity, 1 these parameters."""
         ...
 
 
@@ -43,7 +43,7 @@ class LightFamily(Family, Protocol):
     """A family that changes the light on the sensor: light, exposure, white balance."""
 
     def gains(self, rendering: Rendering) -> Gains:
-        """What each channel of the camera, in linear light, is multiplied by; all above 0."""
+        """Return the gain of each channel of the camera, in linear light; all are above 0."""
         ...
 
 
@@ -51,42 +51,41 @@ class ColorFamily(Family, Protocol):
     """A family that maps colours."""
 
     space: ClassVar[Space]
-    # Whether each output channel depends on its own input channel alone: it bakes to curves.
+    # Whether each output channel depends only on its own input channel, so that the family bakes to curves.
     per_channel: ClassVar[bool]
-    # Whether channels mix by a matrix and an offset: it bakes to a cube of 2^3, exactly.
+    # Whether channels mix by a matrix and an offset, so that the family bakes to a cube of 2^3, exactly.
     affine: ClassVar[bool]
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Map (..., 3) colours in `space`, 0..1 nominal and not clamped, to new ones.
+        """Map (..., 3) colours in `space`, 0..1 nominal and not clamped, to new colours.
 
-        A family that is neither per-channel nor affine clamps its input to 0..1, which is where its cube
-        ends.
+        A family that is neither per-channel nor affine clamps its input to 0..1, where its cube ends.
         """
         ...
 
 
 def is_light(family: Family) -> TypeGuard[LightFamily]:
-    """Whether a family changes the light on the sensor."""
+    """Return whether a family changes the light on the sensor."""
     return hasattr(family, "gains")
 
 
 def is_color(family: Family) -> TypeGuard[ColorFamily]:
-    """Whether a family maps colours."""
+    """Return whether a family maps colours."""
     return hasattr(family, "transform")
 
 
 def transform_families(
     families: tuple[ColorFamily, ...], rgb: FloatArray, space: Space, library: Library
 ) -> tuple[FloatArray, Space]:
-    """Run colours through families, going over to the other space only where the next family needs it.
+    """Map colours through families, changing the space only if the next family needs it.
 
     Args:
         families: in order.
         rgb: (..., 3) float64, 0..1 nominal.
-        space: what `rgb` is in.
+        space: the space of `rgb`.
         library: the LUT files that families may name.
     Returns:
-        New colours of the same shape, not clamped, and the space they are in.
+        New colours of the same shape, not clamped, and their space.
     """
     for family in families:
         rgb, space = in_space(rgb, space, family.space), family.space
@@ -95,7 +94,7 @@ def transform_families(
 
 
 def in_space(rgb: FloatArray, space: Space, wanted: Space) -> FloatArray:
-    """Colours (..., 3) float64 in `space`, brought to the wanted one; the same array where that is it."""
+    """Return colours (..., 3) float64 in the wanted space; the same array if they are already in it."""
     if space == wanted:
         return rgb
     return srgb_to_linear(rgb) if wanted == "linear" else linear_to_srgb(rgb)

@@ -1,4 +1,4 @@
-"""Film fade: dyes that have lost density, each at its own pace, over a fogged base."""
+"""Film fade: dyes that have lost density, each by its own amount, over a fogged base."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -13,13 +13,13 @@ GAIN: Range = (0.4, 1.0)
 GAIN_LOSSY: Range = (0.1, 0.4)
 FOG: Range = (0.0, 0.15)
 
-# Prints and slides end at a density of about 3; so the curve has a finite slope at black.
+# Prints and slides end at a density of about 3, so the curve has a finite slope at black.
 FLARE = 1e-3
 
 
 @dataclass(frozen=True)
 class FilmFade:
-    """A gain on density and an added fog, a dye each: D' = gain D + fog, with D = -log10 of linear light.
+    """A gain on density and an added fog for each dye: D' = gain D + fog, with D = -log10 of linear light.
 
     Args:
         dye_gains: cyan (which holds back red), magenta (green), yellow (blue); 0.05..1.
@@ -55,9 +55,9 @@ class FilmFade:
         return type(self)(gains, tuple(rounded(fog * amount) for fog in self.fogs))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Raise transmitted light to the gains and dim it by the fogs."""
+        """Raise transmitted light to the power of the gains, and dim it by the fogs."""
         gains = np.array(self.dye_gains)
         faded = (1 + FLARE) * ((np.abs(rgb) + FLARE) / (1 + FLARE)) ** gains - FLARE
         black = (1 + FLARE) * (FLARE / (1 + FLARE)) ** gains - FLARE
-        # Below black, which only an earlier family can reach, the curve is mirrored about its black.
+        # Below black, which only an earlier family can reach, the curve is mirrored at its value for black.
         return 10.0 ** -np.array(self.fogs) * np.where(rgb >= 0, faded, 2 * black - faded)

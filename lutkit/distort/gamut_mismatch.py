@@ -1,4 +1,4 @@
-"""Gamut mismatch: Display P3 values read as sRGB (pale), or sRGB values read as Display P3 (gaudy)."""
+"""Gamut mismatch: Display P3 values read as sRGB (pale), or sRGB values read as Display P3 (too vivid)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -11,7 +11,8 @@ from lutkit.distort.family import Library, Space, Stage
 PALE: Range = (0.4, 1.5)
 GAUDY: tuple[Range, ...] = ((-1.5, -0.5),)
 
-# Linear sRGB to linear Display P3 (SMPTE EG 432-1 primaries, D65); rows sum to 1, so the leaks say it all.
+# Linear sRGB to linear Display P3 (SMPTE EG 432-1 primaries, D65); rows sum to 1, so the leaks define the
+# matrix.
 RED_FROM_GREEN = 0.177538031
 GREEN_FROM_RED = 0.0331941989
 BLUE_FROM_RED, BLUE_FROM_GREEN = 0.0170826307, 0.0723974407
@@ -22,7 +23,7 @@ class GamutMismatch:
     """Linear light moved along the difference between the two encodings of the same colour.
 
     Args:
-        strength: 1 is Display P3 read as sRGB, -1 about its opposite, 0 the identity; within 2.
+        strength: 1 is Display P3 read as sRGB, -1 about its opposite, 0 the identity; within -2..2.
     """
 
     name: ClassVar[str] = "gamut_mismatch"
@@ -38,7 +39,7 @@ class GamutMismatch:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw a strength: pale can be undone, gaudy clips."""
+        """Draw a strength: pale colours can be undone; vivid colours clip."""
         return cls(uniform_in(rng, GAUDY) if lossy else uniform(rng, PALE))
 
     def scaled(self, amount: float) -> Self:
@@ -46,7 +47,7 @@ class GamutMismatch:
         return type(self)(towards(0, self.strength, amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Let the channels leak into each other."""
+        """Mix the channels by the leaks."""
         leaks = (RED_FROM_GREEN, 0.0, GREEN_FROM_RED, 0.0, BLUE_FROM_RED, BLUE_FROM_GREEN)
         rg, rb, gr, gb, br, bg = (self.strength * leak for leak in leaks)
         return mix_channels(rgb, (rg, rb, gr, gb, br, bg))

@@ -1,4 +1,4 @@
-"""Hue rotation: every hue turned by the same angle, as by a wrong phase in analogue video."""
+"""Hue rotation: every hue rotated by the same angle, as by a wrong phase in analogue video."""
 
 import math
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ SCALE_BLUE, SCALE_RED = 1.772, 1.402
 
 @dataclass(frozen=True)
 class HueRotation:
-    """The (Cb, Cr) vector of encoded values turned at unchanged luma.
+    """The (Cb, Cr) vector of encoded values, rotated at unchanged luma.
 
     Args:
-        angle_deg: positive turns from Cb towards Cr; within 180.
+        angle_deg: positive rotates from Cb towards Cr; within -180..180.
     """
 
     name: ClassVar[str] = "hue_rotation"
@@ -42,16 +42,17 @@ class HueRotation:
         return cls(uniform_in(rng, ANGLE_DEG_LOSSY) if lossy else uniform(rng, ANGLE_DEG))
 
     def scaled(self, amount: float) -> Self:
-        """Turn less."""
+        """Rotate by a smaller angle."""
         return type(self)(towards(0, self.angle_deg, amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Turn the colour differences."""
+        """Rotate the colour differences."""
         cos, sin = math.cos(math.radians(self.angle_deg)), math.sin(math.radians(self.angle_deg))
-        # Red and blue above luma, (1, 0) and (0, 1), turned: what each becomes of red - luma and blue - luma.
+        # Red and blue above luma, (1, 0) and (0, 1), after rotation: the parts of red - luma and blue - luma
+        # in each.
         red_red, red_blue = cos, sin * SCALE_RED / SCALE_BLUE
         blue_blue, blue_red = cos, -sin * SCALE_BLUE / SCALE_RED
-        # Luma stays, so green above luma is what balances red and blue.
+        # Luma does not change, so green above luma is what balances red and blue.
         share_red, share_blue = -LUMA_RED / LUMA_GREEN, -LUMA_BLUE / LUMA_GREEN
         green_red = share_red * red_red + share_blue * blue_red
         green_blue = share_red * red_blue + share_blue * blue_blue
@@ -66,7 +67,7 @@ class HueRotation:
 
 
 def _leaks(channel: int, of_red: float, of_blue: float) -> tuple[float, float]:
-    """What luma + of_red (red - luma) + of_blue (blue - luma) takes from the two other channels."""
+    """Return what luma + of_red (red - luma) + of_blue (blue - luma) takes from the two other channels."""
     luma = 1 - of_red - of_blue
     row = [LUMA_RED * luma + of_red, LUMA_GREEN * luma, LUMA_BLUE * luma + of_blue]
     del row[channel]

@@ -16,14 +16,14 @@ DUV: Range = (-0.02, 0.02)
 
 @dataclass(frozen=True)
 class Illuminant:
-    """Gains of a camera's channels, green's kept at 1: the others starve, or clip as they do on a sensor.
+    """Gains of a camera's channels, with green's kept at 1: the others lose light, or clip as on a sensor.
 
-    A largest gain of 1 would clip nothing, and darken every cast by 6 L* at the median; renderings by real
-    cameras change their lightness by 0.3 at the median.
+    A largest gain of 1 would clip nothing, but would darken casts by 6 L* at the median. Renderings by real
+    cameras change lightness by 0.3 at the median.
 
     Args:
         temperature_k: correlated colour temperature, 1667..25000 kelvin.
-        duv: distance from the Planckian locus in CIE 1960 (u, v), within 0.05; green is positive.
+        duv: distance from the Planckian locus in CIE 1960 (u, v), within -0.05..0.05; green is positive.
     """
 
     name: ClassVar[str] = "illuminant"
@@ -43,10 +43,10 @@ class Illuminant:
         return cls(rounded(1e6 / mired), uniform(rng, DUV))
 
     def scaled(self, amount: float) -> Self:
-        """Move along mired and Duv from D65."""
+        """Move towards D65 in mired and Duv."""
         mired = D65_MIRED + (1e6 / self.temperature_k - D65_MIRED) * amount
         return type(self)(rounded(1e6 / mired), rounded(D65_DUV + (self.duv - D65_DUV) * amount))
 
     def gains(self, rendering: Rendering) -> Gains:
-        """The light's colour as the camera sees it, over its green."""
+        """Return the light's colour as the camera sees it, divided by its green."""
         return keeping_green(rendering.gains_of(light_color(self.temperature_k, self.duv)))

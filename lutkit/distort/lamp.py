@@ -1,4 +1,4 @@
-"""Lamp: coloured light, as of neon, stage lamps and coloured bulbs, far off the Planckian locus."""
+"""Lamp: coloured light, as from neon, stage lamps and coloured bulbs, far from the Planckian locus."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -15,9 +15,10 @@ STRENGTH_LOSSY: Range = (0.8, 0.97)
 class Lamp:
     """Gains of a camera's channels towards one hue of the RGB hexagon; their mean is 1.
 
-    Green cannot stay at 1, as it does under an illuminant: red or blue light has hardly any, and the other
-    channels would rise without end. A camera meters instead, and gives the sensor as much light as ever. So
-    a blue lamp comes out dark, a green one bright, and on average over hues lightness stays what it was.
+    Green cannot stay at 1, as it does under an illuminant: red or blue light has hardly any green, and the
+    other channels would rise without limit. Instead, the camera's exposure meter gives the sensor as much
+    light as usual. A blue lamp therefore gives a dark image and a green lamp a bright one, and the mean
+    lightness over all hues does not change.
 
     Args:
         hue_deg: 0 is red, 120 green, 240 blue; 0..360.
@@ -37,7 +38,7 @@ class Lamp:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw a hue round the circle and a strength."""
+        """Draw a hue from the whole circle, and a strength."""
         return cls(uniform(rng, (0, 360)), uniform(rng, STRENGTH_LOSSY if lossy else STRENGTH))
 
     def scaled(self, amount: float) -> Self:
@@ -45,7 +46,7 @@ class Lamp:
         return type(self)(self.hue_deg, towards(0, self.strength, amount))
 
     def gains(self, rendering: Rendering) -> Gains:
-        """The light's colour as the camera sees it, over the mean of its channels."""
+        """Return the light's colour as the camera sees it, divided by the mean of its channels."""
         red, green, blue = (1 - self.strength * (1 - _share(self.hue_deg, own)) for own in (0, 120, 240))
         seen = rendering.gains_of((red, green, blue))
         mean = sum(seen) / 3
@@ -53,6 +54,6 @@ class Lamp:
 
 
 def _share(hue_deg: float, own_deg: float) -> float:
-    # A channel is full within 60 degrees of its own hue and gone beyond 120.
+    # A channel is full within 60 degrees of its own hue and 0 beyond 120 degrees.
     distance = abs((hue_deg - own_deg + 180) % 360 - 180)
     return min(max(2 - distance / 60, 0), 1)

@@ -21,7 +21,7 @@ class LibraryLut:
     """A LUT from the library, blended with the identity on encoded values.
 
     Args:
-        sha256: of the LUT file's bytes, 64 hexadecimal digits.
+        sha256: the sha256 of the LUT file's bytes, 64 hexadecimal digits.
         strength: 0 is the identity, 1 the full LUT.
     """
 
@@ -36,38 +36,38 @@ class LibraryLut:
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise RecipeError(f"{self.sha256!r} is no sha256", where=f"family {self.name!r}")
+            raise RecipeError(f"{self.sha256!r} is not a sha256", where=f"family {self.name!r}")
         require_in(self.name, "strength", self.strength, (0, 1))
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw a LUT and a strength; what can be undone is for the gate to say."""
+        """Draw a LUT and a strength; the gate decides whether the damage is recoverable."""
         known = sorted(library)
         if not known:
             raise RecipeError(
                 "there is no LUT to draw from",
                 where=f"family {cls.name!r}",
-                remedy="name a folder of LUTs ([damage] path) or give the family no share",
+                remedy="name a folder of LUTs ([damage] path), or set the family's share to 0",
             )
         return cls(known[int(rng.integers(len(known)))], uniform(rng, STRENGTH))
 
     def scaled(self, amount: float) -> Self:
-        """Blend less of it in."""
+        """Blend in less of it."""
         return type(self)(self.sha256, towards(0, self.strength, amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Clamp to 0..1, as a display does, and blend with what the LUT makes of it."""
+        """Clamp to 0..1 like a display, and blend with the LUT's result."""
         shown = np.minimum(np.maximum(rgb, 0), 1)
         mapped = apply(shown.astype(np.float32), self.found_in(library), threads=1)
         blended: FloatArray = shown + self.strength * (mapped.astype(np.float64) - shown)
         return blended
 
     def found_in(self, library: Library) -> Lut:
-        """The LUT itself, as its file holds it; RecipeError where it is not at hand."""
+        """Return the LUT as its file holds it; raise RecipeError if it is not in the library."""
         if self.sha256 not in library:
             raise RecipeError(
-                f"the LUT file with sha256 {self.sha256} is not at hand",
+                f"the LUT file with sha256 {self.sha256} was not found",
                 where="recipe",
-                remedy="give the folder of LUTs that the dataset was made with",
+                remedy="name the folder of LUTs with which the dataset was made",
             )
         return library[self.sha256]

@@ -1,4 +1,4 @@
-"""Log read as sRGB: footage in a camera's log encoding, shown without its LUT: flat and grey."""
+"""Log read as sRGB: footage in a camera's log encoding, shown without its LUT, so flat and grey."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -36,11 +36,11 @@ class LogEncoding:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw a strength; log is meant to be undone, so there is no lossy range of its own."""
+        """Draw a strength; log is made to be undone, so it has no lossy range of its own."""
         return cls(uniform(rng, STRENGTH))
 
     def scaled(self, amount: float) -> Self:
-        """Blend less of it in."""
+        """Blend in less of it."""
         return type(self)(towards(0, self.strength, amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:

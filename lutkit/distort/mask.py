@@ -1,4 +1,4 @@
-"""Smooth random masks: where in a picture a second layer holds, for light that differs across it."""
+"""Smooth random masks: where in an image a second layer applies, for light that differs across the image."""
 
 import math
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from lutkit.errors import RecipeError
 _Floats: TypeAlias = npt.NDArray[np.float32]
 
 WAVES = 3
-CYCLES = (-0.8, 0.8)  # per picture: low enough for window light and lamps, never a pattern
+CYCLES = (-0.8, 0.8)  # cycles per image: few enough for window light and lamps, and never a pattern
 SHARPNESS = (0.6, 3.0)
 COVERAGE = (0.2, 0.8)
 
-# A mask is looked at on a grid of so many places a side, and told by so many levels.
+# A mask is sampled on a grid of this many places a side, and described by this many levels.
 GRID = 16
 LEVELS = 8
 
 
 @dataclass(frozen=True)
 class Mask:
-    """m(x, y) = (1 + u / sqrt(1 + u^2)) / 2 with u the sum of plane waves, times a sharpness.
+    """m(x, y) = (1 + u / sqrt(1 + u^2)) / 2, where u is the sum of plane waves, multiplied by a sharpness.
 
-    x and y run from 0 to 1 across the picture, whatever its size: the same mask fits every resolution.
+    x and y run from 0 to 1 across the image, whatever its size, so that the same mask fits every resolution.
 
     Args:
-        waves: for each wave its cycles along x, its cycles along y, and its phase in radians; flat.
+        waves: the cycles along x, the cycles along y and the phase in radians of each wave; flat.
         sharpness: how quickly the mask goes from 0 to 1; 0..20.
     """
 
@@ -40,14 +40,16 @@ class Mask:
 
     def __post_init__(self) -> None:
         if not self.waves or len(self.waves) % 3:
-            raise RecipeError(f"waves holds {len(self.waves)} numbers, not threes", where="mask")
+            raise RecipeError(
+                f"waves holds {len(self.waves)} numbers, but must hold three for each wave", where="mask"
+            )
         for number in self.waves:
             require_in("mask", "waves", number, (-100, 100))
         require_in("mask", "sharpness", self.sharpness, (0, 20))
 
 
 def draw_mask(rng: Rng) -> Mask:
-    """Draw a mask that covers between a fifth and four fifths of the picture and varies across it."""
+    """Draw a mask that covers between a fifth and four fifths of the image and varies across it."""
     while True:
         waves: list[float] = []
         for _ in range(WAVES):
@@ -61,10 +63,10 @@ def draw_mask(rng: Rng) -> Mask:
 
 @dataclass(frozen=True)
 class MaskLevels:
-    """A few parts of a picture that stand for what masks are across it.
+    """A few parts of an image that represent how masks vary across it.
 
     Args:
-        shares: (n,) float64, each part's share of the picture.
+        shares: (n,) float64, each part's share of the image.
         levels: (k, n), each mask's mean in each part.
     """
 
@@ -73,9 +75,10 @@ class MaskLevels:
 
 
 def mask_levels(masks: tuple[Mask, ...]) -> MaskLevels:
-    """Cut the picture where masks pass evenly spaced values: eight parts for one, eight times eight for two.
+    """Divide the image where masks pass evenly spaced values: 8 parts for one mask, 8 x 8 for two.
 
-    Parts of one size would be wide at a mask's ends, and miss a severity by three times as much.
+    Parts of equal size would cover a wide range at a mask's ends; the error of a severity would be three
+    times as large.
     """
     values = np.stack([mask_values(mask, GRID, GRID).reshape(-1) for mask in masks]).astype(np.float64)
     part = np.zeros(values.shape[1], np.intp)
@@ -90,10 +93,10 @@ def mask_levels(masks: tuple[Mask, ...]) -> MaskLevels:
 
 
 def mask_values(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:
-    """The mask at every pixel's centre.
+    """Return the mask at every pixel's centre.
 
     Args:
-        mask: what to draw.
+        mask: the mask.
         height: rows.
         width: columns.
     Returns:
@@ -105,10 +108,10 @@ def mask_values(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:
 
 
 def mask_at(mask: Mask, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """The mask on the grid of given positions.
+    """Return the mask on the grid of given positions.
 
     Args:
-        mask: what to draw.
+        mask: the mask.
         x: (width,) positions across, 0..1.
         y: (height,) positions down, 0..1.
     Returns:
@@ -118,7 +121,7 @@ def mask_at(mask: Mask, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) 
     along_x = 2 * math.pi * waves[:, 0, None] * x + waves[:, 2, None]
     along_y = 2 * math.pi * waves[:, 1, None] * y
     values = np.empty((len(y), len(x)), np.float32)
-    # cos(p + q) from sines and cosines of each axis: products in place of a cosine a pixel.
+    # cos(p + q) from sines and cosines of each axis: products instead of one cosine for each pixel.
     across = np.stack((np.cos(along_x), np.sin(along_x))).astype(np.float32)
     down = np.stack((np.cos(along_y), np.sin(along_y))).astype(np.float32)
     _fill(across, down, np.float32(mask.sharpness), values)

@@ -1,4 +1,4 @@
-"""The presets: settings of damage that have a name, and what each is for."""
+"""The presets: settings of damage with a name and a purpose."""
 
 import difflib
 from collections.abc import Mapping
@@ -24,13 +24,14 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType({
     "default": Preset(
-        "Every kind of damage, wrong white balance and light first: for networks that are to meet anything.",
+        "Every kind of damage, mostly wrong white balance and light: for networks that handle any photo.",
         DamageSettings(),
     ),
     "camera": Preset(
         "Wrong white balance and exposure, in a camera's own channels: for networks that balance photos.",
-        # As it comes: one camera's rendering taken for another's, and in one of eight a wrong exposure alone,
-        # which is more than 1 of 31: strong damage is drawn until reached, and an exposure reaches more.
+        # Labels as they come. The wrong rendering is another camera's; one sample in eight has only a wrong
+        # exposure. That is more than the share of 1 in 31, because strong damage is drawn until it is
+        # reached, and an exposure reaches more.
         DamageSettings(
             severity=(1.5, 24.0),
             lossy=0.05,
@@ -41,14 +42,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         ),
     ),
     "film": Preset(
-        "Faded dyes, fog and their curves, as in scans of old film and prints: for networks that restore.",
+        "Faded dyes, fog and their curves, as in scans of old film and prints: for networks that restore it.",
         DamageSettings(
             mixed_light=0.0,
             families=(("film_fade", 8.0), ("channel_curves", 2.0), ("tonal_tint", 1.0), ("saturation", 1.0)),
         ),
     ),
     "stage": Preset(
-        "Coloured and mixed light, as on stages and in bars: for networks that work from place to place.",
+        "Coloured and mixed light, as on stages and in bars: for networks that correct each place by itself.",
         DamageSettings(
             severity=(6.0, 24.0),
             lossy=0.4,
@@ -57,7 +58,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         ),
     ),
     "edits": Preset(
-        "Over-processed filters, looks and LUT files: for networks that take other people's edits back.",
+        "Over-processed filters, looks and LUT files: for networks that undo other people's edits.",
         DamageSettings(
             mixed_light=0.0,
             families=(
@@ -78,13 +79,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
 
 
 def preset(name: str) -> DamageSettings:
-    """The settings of that name.
+    """Return the settings with that name.
 
     Raises:
-        ManifestError: there is none; the message names the nearest.
+        ManifestError: if there are none; the message names the nearest preset.
     """
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, 1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PRESETS)}"
-        raise ManifestError(f"no preset {name!r}", remedy=remedy)
+        remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(PRESETS)}"
+        raise ManifestError(f"unknown preset {name!r}", remedy=remedy)
     return PRESETS[name].settings

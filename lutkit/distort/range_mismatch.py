@@ -16,10 +16,10 @@ BLACK, WHITE = 16 / 255, 235 / 255
 
 @dataclass(frozen=True)
 class RangeMismatch:
-    """Encoded values squeezed towards video levels, or stretched from them.
+    """Encoded values compressed towards video levels, or expanded from them.
 
     Args:
-        strength: 1 is full range squeezed into 16..235, -1 stretched from it (which clips); within 2.
+        strength: 1 is full range compressed into 16..235, -1 expanded from it (which clips); within -2..2.
     """
 
     name: ClassVar[str] = "range_mismatch"
@@ -35,14 +35,14 @@ class RangeMismatch:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw a strength: washed out can be undone, crushed clips."""
+        """Draw a strength: washed out images can be undone; crushed images clip."""
         return cls(uniform(rng, CRUSHED if lossy else WASHED))
 
     def scaled(self, amount: float) -> Self:
-        """Squeeze or stretch less."""
+        """Compress or expand less."""
         return type(self)(towards(0, self.strength, amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Squeeze (strength above 0) or stretch (below)."""
+        """Compress (strength above 0) or expand (below)."""
         black, gain = BLACK * abs(self.strength), 1 + (WHITE - BLACK - 1) * abs(self.strength)
         return black + gain * rgb if self.strength >= 0 else (rgb - black) / gain

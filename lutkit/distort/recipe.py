@@ -1,7 +1,7 @@
-"""Recipes: damage as data, stage after stage in the order in which it happens. JSON both ways.
+"""Recipes: damage as data, stage after stage in the order in which it happens; to and from JSON.
 
-A recipe is what a dataset records: from it the damage is replayed to the bit. Adding a family means one
-file beside this one and one line in `FAMILIES`.
+A dataset records recipes, and the damage is replayed from them to the bit. A new family needs one file beside
+this one and one line in `FAMILIES`.
 """
 
 import dataclasses
@@ -43,8 +43,8 @@ from lutkit.lut.quality import Label
 if TYPE_CHECKING:
     from lutkit.distort.bake import BakedLayer
 
-# In the order in which light meets lamp, sensor, camera, film, editor and encoder: the stages', and the order
-# in which families of one stage are drawn and, in a camera, must stand.
+# In the order in which light passes lamp, sensor, camera, film, editor and encoder. This is the order of the
+# stages, and within a stage the order in which families are drawn and, in a camera, must appear.
 FAMILIES: tuple[type[Family], ...] = (
     Illuminant,
     Lamp,
@@ -65,7 +65,7 @@ FAMILIES: tuple[type[Family], ...] = (
     RangeMismatch,
 )
 
-# What families of format 1 are called now.
+# The current names of families that were renamed since format 1.
 RENAMED = MappingProxyType({"coloured_light": "lamp"})
 
 FORMAT = 2
@@ -78,11 +78,11 @@ _PLACES: dict[type[Family], int] = {kind: place for place, kind in enumerate(FAM
 
 @dataclass(frozen=True)
 class Masked:
-    """A family that holds in a part of the picture.
+    """A family that applies in a part of the image.
 
     Args:
-        family: what holds there.
-        mask: where.
+        family: the family.
+        mask: where it applies.
     """
 
     family: Family
@@ -94,19 +94,22 @@ Entry: TypeAlias = Family | Masked
 
 @dataclass(frozen=True)
 class Recipe:
-    """Damage, stage after stage. Nothing in it: no damage.
+    """Damage, stage after stage. An empty recipe is no damage.
 
     Args:
-        rendering: the camera that rendered the photograph: undone before the light, redone behind the
-            camera. None stands for a camera that sees sRGB itself; only light and camera ask for one.
-        light: the scene's light; and a second one with a mask, which takes the first one's place where the
-            mask is 1. Between, the two add in linear light. A second one alone is laid over right light.
+        rendering: the camera that rendered the photo. Its rendering is undone before the light and redone
+            after the camera. None means a camera that sees sRGB itself; only light and camera damage need a
+            rendering.
+        light: the scene's light, and possibly a second light with a mask, which replaces the first where the
+            mask is 1. Where the mask is between 0 and 1, the two add in linear light. A second light alone is
+            blended over correct light.
         camera: what the camera did wrong, in the order of `FAMILIES`.
-        medium: what befell film or print; the last may have a mask, and is blended in the space that its
-            family works in.
-        editing: what was done to the finished picture.
+        medium: what happened to film or print; the last family may have a mask, and is blended in the space
+            of the family.
+        editing: what was done to the finished image.
     Raises:
-        RecipeError: a family in a stage that is not its own, a mask where none may be, too many families.
+        RecipeError: if a family is in the wrong stage, a mask is where none is allowed, or there are too many
+            families.
     """
 
     rendering: Rendering | None = None
@@ -120,25 +123,30 @@ class Recipe:
             for number, entry in enumerate(entries):
                 family = entry.family if isinstance(entry, Masked) else entry
                 if family.stage != stage:
-                    what = f"{family.name!r} belongs to {family.stage}, not {stage}"
+                    what = f"{family.name!r} belongs in {family.stage}, not in {stage}"
                     raise RecipeError(what, where="recipe")
                 if isinstance(entry, Masked) and (
                     stage not in ("light", "medium") or number != len(entries) - 1
                 ):
                     what = f"{family.name!r} in {stage} has a mask"
-                    raise RecipeError(f"{what}; the last of light and of medium may have one", where="recipe")
+                    raise RecipeError(
+                        f"{what}, but only the last family of light and of medium may have one",
+                        where="recipe",
+                    )
         if sum(not isinstance(entry, Masked) for entry in self.light) > 1:
-            raise RecipeError("light is one, and a second one with a mask", where="recipe")
+            raise RecipeError("light may hold one family, and a second one with a mask", where="recipe")
         for before, after in pairwise(self.camera):
             if _PLACES[type(before)] > _PLACES[type(after)]:
-                what = f"{after.name!r} happens in a camera before {before.name!r}"
-                raise RecipeError(what, where="recipe", remedy="put them in that order")
+                what = f"in a camera, {after.name!r} happens before {before.name!r}"
+                raise RecipeError(what, where="recipe", remedy="list them in that order")
         if len(self.families) > MAX_FAMILIES:
-            raise RecipeError(f"{len(self.families)} families, more than {MAX_FAMILIES}", where="recipe")
+            raise RecipeError(
+                f"{len(self.families)} families, but at most {MAX_FAMILIES} are allowed", where="recipe"
+            )
 
     @cached_property
     def families(self) -> tuple[Family, ...]:
-        """Every family, in the order of damage; the lights of mixed light are two."""
+        """Every family, in the order of damage; mixed light has two lights."""
         entries = (*self.light, *self.camera, *self.medium, *self.editing)
         return tuple(entry.family if isinstance(entry, Masked) else entry for entry in entries)
 
@@ -148,7 +156,7 @@ class Recipe:
         return tuple(entry.mask for entry in (*self.light, *self.medium) if isinstance(entry, Masked))
 
     def scaled(self, amount: float) -> "Recipe":
-        """The same damage, weaker: 0 is the identity, 1 this recipe. Masks stay."""
+        """Return the same damage, weaker: 0 is the identity, 1 this recipe. Masks do not change."""
         fields = {
             "rendering": None if self.rendering is None else self.rendering.scaled(amount),
             "light": tuple([_scaled(entry, amount) for entry in self.light]),
@@ -220,7 +228,7 @@ class Recipe:
         return label_on(image, self, library)
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON, without empty stages; `from_json` gives back an equal one."""
+        """Return the recipe as one line of JSON without empty stages; `from_json` gives an equal recipe."""
         data: dict[str, object] = {"format": FORMAT}
         if self.rendering is not None:
             data["rendering"] = _fields(self.rendering)
@@ -235,40 +243,42 @@ class Recipe:
         """Read what `to_json` wrote.
 
         Raises:
-            RecipeError: no text, not JSON, another format, an unknown family, a missing or unknown parameter,
-                a value out of range.
+            RecipeError: if the text is not text or JSON, the format or a family is unknown, a parameter is
+                missing or unknown, or a value is out of range.
         """
         with refused_as(RecipeError, where="recipe"):
             data = parse_json(text)
         if isinstance(data, list):
             raise RecipeError(
-                f"this is of format 1, and this version reads format {FORMAT}",
+                f"this recipe has format 1, but this version of lutkit reads format {FORMAT}",
                 where="recipe",
-                remedy="build the dataset again, or replay it with the version that made it",
+                remedy="build the dataset again, or replay it with the version of lutkit that made it",
             )
         found = _require_object(data, "recipe")
         number = found.pop("format", None)
         if number != FORMAT or isinstance(number, bool):
             what = "no format" if number is None else f"format {number!r}"
-            raise RecipeError(f"{what}, and this version reads format {FORMAT}", where="recipe")
+            raise RecipeError(f"{what}, but this version of lutkit reads format {FORMAT}", where="recipe")
         rendering = found.pop("rendering", None)
         stages = {stage: _entries_from_data(found.pop(stage, []), stage) for stage in STAGES}
         if found:
             known = ", ".join(("format", "rendering", *STAGES))
-            raise RecipeError(f"a recipe has {known}, not {', '.join(sorted(found))}", where="recipe")
+            raise RecipeError(
+                f"a recipe has the fields {known}, not {', '.join(sorted(found))}", where="recipe"
+            )
         if rendering is not None:
             rendering = _build(Rendering, _require_object(rendering, "rendering"), "rendering")
-        # The recipe itself refuses masks where none may be.
+        # The recipe itself rejects masks where none are allowed.
         return cls(rendering, **cast("dict[str, Any]", stages))
 
 
 def family_type(name: str) -> type[Family]:
-    """The family of that name; RecipeError where there is none, with its new name where it has one."""
+    """Return the family of that name; raise RecipeError if there is none, with the new name if renamed."""
     for family in FAMILIES:
         if family.name == name:
             return family
-    known = f"known are {', '.join(family.name for family in FAMILIES)}"
-    remedy = f"it is called {RENAMED[name]!r} now" if name in RENAMED else known
+    known = f"use one of {', '.join(family.name for family in FAMILIES)}"
+    remedy = f"it is now called {RENAMED[name]!r}" if name in RENAMED else known
     raise RecipeError(f"unknown family {name!r}", where="recipe", remedy=remedy)
 
 
@@ -294,7 +304,7 @@ def _fields(item: object) -> dict[str, object]:
 
 def _entries_from_data(items: object, stage: str) -> tuple[Entry, ...]:
     if not isinstance(items, list):
-        raise RecipeError(f"{stage} is a list of families", where="recipe")
+        raise RecipeError(f"{stage} must be a list of families", where="recipe")
     return tuple(_entry_from_data(item) for item in cast("list[object]", items))
 
 
@@ -308,16 +318,16 @@ def _entry_from_data(item: object) -> Entry:
 
 def _require_object(item: object, what: str) -> dict[str, object]:
     if not isinstance(item, dict):
-        raise RecipeError(f"a {what} is an object", where="recipe")
+        raise RecipeError(f"a {what} must be an object", where="recipe")
     return dict(cast("dict[str, object]", item))
 
 
 def _build(kind: type[Built], data: dict[str, object], where: str) -> Built:
     fields = {field.name for field in dataclasses.fields(cast("Any", kind))}
     if fields != set(data):
-        raise RecipeError(f"takes {sorted(fields)}, not {sorted(data)}", where=where)
+        raise RecipeError(f"expected the fields {sorted(fields)}, not {sorted(data)}", where=where)
     values = {name: tuple(cast("list[object]", v)) if isinstance(v, list) else v for name, v in data.items()}
     try:
         return kind(**values)
     except TypeError as error:
-        raise RecipeError(f"a parameter has a wrong type: {error}", where=where) from None
+        raise RecipeError(f"a parameter has the wrong type: {error}", where=where) from None

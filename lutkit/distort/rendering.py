@@ -1,12 +1,13 @@
-"""How a camera rendered a photograph: undone before damage to its light, redone after it.
+"""The rendering of a photo by a camera: undone before damage to its light, and redone after it.
 
-A photograph is no measurement of light. A camera has multiplied the sensor's three channels, clipped them,
-mixed them by a colour matrix into sRGB and bent them by its response. Damage that happens before that
-(another light, a wrong white balance, another exposure) is done to what the sensor saw. So a plausible
-rendering is drawn, undone, and redone on the damaged light, half of the time in another picture style: no two
-renderings of a scene are quite equal.
+A photo is not a measurement of light. A camera has multiplied the sensor's three channels, clipped them,
+mixed them by a colour matrix into sRGB, and changed them by its response. Damage that happens before that
+(another light, a wrong white balance, another exposure) applies to what the sensor saw. A plausible rendering
+is therefore drawn, undone, and redone on the damaged light, half of the time in another picture style,
+because no two renderings of a scene are quite equal.
 
-Owns the response, the way from sRGB to the camera's channels and back, and the draw of both. Knows no family.
+Owns the response, the conversion from sRGB to the camera's channels and back, and the draw of both. Knows no
+family.
 
 Source: the idea and its steps: Brooks, Mildenhall, Xue, Chen, Sharlet and Barron, "Unprocessing images for
     learned raw denoising", CVPR 2019; that white balance errors are undone wrongly without it: Afifi, Price,
@@ -32,13 +33,13 @@ from lutkit.errors import ArrayError, RecipeError
 
 Gains: TypeAlias = tuple[float, float, float]
 
-# Fitted by least squares of this model to ten renderings each of 60 scenes by real cameras (five white
-# balances in two picture styles: the mappings of Afifi and Brown's white-balance augmenter, ICCV 2019). Each
-# sigma is that of what was fitted. The strength of the response, and how far that of a second rendering is
-# from the first's:
+# These numbers were fitted by least squares of this model to ten renderings each of 60 scenes by real cameras
+# (five white balances in two picture styles: the mappings of Afifi and Brown's white-balance augmenter, ICCV
+# 2019). Each sigma is the spread of the fitted values. The first two lines are the strength of the response.
 RESPONSE_MEAN, RESPONSE_SIGMA = 0.65, 0.19
 RESPONSE: Range = (0.1, 1.0)
-# Half of all second renderings have another picture style. What it changes, of the same style and of another:
+# Half of all second renderings have another picture style. Pairs give the change within a style, and to
+# another.
 OTHER_STYLE = 0.5
 RESPONSE_CHANGE_MEAN, RESPONSE_CHANGE_SIGMA = (0.0, 0.05), (0.03, 0.07)
 EXPOSURE_EV_SIGMA = (0.03, 0.14)
@@ -47,12 +48,12 @@ SATURATION_MEAN, SATURATION_SIGMA = (1.01, 1.07), (0.04, 0.08)
 PROFILE_SIGMA = (0.018, 0.036)
 PROFILE_SPREAD: Leaks = (0.62, 0.93, 1.0, 0.97, 1.41, 1.03)
 PROFILE_MEAN: Leaks = (-0.018, 0.026, 0.013, 0.026, -0.011, 0.031)
-# From a camera's channels to linear sRGB, each number off by N(0, MATRIX_SIGMA). The centre is near the
-# colour matrices of common cameras, normalised to sum 1 a row.
+# From a camera's channels to linear sRGB; each number varies by N(0, MATRIX_SIGMA). The centre is near the
+# colour matrices of common cameras, with rows normalised to sum 1.
 USUAL_MATRIX: Leaks = (-0.62, -0.13, -0.2, -0.3, 0.02, -0.5)
 MATRIX_SIGMA = 0.05
 
-# Of the strongest channel: what a sensor sees of any light at least.
+# The least that a sensor sees of any light, as a part of the strongest channel.
 LEAST_GAIN = 0.005
 
 
@@ -61,17 +62,19 @@ class Rendering:
     """A camera's response and colour matrix. The default is a camera that sees sRGB itself.
 
     Args:
-        undone: the strength of the response that the photograph was made with, 0..1: encoded values went
-            through the blend of x and 3 x^2 - 2 x^3.
-        redone: the strength of the response that the damaged picture gets, 0..1.
-        saturation: by which colours move from the grey of their own luminance, in linear light, 0..3.
-        exposure_ev: stops by which the second rendering is brighter, within 2.
+        undone: the strength of the response with which the photo was made, 0..1: encoded values went through
+            the blend of x and 3 x^2 - 2 x^3.
+        redone: the strength of the response for the damaged image, 0..1.
+        saturation: the factor by which colours move from the grey of their own luminance, in linear light,
+            0..3.
+        exposure_ev: the stops by which the second rendering is brighter, within -2..2.
         matrix: the leaks (rg, rb, gr, gb, br, bg) of the matrix from the camera's channels to linear sRGB;
-            what is left to 1 is the diagonal.
-        profile: the leaks of a matrix in linear sRGB that the second rendering has on top, each within 1.
+            the diagonal is the rest to 1.
+        profile: the leaks of a further matrix in linear sRGB that the second rendering has, each within
+            -1..1.
     Raises:
-        RecipeError: a number out of range; a matrix that cannot be undone, or whose inverse is negative
-            somewhere: no sensor answers a light with less than nothing.
+        RecipeError: if a number is out of range, or the matrix cannot be inverted, or its inverse has a
+            negative number: no sensor responds to light with less than nothing.
     """
 
     undone: float = 0.0
@@ -95,13 +98,13 @@ class Rendering:
         try:
             is_negative = _is_negative(self.to_camera)
         except ArrayError:
-            raise RecipeError("the matrix cannot be undone", where="rendering") from None
+            raise RecipeError("the matrix cannot be inverted", where="rendering") from None
         if is_negative:
             raise RecipeError("the inverse of the matrix has a number below 0", where="rendering")
 
     @classmethod
     def draw(cls, rng: Rng) -> Self:
-        """Draw a camera, and how it renders the damaged picture."""
+        """Draw a camera, and how it renders the damaged image."""
         style = int(rng.random() < OTHER_STYLE)
         z_undone, z_redone, z_saturation, z_exposure, *z_profile = rng.standard_normal(10).tolist()
         undone = _within(RESPONSE_MEAN + RESPONSE_SIGMA * z_undone, RESPONSE)
@@ -109,17 +112,17 @@ class Rendering:
         redone = _within(undone + change, (0.0, 1.0))
         saturation = rounded(SATURATION_MEAN[style] + SATURATION_SIGMA[style] * z_saturation)
         exposure_ev = rounded(EXPOSURE_EV_SIGMA[style] * z_exposure)
-        # Numbers below 1 with 6 decimals have at most 6 significant digits, and are quicker to round at once.
+        # Numbers below 1 with 6 decimals have at most 6 significant digits; rounding them together is faster.
         spread = PROFILE_SIGMA[style] * np.array(PROFILE_SPREAD)
         profile = leaks_of(np.round(style * np.array(PROFILE_MEAN) + spread * z_profile, 6).tolist())
-        while True:  # until it is one that a sensor may have
+        while True:  # until it is a matrix that a sensor can have
             noise = MATRIX_SIGMA * rng.standard_normal(6)
             matrix = leaks_of(np.round(np.array(USUAL_MATRIX) + noise, 5).tolist())
             if not _is_negative(_inverse(matrix)):
                 return cls(undone, redone, saturation, exposure_ev, matrix, profile)
 
     def scaled(self, amount: float) -> Self:
-        """The same camera, rendering more nearly as it did: 0 is as it did, 1 these parameters."""
+        """Bring the second rendering nearer to the first: 0 is the first, 1 these parameters."""
         fields = {
             "undone": self.undone,
             "redone": self.redone
@@ -134,11 +137,11 @@ class Rendering:
 
     @cached_property
     def to_camera(self) -> Leaks:
-        """The leaks of the matrix from linear sRGB to the camera's channels."""
+        """Return the leaks of the matrix from linear sRGB to the camera's channels."""
         return _inverse(leaks_of(self.matrix))
 
     def gains_of(self, color: Gains) -> Gains:
-        """What a light of this colour (linear sRGB) does to the camera's channels; white does nothing."""
+        """Return the camera's gains for a light of this colour (linear sRGB); for white they are 1."""
         red, green, blue = color
         rg, rb, gr, gb, br, bg = self.to_camera
         seen = (
@@ -146,13 +149,13 @@ class Rendering:
             green + gr * (red - green) + gb * (blue - green),
             blue + br * (red - blue) + bg * (green - blue),
         )
-        # Candle light lies outside sRGB, and a sensor still sees a little of the missing channel.
+        # Candle light lies outside sRGB, but a sensor still sees a little of the missing channel.
         least = LEAST_GAIN * max(seen)
         red, green, blue = (max(channel, least) for channel in seen)
         return red, green, blue
 
     def seen(self, encoded: FloatArray) -> FloatArray:
-        """What the sensor saw of a photograph.
+        """Return what the sensor saw of a photo.
 
         Args:
             encoded: (n, 3) sRGB-encoded; clamped to 0..1.
@@ -165,11 +168,11 @@ class Rendering:
         return seen
 
     def shown(self, light: FloatArray, errors: Iterable[Leaks] = ()) -> FloatArray:
-        """What the camera makes of the light on its sensor: clipped, mixed, clipped again, encoded and bent.
+        """Render the light on the sensor: clip it, mix it, clip it again, encode it, and apply the response.
 
         Args:
             light: (n, 3) linear, in the camera's channels, 0 or above; the sensor clips it at 1.
-            errors: matrices in linear sRGB that come on top of the camera's own.
+            errors: further matrices in linear sRGB, applied after the camera's own.
         Returns:
             A new array (n, 3), sRGB-encoded, 0..1.
         """
@@ -178,7 +181,7 @@ class Rendering:
         return shown
 
     def mixed_to_srgb(self, errors: Iterable[Leaks] = ()) -> Leaks:
-        """The leaks of the matrix from the camera's channels to sRGB, with errors, profile and saturation."""
+        """Return the leaks of the matrix from the camera to sRGB, with errors, profile and saturation."""
         leaks = reduce(combined_leaks, errors, leaks_of(self.matrix))
         if self.profile != NO_LEAKS:
             leaks = combined_leaks(leaks, leaks_of(self.profile))
@@ -190,15 +193,15 @@ class Rendering:
 
 
 def keeping_green(gains: Gains) -> Gains:
-    """Gains as a camera has them: green is the reference and stays; the other channels rise, or clip."""
+    """Scale gains to keep green at 1: in a camera, green is the reference, and others rise or clip."""
     return gains[0] / gains[1], 1.0, gains[2] / gains[1]
 
 
 def response(encoded: FloatArray, strength: float) -> FloatArray:
-    """A camera's tone response: the blend of x and 3 x^2 - 2 x^3.
+    """Apply a camera's tone response: the blend of x and 3 x^2 - 2 x^3.
 
     Args:
-        encoded: any shape, 0..1; it rises strictly there, and nowhere else is it meant.
+        encoded: any shape, 0..1, where the response rises strictly; other values are not supported.
         strength: 0 is the identity, 1 the full cubic.
     Source: Brooks et al. 2019, section 3.1, for the cubic.
     """
@@ -206,10 +209,10 @@ def response(encoded: FloatArray, strength: float) -> FloatArray:
 
 
 def undone_response(encoded: FloatArray, strength: float) -> FloatArray:
-    """The inverse of `response`, in closed form.
+    """Apply the inverse of `response`, in closed form.
 
-    About (1/2, 1/2) the response is odd: 1/2 + t becomes 1/2 + (1 + s/2) t - 2 s t^3. With t = k sin(x) and
-    k^2 = (2 + s) / 3 s that is 1/2 + (1 + s/2) k sin(3 x) / 3, for sin(3 x) = 3 sin(x) - 4 sin(x)^3.
+    Around (1/2, 1/2) the response is odd: 1/2 + t becomes 1/2 + (1 + s/2) t - 2 s t^3. With t = k sin(x) and
+    k^2 = (2 + s) / 3 s that is 1/2 + (1 + s/2) k sin(3 x) / 3, because sin(3 x) = 3 sin(x) - 4 sin(x)^3.
     """
     before = np.empty(encoded.size)
     _undo_response(np.ascontiguousarray(encoded, dtype=np.float64).reshape(-1), strength, before)
@@ -218,7 +221,7 @@ def undone_response(encoded: FloatArray, strength: float) -> FloatArray:
 
 @compiled
 def _undo_response(encoded: FloatArray, strength: float, before: FloatArray) -> None:
-    if strength < 1e-12:  # a straight line, to the last bits
+    if strength < 1e-12:  # a straight line except for rounding
         before[:] = encoded
         return
     k = math.sqrt((2 + strength) / (3 * strength))
@@ -228,7 +231,7 @@ def _undo_response(encoded: FloatArray, strength: float, before: FloatArray) -> 
         before[i] = min(max(0.5 + k * math.sin(math.asin(sine) / 3), 0.0), 1.0)
 
 
-# A recipe is scaled to its severity in a few steps, all with one camera.
+# A recipe is scaled to its severity in a few steps, all with the same camera.
 _inverse = lru_cache(maxsize=64)(inverse_leaks)
 
 

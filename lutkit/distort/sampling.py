@@ -1,9 +1,9 @@
-"""Seeded draws of damage to a wanted severity.
+"""Seeded draws of damage with a wanted severity.
 
-What is wanted of sample i (severity, label, mixed light) is drawn once; then a few faults are drawn, attempt
-after attempt, until they can reach the severity, and scaled down to it. Whoever wants a label judges each
-attempt on the picture and asks for the next. Where a fault lies with the light or the camera, a rendering is
-drawn with it.
+The wanted properties of sample i (severity, label, mixed light) are drawn once. Then a few families are
+drawn, attempt after attempt, until they can reach the severity, and scaled down to it. A caller that wants a
+label judges each attempt on the image and asks for the next. If light or camera families are drawn, a
+rendering is drawn with them.
 """
 
 import math
@@ -27,31 +27,31 @@ from lutkit.distort.white_balance import WhiteBalance
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
-# How near the wanted severity a draw comes; with what a mask's levels miss it stays within 0.05. The straight
-# way gets there in two steps on average; where it is not there in six, halving finds any severity that rises
-# with the amount.
+# How near a draw comes to the wanted severity; with the error of a mask's levels it stays within 0.05. The
+# secant method needs two steps on average. After six steps without success, halving finds any severity that
+# rises with the amount.
 SEVERITY_TOLERANCE = 0.02
 # Severity rises as this power of the amount: the median of draws from all presets.
 USUAL_POWER, LEAST_POWER = 0.83, 0.1
 STRAIGHT_STEPS = 6
 MAX_STEPS = 24
 
-# How many draws may fall short of one severity, half of them from the wanted label's ranges and half from
-# the other's. Settings are sound where one in `1 / MIN_REACH` draws reaches the upper end: then the chance
-# that all of a half fall short is 1e-11.
+# How many draws may fail to reach one severity, half of them from the wanted label's ranges and half from the
+# other's. Settings are accepted if one in `1 / MIN_REACH` draws reaches the upper end; then the probability
+# that all draws of a half fail is 1e-11.
 MAX_ATTEMPTS = 1000
 MIN_REACH = 0.05
 _PROBES = 200
 
-# What says what light the scene had: of these a recipe has one, and where light is mixed none but its lights.
+# Families that set the scene's light: a recipe has one of them; mixed light has only its own two lights.
 SCENE_LIGHTS = (*LIGHTS, WhiteBalance.name)
 
 # How often the camera is balanced for the first of two lights, so that only the second one is wrong.
 BALANCED_FOR_FIRST = 0.5
 
-# How likely one, two and three families are, from no severity to a strong one. Half of strong damage is one
-# fault alone: real renderings with a wrong white balance and nothing else differ from the right ones by 10 at
-# the median, and one in ten by more than 18.
+# The probabilities of one, two and three families, for no severity and for a strong one. Half of strong
+# damage is a single fault: real renderings with only a wrong white balance differ from the right ones by 10
+# at the median, and by more than 18 in one case of ten.
 FAMILY_COUNTS_MILD = (0.6, 0.3, 0.1)
 FAMILY_COUNTS_STRONG = (0.5, 0.3, 0.2)
 STRONG_SEVERITY = 20.0
@@ -59,7 +59,7 @@ STRONG_SEVERITY = 20.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of one sample: `severity` (delta E 2000), `label`, and whether light is mixed."""
+    """The wanted properties of a sample: `severity` (delta E 2000), `label`, and whether light is mixed."""
 
     severity: float
     label: Label
@@ -68,14 +68,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Draw:
-    """One attempt that reaches the wanted severity: its recipe, and what it reaches on the palette."""
+    """An attempt that reaches the wanted severity: its recipe, and its severity on the palette."""
 
     recipe: Recipe
     severity: float
 
 
 def draw_wanted(seed: int, index: int, settings: DamageSettings) -> Wanted:
-    """Draw what is wanted of sample `index`: the same whatever else is drawn."""
+    """Draw the wanted properties of sample `index`; they do not depend on any other draw."""
     rng = generator(seed, Stream.TARGET, index)
     severity = uniform(rng, settings.severity)
     label: Label = "lossy" if rng.random() < settings.lossy else "recoverable"
@@ -88,9 +88,9 @@ def draws(
     """Draw recipes of the wanted severity, one attempt after the other.
 
     Yields:
-        At most `MAX_ATTEMPTS` draws, fewer the more attempts fall short.
+        At most `MAX_ATTEMPTS` draws, and fewer if attempts do not reach the severity.
     Raises:
-        ManifestError: no attempt reached the severity.
+        ManifestError: if no attempt reaches the severity.
     """
     reached, best = False, 0.0
     other: Label = "recoverable" if wanted.label == "lossy" else "lossy"
@@ -110,12 +110,12 @@ def draws(
 
 
 def require_reachable(seed: int, settings: DamageSettings, library: Library = NO_LIBRARY) -> None:
-    """Raise ManifestError where the upper end of the severity is reached by too few draws to rely on.
+    """Raise ManifestError if too few draws reach the upper end of the severity.
 
     Args:
-        seed: of the dataset.
-        settings: what damage is to be drawn.
-        library: the LUT files that may be drawn from, by sha256.
+        seed: the seed of the dataset.
+        settings: the damage to draw from.
+        library: the LUT files that may be drawn, by sha256.
     """
     hardest = settings.severity[1]
     for mixed in {settings.mixed_light > 0, settings.mixed_light == 1}:
@@ -132,9 +132,9 @@ def require_reachable(seed: int, settings: DamageSettings, library: Library = NO
 
 def _out_of_reach(found: str, severity: float, best: float) -> ManifestError:
     return ManifestError(
-        f"{found} reached {severity:g}; the strongest came to {best:.1f}",
+        f"{found} reached {severity:g}, and the strongest reached {best:.1f}",
         where="[damage] severity",
-        remedy="lower its upper end or give stronger families a share",
+        remedy="lower its upper end, or give stronger families a share",
     )
 
 
@@ -145,20 +145,21 @@ def sample_recipe(
 
     Args:
         seed: 0 or above.
-        index: 0 or above; any order, any machine with the same numpy.
-        settings: what damage to draw; `DamageSettings()` where None.
-        library: the LUT files that may be drawn from, by sha256.
+        index: 0 or above; the result does not depend on the order of draws or on the machine, only on the
+            version of numpy.
+        settings: the damage to draw from; None means `DamageSettings()`.
+        library: the LUT files that may be drawn, by sha256.
     Returns:
-        The first recipe that reaches the wanted severity; its label is a matter of the picture.
+        The first recipe that reaches the wanted severity; its label depends on the image.
     Raises:
-        ManifestError: the severity is out of reach.
+        ManifestError: if the severity cannot be reached.
     """
     settings = settings or DamageSettings()
     return next(draws(seed, index, draw_wanted(seed, index, settings), settings, library)).recipe
 
 
 def recipe_severity(recipe: Recipe, library: Library = NO_LIBRARY) -> float:
-    """Delta E 2000 of a recipe, mean over the palette, and with masks over their values in the picture."""
+    """Return the mean delta E 2000 of a recipe over the palette, and over its masks' values in the image."""
     return _Severity(recipe, library)(recipe)
 
 
@@ -166,7 +167,7 @@ _EQUAL_SHARES = np.full(len(PALETTE_SRGB), 1 / len(PALETTE_SRGB))
 
 
 class _Severity:
-    """The severity of a recipe, and of what it is scaled to: on the palette, at each level of its masks."""
+    """The severity of a recipe and of its scaled versions, on the palette, at each level of its masks."""
 
     def __init__(self, recipe: Recipe, library: Library) -> None:
         self._library = library
@@ -192,7 +193,7 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
         name: share for name, share in settings.families if library or name != LibraryLut.name
     }
     if not shares:
-        LibraryLut.draw(rng, library, lossy=lossy)  # raises: there is no LUT to draw from
+        LibraryLut.draw(rng, library, lossy=lossy)  # raises an error, because there is no LUT to draw from
     lights = {name: share for name, share in shares.items() if name in LIGHTS}
     count = choose(rng, _count_weights(wanted)[: settings.max_families]) + 1
     chosen: list[str] = []
@@ -231,8 +232,8 @@ def _count_weights(wanted: Wanted) -> tuple[float, ...]:
 def _scale_to(full: Recipe, measure: _Severity, most: float, target: float) -> Draw:
     """Find the amount, 0..1, that reaches the target.
 
-    Severity is nearly a power of the amount: the secant method on the logarithms of both, which begins with
-    the power that is usual, and gives way to halving where it leads out of the bracket.
+    Severity is nearly a power of the amount. The search is the secant method on the logarithms of both. It
+    begins with the usual power, and is replaced by halving if it leaves the bracket.
     """
     low, high = 0.0, 1.0
     recipe, amount, reached, power = full, 1.0, most, USUAL_POWER

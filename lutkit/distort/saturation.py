@@ -1,4 +1,4 @@
-"""Saturation: colours drained or forced, at unchanged luminance."""
+"""Saturation: colours made paler or more vivid, at unchanged luminance."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""What damage a dataset is to hold: severity, labels, mixed light, and how often each family is drawn."""
+"""The damage that a dataset holds: severity, labels, mixed light, and how often each family is drawn."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,10 @@ from lutkit.distort.draws import Range
 from lutkit.distort.recipe import FAMILIES, RENAMED
 from lutkit.errors import ManifestError
 
-# A wrong white balance is the commonest fault and the one that networks are asked to mend first: with the
-# light and the rest of the camera it is over half of all that is drawn. Wrong exposure and tone come next,
-# alone and with it: without them a network learns that what is warm or dark is always wrong (it ended 10.0
-# from a retoucher's choice instead of 8.2). Each of the rest is there so that no kind of damage is unheard
-# of.
+# A wrong white balance is the most common fault, and the one that networks most need to correct. With the
+# light and the rest of the camera it is over half of all draws. Wrong exposure and tone come next, alone and
+# with it. Without them a network learns that warm or dark images are always wrong (in a test it ended 10.0
+# from a retoucher's choice instead of 8.2). The other families are there so that every kind of damage occurs.
 DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("illuminant", 0.7),
     ("lamp", 0.8),
@@ -44,24 +43,23 @@ MIXED_LIGHT = 0.15
 
 @dataclass(frozen=True)
 class DamageSettings:
-    """What damage a dataset holds.
+    """The damage that a dataset holds.
 
     Args:
-        severity: target delta E 2000 on the palette, drawn uniformly between the two.
-        lossy: the share of samples whose label is wanted to be `lossy`, 0..1. These draw from the families'
+        severity: the target delta E 2000 on the palette, drawn uniformly between the two.
+        lossy: the share of samples for which the label `lossy` is wanted, 0..1. They draw from the families'
             harder ranges.
-        labels: `wanted`: damage is drawn anew until a picture's label is as wanted. `any`: the first draw of
-            the wanted severity stays, whatever label it earns. So damage comes as often as it happens, where
-            strong damage of one kind would be drawn anew and other kinds would take its place.
-        mixed_light: the share of recipes with a second light over part of the picture, 0..1. Lights are drawn
-            from the light families (illuminant, lamp) with a share; where none has one, the default is 0.
-        max_families: how many families a recipe has at most, 1..3, the second of two lights aside.
-        families: how often each family is drawn, relative to the others, as a mapping or as pairs; a family
-            not named is never drawn. Kept as pairs. `library_lut` is left out where there are no LUT files to
-            draw from.
+        labels: `wanted`: damage is drawn again until an image's label is the wanted one. `any`: the first
+            draw of the wanted severity is kept, whatever its label. Damage then has its natural frequencies;
+            otherwise strong damage of one kind is drawn again and replaced by other kinds.
+        mixed_light: the share of recipes with a second light over part of the image, 0..1. Lights are drawn
+            from the light families (illuminant, lamp) with a share; if none has a share, the default is 0.
+        max_families: the most families that a recipe has, 1..3, without the second of two lights.
+        families: how often each family is drawn, relative to the others, as a mapping or as pairs; other
+            families are never drawn. Kept as pairs. `library_lut` is left out if there are no LUT files.
     Raises:
-        ManifestError: a range or share that means nothing or is of a wrong type, an unknown family, or mixed
-            light without a light.
+        ManifestError: if a range or share is impossible or of a wrong type, a family is unknown, or there is
+            mixed light without a light.
     """
 
     severity: Range = (4.0, 20.0)
@@ -95,14 +93,14 @@ class DamageSettings:
         low, high = map(float, self.severity)
         object.__setattr__(self, "severity", (low, high))
         if not 0 < low <= high <= 100:
-            raise ManifestError(f"severity is two numbers, 0 < low <= high <= 100, not {self.severity}")
+            raise ManifestError(f"severity must be two numbers, 0 < low <= high <= 100, not {self.severity}")
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
             if not 0 <= share <= 1:
-                raise ManifestError(f"{name} is a share, 0..1, not {share}")
+                raise ManifestError(f"{name} must be a share, 0..1, not {share}")
         if self.labels not in ("wanted", "any"):
-            raise ManifestError(f"labels is 'wanted' or 'any', not {self.labels!r}", where="[damage]")
+            raise ManifestError(f"labels must be 'wanted' or 'any', not {self.labels!r}", where="[damage]")
         if not 1 <= self.max_families <= 3:
-            raise ManifestError(f"max_families is 1, 2 or 3, not {self.max_families}")
+            raise ManifestError(f"max_families must be 1, 2 or 3, not {self.max_families}")
         known = [family.name for family in FAMILIES]
         for name, share in self.families:
             if name not in known:
@@ -110,19 +108,19 @@ class DamageSettings:
                     f"unknown family {name!r}", where="[damage.families]", remedy=_remedy(name, known)
                 )
             if not 0 <= share < 1e6:
-                raise ManifestError(f"the share of family {name!r} is 0 or above, not {share}")
+                raise ManifestError(f"the share of family {name!r} must be 0 or above, not {share}")
         shares = dict(self.families)
         ordered = tuple((name, shares[name]) for name in known if shares.get(name))
         if not ordered:
-            raise ManifestError("no family has a share above 0: there is no damage to draw")
-        # In the families' own order: how a manifest lists them must not change what is drawn.
+            raise ManifestError("no family has a share above 0, so there is no damage to draw")
+        # In the order of the families, because their order in a manifest must not change what is drawn.
         object.__setattr__(self, "families", ordered)
         if self.mixed_light > 0 and not any(shares.get(name) for name in LIGHTS):
             if self.mixed_light != MIXED_LIGHT:
                 raise ManifestError(
                     f"mixed_light is {self.mixed_light:g}, but neither {' nor '.join(LIGHTS)} has a share",
                     where="[damage]",
-                    remedy="give one a share, or set mixed_light to 0",
+                    remedy="give one of them a share, or set mixed_light to 0",
                 )
             object.__setattr__(self, "mixed_light", 0.0)
 
@@ -163,6 +161,6 @@ def _are_numbers(values: object, count: int) -> bool:
 
 def _remedy(name: str, known: list[str]) -> str:
     if name in RENAMED:
-        return f"it is called {RENAMED[name]!r} now"
+        return f"it is now called {RENAMED[name]!r}"
     near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Smooth random 3D field: the whole colour cube bent like rubber."""
+"""Smooth random 3D field: the whole colour cube, bent smoothly."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -13,7 +13,7 @@ from lutkit.distort.family import Library, Space, Stage
 SIGMA = 0.08
 SIGMA_LOSSY = 0.25
 POINTS = 4
-# Lattice points an axis of the cube that the volume bakes to, which errs by half a code at most.
+# Lattice points an axis of the cube that the volume bakes to; its error is half a code at most.
 CUBE_SIZE = 33
 NUMBERS = POINTS**3 * 3
 
@@ -23,8 +23,9 @@ class SmoothField:
     """Encoded colours displaced by a Bezier volume of 4 x 4 x 4 control points.
 
     Args:
-        displacements: 192 numbers within 1, the displacement (r, g, b) of each control point, red slowest.
-        strength: what they are all multiplied by, 0..1.
+        displacements: 192 numbers within -1..1, the displacement (r, g, b) of each control point, red
+            slowest.
+        strength: the factor by which all are multiplied, 0..1.
     Source: Sederberg and Parry, "Free-form deformation of solid geometric models", SIGGRAPH 1986.
     """
 
@@ -39,7 +40,7 @@ class SmoothField:
 
     def __post_init__(self) -> None:
         require_in(self.name, "number of displacements", len(self.displacements), (NUMBERS, NUMBERS))
-        # min and max may pass over a NaN; a mean never does.
+        # min and max may ignore a NaN; a mean never does.
         mean = sum(self.displacements) / NUMBERS
         for displacement in (min(self.displacements), max(self.displacements), mean):
             require_in(self.name, "displacement", displacement, (-1, 1))
@@ -50,7 +51,7 @@ class SmoothField:
         """Draw every control point's displacement."""
         sigma = SIGMA_LOSSY if lossy else SIGMA
         noise = np.clip(sigma * rng.standard_normal(NUMBERS), -1, 1)
-        # Five decimals are at most 6 significant digits here, and quicker than rounding one by one.
+        # Five decimals are at most 6 significant digits here; rounding all numbers together is faster.
         return cls(tuple(np.round(noise, 5).tolist()), 1.0)
 
     def scaled(self, amount: float) -> Self:
@@ -58,7 +59,7 @@ class SmoothField:
         return type(self)(self.displacements, rounded(self.strength * amount))
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Clamp to 0..1, as a display does, and add the displacement at each colour."""
+        """Clamp to 0..1 like a display, and add the displacement at each colour."""
         points = np.ascontiguousarray(rgb).reshape(-1, 3)
         moved = np.empty_like(points)
         field = self.strength * np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3)
@@ -66,7 +67,7 @@ class SmoothField:
         return moved.reshape(rgb.shape)
 
     def cube(self) -> FloatArray:
-        """What the field makes of a lattice over 0..1, (r, g, b, 3): an axis at a time, which is quick."""
+        """Return the field's results on a lattice over 0..1, (r, g, b, 3), fast, one axis at a time."""
         field = self.strength * np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3)
         cube = np.empty((CUBE_SIZE, CUBE_SIZE, CUBE_SIZE, 3))
         _fill_cube(field, cube)

@@ -1,4 +1,4 @@
-"""Tonal-range tint: a colour cast in the shadows, the midtones or the highlights alone."""
+"""Tonal-range tint: a colour cast only in the shadows, the midtones or the highlights."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -17,12 +17,12 @@ AMPLITUDE_LOSSY: Range = (0.3, 0.5)
 
 @dataclass(frozen=True)
 class TonalTint:
-    """y = x + amplitude exp(-((x - centre) / width)^2 / 2) on encoded values, a channel each.
+    """y = x + amplitude exp(-((x - centre) / width)^2 / 2) on encoded values, for each channel.
 
     Args:
-        centre: where along the tones the tint lies, 0..1.
-        width: how far it reaches, 0.05..1.
-        amplitudes: of red, green and blue, within 1. Up to 1.6 width every curve rises.
+        centre: the tone at which the tint is strongest, 0..1.
+        width: how far the tint reaches, 0.05..1.
+        amplitudes: for red, green and blue, within -1..1. Up to 1.6 width every curve rises.
     """
 
     name: ClassVar[str] = "tonal_tint"
@@ -44,7 +44,7 @@ class TonalTint:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw shadows, midtones or highlights, and an amplitude a channel."""
+        """Draw shadows, midtones or highlights, and an amplitude for each channel."""
         centre = CENTRES[int(rng.integers(len(CENTRES)))]
         if not lossy:
             return cls(centre, WIDTH, tuple(uniform(rng, AMPLITUDE) for _ in range(3)))

@@ -10,7 +10,7 @@ from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, log_uniform_in, require_in, rounded, towards, uniform
 from lutkit.distort.family import Library, Space, Stage
 
-# Uniform in log gamma, so that darker and lighter are as likely.
+# Uniform in log gamma, so that darker and lighter images are equally likely.
 GAMMA: tuple[Range, ...] = ((0.5, 2.0),)
 GAMMA_LOSSY: tuple[Range, ...] = ((0.2, 0.4), (2.2, 4.0))
 CONTRAST: Range = (0.0, 4.0)
@@ -49,7 +49,7 @@ class ToneCurve:
 
     @classmethod
     def draw(cls, rng: Rng, library: Library, *, lossy: bool) -> Self:
-        """Draw a curve: half of them are plain gammas."""
+        """Draw a curve; half of them are plain gammas."""
         gamma = log_uniform_in(rng, GAMMA_LOSSY if lossy else GAMMA)
         if rng.random() < 0.5:
             return cls(gamma, 0.0, 0.0, 1.0)
@@ -66,9 +66,11 @@ class ToneCurve:
         )
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Gamma, then the sigmoid, then black and white."""
+        """Apply gamma, then the sigmoid, then black and white."""
         curved = np.copysign(np.abs(rgb) ** self.gamma, rgb)
-        if self.contrast > 0.001:  # below it the sigmoid is a line to 1e-7, and 0 would divide by 0
+        if (
+            self.contrast > 0.001
+        ):  # below this the sigmoid is a line to 1e-7, and 0 would cause a division by 0
             half = 2 * math.tanh(self.contrast / 4)
             curved = 0.5 + np.tanh(self.contrast / 2 * (curved - 0.5)) / half
         return self.black + (self.white - self.black) * curved

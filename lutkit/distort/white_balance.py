@@ -1,4 +1,4 @@
-"""White balance: a camera set for one light, under another. The commonest fault of all."""
+"""White balance: a camera set for one light, used under another. The most common fault of all."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -9,9 +9,9 @@ from lutkit.distort.draws import Range, Rng, choose, normal, require_in, rounded
 from lutkit.distort.family import Library, Stage
 from lutkit.distort.rendering import Gains, Rendering, keeping_green
 
-# Mean and sigma in mired of the light of scenes, fitted with the rest of a camera (`rendering` says to what):
-# of daylight, which most have, and of what is warmer. Lossy draws have candles and bulbs on a dimmer under a
-# setting for daylight or colder, where blue starves.
+# Mean and sigma in mired of the scene's light, fitted together with the rest of a camera (`rendering` names
+# the data): of daylight, which most scenes have, and of warmer light. Lossy draws have candles and dimmed
+# bulbs under a setting for daylight or colder, where blue gets too little light.
 DAYLIGHT, DAYLIGHT_SHARE = (188.0, 12.0), 0.58
 WARM_LIGHT = (268.0, 32.0)
 _MIRED: Range = (110.0, 360.0)
@@ -21,10 +21,10 @@ DUV_MEAN, DUV_SIGMA = 0.0032, 0.0035
 
 @dataclass(frozen=True)
 class DialSetting:
-    """What cameras take for white at one setting of their dial: means and sigmas, fitted likewise.
+    """The white of cameras at one setting of their dial: means and sigmas, fitted in the same way.
 
-    The share is how often it is drawn: incandescent more often, as draws are uniform in severity, whose upper
-    end is that setting's.
+    The share is how often the setting is drawn. Incandescent is drawn more often, because draws are uniform
+    in severity, and that setting reaches the upper end.
     """
 
     share: int
@@ -43,23 +43,24 @@ DIAL = (
 )
 DIAL_LOSSY = DIAL[2:]
 
-# A camera interpolates its colour matrix between two lights by its setting, and so has the wrong one under a
-# wrong setting. By so much (rg, rb, gr, gb, br, bg) for each 100 mired from the setting to the light, fitted
-# likewise.
+# A camera interpolates its colour matrix between two lights by its setting, so under a wrong setting it has
+# the wrong matrix. This is the error (rg, rb, gr, gb, br, bg) for each 100 mired from the setting to the
+# light, fitted in the same way.
 LEAKS_PER_100_MIRED: Leaks = (-0.02, -0.027, -0.004, -0.021, 0.003, 0.035)
 
 
 @dataclass(frozen=True)
 class WhiteBalance:
-    """The ratio of two lights' gains in a camera's channels: the scene's over the setting's; green stays.
+    """The ratio of two lights' gains in a camera's channels: the scene's over the setting's; green stays 1.
 
-    The colour matrix is that of the setting, too: `leaks` is what is wrong with it.
+    The colour matrix is that of the setting, too: `leaks` is its error.
 
     Args:
         light_k: correlated colour temperature of the scene's light, 1667..25000 kelvin.
-        light_duv: its distance from the Planckian locus in CIE 1960 (u, v), within 0.05; green is positive.
-        set_k: correlated colour temperature of what the camera takes for white, 1667..25000 kelvin.
-        set_duv: its distance from the locus, within 0.05.
+        light_duv: its distance from the Planckian locus in CIE 1960 (u, v), within -0.05..0.05; green is
+            positive.
+        set_k: correlated colour temperature of the camera's white, 1667..25000 kelvin.
+        set_duv: its distance from the locus, within -0.05..0.05.
     """
 
     name: ClassVar[str] = "white_balance"
@@ -91,7 +92,7 @@ class WhiteBalance:
         return cls(rounded(1e6 / mired), light_duv, rounded(1e6 / set_mired), set_duv)
 
     def scaled(self, amount: float) -> Self:
-        """Bring the scene's light nearer to the setting, along mired and Duv."""
+        """Bring the scene's light nearer to the setting, in mired and Duv."""
         set_mired = 1e6 / self.set_k
         mired = set_mired + (1e6 / self.light_k - set_mired) * amount
         duv = towards(self.set_duv, self.light_duv, amount)
@@ -99,12 +100,12 @@ class WhiteBalance:
 
     @property
     def leaks(self) -> Leaks:
-        """The error of the camera's colour matrix, in linear sRGB, as `CameraMatrix` has it."""
+        """Return the error of the camera's colour matrix, in linear sRGB, in the form of `CameraMatrix`."""
         hundreds = (1e6 / self.light_k - 1e6 / self.set_k) / 100
         return leaks_of([leak * hundreds for leak in LEAKS_PER_100_MIRED])
 
     def gains(self, rendering: Rendering) -> Gains:
-        """What the camera sees of the light, over what its setting takes for white."""
+        """Return the camera's response to the light, divided by its response to the white of its setting."""
         light = keeping_green(rendering.gains_of(light_color(self.light_k, self.light_duv)))
         setting = keeping_green(rendering.gains_of(light_color(self.set_k, self.set_duv)))
         return light[0] / setting[0], 1.0, light[2] / setting[2]

@@ -1,1 +1,1 @@
-"""What a LUT is, and what can be done with one. Pure."""
+"""LUTs, and what can be done with them: applying, judging, composing, inverting, learning. Pure."""

@@ -1,4 +1,4 @@
-"""Cubes that are a matrix and an offset, turned round."""
+"""Cubes that are a matrix and an offset, and their exact inverses."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,18 @@ from lutkit.color.srgb import FloatArray
 from lutkit.lut.merging import is_straight
 from lutkit.lut.model import Lut3D
 
-# A matrix that leaves less than this of the volume that its columns could span is taken for flat.
+# A matrix counts as flat if its volume is less than this part of the volume that its columns could span.
 _FLAT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class AffineInverse:
-    """The way back through a matrix and an offset: columns times what a colour has over black, plus start.
+    """The inverse of a matrix and an offset: columns times (colour - black), plus start.
 
     Args:
-        black: (3,) what the first lattice point becomes.
-        start: (3,) the input there.
-        columns: (3, 3) a row for each channel of the colour: the input that one unit of it takes.
+        black: (3,) the colour of the first lattice point.
+        start: (3,) the input of that point.
+        columns: (3, 3) one row for each channel of the colour: how the input changes with one unit of it.
     """
 
     black: FloatArray
@@ -28,7 +28,7 @@ class AffineInverse:
 
 
 def affine_inverse(cube: Lut3D) -> AffineInverse | None:
-    """The way back through a cube that is a matrix and an offset; None where it is not, or is flat."""
+    """Return the inverse of a cube that is a matrix and an offset; None if the cube is not, or is flat."""
     if not is_straight(cube):
         return None
     table = cube.table.astype(np.float64)
@@ -47,7 +47,7 @@ def affine_inverse(cube: Lut3D) -> AffineInverse | None:
 
 
 def affine_preimages(inverse: AffineInverse, colors: FloatArray) -> FloatArray:
-    """The inputs (n, 3) of colours (n, 3), which may lie outside the domain."""
+    """Return the inputs (n, 3) of colours (n, 3); they may lie outside the domain."""
     more = colors - inverse.black
     inputs = np.broadcast_to(inverse.start, colors.shape).copy()
     for channel in range(3):

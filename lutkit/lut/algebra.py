@@ -1,4 +1,4 @@
-"""LUTs made from LUTs, with what that costs. Knows no files and no images."""
+"""Make LUTs from LUTs, and measure the error of that. Knows no files and no images."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,30 +45,30 @@ __all__ = [
     "with_even_domains",
 ]
 
-# The rows of the one table that curves become.
+# The number of rows if several curves become one table.
 SINGLE_CURVE_SIZE = 4097
 
 
 def blend(lut: Lut, strength: float) -> Lut:
-    """A LUT at part of its strength: `bake_blend` for who needs no word on the error."""
+    """Return a LUT at part of its strength: `bake_blend` without its error."""
     return bake_blend(lut, strength).lut
 
 
 def bake_blend(lut: Lut, strength: float, size: int = CUBE_SIZE) -> Baked:
-    """A LUT at part of its strength: the identity and the LUT, mixed.
+    """Return a LUT at part of its strength: a mixture of the identity and the LUT.
 
     Args:
-        lut: what to weaken. Curves and cubes keep their size and domain, exactly, and so does a chain that
-            is one table at heart; any other chain is baked, with a shaper where it needs one.
+        lut: the LUT to weaken. Curves and cubes keep their size and domain, exactly; so does a chain that can
+            be merged into one table. Any other chain is baked, with a shaper if it needs one.
         strength: 0 is the identity (over the LUT's domain), 1 the LUT itself.
-        size: of the cube that such a chain becomes.
+        size: the size of the cube that such a chain becomes.
     Returns:
         A new LUT, whose table values are not clamped, and its error.
     Raises:
-        LutError: a strength outside 0..1, or no such size.
+        LutError: if the strength is outside 0..1, or the size is impossible.
     """
     if not 0 <= strength <= 1:
-        raise LutError(f"strength is 0..1, not {strength!r}")
+        raise LutError(f"strength must be 0..1, not {strength!r}")
     whole = simplified(lut)
     if isinstance(whole, Lut1D):
         axis = np.linspace(whole.domain_min, whole.domain_max, whole.size)
@@ -87,29 +87,31 @@ def bake_blend(lut: Lut, strength: float, size: int = CUBE_SIZE) -> Baked:
 
 
 def compose_luts(first: Lut, then: Lut) -> Lut:
-    """One LUT after another, exactly.
+    """Return one LUT after another, exactly.
 
     Args:
-        first: what is applied first.
-        then: what is applied to its result, which is clamped to `then`'s domain.
+        first: the LUT that is applied first.
+        then: the LUT that is applied to its result, which is clamped to `then`'s domain.
     Returns:
-        Neighbours merged into one table where that is exact (`merging` says where), else a chain.
+        A chain, in which neighbours are merged into one table if that is exact (see `merging`); or a single
+        LUT.
     """
     return simplified(LutChain((first, then)))
 
 
 def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
-    """Any LUT as what one `.cube` file holds: curves, a cube with equal axes, or a shaper and such a cube.
+    """Return any LUT in a form that a `.cube` file holds: curves, a cube with equal axes, or both.
 
     Args:
-        lut: what is wanted.
-        size: lattice points an axis of the cube, where one has to be baked.
+        lut: the LUT.
+        size: lattice points an axis of the cube, if one has to be baked.
     Returns:
-        The LUT itself, with error 0, where it is such a thing or merges into one exactly. Else the curves
-        become one table of 4,097 rows, anything with a cube a plain cube; where its 99th percentile error
-        exceeds 1/255, the best of it, the curves that stand first before a cube, and another shaper.
+        The LUT itself, with error 0, if it has such a form or merges into one exactly. Otherwise curves
+        become one table of 4,097 rows, and anything with a cube becomes a plain cube. If the 99th percentile
+        of the cube's error exceeds 1/255, the best of these is returned: the plain cube, the cube with the
+        curves that precede it, and the cube with another shaper.
     Raises:
-        LutError: no such size.
+        LutError: if the size is impossible.
     """
     whole = lut if is_single(lut) else simplified(lut)
     if is_single(whole):
@@ -138,9 +140,10 @@ def to_single(lut: Lut, size: int = CUBE_SIZE) -> Baked:
 
 
 def is_single(lut: Lut) -> bool:
-    """Whether one `.cube` file holds a LUT: curves, a cube with equal axes, or both in this order.
+    """Return whether one `.cube` file can hold a LUT: curves, a cube with equal axes, or both in this order.
 
-    Both have one domain for all three channels then, as the file has one input range for each table.
+    If it is both, each must have the same domain for all three channels, because the file has one input range
+    for each table.
     """
     stages = lut_stages(lut)
     rest = stages[1:] if isinstance(stages[0], Lut1D) else stages
@@ -149,10 +152,10 @@ def is_single(lut: Lut) -> bool:
 
 
 def with_even_domains(lut: Lut) -> Lut:
-    """A shaper and a cube with one domain for all three channels each; any other LUT as it is.
+    """Give a shaper and a cube one domain each for all three channels; return any other LUT unchanged.
 
-    The cube's domain becomes 0..1, exactly. The shaper's becomes the widest of its channels', with 4,097
-    rows or as many as it has: where they differed, that is not exact.
+    The cube's domain becomes 0..1, exactly. The shaper's domain becomes the widest of its channels', with
+    4,097 rows or more if it has more; that is not exact if its channels' domains differed.
     """
     stages = lut_stages(lut)
     shaper, cube = stages[0], stages[-1]
@@ -170,16 +173,17 @@ def with_even_domains(lut: Lut) -> Lut:
 
 
 def resize_lut(lut: Lut, size: int) -> Baked:
-    """A LUT with other numbers of rows or lattice points.
+    """Return a LUT with another number of rows or lattice points.
 
     Args:
-        lut: what to resize. In a chain every cube gets the size and the curves stay as they are; a chain of
+        lut: the LUT to resize. In a chain every cube gets the size and the curves do not change; a chain of
             curves alone becomes one table.
         size: rows, 2..65536, or lattice points an axis, 2..256.
     Returns:
-        The LUT over the same domain, and its error: none where every old lattice point is among the new.
+        The LUT over the same domain, and its error, which is 0 if the new lattice points include every old
+        one.
     Raises:
-        LutError: no such size.
+        LutError: if the size is impossible.
     """
     whole = simplified(lut)
     stages = lut_stages(whole)
@@ -189,7 +193,7 @@ def resize_lut(lut: Lut, size: int) -> Baked:
     resized = unchained([
         replace(stage, table=_sampled(stage, size)) if isinstance(stage, Lut3D) else stage for stage in stages
     ])  # fmt: skip
-    # Tetrahedra nest where all three axes are cut finer alike.
+    # Tetrahedra nest if all three axes are divided in the same way.
     cubes = [stage for stage in stages if isinstance(stage, Lut3D)]
     if all(len(set(cube.sizes)) == 1 and (size - 1) % (cube.sizes[0] - 1) == 0 for cube in cubes):
         return Baked(resized)

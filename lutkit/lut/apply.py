@@ -1,7 +1,7 @@
-"""A LUT on an image of any depth: `apply`.
+"""Apply a LUT to an image of any bit depth: `apply`.
 
-Owns shapes, alpha, the options and their limits, and the sharing of large images among threads. What happens
-to the pixels is `loops`' and `kernels`' matter.
+Owns shapes, alpha, the options and their limits, and the division of large images among threads. `loops` and
+`kernels` map the pixels.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stag
 RgbImage = TypeVar("RgbImage", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
 Interpolation: TypeAlias = Literal["tetrahedral", "trilinear"]
 
-# No picture of 0..1 has half of its values above 4, high dynamic range included; one of codes of
-# 0..255 has, unless it is black.
+# No 0..1 image, not even one of high dynamic range, has half of its values above 4. An image of codes 0..255
+# has, unless it is black.
 CODES_FROM = 4.0
 _FEWEST_VALUES, _MOST_A_SIDE = 48, 64
 
-_THREADED_PIXELS = 1 << 20  # with fewer, handing work to threads costs about what it saves
-_SLICE_PIXELS = 1 << 18  # what a thread takes at a time
+_THREADED_PIXELS = 1 << 20  # with fewer pixels, threads cost about as much time as they save
+_SLICE_PIXELS = 1 << 18  # the pixels that a thread takes at a time
 
 
 def apply(
@@ -40,26 +40,26 @@ def apply(
 
     Input is clamped to the domain of each LUT; table values are not clamped. Integer results are clamped to
     the range of codes and rounded to nearest (8-bit ties to even), once, after the last LUT and after
-    blending. Float results are not clamped: what a table holds outside 0..1 comes out outside 0..1. Values
-    are float32 from one stage of a chain to the next.
+    blending. Float results are not clamped, so table values outside 0..1 give results outside 0..1. Values
+    are float32 between the stages of a chain.
 
     Args:
         image: (H, W, 3), (H, W, 4) or (..., 3), sRGB-encoded, uint8, uint16 or float32 with 0..1 nominal;
-            alpha passes untouched. Read-only and non-contiguous arrays will do. No pixels give no pixels.
-        lut: what to apply; the stages of a chain one after the other.
-        strength: 0 keeps the image, 1 is the full LUT; between, the two are blended.
-        interpolation: how a cube is read between its lattice points: `tetrahedral`, which keeps greys grey
-            where the cube's diagonal is grey, or `trilinear`. Curves are always linear.
-        threads: how many threads share an image of a megapixel or more; all available cores by default.
-            The result does not depend on it.
+            alpha is not changed. The array may be read-only, non-contiguous or empty.
+        lut: the LUT to apply; the stages of a chain one after the other.
+        strength: 0 keeps the image, 1 is the full LUT; values between blend the two.
+        interpolation: how a cube is read between its lattice points: `tetrahedral`, which keeps greys grey if
+            the cube's diagonal is grey, or `trilinear`. Curves are always linear.
+        threads: how many threads share an image of a megapixel or more; all available cores by default. The
+            result does not depend on it.
     Returns:
         A new array of the same shape and dtype.
     Raises:
-        ArrayError: another shape or dtype, NaN in a colour channel, or floats that are codes of 0..255 by the
-            look of it: half of the values lie above 4 times what the LUT takes, or above 4.
-        LutError: not a LUT, or an option out of its range.
-    Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional
-        linear interpolation", Journal of Electronic Imaging 4(3), 1995.
+        ArrayError: if the shape or dtype is another, a colour channel holds NaN, or floats look like codes of
+            0..255: half of the values are above 4 times the upper end of the LUT's domain, and above 4.
+        LutError: if `lut` is not a LUT, or an option is out of range.
+    Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional linear
+        interpolation", Journal of Electronic Imaging 4(3), 1995.
     """
     _require_image(image)
     _require_options(lut, strength, interpolation, threads)
@@ -75,11 +75,11 @@ def map_pixels(
     interpolation: Interpolation = "tetrahedral",
     threads: int | None = None,
 ) -> RgbImage:
-    """`apply` for whoever knows that the values are 0..1 nominal: part of a picture may be all highlights.
+    """Apply a LUT as `apply` does, without the check for codes: part of an image may be all highlights.
 
     Raises:
-        ArrayError: another shape or dtype, or NaN in a colour channel.
-        LutError: not a LUT, or an option out of its range.
+        ArrayError: if the shape or dtype is another, or a colour channel holds NaN.
+        LutError: if `lut` is not a LUT, or an option is out of range.
     """
     _require_image(image)
     _require_options(lut, strength, interpolation, threads)
@@ -105,21 +105,21 @@ def _mapped(
 
 
 def values_through(lut: Lut, dtype: npt.DTypeLike) -> Callable[[npt.NDArray[Any]], Float32Array]:
-    """Prepare `lut` for a picture that comes in parts, and whose values are wanted before they are rounded.
+    """Prepare `lut` for an image that comes in parts and whose values are needed before they are rounded.
 
     Args:
-        lut: what to apply; cubes tetrahedrally.
-        dtype: of the picture: uint8, uint16 or float32.
+        lut: the LUT to apply; cubes are interpolated tetrahedrally.
+        dtype: the dtype of the image: uint8, uint16 or float32.
     Returns:
         A function from (..., 3) of that dtype to new float32 values of the same shape, 0..1 nominal, neither
-        clamped nor rounded; it raises ArrayError for another shape or dtype, and for NaN.
+        clamped nor rounded. It raises ArrayError for another shape or dtype, and for NaN.
     Raises:
-        ArrayError: another dtype.
-        LutError: not a LUT, or a domain that float32 cannot hold.
+        ArrayError: if the dtype is another.
+        LutError: if `lut` is not a LUT, or has a domain that float32 cannot hold.
     """
     kind = np.dtype(dtype)
     if kind not in WHITE:
-        raise ArrayError(f"pictures are uint8, uint16 or float32, not {kind}", where="values_through")
+        raise ArrayError(f"images must be uint8, uint16 or float32, not {kind}", where="values_through")
     _require_options(lut, 1, "tetrahedral", None)
     run = plan(lut_stages(lut), kind, Output(rounds=False), True)
 
@@ -134,14 +134,14 @@ def values_through(lut: Lut, dtype: npt.DTypeLike) -> Callable[[npt.NDArray[Any]
 
 
 def require_no_codes(image: npt.NDArray[Any], high: float, where: str) -> None:
-    """Refuse floats half of which lie above `CODES_FROM` times the most that is nominal.
+    """Reject floats of which half lie above `CODES_FROM` times the largest nominal value.
 
     Args:
-        image: (..., 3) or (H, W, 4); integers pass.
-        high: the most that the LUT takes; below 1 it counts as 1.
-        where: whom the error names.
+        image: (..., 3) or (H, W, 4); integers are accepted.
+        high: the upper end of the LUT's domain; below 1 it counts as 1.
+        where: the place that the error names.
     Raises:
-        ArrayError: such floats.
+        ArrayError: if the floats are so large.
     """
     if image.dtype.kind != "f" or image.size < _FEWEST_VALUES:
         return
@@ -149,13 +149,13 @@ def require_no_codes(image: npt.NDArray[Any], high: float, where: str) -> None:
     rows, columns = (max(length // _MOST_A_SIDE, 1) for length in (*image.shape, 1)[:2])
     some = image[::rows, ::columns, :3] if image.ndim == 3 else image[::rows]
     if 2 * np.count_nonzero(some > limit) > some.size:
-        what = f"half of the values are above {limit:g}; floats are 0..1"
-        raise ArrayError(what, where=where, remedy="divide codes of 0..255 by 255, or give them as uint8")
+        what = f"half of the values are above {limit:g}, but floats must be in 0..1"
+        raise ArrayError(what, where=where, remedy="divide codes of 0..255 by 255, or pass them as uint8")
 
 
 def _require_image(image: object) -> None:
     if not isinstance(image, np.ndarray):
-        raise ArrayError(f"an image is a numpy array, not {type(image).__name__}", where="apply")
+        raise ArrayError(f"an image must be a numpy array, not {type(image).__name__}", where="apply")
     pixels = cast("npt.NDArray[Any]", image)
     if pixels.dtype not in WHITE:
         raise ArrayError(
@@ -175,7 +175,9 @@ def _require_options(lut: object, strength: float, interpolation: str, threads: 
         raise LutError(f"strength is {strength!r}", where="apply", remedy="choose from 0 to 1")
     if interpolation not in ("tetrahedral", "trilinear"):
         raise LutError(
-            f"no interpolation {interpolation!r}", where="apply", remedy="choose 'tetrahedral' or 'trilinear'"
+            f"unknown interpolation {interpolation!r}",
+            where="apply",
+            remedy="choose 'tetrahedral' or 'trilinear'",
         )
     if threads is not None and threads < 1:
         raise LutError(f"threads is {threads!r}", where="apply", remedy="choose 1 or more, or None")

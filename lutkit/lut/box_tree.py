@@ -1,6 +1,6 @@
-"""Boxes in colour space in a tree, so that those about a colour are found without asking all of them.
+"""A tree of boxes in colour space, to find the boxes around a colour without checking all of them.
 
-Knows nothing of what the boxes hold.
+Does not know what the boxes hold.
 """
 
 from typing import NamedTuple
@@ -13,22 +13,22 @@ from lutkit.compiled import compiled
 
 Indices = npt.NDArray[np.int64]
 
-# Boxes in a box; more make a shallower tree and more boxes to look at on each level.
+# Boxes in a box; more make a flatter tree, but more boxes to check on each level.
 ARITY = 8
-# What a walk down the tree has to remember at most: all children but one on each of up to 24 levels.
+# The most that a walk down the tree has to remember: all children but one on each of up to 24 levels.
 STACK = 24 * ARITY
 
 _MORTON_BITS = 10
 
 
-class BoxTree(NamedTuple):  # compiled loops take named tuples apart, dataclasses they do not
-    """Boxes, boxes about them, and so on to one box about all.
+class BoxTree(NamedTuple):  # compiled loops can unpack named tuples, but not dataclasses
+    """Boxes, the boxes around them, and so on up to one box around all.
 
     Args:
-        low: (n, 3) the least corner of each box: first all items, then the boxes about ARITY of them each.
-        high: (n, 3) likewise, the largest corner.
-        levels: where each level begins in these arrays, and where the last ends.
-        order: (items,) which item each of the first boxes is.
+        low: (n, 3) the lowest corner of each box: first all items, then the boxes around ARITY of them each.
+        high: (n, 3) the highest corner of each box.
+        levels: where each level begins in these arrays, and where the last level ends.
+        order: (items,) the item of each of the first boxes.
     """
 
     low: FloatArray
@@ -38,13 +38,13 @@ class BoxTree(NamedTuple):  # compiled loops take named tuples apart, dataclasse
 
 
 def box_tree(low: FloatArray, high: FloatArray) -> BoxTree:
-    """Put boxes in a tree: near ones together.
+    """Put boxes in a tree that groups near boxes.
 
     Args:
-        low: (items, 3) float64, the least corner of each; at least one.
-        high: (items, 3) likewise, the largest corner.
+        low: (items, 3) float64, the lowest corner of each; at least one.
+        high: (items, 3) float64, the highest corner of each.
     Returns:
-        The tree; the same for the same boxes.
+        The tree; the same boxes give the same tree.
     """
     order = np.argsort(_morton(low + high), kind="stable").astype(np.int64)
     counts = [len(order)]
@@ -58,7 +58,7 @@ def box_tree(low: FloatArray, high: FloatArray) -> BoxTree:
 
 
 def _morton(centres: FloatArray) -> Indices:
-    """The place of each centre on a curve that fills space and rarely leaps.
+    """Return the place of each centre on a curve that fills space and rarely jumps.
 
     Source: Morton, "A computer oriented geodetic data base and a new technique in file sequencing", IBM,
         1966.
@@ -88,14 +88,14 @@ def _enclose(lows: FloatArray, highs: FloatArray, levels: Indices) -> None:
 
 @compiled
 def children_of(tree: BoxTree, level: int, box: int) -> tuple[int, int]:
-    """The first box below a box, and one past the last."""
+    """Return the first box below a box, and one past the last."""
     first = tree.levels[level - 1] + (box - tree.levels[level]) * ARITY
     return first, min(first + ARITY, tree.levels[level])
 
 
 @compiled
 def gap(tree: BoxTree, box: int, point: FloatArray) -> float:
-    """The squared distance from a point to a box: 0 within it."""
+    """Return the squared distance from a point to a box; 0 inside it."""
     total = 0.0
     for c in range(3):
         off = max(tree.low[box, c] - point[c], point[c] - tree.high[box, c])

@@ -1,4 +1,4 @@
-"""Which tetrahedron of a cube holds a colour, and so which input gives it."""
+"""Find the tetrahedron of a cube that holds a colour, and so the input that gives the colour."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ from lutkit.lut.box_tree import Indices, children_of, gap
 from lutkit.lut.gamut import Gamut
 from lutkit.lut.tetrahedra import PATHS, along_edges, fill_corners, volume
 
-# How far a tetrahedron reaches beyond its faces, in shares of its edges: what float64 rounds off.
+# How far a tetrahedron may reach beyond its faces, as a part of its edges: the rounding of float64.
 _RIM = 1e-9
-# The same for the squared distance to a box, whose colours were turned.
+# The same for the squared distance to a box, whose colours were rotated.
 _ROUNDING = 1e-24
-# Where a cube folds: so many of the inputs of a colour are weighed against each other.
+# If a cube folds, this many inputs of a colour are compared.
 _HITS = 32
-# What an input where the cube is folded over weighs more than its distance from what is expected.
+# The penalty of an input where the cube is folded over, added to its distance from the expected input.
 _FOLDED = 4.0
 
 
@@ -27,14 +27,14 @@ def find_within(
     place: FloatArray,
     stack: Indices,
 ) -> bool:
-    """Whether the gamut holds a colour.
+    """Return whether the gamut holds a colour.
 
     Args:
-        gamut: of the cube.
+        gamut: the gamut of the cube.
         color: (3,) float64.
-        point: (3,) the same, turned as `gamut.upright` says.
-        expected: (3,) float64, in lattice points: where several inputs give the colour, the one nearest to
-            this is taken, and one where the cube is not folded over before others.
+        point: (3,) the colour, rotated by `gamut.upright`.
+        expected: (3,) float64, in lattice points. If several inputs give the colour, the input nearest to
+            this is taken; inputs where the cube is not folded over come first.
         place: (3,) float64, filled with the input, in lattice points.
         stack: (STACK, 2) for the walk down the tree.
     """
@@ -65,7 +65,7 @@ def find_within(
 def _search_around(
     gamut: Gamut, around: int, color: FloatArray, expected: FloatArray, place: FloatArray
 ) -> bool:
-    """Search the cells about the expected input, where an input is the one to take."""
+    """Search the cells around the expected input for an input that can be taken without a further search."""
     cells = np.empty((3, 2), np.int64)
     for axis in range(3):
         cell = int(min(max(expected[axis], 0.0), gamut.signs.shape[axis] - 1.0))
@@ -92,7 +92,7 @@ def _search_block(
 def _search_cells(
     gamut: Gamut, cells: Indices, color: FloatArray, expected: FloatArray, place: FloatArray, best: float
 ) -> tuple[float, int]:
-    """Fills `place` where a tetrahedron of the cells holds the colour and is better than the best so far."""
+    """Fill `place` if a tetrahedron of the cells holds the colour and is better than the best so far."""
     cell, tried = np.empty(3, np.int64), np.empty(3)
     hits = 0
     for r in range(cells[0, 0], cells[0, 1]):
@@ -124,7 +124,7 @@ def _may_hold(table: FloatArray, cell: Indices, color: FloatArray) -> bool:
 
 @compiled
 def _lies_in(table: FloatArray, cell: Indices, path: int, color: FloatArray, place: FloatArray) -> bool:
-    """Whether a tetrahedron holds a colour; fills `place` if it does."""
+    """Return whether a tetrahedron holds a colour; fill `place` if it does."""
     corners, edges, shares = np.empty((4, 3)), np.empty((3, 3)), np.empty(3)
     fill_corners(table, cell, path, corners)
     along_edges(edges, volume(corners, edges), color - corners[0], shares)
@@ -138,7 +138,7 @@ def _lies_in(table: FloatArray, cell: Indices, path: int, color: FloatArray, pla
 
 @compiled
 def _oddness(gamut: Gamut, place: FloatArray, expected: FloatArray) -> float:
-    """How far a place is from the expected one: squared, in shares of the cube."""
+    """Return how far a place is from the expected one: squared, as a part of the cube."""
     total = 0.0
     for axis in range(3):
         off = (place[axis] - expected[axis]) / gamut.signs.shape[axis]

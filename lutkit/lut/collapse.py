@@ -1,4 +1,4 @@
-"""Where a LUT nearly flattens the colour space: slopes so small that 8 bits do not keep them."""
+"""Find where a LUT nearly flattens the colour space: slopes so small that 8 bits do not keep them."""
 
 import itertools
 
@@ -12,20 +12,20 @@ from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D
 # Below this slope, 20 code values in some direction of colour change become less than one.
 COLLAPSED_SLOPE = 0.05
 
-# A chain's slopes are taken in the tetrahedra of a lattice of so many points an axis.
+# The slopes of a chain are measured in the tetrahedra of a lattice with this many points an axis.
 _CHAIN_SIZE = 25
 
 
 def collapse_share(lut: Lut) -> float:
-    """The share of the domain in which some direction of colour change is all but lost.
+    """Return the share of the domain in which some direction of colour change is almost lost.
 
-    Counted is where the Jacobian d out / d in (a value of output a value of input, so that a domain other
-    than 0..1 is no difference) has a singular value below 0.05. That is exact, by volume, for a cube, over
-    its cells' six tetrahedra, and for curves, whose singular values are their three slopes; a chain is
-    looked at in the middle of each tetrahedron of a 25^3 lattice over its domain.
+    This is the share in which the Jacobian d out / d in (output value by input value, so that a domain other
+    than 0..1 makes no difference) has a singular value below 0.05. It is exact, by volume, for a cube, over
+    the six tetrahedra of its cells, and for curves, whose singular values are their three slopes. A chain is
+    measured in the middle of each tetrahedron of a 25^3 lattice over its domain.
 
     Returns:
-        0..1. The identity has 0, a LUT that makes everything grey 1.
+        0..1. The identity has 0; a LUT that makes everything grey has 1.
     """
     if isinstance(lut, Lut1D):
         span = np.subtract(lut.domain_max, lut.domain_min)
@@ -42,7 +42,7 @@ def collapse_share(lut: Lut) -> float:
 
 @compiled
 def count_collapsed(matrices: FloatArray) -> int:
-    """How many of (n, 3, 3) matrices have a singular value below 0.05."""
+    """Count how many of (n, 3, 3) matrices have a singular value below 0.05."""
     count = 0
     for n in range(matrices.shape[0]):
         count += _is_collapsed(matrices[n])
@@ -50,7 +50,7 @@ def count_collapsed(matrices: FloatArray) -> int:
 
 
 def tetrahedron_centres(size: int) -> FloatArray:
-    """The middle of every tetrahedron of a lattice of `size` points an axis over 0..1, (n, 3)."""
+    """Return the middle of every tetrahedron of a lattice of `size` points an axis over 0..1, (n, 3)."""
     corners = np.stack(np.meshgrid(*[np.arange(size - 1.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     middles = np.array(list(itertools.permutations((0.25, 0.5, 0.75))))
     return (corners[:, None] + middles).reshape(-1, 3) / (size - 1)
@@ -58,7 +58,7 @@ def tetrahedron_centres(size: int) -> FloatArray:
 
 @compiled
 def _is_collapsed(m: FloatArray) -> bool:
-    # Every singular value of M reaches s where M'M - s^2 I is positive definite: its pivots say so.
+    # Every singular value of M is at least s if M'M - s^2 I is positive definite, which its pivots show.
     least = COLLAPSED_SLOPE * COLLAPSED_SLOPE
     a = m[0, 0] * m[0, 0] + m[1, 0] * m[1, 0] + m[2, 0] * m[2, 0] - least
     b = m[0, 1] * m[0, 1] + m[1, 1] * m[1, 1] + m[2, 1] * m[2, 1] - least

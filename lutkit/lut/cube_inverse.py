@@ -1,4 +1,4 @@
-"""Cubes turned round: at every colour exactly, and as cubes again."""
+"""Invert cubes: exactly at every colour, and as cubes."""
 
 from dataclasses import dataclass, replace
 
@@ -18,26 +18,27 @@ from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain
 from lutkit.lut.shaper import unshaped
 from lutkit.lut.tetrahedra import orientations
 
-# How much of the identity is added to a cube, as a share of its range, so that what it merges is told apart:
-# the least that unfolds what rounding has folded. What that costs is taken off again, a pass at a time.
+# How much of the identity is added to a cube, as a part of its range, to separate the colours that it merges:
+# the least that unfolds what rounding has folded. The effect of the addition is removed again in each pass.
 _ADDED = (1e-4, 1e-3, 1e-2)
 _PASSES = 3
-# A colour that the input found gives no better than this is not one that the cube gives.
+# If the input found gives a colour with a larger error than this, the cube cannot give the colour.
 _MISSED = 1e-4
-# More folds than the best of them leaves, and this share, are rounding's.
+# Folds beyond those that the best of them leaves, and beyond this share, come from rounding.
 _ROUNDING_FOLDS = 1e-3
 
-# How often each natural colour is asked for, and from which error on, in units of 0..1, it is left alone.
+# How often each natural colour is used to correct the table, and the error, in units of 0..1, above which it
+# is not used.
 _NUDGES = 8
 _LEAP = 6 / 255
-# What a table may be off, root mean square at natural colours: of mild looks 8 bits lose so little that 0.04
-# code values more would cost a decibel.
+# The tolerated root mean square error of a table at natural colours. After mild looks 8 bits lose so little
+# that a further error of 0.04 code values would cost a decibel.
 _FINE_ENOUGH = 0.02 / 255
 
-# Where more of a cube than this is folded, it stays as coarse as it is.
+# If more of a cube than this is folded, its inverse keeps its coarse lattice.
 _CRUMPLED = 0.1
 
-# Of the colours that errors are measured on, how many are left out for each that is searched for.
+# Of the colours on which errors are measured, how many are left out for each that is searched for.
 _EVERY = 5
 
 
@@ -46,9 +47,9 @@ class CubeSearch:
     """A cube prepared for the search for inputs.
 
     Args:
-        cube: whose inputs are sought.
-        added: how much of the identity `gamut` has more than the cube.
-        gamut: of the cube and that.
+        cube: the cube whose inputs are sought.
+        added: how much of the identity was added to the cube to make `gamut`.
+        gamut: the gamut of the cube with this addition.
         response: what the cube makes of greys, as curves.
     """
 
@@ -70,17 +71,17 @@ def search_of(cube: Lut3D) -> CubeSearch:
 
 
 def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | None = None) -> FloatArray:
-    """The inputs that a cube turns into given colours.
+    """Return the inputs that a cube turns into given colours.
 
-    A colour outside the gamut is taken to the nearest of the gamut first. Where the cube merges colours, the
-    input is the one nearest to what greys tell.
+    A colour outside the gamut is first moved to the nearest colour of the gamut. If the cube merges colours,
+    the input nearest to the one that the greys suggest is taken.
 
     Args:
-        search: from `search_of`.
+        search: the result of `search_of`.
         colors: (n, 3) float64.
-        reach: (n,) how far beyond the gamut the inverse is continued straight on instead; None is nowhere.
+        reach: (n,) how far beyond the gamut the inverse is extrapolated instead; None means nowhere.
     Returns:
-        A new array (n, 3); within the domain but where continued.
+        A new array (n, 3); within the domain, except where the inverse is extrapolated.
     """
     cube = search.cube
     tops = np.array(cube.sizes) - 1.0
@@ -93,7 +94,7 @@ def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | N
     given = colors.copy()
     given[outside] = through(cube, inputs[outside])
     inputs = _settle(search, given, inputs)
-    # Where the gamut is flat, what was added has made room for colours that the cube does not give.
+    # Where the gamut is flat, the addition has made room for colours that the cube cannot give.
     values = through(cube, inputs)
     missed = np.flatnonzero(np.abs(values - given).max(axis=1) > _MISSED)
     inputs[missed] = _settle(search, values[missed], inputs[missed])
@@ -101,9 +102,9 @@ def cube_preimages(search: CubeSearch, colors: FloatArray, reach: FloatArray | N
 
 
 def _settle(search: CubeSearch, colors: FloatArray, inputs: FloatArray) -> FloatArray:
-    """Of the inputs that give colours, those nearest to what greys tell; `inputs` stay where none is found.
+    """Return the inputs of colours nearest to those that greys suggest; keep `inputs` if none is found.
 
-    Expecting what was found, the identity that was added moves it less from pass to pass.
+    Each pass expects the last inputs found, so that the added identity moves them less from pass to pass.
     """
     tops = np.array(search.cube.sizes) - 1.0
     low, high = np.array(search.cube.domain_min), np.array(search.cube.domain_max)
@@ -120,24 +121,24 @@ def _settle(search: CubeSearch, colors: FloatArray, inputs: FloatArray) -> Float
 
 
 def _expected(search: CubeSearch, colors: FloatArray) -> FloatArray:
-    """The inputs, in shares of the domain, at which greys have a colour's channels."""
+    """Return the inputs, as parts of the domain, at which greys have a colour's channels."""
     low, high = np.array(search.cube.domain_min), np.array(search.cube.domain_max)
     return (curve_preimages(search.response, colors) - low) / (high - low)
 
 
 def invert_cube(search: CubeSearch, size: int | None, natural: FloatArray) -> Lut:
-    """A cube that undoes a cube, or curves and a cube where a cube alone errs at one colour in a hundred.
+    """Return a cube that inverts a cube, with curves before it if it alone errs at one colour in a hundred.
 
     Args:
-        search: from `search_of`.
-        size: lattice points an axis. None is 33, or 65 where these err at natural colours by what 8 bits
-            show: then the inverse is exact at the new points about natural colours, and elsewhere they lie
-            between the others.
-        natural: (n, 3) colours that the cube gives, those that matter most: lattice points are moved a little
-            so that the inverse is right at these, and not only at the lattice points.
+        search: the result of `search_of`.
+        size: lattice points an axis. None is 33, or 65 if 33 would cause an error at natural colours that 8
+            bits show. The inverse is then exact at the new points around natural colours; other new points
+            are interpolated.
+        natural: (n, 3) colours that the cube gives and that matter most. Lattice points are moved a little so
+            that the inverse is correct at these colours, and not only at the lattice points.
     Returns:
-        A LUT from the range of the cube's table to its domain, and a little beyond where lattice points lie
-        outside the gamut, so that the inverse is right up to the gamut's edge.
+        A LUT from the range of the cube's table to its domain. It reaches a little beyond the domain where
+        lattice points lie outside the gamut, so that the inverse is correct up to the gamut's edge.
     """
     ends = bounds_of(search.cube.table)
     low, high = np.array(search.cube.domain_min), np.array(search.cube.domain_max)
@@ -153,11 +154,12 @@ def invert_cube(search: CubeSearch, size: int | None, natural: FloatArray) -> Lu
     places = natural if shaper is None else through(shaper, natural)
     inputs = cube_preimages(search, natural)
     ends_of_cube = np.array([cube.domain_min, cube.domain_max])
-    # What is merged all over comes back as a guess, and is not to be guessed more finely.
+    # The inverse of a cube that merges colours everywhere is a guess, and a finer lattice would not improve
+    # it.
     is_sound = fold_shares(search.cube).folded <= _CRUMPLED
     table = _nudged(cube.table, ends_of_cube, places, inputs) if is_sound else cube.table
     if size is None and is_sound:
-        # At colours in between, whose inputs the table has not been made for.
+        # At colours in between, for whose inputs the table was not made.
         between = (places + np.roll(places, len(places) // 3, axis=0))[::_EVERY] / 2
         wanted = between if shaper is None else curve_preimages(shaper, between)
         off = through(replace(cube, table=table), between) - cube_preimages(search, wanted)
@@ -178,7 +180,7 @@ def _nudged(
 
 
 def _finer(search: CubeSearch, cube: Lut3D, axes: FloatArray, places: FloatArray) -> FloatArray:
-    """The table of a cube with every step cut in two; in and beside the cells of `places` it is exact."""
+    """Return the table of a cube with every step halved; it is exact in and beside the cells of `places`."""
     cells = np.array(cube.sizes) - 1
     ends = np.array([cube.domain_min, cube.domain_max])
     at = np.clip((places - ends[0]) / (ends[1] - ends[0]) * cells, 0, cells - 1).astype(np.intp)
@@ -197,13 +199,13 @@ def _p99(inverse: Lut, colors: FloatArray, inputs: FloatArray) -> float:
 
 
 def _table(search: CubeSearch, axes: FloatArray) -> Float32Array:
-    """The inverse on a lattice whose points along each axis are the columns of `axes` (size, 3)."""
+    """Return the inverse on a lattice whose points along each axis are the columns of `axes` (size, 3)."""
     size = len(axes)
     return _inputs_at(search, axes, np.arange(size**3)).reshape(size, size, size, 3).astype(np.float32)
 
 
 def _inputs_at(search: CubeSearch, axes: FloatArray, numbers: npt.NDArray[np.intp]) -> FloatArray:
-    """The inverse (n, 3) at points of such a lattice, counted with blue fastest."""
+    """Return the inverse (n, 3) at points of such a lattice, numbered with blue fastest."""
     gaps = np.diff(axes, axis=0)
     widths = np.maximum(np.concatenate([gaps[:1], gaps]), np.concatenate([gaps, gaps[-1:]]))
     at = np.unravel_index(numbers, (len(axes),) * 3)
@@ -241,7 +243,7 @@ def _nudge(table: FloatArray, ends: FloatArray, colors: FloatArray, inputs: Floa
                 squares += weights[k] * weights[k]
                 for c in range(3):
                     off[c] -= weights[k] * table[corners[k, 0], corners[k, 1], corners[k, 2], c]
-            # Where the way back leaps, between two lattice points it cannot.
+            # Where the inverse jumps, no lattice between its points can follow it.
             if max(abs(off[0]), abs(off[1]), abs(off[2])) > _LEAP:
                 continue
             for k in range(4):

@@ -1,4 +1,4 @@
-"""Curves turned round: exactly at every value, and as curves again."""
+"""Invert curves: exactly at every value, and as curves."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,26 +9,26 @@ from lutkit.lut.baking import through
 from lutkit.lut.model import MAX_SIZE_1D, Lut1D, Rgb
 from lutkit.lut.monotone import pool_lines
 
-# Rows that an inverse may have; the first that errs nowhere by more than a code of 16 bits is taken.
+# The numbers of rows that an inverse may have; the first whose error is at most one 16-bit code is taken.
 _ROWS = (1025, 4097, 16385, MAX_SIZE_1D)
 _FINE = 1 / 65535
 
-# What float32 rounds off a value, as a share of it, and once more.
+# The rounding of float32, as a part of a value, twice.
 _ROUNDING = 2.4e-7
 
-# The width of the domain of a curve that is level all over, which has none of its own.
+# The width of the domain of the inverse of a constant curve, which has no width of its own.
 LEVEL_WIDTH = 1e-3
 
 
 def invert_curves(lut: Lut1D) -> Lut1D:
-    """Curves that undo curves.
+    """Return curves that invert curves.
 
     Args:
-        lut: what to undo, a channel each.
+        lut: the curves to invert, each channel by itself.
     Returns:
-        Curves from the range of `lut`'s table to its domain: of as many rows as it takes to err nowhere by
-        more than a code of 16 bits, up to 65,536. Where several inputs have a value, `curve_preimages` says
-        which it becomes.
+        Curves from the range of `lut`'s table to its domain, with enough rows for an error of at most one
+        16-bit code, up to 65,536. `curve_preimages` states which input is taken if several have the same
+        value.
     """
     low, high = bounds_of(lut.table)
     spread = np.linspace(lut.domain_min, lut.domain_max, 4 * min(lut.size, 8192) + 1)
@@ -44,12 +44,12 @@ def invert_curves(lut: Lut1D) -> Lut1D:
 
 
 def curve_preimages(lut: Lut1D, values: FloatArray) -> FloatArray:
-    """The inputs whose values are given, exactly; beyond the range of the curves, those of its ends.
+    """Return the inputs that have given values, exactly; beyond the range of the curves, those at its ends.
 
-    A level stretch at either end of a curve is what a clamp has flattened: it comes back as the clamp's edge,
-    the inner end of the stretch. One in between comes back as its middle. Of a curve that turns back, the
-    stretches are asked first that run the way of most of it; of several of these, the one nearest to where
-    the nearest curve that never turns back has the value.
+    A level stretch at either end of a curve is what a clamp has flattened; its value gives the clamp's edge,
+    which is the inner end of the stretch. The value of a level stretch in between gives its middle. If a
+    curve turns back, stretches that run in the direction of most of the curve come first. Of several such
+    stretches, the one nearest to the input of the nearest monotone curve is taken.
 
     Args:
         lut: three curves.
@@ -66,7 +66,7 @@ def curve_preimages(lut: Lut1D, values: FloatArray) -> FloatArray:
 
 
 def bounds_of(table: npt.NDArray[np.floating]) -> tuple[Rgb, Rgb]:
-    """The least and the largest value of each channel, made a little wider where they are one."""
+    """Return the smallest and the largest value of each channel, made a little wider if they are equal."""
     rows = table.reshape(-1, 3).astype(np.float64)
     low, high = rows.min(axis=0), rows.max(axis=0)
     room = np.where(high - low < LEVEL_WIDTH, LEVEL_WIDTH / 2, 0.0)
@@ -75,7 +75,7 @@ def bounds_of(table: npt.NDArray[np.floating]) -> tuple[Rgb, Rgb]:
 
 @compiled
 def _fill_places(curve: FloatArray, values: FloatArray) -> None:
-    """Values become the places, in rows, at which a curve has them; the curve may be changed."""
+    """Replace values by the places, in rows, at which a curve has them; the curve may be changed."""
     least, most = curve.min(), curve.max()
     balance, falls, rises = 0, False, False
     for i in range(curve.size - 1):
@@ -99,7 +99,7 @@ def _fill_places(curve: FloatArray, values: FloatArray) -> None:
 
 @compiled
 def _place(curve: FloatArray, value: float) -> float:
-    """Where a curve that never falls has a value."""
+    """Return where a curve that never falls has a value."""
     first = _first_reaching(curve, value)
     row = int(np.ceil(first))
     if row > 0 and curve[row] > value + _ROUNDING * abs(value):
@@ -109,7 +109,7 @@ def _place(curve: FloatArray, value: float) -> float:
 
 @compiled
 def _settled(first: float, last: float, rows: int) -> float:
-    """Which place of a level stretch is taken."""
+    """Return which place of a level stretch is taken."""
     at_start, at_end = first <= 0, last >= rows - 1
     if at_start == at_end:
         return (first + last) / 2
@@ -118,10 +118,10 @@ def _settled(first: float, last: float, rows: int) -> float:
 
 @compiled
 def _first_reaching(curve: FloatArray, value: float) -> float:
-    """The first place, in rows, at which a curve that never falls is as high as a value."""
-    # A value that rounding has moved off a level is still on it.
+    """Return the first place, in rows, at which a curve that never falls reaches a value."""
+    # A value that rounding has moved off a level stretch still belongs to it.
     value -= _ROUNDING * abs(value)
-    low, high = 0, curve.size - 1  # the first row as high is among low..high
+    low, high = 0, curve.size - 1  # the first row that is high enough is among low..high
     while low < high:
         middle = (low + high) // 2
         if curve[middle] >= value:
@@ -135,7 +135,7 @@ def _first_reaching(curve: FloatArray, value: float) -> float:
 
 @compiled
 def _last_reaching(curve: FloatArray, value: float) -> float:
-    """The last place, in rows, at which a curve that never falls is no higher than a value."""
+    """Return the last place, in rows, at which a curve that never falls is no higher than a value."""
     value += _ROUNDING * abs(value)
     low, high = 0, curve.size - 1
     while low < high:
@@ -151,14 +151,14 @@ def _last_reaching(curve: FloatArray, value: float) -> float:
 
 @compiled
 def _fill_turning(curve: FloatArray, never_falling: FloatArray, values: FloatArray) -> None:
-    """Values become the places at which a curve that turns back has them."""
+    """Replace values by the places at which a curve that turns back has them."""
     for n in range(values.size):
         value = values[n]
         near = _place(never_falling, value)
         best, least, is_right = near, np.inf, False
         below, above = min(int(near), curve.size - 2), min(int(near), curve.size - 2) + 1
         while below >= 0 or above < curve.size - 1:
-            # Steps are asked from the nearest on; what is found cannot be beaten by steps further away.
+            # Steps are tried from the nearest on; steps further away cannot be better than the first found.
             if below >= 0 and (above >= curve.size - 1 or near - below <= above + 1 - near):
                 step, below = below, below - 1
             else:
@@ -177,7 +177,7 @@ def _fill_turning(curve: FloatArray, never_falling: FloatArray, values: FloatArr
 
 @compiled
 def _place_on_step(curve: FloatArray, step: int, value: float) -> float:
-    """Where between two rows a curve has a value, in rows; below 0 where it has not."""
+    """Return where between two rows a curve has a value, in rows; below 0 if it does not."""
     start, end = curve[step], curve[step + 1]
     slack = _ROUNDING * abs(value)
     if not min(start, end) - slack <= value <= max(start, end) + slack:

@@ -1,10 +1,9 @@
-"""How far each point of a lattice is moved from the identity, and what colours become of it.
+"""The displacement of each point of a lattice from the identity, and what colours become by it.
 
-Owns the layout and tetrahedral interpolation in float64. How displacements are found is `least_squares`'
-matter.
+Owns the layout, and tetrahedral interpolation in float64. `least_squares` finds displacements.
 
-Arrays over the lattice are flat, a channel a row, red slowest, with a margin of zeros at both ends, so that
-no loop asks where the lattice ends.
+Arrays over the lattice are flat, one channel a row, red slowest, with a margin of zeros at both ends, so that
+no loop has to check where the lattice ends.
 """
 
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ColorPairs:
-    """What colours become.
+    """Colours, and what they should become.
 
     Args:
-        colors: (n, 3) float64 within 0..1.
-        goals: (n, 3) float64; exactly 0 or 1 is taken for clipped: at most 0, or at least 1.
+        colors: (n, 3) float64 in 0..1.
+        goals: (n, 3) float64; exactly 0 or 1 counts as clipped: at most 0, or at least 1.
     """
 
     colors: FloatArray
@@ -34,7 +33,7 @@ class ColorPairs:
 
 @dataclass(frozen=True)
 class Displacements:
-    """How far each point of a lattice is moved.
+    """The displacement of each point of a lattice.
 
     Args:
         size: points an axis, 2 or more.
@@ -46,39 +45,39 @@ class Displacements:
 
     @classmethod
     def none(cls, size: int) -> "Displacements":
-        """The identity."""
+        """Return the identity."""
         return cls(size, np.zeros((3, size**3 + 2 * margin(size))))
 
     @classmethod
     def to(cls, table: FloatArray) -> "Displacements":
-        """From the identity to a table (size, size, size, 3)."""
+        """Return the displacements from the identity to a table (size, size, size, 3)."""
         moved = cls.none(len(table))
         moved.values[:, inner(len(table))] = (table.reshape(-1, 3) - _points(len(table))).T
         return moved
 
     def table(self) -> FloatArray:
-        """The colours that the points become: (size, size, size, 3), red first; new."""
+        """Return the colours that the points become: (size, size, size, 3), red first; a new array."""
         moved = _points(self.size) + self.values[:, inner(self.size)].T
         return moved.reshape(self.size, self.size, self.size, 3)
 
 
 def margin(size: int) -> int:
-    """Zeros at each end of a flat array: two steps along the slowest axis."""
+    """Return the number of zeros at each end of a flat array: two steps along the slowest axis."""
     return 2 * size * size
 
 
 def inner(size: int) -> slice:
-    """Where the lattice lies in a flat array."""
+    """Return where the lattice lies in a flat array."""
     return slice(margin(size), margin(size) + size**3)
 
 
 def corner_places(size: int) -> IntArray:
-    """How far the corners of a cell lie from its first, in a flat array; they are 4 red + 2 green + blue."""
+    """Return the distances of a cell's corners from its first; corners are 4 red + 2 green + blue."""
     return np.array([(k >> 2) * size * size + ((k >> 1) & 1) * size + (k & 1) for k in range(8)], np.int64)
 
 
 def look_up(moved: Displacements, colors: FloatArray) -> FloatArray:
-    """What colours (n, 3) within 0..1 become, by tetrahedral interpolation; new."""
+    """Return what colours (n, 3) in 0..1 become, by tetrahedral interpolation; a new array."""
     values = np.empty_like(colors)
     places = corner_places(moved.size)
     _look_up(moved.values, moved.size, places, np.ascontiguousarray(colors), values)
@@ -86,11 +85,11 @@ def look_up(moved: Displacements, colors: FloatArray) -> FloatArray:
 
 
 def misfits(moved: Displacements, pairs: ColorPairs) -> tuple[FloatArray, FloatArray]:
-    """How far pairs are from fitting.
+    """Return how far pairs are from fitting.
 
     Returns:
-        Weights (n, 3): 0 where a clipped goal asks no more than it gets, else 1; and lengths (n,) of what is
-        missing in the channels of weight 1.
+        Weights (n, 3): 0 if a clipped goal is already met, otherwise 1; and lengths (n,) of the error in the
+        channels of weight 1.
     """
     missing = pairs.goals - look_up(moved, pairs.colors)
     content = ((pairs.goals == 1) & (missing < 0)) | ((pairs.goals == 0) & (missing > 0))
@@ -99,14 +98,14 @@ def misfits(moved: Displacements, pairs: ColorPairs) -> tuple[FloatArray, FloatA
 
 
 def support(colors: FloatArray, size: int) -> FloatArray:
-    """How many of the colours (n, 3) each point of a lattice speaks for: (size, size, size), n in all."""
+    """Return how many of the colours (n, 3) support each point of a lattice: (size, size, size), n in all."""
     heard = np.zeros(size**3)
     _support(colors, corner_places(size), size, heard)
     return heard.reshape(size, size, size)
 
 
 def refined(moved: Displacements, size: int) -> Displacements:
-    """The same displacements on a lattice of another size."""
+    """Return the same displacements on a lattice of another size."""
     return Displacements.to(look_up(moved, _points(size)).reshape(size, size, size, 3))
 
 
@@ -119,11 +118,11 @@ def _points(size: int) -> FloatArray:
 def tetrahedron(
     red: float, green: float, blue: float, size: int
 ) -> tuple[int, int, int, float, float, float]:
-    """Where a colour lies; for other compiled loops.
+    """Return where a colour lies; for use in other compiled loops.
 
     Returns:
         The first point of its cell, without the margin; the second and third corner of its tetrahedron (the
-        first is 0, the last 7); and its fractions along the axes in falling order.
+        first is 0, the last 7); and its fractions along the axes in descending order.
     """
     top = size - 1.0
     r, g, b = red * top, green * top, blue * top

@@ -1,7 +1,7 @@
-"""A LUT learned from two pictures of one scene, before and after.
+"""Learn a LUT from two images of one scene, before and after.
 
-Owns what counts as a pair of pictures, which pixels are held out, which are believed, how smooth the LUT is,
-and on which sizes it is solved, one after the other. The equations are `least_squares`' matter.
+Owns what counts as a pair of images, which pixels are held out, how much each pixel counts, how smooth the
+LUT is, and on which sizes it is solved, one after the other. `least_squares` owns the equations.
 """
 
 from dataclasses import dataclass
@@ -25,41 +25,43 @@ _Mask: TypeAlias = npt.NDArray[np.bool_]
 
 MAX_FIT_SIZE = 65
 MIN_PIXELS = 16
-# Of larger pictures every second, third, ... row and column is taken, until no more are left.
+# Of larger images only every second, third, ... row and column is used, until there are no more pixels than
+# this.
 MAX_PIXELS = 1 << 19
 
-# What smoothness weighs against a pixel: for pairs that one LUT made, for JPEGs and grain, for worse.
+# The weight of smoothness against a pixel: for pairs made by one LUT, for JPEGs and grain, for worse pairs.
 STRENGTHS = (1e-3, 1e-2, 1e-1)
 
-# One block in eight is held out; neighbours are so alike that single pixels would test nothing.
+# One block in eight is held out; neighbours are so similar that single pixels would test nothing.
 _BLOCK_PX = 16
 _COARSEST = 5
 
-# A pixel that misses by this many times the usual, and this many 8-bit codes, counts for a quarter; beyond,
-# soon for nothing. Coarse lattices miss more all over. 1.4826: from the median of normal errors to their
-# deviation.
+# A pixel whose error is this many times the usual, and this many 8-bit codes, gets a quarter of the weight; a
+# larger error soon gets no weight. Coarse lattices have larger errors everywhere. 1.4826 turns the median of
+# normal errors into their standard deviation.
 _UNUSUAL = 3.0 * 1.4826
 _UNUSUAL_CODES, _UNUSUAL_CODES_COARSE = 5.0, 64.0
 _ROUNDS = 2
 
-# What a lattice point that no pixel speaks for resists, in pixels, where a table is made monotone.
+# The weight, in pixels, of a lattice point without pixels, when a table is made monotone.
 _UNHEARD = 1e-3
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A learned LUT, and how well it does on pixels that it was not learned from.
+    """A learned LUT, and its errors on pixels that it was not learned from.
 
     Args:
-        lut: learned from all pixels.
-        mean_delta_e: CIEDE2000 on held-out pixels, of a LUT that was learned from the others: mean.
-        p95_delta_e: likewise, the 95th percentile.
-        held_out: how many pixels were held out, of `pixels`.
-        pixels: how many were used; fewer than the pictures have where they are large.
-        strength: of the smoothness, of `STRENGTHS`: what did best on the held-out pixels.
-        reached_share: the share of lattice points beside which a pixel lay; elsewhere the LUT is a smooth
-            continuation that goes back to the identity.
-        misfit_share: the share of pixels that fit so badly that they hardly counted: misaligned, retouched.
+        lut: the LUT, learned from all pixels.
+        mean_delta_e: the mean CIEDE2000 error on held-out pixels, of a LUT that was learned from the others.
+        p95_delta_e: the 95th percentile of these errors.
+        held_out: how many of `pixels` were held out.
+        pixels: the number of pixels used; fewer than in the images if these are large.
+        strength: the strength of the smoothness, one of `STRENGTHS`: the best on the held-out pixels.
+        reached_share: the share of lattice points with a pixel next to them; elsewhere the LUT is a smooth
+            continuation that returns to the identity.
+        misfit_share: the share of pixels that fit so badly that they hardly counted: misaligned or retouched
+            ones.
     """
 
     lut: Lut3D
@@ -73,33 +75,36 @@ class Fit:
 
 
 def fit_pixels(before: Picture, after: Picture, size: int = 33, *, monotone: bool = False) -> Fit:
-    """Learn the LUT that makes one picture of another.
+    """Learn the LUT that turns one image into another.
 
-    The lattice that is learned minimises squared errors under tetrahedral interpolation and its own second
-    differences; it is faintly drawn to the identity, which it goes back to over half the cube's edge where no
-    pixel speaks. A few percent of pixels may be misaligned or painted over: each is weighed by how well it
-    fits. What is clipped in `after` says only that the result is at least, or at most, that: tables may hold
-    values beyond 0..1, which come out clamped. The same pictures give the same LUT.
+    The learned lattice minimises squared errors under tetrahedral interpolation and its own second
+    differences. It is weakly drawn to the identity; where there are no pixels, it returns to the identity
+    over half the cube's edge. A few percent of the pixels may be misaligned or painted over: the weight of
+    each pixel depends on how well it fits. A clipped pixel of `after` only means that the result is at least,
+    or at most, that value. Tables may therefore hold values beyond 0..1, and their results are clamped. The
+    same images give the same LUT.
 
     Args:
         before: (..., 3), sRGB-encoded, uint8, uint16 or float32, clamped to 0..1 as `apply` does.
-        after: the same shape, pixel by pixel what became of it; any of these dtypes.
+        after: the same shape: what each pixel became; any of these dtypes.
         size: lattice points an axis, 2..65.
-        monotone: make it a LUT whose channels never fall along their own axes: raising one channel of a
-            colour never lowers that channel of the result.
+        monotone: whether to make a LUT whose channels never fall along their own axes: raising one channel of
+            a colour then never lowers that channel of the result.
     Returns:
-        The LUT over 0..1, with errors on pixels held out by `held_out`; smoothness is chosen on the same
-        pixels, and the LUT itself is learned from all.
+        The LUT over 0..1, with errors on the pixels held out by `held_out`. The smoothness is chosen on the
+        same pixels, and the LUT itself is learned from all pixels.
     Raises:
-        ArrayError: shapes that differ or are not (..., 3), another dtype, NaN or infinity, or fewer than 16
-            pixels.
-        LutError: another size.
+        ArrayError: if the shapes differ or are not (..., 3), a dtype is another, there is NaN or infinity, or
+            there are fewer than 16 pixels.
+        LutError: if the size is impossible.
     Source: reweighting with the weights of Geman and McClure, narrowed from coarse to fine: Black and
         Rangarajan, "On the unification of line processes, outlier rejection, and robust statistics with
         applications in early vision", International Journal of Computer Vision 19 (1996).
     """
     if not MIN_SIZE <= size <= MAX_FIT_SIZE:
-        raise LutError(f"size {size}", where="fit", remedy=f"choose {MIN_SIZE} to {MAX_FIT_SIZE}")
+        raise LutError(
+            f"size {size} is not possible", where="fit", remedy=f"choose {MIN_SIZE} to {MAX_FIT_SIZE}"
+        )
     _require_one_shape(before, after)
     before, after = _thinned(before, "before"), _thinned(after, "after")
     held = held_out(before.shape).reshape(-1)
@@ -126,12 +131,12 @@ def fit_pixels(before: Picture, after: Picture, size: int = 33, *, monotone: boo
 
 
 def held_out(shape: tuple[int, ...]) -> _Mask:
-    """Which pixels `fit_pixels` learns nothing from while it measures errors: one block of 16 x 16 in eight.
+    """Return the pixels that `fit_pixels` holds out while it measures errors: one block of 16 x 16 in eight.
 
-    Blocks are smaller in pictures of fewer than 128 rows or columns. It depends on the shape alone.
+    Blocks are smaller in images of fewer than 128 rows or columns. The result depends only on the shape.
 
     Args:
-        shape: of the picture, (..., 3): whatever comes before the columns is rows.
+        shape: the shape of the image, (..., 3); all axes before the columns are rows.
     Returns:
         (rows, columns).
     """
@@ -144,13 +149,13 @@ def held_out(shape: tuple[int, ...]) -> _Mask:
 
 @dataclass(frozen=True)
 class _HeldOut:
-    """Pixels to measure on; `white` is the code that 1 is written as, 1 for floats."""
+    """Pixels to measure on; `white` is the code that stands for 1, and is 1 for floats."""
 
     pairs: ColorPairs
     white: int
 
     def delta_e(self, moved: Displacements) -> FloatArray:
-        """CIEDE2000 of each pixel, clamped and rounded as a picture of that depth is."""
+        """Return the CIEDE2000 error of each pixel, clamped and rounded like an image of that bit depth."""
         became = np.clip(look_up(moved, self.pairs.colors), 0, 1)
         if self.white > 1:
             became = np.rint(became * self.white) / self.white
@@ -158,7 +163,7 @@ class _HeldOut:
 
 
 def _sizes(size: int) -> list[int]:
-    """From coarse to fine, each half the next."""
+    """Return the sizes from coarse to fine, each about half the next."""
     sizes = [size]
     while sizes[0] > _COARSEST:
         sizes.insert(0, (sizes[0] + 1) // 2)
@@ -168,7 +173,7 @@ def _sizes(size: int) -> list[int]:
 def _descend(
     pairs: ColorPairs, sizes: list[int], strength: float, start: Displacements | None = None
 ) -> Displacements:
-    """Solve on each size, from what the one before gave; the first time every pixel is believed."""
+    """Solve on each size, from the result of the one before; the first time every pixel has full weight."""
     moved, weights = start, np.ones_like(pairs.goals)
     for size in sizes:
         moved = Displacements.none(size) if moved is None else refined(moved, size)
@@ -182,13 +187,13 @@ def _descend(
 
 
 def _cut(misses: FloatArray, size: int) -> float:
-    """The miss at which a pixel counts for a quarter."""
+    """Return the error at which a pixel gets a quarter of the weight."""
     least = (_UNUSUAL_CODES + _UNUSUAL_CODES_COARSE / (size - 1)) / 255
     return max(_UNUSUAL * float(np.median(misses)), least)
 
 
 def _risen(moved: Displacements, pairs: ColorPairs) -> Displacements:
-    """Made monotone, at the cost of points that no pixel speaks for where there are some."""
+    """Return monotone displacements; points without pixels are moved first, if there are any."""
     return Displacements.to(never_falling(moved.table(), support(pairs.colors, moved.size) + _UNHEARD))
 
 
@@ -205,21 +210,21 @@ def _require_one_shape(before: object, after: object) -> None:
         cast("npt.NDArray[Any]", each).shape for each in (before, after) if isinstance(each, np.ndarray)
     ]
     if len(set(shapes)) > 1:
-        what = f"before has shape {shapes[0]}, after {shapes[1]}"
+        what = f"before has shape {shapes[0]}, but after has {shapes[1]}"
         raise ArrayError(what, where="fit", remedy="crop or resize both to the same pixels of the same scene")
 
 
 def _thinned(picture: object, name: str) -> Picture:
-    """As rows and columns, some of them."""
+    """Return an image as rows and columns, or some of them."""
     if not isinstance(picture, np.ndarray):
-        raise ArrayError(f"a picture is a numpy array, not {type(picture).__name__}", where=name)
+        raise ArrayError(f"an image must be a numpy array, not {type(picture).__name__}", where=name)
     pixels = cast("npt.NDArray[Any]", picture)
     if pixels.ndim < 2 or pixels.shape[-1] != 3:
         remedy = "leave the alpha channel out" if pixels.shape[-1:] == (4,) else "use (H, W, 3) or (..., 3)"
-        raise ArrayError(f"shape {pixels.shape}", where=name, remedy=remedy)
+        raise ArrayError(f"the shape is {pixels.shape}", where=name, remedy=remedy)
     if pixels.dtype not in WHITE:
         remedy = "convert it to uint8, uint16 or float32"
-        raise ArrayError(f"dtype {pixels.dtype}", where=name, remedy=remedy)
+        raise ArrayError(f"the dtype is {pixels.dtype}", where=name, remedy=remedy)
     if pixels.size < 3 * MIN_PIXELS:
         what = f"{pixels.size // 3} pixels are too few to learn from"
         raise ArrayError(what, where=name, remedy=f"give {MIN_PIXELS} or more")
@@ -229,5 +234,7 @@ def _thinned(picture: object, name: str) -> Picture:
         step += 1
     rows = rows[::step, ::step]
     if rows.dtype == np.float32 and not np.isfinite(rows).all():
-        raise ArrayError("NaN or infinity", where=name, remedy="replace it with numbers first")
+        raise ArrayError(
+            "the image holds NaN or infinity", where=name, remedy="replace them with numbers first"
+        )
     return rows

@@ -1,10 +1,10 @@
-"""Where a LUT turns the colour space over or merges it, and where a clamp has flattened it.
+"""Find where a LUT folds or merges the colour space, and where a clamp has flattened it.
 
-A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space: a mirror
-(a negative, two channels swapped) is no fold. What a clamp flattened is told apart from it: a channel at the
-least or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. It comes back as
-the clamp's edge (`lutkit.lut.inverse`), and what it loses is counted as clipping and in decibels; but the
-channels that are left still have to differ.
+A fold is where the Jacobian determinant is 0 or has another sign than in most of the colour space. A mirror
+(a negative, two channels swapped) is not a fold. What a clamp has flattened is not a fold either: a channel
+at the smallest or the largest value of its stage's table, or, in the last stage, at or beyond 0 or 1. Its
+inverse is the clamp's edge (`lutkit.lut.inverse`), and its loss counts as clipping and in decibels. The other
+channels must still differ, or the place counts as a fold.
 """
 
 from typing import NamedTuple
@@ -21,55 +21,56 @@ from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stag
 
 Kinds = npt.NDArray[np.int8]
 
-# What `fold_kinds` tells of a colour.
+# The kinds of a colour in `fold_kinds`.
 FREE, CLAMPED, FOLDED = 0, 1, 2
 
-# A chain is looked at in the tetrahedra of a lattice of so many points an axis.
+# A chain is measured in the tetrahedra of a lattice with this many points an axis.
 _CHAIN_SIZE = 25
-# So many cells tell which way round most of a cube is.
+# This many cells show the orientation of most of a cube.
 _ENOUGH_CELLS = 200
 
-# A step of a curve that a clamp has flattened; others are 1, 0 or -1.
+# A step of a curve that a clamp has flattened; other steps are 1, 0 or -1.
 _AT_CLAMP = 2
-# What a clamp does to a tetrahedron: nothing, flattens a channel of it, or that and the others do not differ.
+# What a clamp does to a tetrahedron: nothing; flattens a channel; or flattens one, and the others do not
+# differ.
 _NO_CLAMP, _FLATTENED, _MERGED = 0, 1, 2
 _NO_LEVELS = np.array([[-np.inf] * 3, [np.inf] * 3])
 
 
 class FoldShares(NamedTuple):
-    """Of the whole colour space: what is folded, and what of the rest a clamp has flattened; 0..1 each."""
+    """Shares of the colour space, 0..1: what is folded, and what of the rest a clamp has flattened."""
 
     folded: float
     clamped: float
 
 
 class _Ways(NamedTuple):
-    """Which way curves run, a step each: 1 rising, -1 falling, 0 level, `_AT_CLAMP`; and most of each."""
+    """The directions of curves: 1 rising, -1 falling, 0 level, `_AT_CLAMP`; for each step, and mostly."""
 
     steps: Kinds
     most: Kinds
 
 
 def fold_share(lut: Lut) -> float:
-    """The share of the whole colour space on which a LUT turns it over or merges it, 0..1: clamps included.
+    """Return the share of the whole colour space that a LUT folds or merges, 0..1, clamps included.
 
-    By volume, exactly for a cube, over the six tetrahedra of each cell, and for curves, whose determinant is
-    the product of their slopes; a chain is looked at in the middle of each tetrahedron of a 25^3 lattice over
-    its domain.
+    The share is by volume. It is exact for a cube, over the six tetrahedra of each cell, and for curves,
+    whose determinant is the product of their slopes. A chain is measured in the middle of each tetrahedron of
+    a 25^3 lattice over its domain.
     """
     return _shares(lut, has_clamps=False).folded
 
 
 def fold_shares(lut: Lut) -> FoldShares:
-    """As `fold_share`, with what is folded and what a clamp has flattened apart."""
+    """Return shares as `fold_share` does, with what clamps have flattened separately."""
     return _shares(lut, has_clamps=True)
 
 
 def fold_kinds(lut: Lut, colors: FloatArray, *, has_clamps: bool = True) -> Kinds:
-    """Which colours lie where a LUT is folded, or a clamp has flattened it.
+    """Return for each colour whether a LUT is folded there, or a clamp has flattened it.
 
     Args:
-        lut: a LUT or a chain, which is folded where any of its stages is.
+        lut: a LUT or a chain; a chain is folded where any of its stages is.
         colors: (n, 3) float64; clamped to the domain.
         has_clamps: False counts what a clamp has flattened as folded.
     Returns:
@@ -79,7 +80,7 @@ def fold_kinds(lut: Lut, colors: FloatArray, *, has_clamps: bool = True) -> Kind
 
 
 def fold_kinds_by_stage(lut: Lut, colors: FloatArray, *, has_clamps: bool = True) -> list[Kinds]:
-    """As `fold_kinds`, of each stage of a chain by itself, at what has become of the colours before it."""
+    """Return `fold_kinds` for each stage of a chain, at the colours that the stages before it give."""
     stages = lut_stages(lut)
     found: list[Kinds] = []
     values = np.ascontiguousarray(colors, dtype=np.float64)
@@ -100,7 +101,7 @@ def fold_kinds_by_stage(lut: Lut, colors: FloatArray, *, has_clamps: bool = True
 
 
 def orientation(lut: Lut) -> int:
-    """The sign, 1 or -1, of the Jacobian determinant in most of the colour space; 1 where it has none."""
+    """Return the sign, 1 or -1, of the Jacobian determinant in most of the colour space; 1 if it has none."""
     sign = 1
     for stage in lut_stages(lut):
         sign *= _orientation(stage, _clamp_levels(stage, is_last=True))
@@ -108,14 +109,14 @@ def orientation(lut: Lut) -> int:
 
 
 def folded_slopes(slopes: FloatArray, sign: int) -> npt.NDArray[np.bool_]:
-    """Which Jacobians are folds, where nothing is known but them.
+    """Return which Jacobians are folds, if nothing else is known.
 
     Args:
-        slopes: (n, 3, 3). A row or a column of zeros is taken for a channel that a clamp has flattened.
-        sign: that of most of the colour space, as `orientation` gives it.
+        slopes: (n, 3, 3). A row or a column of zeros counts as a channel that a clamp has flattened.
+        sign: the sign in most of the colour space, from `orientation`.
     Returns:
-        (n,): whether the determinant is 0 or has another sign, or the channels that no clamp has flattened
-        do not differ.
+        (n,): whether the determinant is 0 or has another sign, or the channels that no clamp has flattened do
+        not differ.
     """
     folded = np.empty(len(slopes), np.bool_)
     _fill_folded(np.ascontiguousarray(slopes, dtype=np.float64), sign, folded)
@@ -135,7 +136,8 @@ def _shares(lut: Lut, *, has_clamps: bool) -> FoldShares:
         right, total = counts[_NO_CLAMP, _most_way(counts) % 3], counts.sum()
         clamped = counts[_FLATTENED].sum()
         return FoldShares(float((total - right - clamped) / total), float(clamped / total))
-    # A channel's steps meet all of the others': shares multiply, and with signs so does right less wrong.
+    # Each step of a channel meets all steps of the others, so shares multiply; so do signed shares (right
+    # minus wrong).
     ways = _curve_ways(stage, levels)
     along, against = (ways.steps == ways.most).mean(axis=0), (ways.steps == -ways.most).mean(axis=0)
     at_clamp = (ways.steps == _AT_CLAMP).mean(axis=0)
@@ -146,13 +148,13 @@ def _shares(lut: Lut, *, has_clamps: bool) -> FoldShares:
 
 
 def _clamp_levels(stage: Lut1D | Lut3D, *, is_last: bool) -> FloatArray:
-    """(2, 3): at which values and below, and at which and above, each channel is at a clamp."""
+    """Return (2, 3): the values at and below which, and at and above which, each channel is at a clamp."""
     levels = np.empty((2, 3))
     _fill_bounds(stage.table.reshape(-1, 3), levels)
     is_level = levels[0] == levels[1]
     if is_last:
         levels[0], levels[1] = np.maximum(levels[0], 0), np.minimum(levels[1], 1)
-    # A channel that has one value only is merged, not clamped.
+    # A channel that has only one value is merged, not clamped.
     levels[0, is_level], levels[1, is_level] = -np.inf, np.inf
     return levels
 
@@ -167,18 +169,18 @@ def _orientation(stage: Lut1D | Lut3D, levels: FloatArray) -> int:
     if isinstance(stage, Lut3D):
         every = max(int(np.prod(np.subtract(stage.sizes, 1))) // _ENOUGH_CELLS, 1)
         return _most_way(_count_ways(stage.table, levels, every))
-    # A channel that falls as often as it rises makes the product a draw: then it rises.
+    # If a channel falls as often as it rises, the product does not decide; it then counts as rising.
     return int(_curve_ways(stage, levels).most.prod())
 
 
 def _most_way(counts: Indices) -> int:
-    """1 or -1, of `_count_ways`: what no clamp has flattened decides."""
+    """Return 1 or -1 from `_count_ways`; only what no clamp has flattened decides."""
     return 1 if counts[_NO_CLAMP, 1] >= counts[_NO_CLAMP, 2] else -1
 
 
 @compiled
 def _fill_bounds(rows: Float32Array, bounds: FloatArray) -> None:
-    """The least and the largest value a channel: numpy's own along the first axis take ten times as long."""
+    """Fill the smallest and largest value of each channel; numpy takes ten times as long on this axis."""
     for c in range(3):
         low = high = rows[0, c]
         for i in range(1, rows.shape[0]):
@@ -240,7 +242,7 @@ def _cube_kinds(
         for axis in range(3):
             cell, fraction, _ = place_in_cell(colors[n, axis], low[axis], high[axis], table.shape[axis])
             at[axis], t[axis] = cell, fraction
-        # From the axis with the largest fraction to the smallest; of equal ones in their own order.
+        # From the axis with the largest fraction to the smallest; equal ones in their own order.
         first = 0 if t[0] >= t[1] and t[0] >= t[2] else 1 if t[1] >= t[2] else 2
         one, other = (1, 2) if first == 0 else (0, 2) if first == 1 else (0, 1)
         second = one if t[one] >= t[other] else other
@@ -253,9 +255,9 @@ def _cube_kinds(
 
 @compiled
 def _count_ways(table: Float32Array, levels: FloatArray, every: int) -> npt.NDArray[np.int64]:
-    """How many tetrahedra there are of each kind of clamp (a row) and sign of the determinant, 0, 1, -1.
+    """Count tetrahedra by kind of clamp (rows) and sign of the determinant: 0, 1, -1.
 
-    Of the cells one in `every` is looked at.
+    Only one cell in `every` is counted.
     """
     counts, number = np.zeros((3, 3), np.int64), 0
     at = np.empty(3, np.int64)
@@ -285,7 +287,7 @@ def _way(
     corners: FloatArray,
     slopes: FloatArray,
 ) -> tuple[int, int]:
-    """The sign of the determinant of the tetrahedron along a path of axes, and what a clamp does to it."""
+    """Return the sign of a tetrahedron along a path of axes, and what a clamp does to it."""
     r, g, b = cell[0], cell[1], cell[2]
     for k in range(4):
         for c in range(3):
@@ -322,7 +324,7 @@ def _determinant(m: FloatArray) -> float:
 
 @compiled
 def _is_merged(rows: FloatArray, count: int) -> bool:
-    """Whether the first rows, fewer than three, do not all lead another way."""
+    """Return whether the first rows, fewer than three, do not all point in different directions."""
     if count == 1:
         return rows[0, 0] == 0 and rows[0, 1] == 0 and rows[0, 2] == 0
     if count == 2:

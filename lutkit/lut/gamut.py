@@ -1,4 +1,4 @@
-"""The gamut of a cube: which of its tetrahedra lie where in colour space, and what its surface is."""
+"""The gamut of a cube: where its tetrahedra lie in colour space, and what its surface is."""
 
 from typing import NamedTuple
 
@@ -9,24 +9,25 @@ from lutkit.compiled import compiled
 from lutkit.lut.box_tree import BoxTree, Indices, box_tree
 from lutkit.lut.tetrahedra import Signs, orientations, outline
 
-# Cells are put in the tree in blocks, where a cube is so large that one a cell would take gigabytes.
+# A cube's cells are put in the tree in blocks if the cube is so large that single cells would take gigabytes.
 _MOST_BLOCKS = 64
 
 
 class Gamut(NamedTuple):  # as BoxTree
-    """What a search for inputs needs to know of a cube.
+    """The data of a cube for a search for inputs.
 
     Args:
-        table: (r, g, b, 3) of the cube.
-        signs: which way round its tetrahedra are.
+        table: (r, g, b, 3), the table of the cube.
+        signs: the orientation of its tetrahedra.
         folds: the share that is folded over.
-        block: cells along each edge of a block.
-        upright: (3, 3) how colours are turned in the tree of blocks.
+        block: the number of cells along each edge of a block.
+        upright: (3, 3) the rotation of colours in the tree of blocks.
         blocks: the tree of blocks of cells, by the colours in them.
-        turn: (3, 3) how colours are turned for the surface: the first axis runs from black to white.
-        triangles: (n, 3, 3) of the gamut's surface, a corner a row.
-        corners: (n, 3) the lattice points of these corners, counted with blue fastest.
-        inside: (n,) the tetrahedron within, counted with the path fastest; -1 where the surface is a fold.
+        turn: (3, 3) the rotation of colours for the surface: the first axis runs from black to white.
+        triangles: (n, 3, 3) the triangles of the gamut's surface, one corner a row.
+        corners: (n, 3) the lattice points of these corners, numbered with blue fastest.
+        inside: (n,) the tetrahedron inside the triangle, numbered with the path fastest; -1 if the surface is
+            a fold.
         surface: the tree of the triangles.
     """
 
@@ -74,15 +75,15 @@ def gamut_of(table: FloatArray) -> Gamut:
 
 
 def turned(colors: FloatArray, turn: FloatArray) -> FloatArray:
-    """Colours (n, 3) along other axes, which are the rows of `turn`; distances stay what they are."""
+    """Return colours (n, 3) along other axes, the rows of `turn`; distances do not change."""
     return np.stack([(colors * axis).sum(axis=1) for axis in turn], axis=1)
 
 
 def _turn_upright(greys: FloatArray) -> FloatArray:
-    """Three axes, the first along `greys`: gamuts are long that way, and thin ones fit boxes then."""
+    """Return three axes, the first along `greys`: gamuts are long in that direction, and fit boxes then."""
     length = np.sqrt((greys * greys).sum())
     first = greys / length if length > 0 else np.array([1.0, 0, 0])
-    # Across: away from the axis that the first lies nearest to.
+    # The second axis points away from the coordinate axis that is nearest to the first.
     second = np.cross(first, np.eye(3)[np.abs(first).argmin()])
     second /= np.sqrt((second * second).sum())
     return np.stack([first, second, np.cross(first, second)])

@@ -1,7 +1,7 @@
-"""Which input of a cube each colour comes from.
+"""Find the input of a cube that each colour comes from.
 
-A cube is an affine map on each of its tetrahedra, so that its inverse is exact: the tetrahedra about a colour
-give it back, and for a colour outside the gamut the nearest triangle of its surface does.
+A cube is an affine map on each of its tetrahedra, so that its inverse is exact. The tetrahedra around a
+colour give the inverse; for a colour outside the gamut, the nearest triangle of its surface does.
 """
 
 from typing import NamedTuple
@@ -16,13 +16,14 @@ from lutkit.lut.gamut import Gamut, turned
 from lutkit.lut.tetrahedra import PATHS, along_edges, fill_corners, volume
 from lutkit.lut.triangles import nearest_on_triangle
 
-# A surface this much nearer (in squared distance) is not looked for any more: from far away, all of a thin
-# gamut is about as near.
+# The search stops if only a surface nearer by less than this (in squared distance) could be found: from far
+# away, all of a thin gamut is about equally near.
 _AS_NEAR = 1e-4
-# Nor is one this much nearer, in units of 0..1, where this share of a cube is folded: all of it is surface.
+# It also stops below this difference, in units of 0..1, if this share of a cube is folded: all of it is
+# surface.
 _THIN, _CRUMPLED = 3e-4, 0.1
-# Beyond the gamut the inverse goes straight on where it is no steeper than this, and flattens out the
-# more the steeper it is: where a gamut is thin, straight on would be noise.
+# Beyond the gamut the inverse is extrapolated unless it is steeper than this; steeper inverses flatten out,
+# the more the steeper they are. Where a gamut is thin, extrapolation would be noise.
 _STEEPEST = 32.0
 
 
@@ -31,8 +32,8 @@ class Found(NamedTuple):  # as BoxTree
 
     Args:
         places: (n, 3) float64, in the cube.
-        beyond: (n, 3) how much further the inverse would be, were it continued beyond the gamut.
-        distances: (n,) how far each colour is from the gamut, 0 within.
+        beyond: (n, 3) how much further the inverse would reach if it were extrapolated beyond the gamut.
+        distances: (n,) how far each colour is from the gamut, 0 inside.
     """
 
     places: FloatArray
@@ -49,15 +50,15 @@ class _Asked(NamedTuple):
 
 
 def find(gamut: Gamut, colors: FloatArray, expected: FloatArray, reach: FloatArray) -> Found:
-    """The inputs that a cube turns into given colours, or into the nearest there are.
+    """Return the inputs that a cube turns into given colours, or into the nearest colours that it can give.
 
     Args:
-        gamut: of the cube.
-        colors: (n, 3) float64; neighbours in a row are found faster.
-        expected: (n, 3) float64, in lattice points: where the cube folds and several inputs give a colour,
-            the one nearest to this is taken.
-        reach: (n,) float64: how far beyond the gamut the map is continued straight on, for lattice points
-            whose cells lie across its surface.
+        gamut: the gamut of the cube.
+        colors: (n, 3) float64; the search is faster if successive colours are near each other.
+        expected: (n, 3) float64, in lattice points: if the cube folds and several inputs give a colour, the
+            input nearest to this is taken.
+        reach: (n,) float64: how far beyond the gamut the map is extrapolated, for lattice points whose cells
+            lie across its surface.
     """
     count = len(colors)
     found = Found(np.empty((count, 3)), np.zeros((count, 3)), np.zeros(count))
@@ -82,7 +83,7 @@ def _find(gamut: Gamut, asked: _Asked, found: Found) -> None:
 
 @compiled
 def _find_nearest(gamut: Gamut, point: FloatArray, triangle: int, stack: Indices) -> int:
-    """The triangle of the surface that is nearest, given one to begin with."""
+    """Return the triangle of the surface that is nearest, beginning with a given triangle."""
     tree = gamut.surface
     weights = np.empty(3)
     best = nearest_on_triangle(gamut.triangles[triangle], point, weights)
@@ -106,7 +107,7 @@ def _find_nearest(gamut: Gamut, point: FloatArray, triangle: int, stack: Indices
 
 @compiled
 def _enough(gamut: Gamut, squared: float) -> float:
-    """What a squared distance must be below to be looked for, with one already found."""
+    """Return the squared distance below which a better triangle is still looked for."""
     slack = _THIN if gamut.folds > _CRUMPLED else 0.0
     return max(np.sqrt(squared * (1 - _AS_NEAR)) - slack, 0.0) ** 2
 
@@ -115,7 +116,7 @@ def _enough(gamut: Gamut, squared: float) -> float:
 def _push_children(
     tree: BoxTree, level: int, box: int, point: FloatArray, stack: Indices, waiting: int
 ) -> int:
-    """All children of a box onto the stack, the nearest on top."""
+    """Push all children of a box onto the stack, the nearest on top."""
     first, end = children_of(tree, level, box)
     nearest, least = waiting, np.inf
     for child in range(first, end):
@@ -130,7 +131,7 @@ def _push_children(
 
 @compiled
 def _onto(gamut: Gamut, triangle: int, point: FloatArray, place: FloatArray) -> float:
-    """The squared distance to a triangle of the surface; `place` becomes that of its nearest point."""
+    """Return the squared distance to a triangle of the surface; `place` becomes that of its nearest point."""
     greens, blues = gamut.table.shape[1], gamut.table.shape[2]
     weights = np.empty(3)
     squared = nearest_on_triangle(gamut.triangles[triangle], point, weights)
@@ -147,7 +148,7 @@ def _onto(gamut: Gamut, triangle: int, point: FloatArray, place: FloatArray) -> 
 def _continue(
     gamut: Gamut, number: int, color: FloatArray, reach: float, place: FloatArray, beyond: FloatArray
 ) -> None:
-    """How much further than a place on the surface the tetrahedron within goes, by no more than `reach`."""
+    """Return how much further than a place on the surface the tetrahedron inside reaches, up to `reach`."""
     signs = gamut.signs
     path, number = int(number % 6), int(number // 6)
     cell = np.empty(3, np.int64)

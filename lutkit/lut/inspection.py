@@ -1,7 +1,7 @@
-"""What a LUT does to colours, in numbers: `inspect`.
+"""Measure what a LUT does to colours: `inspect`.
 
-Owns what each measure means. The verdict and its three measures are `quality`'s, slopes `jacobian`'s and
-`collapse`'s. Knows no files and draws nothing.
+Owns the meaning of each measure. `quality` owns the verdict and its three measures, `jacobian` and `collapse`
+the slopes. Knows no files and draws nothing.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
 from lutkit.lut.quality import Label, Verdict, judge_lut, judge_whole
 
-# Every grey of 8 bits, darkest first.
+# Every 8-bit grey, darkest first.
 _GREYS = np.repeat(np.arange(256)[:, None] / 255, 3, axis=1)
 
 
 @dataclass(frozen=True)
 class NeutralDrift:
-    """How far greys come away from grey.
+    """The drift of greys away from grey.
 
     Args:
-        chroma: the largest CIELAB chroma C*ab that any of the 256 greys of 8 bits takes on, each clamped to
-            0..1 afterwards; 0 where greys stay grey.
-        grey: the grey it is taken on at, 0..255.
+        chroma: the largest CIELAB chroma C*ab of the results for the 256 8-bit greys, each clamped to 0..1; 0
+            if greys stay grey.
+        grey: the grey at which it occurs, 0..255.
     Source: CIE 15:2018, section 8.2.1, for C*ab.
     """
 
@@ -39,13 +39,13 @@ class NeutralDrift:
 
 @dataclass(frozen=True)
 class Banding:
-    """What 8 bits keep of the 256 greys: levels that fall together, and gaps between neighbours.
+    """The steps of the 256 greys at 8 bits: levels that become equal, and gaps between neighbours.
 
     Args:
-        levels: how many distinct 8-bit values the greys come out at, of red, green and blue; 256 at best.
-            What is darkened or clipped has fewer.
-        largest_gap: the largest step, in code values of 255, between what neighbouring greys become in any
-            channel; 1 at best. Smooth gradients show large ones as bands.
+        levels: the number of distinct 8-bit values that the greys become, for red, green and blue; at best
+            256. It is smaller if greys are darkened or clipped.
+        largest_gap: the largest step, in code values of 255, between the results for neighbouring greys in
+            any channel; at best 1. In smooth gradients large steps are visible as bands.
     """
 
     levels: tuple[int, int, int]
@@ -54,24 +54,24 @@ class Banding:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a LUT does to colours.
+    """The measured effects of a LUT on colours.
 
     Args:
-        judged: fold share, newly clipped share and round trip of `quality`, and the label they give: of
-            natural colours, or of those given.
-        whole: the same three of the whole colour space, most of which no photograph shows; its label is no
-            verdict on the LUT.
-        collapse_share: the share of the domain where a direction of colour change is all but lost, 0..1
+        judged: the fold share, newly clipped share and round trip of `quality`, and the label they give: for
+            natural colours, or for the given colours.
+        whole: the same three measures for the whole colour space, most of which no photo contains; its label
+            is not a verdict on the LUT.
+        collapse_share: the share of the domain in which a direction of colour change is almost lost, 0..1
             (`collapse.collapse_share`).
         max_second_difference: how sharply the table bends (`max_second_difference`).
         rising: whether red, green and blue rise with their own input (`rising_channels`).
         banding: what 8 bits keep of the greys.
-        neutral_drift: how far greys come away from grey.
-        black: what (0, 0, 0) becomes, not clamped.
-        white: what (1, 1, 1) becomes, not clamped.
-        mean_delta_e_2000: the mean CIEDE2000 difference that the LUT makes to the colours judged on, results
+        neutral_drift: how far greys drift away from grey.
+        black: the result for (0, 0, 0), not clamped.
+        white: the result for (1, 1, 1), not clamped.
+        mean_delta_e_2000: the mean CIEDE2000 difference that the LUT makes to the judged colours; results are
             clamped to 0..1.
-        p95_delta_e_2000: what one in twenty of these differences exceeds.
+        p95_delta_e_2000: the difference that one in twenty of these colours exceeds.
     """
 
     judged: Verdict
@@ -88,7 +88,7 @@ class Inspection:
 
     @property
     def verdict(self) -> Label:
-        """`recoverable` or `lossy`, as `quality` defines it."""
+        """`recoverable` or `lossy`, as defined in `quality`."""
         return self.judged.label
 
 
@@ -97,15 +97,17 @@ def inspect(lut: Lut, colors: FloatArray | None = None) -> Inspection:
 
     Args:
         lut: a LUT or a chain.
-        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1: what the verdict and delta E are
-            measured on; None is the palette of natural colours, where a LUT's own verdict
-            is at home. Everything else is of the table or of the greys.
+        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1: the colours for the verdict and delta
+            E. None is the palette of natural colours, on which a LUT's own verdict is defined. All other
+            measures are of the table or of the greys.
     Raises:
-        ArrayError: colours of another shape or range, or none.
+        ArrayError: if the colours have another shape or range, or there are none.
     """
     judged_on, colors = colors, PALETTE_SRGB if colors is None else colors
     if colors.ndim != 2 or colors.shape[1] != 3 or not len(colors):
-        raise ArrayError(f"colours are (n, 3), at least one, not {colors.shape}", where="inspect")
+        raise ArrayError(
+            f"colours must be (n, 3) with at least one colour, not {colors.shape}", where="inspect"
+        )
     if not ((colors >= 0) & (colors <= 1)).all():
         raise ArrayError("colours lie outside 0..1", where="inspect")
     greys, _ = value_and_jacobian(lut, _GREYS)
@@ -127,26 +129,26 @@ def inspect(lut: Lut, colors: FloatArray | None = None) -> Inspection:
 
 
 def max_second_difference(lut: Lut) -> float:
-    """The sharpest bend of a table: its largest second difference along an axis.
+    """Return the sharpest bend of a table: its largest second difference along an axis.
 
-    Of three neighbours x, y, z along any axis of the lattice, or three rows of a curve, |x - 2 y + z| in any
-    channel, in code values of 255 (a lattice step squared, so that a finer table of the same smooth map has
-    a smaller one, by the square of the step). A chain has that of its worst stage.
+    For three neighbours x, y, z along any axis of the lattice, or three rows of a curve, it is |x - 2 y + z|
+    in any channel, in code values of 255. It is not divided by the step, so that a finer table of the same
+    smooth map has a smaller value, by the square of the step. For a chain it is that of its worst stage.
 
     Returns:
-        0 or above; 0 for whatever is straight, and for tables of two points an axis.
+        0 or above; 0 for straight tables, and for tables of two points an axis.
     """
     return max(255 * _stage_bend(stage) for stage in lut_stages(lut))
 
 
 def rising_channels(lut: Lut) -> tuple[bool, bool, bool]:
-    """Whether each channel of the result never falls while the same channel of the input rises.
+    """Return whether each channel of the result never falls while the same channel of the input rises.
 
-    Looked at are all neighbours along a cube's own axis of each channel, and the rows of curves; a chain
-    rises where all its stages do.
+    All neighbours along each channel's own axis of a cube are checked, or the rows of curves. A chain rises
+    if all its stages do.
 
     Returns:
-        Of red, green and blue.
+        One value each for red, green and blue.
     """
     red, green, blue = (all(_rises(stage, channel) for stage in lut_stages(lut)) for channel in range(3))
     return red, green, blue
@@ -155,7 +157,7 @@ def rising_channels(lut: Lut) -> tuple[bool, bool, bool]:
 def _stage_bend(stage: Lut1D | Lut3D) -> float:
     most = 0.0
     for channel in range(3):
-        # In float64, where no value of a table is too large to be subtracted from another.
+        # In float64, in which the difference of any two table values is finite.
         values = stage.table[..., channel].astype(np.float64)
         for axis in range(values.ndim):
             most = max(most, float(np.abs(np.diff(values, n=2, axis=axis)).max(initial=0)))

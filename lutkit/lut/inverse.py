@@ -1,7 +1,7 @@
-"""A LUT that undoes a LUT: `invert_lut`.
+"""Make a LUT that inverts a LUT: `invert_lut`.
 
-A chain is undone stage by stage, the last first, so that curves stay curves and matrices matrices. Owns which
-stage is inverted how, and what is said of the result.
+A chain is inverted stage by stage, the last first, so that curves stay curves and matrices stay matrices.
+Owns how each stage is inverted, and what is reported about the result.
 """
 
 from dataclasses import dataclass, replace
@@ -35,35 +35,35 @@ from lutkit.lut.merging import is_same, simplified
 from lutkit.lut.model import MAX_SIZE_3D, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.shaper import unshaped
 
-# How far from grey photographs go beyond the palette, whose colours are means.
+# How much further from grey photos reach than the palette, whose colours are means.
 _VIVID = 1.7
 
-# What a colour may be off and still be there at 8 bits: half a code value.
+# The error within which a colour counts as recovered at 8 bits: half a code value.
 _TOLERANCE = 0.5 / 255
-# Colours that are asked for, all over the cube. A third of a lattice's points would lie on the cube's faces,
-# which no soft LUT reaches.
+# The number of colours that are looked up, spread over the cube. A third of a lattice's points would lie on
+# the cube's faces, which no soft LUT reaches.
 _ASKED = 8000
 
 
 @dataclass(frozen=True)
 class Inverse:
-    """What undoes a LUT, and how well.
+    """The inverse of a LUT, and how good it is.
 
-    The round trip is through the LUT, unrounded, and back: 32,000 colours all over the domain and along its
-    greys; the error of one is the largest of its three channels', in units of 0..1.
+    The round trip goes through the LUT, without rounding, and back, for 32,000 colours spread over the domain
+    and along its greys. The error of a colour is the largest of its three channels', in units of 0..1.
 
     Args:
-        lut: the inverse. Its domain is the range of the LUT, beyond which it clamps; what the LUT cannot give
-            is taken to about the nearest colour that it can.
-        unreachable_share: of the colours of the whole output cube, 0..1 a channel, the share that the LUT
-            cannot give within half a code value of 8 bits.
-        lost_share: of the colours all over the LUT's domain, the share that does not come back within half a
-            code value, by the exact inverse, since the LUT gives the same for others.
-        folded_share: the share of the LUT's colour space (of its worst stage's) that is turned over or
-            merged, by a clamp too, so that what went in cannot be told.
-        mean_error: of the round trip.
-        p99_error: what one colour in a hundred exceeds.
-        max_error: the largest found.
+        lut: the inverse. Its domain is the range of the LUT, to which it clamps. Colours that the LUT cannot
+            give are mapped as about the nearest colour that it can give.
+        unreachable_share: the share of colours of the whole output cube, 0..1 a channel, that the LUT cannot
+            give within half an 8-bit code value.
+        lost_share: the share of colours of the LUT's domain that the exact inverse does not recover within
+            half a code value, because the LUT gives the same result for others.
+        folded_share: the share of the LUT's colour space (or of its worst stage's) that is folded or merged,
+            also by clamps, so that the input cannot be known.
+        mean_error: the mean error of the round trip.
+        p99_error: the error that one colour in a hundred exceeds.
+        max_error: the largest error found.
     """
 
     lut: Lut
@@ -77,37 +77,37 @@ class Inverse:
 
 @dataclass(frozen=True, eq=False)
 class _Stage:
-    """A stage and what finds its inputs: nothing for curves."""
+    """A stage and what finds its inputs; curves need nothing."""
 
     lut: Lut1D | Lut3D
     found_by: AffineInverse | CubeSearch | None
 
 
 def invert_lut(lut: Lut, size: int | None = None) -> Inverse:
-    """Undo a LUT.
+    """Invert a LUT.
 
-    Curves are undone by curves, matrices by matrices (and so are cubes that are either), each exactly but for
-    rounding; any other cube by the exact inverse of its tetrahedra on a lattice over its range, behind curves
-    where it is steep. Where several inputs have a value, what a clamp has flattened comes back as the clamp's
-    edge, and of curves that turn back one stretch is taken (`curve_inverse.curve_preimages`); on cubes, the
-    input nearest to what the greys tell.
+    Curves are inverted by curves and matrices by matrices (so are cubes that are curves or matrices), exactly
+    except for rounding. Any other cube is inverted by the exact inverse of its tetrahedra on a lattice over
+    its range, preceded by curves where the inverse is steep. If several inputs have the same value: what a
+    clamp has flattened gives the clamp's edge; for curves that turn back, one stretch is taken
+    (`curve_inverse.curve_preimages`); for cubes, the input nearest to the one that the greys suggest.
 
     Args:
-        lut: what to undo.
-        size: lattice points an axis, 2..256, of the cubes that undo cubes; None is 33, or 65 where those
-            would cost natural colours more than a little of what 8 bits leave of them; then the new points
-            are exact about natural colours, and lie between the others elsewhere.
+        lut: the LUT to invert.
+        size: lattice points an axis, 2..256, of the cubes that invert cubes. None is 33, or 65 if 33 would
+            cost natural colours more than a little of what 8 bits leave of them. The new points are then
+            exact around natural colours and interpolated elsewhere.
     Returns:
-        The inverse (for a chain one stage for each of its own, last first) and what is known of it.
+        The inverse (for a chain, one stage for each of its stages, last first) and its measures.
     Raises:
-        LutError: a LUT that gives only one colour, or no such size.
+        LutError: if the LUT gives only one colour, or the size is impossible.
     """
     if size is not None:
         require_size(size, MAX_SIZE_3D)
     whole = _whole(lut)
     ends = np.array([lut_stages(whole)[0].domain_min, lut_stages(whole)[0].domain_max])
     if np.ptp(through(whole, spread_colors(*ends)), axis=0).max() < LEVEL_WIDTH:
-        raise LutError("this LUT gives one colour for all: no inverse tells them apart", where="invert")
+        raise LutError("this LUT maps all colours to one, so it has no inverse", where="invert")
     stages = _prepared(whole)
     natural = np.rint(255 * np.clip(through(whole, _natural_colors()), 0, 1)) / 255
     inverses: list[Lut] = []
@@ -128,7 +128,7 @@ def invert_lut(lut: Lut, size: int | None = None) -> Inverse:
 
 
 def preimages(lut: Lut, colors: FloatArray) -> FloatArray:
-    """The inputs that a LUT turns into given colours, or into the nearest it can.
+    """Return the inputs of given colours, or of the nearest that the LUT can give, without a table.
 
     Args:
         lut: a LUT or a chain.
@@ -140,16 +140,17 @@ def preimages(lut: Lut, colors: FloatArray) -> FloatArray:
 
 
 def invert_to_single(lut: Lut, size: int | None = None) -> Inverse:
-    """Undo a LUT by what one `.cube` file holds: curves, a cube, or a shaper and a cube.
+    """Invert a LUT by what one `.cube` file can hold: curves, a cube, or a shaper and a cube.
 
     Args:
-        lut: what to undo.
-        size: lattice points an axis, 2..256, of the cube; None as `invert_lut`.
+        lut: the LUT to invert.
+        size: lattice points an axis, 2..256, of the cube; None as for `invert_lut`.
     Returns:
-        As `invert_lut`, where that is such a thing. Else what of it comes nearest in the round trip: the
-        inverse as `to_single` bakes it, or behind curves that are steep where the way back from greys is.
+        The result of `invert_lut`, if a file can hold it. Otherwise the nearest to it in the round trip: the
+        inverse as `to_single` bakes it, or with curves before it that are steep where the inverse of greys
+        is.
     Raises:
-        LutError: as `invert_lut`.
+        LutError: as `invert_lut` raises it.
     """
     inverse = invert_lut(lut, size)
     if is_single(inverse.lut):
@@ -169,14 +170,14 @@ def invert_to_single(lut: Lut, size: int | None = None) -> Inverse:
 
 
 def round_trip(lut: Lut, inverse: Lut) -> Baked:
-    """What undoes a LUT, with the error of the way through both: as `Inverse` says."""
+    """Return the inverse with the error of the round trip, measured as in `Inverse`."""
     first = lut_stages(lut)[0]
     colors = spread_colors(np.array(first.domain_min), np.array(first.domain_max))
     return errors_of(inverse, through(inverse, through(lut, colors)), colors)
 
 
 def with_round_trip(inverse: Inverse, measured: Baked) -> Inverse:
-    """The same with another LUT, as `round_trip` measured it."""
+    """Return the same measures with another LUT and its errors from `round_trip`."""
     return replace(
         inverse,
         lut=measured.lut,
@@ -187,7 +188,7 @@ def with_round_trip(inverse: Inverse, measured: Baked) -> Inverse:
 
 
 def _as_curves(stage: Lut1D | Lut3D) -> Lut1D | Lut3D:
-    """A cube whose channels do not mix as the curves that it is."""
+    """Return curves for a cube whose channels do not mix."""
     if isinstance(stage, Lut1D) or len(set(stage.sizes)) > 1:
         return stage
     table = stage.table
@@ -199,12 +200,12 @@ def _as_curves(stage: Lut1D | Lut3D) -> Lut1D | Lut3D:
 
 
 def _whole(lut: Lut) -> Lut:
-    """A LUT in the fewest stages, cubes whose channels do not mix as curves."""
+    """Return a LUT in the fewest stages, with curves for cubes whose channels do not mix."""
     return simplified(LutChain([_as_curves(stage) for stage in lut_stages(lut)]))
 
 
 def _prepared(lut: Lut) -> list[_Stage]:
-    """The stages of a LUT, the last first."""
+    """Return the stages of a LUT, prepared, the last first."""
     return [
         _Stage(stage, None if isinstance(stage, Lut1D) else affine_inverse(stage) or search_of(stage))
         for stage in reversed(lut_stages(lut))
@@ -212,7 +213,7 @@ def _prepared(lut: Lut) -> list[_Stage]:
 
 
 def _natural_colors() -> FloatArray:
-    """The mixtures of natural colours, and more vivid ones about them."""
+    """Return the mixtures of natural colours, and more vivid colours around them."""
     mixed = natural_mixtures()
     grey = mixed.mean(axis=1, keepdims=True)
     return np.concatenate([mixed, np.rint(255 * np.clip(grey + _VIVID * (mixed - grey), 0, 1)) / 255])
@@ -230,7 +231,7 @@ def _inverted(stage: _Stage, size: int | None, natural: FloatArray) -> Lut:
 
 
 def _inputs(stage: _Stage, colors: FloatArray) -> FloatArray:
-    """The inputs of colours, each exact."""
+    """Return the inputs of colours, each exact."""
     if isinstance(stage.found_by, CubeSearch):
         return cube_preimages(stage.found_by, colors)
     if isinstance(stage.found_by, AffineInverse):

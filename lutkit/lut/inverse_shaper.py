@@ -1,4 +1,4 @@
-"""Curves before an inverse that put its lattice points where the way back is steep."""
+"""Curves before an inverse that put its lattice points where the inverse is steep."""
 
 import numpy as np
 
@@ -9,37 +9,38 @@ from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut1D, Rgb, lut_stages
 from lutkit.lut.shaper import SHAPER_SIZE, rising
 
-# Rows of the greys' response.
+# The number of rows for the response of greys.
 _RESPONSE_SIZE = 1025
 
-# The part of the lattice that follows the greys alone: what clips or merges colours tells little else.
+# The part of the lattice that follows the greys alone, because other colours show little if they are clipped
+# or merged.
 _OF_GREYS = 0.3
-# How many rows tell how steep an end of the greys is, and the share that may lie beyond them.
+# How many rows show how steep an end of the greys is, and the share that may lie beyond the greys.
 _END, _MOST_BEYOND = 32, 0.3
 
-# Stretches of the range in which slopes are gathered, and over how many of them they are evened out.
+# The number of stretches of the range in which slopes are collected, and over how many they are smoothed.
 _STRETCHES, _EVENED = 256, 5
-# Steeper than this 8 bits leave nothing for finer lattice points to tell.
+# Above this steepness, 8 bits leave nothing that finer lattice points could show.
 _STEEPEST = 50.0
 
 
 def response_of(lut: Lut) -> Lut1D:
-    """What a LUT makes of the greys of its domain, as curves."""
+    """Return what a LUT makes of the greys of its domain, as curves."""
     first = lut_stages(lut)[0]
     greys = np.linspace(first.domain_min, first.domain_max, _RESPONSE_SIZE)
     return Lut1D(through(lut, greys).astype(np.float32), first.domain_min, first.domain_max)
 
 
 def inverse_shaper(lut: Lut, low: Rgb, high: Rgb) -> Lut1D:
-    """Rising curves onto 0..1 after which the inverse of a LUT is about as steep everywhere.
+    """Return rising curves onto 0..1 after which the inverse of a LUT is about equally steep everywhere.
 
-    They follow how far inputs move with a channel of the result: for a part on greys, for the most part the
-    root mean square over all colours that have a value in that channel. Greys alone would not do: looks press
-    saturated colours together that they leave greys at ease.
+    They follow how far inputs move with a channel of the result: partly on greys, mostly by the root mean
+    square over all colours with a value in that channel. Greys alone are not enough, because looks compress
+    saturated colours but hardly change greys.
 
     Args:
-        lut: whose inverse is meant.
-        low: where its range begins, a channel each.
+        lut: the LUT to invert.
+        low: where its range begins, for each channel.
         high: where it ends; above `low`.
     Returns:
         Curves over low..high that rise strictly from 0 to 1.
@@ -61,7 +62,7 @@ def _shares(steps: FloatArray) -> FloatArray:
 
 
 def _filled(steps: FloatArray) -> FloatArray:
-    """Steps of an inverse response, those beyond the range of greys as steep as those at its ends."""
+    """Fill in the steps of an inverse response beyond the range of greys, as steep as those at its ends."""
     filled = steps.copy()
     known = np.flatnonzero(steps > 0)
     if len(known):
@@ -72,7 +73,7 @@ def _filled(steps: FloatArray) -> FloatArray:
 
 
 def _steepness(lut: Lut, low: FloatArray, high: FloatArray) -> list[FloatArray]:
-    """How far the input that moves most moves with each channel of the result, a row a step of the shaper."""
+    """Return how far the input that moves most moves with each channel of the result, one row a step."""
     first = lut_stages(lut)[0]
     start, end = np.array(first.domain_min), np.array(first.domain_max)
     values, slopes = value_and_jacobian(lut, spread_colors(start, end))
@@ -80,18 +81,19 @@ def _steepness(lut: Lut, low: FloatArray, high: FloatArray) -> list[FloatArray]:
     stretches = np.clip((values - low) / (high - low) * _STRETCHES, 0, _STRETCHES - 1).astype(np.intp)
     found: list[FloatArray] = []
     for channel in range(3):
-        # A column of the inverse of a matrix is across its other two rows, over its volume.
+        # A column of the inverse of a matrix is the cross product of its other two rows, divided by its
+        # volume.
         across = np.cross(slopes[:, (channel + 1) % 3], slopes[:, (channel + 2) % 3])
         volumes = np.abs((slopes[:, channel] * across).sum(axis=1))
         moved = np.abs(across).max(axis=1)
-        known = volumes > 0  # what is merged tells nothing
+        known = volumes > 0  # merged colours show nothing
         steepness = np.minimum(moved[known] / volumes[known], _STEEPEST)
         found.append(_gathered(stretches[known, channel], steepness))
     return found
 
 
 def _gathered(stretches: FloatArray, steepness: FloatArray) -> FloatArray:
-    """The root mean square in each stretch; between known ones, where a stretch has no colour."""
+    """Return the root mean square in each stretch; stretches without a colour are interpolated."""
     counts = np.bincount(stretches, minlength=_STRETCHES)
     squares = np.bincount(stretches, weights=steepness * steepness, minlength=_STRETCHES)
     some = np.flatnonzero(counts)

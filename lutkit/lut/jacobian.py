@@ -1,6 +1,6 @@
-"""A LUT's value and slope at given colours: the piecewise linear map, and its exact derivative.
+"""The value and slope of a LUT at given colours: the piecewise linear map, and its exact derivative.
 
-The loops are in float64 and serve judging and inverting, where slopes matter; pictures go through
+The loops are in float64 and serve judging and inverting, where slopes matter; images go through
 `lutkit.lut.apply`.
 """
 
@@ -12,7 +12,7 @@ from lutkit.lut.model import Float32Array, Lut, Lut1D, lut_stages
 
 
 def value_and_jacobian(lut: Lut, colors: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Look colours up by tetrahedral interpolation and tell how the result moves with the input.
+    """Look colours up by tetrahedral interpolation, with the derivative of the result.
 
     Args:
         lut: a LUT or a chain.
@@ -33,10 +33,10 @@ def value_and_jacobian(lut: Lut, colors: FloatArray) -> tuple[FloatArray, FloatA
 
 @compiled
 def place_in_cell(value: float, low: float, high: float, size: int) -> tuple[int, float, float]:
-    """The cell, the fraction within it, and the slope of the place: none where the value was clamped."""
+    """Return the cell, the fraction within it, and the slope of the place: 0 if the value was clamped."""
     scale = (size - 1) / (high - low)
     at = (value - low) * scale
-    # Tables are float32: what one stage gives lies within its rounding of the next one's domain.
+    # Tables are float32, so the result of one stage may leave the domain of the next by its rounding.
     beyond = 1e-6 * size
     slope = scale if -beyond <= at <= size - 1 + beyond else 0.0
     at = min(max(at, 0.0), size - 1.0)
@@ -98,7 +98,7 @@ def _cube(
 
 @compiled
 def chained_slopes(outer: FloatArray, inner: FloatArray) -> FloatArray:
-    """The Jacobians (n, 3, 3) of one map after another, from those of each: the chain rule, without BLAS."""
+    """Return the Jacobians (n, 3, 3) of two maps one after the other: the chain rule, without BLAS."""
     product = np.zeros_like(outer)
     for n in range(outer.shape[0]):
         for i in range(3):

@@ -1,19 +1,20 @@
-"""The compiled loops that take pixels through a table: one thread, no allocation that grows with the image.
+"""The compiled loops that map pixels through a table: one thread, no memory that grows with the image.
 
 Owns interpolation, and nothing else: no shapes, no alpha, no domains of LUTs (`apply` turns those into the
-arguments below), no errors. Every index is clamped here, so no input, NaN included, reads outside a table.
+arguments below), no errors. Every index is clamped here, so that no input, NaN included, reads outside a
+table.
 
-Arguments that recur:
+Arguments of several loops:
 
-- source, target: flat, C-contiguous, R G B R G B ...; sources come in read-only, so that each loop is
-  compiled once for them (numba takes a read-only array for another type).
+- source, target: flat, C-contiguous, R G B R G B ...; sources are read-only, so that each loop is compiled
+  only once for them (to numba, a read-only array is another type).
 - axes: 12 numbers, float32 (float64 for curves): three each of `low`, `scale`, `top`, `step`. A channel's
-  value v lies at place (v - low) * scale, clamped to 0..top, on its axis; `step` is the distance in lattice
+  value v is at the place (v - low) * scale on its axis, clamped to 0..top; `step` is the distance in lattice
   points from one to the next along that axis.
-- table: as `padded` returns it.
+- table: the result of `padded`.
 
-How a cube is looked up: blocks of BLOCK pixels go through planar temporaries, one simple loop a step, so
-that LLVM vectorizes all of them but the last, which reads four lattice points for each pixel.
+How a cube is looked up: blocks of BLOCK pixels go through planar temporaries, with one simple loop for each
+step, so that LLVM vectorizes all of them except the last, which reads four lattice points for each pixel.
 """
 
 from collections.abc import Callable
@@ -27,28 +28,29 @@ from lutkit.compiled import Instruction, compiled
 Floats: TypeAlias = npt.NDArray[np.float32]
 Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-Llvm: TypeAlias = Any  # what numba and llvmlite pass about has no static types
+Llvm: TypeAlias = Any  # objects of numba and llvmlite have no static types
 
 BLOCK = 2048
 MAX_BEND_ROWS = 4096
-# What a stage of a `chain` is.
+# The kinds of a stage of a `chain`.
 CURVES, MATRIX, CUBE = 0, 1, 2
-# What float32 rounds off a table that a matrix filled: of a channel's largest value, and of 1 at most.
+# The float32 rounding of a table that was made from a matrix: relative to a channel's largest value, or to 1
+# if that is larger.
 MATRIX_TOLERANCE = 1e-6
 
 F = np.float32
 ZERO = np.float32(0)
 ONE = np.float32(1)
-# Added to an 8-bit code and taken away again, this rounds it to 1/4096. A value halfway between two codes,
-# as halving makes of every other one, is then exactly halfway again, and goes to even as it does in float64,
-# whatever float32 has rounded off on the way.
+# Adding this to an 8-bit code and subtracting it again rounds the code to 1/4096. A value halfway between two
+# codes, as halving makes of every other code, is then exactly halfway again and is rounded to even, as in
+# float64, whatever float32 has rounded before.
 SNAP = np.float32(3072)
 
 
 def _emit_weigh(
     typing: Llvm, table: Llvm, corners: Llvm, weights: Llvm, target: Llvm, at: Llvm
 ) -> tuple[Llvm, Callable[..., Llvm]]:
-    """target[at : at + 4] = sum of weights[k] * table[corners[k] : corners[k] + 4], as vectors of four."""
+    """Emit target[at : at + 4] = sum of weights[k] * table[corners[k] : corners[k] + 4], in vectors."""
     from llvmlite import ir
     from numba import types
     from numba.core import cgutils
@@ -75,8 +77,9 @@ def _emit_weigh(
     return types.void(table, corners, weights, target, at), emit
 
 
-# numba leaves LLVM's vectorizer of straight-line code off, so three channels written out stay three scalar
-# sums, at 0.7 of this speed. A vector of four floats exists, or is emulated, on every machine LLVM knows.
+# numba turns off LLVM's vectorizer of straight-line code, so three channels written out stay three scalar
+# sums, at 0.7 of this speed. A vector of four floats exists, or is emulated, on every machine that LLVM
+# supports.
 _Weigh: TypeAlias = Callable[[Floats, tuple[np.intp, ...], tuple[np.float32, ...], Floats, int], None]
 _weigh = cast("_Weigh", Instruction(_emit_weigh))
 
@@ -84,7 +87,7 @@ _weigh = cast("_Weigh", Instruction(_emit_weigh))
 def _emit_copy_pair(
     typing: Llvm, table: Llvm, start: Llvm, target: Llvm, at: Llvm
 ) -> tuple[Llvm, Callable[..., Llvm]]:
-    """target[at : at + 2] = table[start : start + 2], in one move."""
+    """Emit target[at : at + 2] = table[start : start + 2], in one move."""
     from llvmlite import ir
     from numba import types
 
@@ -106,7 +109,7 @@ _copy_pair = cast("_CopyPair", Instruction(_emit_copy_pair))
 
 @compiled
 def padded(table: Floats) -> Floats:
-    """The rows of a flat RGB table, each followed by a zero, so that a row is one vector of four."""
+    """Return the rows of a flat RGB table, each followed by a zero, so that a row is one vector of four."""
     rows = table.size // 3
     wide = np.empty(rows * 4, np.float32)
     for i in range(rows):
@@ -119,14 +122,15 @@ def padded(table: Floats) -> Floats:
 
 @compiled
 def matrix_of(table: Floats) -> Floats:
-    """What `_mix` takes in place of a flat table of 2^3 that is a matrix and an offset; empty if it is none.
+    """Return what `_mix` uses instead of a flat 2^3 table that is a matrix and an offset; otherwise empty.
 
-    A row a channel: what it gains from red above green, from a grey, and from blue above green, and black.
+    Each channel has one row: its change with red minus green, with grey, and with blue minus green, and its
+    black.
     """
     rows = np.empty(12, np.float32)
     for c in range(3):
         black = np.float64(table[c])
-        # Blue runs fastest: the corners beside black lie 12, 6 and 3 numbers on.
+        # Blue changes fastest: the corners next to black are 12, 6 and 3 numbers further.
         red, green, blue = table[12 + c] - black, table[6 + c] - black, table[3 + c] - black
         largest = 0.0
         for k in range(8):
@@ -142,7 +146,7 @@ def matrix_of(table: Floats) -> Floats:
 
 @compiled
 def holds_nan(source: Floats) -> bool:
-    """Whether any value is NaN."""
+    """Return whether any value is NaN."""
     found = np.int32(0)
     for i in range(source.size):
         found |= np.int32(source[i] != source[i])
@@ -151,7 +155,7 @@ def holds_nan(source: Floats) -> bool:
 
 @compiled
 def lookup_codes(source: Codes, target: Codes | Floats, table: Codes | Floats) -> None:
-    """8-bit codes through a table of 256 rows of RGB, flat, of the target's dtype."""
+    """Map 8-bit codes through a flat table of 256 rows of RGB, of the target's dtype."""
     for i in range(source.size // 3):
         target[3 * i] = table[np.intp(source[3 * i]) * 3]
         target[3 * i + 1] = table[np.intp(source[3 * i + 1]) * 3 + 1]
@@ -160,16 +164,16 @@ def lookup_codes(source: Codes, target: Codes | Floats, table: Codes | Floats) -
 
 @compiled
 def curve_floats(source: Floats, target: Floats, table: Floats, axes: npt.NDArray[np.float64]) -> None:
-    """Floats through three curves, linearly; `table` is flat RGB, as a `Lut1D` holds it, not padded.
+    """Map floats through three curves, linearly; `table` is flat RGB, as in a `Lut1D`, not padded.
 
-    Places are float64 here: among 65,536 rows float32 would know the fraction to 8 bits only.
+    Places are float64 here: among 65,536 rows, float32 would hold the fraction to only 8 bits.
     """
     for c in range(3):
         low, scale, top = axes[c], axes[3 + c], axes[6 + c]
         last = top - 1.0
         for i in range(source.size // 3):
             place = (source[3 * i + c] - low) * scale
-            place = place if place > 0.0 else 0.0  # NaN too becomes 0
+            place = place if place > 0.0 else 0.0  # NaN becomes 0, too
             place = place if place < top else top
             row = np.floor(place if place < last else last)
             weight = F(place - row)
@@ -179,7 +183,7 @@ def curve_floats(source: Floats, target: Floats, table: Floats, axes: npt.NDArra
 
 @compiled
 def cube_floats(source: Floats, target: Floats, table: Floats, axes: Floats, tetrahedral: bool) -> None:
-    """Floats through a lattice; nothing is clamped but the place on each axis."""
+    """Map floats through a lattice; only the place on each axis is clamped."""
     planes = np.empty(4 * BLOCK, np.float32)
     corners = np.empty(4 * BLOCK, np.int32)
     values = np.empty(3 * BLOCK + 1, np.float32)
@@ -205,13 +209,13 @@ def cube_codes(
     rounds: bool,
     tetrahedral: bool,
 ) -> None:
-    """Integer codes through a lattice, blended over the source by `strength`, rounded once, clamped.
+    """Map integer codes through a lattice, blend them over the source by `strength`, round once, and clamp.
 
-    `axes` are for codes, not for 0..1; `white` is the code that 1 is written as. Unless it `rounds`,
-    `target` takes the values as they are. `matrix` is empty, or stands for the lattice (`_mix`). `shaper` is
-    empty, or holds the `places` that the 256 codes of 8 bits have, in place of those that `axes` would give.
-    `bend` is empty, or holds the curves that the lattice's values go through, one channel after the other,
-    with axes of their own.
+    `axes` are for codes, not for 0..1; `white` is the code that stands for 1. If `rounds` is false, `target`
+    gets the values as they are. `matrix` is empty, or replaces the lattice (`_mix`). `shaper` is empty, or
+    holds the `places` of the 256 8-bit codes, instead of those that `axes` would give. `bend` is empty, or
+    holds the curves that are applied to the lattice's values, one channel after the other, with axes of their
+    own.
     """
     planes = np.empty(4 * BLOCK, np.float32)
     corners = np.empty(4 * BLOCK, np.int32)
@@ -249,18 +253,19 @@ def chain(
     over: int,
     weights: Floats,
 ) -> None:
-    """Pixels through any stages, one after the other within a block, rounded or left as they are at the end.
+    """Map pixels through any stages, one after the other within a block; round the result or leave it.
 
-    `kinds` says what each stage is (CURVES, MATRIX, CUBE), and from `starts` on lies what it takes in
-    `numbers`: its axes, then its table: curves one channel after the other, up to MAX_BEND_ROWS rows; what
-    `matrix_of` gives; a `padded` cube. `shaper` is empty, or holds what the 256 codes of 8 bits become before
-    the first stage, one channel after the other. The stage of the number `over`, a matrix, is laid over what
-    it is given by `weights`, one a pixel; -1 is none.
+    `kinds` states what each stage is (CURVES, MATRIX, CUBE). Its data begins at `starts` in `numbers`: its
+    axes, then its table. The table is curves, one channel after the other, with up to MAX_BEND_ROWS rows; the
+    result of `matrix_of`; or a `padded` cube. `shaper` is empty, or holds the results for the 256 8-bit codes
+    before the first stage, one channel after the other. The stage with the number `over`, a matrix, is
+    blended over its input by `weights`, one for each pixel; -1 means no stage.
     """
     planes = np.empty(4 * BLOCK, np.float32)
     corners = np.empty(4 * BLOCK, np.int32)
     values = np.empty(3 * BLOCK + 1, np.float32)
-    # One channel after the other from stage to stage: every loop but a cube's reads and writes in a row.
+    # One channel after the other from stage to stage, so that every loop except a cube's reads and writes in
+    # order.
     now = np.empty(3 * BLOCK, np.float32)
     mixed = np.empty(3 * BLOCK, np.float32)
     scale = ONE / F(white)
@@ -314,13 +319,13 @@ def _place_plane(
 ) -> None:
     for i in range(count):
         place = (now[i] - low) * scale
-        place = place if place > ZERO else ZERO  # NaN too becomes 0
+        place = place if place > ZERO else ZERO  # NaN becomes 0, too
         plane[i] = place if place < top else top
 
 
 @compiled
 def _mix_planes(count: int, matrix: Floats, planes: Floats, mixed: Floats) -> None:
-    """As `_mix`, from planes to planes."""
+    """Do as `_mix` does, from planes to planes."""
     red, green, blue = planes[:BLOCK], planes[BLOCK : 2 * BLOCK], planes[2 * BLOCK : 3 * BLOCK]
     for c in range(3):
         from_red, grey, from_blue = matrix[4 * c], matrix[4 * c + 1], matrix[4 * c + 2]
@@ -334,7 +339,7 @@ def _mix_planes(count: int, matrix: Floats, planes: Floats, mixed: Floats) -> No
 def _bend_plane(
     count: int, curve: Floats, plane: Floats, rows: npt.NDArray[np.int32], ends: Floats, now: Floats
 ) -> None:
-    """Places of one channel through its curve; as in `_bend`, the reads have a loop of their own."""
+    """Map the places of one channel through its curve; as in `_bend`, the reads have a loop of their own."""
     last = F(curve.size - 2)
     for i in range(count):
         place = plane[i]
@@ -350,7 +355,7 @@ def _bend_plane(
 
 @compiled
 def _mix(count: int, matrix: Floats, planes: Floats, values: Floats) -> None:
-    """Places become values. By differences from green: greys give all channels the same sum, to the bit."""
+    """Turn places into values, by differences from green: greys have bit-equal sums in all channels."""
     for i in range(count):
         green = planes[BLOCK + i]
         r, b = planes[i] - green, planes[2 * BLOCK + i] - green
@@ -363,10 +368,10 @@ def _mix(count: int, matrix: Floats, planes: Floats, values: Floats) -> None:
 def _bend(
     count: int, table: Floats, axes: Floats, planes: Floats, rows: npt.NDArray[np.int32], values: Floats
 ) -> None:
-    """Values through three curves, in place; up to MAX_BEND_ROWS rows, whose fractions float32 can tell.
+    """Map values through three curves, in place; up to MAX_BEND_ROWS rows, for the precision of float32.
 
-    `table` holds red's curve, then green's, then blue's. The reads, which no vector unit does faster than
-    one by one, have a loop of their own, so that LLVM vectorizes what comes before and after.
+    `table` holds red's curve, then green's, then blue's. Vector units do not speed up the reads. They have a
+    loop of their own, so that LLVM vectorizes the steps before and after.
     """
     size = table.size // 3
     for c in range(3):
@@ -408,7 +413,7 @@ def _round(
 
 @compiled
 def places(source: Floats | Codes, axes: Floats, planes: Floats) -> None:
-    """Where up to BLOCK pixels lie on each axis: red's places from 0 on, green's from BLOCK, then blue's."""
+    """Find the places of up to BLOCK pixels on each axis: red's from 0 on, green's from BLOCK on, blue's."""
     low_r, low_g, low_b = axes[0], axes[1], axes[2]
     scale_r, scale_g, scale_b = axes[3], axes[4], axes[5]
     top_r, top_g, top_b = axes[6], axes[7], axes[8]
@@ -416,7 +421,7 @@ def places(source: Floats | Codes, axes: Floats, planes: Floats) -> None:
         r = (F(source[3 * i]) - low_r) * scale_r
         g = (F(source[3 * i + 1]) - low_g) * scale_g
         b = (F(source[3 * i + 2]) - low_b) * scale_b
-        r = r if r > ZERO else ZERO  # NaN too becomes 0
+        r = r if r > ZERO else ZERO  # NaN becomes 0, too
         g = g if g > ZERO else ZERO
         b = b if b > ZERO else ZERO
         planes[i] = r if r < top_r else top_r
@@ -452,11 +457,11 @@ def _interpolate(
 
 @compiled
 def _tetrahedra(count: int, axes: Floats, planes: Floats, corners: npt.NDArray[np.int32]) -> None:
-    """Places become the weights and lattice points of the four corners; Kasson et al. 1995.
+    """Turn places into the weights and lattice points of the four corners; Kasson et al. 1995.
 
     A cell's six tetrahedra share the diagonal from its first to its last corner; the order of the three
-    fractions tells which one holds the point. On a tie the corner in doubt has weight 0. Lattice points are
-    counted in float32, which holds every integer up to 256^3, to stay in one vector type.
+    fractions decides which one holds the point. If fractions are equal, the corner in doubt has weight 0.
+    Lattice points are numbered in float32, which holds every integer up to 256^3, to stay in one vector type.
     """
     last_r, last_g, last_b = axes[6] - ONE, axes[7] - ONE, axes[8] - ONE
     step_r, step_g, step_b = axes[9], axes[10], axes[11]

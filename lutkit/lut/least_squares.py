@@ -1,12 +1,12 @@
-"""Displacements of a lattice fitted to pairs of colours: regularised least squares.
+"""Fit displacements of a lattice to pairs of colours: regularised least squares.
 
-Owns the equations and their solver. Which pairs count how much, how smooth is smooth enough, and on which
-sizes to solve is `fit`'s matter.
+Owns the equations and their solver. `fit` decides the weights of pairs, the smoothness, and the sizes to
+solve on.
 
-What is made small is a sum of squares: how far tetrahedral interpolation misses each pair; second differences
-along the three axes; and, faintly, the displacements themselves. A point meets only points of its own
-tetrahedra, and two steps along each axis: the normal equations are a stencil of 21 points, and 11 numbers a
-point, as they are symmetric.
+A sum of squares is minimised: the error of tetrahedral interpolation for each pair; second differences along
+the three axes; and, weakly, the displacements themselves. A point is linked only to points of its own
+tetrahedra, and to two steps along each axis. The normal equations are therefore a stencil of 21 points;
+because they are symmetric, they take 11 numbers a point.
 """
 
 import numpy as np
@@ -23,28 +23,31 @@ from lutkit.lut.displacements import (
     tetrahedron,
 )
 
-# Over this distance, of the cube's edge, what no pixel speaks of goes back to the identity.
+# Over this distance, as a part of the cube's edge, the LUT returns to the identity where there are no pixels.
 _REACH = 0.5
 
 # A cell's corners, then two steps along blue, green and red.
 _STENCIL_POINTS = 11
-_BLOCK = 1024  # lattice points that a product takes at a time, to stay in the first-level cache
+_BLOCK = 1024  # the lattice points that a product handles at a time, to stay in the first-level cache
 
-# Steps of conjugate gradients: small lattices are solved, large ones improved from a smaller one's solution.
+# Steps of conjugate gradients: small lattices are solved fully, large ones improved from a smaller lattice's
+# solution.
 _SMALL_SIZE, _STEPS_SMALL, _STEPS_LARGE = 10, 60, 30
-_NOTHING_LEFT = 1e-24  # of a squared residual: what is below is rounding
+_NOTHING_LEFT = 1e-24  # of a squared residual; anything below is rounding
 
 
 def improved(start: Displacements, pairs: ColorPairs, weights: FloatArray, strength: float) -> Displacements:
-    """Displacements that fit pairs better than `start` does: conjugate gradients from there.
+    """Return displacements that fit pairs better than `start` does, by conjugate gradients.
 
-    On large lattices the steps are too few for what one end says to reach the other: `start` must know it.
+    On large lattices the steps are too few for changes at one end to reach the other, so `start` must be good
+    there.
 
     Args:
-        start: on the lattice that is wanted.
-        pairs: what to fit.
-        weights: (n, 3), 0 or more: of each pair in each channel.
-        strength: of the smoothness, against one pair of weight 1; it means about the same on every size.
+        start: displacements on the wanted lattice.
+        pairs: the pairs to fit.
+        weights: (n, 3), 0 or more: the weight of each pair in each channel.
+        strength: the weight of the smoothness, against one pair of weight 1; it means about the same on every
+            size.
     Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems", Journal of
         Research of the National Bureau of Standards 49 (1952), with the diagonal as preconditioner; coarse to
         fine as Bornemann and Deuflhard, "The cascadic multigrid method for elliptic problems", Numerische
@@ -56,7 +59,7 @@ def improved(start: Displacements, pairs: ColorPairs, weights: FloatArray, stren
     stencil = np.zeros((3, _STENCIL_POINTS, start.values.shape[1]))
     right = np.zeros_like(start.values)
     _add_pairs(pairs.colors, pairs.goals, weights, places, size, stencil, right)
-    # An integral of squared second derivatives over the cube, whatever the size; then one of squares.
+    # The integral of squared second derivatives over the cube, for any size; then the integral of squares.
     _add_smoothness(strength * (size - 1), places, size, stencil)
     stencil[:, 0, inner(size)] += strength / _REACH**4 / (size - 1) ** 3
     values = start.values.copy()
@@ -143,10 +146,11 @@ def _conjugate_gradients(
 def _multiply(
     stencil: FloatArray, places: IntArray, start: int, values: FloatArray, product: FloatArray
 ) -> None:
-    """The stencil's product with values, which have margins, into `product`, which has none."""
+    """Multiply values, which have margins, by the stencil, into `product`, which has none."""
     for low in range(start, values.shape[0] - start, _BLOCK):
         high = min(low + _BLOCK, values.shape[0] - start)
-        # Slices, whose loops run from 0 and become vector instructions: an index like n - step does not.
+        # Loops over slices begin at 0 and become vector instructions; with an index such as n - step they do
+        # not.
         part, row, middle = product[low - start : high - start], stencil[0, low:high], values[low:high]
         for n in range(part.size):
             part[n] = row[n] * middle[n]
@@ -160,7 +164,7 @@ def _multiply(
 
 @compiled
 def _inner_product(one: FloatArray, other: FloatArray) -> float:
-    """In four sums side by side, so that no addition waits for the one before."""
+    """Return the inner product from four separate sums, so that no addition waits for the one before."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = one.size - one.size % 4
     for n in range(0, whole, 4):

@@ -1,8 +1,8 @@
-"""Which compiled loop takes pixels of a given depth through given LUTs, with all that it needs to know.
+"""Choose the compiled loop that maps pixels of a given bit depth through given LUTs, and prepare its data.
 
-On 8-bit images curves become one table of 256 codes a channel, and curves before a cube fold into the places
-on its axes; a cube takes the codes of either depth, and curves behind it run in the same loop; so does any
-other chain of codes whose curves are short. The rest runs through floats, some pixels at a time. Owns
+For 8-bit images, curves become one table of 256 codes a channel, and curves before a cube become the places
+on its axes. A cube takes the codes of either depth, and curves after it run in the same loop; so does any
+other chain of codes with short curves. All other LUTs run through floats, some pixels at a time. Owns
 blending by strength and the rounding of floats to codes. Knows no shapes and no threads.
 """
 
@@ -22,16 +22,16 @@ Flat: TypeAlias = npt.NDArray[Any]
 Run: TypeAlias = Callable[[Flat, Flat], None]
 _Stages: TypeAlias = tuple[Lut1D | Lut3D, ...]
 
-# The code that 1 is written as; floats are their own codes.
+# The code that stands for 1; for floats it is 1.
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 
-_FLOAT_PIXELS = 1 << 14  # what goes through floats at a time, to stay in the second-level cache
+_FLOAT_PIXELS = 1 << 14  # the pixels that go through floats at a time, to stay in the second-level cache
 _LARGEST = float(np.finfo(np.float32).max)
 _NOTHING = np.empty(0, np.float32)
 
 
 def read_only(array: Flat) -> Flat:
-    """A view of `array` that cannot be written, as `kernels` takes its sources."""
+    """Return a view of `array` that cannot be written, as the sources of `kernels` must be."""
     view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
@@ -43,29 +43,29 @@ _EVERY_CODE = read_only(np.repeat(np.arange(256, dtype=np.float32), 3))
 
 @dataclass(frozen=True)
 class Output:
-    """What becomes of values: blended over the source by `strength`, 0..1; rounded, or left as they are."""
+    """The output of a loop: blended over the source by `strength`, 0..1; rounded, or left unrounded."""
 
     strength: float = 1.0
     rounds: bool = True
 
     def __post_init__(self) -> None:
         if not self.rounds and self.strength != 1:
-            raise LutError("what is not rounded is not blended either", where="apply")
+            raise LutError("values that are not rounded cannot be blended", where="apply")
 
 
 def plan(stages: _Stages, dtype: np.dtype[Any], output: Output, tetrahedral: bool) -> Run:
-    """The loop from flat RGB to flat RGB, with what all pixels share prepared once.
+    """Choose the loop from flat RGB to flat RGB, and prepare once what all pixels share.
 
     Args:
         stages: at least one; the first is applied first.
-        dtype: of the source: uint8, uint16 or float32. It comes in `read_only`.
-        output: the target has the dtype of the source where it is rounded, else it is float32. What is left
-            alone has strength 1.
-        tetrahedral: how cubes are interpolated; trilinearly if not.
+        dtype: the dtype of the source: uint8, uint16 or float32. The source must be `read_only`.
+        output: if it rounds, the target has the dtype of the source; otherwise float32, and the strength must
+            be 1.
+        tetrahedral: whether cubes are interpolated tetrahedrally; otherwise trilinearly.
     Returns:
-        A function of (source, target) that fills `target`, and raises ArrayError where `source` holds NaN.
+        A function of (source, target) that fills `target`, and raises ArrayError if `source` holds NaN.
     Raises:
-        LutError: a domain that float32 cannot hold.
+        LutError: if float32 cannot hold a domain.
     """
     if output.strength == 0:
         return _keep
@@ -76,7 +76,7 @@ def plan(stages: _Stages, dtype: np.dtype[Any], output: Output, tetrahedral: boo
     direct = dtype == np.uint8 or (dtype == np.uint16 and not curves)
     if direct and isinstance(rest[0], Lut3D) and _is_bend(rest[1:]):
         return _by_cube(_CubeStages(curves, rest[0], rest[1:]), WHITE[dtype], output, tetrahedral)
-    # Floats keep the digits that one loop in float32 would cost.
+    # Floats keep their precision, which a single loop in float32 would cost.
     if tetrahedral and dtype != np.float32 and len(stages) > 1:
         shaping, chained = (curves, rest) if dtype == np.uint8 else ((), stages)
         if all(map(_is_short, chained)):
@@ -98,7 +98,7 @@ def _by_codes(curves: _Stages, output: Output) -> Run:
 
 @dataclass(frozen=True)
 class _CubeStages:
-    """Curves, a cube, and at most one set of curves behind it."""
+    """Curves, a cube, and at most one set of curves after it."""
 
     curves: _Stages
     cube: Lut3D
@@ -124,7 +124,7 @@ def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool)
     if stages.bend:
         bend = stages.bend[0].table.T.reshape(-1)
         bend_axes = _axes(stages.bend[0], 1).astype(np.float32)
-    # All of one type, read-only, for which the loop is compiled once.
+    # All of one read-only type, for which the loop is compiled once.
     table, matrix, axes = read_only(table), read_only(matrix), read_only(axes)
     shaper, bend, bend_axes = read_only(shaper), read_only(bend), read_only(bend_axes)
     strength, rounds, full = output.strength, output.rounds, float(white)
@@ -140,15 +140,15 @@ def _is_short(stage: Lut1D | Lut3D) -> bool:
 def plan_over(
     stages: _Stages, dtype: np.dtype[Any], over: int
 ) -> Callable[[Flat, Flat, Float32Array], None] | None:
-    """The loop from codes to codes of which one stage, a matrix, is laid over what it is given.
+    """Choose the loop from codes to codes in which one stage, a matrix, is blended over its input.
 
     Args:
         stages: the first is applied first.
-        dtype: of source and target: uint8 or uint16.
-        over: the number of the stage that is laid over, above 0.
+        dtype: the dtype of source and target: uint8 or uint16.
+        over: the number of the stage that is blended, above 0.
     Returns:
-        A function of (source, target, weights), the weights one a pixel, 0..1, and read-only; None where the
-        stage is no matrix, or curves are too long.
+        A function of (source, target, weights) with one weight for each pixel, 0..1, read-only; None if the
+        stage is not a matrix, or curves are too long.
     """
     curves = tuple(takewhile(lambda stage: isinstance(stage, Lut1D), stages)) if dtype == np.uint8 else ()
     rest = stages[len(curves) :]
@@ -214,7 +214,7 @@ def _by_floats(loops: list[Run], white: int, output: Output) -> Run:
 
 
 def _loops(stages: _Stages, white: int, tetrahedral: bool) -> list[Run]:
-    """One loop a stage; the first takes codes, which float32 holds exactly, the others 0..1."""
+    """Return one loop for each stage; the first takes codes, which float32 holds exactly, the others 0..1."""
     return [_loop(stage, 1 if i else white, tetrahedral) for i, stage in enumerate(stages)]
 
 
@@ -228,14 +228,16 @@ def _loop(stage: Lut1D | Lut3D, white: int, tetrahedral: bool) -> Run:
 
 
 def _axes(lut: Lut1D | Lut3D, white: int) -> npt.NDArray[np.float64]:
-    """`kernels`' description of the axes, for input that is written as 0..white."""
+    """Return the axes as `kernels` describes them, for input that is written as 0..white."""
     sizes = (lut.size,) * 3 if isinstance(lut, Lut1D) else lut.sizes
     low = [white * v for v in lut.domain_min]
     spans = [white * (high - v) for v, high in zip(lut.domain_min, lut.domain_max, strict=True)]
     scale = [(size - 1) / span for size, span in zip(sizes, spans, strict=True)]
     top = [size - 1 for size in sizes]
     if not max(map(abs, low + scale)) < _LARGEST:
-        raise LutError(f"domain {lut.domain_min} to {lut.domain_max} is beyond float32", where="apply")
+        raise LutError(
+            f"the domain {lut.domain_min} to {lut.domain_max} is too large for float32", where="apply"
+        )
     return np.array([*low, *scale, *top, sizes[1] * sizes[2], sizes[2], 1], np.float64)
 
 

@@ -1,6 +1,6 @@
-"""Two LUTs in a row as one, where that one is exactly the same map but for float32's rounding.
+"""Merge two LUTs in a row into one, if that is exactly the same map except for float32's rounding.
 
-Knows nothing of baking: what would only come near is left as it is.
+Does not bake: what one LUT would only approximate is not changed.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from lutkit.color.srgb import FloatArray
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
-# What counts as the same value, of the largest in the table: a few of float32's roundings.
+# Values count as equal within this part of the largest in the table: a few roundings of float32.
 _SAME = 1e-6
 
 
 def simplified(lut: Lut) -> Lut:
-    """The same map in as few stages as are exact."""
+    """Return the same map in as few stages as are exact."""
 
     def add(done: list[Lut1D | Lut3D], stage: Lut1D | Lut3D) -> list[Lut1D | Lut3D]:
         while done and (one := merged(done[-1], stage)) is not None:
@@ -31,20 +31,20 @@ def simplified(lut: Lut) -> Lut:
 
 
 def unchained(stages: Sequence[Lut1D | Lut3D]) -> Lut:
-    """A chain of stages, or the one stage that there is."""
+    """Return a chain of stages, or the only stage."""
     return stages[0] if len(stages) == 1 else LutChain(stages)
 
 
 def merged(first: Lut1D | Lut3D, then: Lut1D | Lut3D) -> Lut1D | Lut3D | None:
-    """One LUT that does what two do.
+    """Return one LUT that does what two LUTs do.
 
     Args:
-        first: what is applied first.
-        then: what is applied to its result.
+        first: the LUT that is applied first.
+        then: the LUT that is applied to its result.
     Returns:
-        A LUT with `then`'s title and comments, or None where no single table is exact: curves merge where
-        the bends of both lie on one grid, and whatever is straight all over (a gain, an offset, a matrix)
-        merges with what stands before it, straight curves also with the cube behind them.
+        A LUT with `then`'s title and comments, or None if no single table is exact. Curves merge if the bends
+        of both lie on one grid. A LUT that is straight everywhere (a gain, an offset, a matrix) merges with
+        the LUT before it, and straight curves also with the cube after them.
     """
     if isinstance(first, Lut1D) and isinstance(then, Lut1D):
         return _merged_curves(first, then)
@@ -71,7 +71,7 @@ def _merged_curves(first: Lut1D, then: Lut1D) -> Lut1D | None:
 
 
 def _bends(first: Lut1D, then: Lut1D) -> FloatArray:
-    """Inputs (n, 3), unsorted, among which is every one where the composed curves may bend."""
+    """Return inputs (n, 3), unsorted, that include all places where the composed curves may bend."""
     axis = np.linspace(first.domain_min, first.domain_max, first.size)
     table = first.table.astype(np.float64)
     rows = [axis]
@@ -84,7 +84,7 @@ def _bends(first: Lut1D, then: Lut1D) -> FloatArray:
 
 
 def _crossings(axis: FloatArray, curve: FloatArray, levels: FloatArray) -> FloatArray:
-    """Where a curve of straight pieces passes the levels."""
+    """Return where a curve of straight pieces passes the levels."""
     low, high = np.minimum(curve[:-1], curve[1:]), np.maximum(curve[:-1], curve[1:])
     begins, ends = np.searchsorted(levels, low, "right"), np.searchsorted(levels, high, "left")
     counts = np.maximum(ends - begins, 0)
@@ -97,14 +97,14 @@ def _crossings(axis: FloatArray, curve: FloatArray, levels: FloatArray) -> Float
 
 
 def _merged_into_domain(curves: Lut1D, cube: Lut3D) -> Lut3D | None:
-    """A cube whose domain takes up straight curves before it."""
+    """Return a cube whose domain replaces the straight curves before it."""
     if not is_straight(curves) or not (curves.table[0] < curves.table[-1]).all():
         return None
     low, high = np.array(curves.domain_min), np.array(curves.domain_max)
     start, end = (curves.table[i].astype(np.float64) for i in (0, -1))
     gain = (high - low) / (end - start)
     ends = [low + (np.array(edge) - start) * gain for edge in (cube.domain_min, cube.domain_max)]
-    # Curves that clamp before the cube would are more than a change of domain.
+    # Curves that clamp before the cube does are more than a change of domain.
     room = _SAME * (high - low)
     if (ends[0] < low - room).any() or (ends[1] > high + room).any():
         return None
@@ -112,7 +112,7 @@ def _merged_into_domain(curves: Lut1D, cube: Lut3D) -> Lut3D | None:
 
 
 def is_straight(lut: Lut1D | Lut3D) -> bool:
-    """Whether a table is what its corners say, all over."""
+    """Return whether a table is everywhere what its corners determine."""
     if isinstance(lut, Lut1D):
         straight = np.linspace(lut.table[0], lut.table[-1], lut.size, dtype=np.float64)
         return is_same(lut.table, straight)
@@ -133,7 +133,7 @@ def _lies_within(first: Lut3D, then: Lut1D | Lut3D) -> bool:
 
 
 def is_same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two tables are one but for rounding."""
+    """Return whether two tables are equal except for rounding."""
     largest = max(float(np.abs(other).max()), 1e-30)
     return bool(np.abs(one - other).max() <= _SAME * largest)
 

@@ -1,12 +1,12 @@
-"""What a LUT is: `Lut1D`, `Lut3D`, `LutChain`, frozen and validated once.
+"""The types of LUTs: `Lut1D`, `Lut3D`, `LutChain`, frozen and validated once.
 
-Axis order and domain are stated here and nowhere else. Knows no file format and no interpolation.
+Axis order and domain are defined here and nowhere else. Knows no file format and no interpolation.
 
-Axis order: `Lut3D.table[r, g, b]` is the RGB that (r, g, b) maps to, red slowest in memory. A `.cube`
-file lists red fastest; readers transpose.
+Axis order: `Lut3D.table[r, g, b]` is the RGB that (r, g, b) maps to, red slowest in memory. A `.cube` file
+lists red fastest; readers transpose.
 
-Domain: lattice point i of an axis of n lies at domain_min + i / (n - 1) * (domain_max - domain_min), a
-channel each. Input outside the domain is clamped to it. Table values are never clamped.
+Domain: on an axis of n lattice points, point i lies at domain_min + i / (n - 1) * (domain_max - domain_min),
+for each channel. Input outside the domain is clamped to it. Table values are never clamped.
 """
 
 import math
@@ -30,16 +30,17 @@ MAX_SIZE_3D = 256
 
 @dataclass(frozen=True, eq=False)
 class Lut1D:
-    """Three curves, one a channel.
+    """Three curves, one for each channel.
 
     Args:
         table: (n, 3), n in 2..65536; kept as read-only float32. `table[i, channel]`.
-        domain_min: input of the first row, a channel each.
-        domain_max: input of the last row, a channel each; above `domain_min`.
+        domain_min: the input of the first row, for each channel.
+        domain_max: the input of the last row, for each channel; above `domain_min`.
         title: free text of one line.
-        comments: free text, a line each.
+        comments: free text, one line each.
     Raises:
-        LutError: another shape, integers that are codes, values that are not finite, or an empty domain.
+        LutError: if the shape is another, the table holds integer codes or values that are not finite, or the
+            domain is empty.
     """
 
     table: Float32Array
@@ -51,7 +52,9 @@ class Lut1D:
     def __post_init__(self) -> None:
         table = _frozen(self.table)
         if table.ndim != 2 or table.shape[1] != 3 or not MIN_SIZE <= table.shape[0] <= MAX_SIZE_1D:
-            raise LutError(f"a 1D table is (n, 3) with n in {MIN_SIZE}..{MAX_SIZE_1D}, not {table.shape}")
+            raise LutError(
+                f"a 1D table must be (n, 3) with n in {MIN_SIZE}..{MAX_SIZE_1D}, not {table.shape}"
+            )
         object.__setattr__(self, "table", table)
         _settle(self)
 
@@ -61,7 +64,7 @@ class Lut1D:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Through the constructor, so that the table is read-only on the other side too.
+        # Through the constructor, so that the table is read-only after unpickling, too.
         return type(self), (self.table, self.domain_min, self.domain_max, self.title, self.comments)
 
     @property
@@ -71,7 +74,7 @@ class Lut1D:
 
     @classmethod
     def identity(cls, size: int) -> "Lut1D":
-        """The curves that change nothing, with `size` rows over 0..1."""
+        """Return the curves that change nothing, with `size` rows over 0..1."""
         return cls(np.repeat(np.linspace(0, 1, size)[:, None], 3, axis=1).astype(np.float32))
 
 
@@ -81,12 +84,13 @@ class Lut3D:
 
     Args:
         table: (nr, ng, nb, 3), each n in 2..256; kept as read-only float32. `table[r, g, b]` -> RGB.
-        domain_min: input of the first lattice point, a channel each.
-        domain_max: input of the last lattice point, a channel each; above `domain_min`.
+        domain_min: the input of the first lattice point, for each channel.
+        domain_max: the input of the last lattice point, for each channel; above `domain_min`.
         title: free text of one line.
-        comments: free text, a line each.
+        comments: free text, one line each.
     Raises:
-        LutError: another shape, integers that are codes, values that are not finite, or an empty domain.
+        LutError: if the shape is another, the table holds integer codes or values that are not finite, or the
+            domain is empty.
     """
 
     table: Float32Array
@@ -100,7 +104,7 @@ class Lut3D:
         fits = table.ndim == 4 and table.shape[3] == 3
         if not fits or not all(MIN_SIZE <= n <= MAX_SIZE_3D for n in table.shape[:3]):
             raise LutError(
-                f"a 3D table is (r, g, b, 3) with each axis in {MIN_SIZE}..{MAX_SIZE_3D}, not {table.shape}"
+                f"a 3D table must be (r, g, b, 3), each axis in {MIN_SIZE}..{MAX_SIZE_3D}, not {table.shape}"
             )
         object.__setattr__(self, "table", table)
         _settle(self)
@@ -111,7 +115,7 @@ class Lut3D:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Through the constructor, so that the table is read-only on the other side too.
+        # Through the constructor, so that the table is read-only after unpickling, too.
         return type(self), (self.table, self.domain_min, self.domain_max, self.title, self.comments)
 
     @property
@@ -122,19 +126,19 @@ class Lut3D:
 
     @classmethod
     def identity(cls, size: int) -> "Lut3D":
-        """The cube that changes nothing, with `size` lattice points an axis over 0..1."""
+        """Return the cube that changes nothing, with `size` lattice points an axis over 0..1."""
         axis = np.linspace(0, 1, size).astype(np.float32)
         return cls(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1))
 
 
 @dataclass(frozen=True)
 class LutChain:
-    """LUTs one after the other: a shaper and its cube, say.
+    """LUTs one after the other, such as a shaper and its cube.
 
     Args:
-        stages: at least one; the first is applied first. Chains within are spliced in.
+        stages: at least one; the first is applied first. Stages of chains within it become its own stages.
     Raises:
-        LutError: no stages.
+        LutError: if there are no stages.
     """
 
     stages: "tuple[Lut1D | Lut3D, ...]"
@@ -154,15 +158,15 @@ Lut: TypeAlias = Lut1D | Lut3D | LutChain
 
 
 def lut_stages(lut: Lut) -> tuple[Lut1D | Lut3D, ...]:
-    """The single LUTs that `lut` applies, in order."""
+    """Return the single LUTs that `lut` applies, in order."""
     return lut.stages if isinstance(lut, LutChain) else (lut,)
 
 
 def _frozen(table: npt.ArrayLike) -> Float32Array:
     given = np.asarray(table)
     if given.dtype.kind in "iu" and given.size and (given.dtype.kind == "u" or np.abs(given).max() > 1):
-        remedy = "divide codes by 255, or by 65535: a table's white is 1"
-        raise LutError(f"a table of {given.dtype} is one of codes", remedy=remedy)
+        remedy = "divide 8-bit codes by 255 and 16-bit codes by 65535, because white is 1 in a table"
+        raise LutError(f"a table of {given.dtype} holds codes, but must hold floats", remedy=remedy)
     kept = np.array(given, dtype=np.float32, order="C")
     kept.setflags(write=False)
     return kept
@@ -174,7 +178,7 @@ def _settle(lut: Lut1D | Lut3D) -> None:
     for name in ("domain_min", "domain_max"):
         low_or_high = tuple(map(float, getattr(lut, name)))
         if len(low_or_high) != 3 or not all(map(math.isfinite, low_or_high)):
-            raise LutError(f"{name} is three finite numbers, not {getattr(lut, name)!r}")
+            raise LutError(f"{name} must be three finite numbers, not {getattr(lut, name)!r}")
         object.__setattr__(lut, name, low_or_high)
     if not all(map(operator.lt, lut.domain_min, lut.domain_max)):
         raise LutError(f"domain_min {lut.domain_min} is not below domain_max {lut.domain_max}")

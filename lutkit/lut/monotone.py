@@ -1,4 +1,4 @@
-"""A table made one whose channels never fall along their own axes."""
+"""Make a table monotone, so that its channels never fall along their own axes."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from lutkit.compiled import compiled
 
 
 def never_falling(table: FloatArray, weights: FloatArray) -> FloatArray:
-    """The nearest table in which no channel falls along its own axis.
+    """Return the nearest table in which no channel falls along its own axis.
 
     `result[i + 1, g, b, 0] >= result[i, g, b, 0]` everywhere, likewise green along green and blue along blue.
-    Tetrahedral and trilinear interpolation keep that between the points: raising one channel of a colour, the
-    others left alone, never lowers that channel of the result.
+    Tetrahedral and trilinear interpolation preserve that between the points: raising one channel of a colour,
+    with the others unchanged, never lowers that channel of the result.
 
     Args:
         table: (size, size, size, 3) float64, red first.
-        weights: (size, size, size) float64, above 0: how much it costs to move a point; `nearest` is in the
-            sum of weighted squares.
+        weights: (size, size, size) float64, above 0: the cost of moving each point. The nearest table has the
+            smallest weighted sum of squares.
     Returns:
         A new table; equal to `table` where nothing falls.
     Source: the pool-adjacent-violators algorithm; Barlow, Bartholomew, Bremner and Brunk, "Statistical
@@ -34,11 +34,11 @@ def never_falling(table: FloatArray, weights: FloatArray) -> FloatArray:
 
 @compiled
 def pool_lines(lines: FloatArray, costs: FloatArray) -> None:
-    """Each line becomes the nearest that never falls: stretches that fall become their mean until none does.
+    """Replace each line by the nearest that never falls: falling stretches become their mean, until none is.
 
     Args:
         lines: (n, size) float64, changed in place.
-        costs: (n, size), above 0: how much it costs to move a value.
+        costs: (n, size), above 0: the cost of moving each value.
     """
     size = lines.shape[1]
     level, cost = np.empty(size), np.empty(size)

@@ -1,4 +1,4 @@
-"""What damage leaves behind: folds, clipping, the round trip; the one definition of recoverable."""
+"""Measure folds, clipping and the round trip of damage; the one definition of recoverable."""
 
 import math
 from collections.abc import Sequence
@@ -31,21 +31,21 @@ MAX_FOLD_SHARE = 0.001
 MAX_CLIPPED_SHARE = 0.02
 MIN_ROUND_TRIP_DB = 35.0
 
-# How far from the limit an estimate of the round trip decides.
+# An estimate of the round trip decides if it is at least this far from the limit.
 SURE_DB = 1.5
 
-# A perfect round trip has no finite ratio; nothing is measured beyond this.
+# A perfect round trip has no finite ratio; values are limited to this.
 MAX_ROUND_TRIP_DB = 99.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How much of a picture comes back after the damage, an 8-bit save and the best inverse.
+    """The part of an image that can be recovered after the damage, an 8-bit save and the best inverse.
 
     Args:
-        fold_share: the share of the lattice where colours are turned over or merged, 0..1.
+        fold_share: the share of the lattice where colours are folded or merged, 0..1.
         clipped_share: the share of colours newly at 0 or 255 in a channel, 0..1.
-        round_trip_db: PSNR of what comes back, 0..99 dB.
+        round_trip_db: PSNR of the recovered colours, 0..99 dB.
     """
 
     fold_share: float
@@ -54,7 +54,7 @@ class Verdict:
 
     @property
     def label(self) -> Label:
-        """`recoverable` where all three measures pass, else `lossy`."""
+        """`recoverable` if all three measures pass, otherwise `lossy`."""
         passes = (
             self.fold_share < MAX_FOLD_SHARE
             and self.clipped_share < MAX_CLIPPED_SHARE
@@ -64,15 +64,16 @@ class Verdict:
 
 
 def judge_lut(lut: Lut, colors: FloatArray | None = None) -> Verdict:
-    """The verdict on a LUT: on the palette of natural colours, or on given ones.
+    """Return the verdict on a LUT: on the palette of natural colours, or on given colours.
 
     Args:
         lut: a LUT or a chain.
         colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1. None is the palette for clipping and
-            the round trip; its 64 colours are too few for a share of a thousandth, so that folds are looked
-            for in their mixtures too (`natural_mixtures`).
+            the round trip. Its 64 colours are too few to measure a share of a thousandth, so folds are looked
+            for in their mixtures, too (`natural_mixtures`).
     Returns:
-        As `judge`. Where the LUT merges colours anywhere, the way back is searched for among all of them.
+        The same as `judge`. If the LUT merges colours anywhere, the inverse is searched for among all of
+        them.
     """
     natural = natural_mixtures() if colors is None else colors
     folded = fold_kinds(lut, natural) == FOLDED
@@ -80,7 +81,7 @@ def judge_lut(lut: Lut, colors: FloatArray | None = None) -> Verdict:
 
 
 def judge_whole(lut: Lut) -> Verdict:
-    """As `judge_lut`, of the whole colour space: folds by volume, the rest on every 17th code a channel."""
+    """Return the verdict on the whole colour space: folds by volume, the rest on a 16^3 grid of codes."""
     axis = np.arange(0, 256, 17) / 255
     colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     return _judge_lut(lut, colors, fold_shares(lut).folded)
@@ -95,15 +96,15 @@ def _judge_lut(lut: Lut, colors: FloatArray, folded: float) -> Verdict:
 
 
 def judge(colors: FloatArray, layers: Layers) -> Verdict:
-    """The verdict on damage, judged on given colours.
+    """Return the verdict on damage, judged on given colours.
 
     The round trip is that of the best inverse at 8 bits: each colour goes through the layers, is rounded to 8
-    bits, and comes back as the exact inverse has it, rounded once more.
+    bits, is mapped back by the exact inverse, and is rounded again.
 
     Args:
         colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1.
-        layers: LUTs; the first covers everything, each later one is blended over by its weights (n,),
-            0..1. None weighs 1.
+        layers: LUTs; the first covers everything, and each later one is blended over it by its weights (n,),
+            0..1. None means weight 1.
     Returns:
         The three measures and the label they give.
     """
@@ -111,7 +112,7 @@ def judge(colors: FloatArray, layers: Layers) -> Verdict:
 
 
 def judge_steps(colors: FloatArray, steps: Sequence[Layers]) -> Verdict:
-    """The verdict on damage in steps, each as `judge` takes it: light, then a medium, say."""
+    """Return the verdict on damage in steps, such as light and then a medium; each step is as in `judge`."""
     inputs = [np.ascontiguousarray(colors, dtype=np.float64)]
     folded = np.zeros(len(colors), np.bool_)
     doubtful: list[Sequence[npt.NDArray[np.int8]]] = []
@@ -131,14 +132,14 @@ def judge_steps(colors: FloatArray, steps: Sequence[Layers]) -> Verdict:
 
 
 def comes_back(colors: FloatArray, steps: Sequence[Layers]) -> bool:
-    """Whether folds and the round trip of damage pass, whatever it clips: as `judge_steps` finds them.
+    """Return whether the folds and the round trip of damage pass, whatever it clips, as in `judge_steps`.
 
-    The full measure is taken only where an estimate in closed form has nothing to say, or comes within
-    `SURE_DB` of the limit.
+    The full measure is taken only if an estimate in closed form is not possible, or is within `SURE_DB` of
+    the limit.
 
     Args:
-        colors: as `judge_steps`.
-        steps: likewise.
+        colors: as for `judge_steps`.
+        steps: as for `judge_steps`.
     """
     error = estimated_error(colors, steps)
     if error is not None:
@@ -155,13 +156,13 @@ def _rounded(values: FloatArray) -> FloatArray:
 def judge_back(
     colors: FloatArray, values: FloatArray, back: FloatArray, folded: npt.NDArray[np.bool_]
 ) -> Verdict:
-    """The verdict on damage whose way there and back is known already.
+    """Return the verdict on damage whose results and inverse are already known.
 
     Args:
         colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1.
-        values: (n, 3) float64 what the damage makes of them; rounded to 8 bits here.
-        back: (n, 3) float64 what the best inverse makes of the rounded values; rounded here once more.
-        folded: (n,) where the damage folds, as `folds.fold_kinds` or `folds.folded_slopes` tells.
+        values: (n, 3) float64: the results of the damage; rounded to 8 bits here.
+        back: (n, 3) float64: the results of the best inverse for the rounded values; rounded here.
+        folded: (n,) where the damage folds, from `folds.fold_kinds` or `folds.folded_slopes`.
     """
     return _verdict(colors, _rounded(values), back, float(folded.mean()))
 
@@ -176,11 +177,11 @@ def _verdict(colors: FloatArray, saved: FloatArray, back: FloatArray, folded: fl
 
 
 def clipped_share(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic]) -> float:
-    """The share of pixels newly at 0 or 255 in a channel that was at neither before.
+    """Return the share of pixels newly at 0 or 255 in a channel that was at neither before.
 
     Args:
         before: (..., 3) code values 0..255.
-        after: likewise, the same shape.
+        after: code values 0..255, of the same shape.
     """
     first, second = (np.ascontiguousarray(codes).reshape(-1) for codes in (before, after))
     return _count_clipped(first, second) / (first.size // 3)
@@ -188,7 +189,8 @@ def clipped_share(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic
 
 @compiled
 def _count_clipped(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic]) -> int:
-    # A loop a step, each without a branch, so that LLVM vectorizes them: numpy takes twenty times as long.
+    # One loop for each step, without branches, so that LLVM vectorizes them: numpy takes twenty times as
+    # long.
     flags = np.empty(before.size, np.uint8)
     for i in range(before.size):
         was, now = before[i], after[i]

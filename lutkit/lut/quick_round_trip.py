@@ -1,9 +1,9 @@
-"""The round trip of colours, stage by stage and without a search: an estimate, in a tenth of the time.
+"""Estimate the round trip of colours, stage by stage and without a search, in a tenth of the time.
 
-Most damage is made of rising curves and of matrices. Each curve is walked from where the colour was, each
-matrix is solved, a cube is taken for the matrix that it is about the colour, and what leaves a stage's domain
-comes back as its edge. The best inverse (`lutkit.lut.undoing`) finds a little more where a clamp meets a
-matrix; so this is for whoever only asks on which side of a limit the round trip lies.
+Most damage consists of rising curves and matrices. Each curve is inverted from where the colour was, each
+matrix is solved, a cube is replaced by its matrix around the colour, and values that leave a stage's domain
+return as its edge. The best inverse (`lutkit.lut.undoing`) finds a little more where a clamp meets a matrix.
+The estimate therefore serves callers that only need to know on which side of a limit the round trip lies.
 """
 
 import math
@@ -19,25 +19,25 @@ from lutkit.lut.kernels import matrix_of
 from lutkit.lut.model import Float32Array, Lut1D, Lut3D, lut_stages
 from lutkit.lut.undoing import Layers, is_blend, layered
 
-# From what a stage gave to what it was given, in place.
+# Turns a stage's results into its inputs, in place; False if it cannot.
 _Back: TypeAlias = Callable[[FloatArray], bool]
 
-# A matrix whose determinant, over a domain of unit width, is below this squeezes colours into a plane.
+# A matrix with a smaller determinant, over a domain of unit width, counts as squeezing colours into a plane.
 _LEAST_VOLUME = 1e-6
-# A cube is upright where three in four of some cells are: so many along an axis.
+# A cube counts as upright if three in four of some of its cells are; their number along an axis.
 _UPRIGHT, _CELLS = 0.75, 8
 
 
 def estimated_error(colors: FloatArray, steps: Sequence[Layers]) -> float | None:
-    """About what `lutkit.lut.quality.judge_steps` finds as the mean squared error of the round trip.
+    """Return about the mean squared error of the round trip that `lutkit.lut.quality.judge_steps` finds.
 
     Args:
         colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1.
-        steps: as `judge_steps` takes them.
+        steps: as for `judge_steps`.
     Returns:
-        The mean squared error a channel, of a full scale of 1, infinite where a colour is folded; None where
-        a curve does not rise, or a step is level at any of the colours: then whether they are folded is not
-        plain to see.
+        The mean squared error of a channel, for a full scale of 1; infinite if a colour is folded. None if a
+        curve does not rise, or a step is level at any of the colours, because folds are then not easy to
+        find.
     """
     values = np.ascontiguousarray(colors, dtype=np.float64)
     backs: list[_Back] = []
@@ -95,7 +95,7 @@ def _back_by_slopes(stage: Lut1D | Lut3D, slopes: FloatArray, values: FloatArray
 
 
 def _through_cube(cube: Lut3D, values: FloatArray) -> tuple[FloatArray, _Back | None] | None:
-    """As `_through_curves`; without a way back where a colour is folded."""
+    """Do as `_through_curves` does; the result has no inverse if a colour is folded."""
     stride = max(1, (min(cube.sizes) - 1) // _CELLS)
     if _share_upright(cube.table, stride) < _UPRIGHT:
         return None
@@ -103,7 +103,8 @@ def _through_cube(cube: Lut3D, values: FloatArray) -> tuple[FloatArray, _Back | 
     volumes = _volumes(slopes)
     least = volumes.min()
     if least <= 0:
-        # A colour in the midst of the range is at no clamp, for it lies between its tetrahedron's corners.
+        # A colour in the middle of the range is not at a clamp, because it lies between its tetrahedron's
+        # corners.
         is_free = ((after > 0) & (after < 1)).all(axis=1)
         return (after, None) if (is_free & (volumes < 0)).any() else None
     return after, _back_by_slopes(cube, slopes, values, after)
@@ -111,7 +112,7 @@ def _through_cube(cube: Lut3D, values: FloatArray) -> tuple[FloatArray, _Back | 
 
 @compiled
 def _share_upright(table: Float32Array, stride: int) -> float:
-    """Of some cells, how many have a tetrahedron that is not turned over."""
+    """Return the share of some cells that have a tetrahedron that is not folded over."""
     upright = count = 0
     for r in range(0, table.shape[0] - 1, stride):
         for g in range(0, table.shape[1] - 1, stride):
@@ -182,7 +183,7 @@ def _curves(
     after: FloatArray,
     places: FloatArray,
 ) -> bool:
-    """Fill what becomes of the values, and where in the table they lie; False where a curve does not rise."""
+    """Fill the results of values, and where they lie in the table; return False if a curve does not rise."""
     top = table.shape[0] - 1
     flat = table.reshape(-1)
     falls = 0
@@ -225,7 +226,7 @@ def _undo_curves(
 
 @compiled
 def _fill_matrix(table: Float32Array, matrix: FloatArray, inverse: FloatArray) -> bool:
-    """Fill black and what each axis adds, a row each, and the inverse; False where it is none."""
+    """Fill black, what each axis adds (one a row), and the inverse; return False if there is none."""
     for c in range(3):
         black = np.float64(table[0, 0, 0, c])
         matrix[0, c] = black
@@ -239,7 +240,7 @@ def _fill_matrix(table: Float32Array, matrix: FloatArray, inverse: FloatArray) -
 
 @compiled
 def _invert(rows: FloatArray, inverse: FloatArray) -> float:
-    """Fill the inverse of a matrix, and give its determinant; at 0 the inverse is the adjugate."""
+    """Fill the inverse of a matrix, and return its determinant; if that is 0, the inverse is the adjugate."""
     a, b, c = rows[0, 0], rows[0, 1], rows[0, 2]
     d, e, f = rows[1, 0], rows[1, 1], rows[1, 2]
     g, h, i = rows[2, 0], rows[2, 1], rows[2, 2]

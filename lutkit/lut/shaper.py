@@ -10,26 +10,26 @@ from lutkit.lut.model import Lut1D, Rgb
 
 Function: TypeAlias = Callable[[FloatArray], FloatArray]
 
-# Rows of a shaper: its own steps must be finer than a cube's, where it is steep.
+# The rows of a shaper: its steps must be smaller than a cube's, even where it is steep.
 SHAPER_SIZE = 4097
-# Where the other two channels stand while one is followed.
+# The values of the other two channels while one channel is followed.
 _STATIONS = (0.0, 0.25, 0.5, 1.0)
-# The share of the lattice that is spread evenly, so that no stretch is left without points.
+# The part of the lattice that is spread evenly, so that no stretch is left without points.
 _EVEN = 0.3
-# What float64 makes of a straight line's second differences.
+# The second differences of a straight line in float64.
 _ROUNDING = 1e-12
 
 
 def shaper_for(function: Function, low: Rgb, high: Rgb) -> Lut1D:
-    """Rising curves onto 0..1 after which a function is nearest to straight between lattice points.
+    """Return rising curves onto 0..1 after which a function is nearest to straight between lattice points.
 
-    Linear interpolation over a step h errs by h^2 |f''| / 8, so that steps in proportion to |f''|^-1/2 err
-    alike everywhere: a curve's slope is |f''|^1/2, the most that any channel of the result shows along a few
-    lines in its direction and along the greys.
+    Linear interpolation over a step h has the error h^2 |f''| / 8. Steps in proportion to |f''|^-1/2
+    therefore have equal errors everywhere. The slope of a curve is |f''|^1/2, the largest of any channel of
+    the result along a few lines in the curve's direction and along the greys.
 
     Args:
         function: (n, 3) float64 to (n, 3) float64.
-        low: where the domain begins, a channel each.
+        low: where the domain begins, for each channel.
         high: where it ends.
     Returns:
         Curves over low..high that rise strictly from 0 to 1.
@@ -51,21 +51,21 @@ def shaper_for(function: Function, low: Rgb, high: Rgb) -> Lut1D:
 
 
 def unshaped(shaper: Lut1D, size: int) -> FloatArray:
-    """The inputs (size, 3) that a shaper from `shaper_for` puts onto the lattice points of 0..1."""
+    """Return the inputs (size, 3) that a shaper from `shaper_for` maps to the lattice points of 0..1."""
     axis = np.linspace(shaper.domain_min, shaper.domain_max, shaper.size)
     places = np.linspace(0, 1, size)
     return np.stack([np.interp(places, shaper.table[:, c], axis[:, c]) for c in range(3)], axis=1)
 
 
 def _bend(values: FloatArray) -> FloatArray:
-    """How much a line of values bends about the middle of each of its steps, the most of three channels."""
+    """Return how much a line of values bends in the middle of each step, the most of three channels."""
     second = np.abs(np.diff(values, n=2, axis=0)).max(axis=1)
     inner = np.maximum(np.maximum(second[:-1], second[1:]) - _ROUNDING, 0)
     return np.concatenate([inner[:1], inner, inner[-1:]])
 
 
 def rising(density: FloatArray) -> FloatArray:
-    """A curve (rows + 1,) from 0 to 1 whose steps are in proportion to `density`, mixed with even ones."""
+    """Return a curve (rows + 1,) from 0 to 1 with steps proportional to `density`, mixed with even steps."""
     total = density.sum()
     share = np.full_like(density, 1 / len(density))
     if total > 0:

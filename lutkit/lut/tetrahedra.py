@@ -1,6 +1,6 @@
-"""The tetrahedra of tetrahedral interpolation, as an affine map each: which way round it is, and its inverse.
+"""The tetrahedra of tetrahedral interpolation, each as an affine map: its orientation and its inverse.
 
-A cell is cut into six, each a path from its first to its last corner along the three axes in some order.
+A cell is divided into six, each a path from its first to its last corner along the three axes in some order.
 """
 
 from typing import NamedTuple
@@ -14,24 +14,24 @@ from lutkit.lut.box_tree import Indices
 
 Signs = npt.NDArray[np.int8]
 
-# The order of axes of each path; +1 or -1 as the order is an even or an odd permutation.
+# The order of axes of each path; +1 if it is an even permutation, -1 if it is an odd one.
 PATHS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
 _PARITY = np.array([1, -1, -1, 1, 1, -1])
-# The path beyond the face without the last corner but one, without the second corner, and without the first.
+# The path across the face without the third corner, without the second corner, and without the first corner.
 _BESIDE_THIRD = np.array([1, 0, 3, 2, 5, 4])
 _BESIDE_SECOND = np.array([2, 4, 0, 5, 1, 3])
 _BESIDE_FIRST = np.array([3, 5, 1, 4, 0, 2])
 
-# A tetrahedron of less volume than this share of its edges' product is flat.
+# A tetrahedron is flat if its volume is less than this part of the product of its edges.
 _FLAT = 1e-13
 
 
 class Outline(NamedTuple):  # as BoxTree
-    """The triangles among which the surface of a cube's gamut is: its faces, its folds, and whatever is flat.
+    """The triangles that contain the surface of a cube's gamut: its faces, its folds, and everything flat.
 
     Args:
-        corners: (n, 3) lattice points, counted with blue fastest.
-        inside: (n,) the tetrahedron that a face of the cube belongs to, counted with the path fastest; -1
+        corners: (n, 3) lattice points, numbered with blue fastest.
+        inside: (n,) the tetrahedron that a face of the cube belongs to, numbered with the path fastest; -1
             for folds.
     """
 
@@ -41,7 +41,7 @@ class Outline(NamedTuple):  # as BoxTree
 
 @compiled
 def fill_corners(table: FloatArray, cell: Indices, path: int, corners: FloatArray) -> None:
-    """The colours (4, 3) at the corners of the tetrahedron of a path through a cell."""
+    """Fill the colours (4, 3) at the corners of the tetrahedron of a path through a cell."""
     r, g, b = cell[0], cell[1], cell[2]
     for k in range(4):
         for c in range(3):
@@ -53,7 +53,7 @@ def fill_corners(table: FloatArray, cell: Indices, path: int, corners: FloatArra
 
 @compiled
 def volume(corners: FloatArray, edges: FloatArray) -> float:
-    """Six times the volume, with its sign, or 0 for a flat tetrahedron; fills `edges` (3, 3), one a row."""
+    """Return six times the signed volume, or 0 for a flat tetrahedron; fill `edges` (3, 3), one a row."""
     sizes = 1.0
     for k in range(3):
         squared = 0.0
@@ -70,7 +70,7 @@ def volume(corners: FloatArray, edges: FloatArray) -> float:
 
 @compiled
 def along_edges(edges: FloatArray, six_volumes: float, offset: FloatArray, shares: FloatArray) -> None:
-    """How much of each edge makes an offset: fills `shares` (3,)."""
+    """Fill `shares` (3,): how much of each edge makes an offset."""
     for k in range(3):
         v, w = edges[(k + 1) % 3], edges[(k + 2) % 3]
         total = offset[0] * (v[1] * w[2] - v[2] * w[1])
@@ -80,12 +80,12 @@ def along_edges(edges: FloatArray, six_volumes: float, offset: FloatArray, share
 
 
 def orientations(table: FloatArray) -> Signs:
-    """Which way round each tetrahedron is, relative to the most of them.
+    """Return the orientation of each tetrahedron, relative to most of them.
 
     Args:
         table: (r, g, b, 3) float64.
     Returns:
-        (r - 1, g - 1, b - 1, 6): 1, -1 for those folded over, 0 for flat ones.
+        (r - 1, g - 1, b - 1, 6): 1, -1 for tetrahedra that are folded over, 0 for flat ones.
     """
     signs = np.empty((*(size - 1 for size in table.shape[:3]), 6), np.int8)
     total = _fill_orientations(table, signs)
@@ -111,10 +111,10 @@ def _fill_orientations(table: FloatArray, signs: Signs) -> int:
 
 
 def outline(signs: Signs) -> Outline:
-    """The triangles among which the surface of the gamut is.
+    """Return the triangles that contain the surface of the gamut.
 
     Args:
-        signs: from `orientations`.
+        signs: the result of `orientations`.
     """
     nothing = np.empty((0, 3), np.int64), np.empty(0, np.int64)
     count = _outline(signs, *nothing)
@@ -168,9 +168,9 @@ def _fill_face(lattice: Indices, left_out: int, face: Indices) -> None:
 
 @compiled
 def _face_kind(signs: Signs, cell: Indices, path: int, left_out: int) -> int:
-    """1 on the surface of the cube, 2 between tetrahedra that differ or are flat, else 0; each face once."""
+    """Return 1 on the cube's surface, 2 between differing or flat tetrahedra, else 0; faces count once."""
     sign = signs[cell[0], cell[1], cell[2], path]
-    if left_out == 3:  # a low face: told of from the cell below, unless there is none
+    if left_out == 3:  # a low face: it is counted from the cell below, unless there is none
         return 1 if cell[PATHS[path, 2]] == 0 else 0
     if left_out > 0:
         beside = _BESIDE_SECOND[path] if left_out == 1 else _BESIDE_THIRD[path]

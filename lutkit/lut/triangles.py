@@ -1,4 +1,4 @@
-"""The point of a triangle that is nearest to another point; triangles may be flat to a line or a point."""
+"""Find the point of a triangle that is nearest to another point; triangles may be lines or points."""
 
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
@@ -6,12 +6,12 @@ from lutkit.compiled import compiled
 
 @compiled
 def nearest_on_triangle(corners: FloatArray, point: FloatArray, weights: FloatArray) -> float:
-    """How near a triangle comes to a point.
+    """Return how near a triangle comes to a point.
 
     Args:
-        corners: (3, 3) float64, a corner a row.
+        corners: (3, 3) float64, one corner a row.
         point: (3,) float64.
-        weights: (3,) float64, filled with the share of each corner in the nearest point.
+        weights: (3,) float64, filled with the weight of each corner in the nearest point.
     Returns:
         The squared distance.
     """
@@ -36,7 +36,7 @@ def nearest_on_triangle(corners: FloatArray, point: FloatArray, weights: FloatAr
 
 @compiled
 def _foot(corners: FloatArray, point: FloatArray, weights: FloatArray) -> bool:
-    """Whether the foot of the perpendicular lies within; fills `weights` if it does."""
+    """Return whether the foot of the perpendicular lies within the triangle; fill `weights` if it does."""
     uu = uv = vv = pu = pv = 0.0
     for c in range(3):
         u, v, p = corners[1, c] - corners[0, c], corners[2, c] - corners[0, c], point[c] - corners[0, c]
@@ -56,7 +56,7 @@ def _foot(corners: FloatArray, point: FloatArray, weights: FloatArray) -> bool:
 
 @compiled
 def _along(start: FloatArray, end: FloatArray, point: FloatArray) -> float:
-    """Where on an edge, 0..1, the nearest point lies."""
+    """Return where on an edge, 0..1, the nearest point lies."""
     length = reached = 0.0
     for c in range(3):
         edge = end[c] - start[c]

@@ -1,8 +1,8 @@
-"""What the best inverse gives back of colours whose way through LUTs is known, found without a search.
+"""Find what the best inverse recovers of colours whose way through LUTs is known, without a search.
 
-Where nothing merges, that is exact. Where a LUT flattens or folds colours, it knows no more than
-`lutkit.lut.inverse` does: curves come back as `curve_preimages` says, and what a cube merges near where its
-greys have it.
+If nothing merges, the result is exact. If a LUT flattens or folds colours, it knows no more than
+`lutkit.lut.inverse`: curves are inverted as `curve_preimages` states, and colours that a cube merges are
+recovered near the place that its greys suggest.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,22 +25,22 @@ Layers: TypeAlias = Sequence[tuple[Lut, Weights | None]]
 _Rows = npt.NDArray[np.intp]
 _Map: TypeAlias = Callable[[FloatArray, _Rows], tuple[FloatArray, FloatArray]]
 
-# Slopes below this tell nothing.
+# Slopes below this show nothing.
 _FLAT = 3e-4
-# Steps toward an input, each through one tetrahedron; most take one.
+# The steps towards an input, each through one tetrahedron; most inputs take one step.
 _STEPS = 8
-# Nearer than this (a hundredth of a code value) is there.
+# Nearer than this (a hundredth of a code value) counts as found.
 _THERE = 0.01 / 255
 
 
 def layered(layers: Layers, colors: FloatArray, rows: _Rows | None = None) -> tuple[FloatArray, FloatArray]:
-    """What layers make of colours, and how that moves with them.
+    """Return what layers make of colours, and its derivative.
 
     Args:
-        layers: LUTs; the first covers everything, each later one is blended over by its weights (n,), 0..1.
-            None weighs 1.
+        layers: LUTs; the first covers everything, and each later one is blended over it by its weights (n,),
+            0..1. None means weight 1.
         colors: (n, 3) float64.
-        rows: (n,) which of the weights are the colours'; None where all are, in order.
+        rows: (n,) the indices of the colours' weights; None if the weights are in the order of the colours.
     Returns:
         Values (n, 3), not clamped, and Jacobians (n, 3, 3).
     """
@@ -57,20 +57,20 @@ def layered(layers: Layers, colors: FloatArray, rows: _Rows | None = None) -> tu
 
 
 def is_blend(layers: Layers) -> bool:
-    """Whether more than one of the layers shows."""
+    """Return whether more than one of the layers has an effect."""
     return len(layers) > 1 and layers[-1][1] is not None
 
 
 def undone(
     layers: Layers, wanted: FloatArray, colors: FloatArray, kinds: Sequence[npt.NDArray[np.int8]]
 ) -> FloatArray:
-    """The colours that layers turn into the ones that are wanted, or into the nearest they can.
+    """Return the colours that layers turn into the wanted colours, or into the nearest that they can give.
 
     Args:
-        layers: as `layered`.
-        wanted: (n, 3) float64, near what the layers make of `colors`: rounded and clipped, say.
-        colors: (n, 3) float64, where the search begins, but where the layers flatten or fold what they are.
-        kinds: (n,) for each stage of what shows, as `fold_kinds_by_stage` gives them; of a blend, one.
+        layers: as for `layered`.
+        wanted: (n, 3) float64, near the layers' results for `colors`, for example rounded and clipped.
+        colors: (n, 3) float64, where the search begins, except where the layers flatten or fold them.
+        kinds: (n,) for each stage that has an effect, from `fold_kinds_by_stage`; for a blend, one.
     Returns:
         A new array (n, 3), within the domain of the first layer.
     """
@@ -121,7 +121,7 @@ def _undone_near(
     doubtful: npt.NDArray[np.bool_],
     unknown: Callable[[_Rows], FloatArray],
 ) -> FloatArray:
-    """Gauss-Newton steps from places (n, 3), or from `unknown` where they are doubtful or the map is flat."""
+    """Take Gauss-Newton steps from places (n, 3), or from `unknown` if they are doubtful or flat."""
     rows = np.arange(len(places))
     found = places.copy()
     values, slopes = through(found, rows)
@@ -162,7 +162,7 @@ def _take_steps(
     shares: FloatArray,
     pending: npt.NDArray[np.bool_],
 ) -> None:
-    """Take the steps that lead nearer; halve the others. `pending` are those that are not there yet."""
+    """Take the steps that lead nearer and halve the others; `pending` are the places not found yet."""
     for n in range(rows.size):
         row, before, after, moved = rows[n], 0.0, 0.0, 0.0
         for c in range(3):
@@ -180,7 +180,7 @@ def _take_steps(
 
 @compiled
 def _fill_flat(slopes: FloatArray, flat: npt.NDArray[np.bool_]) -> None:
-    """Set where a Jacobian has a singular value below `_FLAT`, or not much above: its pivots tell."""
+    """Fill where a Jacobian has a singular value below `_FLAT`, or not much above, as its pivots show."""
     normal = np.empty((3, 3))
     least = 4 * _FLAT * _FLAT
     for n in range(slopes.shape[0]):
@@ -210,7 +210,7 @@ def _fill_steps(
     ends: FloatArray,
     steps: FloatArray,
 ) -> None:
-    """Damped least squares in the domain: an axis that would leave it is held, the others solved again."""
+    """Solve damped least squares in the domain: fix an axis that would leave it, and solve for the rest."""
     m, normal, right = np.empty((3, 3)), np.empty((3, 3)), np.empty(3)
     for n in range(slopes.shape[0]):
         m[:] = slopes[n]
@@ -238,7 +238,7 @@ def _fill_steps(
 
 @compiled
 def _solve(normal: FloatArray, right: FloatArray, solution: FloatArray) -> None:
-    """Three equations by elimination, of a symmetric positive matrix."""
+    """Solve three equations with a symmetric positive matrix by elimination."""
     a, b, c = normal[0, 0], normal[0, 1], normal[0, 2]
     d = normal[1, 1] - b * b / a
     e = normal[1, 2] - b * c / a

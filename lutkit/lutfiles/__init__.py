@@ -1,1 +1,1 @@
-"""LUT files in and out: one file a format, one table of formats."""
+"""Read and write LUT files: one module a format, and one table of all formats."""

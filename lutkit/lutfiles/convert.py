@@ -1,6 +1,7 @@
-"""A LUT file from one format into another, and how far the copy is from the original; neutral LUT files.
+"""Convert a LUT file to another format, and measure the difference; write neutral LUT files.
 
-Owns what has to be resampled for which format. A format that holds the LUT as it is gets it as it is.
+Owns which LUTs have to be resampled for which format. A format that can hold the LUT unchanged gets it
+unchanged.
 """
 
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,7 @@ from lutkit.results import ASIDE, to_values
 
 _CURVE_SIZES = range(2, MAX_SIZE_1D + 1)
 _PART_COLORS = 1 << 18
-_SAME_END = 1e-6  # of a domain's length: what float32, as some files give it back, moves its ends by
+_SAME_END = 1e-6  # as a part of a domain's length: rounding to float32 in some files moves its ends less
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class Converted:
     """A LUT file that was made from another.
 
     Args:
-        source: the LUT that was read; its error is what baking the file's formulas cost, 0 for tables.
-        written: the LUT as the new file gives it back; its error is against `source`'s LUT, over the new
-            file's domain: the most of 32,000 colours and the lattice points of the original's first table, or
-            of all where the two are tables alike.
-        is_cut: whether the original reacts to colours beyond the new file's domain.
+        source: the LUT that was read; its error is that of baking the file's formulas, 0 for tables.
+        written: the LUT as read back from the new file. Its error is against `source`'s LUT, over the new
+            file's domain: the largest over 32,000 colours and the lattice points of the original's first
+            table, or over all lattice points if both are tables of the same shape.
+        is_cut: whether the original also changes colours beyond the new file's domain.
     """
 
     source: Baked
@@ -51,29 +52,29 @@ class Converted:
 
     @property
     def max_error(self) -> float:
-        """The largest error of the new file against the original, of 0..1; 0 is exact."""
+        """The largest error of the new file against the original, for values of 0..1; 0 is exact."""
         return self.source.max_error + self.written.max_error
 
 
 def convert_lut(
     source: Path | str, target: Path | str, *, size: int | None = None, bits: Bits = 16
 ) -> Converted:
-    """Read a LUT file and write it in the format that the target's suffix says; an existing one is replaced.
+    """Read a LUT file and write it in the format of the target's suffix; an existing file is replaced.
 
-    What the target can hold passes as it is. A chain becomes one table or a shaper and a cube for `.cube` and
-    `.csp`, and one cube for a Hald image and the formats that OpenColorIO bakes.
+    A LUT that the target can hold is not changed. A chain becomes one table, or a shaper and a cube, for
+    `.cube` and `.csp`; and one cube for a Hald image and the formats that OpenColorIO bakes.
 
     Args:
-        source: of any format.
-        target: of any format that is written.
-        size: lattice points an axis (of a Hald image: the square of its level), or rows where the LUT is
-            curves; the LUT's own where None, or the format's nearest usual one.
-        bits: of a Hald image.
+        source: a LUT file of any format.
+        target: a file of any format that can be written.
+        size: lattice points an axis (for a Hald image, the square of its level), or rows if the LUT is
+            curves; None means the LUT's own size, or the format's nearest usual size.
+        bits: bits a channel of a Hald image.
     Raises:
-        SourceError: the source cannot be read.
-        LutFormatError: a format or size that cannot be, content that is not what the suffix says, or a LUT
-            with a cube for a format of curves.
-        LutkitError: the target cannot be written.
+        SourceError: if the source cannot be read.
+        LutFormatError: if the format or size is impossible, the content does not match the suffix, or the LUT
+            has a cube and the format holds only curves.
+        LutkitError: if the target cannot be written.
     """
     format_to_write(target)
     read = read_baked(source)
@@ -86,19 +87,19 @@ def convert_lut(
 
 
 def write_fitted(lut: Lut, target: Path | str, *, size: int | None = None, bits: Bits = 16) -> Baked:
-    """Write a LUT in the format that the target's suffix says, resampled where that format needs it.
+    """Write a LUT in the format of the target's suffix, resampled if the format needs it.
 
     Args:
-        lut: any LUT; what the target can hold passes as it is.
+        lut: any LUT; a LUT that the target can hold is not changed.
         target: as for `convert_lut`; an existing file is replaced.
         size: as for `convert_lut`.
-        bits: of a Hald image.
+        bits: bits a channel of a Hald image.
     Returns:
-        The LUT as the new file gives it back, and its error against `lut`.
+        The LUT as read back from the new file, and its error against `lut`.
     Raises:
-        LutFormatError: a format or size that cannot be, a LUT with a cube for a format of curves, or one that
-            the file would not give back.
-        LutkitError: the target cannot be written.
+        LutFormatError: if the format or size is impossible, the LUT has a cube and the format holds only
+            curves, or the file would not give the LUT back.
+        LutkitError: if the target cannot be written.
     """
     target_format = format_to_write(target)
     try:
@@ -109,13 +110,13 @@ def write_fitted(lut: Lut, target: Path | str, *, size: int | None = None, bits:
 
 
 def identity_for(target_format: LutFormat, size: int | None = None) -> Lut:
-    """The LUT that changes nothing, as a file of a format that is written holds it.
+    """Return the LUT that changes nothing, in the form that a file of a format holds.
 
     Args:
-        target_format: of the file.
-        size: lattice points an axis, or rows of curves; the format's usual size where None.
+        target_format: the format of the file; one that can be written.
+        size: lattice points an axis, or rows of curves; None means the format's usual size.
     Raises:
-        LutFormatError: a size that the format does not hold.
+        LutFormatError: if the format does not hold this size.
     """
     points = size or target_format.usual_size
     if target_format.holds == "curves":
@@ -140,13 +141,13 @@ def _fitted(lut: Lut, target: LutFormat, size: int | None) -> Lut:
         return lut
     if target.holds != "chain":
         lut = _titled(to_single(lut, size or target.usual_size).lut, lut)
-    # What can still be wrong with it: cubes with uneven axes, or with too many points.
+    # What can still be wrong: cubes with uneven axes, or with too many points.
     most = max((n for stage in lut_stages(lut) if isinstance(stage, Lut3D) for n in stage.sizes), default=0)
     return resize_lut(lut, min(most, target.cube_sizes[-1])).lut if target.fault(lut) else lut
 
 
 def _cube(lut: Lut, target: LutFormat, size: int | None) -> Lut:
-    """One cube over 0..1."""
+    """Return one cube over 0..1."""
     if size is not None:
         _require_points(size, target)
     usual = target.usual_size
@@ -160,10 +161,10 @@ def _cube(lut: Lut, target: LutFormat, size: int | None) -> Lut:
 
 
 def _curves(lut: Lut, target: LutFormat, size: int | None) -> Lut:
-    """One table of curves over 0..1."""
+    """Return one table of curves over 0..1."""
     if _has_cube(lut):
-        remedy = "name a .cube, .clf or another format of cubes"
-        raise LutFormatError("the LUT holds a cube, and this format curves only", remedy=remedy)
+        remedy = "write a .cube, a .clf or another format that holds cubes"
+        raise LutFormatError("the LUT has a cube, but this format holds only curves", remedy=remedy)
     if isinstance(lut, Lut1D) and (lut.domain_min, lut.domain_max) == UNIT and size in (None, lut.size):
         return lut
     rows = size or target.usual_size
@@ -173,7 +174,7 @@ def _curves(lut: Lut, target: LutFormat, size: int | None) -> Lut:
 
 
 def _map_of(lut: Lut) -> Function:
-    """A LUT as a function, which takes little memory beside its result."""
+    """Return a LUT as a function, which needs little memory besides its result."""
 
     def function(colors: FloatArray) -> FloatArray:
         values = np.empty_like(colors)
@@ -190,16 +191,20 @@ def _has_cube(lut: Lut) -> bool:
 
 def _require_points(size: int, target: LutFormat) -> None:
     if size not in target.cube_sizes:
-        raise LutFormatError(f"size {size}", remedy=f"choose {target.sizes_words}")
+        raise LutFormatError(
+            f"size {size} is not possible in this format", remedy=f"choose {target.sizes_words}"
+        )
 
 
 def _require_rows(size: int) -> None:
     if size not in _CURVE_SIZES:
-        raise LutFormatError(f"size {size}", remedy=f"choose {_CURVE_SIZES[0]} to {_CURVE_SIZES[-1]}")
+        raise LutFormatError(
+            f"size {size} is not possible", remedy=f"choose {_CURVE_SIZES[0]} to {_CURVE_SIZES[-1]}"
+        )
 
 
 def _titled(lut: Lut, original: Lut) -> Lut:
-    """With the words of the last stage of what it was made from."""
+    """Return `lut` with the title and comments of the original's last stage."""
     last = lut_stages(original)[-1]
     if isinstance(lut, LutChain):
         named = replace(lut.stages[-1], title=last.title, comments=last.comments)

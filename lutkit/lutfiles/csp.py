@@ -1,6 +1,7 @@
-"""Cinespace LUT files (`.csp`) as they are written: curves or a cube, alone or behind other curves.
+"""Write Cinespace LUT files (`.csp`): curves or a cube, alone or after other curves.
 
-`ocio` reads them: OpenColorIO knows the format, but writes cubes without shapers only, and curves as cubes.
+`ocio` reads them. OpenColorIO can write this format, but cubes only without shapers, and curves only as
+cubes.
 """
 
 from collections.abc import Iterator
@@ -16,22 +17,23 @@ from lutkit.lut.model import Lut, Lut1D, Lut3D, lut_stages
 from lutkit.lutfiles.formats import require_held
 from lutkit.lutfiles.number_text import printed_rows
 
-# OpenColorIO puts a spline through a shaper's points, and takes so many values of that: where points lie as
-# densely, straight lines stay straight.
+# OpenColorIO fits a spline to a shaper's points and takes this many values of it. With points as dense as
+# that, straight lines stay straight.
 _SHAPER_POINTS = 65536
 
 
 def write_csp(lut: Lut, path: Path | str) -> None:
-    """Write a Cinespace file, whole or not at all.
+    """Write a Cinespace file, completely or not at all.
 
     Args:
-        lut: a `Lut1D` or a `Lut3D`, or a chain of a `Lut1D` and one of these; cubes with as many points on
-            each axis, up to 129; any domain. The last table is kept number by number; of curves before it,
-            and of domains other than 0..1, OpenColorIO makes 65536 values. Title and comments are dropped.
-        path: where to; an existing file is replaced.
+        lut: a `Lut1D` or a `Lut3D`, or a chain of a `Lut1D` and one of these; cubes with the same number of
+            points on each axis, up to 129; any domain. The numbers of the last table are kept exactly.
+            OpenColorIO makes 65536 values from curves before it, and from domains other than 0..1. Title and
+            comments are dropped.
+        path: the file to write; an existing file is replaced.
     Raises:
-        LutFormatError: another LUT.
-        LutkitError: the file cannot be written.
+        LutFormatError: if the LUT is another.
+        LutkitError: if the file cannot be written.
     """
     require_held(lut, path)
     with writing(path):
@@ -47,7 +49,7 @@ def _pieces(lut: Lut) -> Iterator[bytes]:
     places, values = (ends, ends) if len(stages) == 1 else _shaper_points(first)
     for channel in range(3):
         low, high = ends[:, channel]
-        # What comes out is a place in the table that follows: 0 its first row, 1 its last.
+        # The shaper's output is a position in the table that follows: 0 is its first row, 1 its last.
         yield _prelut(places[:, channel], (values[:, channel] - low) / (high - low))
     if isinstance(last, Lut1D):
         yield f"\n{last.size}\n".encode()
@@ -58,7 +60,7 @@ def _pieces(lut: Lut) -> Iterator[bytes]:
 
 
 def _shaper_points(shaper: Lut1D | Lut3D) -> tuple[FloatArray, FloatArray]:
-    """Inputs and outputs (n, 3): the rows of curves, and points on the straight lines between them."""
+    """Return inputs and outputs (n, 3): the rows of curves, and points on the straight lines between them."""
     steps = shaper.table.shape[0] - 1
     count = steps * max((_SHAPER_POINTS - 1) // steps, 1) + 1
     places = np.linspace(shaper.domain_min, shaper.domain_max, count)

@@ -1,7 +1,7 @@
-"""`.cube` files (Adobe, Iridas, DaVinci Resolve): read into a LUT, and written from one.
+"""Read and write `.cube` files (Adobe, Iridas, DaVinci Resolve).
 
-A file is read right or refused with its line, never guessed at: its lines are taken apart, its keywords read
-one by one and weighed together, its numbers read by `number_text`.
+A file is read correctly or rejected with its line; nothing is guessed. Its lines are sorted first, then its
+keywords are read one by one and checked together. `number_text` reads its numbers.
 """
 
 import codecs
@@ -32,9 +32,9 @@ from lutkit.lut.model import (
 from lutkit.lutfiles.formats import FORMATS, MAKE_ONE_IT_HOLDS, UNIT, Domain
 from lutkit.lutfiles.number_text import printed_rows, read_rows
 
-# The header: keyword lines.
+# The header: lines with keywords.
 
-# Each keyword that takes numbers or stands alone, as it is written; TITLE takes the rest of its line.
+# An example of each keyword that has numbers or stands alone. TITLE has the rest of its line.
 _EXAMPLES = {
     "LUT_1D_SIZE": "LUT_1D_SIZE 1024",
     "LUT_3D_SIZE": "LUT_3D_SIZE 33",
@@ -45,15 +45,15 @@ _EXAMPLES = {
     "LUT_IN_VIDEO_RANGE": "LUT_IN_VIDEO_RANGE",
     "LUT_OUT_VIDEO_RANGE": "LUT_OUT_VIDEO_RANGE",
 }
-# The largest float32: what lies beyond it means nothing to a float32 image.
+# The largest float32: a larger value has no meaning for a float32 image.
 _LARGEST = 3.4028234663852886e38
-# From here on float64 rounds to infinity in float32: half a step above the largest.
+# float64 values from here on round to infinity in float32: half a step above the largest.
 _BEYOND_FLOAT32 = 2.0**128 - 2.0**103
 
 
 @dataclass(frozen=True)
 class _Keyword:
-    """One keyword line: what it says, and where it stands (`grade.cube:3`)."""
+    """A line with a keyword: its content, and its place (`grade.cube:3`)."""
 
     numbers: tuple[float, ...]
     where: str
@@ -62,7 +62,7 @@ class _Keyword:
 
 @dataclass(frozen=True)
 class _Header:
-    """What a file says of its tables; a size of 0: there is no such table. Domains as the file has them."""
+    """The header of a file. A size of 0 means that there is no such table. Domains are as in the file."""
 
     size_1d: int
     size_3d: int
@@ -74,20 +74,21 @@ class _Header:
 
     @property
     def rows(self) -> int:
-        """The number of table rows the file must have."""
+        """The number of table rows that the file must have."""
         return self.size_1d + self.size_3d**3
 
 
 def _read_keyword(line: str, where: str) -> tuple[str, _Keyword]:
-    """Read one line that is no comment and no table row.
+    """Read a line that is neither a comment nor a table row.
 
     Args:
-        line: without its line end.
+        line: the line without its line end.
         where: the line's place, for errors.
     Returns:
-        The keyword in upper case, BMD_TITLE as TITLE, and what it says.
+        The keyword in upper case, with BMD_TITLE as TITLE, and its content.
     Raises:
-        LutFormatError: an unknown keyword, a wrong number of numbers, a number or size out of bounds.
+        LutFormatError: if the keyword is unknown, has the wrong number of numbers, or a number or size is out
+            of range.
     """
     name, rest = [*line.split(None, 1), ""][:2]
     key = name.upper()
@@ -98,7 +99,7 @@ def _read_keyword(line: str, where: str) -> tuple[str, _Keyword]:
     words, expected = rest.split(), len(_EXAMPLES[key].split()) - 1
     if len(words) != expected:
         counted = ("nothing", "1 number", "2 numbers", "3 numbers")[expected]
-        found = f"expected {counted} after {key}, found {len(words) or 'none'}"
+        found = f"expected {counted} after {key}, found {len(words) or 'nothing'}"
         raise LutFormatError(found, where=where, remedy=f"write it as `{_EXAMPLES[key]}`")
     if key.endswith("_SIZE"):
         return key, _Keyword((_size(key, words[0], where),), where)
@@ -106,16 +107,16 @@ def _read_keyword(line: str, where: str) -> tuple[str, _Keyword]:
 
 
 def _settle_header(keywords: Mapping[str, _Keyword], where: str) -> _Header:
-    """Weigh the keyword lines together.
+    """Check the lines with keywords together.
 
     Args:
-        keywords: as `_read_keyword` gives them, by name.
+        keywords: results of `_read_keyword`, by name.
         where: the file, for errors.
     Raises:
-        LutFormatError: no size, two domains or one that fits no table, or an empty one.
+        LutFormatError: if there is no size, or there are two domains, or a domain is empty or fits no table.
     """
     if not keywords.keys() & {"LUT_1D_SIZE", "LUT_3D_SIZE"}:
-        remedy = "one of them stands above the table of every .cube file; check that this is one"
+        remedy = "every .cube file has one of them above its table; check that this is a .cube file"
         raise LutFormatError("no LUT_3D_SIZE and no LUT_1D_SIZE", where=where, remedy=remedy)
     sizes = {d: int(keywords[f"LUT_{d}D_SIZE"].numbers[0]) for d in (1, 3) if f"LUT_{d}D_SIZE" in keywords}
     stated = _stated_domain(keywords)
@@ -123,7 +124,7 @@ def _settle_header(keywords: Mapping[str, _Keyword], where: str) -> _Header:
         raise LutFormatError(
             "DOMAIN_MIN and DOMAIN_MAX in a file with two tables do not say which one they are for",
             where=_place(keywords, "DOMAIN_MIN", "DOMAIN_MAX"),
-            remedy="state LUT_1D_INPUT_RANGE and LUT_3D_INPUT_RANGE instead",
+            remedy="write LUT_1D_INPUT_RANGE and LUT_3D_INPUT_RANGE instead",
         )
     domains = {d: _input_range(keywords, d, d in sizes) or stated or UNIT for d in (1, 3)}
     return _Header(
@@ -147,14 +148,14 @@ def _stated_domain(keywords: Mapping[str, _Keyword]) -> Domain | None:
             raise LutFormatError(
                 f"DOMAIN_MIN {one:g} is not below DOMAIN_MAX {other:g} in {name}",
                 where=_place(keywords, "DOMAIN_MAX", "DOMAIN_MIN"),
-                remedy="state the smaller input as DOMAIN_MIN",
+                remedy="write the smaller input as DOMAIN_MIN",
             )
     for key in sorted(keywords.keys() & {"LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"}):
         if tuple(zip(low, high, strict=True)) != 3 * (keywords[key].numbers,):
             raise LutFormatError(
-                f"{key} and DOMAIN_MIN or DOMAIN_MAX state two input ranges",
+                f"{key} and DOMAIN_MIN or DOMAIN_MAX state different input ranges",
                 where=keywords[key].where,
-                remedy="keep the one that is right",
+                remedy="keep the right one",
             )
     return low, high
 
@@ -165,19 +166,19 @@ def _input_range(keywords: Mapping[str, _Keyword], dimensions: int, has_table: b
         return None
     (low, high), where = keywords[key].numbers, keywords[key].where
     if not low < high:
-        remedy = "the smaller input comes first"
+        remedy = "write the smaller input first"
         raise LutFormatError(f"{key} goes from {low:g} to {high:g}", where=where, remedy=remedy)
     if not has_table and (low, high) != (0.0, 1.0):
         raise LutFormatError(
-            f"{key}, but no LUT_{dimensions}D_SIZE",
+            f"{key} without LUT_{dimensions}D_SIZE",
             where=where,
-            remedy=f"if it is meant for the table there is, write LUT_{4 - dimensions}D_INPUT_RANGE",
+            remedy=f"if it is for the file's only table, write LUT_{4 - dimensions}D_INPUT_RANGE",
         )
     return (low, low, low), (high, high, high)
 
 
 def _title(rest: str) -> str:
-    """The title in `rest`: between quotes, where there are some; they may hold quotes themselves."""
+    """Return the title in `rest`: the text between quotes, if there are any; it may contain quotes itself."""
     if len(rest) > 1 and rest.startswith('"') and rest.endswith('"'):
         return rest[1:-1]
     closing = rest.find('"', 1)
@@ -189,20 +190,20 @@ def _title(rest: str) -> str:
 def _unknown(name: str, where: str) -> LutFormatError:
     shown = repr(name[:40])
     if name.replace("_", "").isalnum():
-        remedy = f"known are {', '.join(['TITLE', *_EXAMPLES])}; put # before a remark"
+        remedy = f"use one of {', '.join(['TITLE', *_EXAMPLES])}, or put # before a comment"
         return LutFormatError(f"unknown keyword {shown}", where=where, remedy=remedy)
-    remedy = "a line holds a keyword, three numbers, or a comment that begins with #"
-    return LutFormatError(f"cannot make sense of {shown}", where=where, remedy=remedy)
+    remedy = "write a keyword, three numbers, or a comment that begins with #"
+    return LutFormatError(f"cannot understand {shown}", where=where, remedy=remedy)
 
 
 def _size(key: str, word: str, where: str) -> int:
     most = MAX_SIZE_1D if key == "LUT_1D_SIZE" else MAX_SIZE_3D
-    # Nine digits at most: Python refuses to turn thousands of them into a number.
+    # Nine digits at most: Python refuses to convert thousands of digits to a number.
     if not (word.isascii() and word.isdigit() and len(word) <= 9 and MIN_SIZE <= int(word) <= most):
         raise LutFormatError(
-            f"{key} is a whole number in {MIN_SIZE}..{most}, not {word[:40]!r}",
+            f"{key} must be a whole number from {MIN_SIZE} to {most}, not {word[:40]!r}",
             where=where,
-            remedy="resize the LUT where it was made"
+            remedy="export the LUT with another size"
             if word.isdecimal()
             else f"write it as `{_EXAMPLES[key]}`",
         )
@@ -229,15 +230,15 @@ def _place(keywords: Mapping[str, _Keyword], *names: str) -> str:
     return next(keywords[name].where for name in names if name in keywords)
 
 
-# The lines: comments, keyword lines, and rows of the table.
+# The lines: comments, keywords, and rows of the table.
 
 _LINE = re.compile(rb"[^\r\n]*")
-# A line that was meant as a row: it begins like a number, or with what C prints for no number.
+# A line that is meant as a row: it begins like a number, or with a text that C prints for NaN or infinity.
 _ROW = re.compile(r"[-+.,0-9]|(?:nan|inf|infinity)\b", re.IGNORECASE)
 _TITLE = re.compile(r"(?:BMD_)?TITLE\b", re.IGNORECASE)
 _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NO_NUMBER = re.compile(r"[-+]?(?:nan|inf|[0-9]\.#)", re.IGNORECASE)
-# A blank before it, so that `1.#INF`, which some compilers print for infinity, is no comment.
+# With a blank before it, so that `1.#INF`, which some compilers print for infinity, is not a comment.
 _REMARK = re.compile(r"\s#")
 
 
@@ -254,12 +255,14 @@ def _take_apart(data: bytes, where: str) -> _Lines:
     """Sort the lines of a file into keywords, comments and rows.
 
     Args:
-        data: the whole file: UTF-8, with or without byte-order mark, or latin-1; lines end at LF, CRLF or CR.
+        data: the whole file: UTF-8, with or without byte-order mark, or latin-1; lines end with LF, CRLF or
+            CR.
         where: the file's name, for errors.
     Returns:
-        Its parts. Memory is bounded by the size of `data`, whatever its header claims.
+        The parts of the file. Memory is limited by the size of `data`, whatever the header states.
     Raises:
-        LutFormatError: no text, an unknown or repeated keyword or one below the table, a malformed row.
+        LutFormatError: if the file is not text, a keyword is unknown, repeated or below the table, or a row
+            is malformed.
     """
     _require_text(data, where)
     values = np.empty(len(data) // 2 + 3, np.float32)
@@ -278,40 +281,41 @@ def _take_apart(data: bytes, where: str) -> _Lines:
         elif content:
             place = _line_place(data, at, where)
             if filled:
-                what = f"{content.split()[0][:40]!r} in the table"
-                remedy = "a row is three numbers, keywords stand above the first row, and # begins a comment"
+                what = f"{content.split()[0][:40]!r} inside the table"
+                remedy = "write three numbers a row, keywords above the first row, and comments with #"
                 raise LutFormatError(what, where=place, remedy=remedy)
             key, keyword = _read_keyword(content, place)
             again = keywords.get(key, keyword)
             same = (keyword.numbers, keyword.text) == (again.numbers, again.text)
             if key in keywords and (key.endswith("_SIZE") or not same):
                 what = f"a second {key}; the first is at {keywords[key].where}"
-                raise LutFormatError(what, where=place, remedy="keep the one that is right")
+                raise LutFormatError(what, where=place, remedy="keep the right one")
             keywords.setdefault(key, keyword)
         comments.extend(remark)
         at = end
 
 
 def _require_rows(data: bytes, found: int, expected: int, where: str) -> None:
-    """Refuse a table of another length than the header says.
+    """Reject a table whose length differs from the header's.
 
     Args:
         data: the whole file.
-        found: how many rows it has.
-        expected: how many it should have.
+        found: the number of rows in the file.
+        expected: the number of rows that the header states.
         where: the file's name.
     Raises:
-        LutFormatError: at the file's last line for too few rows, at the first surplus one for too many.
+        LutFormatError: at the file's last line if there are too few rows, at the first surplus row if there
+            are too many.
     """
     if found == expected:
         return
     what = f"expected {expected} rows of numbers, found {found}"
     if found < expected:
-        remedy = "the file was cut short or its size is wrong: export it again"
+        remedy = "the file is incomplete or its size is wrong; export it again"
         raise LutFormatError(what, where=_line_place(data, len(data.rstrip()), where), remedy=remedy)
     rows = (m.start() for m in _LINE.finditer(data) if _ROW.match(_decode(m[0]).lstrip("\ufeff").lstrip()))
     surplus = next((start for row, start in enumerate(rows) if row == expected), len(data))
-    remedy = "this is the first too many: correct the size, or remove the surplus"
+    remedy = "this is the first surplus row; correct the size, or remove the surplus rows"
     raise LutFormatError(what, where=_line_place(data, surplus, where), remedy=remedy)
 
 
@@ -319,38 +323,38 @@ def _require_text(data: bytes, where: str) -> None:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise LutFormatError("the file is UTF-16 text", where=where, remedy="save it as UTF-8")
     if b"\0" in data:
-        remedy = "check that it is a .cube file, saved as UTF-8 text"
+        remedy = "check that it is a .cube file saved as UTF-8 text"
         raise LutFormatError("the file is binary: it holds NUL bytes", where=where, remedy=remedy)
     if not data.removeprefix(codecs.BOM_UTF8).strip():
         raise LutFormatError("the file is empty", where=where, remedy="export or download it again")
 
 
 def _read_row(content: str, data: bytes, where: str, at: int) -> list[float]:
-    """The three numbers of a row that the compiled loop left to Python; most often, what is wrong with it."""
+    """Return the three numbers of a row that the compiled loop left to Python, or raise its fault."""
     words = content.split()
     numbers = [float(word) if _DECIMAL.fullmatch(word) else math.nan for word in words]
     what = ""
     for word, number in zip(words, numbers, strict=True):
-        shown, remedy = repr(word[:40]), "mend what made the LUT and export it again"
+        shown, remedy = repr(word[:40]), "correct the LUT in the program that made it, and export it again"
         if "," in word:
             what, remedy = f"a comma in {shown}", "write decimal points, and spaces between numbers"
         elif _NO_NUMBER.match(word):
             what = f"{shown} is not a finite number"
         elif math.isnan(number):
-            what, remedy = f"{shown} is not a number", "each row of the table is three decimal numbers"
+            what, remedy = f"{shown} is not a number", "write three decimal numbers in each row of the table"
         elif abs(number) >= _BEYOND_FLOAT32:
             what = f"{shown} is larger than float32 can hold"
         if what:
             raise LutFormatError(what, where=_line_place(data, at, where), remedy=remedy)
     if len(words) != 3:
         what = f"expected 3 numbers, found {len(words)}"
-        remedy = "each row of the table is red, green and blue"
+        remedy = "write red, green and blue in each row of the table"
         raise LutFormatError(what, where=_line_place(data, at, where), remedy=remedy)
     return numbers
 
 
 def _split(line: str) -> tuple[str, tuple[str, ...]]:
-    """A line without the comment it ends with, and that comment, if there is one."""
+    """Return a line without the comment at its end, and that comment, if there is one."""
     if _TITLE.match(line):
         return line.strip(), ()
     mark = 0 if line.startswith("#") else -1
@@ -362,7 +366,7 @@ def _split(line: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _line(data: bytes, at: int) -> tuple[str, int]:
-    """The line that begins at `at`, and where it ends."""
+    """Return the line that begins at `at`, and the position of its end."""
     found = _LINE.match(data, at)
     return (_decode(found[0]), found.end()) if found else ("", len(data))
 
@@ -375,14 +379,14 @@ def _decode(raw: bytes) -> str:
 
 
 def _line_place(data: bytes, at: int, where: str) -> str:
-    """`where:line` of the byte at `at`."""
+    """Return `where:line` for the byte at `at`."""
     ends = data.count(b"\n", 0, at) + data.count(b"\r", 0, at) - data.count(b"\r\n", 0, at)
     return f"{where}:{ends + 1}"
 
 
-# The file as a whole.
+# The whole file.
 
-# Video range in 10 bits: black at 64, white at 940, of 1023.
+# Video range in 10 bits: black is code 64 and white is code 940 of 1023.
 # Source: ITU-R BT.709-6, item 5.3; Blackmagic Design's note on LUTs, shipped with DaVinci Resolve.
 _VIDEO_BLACK, _VIDEO_SPAN, _VIDEO_CODES = 64, 876, 1023
 
@@ -393,10 +397,10 @@ def read_cube(path: Path | str) -> Lut:
     Args:
         path: the file; its suffix does not matter.
     Returns:
-        As `parse_cube`.
+        The same as `parse_cube`.
     Raises:
-        SourceError: the file cannot be read.
-        LutFormatError: it does not hold what the format asks for.
+        SourceError: if the file cannot be read.
+        LutFormatError: if its content does not follow the format.
     """
     with reading(path):
         data = Path(path).read_bytes()
@@ -406,21 +410,23 @@ def read_cube(path: Path | str) -> Lut:
 def parse_cube(data: bytes, where: str) -> Lut:
     """Read the content of a `.cube` file.
 
-    LUT_1D_SIZE alone gives a `Lut1D`, LUT_3D_SIZE alone a `Lut3D`, both a `LutChain` of the two: the first
-    rows are the shaper. DOMAIN_MIN and DOMAIN_MAX or the input ranges become the domains. Title and comments
-    are kept, a chain's on the cube. Numbers become the float32 nearest to their float64, unclamped.
+    LUT_1D_SIZE alone gives a `Lut1D`, LUT_3D_SIZE alone a `Lut3D`, and both a `LutChain` of the two, whose
+    first rows are the shaper. DOMAIN_MIN and DOMAIN_MAX or the input ranges become the domains. Title and
+    comments are kept; a chain's go to its cube. Each number becomes the float32 nearest to its float64 value
+    and is not clamped.
 
-    LUT_IN_VIDEO_RANGE and LUT_OUT_VIDEO_RANGE say that the table maps from, or to, codes 64..940 of 1023.
-    lutkit's images are full range, so the former becomes a wider domain, and the latter is undone in the
-    table's values; both are exact but for rounding to float32, and neither keyword is written again.
+    LUT_IN_VIDEO_RANGE and LUT_OUT_VIDEO_RANGE state that the table maps from, or to, codes 64..940 of 1023.
+    lutkit's images are full range. The first keyword therefore widens the domain, and the second is undone in
+    the table's values. Both are exact except for rounding to float32. Neither keyword is written again.
 
     Args:
         data: the whole file: UTF-8 or latin-1, with LF, CRLF or CR.
         where: the file's name, for errors.
     Raises:
-        LutFormatError: whatever else is wrong, as `where:line: what; remedy`. Sizes above 65536 (1D) and
-            256 (3D) are refused, and no memory is taken on the word of a header.
-    Source: `lutkit.lutfiles.cube` names the two specifications.
+        LutFormatError: if anything is wrong, as `where:line: what; remedy`. Sizes above 65536 (1D) and 256
+            (3D) are rejected. A header alone never causes memory to be allocated.
+    Source: Adobe, "Cube LUT Specification" 1.0; Blackmagic Design's note on LUTs, shipped with DaVinci
+        Resolve.
     """
     lines = _take_apart(data, where)
     header = _settle_header(lines.keywords, where)
@@ -428,22 +434,25 @@ def parse_cube(data: bytes, where: str) -> Lut:
     try:
         return _assemble(header, lines.rows, lines.comments)
     except LutError as error:
-        raise LutFormatError(error.what, where=where, remedy="mend what made the LUT") from None
+        raise LutFormatError(
+            error.what, where=where, remedy="correct the LUT in the program that made it"
+        ) from None
 
 
 def format_cube(lut: Lut) -> bytes:
-    """Write a LUT as the content of a `.cube` file; `parse_cube` gives an equal LUT back.
+    """Return a LUT as the content of a `.cube` file, from which `parse_cube` gives an equal LUT.
 
-    One table is written in Adobe's form, with TITLE and DOMAIN_MIN and DOMAIN_MAX (the latter where the
-    domain is not 0..1). A shaper and cube are written in Resolve's form, with input ranges; OpenColorIO
-    refuses a TITLE there, so titles become the first comments, and all comments go with the cube.
+    One table is written in Adobe's form, with TITLE, and with DOMAIN_MIN and DOMAIN_MAX if the domain is not
+    0..1. A shaper and a cube are written in Resolve's form, with input ranges. OpenColorIO rejects a TITLE in
+    that form, so titles become the first comments, and all comments are read back with the cube.
 
     Args:
-        lut: a `Lut1D`, a `Lut3D` with as many points on each axis, or a chain of a `Lut1D` and a `Lut3D`.
+        lut: a `Lut1D`, a `Lut3D` with the same number of points on each axis, or a chain of a `Lut1D` and a
+            `Lut3D`.
     Returns:
-        UTF-8 with LF; values and domains as decimals that read back exactly.
+        UTF-8 with LF; values and domains are decimals that read back exactly.
     Raises:
-        LutFormatError: what a `.cube` cannot hold.
+        LutFormatError: if a `.cube` file cannot hold the LUT.
     """
     stages = lut_stages(lut)
     for stage in stages:
@@ -455,7 +464,7 @@ def format_cube(lut: Lut) -> bytes:
         raise LutFormatError(f"a .cube {fault}", remedy=MAKE_ONE_IT_HOLDS)
     header = _adobe_header(stages[0]) if len(stages) == 1 else _resolve_header(stages)
     text = "".join(f"{line}\n" for line in header).encode("utf-8")
-    # Red runs fastest in the file and slowest in the model.
+    # Red changes fastest in the file and slowest in the model.
     tables = [
         stage.table if isinstance(stage, Lut1D) else stage.table.transpose(2, 1, 0, 3) for stage in stages
     ]
@@ -463,14 +472,14 @@ def format_cube(lut: Lut) -> bytes:
 
 
 def write_cube(lut: Lut, path: Path | str) -> None:
-    """Write a LUT to a `.cube` file, which is whole or, after any failure, as it was.
+    """Write a LUT to a `.cube` file; after any failure, an existing file is unchanged.
 
     Args:
         lut: as for `format_cube`.
-        path: where to; an existing file is replaced.
+        path: the file to write; an existing file is replaced.
     Raises:
-        LutFormatError: what a `.cube` cannot hold.
-        LutkitError: the file cannot be written.
+        LutFormatError: if a `.cube` file cannot hold the LUT.
+        LutkitError: if the file cannot be written.
     """
     try:
         data = format_cube(lut)
@@ -493,7 +502,7 @@ def _assemble(header: _Header, rows: Float32Array, comments: tuple[str, ...]) ->
         shaper = _rows_to_full(shaper)
     if not header.size_3d:
         return Lut1D(shaper, *domain_1d, title=header.title, comments=comments)
-    # Red runs fastest in the file and slowest in the model.
+    # Red changes fastest in the file and slowest in the model.
     table = cube.reshape(*(3 * [header.size_3d]), 3).transpose(2, 1, 0, 3)
     lut = Lut3D(table, *domain_3d, title=header.title, comments=comments)
     return LutChain((Lut1D(shaper, *domain_1d), lut)) if header.size_1d else lut

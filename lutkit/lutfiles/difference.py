@@ -1,4 +1,4 @@
-"""How far one LUT is from another: what copying or writing it has cost."""
+"""Measure how far one LUT is from another, to know the error of a copy or a file."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from lutkit.lut.model import Lut, lut_stages
 
 
 def error_against(lut: Lut, original: Lut) -> Baked:
-    """A LUT with its error against another, over its own domain; exactly 0 where they are one map."""
+    """Return a LUT with its error against another, over its own domain; exactly 0 if both maps are equal."""
     pairs = list(zip(lut_stages(lut), lut_stages(original), strict=False))
     if len(lut_stages(lut)) == len(lut_stages(original)) and all(
         one.table.shape == other.table.shape
@@ -18,7 +18,7 @@ def error_against(lut: Lut, original: Lut) -> Baked:
         differences = [np.abs(one.table.astype(np.float64) - other.table) for one, other in pairs]
         if all(not difference.any() for difference in differences):
             return Baked(lut)
-        if len(pairs) == 1:  # what lies between lattice points errs no more than they do
+        if len(pairs) == 1:  # errors between lattice points are no larger than at them
             errors = differences[0].reshape(-1, 3).max(axis=1)
             return Baked(lut, float(errors.mean()), float(np.quantile(errors, 0.99)), float(errors.max()))
     return measured_against(lut, original)

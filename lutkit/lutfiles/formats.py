@@ -1,8 +1,9 @@
-"""The table of LUT formats, and LUT files read and written as it says.
+"""The table of LUT formats, and the functions that read and write LUT files by it.
 
-A new format is one file with a function that reads it, and perhaps one that writes it, and an entry in
-`FORMATS`. Whatever depends on the format asks the table: what converting resamples, what the commands' help
-lists. This module loads no numpy and no other module of a format before a file is read: help texts need it.
+A new format is one module with a function that reads it, perhaps one that writes it, and an entry in
+`FORMATS`. Everything that depends on the format uses the table: conversion, to know what to resample, and the
+help of commands, to list the formats. Help texts need this module, so it imports neither numpy nor the module
+of a format before a file is read.
 """
 
 import tempfile
@@ -22,10 +23,10 @@ Holds: TypeAlias = Literal["curves", "cube", "table", "shaped table", "chain"]
 Domain: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float]]
 UNIT: Domain = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
-# A Hald image of level L has L^3 pixels a side and holds L^2 lattice points an axis.
+# A Hald image of level L has L^3 pixels on each side and holds L^2 lattice points an axis.
 HALD_LEVELS = range(2, 17)
 
-# What a file may hold, as `kind_words` has it, and in words.
+# The kinds of LUT that a file may hold, in the terms of `kind_words`, and in words for messages.
 _KINDS: dict[Holds, tuple[tuple[str, ...], str]] = {
     "curves": (("1D",), "one table of curves"),
     "cube": (("3D",), "one cube"),
@@ -43,18 +44,19 @@ class LutFormat:
     """A format of LUT files.
 
     Args:
-        name: what users call it.
-        suffixes: of its files, in lower case.
-        read: gives a file's LUT, and how far that is from what the file asks for.
-        write: writes a LUT that the format holds, with so many bits a channel where the format has them; None
-            where files are only read.
-        holds: `curves` is one `Lut1D` and `cube` one `Lut3D`, both over 0..1; `table` is either over any
-            domain, or a shaper and a cube, each with one domain for all channels; `shaped table` is either
-            over any domain, alone or behind curves; `chain` is any LUT.
-        cube_sizes: the lattice points an axis that its cubes can have, in order; all axes have as many.
-        usual_size: the lattice points an axis, or rows of curves, where nobody says how many.
-        has_bits: whether it is a picture, whose writer is told how many bits a channel has.
-        clamps: whether it holds values of 0..1 only, and others are clamped to them.
+        name: the name that users know.
+        suffixes: the suffixes of its files, in lower case.
+        read: returns a file's LUT, and how far it is from what the file defines.
+        write: writes a LUT that the format holds, with the given bits a channel if the format has them; None
+            if files can only be read.
+        holds: `curves` is one `Lut1D` and `cube` one `Lut3D`, both over 0..1. `table` is either of them over
+            any domain, or a shaper and a cube, each with one domain for all channels. `shaped table` is
+            either of them over any domain, alone or after curves. `chain` is any LUT.
+        cube_sizes: the possible numbers of lattice points an axis of its cubes, in order; all axes have the
+            same.
+        usual_size: lattice points an axis, or rows of curves, if no size is given.
+        has_bits: whether the format is an image, for which the number of bits a channel is chosen.
+        clamps: whether it holds only values in 0..1, to which others are clamped.
     """
 
     name: str
@@ -62,20 +64,20 @@ class LutFormat:
     read: "Callable[[Path], Baked]"
     write: "Callable[[Lut, Path, Bits], None] | None" = None
     holds: Holds = "cube"
-    cube_sizes: range | tuple[int, ...] = range(2, 130)  # what OpenColorIO reads
+    cube_sizes: range | tuple[int, ...] = range(2, 130)  # the sizes that OpenColorIO reads
     usual_size: int = 33
     has_bits: bool = False
     clamps: bool = False
 
     @property
     def sizes_words(self) -> str:
-        """The lattice points an axis that its cubes can have: `2 to 129`."""
+        """The numbers of lattice points an axis that its cubes can have: `2 to 129`."""
         if isinstance(self.cube_sizes, range):
             return f"{self.cube_sizes[0]} to {self.cube_sizes[-1]}"
         return ", ".join(map(str, self.cube_sizes))
 
     def fault(self, lut: "Lut") -> str:
-        """Why no file holds a LUT as it is: `holds one cube, not 1D + 3D`; empty where one does."""
+        """Return why a file cannot hold a LUT unchanged: `holds one cube, not 1D + 3D`; empty if it can."""
         from lutkit.lut.model import Lut3D, lut_stages
 
         stages = lut_stages(lut)
@@ -87,7 +89,7 @@ class LutFormat:
                 len(set(stage.sizes)) > 1 or stage.sizes[0] not in self.cube_sizes
             ):
                 shown = " x ".join(map(str, stage.sizes))
-                return f"holds cubes of {self.sizes_words} points, as many on each axis, not {shown}"
+                return f"holds cubes with equal axes of {self.sizes_words} points, not {shown}"
         low, high = stages[0].domain_min, stages[0].domain_max
         if self.holds in ("curves", "cube") and (low, high) != UNIT:
             return f"has the domain 0..1, not {low} to {high}"
@@ -100,7 +102,7 @@ class LutFormat:
 
 
 def kind_words(lut: "Lut") -> str:
-    """`1D`, `3D`, or the stages of a chain: `1D + 3D`."""
+    """Return `1D`, `3D`, or the stages of a chain: `1D + 3D`."""
     from lutkit.lut.model import Lut3D, lut_stages
 
     return " + ".join("3D" if isinstance(stage, Lut3D) else "1D" for stage in lut_stages(lut))
@@ -160,7 +162,7 @@ FORMATS = {suffix: entry for entry in (
         cube_sizes=tuple(level**2 for level in HALD_LEVELS), usual_size=64, has_bits=True, clamps=True,
     ),
     LutFormat(
-        # OpenColorIO reads no smaller one back.
+        # OpenColorIO cannot read back a smaller cube.
         "Flame or Lustre 3dl", (".3dl",), _read_ocio, _write_ocio, cube_sizes=range(4, 130), clamps=True,
     ),
     LutFormat("ASC CDL correction", (".cc",), _read_ocio),
@@ -183,11 +185,11 @@ FORMATS = {suffix: entry for entry in (
 READ_SUFFIXES = tuple(FORMATS)
 WRITTEN_SUFFIXES = tuple(suffix for suffix, entry in FORMATS.items() if entry.write is not None)
 
-# A file is not written that gives back a LUT further off than one code value of 8 bits: of 0..1, or of the
-# largest value of the LUT where that is more. Values that a format clamps count as clamped.
+# A LUT is not written if the file would give back values that are off by more than one 8-bit code of 0..1, or
+# of the LUT's largest value if that is above 1. Values that a format clamps count as clamped.
 MAX_READ_BACK_ERROR = 1 / 255
-MAKE_ONE_IT_HOLDS = "`lutkit lut convert --size`, or lutkit.lut.algebra.to_single, makes one that it holds"
-_EXACT_FORMATS = "name it .cube, .clf or .ctf, which keep every number"
+MAKE_ONE_IT_HOLDS = "`lutkit lut convert --size`, or lutkit.lut.algebra.to_single, makes a LUT that fits"
+_EXACT_FORMATS = "write a .cube, .clf or .ctf, which keep every number"
 _LOSSY_PICTURES = (".jpg", ".jpeg", ".webp", ".avif", ".heic")
 _PROFILES = (".icc", ".icm", ".pf")
 
@@ -196,43 +198,44 @@ def read_lut(path: Path | str) -> "Lut":
     """Read a LUT file of any format.
 
     Args:
-        path: the file; its suffix, in upper or lower case, says the format: `.cube`, a Hald image in `.png`,
-            `.tif` or `.tiff`, or what OpenColorIO reads (`.3dl`, `.clf`, `.csp`, `.spi3d` ...).
+        path: the file. Its suffix, in upper or lower case, states the format: `.cube`, a Hald image in
+            `.png`, `.tif` or `.tiff`, or a format that OpenColorIO reads (`.3dl`, `.clf`, `.csp`, `.spi3d`
+            ...).
     Returns:
-        The LUT, with title and comments. A file of formulas is baked; `read_baked` says by how much that
-        errs.
+        The LUT, with title and comments. A file of formulas is baked; `read_baked` also returns the error of
+        that.
     Raises:
-        SourceError: the file cannot be read.
-        LutFormatError: an unknown suffix, or content that its format does not allow.
+        SourceError: if the file cannot be read.
+        LutFormatError: if the suffix is unknown, or the content does not follow the format.
     """
     return read_baked(path).lut
 
 
 def read_baked(path: Path | str) -> "Baked":
-    """Read a LUT file as `read_lut` does, and say how far the LUT is from what the file asks for.
+    """Read a LUT file as `read_lut` does, and return how far the LUT is from what the file defines.
 
     Returns:
-        The LUT and its error: 0 but for files of formulas.
+        The LUT and its error, which is 0 except for files of formulas.
     Raises:
-        SourceError: the file cannot be read.
-        LutFormatError: an unknown suffix, or content that its format does not allow.
+        SourceError: if the file cannot be read.
+        LutFormatError: if the suffix is unknown, or the content does not follow the format.
     """
     return format_to_read(path).read(Path(path))
 
 
 def write_lut(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> None:
-    """Write a LUT file, whole or not at all.
+    """Write a LUT file, completely or not at all.
 
     Args:
-        lut: what to write. `.cube`, `.clf` and `.ctf` hold its numbers exactly, and so does `.csp` but for
-            a shaper's; a Hald image to `bits`, the others to six decimals or less: their modules say.
-        path: where to; its suffix says the format, and an existing file is replaced.
-        bits: a channel, of a Hald image; other formats have none.
+        lut: the LUT. `.cube`, `.clf` and `.ctf` hold its numbers exactly; so does `.csp`, except a shaper's.
+            A Hald image rounds to `bits`, and other formats to six decimals or fewer, as their modules state.
+        path: the file to write; its suffix states the format. An existing file is replaced.
+        bits: bits a channel of a Hald image; other formats do not use it.
     Raises:
-        LutFormatError: an unknown suffix, or a LUT that its format cannot hold: nothing is resampled here.
-            `lutkit.lutfiles.convert.convert_lut` does that, and `lutkit.lut.algebra.to_single`. Or a file
-            that would not give the LUT back to `MAX_READ_BACK_ERROR`.
-        LutkitError: the file cannot be written.
+        LutFormatError: if the suffix is unknown, the format cannot hold the LUT, or the file would not give
+            the LUT back within `MAX_READ_BACK_ERROR`. Nothing is resampled here; use
+            `lutkit.lutfiles.convert.convert_lut` or `lutkit.lut.algebra.to_single` for that.
+        LutkitError: if the file cannot be written.
     """
     write_and_read_back(lut, path, bits=bits)
 
@@ -241,14 +244,14 @@ def write_and_read_back(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> "Lu
     """Write a LUT file as `write_lut` does.
 
     Returns:
-        The LUT as the file gives it back.
+        The LUT as read back from the file.
     """
     from lutkit.dataset.atomic import write_whole
     from lutkit.dataset.os_errors import writing
     from lutkit.lutfiles.difference import error_against
 
     held, path = format_to_write(path), Path(path)
-    assert held.write is not None  # else the suffix was refused
+    assert held.write is not None  # other suffixes were rejected
     require_held(lut, path)
     with tempfile.TemporaryDirectory(prefix="lutkit-") as folder:
         copy = Path(folder) / f"lut{path.suffix}"
@@ -259,12 +262,12 @@ def write_and_read_back(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> "Lu
         try:
             again = held.read(copy).lut
         except LutFormatError as error:
-            what = f"the file would not be read back ({error.what})"
+            what = f"the file could not be read back ({error.what})"
             raise LutFormatError(what, where=str(path), remedy=_EXACT_FORMATS) from None
         data = copy.read_bytes()
     off, largest = error_against(again, _clamped(lut) if held.clamps else lut).max_error, _largest_value(lut)
     if off > MAX_READ_BACK_ERROR * max(1.0, largest):
-        what = f"the file would give back a LUT that is off by {255 * off:.2g} of 255"
+        what = f"the LUT read back from the file would be off by {255 * off:.2g} of 255"
         raise LutFormatError(what, where=str(path), remedy=_EXACT_FORMATS)
     with writing(path):
         write_whole(path, data)
@@ -272,17 +275,17 @@ def write_and_read_back(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> "Lu
 
 
 def format_to_read(path: Path | str) -> LutFormat:
-    """The format that a file's suffix says; LutFormatError where it is none."""
+    """Return the format that a file's suffix states; raise LutFormatError if there is none."""
     return _require_format(path, READ_SUFFIXES)
 
 
 def format_to_write(path: Path | str) -> LutFormat:
-    """The format that a file's suffix says; LutFormatError where it is none, or one that is only read."""
+    """Return the format that a file's suffix states; raise LutFormatError if it cannot be written."""
     return _require_format(path, WRITTEN_SUFFIXES)
 
 
 def require_held(lut: "Lut", path: Path | str) -> None:
-    """Refuse a LUT that the format of a file to be written does not hold as it is, with a LutFormatError."""
+    """Raise LutFormatError if the format of the file to write cannot hold a LUT unchanged."""
     held = format_to_write(path)
     if fault := held.fault(lut):
         noun = f"a {held.name}" if held.has_bits else f"a {Path(path).suffix.lower()}"
@@ -293,7 +296,7 @@ def _clamped(lut: "Lut") -> "Lut":
     from lutkit.lut.model import LutChain
 
     if isinstance(lut, LutChain):
-        return lut  # no format that clamps holds one
+        return lut  # no format that clamps holds a chain
     return replace(lut, table=lut.table.clip(0, 1))
 
 
@@ -308,14 +311,14 @@ def _require_format(path: Path | str, known: tuple[str, ...]) -> LutFormat:
     if suffix.lower() in known:
         return FORMATS[suffix.lower()]
     if suffix.lower() in _LOSSY_PICTURES:
-        what = f"a {suffix} picture does not keep colours exactly"
-        raise LutFormatError(what, where=str(path), remedy="make the Hald image a .png or .tif")
+        what = f"a {suffix} image does not keep colours exactly"
+        raise LutFormatError(what, where=str(path), remedy="use a .png or .tif for the Hald image")
     if Path(path).is_dir():
-        raise LutFormatError("a folder", where=str(path), remedy="name the LUT files in it")
+        raise LutFormatError("a folder, not a LUT file", where=str(path), remedy="name the LUT files in it")
     if suffix.lower() in _PROFILES:
-        what = "an ICC profile maps a device's colours to CIE XYZ and is no LUT here"
+        what = "an ICC profile maps a device's colours to CIE XYZ and is not a LUT that lutkit reads"
     elif suffix.lower() in READ_SUFFIXES:
-        what = f"no {suffix} file can be written"
+        what = f"{suffix} files cannot be written"
     else:
-        what = f"unknown LUT suffix {suffix!r}" if suffix else "no suffix that says the LUT format"
-    raise LutFormatError(what, where=str(path), remedy=f"known are {', '.join(known)}")
+        what = f"unknown LUT suffix {suffix!r}" if suffix else "no suffix to state the LUT format"
+    raise LutFormatError(what, where=str(path), remedy=f"use {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Folders of LUT files: what a LUT library is, and how recipes find a LUT in one."""
+"""Folders of LUT files: what a LUT library is, and how recipes find a LUT in it."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from lutkit.lut.model import Lut
 from lutkit.lutfiles.cube import parse_cube
 from lutkit.shipped import shipped_folder
 
-# A picture beside the looks is no look, and a recipe must bake alike everywhere.
+# An image beside the looks is not a look, and a recipe must bake the same everywhere.
 LIBRARY_SUFFIXES = (".cube",)
 
 
@@ -20,9 +20,9 @@ class LutFile:
     """A LUT of a library.
 
     Args:
-        path: POSIX, relative to the library's folder.
-        sha256: of the file's bytes, in hex; recipes name a LUT by it.
-        lut: what the file holds.
+        path: POSIX path relative to the library's folder.
+        sha256: sha256 of the file's bytes, in hex; recipes name a LUT by it.
+        lut: the content of the file.
     """
 
     path: str
@@ -33,17 +33,17 @@ class LutFile:
 def read_library(folder: Path | str) -> tuple[LutFile, ...]:
     """Read every `.cube` file in a folder and below it.
 
-    Files with other suffixes are passed over, and so are names that begin with a dot: macOS leaves a binary
-    `._look.cube` beside each `look.cube` on foreign disks. Links to folders are not followed.
+    Files with other suffixes are skipped. So are names that begin with a dot, because macOS leaves a binary
+    `._look.cube` beside each `look.cube` on other file systems. Links to folders are not followed.
 
     Args:
         folder: the library.
     Returns:
         Its LUTs, sorted by the bytes of their relative POSIX paths.
     Raises:
-        SourceError: no such folder, one below it that cannot be listed, a file that cannot be read, or no
-            LUT at all.
-        LutFormatError: a LUT file whose content its format does not allow.
+        SourceError: if the folder does not exist, a folder below it cannot be listed, a file cannot be read,
+            or there is no LUT.
+        LutFormatError: if the content of a LUT file does not follow its format.
     """
     folder = Path(folder)
     names = sorted(_lut_names(folder), key=os.fsencode)
@@ -56,7 +56,7 @@ def read_library(folder: Path | str) -> tuple[LutFile, ...]:
             name.encode("utf-8")
             data = (folder / name).read_bytes()
         except UnicodeEncodeError:
-            raise SourceError("a file name that is not UTF-8", where=repr(name), remedy="rename it") from None
+            raise SourceError("this file name is not UTF-8", where=repr(name), remedy="rename it") from None
         except OSError as error:
             what = f"cannot be read ({error.strerror or error})"
             remedy = "check its permissions, or remove it"
@@ -67,26 +67,26 @@ def read_library(folder: Path | str) -> tuple[LutFile, ...]:
 
 
 def library_folder(path: str) -> Path:
-    """The folder of LUT files that a manifest names; an empty path is the library that ships."""
+    """Return the folder of LUT files that a manifest names; an empty path means the shipped library."""
     return Path(path) if path else shipped_folder("luts")
 
 
 def lut_library(folder: Path | str | None = None) -> Mapping[str, Lut]:
-    """Read a folder of LUT files for recipes to look their LUTs up in.
+    """Read a folder of LUT files, in which recipes look up their LUTs.
 
     Args:
-        folder: the folder; None is the looks that ship with lutkit, which the default manifest draws from.
+        folder: the folder; None is the looks that ship with lutkit, which the default manifest uses.
     Returns:
         Each LUT by the sha256 of its file in hex, as `damage` and `sample_recipe` take them.
     Raises:
         SourceError: as `read_library` raises it.
-        LutFormatError: a LUT file whose content its format does not allow.
+        LutFormatError: if the content of a LUT file does not follow its format.
     """
     return luts_by_sha256(read_library(shipped_folder("luts") if folder is None else folder))
 
 
 def luts_by_sha256(files: Iterable[LutFile]) -> Mapping[str, Lut]:
-    """The library that recipes look their LUTs up in: sha256 in hex -> LUT."""
+    """Return the library in which recipes look up their LUTs: sha256 in hex -> LUT."""
     return {file.sha256: file.lut for file in files}
 
 

@@ -1,7 +1,7 @@
-"""Tables of numbers read from text and printed as text: in compiled loops, small ones by `plain_numbers`.
+"""Read tables of numbers from text and print them, in compiled loops; `plain_numbers` does small tables.
 
-Knows rows of three decimals and float32; knows no LUT, no keyword and no file. What a loop cannot settle
-exactly it hands back to Python, so a value read is always `numpy.float32(float(word))`, bit for bit.
+Knows rows of three decimals and float32, but no LUT, keyword or file. A number that a loop cannot read
+exactly is left to Python. A value that is read is therefore always `numpy.float32(float(word))`, bit for bit.
 """
 
 import math
@@ -23,16 +23,16 @@ from lutkit.lutfiles.plain_numbers import (
 _TAB, _NEWLINE, _RETURN, _SPACE = 9, 10, 13, 32
 _PLUS, _MINUS, _POINT, _ZERO, _NINE, _BIG_E, _SMALL_E = 43, 45, 46, 48, 57, 69, 101
 
-# Ten to these powers is exact in float64, so with a whole number below 2^53 one multiplication or division
-# gives the nearest float64.
+# These powers of ten are exact in float64. With a whole number below 2^53, one multiplication or division by
+# them therefore gives the nearest float64.
 # Source: Clinger, "How to read floating point numbers accurately", PLDI 1990.
 _POWERS_OF_TEN = np.array([10.0**k for k in range(23)])
 _EXACT_WHOLE = 2**53
-# 18 digits fit int64. Cutting a longer number off there, converting it and scaling it errs by less than this
-# share; where both ends of the doubt round to the same float32, so does the truth between them.
+# 18 digits fit int64. Cutting a longer number there, converting and scaling it has a relative error below
+# this. If both ends of the interval of doubt round to the same float32, so does the true value between them.
 _MAX_DIGITS = 18
 _DOUBT = 2.0**-50
-# A number of so few characters is whole / 10^decimals, both exact.
+# A number of this many characters or fewer is whole / 10^decimals, both exact.
 _MAX_PLAIN = 16
 
 _CHUNK = 3 * 16384
@@ -40,15 +40,15 @@ _WIDEST = 48
 
 
 def read_rows(text: bytes, at: int, values: Float32Array, filled: int) -> tuple[int, int]:
-    """As `scan_rows`; numba is not loaded for a text of usual size that is as it should be.
+    """Read rows as `scan_rows` does, without loading numba for a correct text of usual size.
 
     Args:
         text: ASCII or UTF-8.
         at: where to begin: the start of a line, or its end.
-        values: float32, to write into.
-        filled: how many values are there already, a multiple of 3.
+        values: float32; the array to write into.
+        filled: how many values it already holds, a multiple of 3.
     Returns:
-        Where it stopped, and how many values are there now.
+        Where reading stopped, and how many values there are now.
     """
     if len(text) <= LARGEST_TEXT and not loops_run():
         found = scan_plain_rows(text, at, values, filled)
@@ -69,7 +69,7 @@ def _is_line_end(code: int) -> bool:
 
 @compiled
 def _cut_digits(text: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int, int, bool]:
-    """The first `_MAX_DIGITS` digits of a long number: whole, exponent, and whether none was lost."""
+    """Return the first `_MAX_DIGITS` digits of a long number: whole, exponent, and whether it is exact."""
     whole, digits, exponent, point, exact = 0, 0, 0, False, True
     for at in range(start, end):
         if text[at] == _POINT:
@@ -86,7 +86,7 @@ def _cut_digits(text: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int,
 
 @compiled
 def _scan_digits(text: npt.NDArray[np.uint8], at: int) -> tuple[int, int, int, bool]:
-    """Where the digits end (-1: there are none), and whole, exponent, exact: whole * 10^exponent."""
+    """Return where the digits end (-1 if there are none), and whole, exponent, exact: whole * 10^exponent."""
     start, whole, point = at, 0, 0
     while at < text.size and _ZERO <= text[at] <= _NINE:
         whole = whole * 10 + (int(text[at]) - _ZERO)
@@ -108,7 +108,7 @@ def _scan_digits(text: npt.NDArray[np.uint8], at: int) -> tuple[int, int, int, b
 
 @compiled
 def _scan_exponent(text: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
-    """Where the exponent after `e` ends (-1: it has no digits), and the exponent, or some 10,000 if more."""
+    """Return where the exponent after `e` ends (-1: no digits), and the exponent, at most about 10,000."""
     down = at < text.size and text[at] == _MINUS
     if at < text.size and (text[at] == _MINUS or text[at] == _PLUS):
         at += 1
@@ -123,7 +123,7 @@ def _scan_exponent(text: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
 
 @compiled
 def _scan_number(text: npt.NDArray[np.uint8], at: int) -> tuple[int, np.float32]:
-    """Where the number at `at` ends, and its value; -1 where it is none, is in doubt, or is too large."""
+    """Return where the number at `at` ends, and its value; -1 if not a number, in doubt or too large."""
     nothing = np.float32(0.0)
     negative = at < text.size and text[at] == _MINUS
     if at < text.size and (text[at] == _MINUS or text[at] == _PLUS):
@@ -150,18 +150,18 @@ def _scan_number(text: npt.NDArray[np.uint8], at: int) -> tuple[int, np.float32]
 def scan_rows(text: npt.NDArray[np.uint8], at: int, values: Float32Array, filled: int) -> tuple[int, int]:
     """Read rows of three numbers from `text[at:]` into `values[filled:]`, up to the first other line.
 
-    Numbers are decimal, with or without sign, point and exponent; blanks are space and tab; a line ends at
-    CR, LF or CRLF; blank lines are passed over.
+    Numbers are decimal, with or without sign, point and exponent. Blanks are space and tab. A line ends with
+    CR, LF or CRLF. Blank lines are skipped.
 
     Args:
         text: bytes of a text, uint8.
         at: where to begin: the start of a line, or its end.
-        values: float32, to write into.
-        filled: how many values are there already, a multiple of 3.
+        values: float32; the array to write into.
+        filled: how many values it already holds, a multiple of 3.
     Returns:
-        Where it stopped, and how many values are there now. Where is the end of the text, or the first
-        character of a line that is no row, or of a row to be read in Python: malformed, with a number that
-        float64 arithmetic leaves in doubt, or one too many for `values`.
+        Where reading stopped, and how many values there are now. Reading stops at the end of the text, at the
+        first character of a line that is not a row, or at a row that Python has to read: one that is
+        malformed, has a number that float64 arithmetic leaves in doubt, or is one too many for `values`.
     """
     end = text.size
     while True:
@@ -173,7 +173,7 @@ def scan_rows(text: npt.NDArray[np.uint8], at: int, values: Float32Array, filled
         for column in range(3):
             while at < end and _is_blank(text[at]):
                 at += 1
-            # The plain case stands here, whole: as a function of its own it takes half as long again.
+            # The plain case is written here in full: as a function of its own it takes half as long again.
             start, whole, decimals = at, 0, 0
             while at < end and _ZERO <= text[at] <= _NINE:
                 whole = whole * 10 + (int(text[at]) - _ZERO)
@@ -202,7 +202,7 @@ def scan_rows(text: npt.NDArray[np.uint8], at: int, values: Float32Array, filled
 
 @compiled
 def _fewest_decimals(value: np.float32) -> tuple[int, int]:
-    """Decimals (-1: more than 22), whole: the shortest whole / 10^decimals that is |value| in float32."""
+    """Return decimals (-1: more than 22) and whole: the shortest whole / 10^decimals that gives |value|."""
     size = abs(float(value))
     for decimals in range(23):
         scaled = math.floor(size * _POWERS_OF_TEN[decimals] + 0.5)
@@ -215,7 +215,7 @@ def _fewest_decimals(value: np.float32) -> tuple[int, int]:
 
 @compiled
 def _print_number(whole: int, decimals: int, text: npt.NDArray[np.uint8], used: int) -> int:
-    """Print whole / 10^decimals at `text[used:]`; returns where it ends."""
+    """Print whole / 10^decimals at `text[used:]`, and return where it ends."""
     digits, rest = 1, whole // 10
     while rest > 0:
         digits, rest = digits + 1, rest // 10
@@ -234,7 +234,7 @@ def _print_number(whole: int, decimals: int, text: npt.NDArray[np.uint8], used: 
 
 @compiled
 def _print_values(values: Float32Array, start: int, text: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """The first value from `start` on that needs an exponent (or how many there are), and bytes printed."""
+    """Return the first index from `start` on that needs an exponent (or the size), and the bytes printed."""
     used = 0
     for i in range(start, values.size):
         decimals, whole = _fewest_decimals(values[i])
@@ -250,13 +250,13 @@ def _print_values(values: Float32Array, start: int, text: npt.NDArray[np.uint8])
 
 
 def printed_rows(values: Float32Array) -> Iterator[bytes]:
-    """Print rows of three numbers, a piece of the text at a time.
+    """Print rows of three numbers, one piece of the text at a time.
 
     Args:
         values: (n, 3) float32, finite.
     Returns:
-        Pieces of ASCII that join to n lines; each value as the fewest decimals that read back to the same
-        float32, or with an exponent where that takes more than 22.
+        Pieces of ASCII that join to n lines. Each value has the fewest decimals that read back to the same
+        float32, or an exponent if that takes more than 22.
     """
     flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
     if flat.size <= MOST_NUMBERS and not loops_run():

@@ -1,12 +1,12 @@
-"""LUT files of every format that OpenColorIO reads or writes: one adapter for all of them.
+"""Read and write LUT files of every format that OpenColorIO knows: one adapter for all of them.
 
-Reading refuses what OpenColorIO would misread (`ocio_text`), keeps tables, matrices and ranges as they are,
-and bakes formulas.
-Writing keeps any chain, number by number, in CLF and CTF. The others are baked by OpenColorIO, to six
-decimals (a 3dl: to twelve bits). It writes `.csp` without shapers only; `csp` writes it with them.
+Reading rejects files that OpenColorIO would misread (`ocio_text`), keeps tables, matrices and ranges
+unchanged, and bakes formulas. Writing keeps every number of any chain in CLF and CTF. OpenColorIO bakes the
+other formats, to six decimals (a 3dl: to twelve bits). It writes `.csp` only without shapers; `csp` writes it
+with them.
 
-A file acts on colours of 0..1 here, as every LUT of lutkit does: what its operators would do to others is
-left out, and so is the interpolation that it asks for.
+As with every LUT of lutkit, a file acts on colours of 0..1. What its operators would do to other colours is
+left out, and so is the interpolation that the file states.
 """
 
 import re
@@ -31,27 +31,28 @@ from lutkit.lutfiles.formats import UNIT, Domain, format_to_read, require_held
 from lutkit.lutfiles.number_text import printed_rows
 from lutkit.lutfiles.ocio_text import require_plain_text, table_of_3dl
 
-Ocio: TypeAlias = Any  # an object of OpenColorIO's, which tells no types
+Ocio: TypeAlias = Any  # an object of OpenColorIO, which is not typed
 ocio: Ocio = PyOpenColorIO
 
 _XML = (".cc", ".ccc", ".cdl", ".clf", ".ctf", ".look")
 
 _MOST_BYTES = 1 << 28
-# What operators that mix channels are sampled at, and the rows tried for those that do not.
+# The cube size for operators that mix channels, and the numbers of rows tried for operators that do not.
 _CUBE_SIZE = 65
 _CURVE_SIZES = (1025, 4097, 16385, 65536)
 _CURVE_ERROR = 1e-5
 
 _CORRECTION = re.compile(rb"<ColorCorrection[\s>]")
-# The parts of OpenColorIO's messages: a place, the file's name, and what the next reader says.
+# The parts of OpenColorIO's messages: a line, an introduction with the file's name, and the next reader's
+# message.
 _LINE = re.compile(r"\bat line \(?(\d+)\)?", re.IGNORECASE)
 _PREAMBLE = re.compile(r"^Error parsing [^()]*\([^()]*\)[^.:]*\. (Error is: )?")
-# A CDL's MediaRef names the picture that it is for.
+# The MediaRef of a CDL names the image that it is for.
 _UNKNOWN = re.compile(r"Unrecognized element ('(?!MediaRef')[^']*') where its parent is '(?!Info)")
 _ANOTHER = re.compile(r" '[^']*' failed with: ")
 
 
-# OpenColorIO's names for the formats that it writes: a chain as it is, and what its baker makes.
+# OpenColorIO's names of the formats that it writes: those that hold a chain, and those that its baker makes.
 _CHAIN_NAMES = {".clf": "Academy/ASC Common LUT Format", ".ctf": "Color Transform Format"}
 _BAKER_NAMES = {
     ".3dl": "flame",
@@ -65,39 +66,41 @@ _TABLE = re.compile(r'(<LUT[13]D\b[^>]*>\s*<Array dim=")[^"]*(">\s*)[^<]*(</Arra
 
 
 def read_ocio_baked(path: Path | str) -> Baked:
-    """Read a file of any format that OpenColorIO reads but `.cube`.
+    """Read a file of any format that OpenColorIO reads, except `.cube`.
 
     Args:
-        path: the file; its suffix, in upper or lower case, is what OpenColorIO goes by.
+        path: the file; OpenColorIO uses its suffix, in upper or lower case.
     Returns:
-        Where the file holds tables, matrices and ranges only, those, with error 0: a LUT or a chain that is
-        the file's map on 0..1, to the rounding of float32. Else what was baked, and by how much it errs:
-        curves of up to 65536 rows, or a cube of 65^3, with a shaper where it needs one. Title and comments
-        are a CLF's or CTF's name and descriptions.
+        If the file has only tables, matrices and ranges, these with error 0: a LUT or a chain that equals the
+        file's map on 0..1, to the rounding of float32. Otherwise the baked LUT and its error: curves of up to
+        65536 rows, or a cube of 65^3, with a shaper if it needs one. Title and comments are the name and
+        descriptions of a CLF or CTF.
     Raises:
-        SourceError: the file cannot be read.
-        LutFormatError: it does not hold what its format asks for. Files above 256 MiB are refused; no header
-            makes OpenColorIO take more than a cube of 129^3 or a million rows.
+        SourceError: if the file cannot be read.
+        LutFormatError: if its content does not follow the format. Files above 256 MiB are rejected. No header
+            makes OpenColorIO allocate more than a cube of 129^3 or a million rows.
     """
     path = Path(path)
     with reading(path):
         size = path.stat().st_size
         if size > _MOST_BYTES:
-            raise LutFormatError(f"{size:,} bytes are no LUT", where=str(path), remedy="name another file")
+            raise LutFormatError(
+                f"a file of {size:,} bytes is not a LUT", where=str(path), remedy="name another file"
+            )
         data = path.read_bytes()
     if not data.strip():
         raise LutFormatError("the file is empty", where=str(path), remedy="export it again")
     if path.suffix.lower() not in _XML:
         require_plain_text(data, path)
-    elif (corrections := len(_CORRECTION.findall(data))) > 1:  # OpenColorIO takes the first
+    elif (corrections := len(_CORRECTION.findall(data))) > 1:  # OpenColorIO would use the first
         what = f"{corrections} colour corrections"
-        raise LutFormatError(what, where=str(path), remedy="leave one in the file")
+        raise LutFormatError(what, where=str(path), remedy="keep only one in the file")
     table, assumed = table_of_3dl(data, path) if path.suffix.lower() == ".3dl" else (None, "")
     processor = _processor(data, path)
     group = processor.createGroupTransform()
     try:
         stages = _exact_stages(group)
-        if stages and table is not None:  # OpenColorIO guesses the depth of its codes
+        if stages and table is not None:  # OpenColorIO guesses the bit depth of its codes
             stages[-1] = Lut3D(table)
         if stages is None:
             baked = _bake(processor)
@@ -106,31 +109,34 @@ def read_ocio_baked(path: Path | str) -> Baked:
         else:
             baked = Baked(stages[0] if stages else Lut3D.identity(2))
     except LutError as error:
-        raise LutFormatError(error.what, where=str(path), remedy="mend what made the LUT") from None
+        raise LutFormatError(
+            error.what, where=str(path), remedy="correct the LUT in the program that made it"
+        ) from None
     return replace(baked, assumed=assumed, lut=_titled(baked.lut, group.getFormatMetadata()))
 
 
 def _processor(data: bytes, path: Path) -> Ocio:
-    # A name that was never used before: OpenColorIO remembers files by name, and reads $ and % in one.
+    # A name that was never used before: OpenColorIO caches files by name, and gives $ and % in names a
+    # meaning.
     with tempfile.TemporaryDirectory(prefix="lutkit-") as folder:
         copy = Path(folder) / f"lut{path.suffix}"
         with writing(copy):
             copy.write_bytes(data)
-        # Best is tetrahedral for cubes; naming that draws a warning wherever there are curves.
+        # Best means tetrahedral for cubes; stating tetrahedral causes a warning if there are curves.
         file = ocio.FileTransform(src=str(copy), interpolation=ocio.INTERP_BEST)
         warnings: list[str] = []
         ocio.SetLoggingFunction(warnings.append)
         try:
             processor = ocio.Config.CreateRaw().getProcessor(file)
-        except UnicodeDecodeError:  # from its message, which quotes the file
-            raise _refused("it holds what is no text", path, str(copy)) from None
+        except UnicodeDecodeError:  # raised by its message, which quotes the file
+            raise _refused("it holds bytes that are not text", path, str(copy)) from None
         except (ocio.Exception, ValueError, RuntimeError) as error:
             raise _refused(str(error), path, str(copy)) from None
         finally:
             ocio.ResetToDefaultLoggingFunction()
             ocio.ClearAllCaches()
     if (passed_over := _UNKNOWN.search(" ".join(warnings))) is not None:
-        raise _refused(f"{passed_over[1]} is no element that OpenColorIO knows", path, str(copy))
+        raise _refused(f"OpenColorIO does not know the element {passed_over[1]}", path, str(copy))
     return processor
 
 
@@ -140,8 +146,8 @@ def _refused(message: str, path: Path, copy: str) -> LutFormatError:
     line = _LINE.search(reason)
     where = f"{path}:{line[1]}" if line else str(path)
     reason = _LINE.sub("", _PREAMBLE.sub("", reason)).strip(" .:")[:200]
-    what = f"no {format_to_read(path).name} file: {reason or 'OpenColorIO cannot read it'}"
-    return LutFormatError(what, where=where, remedy="export it again, or name it by what it is")
+    what = f"not a valid {format_to_read(path).name} file: {reason or 'OpenColorIO cannot read it'}"
+    return LutFormatError(what, where=where, remedy="export it again, or give it the suffix of its format")
 
 
 def _bake(processor: Ocio) -> Baked:
@@ -163,7 +169,7 @@ def _bake(processor: Ocio) -> Baked:
 
 
 def _bake_curves(function: Function, size: int) -> Baked:
-    """Curves, measured within every step: a power's largest error lies within the first."""
+    """Bake curves, measured within every step: the largest error of a power lies within the first."""
     lut = Lut1D(function(Lut1D.identity(size).table.astype(np.float64)).astype(np.float32))
     inner = (np.arange(size - 1)[:, None] + np.array([0.25, 0.5, 0.75])).reshape(-1, 1) / (size - 1)
     colors = np.repeat(inner, 3, axis=1)
@@ -187,16 +193,17 @@ def _titled(lut: Lut, metadata: Ocio) -> Lut:
 
 
 def _exact_stages(group: Ocio) -> list[Lut1D | Lut3D] | None:
-    """The operators of a file as LUTs in the same order.
+    """Return the operators of a file as LUTs in the same order.
 
-    Tables stay as they are, and gains and offsets before one become its domain. Any other matrix becomes a
-    cube of 2^3 points, a range two rows of curves, over all that can reach them: both are exact.
+    Tables are not changed, and gains and offsets before a table become its domain. Any other matrix becomes a
+    cube of 2^3 points, and a range becomes two rows of curves, over all values that can reach them; both are
+    exact.
 
     Returns:
-        The LUTs, none where the file does nothing; None where an operator is neither table, matrix nor range,
-        or a table that no LUT here can hold: one that is inverted, too long, or unevenly spaced.
+        The LUTs; an empty list if the file does nothing. None if an operator is not a table, matrix or range,
+        or if a table is inverted, too long or unevenly spaced, which no LUT here can hold.
     Raises:
-        LutError: a table with NaN or infinity.
+        LutError: if a table has NaN or infinity.
     """
     stages: list[Lut1D | Lut3D] = []
     reach, domain = UNIT, None
@@ -249,7 +256,7 @@ def _is_plain_curve(operator: Ocio) -> bool:
 
 
 def _domain_of(operator: Ocio) -> Domain | None:
-    """What a matrix brings onto 0..1, where it holds nothing but gains above 0 and offsets."""
+    """Return what a matrix maps to 0..1, if it has nothing but offsets and gains above 0."""
     if not isinstance(operator, ocio.MatrixTransform) or not _is_forward(operator):
         return None
     matrix = np.array(operator.getMatrix(), np.float64).reshape(4, 4)
@@ -263,7 +270,7 @@ def _domain_of(operator: Ocio) -> Domain | None:
 
 
 def _rounded(ends: npt.NDArray[np.float64], span: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ends of a domain as someone wrote them: -0.3 where gain and offset give -0.29999999999999993."""
+    """Return a domain's ends as someone wrote them: -0.3 if gain and offset give -0.29999999999999993."""
     short = np.array([float(f"{end:.9g}") for end in ends])
     return np.where(np.abs(short - ends) <= 1e-13 * span, short, ends)
 
@@ -271,7 +278,7 @@ def _rounded(ends: npt.NDArray[np.float64], span: npt.NDArray[np.float64]) -> np
 def _matrix_stage(operator: Ocio, reach: Domain) -> Lut3D | None:
     matrix = np.array(operator.getMatrix(), np.float64).reshape(4, 4)
     offset = np.array(operator.getOffset(), np.float64)
-    if matrix[:3, 3].any():  # takes up alpha
+    if matrix[:3, 3].any():  # depends on alpha
         return None
     low = np.array(reach[0])
     high = np.where(reach[1] > low, reach[1], low + 1)
@@ -288,7 +295,7 @@ def _range_stage(operator: Ocio, reach: Domain) -> Lut1D | None:
         return None
     low, high = np.array(reach)
     gain, offset = 1.0, 0.0
-    if operator.hasMinInValue() and operator.hasMaxInValue():  # else it only clamps
+    if operator.hasMinInValue() and operator.hasMaxInValue():  # otherwise it only clamps
         span = operator.getMaxInValue() - operator.getMinInValue()
         gain = (operator.getMaxOutValue() - operator.getMinOutValue()) / span
         offset = operator.getMinOutValue() - gain * operator.getMinInValue()
@@ -307,20 +314,21 @@ def _rgb(values: npt.NDArray[np.floating]) -> Rgb:
     return red, green, blue
 
 
-# Writing.
+# Write files.
 
 
 def write_ocio(lut: Lut, path: Path | str) -> None:
-    """Write a LUT file in a format that OpenColorIO writes, whole or not at all.
+    """Write a LUT file in a format that OpenColorIO writes, completely or not at all.
 
     Args:
-        lut: for `.clf` and `.ctf` any LUT whose cubes have as many points on each axis, up to 129; they keep
-            title and comments. For `.spi1d` a `Lut1D`, for the others a `Lut3D`, over 0..1; those round to
-            six decimals, `.3dl` to twelve bits clamped to 0..1, and drop title and comments.
-        path: where to; the suffix says the format, and an existing file is replaced.
+        lut: for `.clf` and `.ctf`, any LUT whose cubes have the same number of points on each axis, up to
+            129; title and comments are kept. For `.spi1d` a `Lut1D`, and for the others a `Lut3D`, over 0..1.
+            These round to six decimals (`.3dl`: to twelve bits, clamped to 0..1), and drop title and
+            comments.
+        path: the file to write; its suffix states the format. An existing file is replaced.
     Raises:
-        LutFormatError: a suffix that OpenColorIO does not write, or a LUT that the format cannot hold.
-        LutkitError: the file cannot be written.
+        LutFormatError: if OpenColorIO does not write the suffix, or the format cannot hold the LUT.
+        LutkitError: if the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -330,7 +338,7 @@ def write_ocio(lut: Lut, path: Path | str) -> None:
         write, name = _baked_text, _BAKER_NAMES[suffix]
     else:
         remedy = f"choose {', '.join(sorted([*_CHAIN_NAMES, *_BAKER_NAMES]))}"
-        raise LutFormatError(f"OpenColorIO writes no {suffix!r} files", where=str(path), remedy=remedy)
+        raise LutFormatError(f"OpenColorIO does not write {suffix!r} files", where=str(path), remedy=remedy)
     require_held(lut, path)
     text = write(lut, name)
     with writing(path):
@@ -349,7 +357,7 @@ def _chain_text(lut: Lut, name: str) -> str:
 
 
 def _with_exact_tables(text: str, lut: Lut) -> str:
-    """OpenColorIO prints eight digits of a cube's numbers; a float32 can take nine."""
+    """Replace a cube's numbers: OpenColorIO prints eight digits of them, but a float32 may need nine."""
     stages = iter(lut_stages(lut))
 
     def table(found: re.Match[str]) -> str:
@@ -361,7 +369,7 @@ def _with_exact_tables(text: str, lut: Lut) -> str:
 
 
 def _plain(text: str) -> str:
-    """What XML can hold: without the control characters and surrogates that no escape lets in."""
+    """Remove what XML cannot hold: control characters and surrogates, which cannot be escaped."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 

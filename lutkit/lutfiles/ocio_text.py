@@ -1,8 +1,8 @@
-"""Text files held to their format's grammar before OpenColorIO reads them.
+"""Check text files against the grammar of their format before OpenColorIO reads them.
 
-OpenColorIO reads a number by its beginning (`9.0D-1` is 9 to it, `1'234` is 1), passes over words that it
-does not know, takes the first rows where there are too many, and guesses the bit depth of a 3dl. Here a
-file is refused with its line. Formats in XML need none of this: OpenColorIO is strict with those.
+OpenColorIO reads only the beginning of a number (it reads `9.0D-1` as 9, and `1'234` as 1), skips words that
+it does not know, takes the first rows if there are too many, and guesses the bit depth of a 3dl. Here such a
+file is rejected with its line. Formats in XML do not need this, because OpenColorIO is strict with them.
 """
 
 import math
@@ -16,14 +16,14 @@ from lutkit.errors import LutFormatError
 from lutkit.lut.model import Float32Array
 
 _NUMBER = rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-# A word that was meant as a number, as it begins like one or says that it is none, and is not one.
+# A word that was meant as a number, because it begins like a number or with nan or inf, but is not a number.
 _ODD = re.compile(rb"(?<!\S)(?=[-+.,]*\d|[-+]?(?:nan|inf))(?!" + _NUMBER + rb"(?!\S))\S+", re.IGNORECASE)
 # Words for the kind of a LUT, alone in a line or after their keyword.
 _KIND = re.compile(
     rb"^[ \t]*(?:type|channel)?[ \t]*[13]d(?:\+[13]d)?[ \t]*\{?[ \t]*$", re.IGNORECASE | re.MULTILINE
 )
 _COMMENT = re.compile(rb"^[ \t]*#[^\n]*$", re.MULTILINE)
-# Truelight's comments that are none.
+# Lines of Truelight files that look like comments but are not.
 _CUB_KEYWORD = re.compile(
     rb"^([ \t]*)#(?=[ \t]*(?:width|lutLength|iDims|oDims)\b)", re.IGNORECASE | re.MULTILINE
 )
@@ -32,7 +32,7 @@ _METADATA_END = re.compile(rb"^[ \t]*END METADATA[^\n]*\n", re.MULTILINE | re.IG
 _CUBE_KEYWORD = re.compile(rb"^[ \t]*LUT_[13]D_SIZE\b", re.MULTILINE | re.IGNORECASE)
 _ROW_BEGIN = re.compile(rb"^[ \t]*[-+.\d]", re.MULTILINE)
 
-# The keywords that stand once, each in a line of its own, in formats whose counts OpenColorIO checks.
+# Keywords that occur once, each in a line of its own, in formats whose counts OpenColorIO checks.
 _ONCE = {
     ".cub": ("width", "lutlength", "idims", "odims"),
     ".lut": ("version", "format", "type", "from", "to", "black", "white", "length"),
@@ -42,20 +42,21 @@ _ONCE = {
     ".vf": ("grid_size", "global_transform", "element_size"),
 }
 _EXPORT = "export it again"
-_MEND_NUMBER = "write decimal numbers with points, and blanks between"
+_MEND_NUMBER = "write decimals with a point, and put blanks between numbers"
 
-# What a 3dl's integers can have. A file that does not say is taken by its largest code, if that tells.
+# The possible bit depths of a 3dl's integers. If a file does not state its depth, its largest code may show
+# it.
 _DEPTHS = (8, 10, 12, 16)
 
 
 def require_plain_text(data: bytes, path: Path) -> None:
-    """Refuse what is no text of a file's format, or would be misread.
+    """Reject a file that is not text in its format, or that would be misread.
 
     Args:
-        data: the whole file, not empty; of a text format that OpenColorIO reads.
-        path: its name, whose suffix says the format.
+        data: the whole file, not empty; in a text format that OpenColorIO reads.
+        path: its name; the suffix states the format.
     Raises:
-        LutFormatError: as `path:line: what; remedy`.
+        LutFormatError: if the file is rejected, as `path:line: what; remedy`.
     """
     suffix = path.suffix.lower()
     if b"\0" in data:
@@ -64,12 +65,12 @@ def require_plain_text(data: bytes, path: Path) -> None:
     text = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + b"\n"
     begun = list(_METADATA.finditer(data))
     if begun and not _METADATA_END.search(data, begun[-1].end()):
-        what = "BEGIN METADATA without END METADATA"  # at which OpenColorIO takes all memory there is
+        what = "BEGIN METADATA without END METADATA"  # which makes OpenColorIO use all memory
         raise LutFormatError(what, where=str(path), remedy=_EXPORT)
     if suffix != ".itx" and _CUBE_KEYWORD.search(text, 0, 1 << 16):
         raise LutFormatError("this is a .cube file", where=str(path), remedy="rename it to .cube")
     if suffix == ".3dl":
-        return  # `codes_of_3dl` reads all of it
+        return  # `table_of_3dl` checks all of it
     if suffix == ".csp":
         text = _without_metadata(text)
     plain = _CUB_KEYWORD.sub(rb"\1 ", text) if suffix == ".cub" else text
@@ -87,7 +88,7 @@ def require_plain_text(data: bytes, path: Path) -> None:
         word = found[1].decode("ascii").lower()
         if word in _ONCE.get(suffix, ()):
             if word in seen:
-                what = f"a second {word}; the first is in line {seen[word]}"
+                what = f"a second {word}; the first is on line {seen[word]}"
                 raise LutFormatError(
                     what, where=_place(path, plain, found.start()), remedy="keep one of them"
                 )
@@ -95,19 +96,19 @@ def require_plain_text(data: bytes, path: Path) -> None:
 
 
 def table_of_3dl(data: bytes, path: Path) -> tuple[Float32Array, str]:
-    """The cube of a 3dl (size, size, size, 3), its codes divided by the largest that its bit depth has.
+    """Return the cube of a 3dl (size, size, size, 3): its codes divided by the largest code of its bit depth.
 
-    Beside it, in words, what was assumed of that depth where the file does not say.
+    The second result states in words what was assumed about the bit depth, if the file does not state it.
 
-    `Mesh 4 12` in the file says 12 bits. Where nothing is said, 8, 10, 12 and 16 bits are told apart by the
-    largest code, which must lie in the upper half of one of them; else the depth is not known.
+    `Mesh 4 12` in the file states 12 bits. If nothing is stated, 8, 10, 12 and 16 bits are told apart by the
+    largest code, which must lie in the upper half of one of them; otherwise the depth is unknown.
 
     Args:
         data: the whole file.
         path: its name, for errors.
     Raises:
-        LutFormatError: another line than a comment, a keyword, input codes or three whole numbers; rows that
-            are no cube; a depth that is not known or does not fit.
+        LutFormatError: if a line is not a comment, a keyword, input codes or three whole numbers; if the rows
+            are not a cube; or if the depth is unknown or does not fit.
     Source: Autodesk, "3D LUTs", Lustre 2009 user guide: Mesh, input and output bit depth.
     """
     text = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + b"\n"
@@ -130,32 +131,34 @@ def table_of_3dl(data: bytes, path: Path) -> tuple[Float32Array, str]:
             rows = _COMMENT.sub(b"", lines.rows(3, "three whole numbers"))
             codes = np.fromstring(rows, sep=" ").reshape(-1, 3)
         else:
-            raise lines.error(f"{' '.join(words)[:40]!r} is no line of a 3dl", _EXPORT)
+            raise lines.error(f"{' '.join(words)[:40]!r} is not a line of a 3dl file", _EXPORT)
     size = round(len(codes) ** (1 / 3))
     if size**3 != len(codes) or size < 2:
-        raise LutFormatError(f"{len(codes)} rows are no cube", where=str(path), remedy=_EXPORT)
+        raise LutFormatError(f"{len(codes)} rows do not make a cube", where=str(path), remedy=_EXPORT)
     if inputs and len(inputs) != size:
-        what = f"{len(inputs)} input codes for a cube of {size} points"
+        what = f"{len(inputs)} input codes for a cube of {size} points an axis"
         raise LutFormatError(
             what, where=str(path), remedy="list one input code for each lattice point of an axis"
         )
     if (codes % 1).any():
-        raise LutFormatError("a code is no whole number", where=str(path), remedy=_EXPORT)
+        raise LutFormatError("a code is not a whole number", where=str(path), remedy=_EXPORT)
     most = int(codes.max())
     if mesh:
         bits = mesh[1]
         if not (bits in _DEPTHS and codes.min() >= 0 and most <= 1 << bits):
-            what = f"Mesh says {bits} bits, and the largest code is {most}"
-            raise LutFormatError(what, where=str(path), remedy="state 8, 10, 12 or 16, which holds all codes")
+            what = f"Mesh states {bits} bits, but the largest code is {most}"
+            raise LutFormatError(
+                what, where=str(path), remedy="write 8, 10, 12 or 16 bits, enough for all codes"
+            )
     else:
-        # One above the largest code is rounding.
+        # A largest code that is one too high comes from rounding.
         bits = next((bits for bits in _DEPTHS if 1 << (bits - 1) <= most <= 1 << bits), 0)
         if bits == 0:
-            what = f"the largest code is {most}, which does not tell the bit depth"
-            remedy = "write it in a line above the codes, as in `Mesh 5 12`: 12 bits"
+            what = f"the largest code is {most}, which does not show the bit depth"
+            remedy = "write the depth in a line above the codes; `Mesh 5 12` means 12 bits"
             raise LutFormatError(what, where=str(path), remedy=remedy)
         assumed = (
-            f"{bits} bits a code, as the largest is {most} and the file does not say (`Mesh 5 12` would)"
+            f"{bits} bits a code: the largest is {most}, and the file does not state it (`Mesh 5 12` would)"
         )
     table = (codes / ((1 << bits) - 1)).astype(np.float32)
     return table.reshape(size, size, size, 3), assumed
@@ -167,10 +170,10 @@ class _Lines:
     def __init__(self, text: bytes, path: Path) -> None:
         self.text = text
         self.path = path
-        self.begin = self.end = 0  # of the line that `next` gave
+        self.begin = self.end = 0  # of the line that `next` returned
 
     def next(self) -> list[str]:
-        """The words of the next line; none at the end of the text."""
+        """Return the words of the next line; an empty list at the end of the text."""
         while self.end < len(self.text):
             self.begin, self.end = self.end, self.text.index(b"\n", self.end) + 1
             words = self.text[self.begin : self.end].decode("latin-1").split()
@@ -180,25 +183,25 @@ class _Lines:
         return []
 
     def back(self) -> None:
-        """Go back to the beginning of the line that `next` gave."""
+        """Go back to the beginning of the line that `next` returned."""
         self.end = self.begin
 
     def error(self, what: str, remedy: str) -> LutFormatError:
-        """An error at the line that `next` gave."""
+        """Return an error at the line that `next` returned."""
         return LutFormatError(what, where=_place(self.path, self.text, self.begin), remedy=remedy)
 
     def integers(self, words: list[str]) -> tuple[int, ...]:
-        """Whole numbers of 0 or above."""
+        """Return the words as whole numbers of 0 or above."""
         for word in words:
             if not (word.isascii() and word.isdigit() and len(word) <= 9):
                 raise self.error(f"{word[:40]!r} is not a whole number", _EXPORT)
         return tuple(map(int, words))
 
     def rows(self, columns: int, named: str) -> bytes:
-        """The rows of so many numbers that follow, with blank lines and comments, up to another line.
+        """Return the following rows of `columns` numbers, with blank lines and comments, up to another line.
 
         Raises:
-            LutFormatError: that line begins with a number, too.
+            LutFormatError: if that line begins with a number, too.
         """
         row = rb"[ \t]*" + _NUMBER + rb"(?:[ \t]+" + _NUMBER + rb"){%d}[ \t]*" % (columns - 1)
         block = re.compile(rb"(?>(?:" + row + rb"|[ \t]*(?:#[^\n]*)?)\n)*+").match(self.text, self.end)
@@ -211,21 +214,23 @@ class _Lines:
         return block[0]
 
     def require_rows(self, count: int, columns: int) -> None:
-        """Pass over the rows of so many numbers that follow; refuse any other number of them."""
+        """Skip the following rows of `columns` numbers; reject any number of rows but `count`."""
         found = sum(1 for _ in _ROW_BEGIN.finditer(self.rows(columns, f"{columns} numbers")))
         if found != count:
             what = f"expected {count} rows of {columns} numbers, found {found}"
-            raise self.error(what, "correct the size, or export it again")
+            raise self.error(what, "correct the size, or export the file again")
 
     def require_end(self) -> None:
-        """Refuse another line."""
+        """Reject a further line."""
         if words := self.next():
-            raise self.error(f"{' '.join(words)[:40]!r} below the table", "remove it, or correct the size")
+            raise self.error(
+                f"{' '.join(words)[:40]!r} below the table", "remove this line, or correct the size"
+            )
 
 
 def _check_csp(lines: _Lines) -> None:
     if lines.next() != ["CSPLUTV100"] or (kind := lines.next()) not in (["1D"], ["3D"]):
-        return  # OpenColorIO says so
+        return  # OpenColorIO reports it
     for _ in range(3):
         (points,) = lines.integers(_some(lines, 1))
         for _ in range(2):
@@ -245,28 +250,30 @@ def _some(lines: _Lines, count: int) -> list[str]:
 def _check_itx(lines: _Lines) -> None:
     words = lines.next()
     if words[0].upper() != "LUT_3D_SIZE":
-        raise lines.error(f"{words[0][:40]!r} where LUT_3D_SIZE is expected", "name it .cube, if it is one")
+        raise lines.error(
+            f"{words[0][:40]!r} instead of LUT_3D_SIZE", "rename the file to .cube if it is a .cube file"
+        )
     (size,) = lines.integers(words[1:] if len(words) == 2 else ["none"])
     lines.require_rows(size**3, 3)
     lines.require_end()
 
 
 def _check_spi1d(lines: _Lines) -> None:
-    """The header is OpenColorIO's; keywords with numbers have as many as they need."""
+    """Check how many numbers keywords have; OpenColorIO checks the rest of the header."""
     wanted = {"version": 1, "from": 2, "length": 1, "components": 1}
     while (words := lines.next()) and words != ["{"]:
         if len(words) - 1 != wanted.get(words[0].lower(), len(words) - 1):
-            raise lines.error(f"{' '.join(words)[:40]!r} holds another number of numbers", _EXPORT)
+            raise lines.error(f"{' '.join(words)[:40]!r} has the wrong number of values", _EXPORT)
 
 
 def _check_spi3d(lines: _Lines) -> None:
     if lines.next()[0].upper() != "SPILUT":
-        return  # OpenColorIO says so
+        return  # OpenColorIO reports it
     if (channels := lines.next()) != ["3", "3"]:
-        raise lines.error(f"{' '.join(channels)[:40]!r} where `3 3` is expected", "name a LUT of RGB to RGB")
+        raise lines.error(f"{' '.join(channels)[:40]!r} instead of `3 3`", "use a LUT from RGB to RGB")
     sizes = lines.integers(_some(lines, 3))
     if len(set(sizes)) > 1 or not 2 <= sizes[0] <= 129:
-        return  # OpenColorIO says so
+        return  # OpenColorIO reports it
     lines.require_rows(sizes[0] ** 3, 6)
     lines.require_end()
 
@@ -280,7 +287,7 @@ def _check_spimtx(lines: _Lines) -> None:
 
 
 def _check_lut(lines: _Lines) -> None:
-    """Discreet's has a whole number a line; Houdini's has keywords, and blocks of so many rows."""
+    """Check Discreet's LUT, one whole number a line, or Houdini's, with keywords and blocks of rows."""
     first = lines.next()
     if first[:1] != ["LUT:"]:
         lines.back()
@@ -293,7 +300,7 @@ def _check_lut(lines: _Lines) -> None:
 
 
 def _check_houdini(lines: _Lines) -> None:
-    """`Length` says how many rows a block has, each a number of curves, or three of a cube.
+    """Check that a block has as many rows as `Length` states: one number each of curves, three of a cube.
 
     Source: SideFX, "Houdini LUT format"; OpenColorIO's FileFormatHDL.
     """
@@ -325,16 +332,16 @@ def _place(path: Path, text: bytes, at: int) -> str:
 
 
 def _blank(found: re.Match[bytes]) -> bytes:
-    """As many blanks: lines keep their numbers."""
+    """Return as many blanks, so that lines keep their numbers."""
     return b" " * len(found[0])
 
 
 def _without_metadata(text: bytes) -> bytes:
-    """What stands between the first BEGIN METADATA and the next END METADATA is free text."""
+    """Blank the free text between the first BEGIN METADATA and the next END METADATA."""
     begun = _METADATA.search(text)
     if begun is None:
         return text
     ended = _METADATA_END.search(text, begun.end())
-    assert ended is not None  # or the file was refused
+    assert ended is not None  # other files were rejected
     inside = re.sub(rb"[^\n]", b" ", text[begun.start() : ended.end()])
     return text[: begun.start()] + inside + text[ended.end() :]

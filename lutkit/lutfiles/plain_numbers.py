@@ -1,6 +1,7 @@
-"""Tables of numbers read from text and printed as text without compiled loops, to the same bits.
+"""Read tables of numbers from text and print them as text without compiled loops, with the same bits.
 
-For tables of usual size where nothing else needs numba: Python reads them before numba would be loaded.
+For tables of usual size, if nothing else needs numba: Python reads them in less time than loading numba
+takes.
 """
 
 import re
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from lutkit.lut.model import Float32Array
 
-# Above so many bytes of text, or numbers to print, loading numba and reading in loops is quicker.
+# Above this many bytes of text, or numbers to print, loading numba and using its loops is faster.
 LARGEST_TEXT = 4_000_000
 MOST_NUMBERS = 400_000
 
@@ -27,10 +28,10 @@ def scan_plain_rows(text: bytes, at: int, values: Float32Array, filled: int) -> 
     Args:
         text: ASCII or UTF-8.
         at: where to begin: the start of a line, or its end.
-        values: float32, to write into.
-        filled: how many values are there already, a multiple of 3.
+        values: float32; the array to write into.
+        filled: how many values it already holds, a multiple of 3.
     Returns:
-        What `number_text.scan_rows` returns, or None where that loop has to find the row that is at fault.
+        The same as `number_text.scan_rows`, or None if that loop has to find the row that is wrong.
     """
     found = _ROWS.match(text, at)
     if found is None:
@@ -58,7 +59,7 @@ def print_plain_rows(values: Float32Array) -> bytes:
 
 
 def _words(numbers: npt.NDArray[np.float32]) -> list[str]:
-    """Each as the fewest decimals that read back to it, by the arithmetic of `number_text`'s loop."""
+    """Return each number with the fewest decimals that read back to it, as `number_text`'s loop does."""
     sizes = np.abs(numbers.astype(np.float64))
     decimals, wholes = np.full(numbers.size, -1), np.zeros(numbers.size, np.int64)
     for count in range(23):
@@ -79,6 +80,6 @@ def _words(numbers: npt.NDArray[np.float32]) -> list[str]:
 
 
 def scientific(number: np.float32) -> str:
-    """The shortest text with an exponent that reads back to the same float32."""
-    # Not `str`: importing colour-science sets numpy to print fewer digits.
+    """Return the shortest text with an exponent that reads back to the same float32."""
+    # Not `str`: importing colour-science makes numpy print fewer digits.
     return np.format_float_scientific(number, unique=True, trim="-")

@@ -1,7 +1,7 @@
-"""Random damage as LUT files: draws of `distort`, written as `.cube` with their recipes beside them.
+"""Random damage as LUT files: draws of `distort`, written as `.cube` files with their recipes beside them.
 
-Owns which draws are taken and what the files are called. The same seed gives the same files, and the first
-of them are the same for any larger number.
+Owns which draws are used, and the names of the files. The same seed gives the same files. The first files are
+the same for any larger number of files.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ from lutkit.results import ASIDE, to_values
 LutKind: TypeAlias = Literal["any", "curves", "cubes"]
 LUT_KINDS: tuple[LutKind, ...] = get_args(LutKind)
 
-# How many draws of the wanted severity and kind are tried for the wanted label before the last is taken.
+# How many draws of the wanted severity and kind are tried for the wanted label; the last is then used anyway.
 _LABEL_ATTEMPTS = 16
 
 
 @dataclass(frozen=True)
 class RandomLut:
-    """One random LUT.
+    """A random LUT.
 
     Args:
-        name: what its files are called, without a suffix.
+        name: the name of its files, without a suffix.
         recipe: its damage, without masks.
         severity: delta E 2000, mean over the palette.
-        label: the verdict on the palette.
-        baked: what a `.cube` file holds of it, and by how much that errs.
+        label: its label, judged on the palette.
+        baked: the LUT that its `.cube` file holds, and the error of that.
     """
 
     name: str
@@ -48,15 +48,16 @@ class RandomLut:
 
 
 def random_lut(seed: int, index: int, settings: DamageSettings, kind: LutKind = "any") -> RandomLut:
-    """Draw random LUT number `index` of a seed.
+    """Draw the random LUT number `index` of a seed.
 
     Args:
         seed: 0 or above.
         index: 0 or above.
-        settings: what damage to draw; a LUT knows no place in a picture, so its light is never mixed.
+        settings: the damage to draw from; a LUT does not know positions in an image, so its light is never
+            mixed.
         kind: `curves` for LUTs that change each channel by itself, `cubes` for those that do not.
     Raises:
-        ManifestError: the severity, or the kind, is out of the families' reach.
+        ManifestError: if the families cannot reach the severity or the kind.
     """
     settings = replace(settings, mixed_light=0.0)
     wanted = draw_wanted(seed, index, settings)
@@ -67,26 +68,28 @@ def random_lut(seed: int, index: int, settings: DamageSettings, kind: LutKind = 
         if kind != "any" and (kind == "curves") != isinstance(lut, Lut1D):
             continue
         baked = to_single(lut)
-        found = draw, baked, judge_lut(baked.lut).label  # the file is what is judged
+        found = draw, baked, judge_lut(baked.lut).label  # the label is that of the file's LUT
         tried += 1
         if found[2] == wanted.label or tried == _LABEL_ATTEMPTS:
             break
     if found is None:
-        raise ManifestError(f"no draw gives {kind}", where="families", remedy="give others a share")
+        raise ManifestError(
+            f"no draw of these families gives {kind}", where="families", remedy="give other families a share"
+        )
     draw, baked, label = found
     name = f"{index:04d}-{'+'.join(family.name for family in draw.recipe.families)}"
     return RandomLut(name, draw.recipe, draw.severity, label, baked)
 
 
 def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: bool) -> Iterator[RandomLut]:
-    """Write `{name}.cube` and `{name}.json`, the recipe, for each LUT, and give it back when it is written.
+    """Write `{name}.cube` and `{name}.json`, the recipe, for each LUT; yield each LUT after it is written.
 
     Args:
-        folder: made where it does not exist.
-        luts: what to write.
+        folder: the folder; it is made if it does not exist.
+        luts: the LUTs to write.
         overwrite: whether files of those names are replaced.
     Raises:
-        LutkitError: a file of that name is there already, or cannot be written.
+        LutkitError: if a file of that name already exists, or cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for lut in luts:

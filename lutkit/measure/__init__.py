@@ -1,1 +1,1 @@
-"""What can be said of images' colours."""
+"""Measurements of the colours of images."""

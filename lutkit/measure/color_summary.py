@@ -1,6 +1,6 @@
-"""What follows from counted colours, without another look at a pixel.
+"""Everything that follows from counted colours, without reading a pixel again.
 
-Each colour that occurs is taken to CIELAB, HSV and the rest once. Knows no files.
+Each colour that occurs is converted to CIELAB, HSV and the rest once. Knows no files.
 """
 
 from dataclasses import dataclass
@@ -14,26 +14,29 @@ from lutkit.measure.counts import ColorTotals, Counts, Places
 
 CHANNELS = ("red", "green", "blue")
 
-# Cells of one unit: -128..127 on both axes hold what sRGB reaches, -86.2..98.2 and -107.9..94.5.
+# Cells of one unit: -128..127 on both axes contains what sRGB reaches, -86.2..98.2 and -107.9..94.5.
 AB_SIZE = 256
-HUNDREDTHS = 100  # of a unit of lightness or chroma, which are counted to the nearest: so are percentiles
+HUNDREDTHS = (
+    100  # of a unit: lightness and chroma are counted, and percentiles given, to the nearest hundredth
+)
 LIGHTNESS_BINS = 100 * HUNDREDTHS + 1
 CHROMA_BINS = 135 * HUNDREDTHS  # sRGB reaches 133.8, at pure blue
 
 
 @dataclass(frozen=True, eq=False)
 class ColorSummary:
-    """What is known of the colours of some images.
+    """The colours of some images in numbers.
 
     Args:
-        pixels: how many there are.
-        distinct: how many different colours.
-        ab: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128 and floor(b) = j - 128.
+        pixels: the number of pixels.
+        distinct: the number of different colours.
+        ab: (256, 256) int64; cell [i, j] is the number of pixels with floor(a) = i - 128 and floor(b) = j -
+            128.
         lightness: (10001,) int64, pixels by L, rounded to hundredths.
         chroma: (13500,) int64, pixels by CIELAB chroma, rounded to hundredths.
         saturation: (256,) int64, pixels by HSV saturation, (max - min) / max, rounded to 255ths.
         channels: (3, 256) int64, pixels by code of red, green and blue.
-        clipped: (2,) int64, pixels with a channel at 0, and with one at 255.
+        clipped: (2,) int64, pixels with a channel at 0, and pixels with a channel at 255.
         mean_lab: the mean L, a and b; a and b are the grey-world cast.
         mean_chroma: the mean CIELAB chroma.
         mean_saturation: the mean HSV saturation, 0..1.
@@ -53,12 +56,12 @@ class ColorSummary:
 
 
 def summarize(totals: ColorTotals) -> ColorSummary:
-    """Work out everything that follows from the counts; the same bits however they came about.
+    """Compute everything that follows from the counts; equal counts give the same bits.
 
     Args:
-        totals: `ColorCounts.totals`, or sums of such.
+        totals: the result of `ColorCounts.totals`, or a sum of such results.
     Returns:
-        The summary; of no pixels, zeros.
+        The summary; all zeros if there are no pixels.
     """
     ab = np.zeros((AB_SIZE, AB_SIZE), np.int64)
     lightness, chroma = np.zeros(LIGHTNESS_BINS, np.int64), np.zeros(CHROMA_BINS, np.int64)

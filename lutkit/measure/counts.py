@@ -1,13 +1,13 @@
-"""The colours of a dataset, counted exactly. Knows no files, and no colour space but codes.
+"""Count the colours of a dataset exactly. Knows no files, and no colour space except codes.
 
-Every pixel of 8-bit sRGB is one of 2^24 colours. Counting those is quick and adds up in any order; CIELAB,
-saturation and the rest are worked out once a colour, after counting (`color_summary`).
+Every pixel of 8-bit sRGB is one of 2^24 colours. Counting colours is fast, and counts can be added in any
+order. CIELAB, saturation and the rest are computed once for each colour, after counting (`color_summary`).
 
-How it is made fast: a pixel costs little but the wait for its colour's counter. So counters are small, 16
-bits with a carry, that more of them fit the caches. They lie by (red - green, blue - green, green), modulo
-256, a colour's *place*: from pixel to pixel of a photograph lightness changes more than hue does, all three
-channels by about as much, and then the next counter lies in the line of the last or near it. And places are
-worked out a block ahead, so that many waits overlap.
+Most of the time for a pixel is the wait for its colour's counter. Counters are therefore small (16 bits with
+a carry), so that more of them fit the caches. They are stored by (red - green, blue - green, green), modulo
+256, the *place* of a colour. From pixel to pixel of a photo, lightness changes more than hue, so all three
+channels change by about the same amount, and the next counter is in the same cache line as the last or near
+it. Places are computed one block ahead, so that many waits overlap.
 """
 
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ Counts: TypeAlias = npt.NDArray[np.int64]
 Places: TypeAlias = npt.NDArray[np.uint32]
 
 COLORS = 1 << 24
-_BLOCK = 128  # pixels whose places are worked out ahead
+_BLOCK = 128  # the pixels whose places are computed ahead
 
 
 @dataclass(frozen=True, eq=False)
 class ColorCounts:
-    """How often each colour was counted; `count_into` adds to it in place.
+    """The count of each colour; `count_into` adds to it in place.
 
     Args:
-        low: (2^24,) uint16, the low 16 bits of each count, at `place_of` the colour.
+        low: (2^24,) uint16, the low 16 bits of each count, at the `place_of` the colour.
         high: (2^24,) uint32, the bits above them.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is another.
     """
 
     low: npt.NDArray[np.uint16]
@@ -43,10 +43,12 @@ class ColorCounts:
     def __post_init__(self) -> None:
         for array, dtype in ((self.low, np.uint16), (self.high, np.uint32)):
             if array.shape != (COLORS,) or array.dtype != dtype:
-                raise ArrayError(f"counts are ({COLORS},) {dtype.__name__}, not {array.shape} {array.dtype}")
+                raise ArrayError(
+                    f"counts must be ({COLORS},) {dtype.__name__}, not {array.shape} {array.dtype}"
+                )
 
     def totals(self) -> "ColorTotals":
-        """What was counted so far."""
+        """Return the counts so far."""
         distinct = _count_seen(self.low, self.high)
         places, times = np.empty(distinct, np.uint32), np.empty(distinct, np.int64)
         _list_seen(self.low, self.high, places, times)
@@ -55,13 +57,14 @@ class ColorCounts:
 
 @dataclass(frozen=True, eq=False)
 class ColorTotals:
-    """The colours that occur, and how often; such totals add.
+    """The colours that occur, and how often; totals can be added.
 
     Args:
-        places: (n,) uint32, `place_of` each colour that occurs, ascending; kept without a copy, read-only.
-        times: (n,) int64, 1 or more, how often; likewise.
+        places: (n,) uint32, the `place_of` each colour that occurs, ascending; kept without a copy,
+            read-only.
+        times: (n,) int64, 1 or more, how often each occurs; kept without a copy, read-only.
     Raises:
-        ArrayError: another shape, dtype or order, a place that is none, or a count under 1.
+        ArrayError: if the shape, dtype or order is another, a place does not exist, or a count is under 1.
     """
 
     places: Places
@@ -74,16 +77,16 @@ class ColorTotals:
             np.int64,
         ):
             raise ArrayError(
-                f"totals are (n,) uint32 and (n,) int64, not {shapes[0]} {self.places.dtype} and "
+                f"totals must be (n,) uint32 and (n,) int64, not {shapes[0]} {self.places.dtype} and "
                 f"{shapes[1]} {self.times.dtype}"
             )
         if not _are_totals(self.places, self.times):
-            raise ArrayError("totals are of ascending places below 2^24, 1 or more each")
+            raise ArrayError("totals must have ascending places below 2^24, and counts of 1 or more")
         self.places.setflags(write=False)
         self.times.setflags(write=False)
 
     def __add__(self, other: "ColorTotals") -> "ColorTotals":
-        """Both together, new."""
+        """Return the sum of both as new totals."""
         room = len(self.places) + len(other.places)
         places, times = np.empty(room, np.uint32), np.empty(room, np.int64)
         distinct = _merge(self.places, self.times, other.places, other.times, places, times)
@@ -91,22 +94,22 @@ class ColorTotals:
 
 
 def total_of(counts: Counts) -> int:
-    """The exact sum of counts, which numpy's would bring back below 0 where it passes beyond 64 bits.
+    """Return the exact sum of counts; numpy's sum would overflow to a negative number beyond 64 bits.
 
     Args:
         counts: (...) int64, 0 or above.
     Raises:
-        ArrayError: more than 2^63 - 1 in all: no sum of some of them could be trusted.
+        ArrayError: if the sum is above 2^63 - 1, because no sum of some of the counts could be trusted.
     """
-    # Of up to 2^31 counts both halves' sums stay within 64 bits.
+    # For up to 2^31 counts, the sums of both halves stay within 64 bits.
     total = (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFF_FFFF).sum())
     if total >= 1 << 63:
-        raise ArrayError(f"{total:,} pixels are more than 64 bits count")
+        raise ArrayError(f"{total:,} pixels are too many to count in 64 bits")
     return total
 
 
 def place_of(pixels: npt.NDArray[np.uint8]) -> Places:
-    """Where colours are counted: each colour has a place of its own.
+    """Return the places where colours are counted; each colour has its own place.
 
     Args:
         pixels: (..., 3) uint8.
@@ -119,7 +122,7 @@ def place_of(pixels: npt.NDArray[np.uint8]) -> Places:
 
 
 def empty_counts() -> ColorCounts:
-    """Counts of nothing, 96 MiB."""
+    """Return counts of zero, 96 MiB."""
     return ColorCounts(np.zeros(COLORS, np.uint16), np.zeros(COLORS, np.uint32))
 
 
@@ -128,12 +131,12 @@ def count_into(pixels: npt.NDArray[np.uint8], counts: ColorCounts) -> None:
 
     Args:
         pixels: (..., 3) uint8.
-        counts: as `empty_counts` makes them.
+        counts: the result of `empty_counts`.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is another.
     """
     if pixels.dtype != np.uint8 or pixels.shape[-1:] != (3,):
-        raise ArrayError(f"colours are counted in (..., 3) uint8, not {pixels.shape} {pixels.dtype}")
+        raise ArrayError(f"pixels must be (..., 3) uint8, not {pixels.shape} {pixels.dtype}")
     flat = np.ascontiguousarray(pixels).reshape(-1)
     _count(flat, counts.low, counts.high)
 
@@ -202,7 +205,7 @@ def _count(flat: npt.NDArray[np.uint8], low: npt.NDArray[np.uint16], high: npt.N
             # Differences of bytes wrap.
             more_red, more_blue = np.uint32(np.uint8(red - green)), np.uint32(np.uint8(blue - green))
             places[i] = (more_red << 16) | (more_blue << 8) | np.uint32(green)
-        # Unsigned places: for signed ones numba asks of each whether it counts from the end.
+        # Unsigned places: for signed ones numba checks each for counting from the end.
         for i in range(np.uint64(some)):
             place = np.uint64(places[i])
             count = np.uint16(low[place] + np.uint16(1))

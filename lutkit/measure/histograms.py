@@ -1,6 +1,6 @@
-"""What follows from a histogram of values that are whole numbers: mean, standard deviation, percentiles.
+"""Compute mean, standard deviation and percentiles from a histogram of whole numbers.
 
-Owns the rules for these. Knows nothing of colours.
+Owns the definitions of these. Knows nothing of colours.
 """
 
 import math
@@ -14,18 +14,19 @@ PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
 def mean_and_deviation(histogram: Counts) -> tuple[float, float]:
-    """Mean and standard deviation of what a histogram counts.
+    """Return the mean and standard deviation of the values that a histogram counts.
 
     Args:
         histogram: (n,) int64, how often each of 0..n - 1 occurs.
     Returns:
-        Both, of the values 0..n - 1; the deviation is that of the whole, not of a sample. 0, 0 of nothing.
-        Exact but for the last rounding, whatever the counts.
+        Both, for the values 0..n - 1; the deviation is that of the population, not of a sample. An empty
+        histogram gives 0, 0. Exact except for the last rounding, whatever the counts are.
     Raises:
-        ArrayError: another shape, or counts below 0.
+        ArrayError: if the shape is another, or counts are below 0.
     """
     _require_histogram(histogram)
-    # Python's integers: the squares of many pixels pass beyond 64 bits, and differences of floats lose all.
+    # Python's integers: the squares of many pixels are too large for 64 bits, and float differences lose all
+    # precision.
     counts = [int(count) for count in histogram]
     total = sum(counts)
     if total == 0:
@@ -36,23 +37,26 @@ def mean_and_deviation(histogram: Counts) -> tuple[float, float]:
 
 
 def percentile(histogram: Counts, percent: float) -> int:
-    """The least value that at least so many percent of what is counted do not exceed.
+    """Return the smallest value that at least a given percentage of the counted values do not exceed.
 
     Args:
         histogram: (n,) int64, how often each of 0..n - 1 occurs.
         percent: above 0, up to 100; 50 is the (lower) median.
     Returns:
-        A value that occurs; 0 of nothing. It is numpy's percentile by the method `inverted_cdf`.
+        A value that occurs; 0 for an empty histogram. It equals numpy's percentile with the method
+        `inverted_cdf`.
     Raises:
-        ArrayError: another shape, counts below 0, or a percentage out of range.
+        ArrayError: if the shape is another, counts are below 0, or the percentage is out of range.
     """
     _require_histogram(histogram)
     if not 0 < percent <= 100:
-        raise ArrayError(f"a percentage is above 0 and at most 100, not {percent}")
+        raise ArrayError(f"a percentage must be above 0 and at most 100, not {percent}")
     below = np.cumsum(histogram)
     return int(np.searchsorted(below, math.ceil(int(below[-1]) * percent / 100))) if below[-1] else 0
 
 
 def _require_histogram(histogram: Counts) -> None:
     if histogram.ndim != 1 or histogram.dtype != np.int64 or histogram.size == 0 or histogram.min() < 0:
-        raise ArrayError(f"a histogram is (n,) int64, 0 or above, not {histogram.shape} {histogram.dtype}")
+        raise ArrayError(
+            f"a histogram must be (n,) int64, 0 or above, not {histogram.shape} {histogram.dtype}"
+        )

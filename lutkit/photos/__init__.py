@@ -1,1 +1,1 @@
-"""A photograph's bytes in and out at any depth, and where photographs are found."""
+"""Read and write photo files at any bit depth, and find the photos that a user names."""

@@ -1,6 +1,6 @@
-"""Two photos of one scene, before and after, as the pixels that a LUT is learned from.
+"""Read two photos of one scene, before and after, as the pixels that a LUT is learned from.
 
-Owns how they are made comparable: upright, sRGB-encoded, at their own depth, and opaque pixels only.
+Owns how the two are made comparable: upright, sRGB-encoded, at their own bit depth, opaque pixels only.
 """
 
 from dataclasses import replace
@@ -23,22 +23,25 @@ _OPAQUE = {"uint8": 255, "uint16": 65535, "float32": 1}
 def read_before_after(before: Path, after: Path) -> tuple[Samples, Samples]:
     """Read two photos of one scene as sRGB.
 
-    What is not sRGB is converted by its ICC profile; floats without one are linear light, and are encoded.
+    An ICC profile that is not sRGB is converted. Floats without a profile are linear light and are encoded.
 
     Args:
-        before: a JPEG, PNG, TIFF, WebP or EXR.
-        after: likewise, of any of these formats and depths.
+        before: a JPEG, PNG, TIFF, WebP or EXR file.
+        after: a file of any of these formats and depths.
     Returns:
-        Two arrays of one shape, uint8, uint16 or float32 each: (H, W, 3), turned as EXIF says; or (n, 3), the
-        pixels that are opaque in both photos, where some are not.
+        Two arrays of the same shape, each uint8, uint16 or float32. The shape is (H, W, 3), turned upright by
+        EXIF. If some pixels are not opaque, it is (n, 3): the pixels that are opaque in both photos.
     Raises:
-        SourceError: a file cannot be read.
-        ImageError: not a photo, a broken one, colours that cannot be converted, or two sizes.
+        SourceError: if a file cannot be read.
+        ImageError: if a file is not a photo or is broken, if its colours cannot be converted, or if the two
+            sizes differ.
     """
     first, second = _read_upright(before), _read_upright(after)
     if first.shape[:2] != second.shape[:2]:
-        what = f"{_size_words(second)} pixels, and {before} has {_size_words(first)}"
-        raise ImageError(what, where=str(after), remedy="crop or resize one: both must show the same scene")
+        what = f"{_size_words(second)} pixels, but {before} has {_size_words(first)}"
+        raise ImageError(
+            what, where=str(after), remedy="crop or resize one of them; both must show the same scene"
+        )
     opaque = _is_opaque(first) & _is_opaque(second)
     if opaque.all():
         return first[..., :3], second[..., :3]
@@ -46,11 +49,11 @@ def read_before_after(before: Path, after: Path) -> tuple[Samples, Samples]:
 
 
 def _read_upright(path: Path) -> Samples:
-    """(H, W, 3) or (H, W, 4), sRGB-encoded."""
+    """Return (H, W, 3) or (H, W, 4), sRGB-encoded."""
     try:
         with reading(path):
             photo = read_stored(path)
-        # A LUT of no strength: what is left of grading is the conversion to sRGB.
+        # A LUT of strength 0 leaves only the conversion to sRGB.
         pixels = grade(replace(photo, linear=False), Grading(Lut1D.identity(2), strength=0)).pixels
         turned = turn_upright(pixels, _orientation(path))
     except ImageError as error:
@@ -64,10 +67,10 @@ def _read_upright(path: Path) -> Samples:
 
 
 def _orientation(path: Path) -> int:
-    """1 where none is stated: of EXR, or of what Pillow cannot open."""
+    """Return the EXIF orientation; 1 if none is stated, for EXR, or if Pillow cannot open the file."""
     try:
         image = open_image(path.read_bytes())
-    except Exception:  # headers break in many ways, and the pixels are read already
+    except Exception:  # headers break in many ways, and the pixels have already been read
         return 1
     return stated_orientation(image)
 

@@ -1,9 +1,9 @@
-"""Photos of any common format -> 8-bit sRGB, upright: whole, as a centre square, or some of their colours.
+"""Decode photos of any common format to upright 8-bit sRGB: whole, as a centre square, or in part.
 
-Every odd photo has a policy here or in `image_header` and `profiles`: what was done is noted, what cannot be
-done rightly is refused. Owns orientation, the notes and the reasons; the policies for depth, palette, grey,
-CMYK and alpha; and how the bytes that datasets hold are read back. `photo_files` reads a photo at its own
-depth.
+Every unusual kind of photo has a policy here or in `image_header` and `profiles`: a note records what was
+done, and a photo that cannot be decoded correctly is rejected. Owns orientation, the notes and the reasons;
+the policies for bit depth, palette, grey, CMYK and alpha; and how images in datasets are read back.
+`photo_files` reads a photo at its own depth.
 """
 
 import io
@@ -42,12 +42,12 @@ from lutkit.photos.stated_colours import stated_colours
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
-# Of one photo at its full size: some 140 megapixels of JPEG.
+# For one photo at its full size: about 140 megapixels of JPEG.
 _MOST_BYTES = 1_000_000_000
-_WHOLE = 1 << 30  # larger than any photo's side: it is decoded at its full size
-# JPEGs whose short side is at least twice this are decoded smaller, which averages neighbours.
+_WHOLE = 1 << 30  # longer than any photo's side, so a photo is decoded at its full size
+# JPEGs whose short side is at least twice this are decoded smaller, which averages neighbouring pixels.
 _AT_LEAST_PX = 1500
-# More pixels than this say nothing new of a photo's colours.
+# More pixels than this add nothing to what is known of a photo's colours.
 _ENOUGH_PIXELS = 100_000
 
 
@@ -56,13 +56,13 @@ class Photo:
     """A decoded photo.
 
     Args:
-        pixels: (H, W, 3) uint8 sRGB, upright, read-only; smaller than the photo where `scale` is above 1.
-        width: of the whole photo, upright.
-        height: of the whole photo, upright.
-        notes: what was done to it, joined by "; "; empty where nothing was.
-        scale: how many photo pixels a pixel of `pixels` stands for, each way: 1, 2, 4 or 8.
-        origin: where the photo's upper left corner lies in `pixels`: (0, 0), or up to a pixel off where a
-            scaled photo whose size `scale` does not divide was turned round.
+        pixels: (H, W, 3) uint8 sRGB, upright, read-only; smaller than the photo if `scale` is above 1.
+        width: width of the whole photo, upright.
+        height: height of the whole photo, upright.
+        notes: what was done to the photo, joined by "; "; empty if nothing was done.
+        scale: how many photo pixels one pixel of `pixels` stands for in each direction: 1, 2, 4 or 8.
+        origin: where the photo's upper left corner lies in `pixels`. It is (0, 0), or up to a pixel off if
+            the photo was scaled, its size is not a multiple of `scale`, and it was rotated or mirrored.
     """
 
     pixels: Pixels
@@ -77,13 +77,13 @@ class Photo:
 
 
 def decoded_box(photo: Photo, crop: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
-    """Where a crop (x, y, width, height) of the whole photo lies in `photo.pixels`."""
+    """Return where a crop (x, y, width, height) of the whole photo lies in `photo.pixels`."""
     x, y, width, height = (value / photo.scale for value in crop)
     return photo.origin[0] + x, photo.origin[1] + y, width, height
 
 
 def join_notes(*notes: str) -> str:
-    """Notes as one text; empty ones fall out."""
+    """Join notes to one text, leaving out empty ones."""
     return "; ".join(note for note in notes if note)
 
 
@@ -98,20 +98,20 @@ def read_photo(
     """Decode a photo of any common format to upright 8-bit sRGB.
 
     Args:
-        data: the file.
-        at_least_px: the size that will be asked of its short side. JPEGs are decoded at 1/2, 1/4 or 1/8
-            where that leaves the short side at least so long; other photos are averaged down by 2, 4 or 8
-            where that leaves twice as much.
-        smallest_px: a photo whose short side is shorter is refused; half of `at_least_px` where None.
-        reserve: called before any pixel is decoded, with the bytes that decoding is reckoned to take.
-        most_bytes: a photo whose decoding would take more is refused.
+        data: the bytes of the file.
+        at_least_px: the length of the short side that the caller needs. JPEGs are decoded at 1/2, 1/4 or 1/8
+            if that leaves the short side at least this long. Other photos are averaged down by 2, 4 or 8 if
+            that leaves it at least twice as long.
+        smallest_px: a photo with a shorter short side is rejected; None means half of `at_least_px`.
+        reserve: called before any pixel is decoded, with the estimated bytes that decoding needs.
+        most_bytes: a photo whose decoding needs more bytes is rejected.
     Returns:
-        The photo; `pixels` is new.
+        The photo; `pixels` is a new array.
     Raises:
-        ImageError: its `what` is a stable reason: "empty file", "not an image", "truncated",
-            "too small: W x H" (short side under `smallest_px`), "too large: W x H" (decoding would take
-            more than `most_bytes`; checked before any pixel is decoded), "unsupported pixels: ...",
-            "cannot be decoded". Sizes are as stored, before orientation.
+        ImageError: if the photo cannot be used. Its `what` is a stable reason: "empty file", "not an image",
+            "truncated", "too small: W x H" (short side under `smallest_px`), "too large: W x H" (decoding
+            would need more than `most_bytes`; checked before any pixel is decoded), "unsupported pixels:
+            ...", "cannot be decoded". Sizes are those stored, before orientation.
     """
     if not data:
         raise ImageError("empty file")
@@ -131,7 +131,7 @@ def decode_image(data: bytes) -> Pixels:
     """Decode what `encode_image` wrote, to a new (H, W, 3) uint8 array.
 
     Raises:
-        ImageError: anything but a whole RGB image.
+        ImageError: if `data` is not a complete RGB image.
     """
     try:
         pixels = _fast_jpeg(data, None)[0] if data.startswith(b"\xff\xd8") else None
@@ -160,23 +160,23 @@ def _decoded(
     cost = require_affordable(image, (width, height), scale, len(data), most_bytes)
     if reserve is not None:
         reserve(cost)
-    # MPO holds a second view or a gain map, which is no animation.
+    # The further images of an MPO are a second view or a gain map, not an animation.
     count = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
     frames = f"first of {count} frames" if count > 1 else ""
     stated = stated_colours(data, image)
     if stated.foreign:
         raise ImageError(f"unsupported pixels: {stated.foreign}")
-    # Pillow turns a TIFF upright while loading it; a PNG may state its orientation after the pixels.
+    # Pillow turns a TIFF upright while loading it. A PNG may state its orientation after the pixels.
     turned = stated_orientation(image) if image.format == "TIFF" else 1
     pixels, notes = _pixels_of(image, data, scale, stated.icc)
     orientation = stated_orientation(image)
-    image.close()  # gives its pixels back before ours are copied
+    image.close()  # frees Pillow's pixels before ours are copied
     rotated = "rotated by EXIF" if max(turned, orientation) > 1 else ""
     broken = "broken EXIF ignored" if min(turned, orientation) < 1 else ""
     covered = (width / scale, height / scale)
     if orientation >= ON_ITS_SIDE:
         width, height = height, width
-    # Where the corner of the photo comes to lie: its scaled pixels may reach beyond what it covers.
+    # Where the corner of the photo ends up: the scaled pixels may reach beyond the photo's edge.
     slack_x, slack_y = pixels.shape[1] - covered[0], pixels.shape[0] - covered[1]
     if orientation >= ON_ITS_SIDE:
         slack_x, slack_y = slack_y, slack_x
@@ -187,7 +187,7 @@ def _decoded(
 
 
 def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int, icc: bytes) -> tuple[Pixels, list[str]]:
-    """By the faster of two equal JPEG decoders where nothing but decoding is to be done."""
+    """Decode by the faster of two equal JPEG decoders if nothing but decoding is needed."""
     if not is_jpeg(image):
         return rgb_pixels(image, lambda: open_image(data), scale, icc)
     damage: list[str] = []
@@ -195,14 +195,14 @@ def _pixels_of(image: ImageFile.ImageFile, data: bytes, scale: int, icc: bytes) 
         pixels, complaint = _fast_jpeg(data, image.size if scale > 1 else None)
         if pixels is not None:
             return pixels, ["grey"] if image.mode == "L" else []
-        # Pillow fills such holes with what it can and does not say so.
+        # Pillow fills such holes with what it can and does not report them.
         damage = ["damaged JPEG data"] if complaint.startswith("Corrupt JPEG data") else []
     pixels, notes = rgb_pixels(image, lambda: open_image(data), 1, icc)
     return pixels, notes + damage
 
 
 def _fast_jpeg(data: bytes, size: tuple[int, int] | None) -> tuple[Pixels | None, str]:
-    """libjpeg-turbo without Pillow's copies; None on the least complaint: Pillow says what is broken."""
+    """Decode by libjpeg-turbo, without Pillow's copies; None on any fault, which Pillow then reports."""
     width, height = size or (0, 0)
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width)
@@ -212,13 +212,13 @@ def _fast_jpeg(data: bytes, size: tuple[int, int] | None) -> tuple[Pixels | None
 
 
 def turn_upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """Turn and mirror an image as its EXIF orientation asks.
+    """Rotate and mirror an image as its EXIF orientation states.
 
     Args:
         pixels: (H, W, ...) as stored, of any dtype.
         orientation: 1..8; 0 and 1 change nothing.
     Returns:
-        A view: (W, H, ...) from orientation 5 on.
+        A view of `pixels`; its shape is (W, H, ...) for orientations 5 to 8.
     """
     if orientation >= ON_ITS_SIDE:
         pixels = pixels.swapaxes(0, 1)
@@ -227,7 +227,7 @@ def turn_upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]
 
 
 def _mirrored(orientation: int) -> tuple[bool, bool]:
-    """Whether left and right, top and bottom change places, once the axes are swapped."""
+    """Return whether left and right, and top and bottom, are swapped once the axes have been swapped."""
     return orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
 
 
@@ -242,18 +242,18 @@ def _reason(error: Exception) -> str:
 
 
 def upright_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a photo after EXIF orientation, as `read_photo` gives them.
+    """Return the width and height of a photo after EXIF orientation, as `read_photo` gives them.
 
     Args:
-        data: the file.
+        data: the bytes of the file.
     Returns:
-        The size; None where the header does not tell: an empty, broken or foreign file.
+        The size, or None if the header does not state it: for an empty, broken or unknown file.
     """
     try:
         with warnings_ignored():
             image = open_image(data)
             if image.format == "PNG" and "exif" not in image.info:
-                # Pillow would decode any that has no EXIF before its pixels to look for some behind them.
+                # To look for EXIF after the pixels, Pillow would decode every PNG that has none before them.
                 if not any(describing_chunks(data, colours=False)):
                     return image.size
                 photo = read_photo(data, at_least_px=1)
@@ -261,11 +261,11 @@ def upright_size(data: bytes) -> tuple[int, int] | None:
             # Pillow gives the size of a TIFF upright.
             on_its_side = image.format != "TIFF" and stated_orientation(image) >= ON_ITS_SIDE
             return (image.height, image.width) if on_its_side else (image.width, image.height)
-    except Exception:  # as in `read_photo`, which will say what is wrong with it
+    except Exception:  # as in `read_photo`, which will report what is wrong
         return None
 
 
-# A photo of any mode as RGB: depth, palette, grey, CMYK and alpha.
+# Photos of any mode as RGB: bit depth, palette, grey, CMYK and alpha.
 
 
 _Uint16Image: TypeAlias = npt.NDArray[np.uint16]
@@ -287,15 +287,15 @@ def rgb_pixels(
     """Decode `image` to (H, W, 3) uint8 sRGB.
 
     Args:
-        image: opened, not loaded.
-        reopen: opens the same file once more: 16-bit colour is read twice.
-        scale: 1, 2, 4 or 8: squares of so many pixels each way are averaged into one, over white and in
-            sRGB; what is left over at the right and bottom makes a last, narrower column and row.
-        icc: the profile that its colours are in; empty for sRGB.
+        image: an image that is opened but not loaded.
+        reopen: opens the same file again, because 16-bit colour is read twice.
+        scale: 1, 2, 4 or 8: squares of that many pixels each way are averaged, in sRGB. What is left over at
+            the right and bottom makes a last, smaller column and row.
+        icc: the profile of its colours; empty for sRGB.
     Returns:
         The pixels and the notes.
     Raises:
-        ImageError: pixels that Pillow cannot give rightly. Broken files raise whatever Pillow raises.
+        ImageError: if Pillow cannot decode these pixels correctly. Broken files raise whatever Pillow raises.
     """
     notes: list[str] = []
     plain: Image.Image = image
@@ -318,7 +318,7 @@ def rgb_pixels(
 
 
 def _flattened(image: Image.Image, conversion: Conversion, scale: int) -> tuple[Pixels, bool]:
-    """RGB over white, and whether any pixel was not opaque."""
+    """Return RGB over white, and whether any pixel was not opaque."""
     pixels = np.empty((-(-image.height // scale), -(-image.width // scale), 3), np.uint8)
     translucent = False
     for top in range(0, image.height, _STRIP_ROWS):
@@ -344,7 +344,7 @@ def _color_and_alpha(strip: Image.Image) -> tuple[Image.Image, Pixels | None]:
 
 
 def _reduced(image: ImageFile.ImageFile, reopen: _Reopen) -> Image.Image:
-    """An 8-bit image, each value rounded to nearest."""
+    """Return an 8-bit image, each value rounded to nearest."""
     if "transparency" in image.info:
         raise ImageError("unsupported pixels: 16 bits with a transparent colour")
     if image.mode in (*GREY_16_BIT, "I"):
@@ -366,12 +366,12 @@ def _reduced(image: ImageFile.ImageFile, reopen: _Reopen) -> Image.Image:
 
 
 def _white_is_zero(image: ImageFile.ImageFile) -> bool:
-    """Pillow inverts such a TIFF at 8 bits, and forgets to at 16."""
+    """Return whether 0 is white: Pillow inverts such a TIFF at 8 bits but not at 16."""
     return isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
 
 
 def _reduced_grey_and_alpha(image: ImageFile.ImageFile) -> Image.Image:
-    """16-bit grey and alpha have the four bytes, and so the filters, of 8-bit RGBA."""
+    """Reduce 16-bit grey and alpha, read as 8-bit RGBA: both have four bytes a pixel and equal filters."""
     _read_as(image, "RGBA", "RGBA")
     big_endian = np.asarray(image)
     value = np.ascontiguousarray(big_endian).view(">u2").astype(np.uint16)
@@ -394,44 +394,44 @@ def _rounded(value: _Uint16Image) -> Pixels:
     return out
 
 
-# What several products take of a photo: all of it, its centre, some of its colours.
+# What several products take from a photo: all of it, its centre, some of its pixels.
 
 
 def whole_picture(data: bytes) -> Pixels:
-    """Every pixel of a photograph: (H, W, 3) uint8 sRGB, upright, read-only.
+    """Return every pixel of a photo: (H, W, 3) uint8 sRGB, upright, read-only.
 
     Raises:
-        ImageError: it cannot be used; see `read_photo`.
+        ImageError: if the photo cannot be used; see `read_photo`.
     """
     return read_photo(data, at_least_px=_WHOLE, smallest_px=1, most_bytes=_MOST_BYTES).pixels
 
 
 def center_square(data: bytes, size_px: int) -> Pixels:
-    """The centre of a photograph, resized: (size_px, size_px, 3) uint8 sRGB, what a centre crop gives.
+    """Return the centre square of a photo, resized to (size_px, size_px, 3) uint8 sRGB.
 
     Raises:
-        ImageError: it cannot be used; too small, where its short side is under half of `size_px`.
+        ImageError: if the photo cannot be used, or its short side is under half of `size_px`.
     """
     photo = read_photo(data, at_least_px=size_px, smallest_px=-(-size_px // 2))
     return resize_crop(photo.pixels, decoded_box(photo, center_box(photo.width, photo.height)), size_px)
 
 
 def read_pixels(data: bytes, size_px: int | None) -> Pixels:
-    """`center_square`, or `whole_picture` where no size is given."""
+    """Return `center_square`, or `whole_picture` if no size is given."""
     return whole_picture(data) if size_px is None else center_square(data, size_px)
 
 
 def read_photo_colors(path: Path) -> FloatArray:
-    """Read a photo and take pixels from all over it.
+    """Read a photo and take evenly spaced pixels from all of it.
 
     Args:
-        path: a photo of any common format; what is not sRGB is converted.
+        path: a photo of any common format; colours that are not sRGB are converted.
     Returns:
-        (n, 3) float64 sRGB on the 8-bit lattice, 0..1: every s-th pixel of every s-th row, with the least s
-        that leaves 100,000 or fewer.
+        (n, 3) float64 sRGB in 0..1, multiples of 1/255: every s-th pixel of every s-th row, with the smallest
+        s that leaves 100,000 pixels or fewer.
     Raises:
-        SourceError: the file cannot be read.
-        ImageError: it is not a photo, broken, or too large.
+        SourceError: if the file cannot be read.
+        ImageError: if it is not a photo, is broken or is too large.
     """
     with reading(path):
         data = path.read_bytes()

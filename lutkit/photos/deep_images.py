@@ -1,7 +1,7 @@
-"""TIFF, EXR and 16-bit PNG by OpenImageIO: samples as they are stored, and back.
+"""Read and write TIFF, EXR and 16-bit PNG by OpenImageIO, with samples as they are stored.
 
-Owns what OpenImageIO is told, so that it multiplies and turns nothing, and converts nothing but YCbCr, as
-which some TIFFs hold RGB. It works on files, and is loaded when first asked for.
+Owns the settings of OpenImageIO: it must not multiply by alpha, rotate, or convert anything but YCbCr, in
+which some TIFFs hold RGB. It works on files. OpenImageIO is imported on first use.
 """
 
 import io
@@ -19,7 +19,7 @@ from lutkit.photos.png_chunks import PNG_SIGNATURE, png_fault
 Samples: TypeAlias = npt.NDArray[Any]
 
 _READ = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float32, "float": np.float32}
-# Attributes that describe how samples lie in one file, and not the photo.
+# Attributes that describe how samples are laid out in one file, not the photo.
 _OF_PIXELS = ("oiio:", "tiff:", "openexr:", "compression", "planarconfig", "ICCProfile", "chromaticities")
 _CUT_SHORT = ("missing", "eof", "end of file", "read error")
 _KEPT_COMPRESSION = {"none", "lzw", "zip", "packbits", "ccittrle"}
@@ -27,13 +27,13 @@ _KEPT_COMPRESSION = {"none", "lzw", "zip", "packbits", "ccittrle"}
 
 @dataclass(frozen=True)
 class DeepImage:
-    """What a file holds.
+    """The content of a file.
 
     Args:
         pixels: (H, W, C), every channel, as stored: uint8, uint16 or float32.
-        channels: their names.
+        channels: the names of the channels.
         premultiplied: whether the colours are already multiplied by alpha.
-        spec: OpenImageIO's own description, for `encode_deep` to write the like of it.
+        spec: OpenImageIO's own description, from which `encode_deep` writes a similar file.
     """
 
     pixels: Samples
@@ -43,10 +43,10 @@ class DeepImage:
 
 
 def deep_size(path: Path) -> tuple[int, int, int]:
-    """Width, height and bytes of a pixel, without decoding any.
+    """Return the width, the height and the bytes per pixel, without decoding any pixel.
 
     Raises:
-        ImageError: it cannot be opened, or holds what is not kept: several pictures, deep samples.
+        ImageError: if the file cannot be opened, or holds several images or deep samples.
     """
     file = _opened(path)
     try:
@@ -59,11 +59,12 @@ def deep_size(path: Path) -> tuple[int, int, int]:
 
 
 def read_deep(path: Path) -> DeepImage:
-    """Read a TIFF, an EXR or a PNG, as stored: not turned, not multiplied by alpha; of its colours only YCbCr
-    is converted, to the RGB that it was.
+    """Read a TIFF, an EXR or a PNG as stored: not rotated, and not multiplied by alpha.
+
+    Colours are not converted, except YCbCr, which becomes the RGB that it was made from.
 
     Raises:
-        ImageError: broken, or samples of a kind that is not kept.
+        ImageError: if the file is broken, or its sample type is not supported.
     """
     file = _opened(path)
     try:
@@ -71,7 +72,7 @@ def read_deep(path: Path) -> DeepImage:
         _require_plain(file, spec)
         kinds = {str(kind) for kind in (spec.channelformats or [spec.format])}
         if not kinds <= set(_READ):
-            raise ImageError(f"samples of {', '.join(sorted(kinds - set(_READ)))} are not kept")
+            raise ImageError(f"samples of type {', '.join(sorted(kinds - set(_READ)))} are not supported")
         pixels = file.read_image(0, 0, 0, spec.nchannels, "float" if len(kinds) > 1 else spec.format)
         if pixels is None:
             raise ImageError(_complaint(file))
@@ -84,16 +85,16 @@ def read_deep(path: Path) -> DeepImage:
 
 
 def encode_deep(pixels: Samples, kind: str, like: DeepImage | None, *, premultiplied: bool = False) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file that holds `pixels`.
 
     Args:
-        pixels: (H, W, C); for EXR float32, for the others uint8, uint16 or float32.
+        pixels: (H, W, C); float32 for EXR, and uint8, uint16 or float32 for the others.
         kind: "tiff", "png" or "exr".
-        like: of which compression, resolution and, in an EXR, everything but the pixels is kept.
+        like: an image whose compression and resolution are kept, and for an EXR everything but its pixels.
         premultiplied: as in `DeepImage`.
     Raises:
-        ImageError: OpenImageIO's own words, or a temporary file that does not give the samples back: not of
-            every format does OpenImageIO say that the disk is full.
+        ImageError: if OpenImageIO fails, in its own words, or if the temporary file does not give the samples
+            back: for some formats OpenImageIO does not report a full disk.
     """
     import OpenImageIO
 
@@ -108,25 +109,25 @@ def encode_deep(pixels: Samples, kind: str, like: DeepImage | None, *, premultip
             raise ImageError(f"cannot be written: {_complaint(out)}", remedy=_free(folder))
         data = path.read_bytes()
         if not _gives_back(path, data, pixels):
-            raise ImageError("cannot be written: its temporary file was cut short", remedy=_free(folder))
+            raise ImageError("cannot be written: its temporary file is incomplete", remedy=_free(folder))
         return data
 
 
 def _gives_back(path: Path, data: bytes, pixels: Samples) -> bool:
-    """Whether a file that was just written holds the samples."""
+    """Return whether a file that was just written holds the samples."""
     if data.startswith(PNG_SIGNATURE) and png_fault(io.BytesIO(data)):
-        return False  # libpng would print what is broken
+        return False  # libpng would print a message of its own
     try:
         again = read_deep(path)
     except ImageError:
         return False
-    if path.suffix == ".exr":  # whose depth and compression may be such that samples change
+    if path.suffix == ".exr":  # its depth and compression may change samples
         return again.pixels.shape == pixels.shape
     return np.array_equal(again.pixels, pixels, equal_nan=pixels.dtype == np.float32)
 
 
 def _free(folder: str) -> str:
-    return f"see whether there is space in {Path(folder).parent}, and run the same command again"
+    return f"check for free space in {Path(folder).parent}, then run the same command again"
 
 
 def _opened(path: Path) -> Any:  # noqa: ANN401
@@ -144,11 +145,11 @@ def _opened(path: Path) -> Any:  # noqa: ANN401
 
 def _require_plain(file: Any, spec: Any) -> None:  # noqa: ANN401
     if spec.deep:
-        raise ImageError("deep samples are not kept")
+        raise ImageError("deep samples are not supported")
     if spec.depth > 1:
-        raise ImageError("a volume is no photo")
+        raise ImageError("a volume is not a photo")
     if file.format_name() == "openexr" and file.seek_subimage(1, 0):
-        raise ImageError("several parts in one EXR are not kept")
+        raise ImageError("an EXR with several parts is not supported")
     file.seek_subimage(0, 0)
 
 
@@ -174,6 +175,6 @@ def _spec(pixels: Samples, kind: str, like: DeepImage | None) -> Any:  # noqa: A
 
 
 def _complaint(file: Any) -> str:  # noqa: ANN401
-    """The library's words as one line."""
+    """Return the library's error message as one line."""
     words = " ".join(str(file.geterror()).split()) or "OpenImageIO does not say why"
     return "truncated" if any(sign in words.lower() for sign in _CUT_SHORT) else words

@@ -1,7 +1,7 @@
-"""Photos through a LUT, some at a time: read, graded, written, each whole or not at all.
+"""Apply a LUT to many photos in parallel: each is read, graded and written, completely or not at all.
 
-Owns the threads, how much memory they take together, and what became of each photo. The work is done where
-the interpreter is not held: in decoders, kernels and encoders.
+Owns the threads, the memory they use together, and the result of each photo. Threads are enough, because
+decoders, kernels and encoders release the interpreter's lock.
 """
 
 import glob
@@ -33,7 +33,7 @@ from lutkit.photos.photo_files import (
 from lutkit.photos.sources import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from lutkit.photos.walk import has_wildcards, walk
 
-# Which photos are graded, and where each goes.
+# Which photos are graded, and where each result goes.
 
 
 _KEPT = frozenset(PHOTO_KIND_OF_SUFFIX)
@@ -43,7 +43,7 @@ _WRITTEN = "name a .jpg, .png, .tif, .webp or .exr, or a folder"
 
 @dataclass(frozen=True)
 class PhotoTask:
-    """A photo and where it goes; `kind` is the format, where OUT names one."""
+    """A photo and the file it is written to; `kind` is the format if OUT names a file."""
 
     source: Path
     target: Path
@@ -52,11 +52,11 @@ class PhotoTask:
 
 @dataclass(frozen=True)
 class ApplyPlan:
-    """What is to be done.
+    """The photos to grade.
 
     Args:
-        tasks: at least one, no target twice.
-        unread: the suffixes of photos in the folders that are passed over, and how many there are of each.
+        tasks: at least one; no two have the same target.
+        unread: the suffixes of photos in the folders that are skipped, and the number of each.
     """
 
     tasks: tuple[PhotoTask, ...]
@@ -64,16 +64,16 @@ class ApplyPlan:
 
 
 def plan_apply(photos: Sequence[Path], out: Path) -> ApplyPlan:
-    """List the photos and where they go.
+    """List the photos and the files they are written to.
 
     Args:
-        photos: files, folders and patterns. A folder is searched through, hidden names and `out` left out,
-            and is mirrored below `out`; a file goes to `out` under its own name.
-        out: a folder; or, for one photo, a file, whose suffix then says the format. What is no folder yet
-            and has the suffix of a format is such a file.
+        photos: files, folders and patterns. A folder is searched recursively, without hidden names and `out`,
+            and its structure is repeated below `out`. A file goes to `out` under its own name.
+        out: a folder; or, for one photo, a file whose suffix states the format. A name that is not a folder
+            yet and has the suffix of a format counts as a file.
     Raises:
-        SourceError: a name that is not there, a folder without photos, one photo in place of another, or of
-            itself.
+        SourceError: if a name does not exist, if a folder has no photos, or if a photo would be written over
+            itself or another photo.
     """
     photos = [path for named in photos for path in _matching(named)]
     found: list[PhotoTask] = []
@@ -85,23 +85,23 @@ def plan_apply(photos: Sequence[Path], out: Path) -> ApplyPlan:
         for path in photos:
             found += _folder(path, out, unread) if path.is_dir() else [PhotoTask(path, out / path.name)]
     if not found:
-        others = f" but {sum(unread.values())} that are not kept" if unread else ""
-        remedy = f"kept are {', '.join(sorted(_KEPT))}"
+        others = f", only {sum(unread.values())} in formats that are not supported" if unread else ""
+        remedy = f"supported formats: {', '.join(sorted(_KEPT))}"
         raise SourceError(f"no photos{others}", where=str(photos[0]), remedy=remedy)
     _require_apart(found)
     return ApplyPlan(tuple(found), tuple(sorted(unread.items())))
 
 
 def _matching(named: Path) -> list[Path]:
-    """A file or folder, or what matches a pattern in quotes, in order."""
+    """Return a file or folder, or the files that match a pattern in quotes, in order."""
     if named.exists():
         return [named]
     is_pattern = has_wildcards(str(named))
-    # Not Path.glob, which takes no absolute pattern.
+    # Not Path.glob, which accepts no absolute pattern.
     found = sorted(glob.glob(str(named), recursive=True), key=os.fsencode) if is_pattern else []  # noqa: PTH207
     if not found:
         what = "nothing matches this pattern" if is_pattern else "no such file or folder"
-        raise SourceError(what, where=str(named), remedy="correct the name, or put a pattern in quotes")
+        raise SourceError(what, where=str(named), remedy="correct the name, and put patterns in quotes")
     return [Path(name) for name in found]
 
 
@@ -112,7 +112,7 @@ def _single(path: Path, out: Path) -> PhotoTask:
     if suffix in _KEPT:
         return PhotoTask(path, out, PHOTO_KIND_OF_SUFFIX[suffix])
     if suffix in _OTHER:
-        raise SourceError(f"no .{suffix} is written", where=str(out), remedy=_WRITTEN)
+        raise SourceError(f".{suffix} files cannot be written", where=str(out), remedy=_WRITTEN)
     _require_folder(out, [path])
     return PhotoTask(path, out / path.name)
 
@@ -122,7 +122,7 @@ def _require_folder(out: Path, photos: Sequence[Path]) -> None:
         raise SourceError("not a folder", where=str(out), remedy="name a folder")
     if out.suffix[1:].lower() in _KEPT and not out.exists():
         number = "a folder" if len(photos) == 1 else f"{len(photos)} names"
-        raise SourceError(f"{number} cannot become one photo", where=str(out), remedy="name a folder")
+        raise SourceError(f"{number} cannot become a single photo", where=str(out), remedy="name a folder")
 
 
 def _folder(root: Path, out: Path, unread: Counter[str]) -> list[PhotoTask]:
@@ -141,25 +141,27 @@ def _folder(root: Path, out: Path, unread: Counter[str]) -> list[PhotoTask]:
 
 
 def _require_apart(tasks: list[PhotoTask]) -> None:
-    """No photo is replaced, neither by itself nor by another; no two go to one place."""
+    """Require that no photo is written over itself or another, and that no two photos have one target."""
     sources = {_resolved(task.source): task.source for task in tasks}
     files = {_identity(task.source) for task in tasks}
     taken: dict[Path, Path] = {}
     for task in tasks:
         place = _resolved(task.target)
         if place in sources or (task.target.exists() and _identity(task.target) in files):
-            what = f"would be written over {sources.get(place, task.source)}"
-            raise SourceError(what, where=str(task.target), remedy="name another -o")
+            what = f"would overwrite {sources.get(place, task.source)}"
+            raise SourceError(what, where=str(task.target), remedy="choose another -o")
         if place in taken:
-            what = f"both {taken[place]} and {task.source} would go there"
+            what = f"both {taken[place]} and {task.source} would be written here"
             raise SourceError(
-                what, where=str(task.target), remedy="name the folder that holds both, or run twice"
+                what,
+                where=str(task.target),
+                remedy="name the folder that holds both, or run the command twice",
             )
         taken[place] = task.source
 
 
 def _resolved(path: Path) -> Path:
-    # Path.resolve raises where a link leads to itself; such a photo is for its reader to reject.
+    # Path.resolve raises if a link leads to itself; the photo's reader will reject such a photo.
     return Path(os.path.realpath(path))
 
 
@@ -173,19 +175,19 @@ def _identity(path: Path) -> tuple[int, int]:
 
 Status: TypeAlias = Literal["written", "kept", "failed"]
 
-_BYTES_A_WORKER = 400_000_000  # on the average; a larger photo waits until it is alone
-_MOST_KEPT = 80_000_000  # a photo of 26 megapixels; what a larger one took is given back
+_BYTES_A_WORKER = 400_000_000  # on average; a larger photo waits until it is alone
+_MOST_KEPT = 80_000_000  # a photo of 26 megapixels; the memory of a larger one is freed
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of a photo.
+    """The result of one photo.
 
     Args:
-        task: the photo, and where it goes.
-        status: `written`, `kept` (its output was there already) or `failed`.
+        task: the photo and its target.
+        status: `written`, `kept` (its output already existed) or `failed`.
         error: why it failed, or None.
-        notes: what was done to it beside the LUT, and what of it is not kept.
+        notes: what was done to it besides the LUT, and which parts of it are not kept.
     """
 
     task: PhotoTask
@@ -196,13 +198,13 @@ class Applied:
 
 @dataclass(frozen=True)
 class ApplySettings:
-    """How photos are graded and written.
+    """The settings for grading and writing photos.
 
     Args:
         grading: what is done to their colours.
-        quality: of JPEG and lossy WebP; None keeps a JPEG's own.
-        overwrite: whether outputs that are there already are replaced.
-        layer: of EXRs, the layer that is graded; empty for their plain channels.
+        quality: quality of JPEG and lossy WebP; None keeps that of an input JPEG.
+        overwrite: whether outputs that already exist are replaced.
+        layer: the layer of an EXR that is graded; empty for its plain channels.
     """
 
     grading: Grading
@@ -214,15 +216,15 @@ class ApplySettings:
 def grade_photos(
     plan: ApplyPlan, settings: ApplySettings, workers: int, on_photo: Callable[[Applied], None]
 ) -> list[Applied]:
-    """Grade every photo of `plan`; one that fails does not hold up the others.
+    """Grade every photo of `plan`; a photo that fails does not stop the others.
 
     Args:
         plan: the photos.
-        settings: how.
-        workers: how many threads.
-        on_photo: called as each is done, in any order, on this thread.
+        settings: how they are graded and written.
+        workers: the number of threads.
+        on_photo: called on this thread after each photo, in any order.
     Returns:
-        What became of each, in the order of the plan.
+        The results, in the order of the plan.
     """
     means = _Means(_Budget(workers * _BYTES_A_WORKER), _Scratch())
     done: dict[PhotoTask, Applied] = {}
@@ -237,13 +239,13 @@ def grade_photos(
                 done[applied.task] = applied
                 on_photo(applied)
         finally:
-            # Stopped half way, what has begun is written whole, and the rest left alone.
+            # If the run is stopped, photos that have begun are finished, and the rest are not started.
             pool.shutdown(wait=True, cancel_futures=True)
     return [done[task] for task in plan.tasks]
 
 
 class _Budget:
-    """Memory that photos share: one that asks for more than is left waits, unless it would be alone."""
+    """Memory that photos share: a photo that needs more than is left waits, unless it would be alone."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -252,7 +254,7 @@ class _Budget:
 
     @contextmanager
     def share(self) -> Generator[Callable[[int], None]]:
-        """Yield what a photo asks with, once; what it was given is free again at the end."""
+        """Yield the function by which a photo reserves its memory; the memory is free again at the end."""
         held = 0
 
         def reserve(size: int) -> None:
@@ -271,13 +273,13 @@ class _Budget:
 
 
 class _Scratch(local):
-    """Memory that a thread decodes one photo after the other into."""
+    """Memory that a thread reuses to decode one photo after another."""
 
     def __init__(self) -> None:
         self.kept: Buffer = np.empty(0, np.uint8)
 
     def __call__(self, size: int) -> Buffer:
-        """So many bytes, which held what the thread read before."""
+        """Return `size` bytes of the thread's memory; they hold what it read before."""
         if size > _MOST_KEPT:
             return np.empty(size, np.uint8)
         if size > len(self.kept):
@@ -287,7 +289,7 @@ class _Scratch(local):
 
 @dataclass(frozen=True)
 class _Means:
-    """What the threads share."""
+    """The resources that the threads share."""
 
     budget: _Budget
     scratch: _Scratch
@@ -316,7 +318,9 @@ def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applie
     except MemoryError:
         failure = ImageError("ran out of memory", where=str(task.source), remedy="use fewer --workers")
         return Applied(task, "failed", failure)
-    clamped = "values beyond the LUT's domain, highlights say, were clamped to it" if graded.clamped else ""
+    clamped = (
+        "values beyond the LUT's domain, such as highlights, were clamped to it" if graded.clamped else ""
+    )
     return Applied(
         task, "written", notes=tuple(note for note in (*photo.notes, graded.note, clamped) if note)
     )

@@ -1,4 +1,4 @@
-"""One photo through a LUT: its colours to sRGB where they are not, the LUT, and what profile comes out.
+"""Apply a LUT to one photo, after a conversion to sRGB if needed, and choose the profile of the result.
 
 Owns the policy for ICC profiles, linear light, premultiplied alpha and grey. Knows no files and no formats.
 """
@@ -29,25 +29,26 @@ Profile: TypeAlias = Literal["convert", "keep"]
 FloatEncoding: TypeAlias = Literal["linear", "encoded"]
 _Grade: TypeAlias = Callable[[Samples, Samples | None], Samples]  # colours (n, 3), alpha (n,) -> colours
 
-_STRIP_PIXELS = 1 << 18  # what is graded at a time: it stays in the cache, and nothing large is held twice
-_NO_STEP = np.float32(1e-5)  # of a domain: what encoding and decoding leave of white
+_STRIP_PIXELS = 1 << 18  # the pixels graded at a time: they fit the cache, and no large copy is made
+# As a part of the domain: white is off by less after encoding and decoding.
+_NO_STEP = np.float32(1e-5)
 _WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
 _KEEP = "give --profile keep to grade its values as they are"
 
-_converting = Lock()  # `conversion_to_srgb` remembers what it made, and threads share that
+_converting = Lock()  # `conversion_to_srgb` caches conversions, and threads share the cache
 
 
 @dataclass(frozen=True)
 class Grading:
-    """What is done to every photo.
+    """The changes to the colours of every photo.
 
     Args:
-        lut: what to apply; it maps sRGB-encoded values.
-        strength: 0..1, over the whole of `lut`.
-        profile: what becomes of a photo whose ICC profile is not sRGB: `convert` it to sRGB, or `keep` its
+        lut: the LUT to apply; it maps sRGB-encoded values.
+        strength: 0..1, for the whole of `lut`.
+        profile: what happens to a photo whose ICC profile is not sRGB: `convert` it to sRGB, or `keep` its
             values and its profile as they are.
-        floats: what floats without a profile are: `linear` light, encoded as sRGB for the LUT and decoded
-            again, or `encoded` already.
+        floats: what floats without a profile are: `linear` light, which is encoded as sRGB for the LUT and
+            decoded again, or already `encoded`.
     """
 
     lut: Lut
@@ -61,11 +62,11 @@ class Graded:
     """A photo's new samples.
 
     Args:
-        pixels: (H, W, C) of the photo's dtype; grey where the photo was and the LUT leaves it so.
-        icc: the profile that they are in.
+        pixels: (H, W, C) of the photo's dtype; grey if the photo was grey and the LUT leaves it grey.
+        icc: the profile of the samples.
         now_srgb: whether they were converted to sRGB.
-        note: what was done to its colours beside the LUT, or empty.
-        clamped: whether floats lay beyond the LUT's domain, and were clamped to it: highlights, most often.
+        note: what was done to the colours besides the LUT, or empty.
+        clamped: whether floats lay beyond the LUT's domain, as highlights often do, and were clamped to it.
     """
 
     pixels: Samples
@@ -76,24 +77,26 @@ class Graded:
 
 
 def require_profile(text: str) -> Profile:
-    """`text` as a policy for profiles.
+    """Return `text` as a policy for profiles.
 
     Raises:
-        LutkitError: neither of the two.
+        LutkitError: if it is neither convert nor keep.
     """
     if text not in ("convert", "keep"):
-        raise LutkitError(f"no profile policy {text!r}", where="--profile", remedy="choose convert or keep")
+        raise LutkitError(
+            f"unknown profile policy {text!r}", where="--profile", remedy="choose convert or keep"
+        )
     return text
 
 
 def require_floats(text: str) -> FloatEncoding:
-    """`text` as what floats without a profile are.
+    """Return `text` as the encoding of floats without a profile.
 
     Raises:
-        LutkitError: neither of the two.
+        LutkitError: if it is neither linear nor encoded.
     """
     if text not in ("linear", "encoded"):
-        raise LutkitError(f"floats are no {text!r}", where="--floats", remedy="choose linear or encoded")
+        raise LutkitError(f"floats cannot be {text!r}", where="--floats", remedy="choose linear or encoded")
     return text
 
 
@@ -101,7 +104,7 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
     """Grade a photo; its samples may be overwritten.
 
     Raises:
-        ImageError: colours that cannot be converted rightly, or NaN in a float image.
+        ImageError: if its colours cannot be converted correctly, or a float image holds NaN.
     """
     is_grey = photo.pixels.shape[2] < 3
     conversion = _conversion(photo, grading.profile)
@@ -129,7 +132,7 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
 
 
 def _conversion(photo: StoredPhoto, profile: Profile) -> Conversion:
-    """What takes the photo to sRGB; for 16 bits and floats only its being there counts."""
+    """Return the conversion to sRGB; for 16 bits and floats it matters only whether there is one."""
     if profile == "keep":
         return Conversion()
     if photo.foreign:
@@ -142,7 +145,7 @@ def _conversion(photo: StoredPhoto, profile: Profile) -> Conversion:
 
 
 def _is_by_grey(photo: StoredPhoto) -> bool:
-    """Whether its profile is one for grey; a grey photo may have one for RGB."""
+    """Return whether the photo's profile is for grey; a grey photo may have a profile for RGB."""
     return photo.pixels.shape[2] < 3 and photo.icc[16:20] != b"RGB "
 
 
@@ -157,7 +160,7 @@ def _by_codes(conversion: Conversion, grading: Grading, *, by_grey: bool) -> _Gr
 
 
 def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, beyond: list[bool]) -> _Grade:
-    """Beside its work it notes in `beyond` whether values of a float photo lay beyond the LUT's domain."""
+    """Return the function that grades floats; it notes in `beyond` whether values left the LUT's domain."""
     first = lut_stages(grading.lut)[0]
     low, high = np.array(first.domain_min, np.float32), np.array(first.domain_max, np.float32)
     slack = _NO_STEP * (high - low)
@@ -165,8 +168,12 @@ def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, bey
     if conversion.transform is not None:
         profile = matrix_profile(photo.icc)
         if profile is None:
-            what = f"{conversion.note.removeprefix('converted from ')} is no profile of primaries and curves"
-            raise ImageError(f"{what}, and only those are converted at this depth", remedy=_KEEP)
+            what = (
+                f"{conversion.note.removeprefix('converted from ')} is not a profile of primaries and curves"
+            )
+            raise ImageError(
+                f"{what}, and only such profiles can be converted at this bit depth", remedy=_KEEP
+            )
     white = np.float32(_WHITE[photo.pixels.dtype.name])
     decodes = photo.linear and grading.floats == "linear"
 
@@ -186,7 +193,7 @@ def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, bey
         if decodes:
             values = srgb_to_linear(values.astype(np.float64)).astype(np.float32)
         if cover is not None:
-            # What has no alpha has no colour of its own: it stays as it was.
+            # A pixel with alpha 0 has no colour of its own, so it is not changed.
             values = np.where(cover > 0, values * cover, colour / white)
         return _stored(values, white, colour.dtype)
 
@@ -200,7 +207,7 @@ def _stored(values: Float32Array, white: np.float32, dtype: np.dtype[Any]) -> Sa
 
 
 def _in_strips(pixels: Samples, work: _Grade) -> Samples:
-    """Through `work`, some pixels at a time; in place where there are three channels or more."""
+    """Apply `work` to some pixels at a time; in place if there are three channels or more."""
     height, width, count = pixels.shape
     has_alpha = count in (2, 4)
     source = np.ascontiguousarray(pixels).reshape(-1, count)

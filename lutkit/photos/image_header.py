@@ -1,7 +1,6 @@
-"""A photo's header: which formats are opened, what profile it has, how it is turned, and what memory decoding
-may take.
+"""Read a photo's header: its format, its orientation, and the memory that decoding needs.
 
-Owns the list of formats and the bounds. Decodes no pixel.
+Owns the list of formats and the limits of memory and size. Decodes no pixel.
 """
 
 import io
@@ -25,7 +24,7 @@ from PIL import (
 from lutkit.errors import ImageError
 from lutkit.photos.tiff_tags import ORIENTATION
 
-# Importing a plugin is what makes Pillow know its format.
+# Importing a plugin registers its format with Pillow.
 _PLUGINS = (
     *(JpegImagePlugin, PngImagePlugin, WebPImagePlugin, TiffImagePlugin, BmpImagePlugin),
     *(GifImagePlugin, PpmImagePlugin, Jpeg2KImagePlugin, AvifImagePlugin),
@@ -33,24 +32,24 @@ _PLUGINS = (
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 _SCALES = (8, 4, 2)
 ON_ITS_SIDE = 5  # the first EXIF orientation that swaps width and height
-# A worker idles at about 170 MB and may take 350: this is for the file and everything decoded from it.
+# A worker uses about 170 MB when idle and may use 350; this is for the file and everything decoded from it.
 MOST_BYTES = 160_000_000
-_MOST_PX = 600_000_000  # bounds time, not memory: beyond it even a scaled decode takes seconds
-# What decoding holds a pixel beside the result, whose 3 bytes come on top; Pillow keeps RGB in 4.
+_MOST_PX = 600_000_000  # limits time, not memory: above it even a scaled decode takes seconds
+# Bytes that decoding holds per pixel besides the result and its 3 bytes per pixel. Pillow keeps RGB in 4.
 _BYTES_PER_PX = {"JPEG": 4, "MPO": 4, "PNG": 4, "BMP": 4, "PPM": 4, "TIFF": 4, "GIF": 6}
 _BYTES_PER_PX_ELSE = 17
 _BYTES_PER_PX_16_BIT = 21
 GREY_16_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
-# Pillow keeps the high byte of each 16-bit value. Naming the other byte order gets the low one.
+# Pillow keeps the high byte of each 16-bit value. Naming the other byte order gives the low byte.
 LOW_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 
 
 def open_image(data: bytes) -> ImageFile.ImageFile:
-    """Open a file like `Image.open`, but without its bound on pixels: ours counts what will be decoded.
+    """Open a file like `Image.open`, but without its limit: ours counts the pixels to be decoded.
 
     Raises:
-        UnidentifiedImageError: none of the formats.
-        ImageError: a TIFF of pixels that Pillow has no mode for, colour in floats say.
+        UnidentifiedImageError: if the file has none of the formats.
+        ImageError: if it is a TIFF with pixels for which Pillow has no mode, such as float colours.
     """
     for name in _FORMATS:
         factory, accept = Image.OPEN[name]
@@ -64,27 +63,27 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
 
 
 def is_jpeg(image: ImageFile.ImageFile) -> bool:
-    """Whether it is a JPEG, or several in one file (MPO), of which Pillow decodes the first."""
+    """Return whether `image` is a JPEG or an MPO (several JPEGs, of which Pillow decodes the first)."""
     return image.format in ("JPEG", "MPO")
 
 
 def stated_orientation(image: ImageFile.ImageFile) -> int:
-    """By EXIF: 1..8, or 0 for EXIF that cannot be read."""
+    """Return the orientation by EXIF: 1..8, or 0 if the EXIF cannot be read."""
     try:
         stated = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # EXIF breaks in as many ways as pixels do, and they are worth keeping without it
+    except Exception:  # EXIF breaks in many ways, and the pixels are useful without it
         return 0
     return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
 
 
 def is_16_bit(image: Image.Image) -> bool:
-    """Whether the file holds 16 bits a channel; Pillow opens most of these as 8 bits without a word."""
+    """Return whether the file has 16 bits a channel; Pillow opens most such files as 8 bits silently."""
     grey = image.mode in GREY_16_BIT or (image.mode == "I" and image.format == "PPM")
     return grey or raw_mode(image).endswith(tuple(LOW_BYTE))
 
 
 def raw_mode(image: Image.Image) -> str:
-    """How Pillow names the layout of the file's pixels, `RGB;16B` say; empty where it names none."""
+    """Return Pillow's name for the layout of the file's pixels, such as `RGB;16B`; empty if it has none."""
     tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
     args: object = tiles[0].args if tiles else ""
     if isinstance(args, tuple):
@@ -93,10 +92,11 @@ def raw_mode(image: Image.Image) -> str:
 
 
 def choose_scale(image: ImageFile.ImageFile, at_least_px: int) -> int:
-    """How many times smaller an image may be taken, each way: 1, 2, 4 or 8.
+    """Return how many times smaller an image may be decoded in each direction: 1, 2, 4 or 8.
 
-    A JPEG is told to decode at that scale, which saves most of its cost and leaves the short side at least
-    `at_least_px`. Anything else is averaged after decoding, which saves memory only: it keeps twice that.
+    A JPEG is set to decode at that scale, which saves most of the work and keeps the short side at least
+    `at_least_px` long. Other images are averaged after decoding, which saves only memory; their short side
+    stays at least twice as long.
     """
     needed = max(at_least_px, 1) * (1 if is_jpeg(image) else 2)
     width, height = image.size
@@ -109,18 +109,18 @@ def choose_scale(image: ImageFile.ImageFile, at_least_px: int) -> int:
 def require_affordable(
     image: ImageFile.ImageFile, size: tuple[int, int], scale: int, file_bytes: int, most_bytes: int
 ) -> int:
-    """Estimate the bytes that decoding takes, and refuse what would take too much memory or time.
+    """Estimate the bytes that decoding needs, and reject an image that needs too much memory or time.
 
     Args:
-        image: opened, a JPEG already told its scale.
-        size: width and height as stored, which the reason names.
-        scale: as `choose_scale` gave it.
-        file_bytes: what the file itself takes.
-        most_bytes: what it may all take.
+        image: the opened image; a JPEG is already set to its scale.
+        size: width and height as stored; the reason names them.
+        scale: the result of `choose_scale`.
+        file_bytes: the size of the file.
+        most_bytes: the most bytes that the file and its decoding may need.
     Returns:
-        The estimate, the file included.
+        The estimate, including the file.
     Raises:
-        ImageError: "too large: W x H".
+        ImageError: "too large: W x H", if the image needs too much.
     """
     area = size[0] * size[1]
     each = _BYTES_PER_PX.get(str(image.format), _BYTES_PER_PX_ELSE)
@@ -128,9 +128,9 @@ def require_affordable(
         each = _BYTES_PER_PX_16_BIT
     cost = image.size[0] * image.size[1] * each + 3 * area // scale**2 + file_bytes
     if image.format == "TIFF" and image.info.get("compression") != "raw":
-        cost += file_bytes  # libtiff is handed a copy
+        cost += file_bytes  # libtiff gets a copy
     if image.info.get("progressive"):
-        cost += 2 * area * len(image.getbands())  # every coefficient is kept until the last scan
+        cost += 2 * area * len(image.getbands())  # every coefficient is kept until the last scan is read
     if cost > most_bytes or area > _MOST_PX:
         raise ImageError(f"too large: {size[0]} x {size[1]}")
     return cost

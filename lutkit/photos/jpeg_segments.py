@@ -1,4 +1,4 @@
-"""What a JPEG holds beside its pixels: how it was coded, and the segments that describe it.
+"""Read and write the parts of a JPEG other than its pixels: its coding, and the segments that describe it.
 
 Owns the order and meaning of markers (ITU-T T.81, annex B). Decodes no pixel.
 """
@@ -18,13 +18,13 @@ _APP0, _APP1, _APP2, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 _EOI, _SOS = 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-_MOST_ICC = 65519  # what one segment holds of a profile
-# Where luma and chroma are sampled (h, v of luma over chroma) -> what Pillow and everybody calls it.
+_MOST_ICC = 65519  # the most bytes of a profile in one segment
+# Sampling factors (h, v of luma over chroma) -> the usual name, which Pillow uses too.
 _SUBSAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 
 class Segment(NamedTuple):
-    """A segment: its marker's second byte, and what stands behind its length."""
+    """A segment: the second byte of its marker, and the bytes after its length."""
 
     marker: int
     body: bytes
@@ -32,14 +32,14 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class JpegCoding:
-    """How a JPEG was coded.
+    """The coding of a JPEG.
 
     Args:
         components: 1 for grey, 3 for colour, 4 for CMYK.
-        bits: a sample's.
+        bits: bits of a sample.
         progressive: whether it comes in several scans.
         subsampling: "4:4:4", "4:2:2" or "4:2:0"; empty for any other.
-        tables: which quantization table each component uses.
+        tables: the number of the quantization table of each component.
     """
 
     components: int
@@ -50,10 +50,10 @@ class JpegCoding:
 
 
 def jpeg_coding(data: bytes) -> JpegCoding:
-    """How `data` was coded.
+    """Return how `data` is coded.
 
     Raises:
-        ImageError: no JPEG, or one that ends before its frame begins.
+        ImageError: if `data` is not a JPEG, or ends before its frame begins.
     """
     for marker, body in _segments(data):
         if marker in _FRAMES and len(body) >= 6 and len(body) >= 6 + 3 * body[5]:
@@ -66,11 +66,11 @@ def jpeg_coding(data: bytes) -> JpegCoding:
 
 
 def describing_segments(data: bytes) -> list[Segment]:
-    """The segments that tell of the photo rather than of its coding, in the order of the file.
+    """Return the segments that describe the photo rather than its coding, in the order of the file.
 
-    EXIF, XMP and its extensions, IPTC, comments and density are among them; left out are the ICC profile,
-    which is for the caller to decide on, JFXX thumbnails, Adobe's word on how colours were coded, and the
-    index of further pictures in the file.
+    These are EXIF, XMP and its extensions, IPTC, comments and density. Not included are the ICC profile, on
+    which the caller decides, JFXX thumbnails, Adobe's marker on how colours were coded, and the index of
+    further images in the file.
     """
     return [
         Segment(marker, body)
@@ -82,11 +82,11 @@ def describing_segments(data: bytes) -> list[Segment]:
 
 
 def with_segments(data: bytes, segments: list[Segment], icc: bytes) -> bytes:
-    """A JPEG as an encoder wrote it, with these segments and this profile in place of its own.
+    """Return an encoder's JPEG with these segments and this profile instead of its own.
 
     Args:
         data: the JPEG.
-        segments: as `describing_segments` gives them.
+        segments: segments from `describing_segments`.
         icc: the profile; empty for none.
     """
     head = bytearray(b"\xff\xd8")
@@ -100,20 +100,20 @@ def with_segments(data: bytes, segments: list[Segment], icc: bytes) -> bytes:
 
 
 def icc_segments(icc: bytes) -> list[Segment]:
-    """A profile in as many segments as it takes."""
+    """Return a profile as the segments that hold it."""
     parts = [icc[i : i + _MOST_ICC] for i in range(0, len(icc), _MOST_ICC)]
     return [Segment(_APP2, ICC + bytes((i + 1, len(parts))) + part) for i, part in enumerate(parts)]
 
 
 def bytes_behind(data: bytes) -> int:
-    """How many bytes follow the first picture: a second view, a gain map, a video. Padding is not counted."""
+    """Return how many bytes follow the first image (a gain map, a video). Padding does not count."""
     scan = 2 + sum(len(body) + 4 for _, body in _segments(data))
     end = data.find(bytes((0xFF, _EOI)), scan)
     return len(data[end + 2 :].strip(b"\0\xff\r\n ")) if end >= 0 else 0
 
 
 def _segments(data: bytes) -> Iterator[Segment]:
-    """Every segment up to the first scan."""
+    """Yield every segment before the first scan."""
     position = 2
     while position + 4 <= len(data):
         if data[position] != 0xFF:
@@ -132,7 +132,7 @@ def _segments(data: bytes) -> Iterator[Segment]:
 
 
 def _coding_starts(data: bytes) -> int:
-    """Where the encoder's APP0, Adobe marker and comments end: the first table or frame."""
+    """Return where the encoder's APP0, Adobe marker and comments end: at the first table or frame."""
     position = 2
     while data[position + 1] in (*range(_APP0, 0xF0), _COM):
         position += 2 + struct.unpack_from(">H", data, position + 2)[0]

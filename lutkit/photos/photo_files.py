@@ -1,7 +1,7 @@
-"""A photo's file at its own depth: read with all that came with it, written again with other samples.
+"""Read a photo file at its own bit depth with its metadata, and write it again with other samples.
 
-Owns how each format is read and written, what of each cannot be kept, and how EXIF and XMP pass from one to
-another. Unlike `decoding`, which makes 8-bit sRGB of anything, it converts nothing and turns nothing.
+Owns how each format is read and written, what cannot be kept of each, and how EXIF and XMP pass from one
+format to another. Unlike `decoding`, which makes 8-bit sRGB of every photo, it converts and rotates nothing.
 """
 
 import io
@@ -59,20 +59,20 @@ RESAVE = "save it as PNG or TIFF first"
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """A decoded photo, not turned and not converted.
+    """A decoded photo, neither rotated nor converted.
 
     Args:
-        kind: of the file, by what it holds.
-        pixels: (H, W, C), uint8, uint16 or float32; C is 1 (grey), 2 (grey, alpha), 3 or 4 (with alpha). New,
-            and for the caller to change.
-        data: the file; nothing where `deep` says it all.
-        icc: the embedded profile, or nothing.
-        linear: whether it is taken for linear light: floats without a profile.
+        kind: the format of the file, by its content.
+        pixels: (H, W, C), uint8, uint16 or float32; C is 1 (grey), 2 (grey, alpha), 3 or 4 (with alpha). A
+            new array, which the caller may change.
+        data: the bytes of the file; empty if `deep` holds everything.
+        icc: the embedded profile, or empty.
+        linear: whether the samples count as linear light: floats without a profile.
         premultiplied: whether colours are multiplied by alpha.
-        foreign: what else says that its colours are not sRGB, in words; empty where nothing does.
-        notes: what of the file is not kept, or was told about it.
-        deep: what OpenImageIO read, where it did.
-        layer: of an EXR, which of its layers the pixels are; empty for its plain channels.
+        foreign: a description of anything else that says the colours are not sRGB; empty if nothing does.
+        notes: what is not kept of the file, or what was noticed about it.
+        deep: what OpenImageIO read, if it read the file.
+        layer: the layer of an EXR that the pixels are from; empty for its plain channels.
     """
 
     kind: PhotoKind
@@ -88,10 +88,10 @@ class StoredPhoto:
 
 
 def kind_of(data: bytes) -> PhotoKind:
-    """The format, by the first bytes.
+    """Return the format, by the first bytes.
 
     Raises:
-        ImageError: "not an image", or a format that is not kept.
+        ImageError: "not an image", or a format that is not supported.
     """
     for magic, kind in _MAGIC:
         if data.startswith(magic):
@@ -100,9 +100,9 @@ def kind_of(data: bytes) -> PhotoKind:
         return "webp"
     for magic, name in _NOT_KEPT:
         if data.startswith(magic):
-            raise ImageError(f"{name} is not kept", remedy=RESAVE)
+            raise ImageError(f"{name} is not supported", remedy=RESAVE)
     if data[4:8] == b"ftyp":
-        raise ImageError("HEIC and AVIF are not kept", remedy=RESAVE)
+        raise ImageError("HEIC and AVIF are not supported", remedy=RESAVE)
     raise ImageError("not an image")
 
 
@@ -110,8 +110,8 @@ Reserve: TypeAlias = Callable[[int], None]
 Buffer: TypeAlias = npt.NDArray[np.uint8]
 Scratch: TypeAlias = Callable[[int], Buffer]
 
-# What a pixel costs beside the file: decoded, graded, handed to the encoder; progressive JPEGs keep every
-# coefficient, once for reading and once for writing.
+# Bytes per pixel besides the file: the photo is decoded, graded and passed to the encoder. Progressive JPEGs
+# also keep every coefficient, once for reading and once for writing.
 _BYTES_PER_PX, _BYTES_PER_PX_PROGRESSIVE, _DEEP_COPIES = 12, 18, 4
 _MOST_BYTES = 6 << 30
 
@@ -127,19 +127,20 @@ def _fresh(size: int) -> Buffer:
 def read_stored(
     path: Path, reserve: Reserve | None = None, scratch: Scratch = _fresh, *, layer: str = ""
 ) -> StoredPhoto:
-    """Read a JPEG, PNG, TIFF, WebP or EXR; what it holds decides which, not its name.
+    """Read a JPEG, PNG, TIFF, WebP or EXR; its content decides the format, not its name.
 
     Args:
         path: the file.
-        reserve: called before any pixel is decoded, with the bytes that reading, grading and writing the
-            photo are reckoned to take.
-        scratch: gives so many bytes, in which a JPEG's pixels may come to lie; fresh ones where left out.
-            Fresh pages cost as much as half of decoding: whoever reads photo after photo keeps them.
-        layer: of an EXR, the layer that is meant, `diffuse` of channels `diffuse.R` and so on.
+        reserve: called before any pixel is decoded, with the estimated bytes that reading, grading and
+            writing the photo need.
+        scratch: returns a buffer of a given size, in which a JPEG's pixels may be stored; by default a new
+            buffer each time. The system needs half as long as decoding to provide new memory, so a caller
+            that reads many photos should reuse it.
+        layer: the layer of an EXR to read, such as `diffuse` for channels `diffuse.R` and so on.
     Raises:
-        ImageError: its `what` is a stable reason, such as "truncated", "not an image", "CMYK is not graded",
-            "animated", "too large: W x H".
-        OSError: from the system.
+        ImageError: if the photo cannot be used. Its `what` is a stable reason, such as "truncated", "not an
+            image", "CMYK is not supported", "animated", "too large: W x H".
+        OSError: if the system cannot read the file.
     """
     data = path.read_bytes()
     if not data:
@@ -152,19 +153,19 @@ def read_stored(
         if isinstance(error, OSError) and not isinstance(error, ImageError) and error.errno is None:
             raise ImageError(_reason(error)) from error
         raise
-    except Exception as error:  # broken files raise whatever Pillow and libjpeg raise
+    except Exception as error:  # broken files raise many kinds of errors in Pillow and libjpeg
         raise ImageError(_reason(error)) from error
     told = PHOTO_KIND_OF_SUFFIX.get(path.suffix[1:].lower())
     if told != kind:
-        photo = replace(photo, notes=(f"a {kind.upper()}, whatever its name says", *photo.notes))
+        photo = replace(photo, notes=(f"a {kind.upper()}, although its name says otherwise", *photo.notes))
     return photo
 
 
 @contextmanager
 def pillow_memory(photos: int) -> Generator[None]:
-    """Within the block Pillow keeps the memory of images that are gone, of up to 80 MB for each of `photos`.
+    """Within the block, let Pillow reuse the memory of freed images, up to 80 MB for each of `photos`.
 
-    Else each new image is given fresh pages by the system, which costs as much as decoding it.
+    Otherwise the system provides new memory for each image, which costs as much as decoding the image.
     """
     core = cast("Any", Image.core)
     before = core.get_blocks_max()
@@ -178,7 +179,7 @@ def pillow_memory(photos: int) -> Generator[None]:
 
 @dataclass(frozen=True)
 class _Room:
-    """Who is told what a photo takes, where its pixels may lie, and which layer is meant."""
+    """The function that reserves memory, the one that returns buffers, and the layer to read."""
 
     reserve: Reserve
     scratch: Scratch
@@ -188,9 +189,11 @@ class _Room:
 def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     coding = jpeg_coding(data)
     if coding.components == 4:
-        raise ImageError("CMYK is not graded", remedy="convert it to RGB first")
+        raise ImageError("CMYK is not supported", remedy="convert it to RGB first")
     if coding.bits != 8 or coding.components not in (1, 3):
-        raise ImageError(f"{coding.components} channels of {coding.bits} bits are not kept", remedy=RESAVE)
+        raise ImageError(
+            f"{coding.components} channels of {coding.bits} bits are not supported", remedy=RESAVE
+        )
     image = open_image(data)
     stated = stated_colours(data, image)
     each = _BYTES_PER_PX_PROGRESSIVE if coding.progressive else _BYTES_PER_PX
@@ -200,13 +203,13 @@ def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
         buffer = room.scratch(coding.components * image.width * image.height)
         pixels = simplejpeg.decode_jpeg(data, "RGB" if coding.components == 3 else "GRAY", buffer=buffer)
     except ValueError:
-        image.load()  # says what is broken, or passes over what matters little
+        image.load()  # reports what is broken, or ignores what matters little
         pixels = np.array(image)
         notes.append("damaged JPEG data")
     if coding.components == 3 and not coding.subsampling:
         notes.append("unusual chroma subsampling becomes 4:4:4")
     if bytes_behind(data):
-        notes.append("what follows the picture in the file is left out")
+        notes.append("data after the image in the file is left out")
     return StoredPhoto(
         "jpeg", _with_channels(pixels), data, stated.icc, foreign=stated.foreign, notes=tuple(notes)
     )
@@ -214,10 +217,10 @@ def _read_jpeg(path: Path, data: bytes, room: _Room) -> StoredPhoto:
 
 def _read_png(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     if png_chunks.is_animated(data):
-        raise ImageError("animated", remedy="take its pictures apart first")
+        raise ImageError("animated", remedy="save one of its images first")
     stated = stated_colours(data)
     if png_chunks.png_bits(data) == 16:
-        png_chunks.require_whole_png(data)  # libpng would print what is broken
+        png_chunks.require_whole_png(data)  # libpng would print a message of its own
         photo = _read_deep(path, data, "png", room.reserve)
         return replace(photo, icc=stated.icc, foreign=stated.foreign)
     image = open_image(data)
@@ -234,7 +237,7 @@ def _read_webp(path: Path, data: bytes, room: _Room) -> StoredPhoto:
         raise ImageError("truncated")
     image = open_image(data)
     if getattr(image, "is_animated", False):
-        raise ImageError("animated", remedy="take its pictures apart first")
+        raise ImageError("animated", remedy="save one of its images first")
     _reserve_for(image.size, _BYTES_PER_PX, data, room.reserve)
     image.load()
     stated = stated_colours(data, image)
@@ -246,9 +249,9 @@ def _read_tiff(path: Path, data: bytes, room: _Room) -> StoredPhoto:
     photometric = tags[_PHOTOMETRIC].number() if _PHOTOMETRIC in tags else 1
     if photometric not in _PHOTOMETRIC_KEPT:
         name = _PHOTOMETRIC_NAMES.get(photometric, f"photometric {photometric}")
-        raise ImageError(f"{name} is not graded", remedy="convert it to RGB first")
+        raise ImageError(f"{name} is not supported", remedy="convert it to RGB first")
     if following and not (_SUBFILE in following and following[_SUBFILE].number() & 1):
-        raise ImageError("several pages", remedy="take them apart first")
+        raise ImageError("several pages", remedy="save each page as a file of its own first")
     photo = _read_deep(path, data, "tiff", room.reserve)
     is_float = photo.pixels.dtype == np.float32
     stated = colours_of_tiff(tags, linear=is_float)
@@ -282,18 +285,19 @@ def _read_deep(path: Path, data: bytes, kind: PhotoKind, reserve: Reserve, layer
     deep = deep_images.read_deep(path)
     picked = colour_channels(deep.channels, layer) if kind == "exr" else tuple(range(len(deep.channels)))
     if not 1 <= len(picked) <= 4:
-        raise ImageError(f"{len(picked)} channels are not kept")
-    # A layer's own alpha is none to OpenImageIO; in an EXR colours are multiplied by it all the same.
+        raise ImageError(f"images of {len(picked)} channels are not supported")
+    # OpenImageIO does not treat a layer's own alpha as alpha, but in an EXR it multiplies the colours all the
+    # same.
     premultiplied = (deep.premultiplied or bool(layer)) and len(picked) in (2, 4)
     pixels = deep.pixels if len(picked) == deep.pixels.shape[2] else deep.pixels[..., list(picked)]
     return StoredPhoto(kind, pixels, data, premultiplied=premultiplied, deep=deep, layer=layer)
 
 
 def colour_channels(names: tuple[str, ...], layer: str = "") -> tuple[int, ...]:
-    """Which channels of an EXR, or of its layer, are its picture: R, G, B, or Y alone, and A if it is there.
+    """Return which channels of an EXR, or of a layer, make the image: R, G, B, or Y alone, and A if present.
 
     Raises:
-        ImageError: neither; the layers that there are, are named.
+        ImageError: if there are neither R, G, B nor Y; the message names the layers that exist.
     """
     of_layer = f"{layer}." if layer else ""
     where = {name.removeprefix(of_layer): i for i, name in enumerate(names) if name.startswith(of_layer)}
@@ -303,13 +307,17 @@ def colour_channels(names: tuple[str, ...], layer: str = "") -> tuple[int, ...]:
     if "Y" in where and not {"RY", "BY"} & where.keys():
         return (where["Y"], *alpha)
     layers = sorted({name.rpartition(".")[0] for name in names if "." in name})
-    found = f"no channels R, G, B{f' of a layer {layer!r}' if layer else ''}"
-    remedy = f"give --layer: there are {', '.join(layers[:8])}" if layers else "name its channels so"
+    found = f"no channels R, G, B{f' in a layer {layer!r}' if layer else ''}"
+    remedy = (
+        f"give --layer; the layers are {', '.join(layers[:8])}"
+        if layers
+        else "rename its channels to R, G, B"
+    )
     raise ImageError(found, remedy=remedy)
 
 
 def _plain(image: ImageFile.ImageFile) -> Samples:
-    """As grey or RGB, with alpha where there is transparency of any kind."""
+    """Return the image as grey or RGB, with alpha if it has transparency of any kind."""
     grey = image.mode in ("1", "L", "LA", "I;16")
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "PA"):
         raise ImageError(f"unsupported pixels: mode {image.mode}", remedy=RESAVE)
@@ -333,7 +341,7 @@ def _reason(error: Exception) -> str:
     return "truncated" if truncated else "cannot be decoded"
 
 
-# Writing.
+# Write photos.
 
 
 DEFAULT_QUALITY = 95
@@ -351,13 +359,14 @@ _MOST_SEGMENT = 65533
 
 @dataclass(frozen=True)
 class Written:
-    """How a photo is to be written.
+    """The settings for writing a photo.
 
     Args:
         kind: the format.
-        quality: of JPEG and lossy WebP, 1..100; None keeps a JPEG's own tables, and is 95 elsewhere.
-        icc: the profile to embed, or nothing.
-        now_srgb: whether the samples were converted to sRGB, which EXIF then says too.
+        quality: quality of JPEG and lossy WebP, 1..100; None keeps the tables of an input JPEG, and means 95
+            otherwise.
+        icc: the profile to embed, or empty.
+        now_srgb: whether the samples were converted to sRGB; EXIF then says so too.
     """
 
     kind: PhotoKind
@@ -367,31 +376,31 @@ class Written:
 
 
 def encode_stored(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
-    """Encode `pixels` in place of those of `photo`.
+    """Encode `pixels` with the metadata of `photo`.
 
     Args:
-        photo: as `read_stored` gave it; its metadata comes along.
-        pixels: (H, W, C) of the dtype of the photo's, C as in `StoredPhoto`.
-        wanted: how.
+        photo: the photo, from `read_stored`.
+        pixels: (H, W, C) of the same dtype as the photo's pixels; C as in `StoredPhoto`.
+        wanted: how to write it.
     Raises:
-        ImageError: a format that cannot hold this depth or alpha, or an encoder that fails.
+        ImageError: if the format cannot hold this bit depth or alpha, or the encoder fails.
     """
     _require_held(pixels, wanted.kind)
     try:
         return _encoded(photo, pixels, wanted)
     except (ImageError, MemoryError):
         raise
-    except Exception as error:  # Pillow raises as many kinds here as it does on reading
+    except Exception as error:  # Pillow raises many kinds of errors here, as it does on reading
         raise ImageError(f"cannot be written: {' '.join(str(error).split())}") from error
 
 
 def _require_held(pixels: Samples, kind: PhotoKind) -> None:
     depth = pixels.dtype.name
     if depth not in _DEPTHS[kind]:
-        what = f"{kind.upper()} does not hold {_DEPTH_NAMES[depth]} a channel"
-        raise ImageError(what, remedy=f"name {_HOLDING[depth]}")
+        what = f"{kind.upper()} cannot hold {_DEPTH_NAMES[depth]} a channel"
+        raise ImageError(what, remedy=f"write {_HOLDING[depth]}")
     if kind == "jpeg" and pixels.shape[2] in (2, 4) and pixels[..., -1].min() < 255:
-        raise ImageError("JPEG does not hold alpha", remedy="name a .png, .webp or .tif")
+        raise ImageError("JPEG cannot hold alpha", remedy="write a .png, .webp or .tif")
 
 
 def _encoded(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
@@ -426,12 +435,12 @@ def _jpeg(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
         found = [Segment(0xE1, EXIF + exif)] if exif else []
         segments = found + ([Segment(0xE1, XMP + xmp)] if xmp else [])
     if any(len(body) > _MOST_SEGMENT for _, body in segments):
-        raise ImageError("EXIF or XMP of over 64 KB does not fit a JPEG", remedy="name a .png or .tif")
+        raise ImageError("EXIF or XMP of over 64 KB does not fit in a JPEG", remedy="write a .png or .tif")
     return with_segments(out.getvalue(), segments, wanted.icc)
 
 
 def _tables(data: bytes, coding: JpegCoding) -> list[list[int]]:
-    """The input's quantization tables as Pillow takes them: luma, then chroma where it has its own."""
+    """Return the input's quantization tables for Pillow: luma, then chroma if it has its own."""
     known = cast("dict[int, list[int]]", open_image(data).quantization)  # pyright: ignore[reportAttributeAccessIssue]
     used = [list(known[number]) for number in coding.tables]
     while len(used) > 1 and used[-1] == used[-2]:
@@ -452,7 +461,7 @@ def _png(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
     else:
         out = io.BytesIO()
         plain = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-        # Run lengths: on photos smaller than the default, and many times faster.
+        # Run-length coding: smaller on photos than the default, and many times faster.
         Image.fromarray(plain).save(out, "PNG", compress_level=1, compress_type=3)
         data = out.getvalue()
     if photo.kind != "png":
@@ -506,7 +515,7 @@ def _tiff(photo: StoredPhoto, pixels: Samples, wanted: Written) -> bytes:
 
 def _exr(photo: StoredPhoto, pixels: Samples) -> bytes:
     if not photo.linear:
-        raise ImageError("EXR holds linear light, this photo does not", remedy="name a .tif")
+        raise ImageError("EXR holds linear light, but this photo is not linear", remedy="write a .tif")
     deep = photo.deep
     if photo.kind != "exr" or deep is None:
         return encode_deep(pixels, "exr", deep, premultiplied=True)
@@ -514,16 +523,14 @@ def _exr(photo: StoredPhoto, pixels: Samples) -> bytes:
     if len(picked) != pixels.shape[2]:
         if len(picked) == deep.pixels.shape[2]:
             return encode_deep(pixels, "exr", deep, premultiplied=True)
-        raise ImageError(
-            "a grey EXR with further channels would become coloured", remedy="take them out first"
-        )
+        raise ImageError("a grey EXR with further channels would become coloured", remedy="remove them first")
     everything = deep.pixels.copy()
     everything[..., list(picked)] = pixels
     return encode_deep(everything, "exr", deep, premultiplied=True)
 
 
 def portable_metadata(photo: StoredPhoto, wanted: Written) -> tuple[bytes, bytes]:
-    """EXIF (a TIFF block, mended) and XMP of a photo, for a format of another kind; either may be empty."""
+    """Return a photo's EXIF (a corrected TIFF block) and XMP for another format; either may be empty."""
     exif, xmp = b"", b""
     if photo.kind == "jpeg":
         bodies = [body for marker, body in describing_segments(photo.data) if marker == 0xE1]

@@ -1,9 +1,9 @@
-r"""The frozen list of photos: how a photo is named, and kept in a text file.
+r"""The frozen list of photos: how a photo is named, and how the list is kept in a text file.
 
-Owns the names. Knows nothing of where a list came from, and decodes nothing.
+Owns the names. Does not know where a list comes from, and decodes nothing.
 
-A path is relative to the list's root and POSIX. A backslash, a control character or a byte that is not
-UTF-8 is written in it as \xNN, so that every path is plain text on one line, and no two paths look alike.
+A path is a POSIX path relative to the list's root. A backslash, a control character or a byte that is not
+UTF-8 is written as \xNN, so that every path is plain text on one line, and no two paths look the same.
 """
 
 import errno
@@ -21,27 +21,27 @@ from lutkit.errors import ImageError, SourceError
 _ODD = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]")
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _HEADER = "path\tsize\toffset"
-# Refusals that were there when the photo was listed, and will be there again.
+# Errors that were there when the photo was listed, and that will come again.
 _LASTING = (errno.EACCES, errno.EPERM, errno.ELOOP)
 _REMEDIES = {
-    "too small": "lower --size, or give others",
-    "another size": "give --size PX, which brings both to one",
-    "shorter side under min_side_px": "lower [images] min_side_px, or give others",
-    "grey": 'set [images] grey = "keep", or give others',
-    "cast beyond max_cast": "raise [images] max_cast, or give others",
-    "more clipped than max_clipped": "raise [images] max_clipped, or give others",
+    "too small": "lower --size, or use other photos",
+    "another size": "give --size PX, which resizes both to one size",
+    "shorter side under min_side_px": "lower [images] min_side_px, or use other photos",
+    "grey": 'set [images] grey = "keep", or use other photos',
+    "cast beyond max_cast": "raise [images] max_cast, or use other photos",
+    "more clipped than max_clipped": "raise [images] max_clipped, or use other photos",
 }
-_AGAIN = "put it back as it was, and run the same command again"
+_AGAIN = "restore the file, then run the same command again"
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoRef:
-    """One photo of a list.
+    """A photo in a list.
 
     Args:
-        path: below the list's root; within a tar, `name.tar/member`.
-        size: bytes.
-        offset: where its data begins in the tar, or -1 for a file of its own.
+        path: path below the list's root; within a tar, `name.tar/member`.
+        size: size in bytes.
+        offset: where its data begins in the tar, or -1 if the photo is a file of its own.
     """
 
     path: str
@@ -51,13 +51,13 @@ class PhotoRef:
 
 @dataclass(frozen=True, slots=True)
 class PhotoList:
-    """Photos in the order of their paths' bytes, no path twice.
+    """Photos in the order of their paths' bytes; no path occurs twice.
 
     Args:
         root: the folder that paths are relative to.
         photos: at least one.
-        unread: beside them, the suffixes of photos of kinds that are not read, and how many there are.
-        note: what a user has to know of the list, one line; empty where there is nothing.
+        unread: the suffixes of other photos there whose formats are not read, and the number of each.
+        note: one line that a user has to know about the list; empty if there is nothing.
     """
 
     root: Path
@@ -70,41 +70,42 @@ def frozen_list(root: Path, refs: Iterable[PhotoRef], where: str) -> PhotoList:
     """Sort photos by their paths' bytes.
 
     Raises:
-        SourceError: a path twice.
+        SourceError: if a path occurs twice.
     """
     photos = sorted(refs, key=lambda ref: ref.path.encode())
     for before, ref in itertools.pairwise(photos):
         if before.path == ref.path:
-            raise SourceError(f"this photo comes twice: {ref.path}", where=where, remedy="name it once")
+            raise SourceError(f"this photo is listed twice: {ref.path}", where=where, remedy="name it once")
     return PhotoList(root, tuple(photos))
 
 
 def unread_text(unread: Iterable[tuple[str, int]]) -> str:
-    """`3 files of kinds that are not read (.heic, .nef)`; empty where there are none."""
+    """Return `3 files of kinds that are not read (.heic, .nef)`, for example; empty if there are none."""
     counts = dict(unread)
     files = "1 file" if sum(counts.values()) == 1 else f"{sum(counts.values()):,} files"
     return f"{files} of kinds that are not read ({', '.join(f'.{s}' for s in counts)})" if counts else ""
 
 
 def none_usable(photos: PhotoList, reasons: Iterable[str]) -> SourceError:
-    """The error of photographs that all failed, each for one of `reasons`."""
+    """Return the error for photos that all failed, each for one of `reasons`."""
     counts = Counter(reason.partition(":")[0] for reason in reasons)
     shown = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
     return SourceError(
-        f"none of the {counts.total():,} photographs can be used: {shown}",
+        f"none of the {counts.total():,} photos can be used: {shown}",
         where=str(photos.root),
-        remedy=next((_REMEDIES[reason] for reason in _REMEDIES if reason in counts), "give others"),
+        remedy=next((_REMEDIES[reason] for reason in _REMEDIES if reason in counts), "use other photos"),
     )
 
 
 def read_bytes(root: Path, ref: PhotoRef) -> bytes:
-    """Read one photo as it was when it was listed.
+    """Read one photo, unchanged since it was listed.
 
     Raises:
-        ImageError: "cannot be read": it could not be when it was listed either, a link to nothing say, or
-            may not be read by us.
-        SourceError: it is gone, cannot be read for a reason that may pass, or its size or the header of its
-            member is another. To pass over it would make a dataset depend on when that happened.
+        ImageError: "cannot be read", if it could not be read when it was listed either (a link to nothing,
+            for example), or if we have no permission to read it.
+        SourceError: if it no longer exists, cannot be read for a reason that may pass, or if its size or the
+            header of its tar member has changed. Skipping it would make a dataset depend on when that
+            happened.
     """
     path = real_path(ref.path)
     try:
@@ -113,7 +114,7 @@ def read_bytes(root: Path, ref: PhotoRef) -> bytes:
         if error.errno in _LASTING or ref.size == 0:
             raise ImageError("cannot be read") from error
         reason = error.strerror or os.strerror(errno.ENOENT)
-        raise SourceError(f"cannot be read any more ({reason})", where=ref.path, remedy=_AGAIN) from error
+        raise SourceError(f"can no longer be read ({reason})", where=ref.path, remedy=_AGAIN) from error
     except ValueError as error:
         raise ImageError("cannot be read") from error
     if len(data) != ref.size:
@@ -122,27 +123,27 @@ def read_bytes(root: Path, ref: PhotoRef) -> bytes:
 
 
 def format_sources(photos: PhotoList) -> str:
-    """The list as tab-separated text with a heading: path, size, offset; its root is not in it."""
+    """Return the list as tab-separated text with a heading: path, size, offset; without its root."""
     lines = [f"{ref.path}\t{ref.size}\t{ref.offset}" for ref in photos.photos]
     return "\n".join([_HEADER, *lines, ""])
 
 
 def shown_path(path: str) -> str:
-    """A path of the file system as plain text; see the top of this module."""
+    """Return a path of the file system as plain text; see the top of this module."""
     if _ODD.search(path) is None:
         return path
     return _ODD.sub(lambda odd: "".join(f"\\x{byte:02x}" for byte in os.fsencode(odd[0])), path)
 
 
 def real_path(shown: str) -> str:
-    """The path of the file system that `shown_path` was given."""
+    """Return the path of the file system that was given to `shown_path`."""
     if "\\" not in shown:
         return shown
     return os.fsdecode(_ESCAPE.sub(lambda code: bytes([int(code[1], 16)]), shown.encode()))
 
 
 def _tar_of(root: Path, path: str) -> Path:
-    """The first leading part of `name.tar/member` that is a file."""
+    """Return the first leading part of `name.tar/member` that is a file."""
     for end in re.finditer(r"\.tar(?=/)", path, re.IGNORECASE):
         if (root / path[: end.end()]).is_file():
             return root / path[: end.end()]

@@ -1,4 +1,4 @@
-"""What a PNG holds beside its pixels: its chunks, and which of them still hold once the colours change.
+"""Read and write the chunks of a PNG, and know which of them are still true once the colours change.
 
 Owns the chunks and their order (ISO/IEC 15948, PNG). Decodes no pixel.
 """
@@ -15,14 +15,14 @@ Chunk: TypeAlias = tuple[bytes, bytes]  # its type and its data
 
 _XMP = b"XML:com.adobe.xmp\0"
 _LEADING = (b"IHDR",)
-# What belongs to the pixels, and is written anew with them.
+# Chunks that belong to the pixels and are written again with them.
 _PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT"}
 _COLOUR = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"mDCv", b"cLLi"}
 _KNOWN_GOOD = {b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME", b"oFFs", b"sCAL", b"pCAL"}
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """Every chunk of a PNG as far as it is whole."""
+    """Yield every complete chunk of a PNG, up to the first that is not."""
     position = len(PNG_SIGNATURE)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -33,7 +33,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def require_whole_png(data: bytes) -> None:
-    """Refuse a PNG that ends early, or whose bytes are not those that were written.
+    """Reject a PNG that ends early, or that has a wrong checksum.
 
     Raises:
         ImageError: "truncated" or "cannot be decoded".
@@ -48,17 +48,17 @@ def require_whole_png(data: bytes) -> None:
 
 
 def png_bits(data: bytes) -> int:
-    """How many bits a sample has."""
+    """Return the number of bits in a sample."""
     return data[24] if len(data) > 24 else 0
 
 
 def is_animated(data: bytes) -> bool:
-    """Whether it holds more than one picture (APNG)."""
+    """Return whether the PNG holds more than one image (APNG)."""
     return any(kind == b"acTL" and body[:4] > b"\0\0\0\1" for kind, body in chunks(data))
 
 
 def xmp_of(data: bytes) -> bytes:
-    """The XMP packet, or nothing."""
+    """Return the XMP packet, or empty bytes."""
     for kind, body in chunks(data):
         if kind == b"iTXt" and body.startswith(_XMP):
             compressed, text = body[len(_XMP)], body[len(_XMP) + 2 :].split(b"\0", 2)[-1]
@@ -67,13 +67,13 @@ def xmp_of(data: bytes) -> bytes:
 
 
 def describing_chunks(data: bytes, *, colours: bool) -> tuple[list[Chunk], list[Chunk]]:
-    """The chunks that tell of the photo rather than of its pixels: those before them, and those behind.
+    """Return the chunks that describe the photo, not its pixels: those before the pixels, and those after.
 
     Args:
         data: the PNG.
-        colours: whether what it says of its colours, other than by a profile, is among them.
+        colours: whether to include what it states about its colours other than by a profile.
     Returns:
-        EXIF, text, XMP, density and the like; of chunks that nobody knows those that PNG allows to copy.
+        EXIF, text, XMP, density and the like; of unknown chunks, only those that PNG allows to be copied.
     """
     before: list[Chunk] = []
     behind: list[Chunk] = []
@@ -90,25 +90,25 @@ def describing_chunks(data: bytes, *, colours: bool) -> tuple[list[Chunk], list[
 
 
 def metadata_chunks(exif: bytes, xmp: bytes) -> list[Chunk]:
-    """EXIF (a TIFF block) and XMP as chunks; empty ones fall out."""
+    """Return EXIF (a TIFF block) and XMP as chunks, leaving out empty ones."""
     found = [(b"eXIf", exif)] if exif else []
     return found + ([(b"iTXt", _XMP + b"\0\0\0\0" + xmp)] if xmp else [])
 
 
 def with_chunks(data: bytes, before: list[Chunk], behind: list[Chunk], icc: bytes) -> bytes:
-    """A PNG as an encoder wrote it, with these chunks and this profile instead of its own.
+    """Return an encoder's PNG with these chunks and this profile instead of its own.
 
     Args:
         data: the PNG.
-        before: what stands before the pixels.
-        behind: what stands behind them.
+        before: the chunks before the pixels.
+        behind: the chunks after the pixels.
         icc: the profile; empty for none.
     Raises:
-        ImageError: `data` is no whole PNG.
+        ImageError: if `data` is not a complete PNG.
     """
     own = list(chunks(data))
     if not own or own[-1][0] != b"IEND":
-        raise ImageError("cannot be written: the encoder left no whole PNG")
+        raise ImageError("cannot be written: the encoder did not produce a complete PNG")
     head = [chunk for chunk in own if chunk[0] in _LEADING]
     pixels = [chunk for chunk in own if chunk[0] in (b"PLTE", b"tRNS", b"IDAT")]
     profile = [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
@@ -124,12 +124,12 @@ _PART_BYTES = 1 << 16
 
 
 def png_fault(file: BinaryIO) -> str:
-    """What is wrong with a PNG file on the level of chunks.
+    """Return what is wrong with the chunks of a PNG file.
 
     Args:
-        file: open at its beginning; at most 64 KiB of it are held at a time.
+        file: a file that is open at its beginning; at most 64 KiB of it are held in memory at a time.
     Returns:
-        "truncated", "damaged: ...", or an empty string for a sound file.
+        "truncated", "damaged: ...", or an empty string if nothing is wrong.
     """
     if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
         return "damaged: no PNG signature"
@@ -146,7 +146,7 @@ def png_fault(file: BinaryIO) -> str:
         if checksum is None or len(stated) < 4:
             return "truncated"
         if checksum != int.from_bytes(stated, "big"):
-            return "damaged: a checksum does not fit"
+            return "damaged: a checksum is wrong"
         kinds = [kind]
     return ""
 

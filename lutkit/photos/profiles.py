@@ -1,6 +1,6 @@
-"""Embedded ICC profiles: what must be done to a photo's colours to make them sRGB.
+"""Embedded ICC profiles: how a photo's colours are converted to sRGB.
 
-Owns the choice of rendering intent, and what counts as sRGB already. Knows no file format.
+Owns the choice of rendering intent, and when a profile counts as sRGB already. Knows no file format.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _remembered: "dict[Key, Conversion]" = {}
 
 
 class _Header(Protocol):
-    """What Pillow's untyped profile object is asked for."""
+    """The attributes of Pillow's untyped profile object that are used here."""
 
     xcolor_space: str
     profile_description: str | None
@@ -39,11 +39,11 @@ class _Header(Protocol):
 
 @dataclass(frozen=True)
 class Conversion:
-    """How pixels of one mode become sRGB.
+    """The conversion of pixels of one mode to sRGB.
 
     Args:
-        transform: to be given to `apply_conversion`, or None where there is nothing to convert.
-        note: what a photo's notes say of it, or empty.
+        transform: the transform for `apply_conversion`, or None if there is nothing to convert.
+        note: what a photo's notes say about it, or empty.
     """
 
     transform: ImageCms.ImageCmsTransform | None = None
@@ -51,20 +51,22 @@ class Conversion:
 
 
 def conversion_to_srgb(profile: bytes | None, mode: Mode) -> Conversion:
-    """Find out what the embedded `profile` asks for; remembered by its sha256, a bounded number at a time.
+    """Find the conversion that the embedded `profile` needs; some results are cached by sha256.
 
-    Relative colorimetric with black point compensation: colours inside sRGB keep their measured values,
-    white stays white and black black. Perceptual would change them too, each profile maker in another
-    way, and matrix profiles, which are nearly all, have no perceptual table at all.
+    The conversion is relative colorimetric with black point compensation: colours inside sRGB keep their
+    measured values, white stays white, and black stays black. The perceptual intent would change colours
+    inside sRGB too, differently for each maker of profiles. Nearly all profiles are matrix profiles, which
+    have no perceptual table.
 
-    A profile counts as sRGB by what it does: where no probe colour moves by more than 2 code values,
-    nothing is done, whatever the profile is called.
+    A profile counts as sRGB by its effect, not its name: if no test colour moves by more than 2 code values,
+    nothing is converted.
 
     Args:
-        profile: as the file holds it; None or empty where it has none.
-        mode: of the pixels without alpha: grey, RGB, or CMYK in Pillow's sense (255 is full ink).
+        profile: the profile in the file; None or empty if there is none.
+        mode: the mode of the pixels without alpha: grey, RGB, or CMYK in Pillow's convention (255 is full
+            ink).
     Returns:
-        The conversion; a broken profile, or one made for another mode, is ignored and said so.
+        The conversion. A profile that is broken or made for another mode is ignored, and the note says so.
     """
     if not profile:
         return Conversion()
@@ -77,14 +79,14 @@ def conversion_to_srgb(profile: bytes | None, mode: Mode) -> Conversion:
 
 
 def apply_conversion(image: Image.Image, conversion: Conversion) -> Image.Image:
-    """Convert an image of the mode that `conversion` was made for; the result is RGB, greys stay grey."""
+    """Convert an image of the mode that `conversion` was made for; the result is RGB, and greys stay grey."""
     if conversion.transform is None:
         return image.convert("RGB")
     converted = ImageCms.applyTransform(image, conversion.transform)
     assert converted is not None
     if image.mode != "L":
         return converted
-    green = converted.getchannel("G")  # lcms leaves the three of some greys 1 apart
+    green = converted.getchannel("G")  # lcms gives some greys channels that differ by 1
     return Image.merge("RGB", (green, green, green))
 
 
@@ -102,7 +104,7 @@ def _conversion(data: bytes, mode: Mode) -> Conversion:
 def _built(profile: ImageCms.ImageCmsProfile, mode: Mode) -> Conversion:
     flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
     if mode == "L":
-        flags |= ImageCms.Flags.NOOPTIMIZE  # lcms' short cut for grey errs by up to 10 code values
+        flags |= ImageCms.Flags.NOOPTIMIZE  # lcms' fast path for grey is wrong by up to 10 code values
     transform = ImageCms.buildTransform(
         profile,
         ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownArgumentType]
@@ -121,7 +123,7 @@ def _built(profile: ImageCms.ImageCmsProfile, mode: Mode) -> Conversion:
 
 
 def _probe() -> npt.NDArray[np.uint8]:
-    """All greys, then a lattice of colours, as an image of one row."""
+    """Return all greys, then a grid of colours, as an image of one row."""
     greys = np.repeat(np.arange(256)[:, None], 3, axis=1)
     lattice = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).round()] * 3, indexing="ij"), axis=-1)
     return np.concatenate([greys, lattice.reshape(-1, 3)]).astype(np.uint8)[None]
@@ -136,31 +138,31 @@ def _name(profile: ImageCms.ImageCmsProfile) -> str:
     return "".join(c for c in text if c.isprintable() and c not in ";'")[:60] or "unnamed"
 
 
-# ICC profiles made of primaries and curves, at full precision: Adobe RGB, Display P3, ProPhoto and the like.
+# ICC profiles of primaries and curves, at full precision: Adobe RGB, Display P3, ProPhoto and the like.
 
 
 Curve: TypeAlias = Callable[[FloatArray], FloatArray]
 Row: TypeAlias = tuple[float, float, float]
 
-# Linear sRGB from XYZ relative to D50: the inverse of the columns that an sRGB profile has.
+# Linear sRGB from XYZ relative to D50: the inverse of the matrix whose columns an sRGB profile states.
 _SRGB_OF_XYZ: tuple[Row, Row, Row] = (
     (3.1338561, -1.6168667, -0.4906146),
     (-0.9787684, 1.9161415, 0.0334540),
     (0.0719453, -0.2289914, 1.4052427),
 )
-_PARAMETERS = (1, 3, 4, 5, 7)  # of a parametric curve, by its type
+_PARAMETERS = (1, 3, 4, 5, 7)  # number of parameters of a parametric curve, by its type
 _TABLES = (b"A2B0", b"A2B1", b"D2B0", b"D2B1")
 _MOST_TAGS = 200
-_DATE = 24  # where a profile says when it was made
+_DATE = 24  # where a profile states its creation date
 
 
 @dataclass(frozen=True)
 class MatrixProfile:
-    """A profile's colours.
+    """The colours of a profile.
 
     Args:
-        curves: one a channel, from codes 0..1 to linear light; three times the same for grey.
-        rows: linear sRGB from linear light; every row's sum is 1, so that greys stay grey.
+        curves: one for each channel, from codes 0..1 to linear light; for grey, the same curve three times.
+        rows: the matrix from linear light to linear sRGB; each row's sum is 1, so that greys stay grey.
     """
 
     curves: tuple[Curve, Curve, Curve]
@@ -168,7 +170,7 @@ class MatrixProfile:
 
 
 def matrix_profile(profile: bytes) -> MatrixProfile | None:
-    """Read `profile`; None where it is of another make (tables), or broken.
+    """Read `profile`; return None if it is of another kind (tables) or broken.
 
     Source: ICC.1:2022, sections 7.2, 7.3, 8.3, 8.4, 10.6 and 10.18.
     """
@@ -192,9 +194,9 @@ def profile_to_srgb(values: npt.NDArray[np.float32], profile: MatrixProfile) -> 
     """Convert colours of `profile` to sRGB, relative colorimetric.
 
     Args:
-        values: (..., 3), as the profile encodes them, 0..1 nominal. Below 0 counts as 0; above 1 a curve
-            that is a formula goes on, and one that is a table ends.
-        profile: what they are encoded in.
+        values: (..., 3), encoded as the profile states, 0..1 nominal. Values below 0 count as 0. Above 1, a
+            curve given by a formula continues, and a curve given by a table stays at its last value.
+        profile: the profile of the values.
     Returns:
         A new array, sRGB-encoded; colours outside sRGB lie outside 0..1.
     """
@@ -275,13 +277,13 @@ def _parametric(kind: int, tag: bytes) -> Curve:
 
 @cache
 def srgb_profile() -> bytes:
-    """The sRGB profile that is embedded where a photo was converted; the same bytes every day."""
+    """Return the sRGB profile that is embedded in converted photos; its bytes never change."""
     created = cast("Any", ImageCms.createProfile("sRGB"))
     data = ImageCms.ImageCmsProfile(created).tobytes()
     return data[:_DATE] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + data[_DATE + 12 :]
 
 
-# Profiles made of what a photo states in another way: by numbers, or by EXIF alone, as cameras do.
+# Profiles for photos that state their colours in another way: by numbers, or only by EXIF, as cameras do.
 
 
 Chromaticities: TypeAlias = tuple[float, float, float, float, float, float, float, float]
@@ -296,18 +298,18 @@ _BRADFORD: tuple[Row, Row, Row] = (
     (-0.7502, 1.7135, 0.0367),
     (0.0389, -0.0685, 1.0296),
 )
-_LEAST_AREA = 1e-4  # of the triangle of primaries, below which they are no primaries
+_LEAST_AREA = 1e-4  # the smallest triangle that counts as primaries
 _CURVE_ROWS = 4096
 _UNCALIBRATED, _INTEROP_INDEX, _OPTION_FILE = 0xFFFF, 1, b"R03"
 
 
 def profile_by_exif(exif: bytes) -> bytes:
-    """The ICC profile of what EXIF says that a photo's colours are, where that is Adobe RGB; else nothing.
+    """Return the ICC profile of Adobe RGB if EXIF says that a photo has its colours; otherwise empty bytes.
 
-    It says so by a ColorSpace that is "uncalibrated" and the interoperability index of DCF's option files.
+    EXIF says so by a ColorSpace of "uncalibrated" and the interoperability index of DCF's option files.
 
     Args:
-        exif: the block, with or without what precedes it in a JPEG.
+        exif: the block, with or without the header that it has in a JPEG.
     Source: Exif 2.3, ColorSpace and InteroperabilityIndex; DCF 2.0, optional colour space.
     """
     if _OPTION_FILE not in exif:  # nearly always
@@ -323,11 +325,11 @@ def profile_by_exif(exif: bytes) -> bytes:
 
 @cache
 def adobe_rgb_profile() -> bytes:
-    """An ICC profile, version 2, of the colours of Adobe RGB (1998); the same bytes every day.
+    """Return an ICC profile, version 2, with the colours of Adobe RGB (1998); its bytes never change.
 
     Source: Adobe RGB (1998) Color Image Encoding, May 2005; its exponent is 563/256.
     """
-    # What others' profiles of these colours are called: the plain name is that of Adobe's own.
+    # Others name their profiles of these colours so; only Adobe's own profile has the plain name.
     return profile_of_numbers(_ADOBE_RGB, 563 / 256, "compatible with Adobe RGB (1998), by EXIF")
 
 
@@ -335,15 +337,15 @@ def adobe_rgb_profile() -> bytes:
 def profile_of_numbers(
     primaries: Chromaticities, exponent: float | None, name: str, *, grey: bool = False
 ) -> bytes:
-    """An ICC profile, version 2, of colours that are stated by numbers; the same bytes every day.
+    """Return an ICC profile, version 2, for colours that are stated by numbers; its bytes never change.
 
     Args:
-        primaries: of red, green, blue and white, x and y each; white is taken to D50 by Bradford.
-        exponent: of the curve from codes to linear light; None for sRGB's curve.
-        name: what the profile is called; ASCII.
-        grey: whether it is for grey pixels, of which only the curve counts.
+        primaries: x and y of red, green, blue and white; white is adapted to D50 by Bradford.
+        exponent: exponent of the curve from codes to linear light; None for the curve of sRGB.
+        name: the name of the profile; ASCII.
+        grey: whether the profile is for grey pixels, for which only the curve matters.
     Returns:
-        The profile; nothing where the numbers are no primaries.
+        The profile; empty if the numbers cannot be primaries.
     Source: ICC.1:2001-04; IEC 61966-2-1 for the curve of sRGB.
     """
     columns = _columns(primaries)
@@ -370,7 +372,7 @@ def profile_of_numbers(
     start, entries, body = 132 + 12 * len(tags), b"", b""
     places: dict[bytes, int] = {}
     for tag, content in tags.items():
-        if content not in places:  # the three curves are one
+        if content not in places:  # the three curves are the same
             places[content] = start + len(body)
             body += content + bytes(-len(content) % 4)
         entries += struct.pack(">4sII", tag, places[content], len(content))
@@ -381,7 +383,7 @@ def profile_of_numbers(
 
 
 def _columns(primaries: Chromaticities) -> tuple[Row, Row, Row] | None:
-    """XYZ of red, green and blue at full, relative to D50; their sum is D50; None where they are none."""
+    """Return XYZ of full red, green and blue, with the sum D50; None if they cannot be primaries."""
     rx, ry, gx, gy, bx, by, wx, wy = primaries
     area = abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) / 2
     if min(ry, gy, by, wy) <= 0 or area < _LEAST_AREA or max(map(abs, primaries)) > 2:
@@ -411,7 +413,7 @@ def _transposed(rows: tuple[Row, ...]) -> tuple[Row, Row, Row]:
 
 
 def _inverse(rows: tuple[Row, Row, Row]) -> tuple[Row, Row, Row]:
-    """By cofactors: no BLAS, whose bits depend on the machine."""
+    """Return the inverse by cofactors: not by BLAS, whose bits depend on the machine."""
     cofactors = [
         [
             rows[(i + 1) % 3][(j + 1) % 3] * rows[(i + 2) % 3][(j + 2) % 3]

@@ -1,12 +1,12 @@
-"""A square crop of a photo at a wanted size: antialiased bicubic in integers.
+"""Crop a square of a photo and resize it: antialiased bicubic in integers.
 
-Owns the resampling filter and its arithmetic, which are Pillow's for 8-bit images: Catmull-Rom stretched
-by the scale, weights of 22 fractional bits, 8 bits kept between the two passes. Rows are resampled before
-columns, always; so the bits are those of two calls of Pillow's `Image.resize`, first in height, then in
-width, at a fraction of the time. Knows no file, no codec and nothing random.
+Owns the resampling filter and its arithmetic, which are Pillow's for 8-bit images: Catmull-Rom stretched by
+the scale, weights of 22 fractional bits, 8 bits kept between the two passes. Rows are always resampled before
+columns. The bits are therefore those of two calls of Pillow's `Image.resize`, first in height, then in width,
+in a fraction of the time. Knows no file, no codec and nothing random.
 
-How it is made fast: both passes add weighted rows of bytes, which vectorizes. For the second pass the
-image is turned on its side a block of rows at a time, so that neighbours in memory are neighbours in y.
+Both passes add weighted rows of bytes, which the compiler vectorizes. For the second pass the image is
+transposed one block of rows at a time, so that neighbours in y are neighbours in memory.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -22,14 +22,14 @@ ImageBox: TypeAlias = tuple[float, float, float, float]
 
 _WEIGHT_BITS = 22
 _HALF = np.int32(1 << (_WEIGHT_BITS - 1))
-_BLOCK = 128  # rows turned on their side at once
-_WORD = 8  # bytes moved at once while turning
-_GROUP_PX = 8  # the fewest pixels that fill whole words: 8 pixels are 24 bytes are 3 words
+_BLOCK = 128  # rows transposed at once
+_WORD = 8  # bytes moved at once while transposing
+_GROUP_PX = 8  # the fewest pixels that fill whole words: 8 pixels are 24 bytes, which are 3 words
 _BYTE = np.uint64(255)
 
 
 class Taps(NamedTuple):
-    """For each output: the first input it reads, how many it reads, and their fixed-point weights."""
+    """For each output: the first input it reads, the number of inputs, and their fixed-point weights."""
 
     first: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
@@ -37,32 +37,33 @@ class Taps(NamedTuple):
 
 
 def center_box(width: int, height: int) -> tuple[int, int, int, int]:
-    """The largest centred square as (x, y, side, side); odd remainders are left at the right and bottom."""
+    """Return the largest centred square as (x, y, side, side); an odd pixel is left right or below."""
     side = min(width, height)
     return (width - side) // 2, (height - side) // 2, side, side
 
 
 def is_enlarged(box: ImageBox, size_px: int) -> bool:
-    """Whether `size_px` asks for more pixels than `box` has in width or height."""
+    """Return whether `size_px` is more than the width or the height of `box`."""
     return min(box[2], box[3]) < size_px
 
 
 def resize_crop(pixels: Uint8Image, box: ImageBox, size_px: int) -> Uint8Image:
     """Resample the part of `pixels` within `box` to a square, antialiased.
 
-    Near the border of the box the filter also reads pixels beyond it, where the image has them, as
-    Pillow's `Image.resize(box=...)` does; at the image's own border the weights are renormalized. Crop
-    first for a result that depends on nothing outside the box.
+    Near the border of the box the filter also reads pixels outside the box, if the image has them, as
+    Pillow's `Image.resize(box=...)` does. At the image's own border the weights are renormalized. To get a
+    result that depends on nothing outside the box, crop first.
 
     Args:
-        pixels: (H, W, 3) uint8, any encoding, which is kept: no light is linearized.
+        pixels: (H, W, 3) uint8, in any encoding, which is kept: light is not linearized.
         box: (x, y, width, height) in pixels of the image; fractions are allowed.
         size_px: width and height of the result.
     Returns:
-        A new (size_px, size_px, 3) uint8 array; an exact copy where the box has that size already and
-        lies on whole pixels.
+        A new (size_px, size_px, 3) uint8 array; an exact copy if the box already has that size and lies on
+        whole pixels.
     Raises:
-        ArrayError: another shape or dtype, a box that is empty or not within the image, a size below 1.
+        ArrayError: if the shape or dtype is another, the box is empty or not within the image, or the size is
+            below 1.
     Source: R. Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
     """
     _require_pixels(pixels)
@@ -93,7 +94,7 @@ def _require_box(pixels: Uint8Image, box: ImageBox, size_px: int) -> None:
     x, y, wide, high = box
     fits = x >= 0 and y >= 0 and wide > 0 and high > 0 and x + wide <= width and y + high <= height
     if not fits:
-        raise ArrayError(f"a box of {tuple(box)} is not within an image of {width} x {height}")
+        raise ArrayError(f"a box of {tuple(box)} does not fit in an image of {width} x {height}")
     if size_px < 1:
         raise ArrayError(f"a size of {size_px} px is not positive")
 
@@ -143,7 +144,7 @@ def _add_weighted(
     weights: npt.NDArray[np.int32],
     count: int,
 ) -> None:
-    """Add `count` rows, each times its weight; four at once, to pass over `total` less often."""
+    """Add `count` rows, each multiplied by its weight; four at once, to pass over `total` less often."""
     k = 0
     while k + 4 <= count:
         a, b, c, d = rows[first + k], rows[first + k + 1], rows[first + k + 2], rows[first + k + 3]
@@ -160,7 +161,7 @@ def _add_weighted(
 
 @compiled
 def _weigh_lines(lines: Uint8Image, taps: Taps, total: npt.NDArray[np.int32], out: Uint8Image) -> None:
-    """Each line of `out` is a weighted sum of lines, rounded to nearest and clipped to a byte."""
+    """Make each line of `out` a weighted sum of lines, rounded to nearest and clipped to a byte."""
     for y in range(taps.first.size):
         total[:] = _HALF
         _add_weighted(total, lines, taps.first[y], taps.weights[y], taps.counts[y])
@@ -177,7 +178,7 @@ def _resize_rows(rows: Uint8Image, taps: Taps, out: Uint8Image) -> None:
 
 @compiled
 def _turn(words: npt.NDArray[np.uint64], y: int, turned: npt.NDArray[np.uint64], lanes: Uint8Image) -> None:
-    """Block of rows from `y` on -> `lanes[byte of the row, row]`."""
+    """Transpose the block of rows that begins at `y` into `lanes[byte of the row, row]`."""
     n = min(_BLOCK, words.shape[0] - y)
     for i in range(words.shape[1]):
         column = turned[i]
@@ -207,7 +208,7 @@ def _turn_back(
 
 @compiled
 def _resize_columns(words: npt.NDArray[np.uint64], taps: Taps, out: npt.NDArray[np.uint64]) -> None:
-    """Rows of words in, rows of words out; a pixel's three lanes lie together and are weighed as one."""
+    """Resample rows of words in width; the three lanes of a pixel lie together and get one weight."""
     turned = np.zeros((max(words.shape[1], out.shape[1]), _BLOCK), np.uint64)
     lanes = np.empty((words.shape[1] * _WORD, _BLOCK), np.uint8)
     weighed = np.zeros((out.shape[1] * _WORD, _BLOCK), np.uint8)

@@ -1,6 +1,6 @@
-"""The photos a user names: a folder, a glob, a text list, WebDataset tars, a photo or "sample".
+"""The photos that a user names: a folder, a glob, a text list, WebDataset tars, a photo or "sample".
 
-Owns what is meant by a source, and what in it counts as a photo. Decodes nothing, writes nothing.
+Owns the meaning of a source, and which files in it count as photos. Decodes nothing and writes nothing.
 """
 
 import os
@@ -32,7 +32,7 @@ from lutkit.photos.walk import (
 IMAGE_SUFFIXES = frozenset(
     "apng avif bmp dib gif j2k jfif jp2 jpe jpeg jpg mpo pbm pgm png pnm ppm tif tiff webp".split()  # noqa: SIM905
 )
-# What cameras and telephones write beside them: counted, so that nothing is passed over in silence.
+# Formats that cameras and phones also write; they are counted, so that no file is skipped without a word.
 UNREAD_SUFFIXES = frozenset(
     "3fr arw cr2 cr3 crw dng erf heic heif hif iiq jxl kdc mrw nef nrw orf pef raf rw2 srw x3f".split()  # noqa: SIM905
 )
@@ -50,14 +50,14 @@ _LOOKED_FOR = f"looked for tars and {', '.join(sorted(IMAGE_SUFFIXES))}"
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The files that a source names: photos, or tars where no photo lies beside them.
+    """The files that a source names: photos, or tars if there are no photos beside them.
 
     Args:
         root: the folder that paths are relative to; see `list_photos`.
-        photos: files that are photos.
-        tars: paths below the root; empty where there are photos.
-        unread: beside them, the suffixes of photos of kinds that are not read, and how many there are.
-        is_dataset: whether the tars are the shards of a dataset folder of ours.
+        photos: the photos that are files of their own.
+        tars: paths below the root; empty if there are photos.
+        unread: the suffixes of other photos there whose formats are not read, and the number of each.
+        is_dataset: whether the tars are the shards of a dataset folder made by lutkit.
     """
 
     root: Path
@@ -71,36 +71,36 @@ def list_photos(source: str, *, field: str = "", samples: SampleFilter = _ALL_SA
     """Find the photos that `source` names.
 
     Args:
-        source: a folder (searched through, hidden names left out), a glob pattern (`**` for any folders),
-            a `.txt` list (a path a line, relative to the list's folder or absolute; `#` begins a comment),
-            tars (one `.tar`, a pattern of them, a folder that holds no photos but tars, a dataset folder
-            of ours, or `shard-{000000..000009}.tar`), one photo, or "sample", the photos that ship
-            with lutkit.
-        field: in tars, the suffix that is meant ("jpg", "target.jpg"); in a dataset folder "target".
-        samples: in a dataset folder of ours, the samples whose photos are meant.
+        source: a folder (searched recursively, without hidden names), a glob pattern (`**` for any folders),
+            a `.txt` list (one path a line, relative to the list's folder or absolute; `#` begins a comment),
+            tars (one `.tar`, a pattern of tars, a folder that holds tars but no photos, a dataset folder made
+            by lutkit, or `shard-{000000..000009}.tar`), one photo, or "sample", the photos that ship with
+            lutkit.
+        field: in tars, the suffix of the photos to take ("jpg", "target.jpg"); "target" by default in a
+            dataset folder.
+        samples: in a dataset folder made by lutkit, the samples whose photos are taken.
     Returns:
-        The list; its note says where a dataset is not finished. The root is the folder, the pattern's leading
-        folders without wildcards, the list's, the tar's or the photo's folder. Absolute paths in a text list
-        stay absolute.
+        The list; its note says if a dataset is not finished. The root is the folder, the leading folders of
+        the pattern that have no wildcards, or the folder of the list, tar or photo. Absolute paths in a text
+        list stay absolute.
     Raises:
-        SourceError: nothing there, nothing found, photos beside tars, something unreadable or damaged, a path
-            twice, a field
-            where there are no tars, several photos a sample where there are and no field; a filter of samples
-            where there is no dataset of ours.
-        DatasetError: a filter that takes no sample; what there is is named.
+        SourceError: if nothing is there or nothing is found; photos lie beside tars; something is unreadable
+            or damaged; a path occurs twice; a field is given but there are no tars; no field is given but
+            tars have several photos a sample; or samples are chosen but there is no dataset made by lutkit.
+        DatasetError: if the filter takes no sample; the message names what exists.
     """
     files = find_files(source)
     tars = files.tars
     if samples and not files.is_dataset:
         options = " and ".join(f"--{name}" for name in samples.asked)
-        what = f"no dataset folder of `lutkit synth`, so no sample has a {next(iter(samples.asked))}"
+        what = f"not a dataset folder of `lutkit synth`, so no sample has a {next(iter(samples.asked))}"
         raise SourceError(what, where=source, remedy=f"leave out {options}, or name the dataset's folder")
     if samples:
         names = sorted(name.removesuffix(".tar") for name in tars)
         tars = tuple(f"{name}.tar" for name in shards_of_split(files.root.parent, names, samples.split))
     if not files.tars:
         if field:
-            what = f"no tars here, so no member {field!r}"
+            what = f"no tars here, so there is no member {field!r}"
             raise SourceError(what, where=source, remedy="leave out --field")
         return PhotoList(files.root, files.photos, files.unread)
     field = field or ("target" if files.is_dataset else "")
@@ -121,15 +121,17 @@ def list_photos(source: str, *, field: str = "", samples: SampleFilter = _ALL_SA
 
 
 def _unfinished_note(dataset: Path, source: str, count: int) -> str:
-    """That a dataset of ours is only begun; empty where it is finished, or another's."""
+    """Return a note if a dataset of ours is not finished; empty if it is finished, or not ours."""
     try:
         if read_index_document(dataset).flag("complete"):
             return ""
         asked = fields_of({"n": 0, **read_toml(dataset / "manifest.toml")}).whole("n")
     except (OSError, DocumentError):
         return ""
-    of = f"{count:,} samples of {asked:,} are" if asked > count else f"{count:,} samples are"
-    return f"{source}: this dataset is not finished: {of} taken; run the same `lutkit synth` again"
+    of = f"{count:,} of {asked:,} samples are" if asked > count else f"{count:,} samples are"
+    return (
+        f"{source}: this dataset is not finished: {of} used; run the same `lutkit synth` again to finish it"
+    )
 
 
 def _is_chosen(ref: PhotoRef, keys: Mapping[str, frozenset[str]]) -> bool:
@@ -138,12 +140,13 @@ def _is_chosen(ref: PhotoRef, keys: Mapping[str, frozenset[str]]) -> bool:
 
 
 def list_tars(source: str) -> tuple[Path, ...]:
-    """The tars that `source` names, whatever they hold, in order of their names; none where it names photos.
+    """Return the tars that `source` names, whatever they hold, ordered by name; empty if it names photos.
 
-    A pattern names tars where it ends in `.tar`; any other that finds some means the photos in them.
+    A pattern names tars if it ends in `.tar`. Any other pattern names photos, or the photos inside the tars
+    it finds.
 
     Raises:
-        SourceError: nothing there, nothing found, or a folder that cannot be read.
+        SourceError: if nothing is there, nothing is found, or a folder cannot be read.
     """
     if not os.path.exists(source) and not source.lower().endswith(".tar"):  # noqa: PTH110 (as below)
         return ()
@@ -152,10 +155,11 @@ def list_tars(source: str) -> tuple[Path, ...]:
 
 
 def find_files(source: str) -> SourceFiles:
-    """Find the files that `source` names, as `list_photos` says it; no tar is looked into.
+    """Find the files that `source` names, as described in `list_photos`; tars are not opened.
 
     Raises:
-        SourceError: nothing there, nothing found, a file of another kind, or a folder that cannot be read.
+        SourceError: if nothing is there, nothing is found, a file is of another kind, or a folder cannot be
+            read.
     """
     if source == "sample":
         return _sample()
@@ -172,7 +176,7 @@ def find_files(source: str) -> SourceFiles:
 
 
 def is_dataset_folder(folder: Path) -> bool:
-    """Whether `folder` is a dataset folder, begun or finished: its tars are its shards."""
+    """Return whether `folder` is a dataset folder, finished or not, so that its tars are its shards."""
     parts = folder / "dataset.json", folder / "shards"
     return os.path.isfile(parts[0]) and os.path.isdir(parts[1])  # noqa: PTH112, PTH113 (as above)
 
@@ -184,7 +188,7 @@ def _file(path: Path, source: str) -> SourceFiles:
     if suffix in UNREAD_SUFFIXES:
         raise SourceError("photos of this kind are not read", where=source, remedy=_CONVERT)
     if suffix not in IMAGE_SUFFIXES | {"txt"}:
-        raise SourceError("this file is no photo, list or tar", where=source, remedy=_KINDS)
+        raise SourceError("this file is not a photo, list or tar", where=source, remedy=_KINDS)
     if suffix == "txt":
         return _text_list(path)
     return _sorted_photos(path.parent, [PhotoRef(shown_path(path.name), path.stat().st_size)], source)
@@ -204,7 +208,7 @@ def _sorted_photos(root: Path, refs: Iterable[PhotoRef], where: str) -> SourceFi
 def _sample() -> SourceFiles:
     missing = [name for name in SAMPLE_PHOTOS if not (_SAMPLES / name).is_file()]
     if missing:
-        what = f"the sample photo {missing[0]} is not here"
+        what = f"the sample photo {missing[0]} is missing"
         raise SourceError(what, where="sample", remedy="install lutkit again, or name a folder of photos")
     refs = (PhotoRef(name, (_SAMPLES / name).stat().st_size) for name in SAMPLE_PHOTOS)
     return _sorted_photos(_SAMPLES, refs, "sample")
@@ -222,17 +226,17 @@ def _folder(root: Path, source: str) -> SourceFiles:
 
 
 def _require_listed(root: Path, names: list[str], source: str) -> None:
-    """Raise SourceError where a finished dataset of ours has not all its shards: a part is not the whole."""
+    """Raise SourceError if a finished dataset of ours lacks shards: a part must not pass for the whole."""
     try:
         _, shards = read_shard_list(root)
     except DatasetError:
-        return  # another's, or one that is not finished: what there is is meant
+        return  # not ours, or not finished: the user means the shards that exist
     missing = [name for name in shards if f"{name}.tar" not in names]
     if missing:
         raise SourceError(
-            f"{len(missing)} of {len(shards)} shards are missing, the first is shards/{missing[0]}.tar",
+            f"{len(missing)} of {len(shards)} shards are missing; the first is shards/{missing[0]}.tar",
             where=source,
-            remedy="run the command that made the dataset again, or name the tars that you mean",
+            remedy="run the command that made the dataset again, or name the tars to use",
         )
 
 
@@ -258,12 +262,12 @@ def _photos_or_tars(root: Path, found: Sequence[FoundFile], source: str) -> Sour
         numbers = " and ".join(
             f"{n:,} {what}{'s' * (n > 1)}" for n, what in ((len(tars), "tar"), (len(photos), "photo"))
         )
-        what = f"{numbers} lie here, {shown_path(min(tars))} and {first}, and one kind is meant"
+        what = f"{numbers} lie here ({shown_path(min(tars))} and {first}), but only one kind can be used"
         raise SourceError(
-            what, where=source, remedy=f"name a pattern in quotes: one of *.tar, or of *.{_suffix(first)}"
+            what, where=source, remedy=f"name a pattern in quotes, for *.tar or for *.{_suffix(first)}"
         )
     if unread and not photos:
-        raise SourceError(f"no photos but {unread_text(unread)}", where=source, remedy=_CONVERT)
+        raise SourceError(f"no photos, only {unread_text(unread)}", where=source, remedy=_CONVERT)
     return replace(_sorted_photos(root, photos, source), unread=unread)
 
 
@@ -272,7 +276,7 @@ def _braces(source: str) -> SourceFiles:
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise SourceError(
-            f"{len(missing)} of {len(paths)} files are missing, the first is {missing[0]}",
+            f"{len(missing)} of {len(paths)} files are missing; the first is {missing[0]}",
             where=source,
             remedy="correct the range",
         )
@@ -287,7 +291,7 @@ def _text_list(path: Path) -> SourceFiles:
         text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         what = f"cannot read this list: {error.strerror}"
-        raise SourceError(what, where=str(path), remedy="allow it, or name another") from error
+        raise SourceError(what, where=str(path), remedy="allow reading it, or name another list") from error
     refs: list[PhotoRef] = []
     missing: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -303,17 +307,17 @@ def _text_list(path: Path) -> SourceFiles:
             missing.append(f"line {number}: {shown_path(name)}")
     if missing:
         raise SourceError(
-            f"{len(missing)} of {len(missing) + len(refs)} files are missing, the first in {missing[0]}",
+            f"{len(missing)} of {len(missing) + len(refs)} files are missing; the first is on {missing[0]}",
             where=str(path),
-            remedy="paths are relative to the list's folder",
+            remedy="correct the paths; they are relative to the list's folder",
         )
     return _sorted_photos(path.parent, refs, str(path))
 
 
 def _require_one_a_sample(members: list[str], tar: str) -> None:
-    """Of pairs both would be taken, and damaged inputs pass for photographs.
+    """Raise SourceError if samples have several photos and no field: damaged inputs would pass for photos.
 
-    Names with dots, `2019.08.12_001.png`, are not fields: what a field is called has no digit and recurs.
+    A suffix with digits does not count as a field (`2019.08.12_001.png`), nor does one that occurs only once.
     """
     fields: dict[str, set[str]] = {}
     for key, suffix in map(split_member, members):
@@ -323,30 +327,34 @@ def _require_one_a_sample(members: list[str], tar: str) -> None:
     for key, suffixes in fields.items():
         found = sorted(suffix for suffix in suffixes if times[suffix] > 1 or len(fields) == 1)
         if len(found) > 1:
-            what = f"several photos a sample: {shown_path(key)} has .{', .'.join(found)}"
-            raise SourceError(what, where=tar, remedy="name the one that is meant with --field")
+            what = f"each sample has several photos: {shown_path(key)} has .{', .'.join(found)}"
+            raise SourceError(what, where=tar, remedy="choose one with --field")
 
 
 def _nothing_in_tars(files: SourceFiles, source: str, field: str) -> SourceError:
-    """Why tars hold none of the photos that are meant, told by what they hold instead.
+    """Return the error for tars without the wanted photos; it is explained by what the tars hold instead.
 
-    Latents are told apart: whoever names them means the photos that they were made of. So are inputs that a
-    dataset of ours keeps as recipes.
+    Latents have a message of their own, because whoever names them wants the photos that they were made from.
+    So have inputs that a dataset of ours keeps as recipes.
     """
     first, count = files.root / files.tars[0], len(files.tars)
     found = suffixes_in(first)
     photos = any(suffix.rpartition(".")[2] in IMAGE_SUFFIXES for suffix in found)
     if not photos and any(suffix.endswith(".npy") for suffix in found):
-        what = f"these are latents (.{next(one for one in found if one.endswith('.npy'))}), not photos"
-        return SourceError(what, where=source, remedy="name what they were encoded from")
+        what = f"these tars hold latents (.{next(one for one in found if one.endswith('.npy'))}), not photos"
+        return SourceError(what, where=source, remedy="name the photos that they were encoded from")
     if field.partition(".")[0] == "input" and _keeps_recipes(first.parent.parent):
-        what = "inputs are kept as recipes in this dataset, not as pixels"
-        remedy = "`lutkit.pairs` replays them in Python; `lutkit synth --store pixels` keeps them"
+        what = "this dataset keeps its inputs as recipes, not as pixels"
+        remedy = (
+            "use `lutkit.pairs`, which replays them in Python, or build it with `lutkit synth --store pixels`"
+        )
         return SourceError(what, where=source, remedy=remedy)
     number = "1 tar" if count == 1 else f"{count} tars"
-    there = f" (there are .{', .'.join(found[:6])})" if found else ""
+    there = f" (the tars hold .{', .'.join(found[:6])})" if found else ""
     if field:
-        return SourceError(f"no members '.{field}' in {number}{there}", where=source, remedy="see --field")
+        return SourceError(
+            f"no members '.{field}' in {number}{there}", where=source, remedy="choose another --field"
+        )
     remedy = f"looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
     return SourceError(f"no photos found in {number}{there}", where=source, remedy=remedy)
 

@@ -1,8 +1,8 @@
-"""What a photograph says of its colours: the one place where that is decided, for every format and command.
+"""The colours that a photo states: the one place that decides this, for every format and command.
 
 A file may embed an ICC profile, or state its colours by numbers or names: a PNG by cICP, sRGB, gAMA and cHRM,
-an AVIF by nclx, a TIFF by primaries, a camera's JPEG by EXIF. All of it becomes an ICC profile to convert
-from, nothing where the colours are sRGB, or a reason why they cannot be converted. Decodes no pixel.
+an AVIF by nclx, a TIFF by primaries, a camera's JPEG by EXIF. The result is an ICC profile to convert from,
+nothing if the colours are sRGB, or a reason why they cannot be converted. Decodes no pixel.
 """
 
 import struct
@@ -17,15 +17,17 @@ from lutkit.photos.png_chunks import PNG_SIGNATURE, chunks
 from lutkit.photos.profiles import REC_709, Chromaticities, profile_by_exif, profile_of_numbers
 from lutkit.photos.tiff_tags import ICC_TAG, Tags, read_tags
 
-# How far chromaticities may lie from Rec. 709's and count as them: they are often rounded to three digits.
+# How far chromaticities may differ from Rec. 709's and still count as them: they are often rounded to 3
+# digits.
 _SAME_CHROMATICITY = 0.003
 
-# 1/2.2 in units of 1/100,000; within a twentieth of it, a gamma beside sRGB's primaries is taken for sRGB's
-# curve, as which it is written (ISO/IEC 15948, 11.3.2.5).
+# 1/2.2 in units of 1/100,000. A gamma within a twentieth of it, with sRGB's primaries, counts as sRGB's
+# curve, because PNG files state sRGB's curve so (ISO/IEC 15948, 11.3.2.5).
 _SRGB_GAMMA, _GAMMA_TOLERANCE = 45455, 2273
 _EXPONENTS = (0.1, 10.0)
 
-# ITU-T H.273, tables 2 and 3: what their numbers mean. Rec. 709's curve is a camera's, and is seen as sRGB's.
+# The meaning of code points in ITU-T H.273, tables 2 and 3. Rec. 709's curve is that of a camera; it is shown
+# as sRGB's.
 _CODED_PRIMARIES: dict[int, Chromaticities] = {
     1: REC_709,
     9: (0.708, 0.292, 0.170, 0.797, 0.131, 0.046, 0.3127, 0.3290),
@@ -42,11 +44,11 @@ _MOST_BOXES = 1000
 
 @dataclass(frozen=True)
 class StatedColours:
-    """What a file's colours are.
+    """The colours of a file.
 
     Args:
-        icc: the profile to convert from, embedded or made of what is stated; empty where they are sRGB.
-        foreign: what says that they are something that is not converted, in words; empty where nothing does.
+        icc: the profile to convert from, embedded or made from what is stated; empty if the colours are sRGB.
+        foreign: what says that the colours cannot be converted, in words; empty if nothing does.
     """
 
     icc: bytes = b""
@@ -54,14 +56,15 @@ class StatedColours:
 
 
 def stated_colours(data: bytes, image: ImageFile.ImageFile | None = None) -> StatedColours:
-    """Decide what the colours of a photograph are.
+    """Decide what the colours of a photo are.
 
-    An embedded profile counts before numbers, as ISO/IEC 15948 has it; a PNG's cICP counts before that. A
-    gamma is an exponent; beside the primaries of sRGB, or none, 1/2.2 means the curve of sRGB.
+    An embedded profile takes precedence over numbers, as in ISO/IEC 15948; a PNG's cICP takes precedence over
+    both. A gamma is an exponent, except that 1/2.2 with the primaries of sRGB, or with none, means the curve
+    of sRGB.
 
     Args:
-        data: the file.
-        image: the same, opened by Pillow; may be left out for PNG and TIFF.
+        data: the bytes of the file.
+        image: the same file, opened by Pillow; may be left out for PNG and TIFF.
     """
     embedded = b"" if image is None else cast("bytes | None", image.info.get("icc_profile")) or b""
     if data.startswith(PNG_SIGNATURE):
@@ -80,11 +83,11 @@ def stated_colours(data: bytes, image: ImageFile.ImageFile | None = None) -> Sta
 
 
 def colours_of_tiff(tags: Tags, *, linear: bool = False) -> StatedColours:
-    """What the tags of a TIFF say of its colours.
+    """Return the colours that the tags of a TIFF state.
 
     Args:
-        tags: of its first picture.
-        linear: whether it holds linear light, so that only primaries are looked at.
+        tags: the tags of its first image.
+        linear: whether it holds linear light, so that only the primaries matter.
     """
     if ICC_TAG in tags:
         return StatedColours(tags[ICC_TAG].data)
@@ -102,7 +105,7 @@ def colours_of_tiff(tags: Tags, *, linear: bool = False) -> StatedColours:
 
 
 def colours_of_linear_light(chromaticities: tuple[float, ...]) -> StatedColours:
-    """What the eight chromaticities of linear light say: an EXR's red, green, blue and white."""
+    """Return the colours that the eight chromaticities of linear light state, such as an EXR's."""
     known = _is_rec_709(chromaticities)
     return StatedColours(foreign="" if known else "chromaticities that are not Rec. 709")
 
@@ -119,13 +122,13 @@ def _eight(numbers: tuple[float, ...]) -> Chromaticities:
 def _by_numbers(
     primaries: Chromaticities | None, exponent: float | None, by: str, *, grey: bool = False
 ) -> StatedColours:
-    """By primaries (None: sRGB's) and an exponent (None: the curve of sRGB)."""
+    """Return colours stated by primaries (None: sRGB's) and an exponent (None: the curve of sRGB)."""
     profile = profile_of_numbers(primaries or REC_709, exponent, by, grey=grey)
     return StatedColours(profile) if profile else StatedColours(foreign=f"broken {by}")
 
 
 def _by_codes(primaries: int, transfer: int, words: str) -> StatedColours:
-    """By the code points of ITU-T H.273."""
+    """Return colours stated by the code points of ITU-T H.273."""
     if primaries not in _CODED_PRIMARIES or transfer not in _CODED_EXPONENTS:
         return StatedColours(foreign=words)
     exponent = _CODED_EXPONENTS[transfer]
@@ -150,7 +153,7 @@ def _of_png(data: bytes) -> StatedColours:
         try:
             return StatedColours(zlib.decompress(packed[1:]))
         except zlib.error:
-            return StatedColours(b"broken")  # told as every broken profile is
+            return StatedColours(b"broken")  # reported like every broken profile
     if b"sRGB" in found:
         return StatedColours()
     gamma = int.from_bytes(found.get(b"gAMA", b"")[:4], "big")
@@ -174,7 +177,7 @@ def _of_png(data: bytes) -> StatedColours:
 
 
 def _of_avif(data: bytes) -> StatedColours:
-    """By the first `colr` box of its pictures; one that embeds a profile is Pillow's to read."""
+    """Return what the first `colr` box of its images states; Pillow reads a box that embeds a profile."""
     for kind, meta in _boxes(data):
         if kind != b"meta":
             continue
@@ -204,7 +207,7 @@ def _of_jpeg_2000(data: bytes) -> StatedColours:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes of ISO/IEC 14496-12, 4.2, as far as they are whole: their kinds and contents."""
+    """Yield the complete boxes of ISO/IEC 14496-12, 4.2: their kinds and contents."""
     position = 0
     for _ in range(_MOST_BOXES):
         if position + 8 > len(data):
@@ -221,7 +224,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _of_bmp(data: bytes) -> StatedColours:
-    """Headers of versions 4 and 5 say it. Source: Microsoft, BITMAPV5HEADER."""
+    """Return what a header of version 4 or 5 states. Source: Microsoft, BITMAPV5HEADER."""
     size = int.from_bytes(data[14:18], "little")
     if size < 108 or len(data) < 14 + size:
         return StatedColours()
@@ -236,7 +239,7 @@ def _of_bmp(data: bytes) -> StatedColours:
 
 
 def _rationals(tags: Tags, tag: int, count: int) -> tuple[float, ...]:
-    """The values of a tag of so many rational numbers; none where there is no such tag."""
+    """Return the values of a tag of `count` rational numbers; empty if there is no such tag."""
     field = tags.get(tag)
     if field is None or field.kind != 5 or field.count != count:
         return ()

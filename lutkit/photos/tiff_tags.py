@@ -1,6 +1,6 @@
-"""The tags of a TIFF and of the EXIF block, which is a TIFF without pixels: read, carried over, mended.
+"""Read, copy and correct the tags of a TIFF and of the EXIF block, which is a TIFF without pixels.
 
-Owns the structure of IFDs (TIFF 6.0, section 2; BigTIFF) and which tags describe pixels rather than the
+Owns the structure of IFDs (TIFF 6.0, section 2; BigTIFF), and which tags describe pixels rather than the
 photo. Decodes no pixel.
 """
 
@@ -22,7 +22,8 @@ _SWAPPED = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17:
 _LONG, _LONG8 = 4, {16, 17, 18}
 _MOST_ENTRIES = 4096
 _RESOLUTION = {282, 283, 296}
-# Width to sample format: what lies where, and how it is coded. Then layers of an editor, and JPEG's own.
+# From width to sample format: where data lies and how it is coded. Then an editor's layers, and JPEG's own
+# tags.
 _PIXELS = {
     *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289),
     *(290, 291, 292, 293, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330, 332),
@@ -33,13 +34,13 @@ _PIXELS = {
 
 @dataclass(frozen=True)
 class Field:
-    """A tag's value.
+    """The value of a tag.
 
     Args:
         kind: its TIFF type.
-        count: how many values.
+        count: the number of values.
         data: the values, little-endian, one after the other.
-        tags: of a tag that points to further tags, these; then `data` is empty.
+        tags: if the tag points to further tags, those tags; then `data` is empty.
     """
 
     kind: int
@@ -48,7 +49,7 @@ class Field:
     tags: "Tags | None" = None
 
     def number(self) -> int:
-        """The first value of a whole number."""
+        """Return the first value, a whole number."""
         return int.from_bytes(self.data[: _TYPE_BYTES[self.kind]], "little")
 
 
@@ -64,12 +65,12 @@ class _Layout:
 
 
 def read_tags(data: bytes) -> tuple[Tags, Tags]:
-    """The tags of the first picture, and those of the one behind it (empty where there is none).
+    """Return the tags of the first image, and those of the second (empty if there is none).
 
-    Whatever points outside the file is left out.
+    Tags that point outside the file are left out.
 
     Raises:
-        ImageError: no TIFF.
+        ImageError: if `data` is not a TIFF.
     """
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     version = struct.unpack_from(f"{order}H", data, 2)[0] if order and len(data) >= 16 else 0
@@ -82,29 +83,29 @@ def read_tags(data: bytes) -> tuple[Tags, Tags]:
 
 
 def photo_tags(tags: Tags, *, resolution: bool = True) -> Tags:
-    """Those tags that tell of the photo rather than of its pixels; the ICC profile is not among them."""
+    """Return the tags that describe the photo rather than its pixels; the ICC profile is not one of them."""
     kept = {tag: field for tag, field in tags.items() if tag not in _PIXELS}
     return kept if resolution else {tag: field for tag, field in kept.items() if tag not in _RESOLUTION}
 
 
 def exif_block(tags: Tags) -> bytes:
-    """Tags as an EXIF block, little-endian; without XMP and IPTC, which have places of their own."""
+    """Return tags as a little-endian EXIF block, without XMP and IPTC, which are stored elsewhere."""
     inner = {tag: field for tag, field in tags.items() if tag not in (XMP_TAG, IPTC)}
     head = b"II*\0" + struct.pack("<I", 8)
     return head + _packed(inner, len(head)) if inner else b""
 
 
 def with_tags(data: bytes, tags: Tags) -> bytes:
-    """A TIFF as an encoder wrote it, with these tags instead of all of its own that do not tell of pixels.
+    """Return an encoder's TIFF with these tags instead of all its tags that do not describe pixels.
 
     Args:
-        data: little-endian TIFF, not BigTIFF.
-        tags: what `photo_tags` gave, and an ICC profile.
+        data: a little-endian TIFF, not BigTIFF.
+        tags: tags from `photo_tags`, and an ICC profile.
     Raises:
-        ImageError: `data` is something else.
+        ImageError: if `data` is something else, or the result is over 4 GB.
     """
     if data[:4] != b"II*\0":
-        raise ImageError("cannot be written: the encoder left no plain TIFF")
+        raise ImageError("cannot be written: the encoder did not produce a plain TIFF")
     own, _ = read_tags(data)
     structure = {tag: field for tag, field in own.items() if tag in _PIXELS and tag != ICC_TAG}
     resolution = {tag: field for tag, field in own.items() if tag in _RESOLUTION}
@@ -116,14 +117,14 @@ def with_tags(data: bytes, tags: Tags) -> bytes:
 
 
 def mended_exif(block: bytes, *, now_srgb: bool) -> bytes:
-    """An EXIF block as it was, less what would no longer be true.
+    """Return an EXIF block without what would no longer be true.
 
-    The thumbnail, which shows the old colours, is unlinked: no other byte moves, so that makers' notes
-    stay valid. A block that makes no sense is given back as it is.
+    The thumbnail, which shows the old colours, is unlinked. No other byte moves, so that makers' notes stay
+    valid. A block that cannot be understood is returned unchanged.
 
     Args:
-        block: beginning with its TIFF header.
-        now_srgb: whether the photo was converted: then its ColorSpace says so.
+        block: the block; it begins with its TIFF header.
+        now_srgb: whether the photo was converted to sRGB; its ColorSpace then says so.
     """
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None or len(block) < 14:
@@ -150,7 +151,7 @@ def _say_srgb(block: bytearray, start: int, order: str) -> None:
 
 
 def _ifd(data: bytes, start: int, layout: _Layout, depth: int) -> tuple[Tags, int]:
-    """Tags, and where the next list of them begins."""
+    """Return the tags of an IFD, and where the next IFD begins."""
     number, wide, each = ("Q", "Q", 20) if layout.big else ("H", "I", 12)
     tags: Tags = {}
     try:
@@ -158,7 +159,7 @@ def _ifd(data: bytes, start: int, layout: _Layout, depth: int) -> tuple[Tags, in
         place = start + struct.calcsize(number)
         if count > _MOST_ENTRIES:
             return {}, 0
-        left = len(data)  # a broken file may have many tags share the same bytes
+        left = len(data)  # in a broken file, many tags may share the same bytes
         for _ in range(count):
             tag, kind, length = struct.unpack_from(f"{layout.order}HH{wide}", data, place)
             left -= _TYPE_BYTES.get(kind, 0) * length
@@ -187,14 +188,14 @@ def _field(data: bytes, of: tuple[int, int], place: int, layout: _Layout) -> Fie
     if layout.order == ">" and kind in _SWAPPED:
         width = _SWAPPED[kind]
         value = b"".join(value[i : i + width][::-1] for i in range(0, size, width))
-    if kind in _LONG8:  # what is written is no BigTIFF
+    if kind in _LONG8:  # the written TIFF is not a BigTIFF
         small = [value[i : i + 4] for i in range(0, size, 8)]
         return Field(_LONG, count, b"".join(small))
     return Field(kind, count, value)
 
 
 def _packed(tags: Tags, start: int) -> bytes:
-    """A list of tags, little-endian, that will lie at `start`, followed by what its entries point to."""
+    """Return a little-endian IFD to be stored at `start`, followed by the values that it points to."""
     entries = bytearray(struct.pack("<H", len(tags)))
     tail = bytearray()
     tail_start = start + 2 + 12 * len(tags) + 4

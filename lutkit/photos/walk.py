@@ -1,4 +1,4 @@
-"""Files below a folder: every one once, in an order that depends on names alone, without hanging on links.
+"""Find files below a folder: each once, in an order that depends only on names, even with looping links.
 
 Owns recursion and glob patterns. Knows nothing of images.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lutkit.errors import SourceError
 
-# What tells a dataset of ours: its contact sheet, say, is no photo.
+# Names that mark a dataset made by lutkit; its contact sheet, for example, is not a photo.
 _DATASET = frozenset(("manifest.toml", "records"))
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -30,21 +30,21 @@ class FoundFile(NamedTuple):
 def walk(
     root: Path, suffixes: frozenset[str], depth: int | None = None, *, datasets: bool = False
 ) -> Iterator[FoundFile]:
-    """The files below `root` whose suffix is one of `suffixes`.
+    """Yield the files below `root` whose suffix is one of `suffixes`.
 
-    Names that begin with a dot are passed over, and pipes and devices, which could be read without end.
-    Links are followed, but no folder is entered twice, and one that lies below the root is entered under its
-    own name: loops end and no file comes twice by them.
+    Names that begin with a dot are skipped. So are pipes and devices, which could be read without end. Links
+    are followed, but no folder is entered twice, and a linked folder that lies below the root is entered by
+    its own name. Loops therefore end, and no file comes twice because of links.
 
     Args:
-        root: where to start; it is entered even where its own name begins with a dot.
-        suffixes: lower-case, without the dot; a name's case does not matter.
+        root: the folder to start in; it is entered even if its own name begins with a dot.
+        suffixes: lower-case, without the dot; the case of a file's name does not matter.
         depth: how many levels of names to go down; None for all.
-        datasets: whether to look into datasets of ours, too, that lie below the root.
+        datasets: whether to look into datasets made by lutkit, too, that lie below the root.
     Yields:
-        (path, size) in no order to rely on; the size of a link to nothing is 0.
+        (path, size) in no reliable order; the size of a link to nothing is 0.
     Raises:
-        SourceError: a folder that cannot be listed.
+        SourceError: if a folder cannot be listed.
     """
     entered: set[tuple[int, int]] = set()
     links: list[str] = []
@@ -69,15 +69,16 @@ def walk(
                     yield FoundFile(path, _size(entry))
         if not links:
             return
-        # Real folders are all entered by now; of those behind links the first name wins.
+        # All real folders have been entered by now. Of the folders behind links, the first name wins.
         links.sort(reverse=True)
         start = links.pop()
 
 
 def fixed_part(pattern: str) -> tuple[str, str]:
-    """Split a glob pattern into its leading folders without wildcards and the rest; "" where all has some.
+    """Split a glob pattern into its leading folders without wildcards ("" if none) and the rest.
 
-    What stands in brackets by itself, `[*]`, is no wildcard; in the leading folders it is written plainly.
+    A character in brackets by itself, such as `[*]`, is not a wildcard; it is written without brackets in the
+    leading folders.
     """
     parts = pattern.split("/")
     first = next((i for i, part in enumerate(parts) if has_wildcards(_ESCAPED.sub("", part))), len(parts) - 1)
@@ -86,7 +87,7 @@ def fixed_part(pattern: str) -> tuple[str, str]:
 
 
 def anchored(source: str, folder: Path) -> str:
-    """A source as seen from `folder`: its globs and braces keep their meaning, the folder's name has none."""
+    """Return `source` as seen from `folder`; only in `source` do globs and braces have a meaning."""
     path = folder / source
     if Path(source).is_absolute() or _MEANT.search(source) is None or os.path.exists(path):  # noqa: PTH110
         return str(path)
@@ -95,22 +96,22 @@ def anchored(source: str, folder: Path) -> str:
 
 
 def unescaped(text: str) -> str:
-    """Without the brackets that `anchored` puts about what would mean something else."""
+    """Remove the brackets that `anchored` puts around characters with a special meaning."""
     return _ESCAPED.sub(r"\1", text)
 
 
 def has_wildcards(source: str) -> bool:
-    """Whether it holds `*`, `?` or `[`."""
+    """Return whether `source` holds `*`, `?` or `[`."""
     return _MAGIC.search(source) is not None
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Whether a relative POSIX path fits a glob pattern; `**` stands for any folders, none included."""
+    """Return whether a relative POSIX path matches a glob pattern; `**` matches any folders, or none."""
     return _matches(path.split("/"), _parts(pattern))
 
 
 def pattern_depth(pattern: str) -> int | None:
-    """How many names deep a pattern reaches; None with `**`."""
+    """Return how many names deep a pattern reaches; None with `**`."""
     parts = _parts(pattern)
     return None if "**" in parts else len(parts)
 
@@ -139,12 +140,12 @@ def _listed(root: Path, folder: str, entered: set[tuple[int, int]]) -> list[os.D
     except OSError as error:
         reason = error.strerror or "cannot be listed"
         raise SourceError(
-            f"cannot read this folder: {reason}", where=str(place), remedy="allow it, or leave it out"
+            f"cannot read this folder: {reason}", where=str(place), remedy="allow reading it, or leave it out"
         ) from error
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """A link to itself is none, nor is one to where nobody may look."""
+    """Return whether `entry` is a folder; a link to itself, or to a place that we may not read, is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -152,15 +153,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _may_be_read(entry: os.DirEntry[str]) -> bool:
-    """Files, and links to files or to nothing; no pipes and devices."""
+    """Return whether `entry` is a file, or a link to a file or to nothing; pipes and devices are not."""
     try:
         return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110
     except OSError:
-        return True  # a link to itself, say: whoever reads it will say so
+        return True  # such as a link to itself: its reader will report the error
 
 
 def _size(entry: os.DirEntry[str]) -> int:
-    """0 for a link to nothing: whoever reads it will say so."""
+    """Return the size; 0 for a link to nothing: its reader will report the error."""
     try:
         return entry.stat().st_size
     except OSError:
@@ -177,19 +178,20 @@ _MOST = 1_000_000
 
 
 def has_braces(text: str) -> bool:
-    """Whether a brace opens in it; one within brackets, `[{]`, is a plain one."""
+    """Return whether `text` has an opening brace; a brace in brackets, `[{]`, does not count."""
     return _OPEN.search(text) is not None
 
 
 def expand_braces(text: str) -> list[str]:
-    """Write out every range of numbers and every list of words, the rightmost changing fastest.
+    """Write out every range of numbers and every list of words; the rightmost changes fastest.
 
-    `shard-{000000..000009}.tar` and `{a,b}.tar` mean what they mean to webdataset.
+    `shard-{000000..000009}.tar` and `{a,b}.tar` mean the same as in webdataset.
 
     Numbers keep the width of the range's first number.
 
     Raises:
-        SourceError: braces that hold neither, a range that falls, or more than a million names.
+        SourceError: if braces hold neither a range nor a list, a range descends, or there are more than a
+            million names.
     """
     names = [""]
     position = 0
@@ -211,5 +213,9 @@ def _words(inner: str, text: str) -> list[str]:
         raise SourceError(f"cannot expand {{{inner}}}", where=text, remedy="write {000..009} or {a,b}")
     first, last = int(span[1]), int(span[2])
     if not first <= last < first + _MOST:
-        raise SourceError(f"cannot expand {{{inner}}}", where=text, remedy="count upwards, up to a million")
+        raise SourceError(
+            f"cannot expand {{{inner}}}",
+            where=text,
+            remedy="write an ascending range of up to a million numbers",
+        )
     return [str(number).zfill(len(span[1])) for number in range(first, last + 1)]

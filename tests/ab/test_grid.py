@@ -135,14 +135,14 @@ def test_what_a_grid_is_made_of_stays_the_callers():
 
 def test_mistakes_are_told():
     tens = ab_grid("10")
-    with pytest.raises(ArrayError, match=r"of 261 bins \(260,\) are said to be kept or not"):
+    with pytest.raises(ArrayError, match=r"kept must be \(261,\), one value a bin, not \(260,\)"):
         keep_bins(tens, np.ones(260, bool))
     for bins, fine in ((tens.bins[:, :1], tens.fine), (tens.bins[0], tens.fine), (tens.bins, tens.fine[1:])):
-        with pytest.raises(ArrayError, match=r"a grid has \(Q, 2\) bins and \(256, 256\) cells"):
+        with pytest.raises(ArrayError, match=r"a grid must have \(Q, 2\) bins and \(256, 256\) cells"):
             Grid("10", bins, fine)
-    with pytest.raises(ArrayError, match="no ab grid '313'; choose 10, zhang313, 16"):
+    with pytest.raises(ArrayError, match="unknown ab grid '313'; choose 10, zhang313, 16"):
         ab_grid("313")
-    with pytest.raises(ArrayError, match="none of 261 bins is kept"):
+    with pytest.raises(ArrayError, match="none of the 261 bins is kept"):
         keep_bins(ab_grid("10"), np.zeros(261, bool))
     with pytest.raises(ArrayError, match=r"\(256, 256\)"):
         fold(np.zeros((10, 10), np.int64), ab_grid("10"))

@@ -37,5 +37,5 @@ def test_weights_of_the_imagenet_prior(prior):
 
 
 def test_without_smoothing_and_mix_its_empty_bins_are_an_error(prior):
-    with pytest.raises(ArrayError, match="51 of 313 bins have no mass: their weight would be infinite"):
+    with pytest.raises(ArrayError, match="51 of 313 bins have no mass, so their weight would be infinite"):
         rebalancing_weights(prior, ab_grid("zhang313").bins, 0, 0)

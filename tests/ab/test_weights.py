@@ -83,7 +83,7 @@ def test_another_word_for_it_is_refused():
         lambda: normalised_weights(made, "dataset"),
         lambda: dataclasses.replace(made, normalise="dataset"),
     ):
-        with pytest.raises(ArrayError, match="no normalisation 'dataset'; choose 'smoothed' or 'data'"):
+        with pytest.raises(ArrayError, match="unknown normalisation 'dataset'; choose 'smoothed' or 'data'"):
             call()
 
 
@@ -92,7 +92,7 @@ def test_weights_that_float32_cannot_bear_are_refused():
     prior = np.zeros(313)
     prior[0] = 1
     with pytest.raises(
-        ArrayError, match=r"mix 0: \d+ of 313 bins have next to no mass: one would weigh [1-9]"
+        ArrayError, match=r"mix 0: \d+ of 313 bins have almost no mass: one would weigh [1-9]"
     ):
         rebalancing_weights(prior, ZHANG, 14, 0)
     made = weights_of_counts(np.ones((256, 256), np.int64), ab_grid("16"))
@@ -109,7 +109,7 @@ def test_empty_bins_weigh_most_and_without_smoothing_or_mix_are_an_error():
     prior = prior_like_photos()
     weights = rebalancing_weights(prior, ZHANG, 0, 0.5)
     assert (weights[prior == 0] == weights.max()).all()
-    with pytest.raises(ArrayError, match=r"50 of 313 bins have no mass: .* infinite; give sigma"):
+    with pytest.raises(ArrayError, match=r"50 of 313 bins have no mass, .* infinite; give a sigma"):
         rebalancing_weights(prior, ZHANG, 0, 0)
 
 
@@ -171,14 +171,14 @@ def test_observed_bins_alone():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((np.zeros(313), ZHANG), "some of them above 0"),
+        ((np.zeros(313), ZHANG), "at least one of them above 0"),
         ((-np.ones(313), ZHANG), "0 or above"),
         ((np.full(313, np.nan), ZHANG), "0 or above"),
-        ((np.ones(312), ZHANG), "a prior is"),
-        ((np.ones(313), ZHANG, -1), "sigma is 0 or above, not -1"),
-        ((np.ones(313), ZHANG, np.nan), "sigma is 0 or above, not nan"),
-        ((np.ones(313), ZHANG, np.inf), "sigma is 0 or above, not inf"),
-        ((np.ones(313), ZHANG, 5, 1.5), "mix is a share, 0..1, not 1.5"),
+        ((np.ones(312), ZHANG), "a prior must be"),
+        ((np.ones(313), ZHANG, -1), "sigma must be 0 or above, not -1"),
+        ((np.ones(313), ZHANG, np.nan), "sigma must be 0 or above, not nan"),
+        ((np.ones(313), ZHANG, np.inf), "sigma must be 0 or above, not inf"),
+        ((np.ones(313), ZHANG, 5, 1.5), "mix must be a share, 0..1, not 1.5"),
     ],
 )
 def test_mistakes_are_told(arguments, said):

@@ -121,7 +121,7 @@ def test_weights_average_1_on_the_data_where_that_is_asked(lutkit_, counts, tmp_
     refused = lutkit_("ab-weights", counts, "-o", tmp_path / "x.npz", "--normalise", "all")
     assert (refused.code, refused.err) == (
         2,
-        "lutkit: no normalisation 'all'; choose 'smoothed' or 'data'\n",
+        "lutkit: unknown normalisation 'all'; choose 'smoothed' or 'data'\n",
     )
 
 
@@ -132,7 +132,7 @@ def test_a_weight_that_float32_cannot_hold_is_refused(lutkit_, tmp_path):
     refused = lutkit_(*weights, "--sigma", 12, "-o", tmp_path / "w.npz")
     assert refused.code == 2
     assert_one_line(refused.err)
-    assert "next to no mass: one would weigh" in refused.err
+    assert "almost no mass: one would weigh" in refused.err
     assert not (tmp_path / "w.npz").exists()
 
 
@@ -241,13 +241,13 @@ def test_no_output_is_written_over_unasked(lutkit_, counts, tmp_path, there):
         (["ab-weights", "{counts}", "--plot", "{out}"], "two outputs of one name; give each its own"),
         (["ab-hist", "--merge", "absent.npz"], "absent.npz: no such file; name a counts file"),
         (["ab-weights", "absent.npz"], "absent.npz: no such file; name a counts file"),
-        (["ab-weights", "{counts}", "--grid", "313"], "no ab grid '313'; choose 10, zhang313, 16"),
-        (["ab-weights", "{counts}", "--mix", "2"], "mix is a share, 0..1, not 2"),
+        (["ab-weights", "{counts}", "--grid", "313"], "unknown ab grid '313'; choose 10, zhang313, 16"),
+        (["ab-weights", "{counts}", "--mix", "2"], "mix must be a share, 0..1, not 2"),
         (
             ["ab-weights", "{counts}", "--sigma", "0", "--mix", "0"],
-            "have no mass: their weight would be infinite",
+            "have no mass, so their weight would be infinite",
         ),
-        (["ab-weights", "{zero}"], "counts: no pixels were counted: nothing to weigh"),
+        (["ab-weights", "{zero}"], "counts: no pixels were counted, so there is nothing to weigh"),
     ],
 )
 def test_mistakes_are_one_line(lutkit_, counts, tmp_path, arguments, said):

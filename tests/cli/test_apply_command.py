@@ -83,7 +83,7 @@ def test_a_photo_that_fails_is_named_and_the_rest_go_on(lutkit_, here):
         ({"--profile": "drop"}, ("--profile", "convert or keep")),
         ({"--floats": "log"}, ("--floats", "linear or encoded")),
         ({"--workers": "0"}, ("at least 1",)),
-        ({"-o": "in"}, ("would be written over",)),
+        ({"-o": "in"}, ("would overwrite",)),
     ],
 )
 def test_a_wrong_word_stops_it_before_any_photo_is_touched(lutkit_, here, changes, words):

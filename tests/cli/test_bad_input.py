@@ -62,8 +62,8 @@ def nothing_written(tmp_path):
         ("empty/*.jpg", ["*.jpg: no photos found"]),
         ("nowhere/*.jpg", ["nowhere: no such folder"]),
         ("nothing.txt", ["nothing.txt: no photos found"]),
-        ("lost.txt", ["lost.txt: 2 of 2 files are missing, the first in line 1: a.jpg"]),
-        ("a.docx", ["a.docx: this file is no photo, list or tar; name a folder"]),
+        ("lost.txt", ["lost.txt: 2 of 2 files are missing; the first is on line 1: a.jpg"]),
+        ("a.docx", ["a.docx: this file is not a photo, list or tar; name a folder"]),
         ("broken.tar", ["broken.tar"]),
     ],
 )
@@ -88,7 +88,9 @@ def test_a_folder_that_cannot_be_read(lutkit_, few, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", scandir)
     ended = lutkit_("synth", "--images", few, "--out", "out", *SMALL)
-    assert_refused(ended, "few/locked: cannot read this folder: Permission denied; allow it, or leave it out")
+    assert_refused(
+        ended, "few/locked: cannot read this folder: Permission denied; allow reading it, or leave it out"
+    )
     assert nothing_written(tmp_path)
 
 
@@ -127,7 +129,7 @@ def test_sources_that_may_not_be_read_are_told_with_a_remedy(lutkit_, few, tmp_p
         (tmp_path / name).touch()
     for name, real in (("open", real_open), ("read_bytes", real_bytes)):
         monkeypatch.setattr(Path, name, refuse(real))
-    remedy = "Permission denied; allow it, or name another"
+    remedy = "Permission denied; allow reading it, or name another"
     for name, what in (("locked.txt", "list"), ("locked.tar", "tar")):
         ended = lutkit_("synth", "--images", tmp_path / name, "--dry-run")
         assert_refused(ended, f"{name}: cannot read this {what}: {remedy}")
@@ -205,10 +207,10 @@ def test_bad_photos_among_good_ones_are_named_and_exactly_n_samples_come_out(
 def test_photos_that_are_all_too_small_for_the_size_that_is_asked(lutkit_, few, tmp_path):
     for more in (["--dry-run"], ["--out", "out"]):
         ended = lutkit_("synth", "--images", few, "--size", 1024, *more)
-        assert_refused(ended, "none of the 3 photographs can be used: 3 x too small; lower --size, or give")
+        assert_refused(ended, "none of the 3 photos can be used: 3 x too small; lower --size, or use")
     for path in few.iterdir():
         path.write_bytes(b"text")
-    assert_refused(lutkit_("synth", "--images", few, "--dry-run"), "3 x not an image; give others")
+    assert_refused(lutkit_("synth", "--images", few, "--dry-run"), "3 x not an image; use other photos")
 
 
 def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
@@ -217,8 +219,8 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
     for i in range(4):
         (folder / f"{i}.jpg").write_bytes(b"" if i else b"text")
     ended = lutkit_("synth", "--images", folder, "--out", "out", "-q", *SMALL)
-    assert_refused(ended, "none of the 4 photographs", "3 x empty file", "1 x not an image")
-    assert_refused(lutkit_("synth", "--images", folder, "--dry-run", *SMALL), "none of the 4 photographs")
+    assert_refused(ended, "none of the 4 photos", "3 x empty file", "1 x not an image")
+    assert_refused(lutkit_("synth", "--images", folder, "--dry-run", *SMALL), "none of the 4 photos")
 
 
 # Options
@@ -249,17 +251,17 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--kinds", "enhance"], ["--kinds: 'enhance' is no share of a kind; write distort=0.5,enhance=0.5"]),
         (["--kinds", "enhanse=1"], ["--kinds: unknown kind 'enhanse'; did you mean 'enhance'?"]),
         (["--severity", "8"], ["--severity: '8' is no range; give the least and the largest, as in 4,20"]),
-        (["--severity", "20,4"], ["--severity is two numbers, 0 < low <= high <= 100, not (20.0, 4.0)"]),
-        (["--lossy", "2"], ["--lossy is a share, 0..1, not 2.0"]),
+        (["--severity", "20,4"], ["--severity must be two numbers, 0 < low <= high <= 100, not (20.0, 4.0)"]),
+        (["--lossy", "2"], ["--lossy must be a share, 0..1, not 2.0"]),
         (["--lossy", "0.5", "--kinds", "enhance=1"], ["--lossy: no kind of pair is damaged; leave it out"]),
-        (["--mixed-light", "nan"], ["--mixed-light is a share, 0..1, not nan"]),
+        (["--mixed-light", "nan"], ["--mixed-light must be a share, 0..1, not nan"]),
         (
             ["--mixed-light", "0.15", "--families", "film_fade"],
             ["--mixed-light: no family that is drawn is a light; add illuminant or lamp to --families"],
         ),
         (["--mixed-light", "0.3", "--families", "film_fade"], ["neither illuminant nor lamp has a share"]),
         (["--families", "film_fad"], ["--families: unknown family 'film_fad'; did you mean 'film_fade'?"]),
-        (["--families", "coloured_light"], ["--families: unknown family", "it is called 'lamp' now"]),
+        (["--families", "coloured_light"], ["--families: unknown family", "it is now called 'lamp'"]),
         (["--families", "lamp,lamp=2"], ["--families: 'lamp' comes 2 times; name each family once"]),
         (["--families", "lamp,"], ["--families: a family without a name; name each family once"]),
         (["--families", "lamp=x"], ["--families: 'lamp=x' is no share of a family; write illuminant,"]),
@@ -269,7 +271,7 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--quality", "90", "--codec", "png"], ["--quality: the codec png has none"]),
         (["--quality", "90", "--store", "recipe"], ["--quality: the codec png has none"]),
         (["--codec", "jpeg", "--store", "recipe"], ["is not the input that was judged; use png or webp"]),
-        (["--field", "jpg"], ["few: no tars here, so no member 'jpg'; leave out --field"]),
+        (["--field", "jpg"], ["few: no tars here, so there is no member 'jpg'; leave out --field"]),
     ],
 )
 @pytest.mark.parametrize("dry", [False, True])
@@ -314,7 +316,7 @@ def test_an_unquoted_pattern_is_told_to_be_quoted(lutkit_, tmp_path):
         ("codec = 3\n", ["mine.toml: codec is one of 'jpeg', 'png', 'webp', not 3"]),
         ("images = 'photos'\n", ["mine.toml: images is a table, not 'photos'"]),
         ("[damage]\nseverity = 5\n", ["mine.toml: [damage] severity is two numbers, not 5"]),
-        ("[damage]\nseverity = [9, 5]\n", ["severity is two numbers, 0 < low <= high"]),
+        ("[damage]\nseverity = [9, 5]\n", ["severity must be two numbers, 0 < low <= high"]),
         (
             "[kinds]\ndestroy = 1.0\n",
             ["mine.toml [kinds]: unknown kind 'destroy'", "known are distort, enhance,"],
@@ -324,7 +326,7 @@ def test_an_unquoted_pattern_is_told_to_be_quoted(lutkit_, tmp_path):
         ("store = 'recipe'\ncodec = 'jpeg'\n", ["mine.toml: a recipe replayed on a JPEG target is not"]),
         ("[looks]\nstrength = [0.5, 2]\n", ["looks.strength is two numbers, 0 < low <= high <= 1"]),
         ("n = \n", ["mine.toml: not TOML: ", "line 1"]),
-        ("[damage]\nseverity = [4.0, 90.0]\n", ["draws reached 90; the strongest came to"]),
+        ("[damage]\nseverity = [4.0, 90.0]\n", ["draws reached 90, and the strongest reached"]),
         ("[kinds]\nenhance = 1\n[looks]\npath = 'empty'\n", ["empty: no LUT in this folder; put LUT files"]),
         ("[kinds]\nenhance = 1\n[looks]\npath = 'nowhere'\n", ["nowhere: cannot be listed"]),
         (
@@ -356,7 +358,7 @@ def test_manifests_that_cannot_be_met(text, words, few, lutkit_, tmp_path):
         ),
         (
             lambda path: path.write_bytes(b"\xff\xd8"),
-            ["mine.toml: not TOML: not text in UTF-8; a manifest is a"],
+            ["mine.toml: not TOML: not UTF-8 text; a manifest is a"],
         ),
     ],
 )

@@ -215,13 +215,17 @@ def test_latents_and_fields_are_said_with_the_option_that_mends_it(lutkit_, phot
         (folder / "dataset.json").write_text("{}")
         with tarfile.open(folder / "shards" / "train-000000.tar", "w") as tar:
             tar.addfile(tarfile.TarInfo(f"train-000000000.{suffix}"))
-    of_latents = "these are latents (.target.npy), not photos; name what they were encoded from"
+    of_latents = (
+        "these tars hold latents (.target.npy), not photos; name the photos that they were encoded from"
+    )
     for arguments in ((latents, photos), (photos, latents), (photos, photos, "--train", latents)):
         assert_one_line(lutkit_("compare", *arguments).err, of_latents)
-    none = "no members '.target' in 1 tar (there are .input.jpg); "
-    assert_one_line(lutkit_("compare", photos, pairs).err, f"{none}see --set-field")
-    assert_one_line(lutkit_("compare", pairs, photos).err, f"{none}see --field")
-    assert_one_line(lutkit_("compare", photos, photos, "--train", pairs).err, f"{none}see --train-field")
+    none = "no members '.target' in 1 tar (the tars hold .input.jpg); "
+    assert_one_line(lutkit_("compare", photos, pairs).err, f"{none}choose another --set-field")
+    assert_one_line(lutkit_("compare", pairs, photos).err, f"{none}choose another --field")
+    assert_one_line(
+        lutkit_("compare", photos, photos, "--train", pairs).err, f"{none}choose another --train-field"
+    )
 
 
 def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_path):
@@ -230,7 +234,8 @@ def test_a_tar_of_photos_and_latents_is_not_called_latents(lutkit_, photos, tmp_
             tar.addfile(tarfile.TarInfo(f"a.{suffix}"))
     done = lutkit_("compare", photos, tmp_path / "both.tar", "--set-field", "png")
     assert_one_line(
-        done.err, "no members '.png' in 1 tar (there are .latent.npy, .input.jpg); see --set-field"
+        done.err,
+        "no members '.png' in 1 tar (the tars hold .latent.npy, .input.jpg); choose another --set-field",
     )
 
 
@@ -486,7 +491,9 @@ def test_what_mends_pairs_of_two_sizes_is_told(lutkit_, few):
     assert "\nout: --size PX brings" in lutkit_("compare", few / "in", few / "out").out
     shutil.copy(few / "small/2.png", few / "out/2.png")
     done = lutkit_("compare", few / "in", few / "out")
-    assert_one_line(done.err, "2 x another size, 1 x not an image; give --size PX, which brings both to one")
+    assert_one_line(
+        done.err, "2 x another size, 1 x not an image; give --size PX, which resizes both to one size"
+    )
     (few / "in/1.png").write_bytes(b"text")
     done = lutkit_("compare", few / "in", few / "in")
     assert "in: not compared: 1.png: not an image\n" in done.out
@@ -518,14 +525,17 @@ def test_inputs_of_a_dataset_are_compared_with_its_targets(lutkit_, photos, tmp_
 def test_inputs_that_are_recipes_are_told_to_be_so(lutkit_, photos, tmp_path):
     pairs = tmp_path / "pairs"
     build(manifest_of(photos, n=2, splits=(("train", 1.0),), store="recipe", codec="png"), pairs)
-    said = "pairs: inputs are kept as recipes in this dataset, not as pixels; `lutkit.pairs` replays them"
+    said = "pairs: this dataset keeps its inputs as recipes, not as pixels; use `lutkit.pairs`"
     for source in (pairs, pairs / "shards/train-000000.tar"):
         for field in ("input", "input.png"):
             done = lutkit_("compare", pairs, source, "--set-field", field)
             assert_one_line(done.err, said.removeprefix("pairs: "), str(source))
     assert_one_line(lutkit_("ab-hist", pairs, "--field", "input", "-o", tmp_path / "c.npz").err, said)
     done = lutkit_("compare", pairs, pairs, "--set-field", "inputs")
-    assert_one_line(done.err, "no members '.inputs' in 1 tar (there are .target.png, .json); see --set-field")
+    assert_one_line(
+        done.err,
+        "no members '.inputs' in 1 tar (the tars hold .target.png, .json); choose another --set-field",
+    )
     for text in (None, "store =", 'store = "pixels"'):
         (pairs / "manifest.toml").unlink() if text is None else (pairs / "manifest.toml").write_text(text)
         assert_one_line(
@@ -536,7 +546,7 @@ def test_inputs_that_are_recipes_are_told_to_be_so(lutkit_, photos, tmp_path):
 def test_the_member_of_each_source_has_an_option(lutkit_, few):
     both = tar_of(few / "both.tar", few / "in", lambda stem: f"{stem}.target.png")
     tar_of(both, few / "out", lambda stem: f"{stem}.input.png")
-    several = "several photos a sample: 0 has .input.png, .target.png; name the one that is meant with"
+    several = "each sample has several photos: 0 has .input.png, .target.png; choose one with"
     assert_one_line(lutkit_("compare", both, few / "in").err, f"{several} --field")
     assert_one_line(lutkit_("compare", few / "in", both).err, f"{several} --set-field")
     done = lutkit_("compare", few / "in", few / "out", "--train", both)

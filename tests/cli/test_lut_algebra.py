@@ -106,7 +106,7 @@ def test_files_that_are_there_stay(lutkit_, files, command):
 
 def test_mistakes_end_in_one_line(lutkit_, files):
     for arguments, told in [
-        (("invert", files / "flat.cube", "-o", files / "o.cube"), "flat.cube: this LUT gives one colour"),
+        (("invert", files / "flat.cube", "-o", files / "o.cube"), "flat.cube: this LUT maps all colours"),
         (("invert", files / "none.cube", "-o", files / "o.cube"), "none.cube: cannot be read"),
         (("invert", files / "cube.cube", "-o", files / "o.xyz"), "unknown LUT suffix '.xyz'"),
         (("invert", files / "cube.cube", "-o", files / "o.cube", "--size", "1"), "choose from 2 to 256"),

@@ -92,7 +92,7 @@ def test_bad_photos_are_named(tmp_path, photos_, lutkit_):
     Image.fromarray(BEFORE[:60]).save(tmp_path / "cut.png")
     Image.fromarray(BEFORE[:3, :5]).save(tmp_path / "tiny.png")
     said = {
-        ("cut.png", "after.png"): "after.png: 90 x 70 pixels, and",
+        ("cut.png", "after.png"): "after.png: 90 x 70 pixels, but",
         ("tiny.png", "tiny.png"): "15 pixels are too few to learn from; give 16 or more",
         ("gone.png", "after.png"): "gone.png: cannot be read",
     }

@@ -67,7 +67,7 @@ def half_built(jpeg_700, tmp_path):
 
 def test_a_half_built_dataset_is_said_to_be_one(lutkit_, half_built, jpeg_700, photos, tmp_path):
     folder, count = half_built
-    said = f"lutkit: {folder}: this dataset is not finished: {count} samples of 700 are taken; run the same"
+    said = f"lutkit: {folder}: this dataset is not finished: {count} of 700 samples are used; run the same"
     calls = (
         ("stats", folder, "--json"),
         ("ab-hist", folder, "-o", tmp_path / "c.npz", "--quiet"),
@@ -123,7 +123,10 @@ def test_latents_are_said_to_be_no_photos(lutkit_, tmp_path):
     with tarfile.open(tmp_path / "latents.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("train-000000000.target.npy"))
     done = lutkit_("stats", tmp_path / "latents.tar")
-    assert_one_line(done.err, "these are latents (.target.npy), not photos; name what they were encoded from")
+    assert_one_line(
+        done.err,
+        "these tars hold latents (.target.npy), not photos; name the photos that they were encoded from",
+    )
 
 
 @pytest.mark.parametrize(

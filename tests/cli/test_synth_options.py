@@ -30,7 +30,7 @@ def test_a_preset_is_built_by_its_name(lutkit_, photos):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("camra", "lutkit: no preset 'camra'; did you mean 'camera'?\n"),
+        ("camra", "lutkit: unknown preset 'camra'; did you mean 'camera'?\n"),
         (
             "./camera",
             "lutkit: camera: a folder without manifest.toml: no dataset of lutkit; photos are named",
@@ -38,7 +38,7 @@ def test_a_preset_is_built_by_its_name(lutkit_, photos):
         ("x.toml", "lutkit: x.toml: cannot be read: No such file or directory; a manifest is a TOML file"),
         (
             "old.toml",
-            "lutkit: old.toml [damage.families]: unknown family 'coloured_light'; it is called 'lamp' now\n",
+            "lutkit: old.toml [damage.families]: unknown family 'coloured_light'; it is now called 'lamp'\n",
         ),
     ],
 )

@@ -97,7 +97,7 @@ def test_other_sizes_and_broken_photos_are_rejected_by_name(tmp_path):
     both, _ = compared(before, after, size_px=32)
     assert [pair.key for pair in both.pairs] == ["a", "b"]
     (after / "a.png").write_bytes(b"text")
-    with pytest.raises(SourceError, match="out: none of the 3 photographs can be used"):
+    with pytest.raises(SourceError, match="out: none of the 3 photos can be used"):
         compared(before, after)
 
 
@@ -198,7 +198,7 @@ def test_a_training_set_is_looked_at_by_itself(tmp_path, monkeypatch):
     assert train.means[3] > 5
     for name in names:
         (tmp_path / "train" / name).write_bytes(b"text")
-    with pytest.raises(SourceError, match="train: none of the 5 photographs can be used"):
+    with pytest.raises(SourceError, match="train: none of the 5 photos can be used"):
         looked_at(list_photos(str(tmp_path / "train")))
 
 

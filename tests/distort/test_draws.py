@@ -29,7 +29,7 @@ def test_every_part_of_the_key_matters():
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(RecipeError, match="a seed is 0 or above, not -1"):
+    with pytest.raises(RecipeError, match="a seed must be 0 or above, not -1"):
         generator(-1, Stream.TARGET, 0)
 
 
@@ -89,5 +89,5 @@ def test_bounds_are_within():
 
 def test_masks_and_renderings_are_named_as_what_they_are():
     for owner in ("mask", "rendering"):
-        with pytest.raises(RecipeError, match=f"^{owner}: gain is 2, outside"):
+        with pytest.raises(RecipeError, match=f"^{owner}: gain is 2, but must be in"):
             require_in(owner, "gain", 2, (-1, 1))

@@ -72,9 +72,9 @@ def test_any_mask_that_a_recipe_may_hold_stays_within_0_and_1(waves, sharpness):
         ((), 1.0, "waves holds 0 numbers"),
         ((0.1, 0.2), 1.0, "waves holds 2 numbers"),
         ((0.1, float("nan"), 0.2), 1.0, "waves is nan"),
-        ((0.1, 101.0, 0.2), 1.0, "waves is 101.0, outside"),
+        ((0.1, 101.0, 0.2), 1.0, "waves is 101.0, but must be in"),
         ((0.1, 0.2, 0.3), float("inf"), "sharpness is inf"),
-        ((0.1, 0.2, 0.3), -1.0, "sharpness is -1.0, outside"),
+        ((0.1, 0.2, 0.3), -1.0, "sharpness is -1.0, but must be in"),
     ],
 )
 def test_masks_that_mean_nothing_are_refused(waves, sharpness, found):

@@ -64,9 +64,9 @@ def test_the_default_draws_every_family_and_and_light_and_camera_most_of_the_tim
 
 
 def test_a_preset_that_is_not_there_is_named_with_the_nearest():
-    with pytest.raises(ManifestError, match=r"^no preset 'camra'; did you mean 'camera'\?$"):
+    with pytest.raises(ManifestError, match=r"^unknown preset 'camra'; did you mean 'camera'\?$"):
         preset("camra")
     with pytest.raises(
-        ManifestError, match=r"^no preset 'x'; there are default, camera, film, stage, edits$"
+        ManifestError, match=r"^unknown preset 'x'; use one of default, camera, film, stage, edits$"
     ):
         preset("x")

@@ -116,14 +116,14 @@ def test_amounts_scale_every_part_but_masks():
 @pytest.mark.parametrize(
     ("stages", "found"),
     [
-        ({"light": (Exposure(1.0),)}, "'exposure' belongs to camera, not light"),
-        ({"editing": (Exposure(1.0),)}, "'exposure' belongs to camera, not editing"),
-        ({"light": (Lamp(1.0, 0.1), Illuminant(4000.0, 0.0))}, "light is one, and a second one with a mask"),
+        ({"light": (Exposure(1.0),)}, "'exposure' belongs in camera, not in light"),
+        ({"editing": (Exposure(1.0),)}, "'exposure' belongs in camera, not in editing"),
+        ({"light": (Lamp(1.0, 0.1), Illuminant(4000.0, 0.0))}, "light may hold one family"),
         ({"light": (Masked(Lamp(1.0, 0.1), MASK), Illuminant(4000.0, 0.0))}, "'lamp' in light has a mask"),
         ({"camera": (Masked(Exposure(1.0), MASK),)}, "'exposure' in camera has a mask"),
         ({"editing": (Masked(HueRotation(1.0), MASK),)}, "'hue_rotation' in editing has a mask"),
-        ({"camera": (ToneCurve(1.0, 0.0, 0.0, 1.0), Exposure(1.0))}, "'exposure' happens in a camera before"),
-        ({"editing": (HueRotation(1.0),) * (MAX_FAMILIES + 1)}, "17 families, more than 16"),
+        ({"camera": (ToneCurve(1.0, 0.0, 0.0, 1.0), Exposure(1.0))}, "in a camera, 'exposure' happens"),
+        ({"editing": (HueRotation(1.0),) * (MAX_FAMILIES + 1)}, "17 families, but at most 16"),
     ],
 )
 def test_families_in_a_wrong_place_are_refused(stages, found):
@@ -147,21 +147,21 @@ def assert_refused(text, found):
         ("", "recipe: not JSON"),
         ("[", "recipe: not JSON"),
         (None, "recipe: not JSON"),
-        ("null", "a recipe is an object"),
-        ('"[]"', "a recipe is an object"),
-        ("{}", "no format, and this version reads format 2"),
-        ('{"format": 3}', "format 3, and this version reads format 2"),
-        ('{"format": true}', "format True, and this version"),
+        ("null", "a recipe must be an object"),
+        ('"[]"', "a recipe must be an object"),
+        ("{}", "no format, but this version of lutkit reads format 2"),
+        ('{"format": 3}', "format 3, but this version of lutkit reads format 2"),
+        ('{"format": true}', "format True, but this version"),
         ('{"format": [2]}', r"format \[2\], and this version"),
-        ("[]", "this is of format 1, and this version reads format 2; build the dataset again"),
-        (f'[{{"families": [{FADE}]}}]', "this is of format 1"),
+        ("[]", "this recipe has format 1, but this version of lutkit reads format 2; build the"),
+        (f'[{{"families": [{FADE}]}}]', "this recipe has format 1"),
         (f'{{"format": 2, "film": [{FADE}]}}', "a recipe has format, rendering, light, .*, not film"),
-        (f'{{"format": 2, "medium": {FADE}}}', "medium is a list of families"),
-        (f'{{"format": 2, "editing": [{FADE}]}}', "'film_fade' belongs to medium, not editing"),
-        ('{"format": 2, "medium": [1]}', "a family is an object"),
-        ('{"format": 2, "rendering": 1}', "a rendering is an object"),
+        (f'{{"format": 2, "medium": {FADE}}}', "medium must be a list of families"),
+        (f'{{"format": 2, "editing": [{FADE}]}}', "'film_fade' belongs in medium, not in editing"),
+        ('{"format": 2, "medium": [1]}', "a family must be an object"),
+        ('{"format": 2, "rendering": 1}', "a rendering must be an object"),
         ('{"format": 2, "rendering": {"undone": 0.5}}', "rendering: takes"),
-        (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": 1}}]}}', "a mask is an object"),
+        (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": 1}}]}}', "a mask must be an object"),
         (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": {{}}}}]}}', "mask: takes"),
         ('{"format": 2, "editing": [{"family": "hue_rotation", "angle_deg": 1, '
          '"mask": {"waves": [0, 0, 0], "sharpness": 1}}]}', "'hue_rotation' in editing has a mask"),
@@ -174,19 +174,19 @@ def test_wrong_recipes_are_named_in_one_line(text, found):
 @pytest.mark.parametrize(
     ("family", "found"),
     [
-        ('"exposure"', "a family is an object"),
+        ('"exposure"', "a family must be an object"),
         ('{"exposure_ev": 1}', "unknown family"),
-        ('{"family": "expose", "exposure_ev": 1}', "unknown family 'expose'; known are illuminant"),
+        ('{"family": "expose", "exposure_ev": 1}', "unknown family 'expose'; use one of illuminant"),
         ('{"family": ["exposure"], "exposure_ev": 1}', "unknown family"),
         (
             '{"family": "coloured_light", "hue_deg": 1}',
-            "unknown family 'coloured_light'; it is called 'lamp' now",
+            "unknown family 'coloured_light'; it is now called 'lamp'",
         ),
         ('{"family": "exposure"}', r"takes \['exposure_ev'\], not \[\]"),
         ('{"family": "exposure", "exposure_ev": 1, "ev": 1}', "takes"),
         ('{"family": "exposure", "exposure_ev": NaN}', "exposure_ev is nan, not a finite number"),
         ('{"family": "exposure", "exposure_ev": -Infinity}', "exposure_ev is -inf, not a finite number"),
-        ('{"family": "exposure", "exposure_ev": 4.01}', r"exposure_ev is 4.01, outside -8\.\.4"),
+        ('{"family": "exposure", "exposure_ev": 4.01}', r"exposure_ev is 4.01, but must be in -8\.\.4"),
         ('{"family": "exposure", "exposure_ev": "1"}', "exposure_ev is '1', not a number"),
         ('{"family": "exposure", "exposure_ev": true}', "exposure_ev is True, not a number"),
         ('{"family": "exposure", "exposure_ev": null}', "exposure_ev is None, not a number"),
@@ -203,8 +203,8 @@ def test_wrong_families_are_named_in_one_line(family, found):
 
 def test_texts_made_to_hurt_are_refused():
     exposure = '{"format": 2, "camera": [{"family": "exposure", "exposure_ev": 1'
-    assert_refused(exposure + "0" * 400 + "}]}", "exposure_ev is beyond what 64 bits hold")
-    assert_refused(exposure + "0" * 5000 + "}]}", "a number is beyond what 64 bits hold")
+    assert_refused(exposure + "0" * 400 + "}]}", "exposure_ev is too large for 64 bits")
+    assert_refused(exposure + "0" * 5000 + "}]}", "a number is too large for 64 bits")
     assert_refused("[" * 100_000, "nested more than 64 deep")
     digits = ", ".join(['"0"'] * 64)
     lut = f'{{"family": "library_lut", "sha256": [{digits}], "strength": 1}}'
@@ -268,5 +268,5 @@ def test_recipes_that_are_cut_off_are_refused(recipe, data):
 
 def test_families_are_found_by_name():
     assert [family_type(family.name) for family in FAMILIES] == list(FAMILIES)
-    with pytest.raises(RecipeError, match="known are illuminant, lamp"):
+    with pytest.raises(RecipeError, match="use one of illuminant, lamp"):
         family_type("glow")

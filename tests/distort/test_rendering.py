@@ -174,15 +174,15 @@ def test_gains_are_a_colors_channels_in_the_camera():
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"undone": 1.1}, "undone is 1.1, outside"),
+        ({"undone": 1.1}, "undone is 1.1, but must be in"),
         ({"redone": float("nan")}, "redone is nan"),
-        ({"saturation": -0.1}, "saturation is -0.1, outside"),
-        ({"exposure_ev": 2.1}, "exposure_ev is 2.1, outside"),
+        ({"saturation": -0.1}, "saturation is -0.1, but must be in"),
+        ({"exposure_ev": 2.1}, "exposure_ev is 2.1, but must be in"),
         ({"matrix": (0.0,) * 5}, "number of leaks in matrix"),
         ({"profile": (0.0,) * 7}, "number of leaks in profile"),
-        ({"profile": (1.5,) * 6}, "profile is 1.5, outside"),
+        ({"profile": (1.5,) * 6}, "profile is 1.5, but must be in"),
         ({"matrix": (0.0,) * 5 + ("x",)}, "not a number"),
-        ({"matrix": (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)}, "cannot be undone"),
+        ({"matrix": (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)}, "cannot be inverted"),
         ({"matrix": (0.5, 0.0, 0.0, 0.0, 0.0, 0.0)}, "has a number below 0"),
     ],
 )

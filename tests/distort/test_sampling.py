@@ -371,7 +371,7 @@ def test_numbers_are_recorded_at_6_significant_digits(thousands):
 def test_a_severity_out_of_reach_names_the_strongest_reached():
     settings = DamageSettings(severity=(90.0, 95.0), mixed_light=0.0, families=(("hue_rotation", 1.0),))
     with pytest.raises(
-        ManifestError, match=r"^\[damage\] severity: none of \d+ draws reached 9\d.*strongest came to \d"
+        ManifestError, match=r"^\[damage\] severity: none of \d+ draws reached 9\d.*strongest reached \d"
     ):
         sample_recipe(1, 0, settings=settings)
 
@@ -379,13 +379,13 @@ def test_a_severity_out_of_reach_names_the_strongest_reached():
 @pytest.mark.parametrize(
     ("settings", "found"),
     [
-        ({"severity": (0.0, 5.0)}, "severity is two numbers"),
-        ({"severity": (5.0, 4.0)}, "severity is two numbers"),
-        ({"severity": (5.0, float("nan"))}, "severity is two numbers"),
-        ({"severity": (5.0, 101.0)}, "severity is two numbers"),
-        ({"lossy": 1.1}, "lossy is a share"),
-        ({"lossy": float("nan")}, "lossy is a share"),
-        ({"mixed_light": -0.1}, "mixed_light is a share"),
+        ({"severity": (0.0, 5.0)}, "severity must be two numbers"),
+        ({"severity": (5.0, 4.0)}, "severity must be two numbers"),
+        ({"severity": (5.0, float("nan"))}, "severity must be two numbers"),
+        ({"severity": (5.0, 101.0)}, "severity must be two numbers"),
+        ({"lossy": 1.1}, "lossy must be a share"),
+        ({"lossy": float("nan")}, "lossy must be a share"),
+        ({"mixed_light": -0.1}, "mixed_light must be a share"),
         ({"families": (("exposure", -1.0),)}, "the share of family 'exposure'"),
         ({"families": (("exposure", float("nan")),)}, "the share of family 'exposure'"),
         ({"families": (("exposure", 0.0),)}, "no family has a share above 0"),
@@ -398,11 +398,11 @@ def test_settings_that_mean_nothing_are_refused(settings, found):
 
 
 def test_an_unknown_family_is_refused():
-    with pytest.raises(ManifestError, match="unknown family 'glow'; known are illuminant"):
+    with pytest.raises(ManifestError, match="unknown family 'glow'; use one of illuminant"):
         DamageSettings(families=(("glow", 1.0),))
     with pytest.raises(ManifestError, match="did you mean 'exposure'"):
         DamageSettings(families=(("exposures", 1.0),))
-    with pytest.raises(ManifestError, match="unknown family 'coloured_light'; it is called 'lamp' now"):
+    with pytest.raises(ManifestError, match="unknown family 'coloured_light'; it is now called 'lamp'"):
         DamageSettings(families=(("coloured_light", 1.0),))
 
 
@@ -411,7 +411,7 @@ def _alone(family, severity, **changes):
 
 
 def test_what_too_few_draws_reach_is_refused_beforehand():
-    with pytest.raises(ManifestError, match=r"1 of 200 draws reached 4; the strongest came to"):
+    with pytest.raises(ManifestError, match=r"1 of 200 draws reached 4, and the strongest reached"):
         require_reachable(0, _alone("range_mismatch", (2.0, 4.0)))
 
 

@@ -249,7 +249,7 @@ def test_a_photo_that_is_a_link_to_nothing_is_absent_and_one_that_goes_later_sto
     assert list(latents_of(tmp_path / "out")) == [f"photos-{i:09d}" for i in (1, 2, 3)]
     source = open_source(str(tmp_path / "photos"), (), 16)
     (tmp_path / "photos/beach-01.jpg").unlink()
-    with pytest.raises(SourceError, match=r"beach-01\.jpg: cannot be read any more"):
+    with pytest.raises(SourceError, match=r"beach-01\.jpg: can no longer be read"):
         list(source.read(source.tasks[0]))
 
 
@@ -339,7 +339,7 @@ GOOD = [("g0.png", png(0)), ("g0.json", b'{"n": 0}'), ("g1.png", png(1)), ("g1.j
 BAD = {
     "no picture": ([("bad.txt", b"a cat"), ("bad.json", b"{}")], "bad", "no member png"),
     "no json": ([("bad.png", png(9))], "bad", "no json, which the first samples have"),
-    "no object": ([("bad.png", png(9)), ("bad.json", b"[]")], "bad", "json: the whole is not an object"),
+    "no object": ([("bad.png", png(9)), ("bad.json", b"[]")], "bad", "json: the document is not an object"),
     "no JSON": ([("bad.png", png(9)), ("bad.json", b"{")], "bad", "json: not JSON: Expecting property"),
     "Japanese": ([("写真.png", png(9)), ("写真.json", b"{}")], "写真", "its key is not printable ASCII"),
     "a space": ([("my cat.png", png(9)), ("my cat.json", b"{}")], "my cat", "its key is not printable ASCII"),

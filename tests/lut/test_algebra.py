@@ -73,7 +73,7 @@ def test_half_of_a_monochrome_can_be_undone():
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
 def test_strengths_beyond_reason_are_refused(strength):
-    with pytest.raises(LutError, match=r"strength is 0\.\.1"):
+    with pytest.raises(LutError, match=r"strength must be 0\.\.1"):
         blend(CUBE, strength)
 
 
@@ -159,7 +159,7 @@ def test_a_function_of_the_field_bakes_as_close_as_it_is_said_to():
 
 @pytest.mark.parametrize("function", [lambda c: c[:, :2], lambda c: c * np.nan], ids=["shape", "nan"])
 def test_functions_that_give_no_colours_are_refused(function):
-    with pytest.raises(LutError, match="does not give finite values"):
+    with pytest.raises(LutError, match="does not return finite values"):
         bake_function(function, 5)
 
 

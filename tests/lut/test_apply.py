@@ -418,7 +418,7 @@ def test_what_is_no_lut_is_refused():
     with pytest.raises(LutError, match="ndarray"):
         apply(picture(np.uint8), np.zeros((2, 3), np.float32))
     vast = Lut1D(Lut1D.identity(2).table, domain_min=(-1e300, 0, 0))
-    with pytest.raises(LutError, match="beyond float32"):
+    with pytest.raises(LutError, match="too large for float32"):
         apply(picture(np.float32), vast)
 
 
@@ -426,7 +426,7 @@ def test_what_is_no_lut_is_refused():
 def test_floats_of_codes_are_refused(scale):
     codes = np.random.default_rng(2).beta(0.6, 3, (40, 50, 3)) * scale  # a dark picture
     lut = Lut3D.identity(3)
-    with pytest.raises(ArrayError, match=r"apply: half of the values are above 4; floats are 0\.\.1; divide"):
+    with pytest.raises(ArrayError, match=r"apply: half of the values are above 4, but floats must be in"):
         apply(codes.astype(np.float32), lut)
     with_alpha = np.concatenate([codes, np.ones((40, 50, 1))], axis=2).astype(np.float32)
     with pytest.raises(ArrayError, match="half of the values"):
@@ -446,8 +446,8 @@ def test_highlights_of_high_dynamic_range_are_no_codes():
 def test_tables_of_codes_are_refused():
     codes = (Lut3D.identity(3).table * 255).astype(np.uint8)
     for table in (codes, codes.astype(np.int64), codes.astype(np.uint16) * 257):
-        with pytest.raises(LutError, match=r"is one of codes; divide codes by 255"):
+        with pytest.raises(LutError, match=r"holds codes, but must hold floats; divide 8-bit codes by 255"):
             Lut3D(table)
-        with pytest.raises(LutError, match=r"is one of codes"):
+        with pytest.raises(LutError, match=r"holds codes"):
             Lut1D(table.reshape(-1, 3))
     assert Lut1D([[0, 0, 0], [1, 1, 1]]) == Lut1D.identity(2)

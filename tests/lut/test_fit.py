@@ -361,18 +361,18 @@ HOLES = np.full((20, 20, 3), np.nan, np.float32)
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (SOME, SOME[:19], r"before has shape \(20, 20, 3\), after \(19, 20, 3\); crop or resize"),
+        (SOME, SOME[:19], r"before has shape \(20, 20, 3\), but after has \(19, 20, 3\); crop or resize"),
         (SOME, SOME[:, :, :1], "before has shape"),
         (np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 4), np.uint8), "leave the alpha channel out"),
-        (SOME[..., 0], SOME[..., 0], r"before: shape \(20, 20\); use"),
-        (SOME[0, 0], SOME[0, 0], r"before: shape \(3,\)"),
+        (SOME[..., 0], SOME[..., 0], r"before: the shape is \(20, 20\); use"),
+        (SOME[0, 0], SOME[0, 0], r"before: the shape is \(3,\)"),
         (SOME[:3, :5], SOME[:3, :5], "before: 15 pixels are too few to learn from; give 16 or more"),
         (SOME[:0], SOME[:0], "before: 0 pixels"),
-        (SOME, SOME.astype(float), "after: dtype float64; convert it to"),
-        (HOLES, SOME, "before: NaN or infinity"),
-        (SOME, HOLES, "after: NaN or infinity"),
-        (SOME, np.full(SOME.shape, np.inf, np.float32), "after: NaN or infinity"),
-        ([1, 2], SOME, "before: a picture is a numpy array, not list"),
+        (SOME, SOME.astype(float), "after: the dtype is float64; convert it to"),
+        (HOLES, SOME, "before: the image holds NaN or infinity"),
+        (SOME, HOLES, "after: the image holds NaN or infinity"),
+        (SOME, np.full(SOME.shape, np.inf, np.float32), "after: the image holds NaN or infinity"),
+        ([1, 2], SOME, "before: an image must be a numpy array, not list"),
     ],
 )
 def test_bad_pictures_are_refused(before, after, said):
@@ -382,5 +382,5 @@ def test_bad_pictures_are_refused(before, after, said):
 
 @pytest.mark.parametrize("size", [-1, 1, 66, 256])
 def test_sizes_have_limits(size):
-    with pytest.raises(LutError, match=f"fit: size {size}; choose 2 to 65"):
+    with pytest.raises(LutError, match=f"fit: size {size} is not possible; choose 2 to 65"):
         fit_pixels(SOME, SOME, size)

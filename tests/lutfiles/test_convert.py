@@ -172,14 +172,14 @@ def test_what_baking_the_source_cost_counts_too(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("a.png", {"size": 33}, "a.png: size 33; choose 4, 9, 16, 25, 36"),
-        ("a.clf", {"size": 130}, "a.clf: size 130; choose 2 to 129"),
-        ("a.3dl", {"size": 3}, "a.3dl: size 3; choose 4 to 129"),
-        ("a.cube", {"size": 257}, "a.cube: size 257; choose 2 to 256"),
-        ("a.cube", {"size": 1}, "a.cube: size 1; choose 2 to 256"),
-        ("a.spi1d", {}, "a.spi1d: the LUT holds a cube, and this format curves only; name a .cube"),
-        ("a.vf", {}, "a.vf: no .vf file can be written; known are .cube"),
-        ("a.png", {"bits": 12}, "a.png: a Hald image of 12 bits; choose 8 or 16"),
+        ("a.png", {"size": 33}, "a.png: size 33 is not possible in this format; choose 4, 9, 16, 25, 36"),
+        ("a.clf", {"size": 130}, "a.clf: size 130 is not possible in this format; choose 2 to 129"),
+        ("a.3dl", {"size": 3}, "a.3dl: size 3 is not possible in this format; choose 4 to 129"),
+        ("a.cube", {"size": 257}, "a.cube: size 257 is not possible in this format; choose 2 to 256"),
+        ("a.cube", {"size": 1}, "a.cube: size 1 is not possible in this format; choose 2 to 256"),
+        ("a.spi1d", {}, "a.spi1d: the LUT has a cube, but this format holds only curves; write a .cube"),
+        ("a.vf", {}, "a.vf: .vf files cannot be written; use .cube"),
+        ("a.png", {"bits": 12}, "a.png: a Hald image cannot have 12 bits; choose 8 or 16"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_written(name, options, message, tmp_path):
@@ -190,7 +190,7 @@ def test_what_cannot_be_is_refused_and_nothing_written(name, options, message, t
 
 
 def test_curves_refuse_rows_that_cannot_be(tmp_path):
-    with pytest.raises(LutFormatError, match="size 65537; choose 2 to 65536"):
+    with pytest.raises(LutFormatError, match="size 65537 is not possible; choose 2 to 65536"):
         _converted(_curves(), "a.cube", tmp_path, size=65537)
 
 
@@ -206,7 +206,7 @@ def test_the_identity_of_every_format_changes_nothing(tmp_path):
         np.testing.assert_allclose(apply(POINTS, lut), POINTS, atol=1e-6)
     assert identity_for(FORMATS[".cube"], 17).sizes == (17, 17, 17)
     assert identity_for(FORMATS[".png"]).sizes[0] in FORMATS[".png"].cube_sizes
-    with pytest.raises(LutFormatError, match="size 33; choose 4, 9"):
+    with pytest.raises(LutFormatError, match="size 33 is not possible in this format; choose 4, 9"):
         identity_for(FORMATS[".png"], 33)
 
 

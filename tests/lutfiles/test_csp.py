@@ -143,10 +143,10 @@ def test_a_cube_that_is_too_large_is_resampled(tmp_path, monkeypatch):
             LutChain((curves(5),) * 3),
             "holds curves, or a cube, with curves before them or without, not 1D + ",
         ),
-        (Lut3D.identity(130), "holds cubes of 2 to 129 points, as many on each axis, not 130 x 130 x 130"),
+        (Lut3D.identity(130), "holds cubes with equal axes of 2 to 129 points, not 130 x 130 x 130"),
         (
             Lut3D(np.zeros((2, 3, 2, 3))),
-            "holds cubes of 2 to 129 points, as many on each axis, not 2 x 3 x 2",
+            "holds cubes with equal axes of 2 to 129 points, not 2 x 3 x 2",
         ),
     ],
 )

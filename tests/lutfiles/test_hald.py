@@ -137,12 +137,12 @@ def _gradient(side):
     [
         (
             np.full((512, 512, 3), 255, np.uint8),
-            "of one colour, and no LUT; grade what `lutkit",
+            "has a single colour and is not a LUT; write an identity with `lutkit",
         ),
-        (np.full((64, 64, 3), 3, np.uint8), "of one colour, and no LUT"),
-        (np.random.default_rng(1).integers(0, 256, (512, 512, 3)).astype(np.uint8), "photograph or other"),
-        (_gradient(512), "does not tell whether it is a Hald image or one of tiles"),
-        (_gradient(216), "does not tell whether it is a Hald image or one of tiles"),
+        (np.full((64, 64, 3), 3, np.uint8), "has a single colour and is not a LUT"),
+        (np.random.default_rng(1).integers(0, 256, (512, 512, 3)).astype(np.uint8), "photo or other"),
+        (_gradient(512), "could be a Hald image or a grid of tiles"),
+        (_gradient(216), "could be a Hald image or a grid of tiles"),
     ],
 )
 def test_pictures_that_are_no_lut_are_refused_by_their_content(pixels, message, tmp_path):
@@ -157,7 +157,7 @@ def test_photographs_of_a_hald_image_s_size_are_refused(side, shared, tmp_path):
     assert len(photos) == 12
     for photo in photos:
         Image.open(photo).convert("RGB").resize((side, side)).save(tmp_path / "a.png")
-        with pytest.raises(LutFormatError, match=r"a photograph or other picture, and no LUT|does not tell"):
+        with pytest.raises(LutFormatError, match=r"a photo or other image, not a LUT|could be"):
             read_hald(tmp_path / "a.png")
 
 
@@ -256,7 +256,9 @@ def test_other_sizes_are_refused_on_the_word_of_the_header(width, height, suffix
         read_hald(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert str(caught.value).startswith(f"{path}: no Hald image is {width} x {height} pixels; it has 8, 27")
+    assert str(caught.value).startswith(
+        f"{path}: a Hald image cannot have {width} x {height} pixels; it needs 8, 27"
+    )
     assert peak < 300_000
 
 
@@ -300,7 +302,7 @@ def test_the_gamma_of_srgb_is_no_other(gamma, tmp_path):
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("L").save(p), "is RGB or RGBA, not grey"),
         ("a.tif", lambda p: Image.fromarray(_rgb()).convert("CMYK").save(p), "is RGB or RGBA, not CMYK"),
         ("a.tif", lambda p: _picture(p, _rgb().astype(np.float32)), "has 8 or 16 bits, not float"),
-        ("a.tif", lambda p: _picture(p, _rgb(), Orientation=6), "to be turned, says its orientation"),
+        ("a.tif", lambda p: _picture(p, _rgb(), Orientation=6), "its orientation tag says"),
         ("a.png", lambda p: Image.fromarray(_rgb()).save(p, "JPEG"), "is neither PNG nor TIFF; save the"),
         ("a.png", lambda p: p.write_bytes(b""), "the file is empty; save the Hald image as PNG or TIFF"),
         ("a.tif", lambda p: p.write_bytes(b"II*\0"), "the image cannot be decoded"),
@@ -320,7 +322,7 @@ def test_refuses_other_pictures(name, save, message, tmp_path, capfd):
 def test_refuses_colours_multiplied_by_a_transparency(tmp_path):
     pixels = np.random.default_rng(4).integers(0, 256, (8, 8, 4)).astype(np.uint8)
     path = _picture(tmp_path / "a.tif", pixels, oiio__UnassociatedAlpha=0)
-    with pytest.raises(LutFormatError, match="multiplied by a transparency; save it without alpha"):
+    with pytest.raises(LutFormatError, match="multiplied by its alpha channel; save it without alpha"):
         read_hald(path)
     pixels[..., 3] = 255
     read_hald(_picture(tmp_path / "b.tif", pixels, oiio__UnassociatedAlpha=0))
@@ -360,7 +362,7 @@ def test_a_broken_png_is_refused_without_a_word_of_libpng_s(tmp_path, capfd):
         (whole[:-12], "truncated"),
         (whole[:20], "truncated"),
         (whole[:8], "truncated"),
-        (flipped, "damaged: a checksum does not fit"),
+        (flipped, "damaged: a checksum is wrong"),
         (headless, "damaged: no header chunk"),
     ):
         path.write_bytes(data)
@@ -397,8 +399,8 @@ def test_files_that_are_not_there_are_named(tmp_path):
     [
         (Lut1D.identity(4), "a Hald image holds one cube, not 1D; `lutkit lut convert --size`"),
         (LutChain((Lut1D.identity(4), Lut3D.identity(4))), "a Hald image holds one cube"),
-        (Lut3D.identity(33), "a Hald image holds cubes of 4, 9, 16, 25, 36, 49, 64, 81"),
-        (Lut3D(np.zeros((4, 9, 4, 3))), "points, as many on each axis, not 4 x 9 x 4"),
+        (Lut3D.identity(33), "a Hald image holds cubes with equal axes of 4, 9, 16, 25, 36, 49, 64, 81"),
+        (Lut3D(np.zeros((4, 9, 4, 3))), "points, not 4 x 9 x 4"),
         (Lut3D(np.zeros((4, 4, 4, 3)), (0, 0, 0), (1, 2, 1)), "has the domain 0..1, not"),
     ],
 )
@@ -410,11 +412,9 @@ def test_what_no_hald_image_holds_is_refused(lut, message, tmp_path):
 
 
 def test_other_suffixes_and_depths_are_refused(tmp_path):
-    with pytest.raises(
-        LutFormatError, match=r"a .jpg picture does not keep colours exactly; make the Hald image a .png"
-    ):
+    with pytest.raises(LutFormatError, match=r"a .jpg image does not keep colours exactly; use a .png"):
         write_hald(_random(4), tmp_path / "a.jpg")
-    with pytest.raises(LutFormatError, match="a Hald image of 12 bits; choose 8 or 16"):
+    with pytest.raises(LutFormatError, match="a Hald image cannot have 12 bits; choose 8 or 16"):
         write_hald(_random(4), tmp_path / "a.png", bits=12)
 
 

@@ -57,7 +57,7 @@ def test_a_library_file_that_cannot_be_read_is_named(tmp_path):
 def test_a_name_that_is_no_utf8_is_refused(tmp_path):
     write_lut(CURVE, tmp_path / "good.cube")
     (tmp_path / "good.cube").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.cube"))
-    with pytest.raises(SourceError, match="a file name that is not UTF-8; rename it") as caught:
+    with pytest.raises(SourceError, match="this file name is not UTF-8; rename it") as caught:
         read_library(tmp_path)
     assert str(caught.value).isprintable()
 

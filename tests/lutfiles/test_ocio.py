@@ -279,27 +279,28 @@ def test_odd_file_names_are_only_names(tmp_path, monkeypatch):
         ("a.3dl", "", ": the file is empty; export it again"),
         ("a.clf", " \n", ": the file is empty; export it again"),
         ("a.3dl", "0 1\0 2", ": the file is binary: it holds NUL bytes"),
-        ("a.spi1d", SPI1D.replace("0.4 ", "0,4 "), ":7: a comma in '0,4'; write decimal numbers"),
+        ("a.spi1d", SPI1D.replace("0.4 ", "0,4 "), ":7: a comma in '0,4'; write decimals"),
         ("a.spi1d", SPI1D.replace("0.4 ", "0,4 ").replace("\n", "\r"), ":7: a comma in '0,4'"),
         ("a.spimtx", SPIMTX.replace("0.1", "0,1", 1), ":1: a comma in '0,1'"),
         ("a.csp", CSP.replace("0.9 1 1", "0,9 1 1"), ":26: a comma in '0,9'"),
         ("a.csp", CSP.replace("END META", "END MATE"), ": BEGIN METADATA without END METADATA"),
-        ("a.spi1d", SPI1D.replace("0.4", "nan"), ":7: 'nan' is not a number; write decimal numbers"),
-        ("a.spi1d", SPI1D.replace("0.4 0.3 0.25\n", ""), ":8: no SPI 1D file: Not enough entries found"),
-        ("a.spi1d", SPI1D.replace("}", "1 1 1\n}"), ":9: no SPI 1D file: Too many entries found"),
-        ("a.spi1d", SPI1D.replace("h 3", "h 999999999"), ": no SPI 1D file: 'Length' must be between 2"),
-        ("a.spi3d", _spi3d().replace("2 2 2", "999 999 999"), ": no SPI 3D file: LUT size must be between"),
-        ("a.spi3d", _spi3d().replace("1 1 1", "1 1 0"), ": no SPI 3D file: Data is invalid. A LUT entry is"),
-        ("a.3dl", THREEDL[:-30], ": 123 rows are no cube; export it again"),
+        ("a.spi1d", SPI1D.replace("0.4", "nan"), ":7: 'nan' is not a number; write decimals"),
+        ("a.spi1d", SPI1D.replace("0.4 0.3 0.25\n", ""), ":8: not a valid SPI 1D file: Not enough entries"),
+        ("a.spi1d", SPI1D.replace("}", "1 1 1\n}"), ":9: not a valid SPI 1D file: Too many entries found"),
+        ("a.spi1d", SPI1D.replace("h 3", "h 999999999"), ": not a valid SPI 1D file: 'Length' must be"),
+        ("a.spi3d", _spi3d().replace("2 2 2", "999 999 999"), ": not a valid SPI 3D file: LUT size must be"),
+        ("a.spi3d", _spi3d().replace("1 1 1", "1 1 0"), ": not a valid SPI 3D file: Data is invalid. A LUT"),
+        ("a.3dl", THREEDL[:-30], ": 123 rows do not make a cube; export it again"),
         ("a.3dl", ITX, ": this is a .cube file; rename it to .cube"),
         ("a.3dl", "# x\n lut_1d_size 2\n0 0 0\n1 1 1\n", ": this is a .cube file"),
-        ("a.clf", CLF % "", ":1: no Common LUT Format file: CTF/CLF parsing error: No color operator"),
-        ("a.clf", CLF % BOTH[:-3], ":1: no Common LUT Format file: CTF/CLF parsing error"),
-        ("a.clf", CLF % (BOTH + "<Glow/>"), ": no Common LUT Format file: 'Glow' is no element that"),
+        ("a.clf", CLF % "", ":1: not a valid Common LUT Format file: CTF/CLF parsing error: No color"),
+        ("a.clf", CLF % BOTH[:-3], ":1: not a valid Common LUT Format file: CTF/CLF parsing error"),
+        ("a.clf", CLF % (BOTH + "<Glow/>"),
+         ": not a valid Common LUT Format file: OpenColorIO does not know the element 'Glow'"),
         ("a.cdl", CDL.replace("</ColorDecision>", "<ColorCorrection id='y'/></ColorDecision>") % "",
-         ": 2 colour corrections; leave one in the file"),
-        ("a.lut", b"\xff\xfe\xfd", ": no Houdini or Discreet LUT file"),
-        ("a.look", "words", ":1: no Iridas look file: XML parsing error: syntax error"),
+         ": 2 colour corrections; keep only one in the file"),
+        ("a.lut", b"\xff\xfe\xfd", ": not a valid Houdini or Discreet LUT file"),
+        ("a.look", "words", ":1: not a valid Iridas look file: XML parsing error: syntax error"),
     ],
 )  # fmt: skip
 def test_refuses_what_is_wrong_with_its_place(name, text, message, tmp_path, capfd):
@@ -320,7 +321,7 @@ def test_files_that_are_missing_or_far_too_large_are_refused(tmp_path):
     with (tmp_path / "a.3dl").open("wb") as file:
         file.truncate((1 << 28) + 1)
     tracemalloc.start()
-    with pytest.raises(LutFormatError, match=r"a.3dl: 268,435,457 bytes are no LUT"):
+    with pytest.raises(LutFormatError, match=r"a.3dl: a file of 268,435,457 bytes is not a LUT"):
         read_lut(tmp_path / "a.3dl")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -383,13 +384,13 @@ def test_every_size_comes_back(suffix, size, tmp_path):
 @pytest.mark.parametrize(
     ("lut", "suffix", "message"),
     [
-        (CURVES, ".cdl", "OpenColorIO writes no '.cdl' files; choose .3dl, .clf"),
+        (CURVES, ".cdl", "OpenColorIO does not write '.cdl' files; choose .3dl, .clf"),
         (CURVES, ".3dl", "a .3dl holds one cube, not 1D; `lutkit lut convert --size`"),
         (LutChain((CURVES, CUBE)), ".itx", "a .itx holds one cube, not 1D + 3D; `lutkit lut convert --size`"),
         (CUBE, ".spi1d", "a .spi1d holds one table of curves, not 3D; `lutkit lut convert --size`"),
-        (Lut3D.identity(3), ".3dl", "a .3dl holds cubes of 4 to 129 points, as many on each axis, not 3 x 3"),
-        (Lut3D.identity(130), ".clf", "a .clf holds cubes of 2 to 129 points, as many on each axis, not 130"),
-        (Lut3D(np.zeros((2, 3, 2, 3))), ".clf", "a .clf holds cubes of 2 to 129 points"),
+        (Lut3D.identity(3), ".3dl", "a .3dl holds cubes with equal axes of 4 to 129 points, not 3 x 3"),
+        (Lut3D.identity(130), ".clf", "a .clf holds cubes with equal axes of 2 to 129 points, not 130"),
+        (Lut3D(np.zeros((2, 3, 2, 3))), ".clf", "a .clf holds cubes with equal axes of 2 to 129 points"),
         (Lut3D(CUBE.table, (0, 0, 0), (1, 2, 1)), ".spi3d", "a .spi3d has the domain 0..1, not (0.0"),
     ],
 )  # fmt: skip

@@ -103,5 +103,5 @@ def test_severities_are_as_asked():
 
 def test_a_kind_that_no_family_gives_is_refused():
     settings = DamageSettings(families=(("channel_gamma", 1.0),))
-    with pytest.raises(ManifestError, match="no draw gives cubes"):
+    with pytest.raises(ManifestError, match="no draw of these families gives cubes"):
         random_lut(0, 0, settings, "cubes")

@@ -164,7 +164,7 @@ def test_other_images_are_refused(image):
 def test_counts_of_another_kind_are_refused():
     low, high = np.zeros(COLORS, np.uint16), np.zeros(COLORS, np.uint32)
     for arrays in ((low.astype(np.int16), high), (low, high[1:]), (high, low)):
-        with pytest.raises(ArrayError, match="counts are"):
+        with pytest.raises(ArrayError, match="counts must be"):
             ColorCounts(*arrays)
 
 
@@ -187,9 +187,9 @@ def test_a_colour_that_comes_often_is_carried(times):
     ],
 )
 def test_totals_that_cannot_be_are_refused(places, times):
-    with pytest.raises(ArrayError, match="totals are"):
+    with pytest.raises(ArrayError, match="totals must"):
         ColorTotals(np.array(places, np.uint32), np.array(times, np.int64))
-    with pytest.raises(ArrayError, match="totals are"):
+    with pytest.raises(ArrayError, match="totals must"):
         ColorTotals(np.array([2, 3], np.int32), np.array([1, 1]))
 
 

@@ -44,11 +44,11 @@ def test_of_nothing_they_are_0():
 )
 def test_what_is_no_histogram_is_refused(histogram):
     for call in (mean_and_deviation, lambda h: percentile(h, 50)):
-        with pytest.raises(ArrayError, match="a histogram is"):
+        with pytest.raises(ArrayError, match="a histogram must be"):
             call(histogram)
 
 
 @pytest.mark.parametrize("percent", [0, -1, 100.1, float("nan")])
 def test_percentages_have_a_range(percent):
-    with pytest.raises(ArrayError, match="a percentage is"):
+    with pytest.raises(ArrayError, match="a percentage must be"):
         percentile(np.ones(4, np.int64), percent)

@@ -102,25 +102,27 @@ def refusal(photos, out):
 
 
 def test_photos_are_neither_replaced_nor_mixed_up(folder):
-    assert "in/b.png: would be written over in/b.png" in refusal(["in/b.png"], "in/b.png")
-    assert "would be written over in/b.png" in refusal(["in/b.png"], "in")
-    assert "would be written over" in refusal(["in"], "in")
+    assert "in/b.png: would overwrite in/b.png" in refusal(["in/b.png"], "in/b.png")
+    assert "would overwrite in/b.png" in refusal(["in/b.png"], "in")
+    assert "would overwrite" in refusal(["in"], "in")
     os.link("in/b.png", "linked.png")
-    assert "would be written over" in refusal(["in/b.png"], "linked.png")
+    assert "would overwrite" in refusal(["in/b.png"], "linked.png")
     Path("alias").symlink_to("in")
-    assert "would be written over" in refusal(["in"], "alias")
+    assert "would overwrite" in refusal(["in"], "alias")
     Path("other").mkdir()
     Path("other/b.png").write_bytes(b"x")
-    assert "both in/b.png and other/b.png would go there" in refusal(["in/b.png", "other/b.png"], "out")
-    assert "would be written over other/b.png" in refusal(["in/b.png", "other/b.png"], "other")
+    assert "both in/b.png and other/b.png would be written here" in refusal(
+        ["in/b.png", "other/b.png"], "out"
+    )
+    assert "would overwrite other/b.png" in refusal(["in/b.png", "other/b.png"], "other")
     assert not Path("out").exists()
 
 
 def test_names_that_mean_nothing_are_refused(folder):
     assert "in/z.png: no such file or folder" in refusal(["in/b.png", "in/z.png"], "out")
-    assert "2 names cannot become one photo" in refusal(["in/b.png", "in/a.PNG"], "out.png")
-    assert "a folder cannot become one photo" in refusal(["in"], "out.png")
-    assert "no .gif is written" in refusal(["in/b.png"], "out.gif")
+    assert "2 names cannot become a single photo" in refusal(["in/b.png", "in/a.PNG"], "out.png")
+    assert "a folder cannot become a single photo" in refusal(["in"], "out.png")
+    assert ".gif files cannot be written" in refusal(["in/b.png"], "out.gif")
     assert "not a folder" in refusal(["in"], "in/notes.txt")
     Path("empty").mkdir()
     assert "no photos" in refusal(["empty"], "out")
@@ -139,7 +141,7 @@ def test_a_photo_that_fails_is_named_and_the_others_go_on(folder):
 def test_a_depth_that_the_format_does_not_hold_is_named(folder):
     Image.fromarray(samples(np.uint8, 4)).save("alpha.png")
     [applied] = run(plan_apply([Path("alpha.png")], Path("out.jpg")))
-    assert str(applied.error) == "alpha.png: JPEG does not hold alpha; name a .png, .webp or .tif"
+    assert str(applied.error) == "alpha.png: JPEG cannot hold alpha; write a .png, .webp or .tif"
     assert not Path("out.jpg").exists()
 
 
@@ -242,7 +244,7 @@ def test_a_pattern_in_quotes_names_what_matches(tmp_path):
     one = plan_apply([tmp_path / "c*"], tmp_path / "c2.png")
     assert [(task.source.name, task.kind) for task in one.tasks] == [("c.jpg", "png")]
     with pytest.raises(
-        SourceError, match="nothing matches this pattern; correct the name, or put a pattern in"
+        SourceError, match="nothing matches this pattern; correct the name, and put patterns in"
     ):
         plan_apply([tmp_path / "*.tif"], tmp_path / "out")
     odd = tmp_path / "[1].png"
@@ -268,9 +270,9 @@ def test_of_an_exr_with_layers_the_named_one_is_graded(tmp_path):
     task = plan_apply([tmp_path / "a.exr"], tmp_path / "b.exr")
     (failed,) = run(task)
     assert failed.error.what == "no channels R, G, B"
-    assert failed.error.remedy == "give --layer: there are diffuse, spec"
+    assert failed.error.remedy == "give --layer; the layers are diffuse, spec"
     (failed,) = run(task, ApplySettings(Grading(LUT), layer="glow"))
-    assert "no channels R, G, B of a layer 'glow'" in str(failed.error)
+    assert "no channels R, G, B in a layer 'glow'" in str(failed.error)
     (done,) = run(task, ApplySettings(Grading(LUT, floats="encoded"), layer="spec"))
     assert done.status == "written"
     after, spec = made.read_deep(tmp_path / "b.exr")

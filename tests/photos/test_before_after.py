@@ -103,7 +103,7 @@ def test_pixels_that_are_not_opaque_are_left_out(tmp_path, plain):
 
 def test_two_sizes_are_refused(tmp_path, plain):
     Image.fromarray(PIXELS[:12]).save(tmp_path / "small.png")
-    said = r"small.png: 19 x 12 pixels, and .*plain.png has 19 x 13; crop or resize one"
+    said = r"small.png: 19 x 12 pixels, but .*plain.png has 19 x 13; crop or resize one"
     with pytest.raises(ImageError, match=said):
         read_before_after(plain, tmp_path / "small.png")
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_named(tmp_path, plain):
         read_before_after(tmp_path / "gone.png", plain)
     with pytest.raises(ImageError, match=r"notes.txt: not an image; name another photo"):
         read_before_after(plain, tmp_path / "notes.txt")
-    with pytest.raises(ImageError, match=r"print.jpg: CMYK is not graded; convert it to RGB first"):
+    with pytest.raises(ImageError, match=r"print.jpg: CMYK is not supported; convert it to RGB first"):
         read_before_after(tmp_path / "print.jpg", plain)
     with pytest.raises(ImageError, match=r"odd.png: broken ICC profile; save it as sRGB first"):
         read_before_after(tmp_path / "odd.png", plain)

@@ -128,7 +128,7 @@ def test_the_layout_in_memory_does_not_matter_and_the_argument_stays():
     [(-1, 0, 5, 5), (0, 0, 0, 5), (0, 0, 5, -1), (6, 0, 5, 5), (0, 5, 5, 6), (float("nan"), 0, 5, 5)],
 )
 def test_a_box_beyond_the_image_is_refused(box):
-    with pytest.raises(ArrayError, match="not within an image of 10 x 10"):
+    with pytest.raises(ArrayError, match="does not fit in an image of 10 x 10"):
         resize_crop(noise(10, 10), box, 4)
 
 

@@ -76,7 +76,7 @@ def test_photos_of_kinds_that_are_not_read_are_counted(tmp_path):
     assert list_photos(f"{tmp_path}/*").unread == (("heic", 1),)
     assert "unread" not in format_sources(photos)
     (tmp_path / "a.jpg").unlink()
-    what = "no photos but 3 files of kinds that are not read (.cr2, .heic); convert to JPEG or PNG"
+    what = "no photos, only 3 files of kinds that are not read (.cr2, .heic); convert to JPEG or PNG"
     assert complaint(tmp_path) == f"{tmp_path}: {what}"
     put_tar(tmp_path / "t.tar", "in.jpg")
     photos = list_photos(str(tmp_path))
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_a_folder(tmp_path, monkeypatch):
     assert "jpg" in complaint(tmp_path / "empty")
     assert "no such file or folder" in complaint("x" * 5000)
     put(tmp_path, "odd.dat", "locked/1.jpg")
-    assert "this file is no photo, list or tar; name a folder" in complaint(tmp_path / "odd.dat")
+    assert "this file is not a photo, list or tar; name a folder" in complaint(tmp_path / "odd.dat")
     scandir = os.scandir
 
     def refuse(path):
@@ -258,9 +258,9 @@ def test_what_is_wrong_with_a_list(tmp_path):
     listing = tmp_path / "l.txt"
     listing.write_text("1.jpg\nsub\n# no\n2.jpg\n3.jpg\n")
     (tmp_path / "sub").mkdir()
-    assert f"{listing}: 3 of 4 files are missing, the first in line 2: sub" in complaint(listing)
+    assert f"{listing}: 3 of 4 files are missing; the first is on line 2: sub" in complaint(listing)
     listing.write_text("1.jpg\n./1.jpg\n")
-    assert "this photo comes twice: 1.jpg" in complaint(listing)
+    assert "this photo is listed twice: 1.jpg" in complaint(listing)
     listing.write_text("# nothing\n\n")
     assert "no photos found" in complaint(listing)
     listing.write_bytes(b"nul\0.jpg\n\xe9.jpg\n")
@@ -308,7 +308,7 @@ def test_members_are_those_that_webdataset_sees(tmp_path, tar_format):
         "t.tar/d.x/b.TARGET.JPG",
         "t.tar/é.target.jpg",
     ]
-    assert "no members '.image.jpg' in 1 tar (there are .input.jpg, " in complaint(
+    assert "no members '.image.jpg' in 1 tar (the tars hold .input.jpg, " in complaint(
         tmp_path / "t.tar", field="image.jpg"
     )
 
@@ -323,7 +323,7 @@ def test_several_tars(tmp_path):
     some = list_photos(f"{tmp_path}/shards/s-{{000009..000011}}.tar")
     assert paths(some) == ["s-000009.tar/9.jpg", "s-000010.tar/10.jpg", "s-000011.tar/11.jpg"]
     assert contents(some)[2] == b"s-000011.tar:11.jpg"
-    assert "2 of 3 files are missing, the first is" in complaint(
+    assert "2 of 3 files are missing; the first is" in complaint(
         f"{tmp_path}/shards/s-{{000011..000013}}.tar"
     )
 
@@ -343,20 +343,22 @@ def test_a_field_where_there_are_no_tars(tmp_path):
     put(tmp_path, "in/a.jpg")
     (tmp_path / "list.txt").write_text("in/a.jpg\n")
     for source in (tmp_path, tmp_path / "in", f"{tmp_path}/in/*.jpg", tmp_path / "list.txt", "sample"):
-        assert "no tars here, so no member 'jpg'; leave out --field" in complaint(source, field="jpg")
+        assert "no tars here, so there is no member 'jpg'; leave out --field" in complaint(
+            source, field="jpg"
+        )
 
 
 def test_of_tars_with_several_photos_a_sample_one_has_to_be_named(tmp_path):
     for shard in range(2):
         members = [f"{shard}-{i}.{kind}.jpg" for i in range(2) for kind in ("input", "target")]
         put_tar(tmp_path / "shards" / f"{shard}.tar", *members)
-    several = "several photos a sample: 0-0 has .input.jpg, .target.jpg"
-    told = f"{tmp_path}/shards/0.tar: {several}; name the one that is meant with --field"
+    several = "each sample has several photos: 0-0 has .input.jpg, .target.jpg"
+    told = f"{tmp_path}/shards/0.tar: {several}; choose one with --field"
     for source in ("shards", "shards/*.tar", "shards/0.tar", "**/*.tar"):
         assert complaint(tmp_path / source) == told
         assert len(list_photos(str(tmp_path / source), field="target").photos) in (2, 4)
     put_tar(tmp_path / "apart.tar", "a.jpg", "b.jpg", "a.png", "b.png")
-    assert "a has .jpg, .png; name the one" in complaint(tmp_path / "apart.tar")
+    assert "a has .jpg, .png; choose one with" in complaint(tmp_path / "apart.tar")
     put_tar(tmp_path / "one.tar", "a.input.jpg", "a.target.jpg", "a.json")
     assert "a has .input.jpg, .target.jpg" in complaint(tmp_path / "one.tar")
     # The same key in another tar is another sample, and so is one in another folder.
@@ -396,7 +398,7 @@ def test_a_dataset_folder_of_ours_that_lost_a_shard_is_no_whole(tmp_path):
         document = {"complete": complete, "shardlist": listed}
         (tmp_path / "dataset.json").write_text(json.dumps(document))
         if complete:
-            said = "1 of 3 shards are missing, the first is shards/train-000001.tar"
+            said = "1 of 3 shards are missing; the first is shards/train-000001.tar"
             assert said in complaint(tmp_path)
         else:
             assert len(list_photos(str(tmp_path)).photos) == 2
@@ -421,7 +423,7 @@ def test_broken_tars(tmp_path):
         what = "a compressed tar cannot be read at any place; decompress it first"
         assert complaint(packed) == f"{packed}: {what}"
     put_tar(tar, "a.jpg", "a.jpg")
-    assert "this photo comes twice: t.tar/a.jpg" in complaint(tar)
+    assert "this photo is listed twice: t.tar/a.jpg" in complaint(tar)
     put_tar(tar, "a.txt")
     assert "no photos found" in complaint(tar)
 
@@ -484,7 +486,7 @@ def test_the_sample_photos_are_those_of_scikit_image(name):
 
 def test_without_the_sample_photos(monkeypatch, tmp_path):
     monkeypatch.setattr("lutkit.photos.sources._SAMPLES", tmp_path)
-    assert "the sample photo astronaut.jpg is not here; install lutkit again" in complaint("sample")
+    assert "the sample photo astronaut.jpg is missing; install lutkit again" in complaint("sample")
 
 
 # --- the frozen list ----------------------------------------------------------------------------------
@@ -495,8 +497,8 @@ def test_photos_that_changed_since_stop_the_run(tmp_path):
     photos = list_photos(str(tmp_path))
     (tmp_path / "1.jpg").unlink()
     (tmp_path / "2.jpg").write_bytes(b"longer than before")
-    again = "; put it back as it was, and run the same command again"
-    with pytest.raises(SourceError, match=rf"1\.jpg: cannot be read any more \(No such file.*\){again}"):
+    again = "; restore the file, then run the same command again"
+    with pytest.raises(SourceError, match=rf"1\.jpg: can no longer be read \(No such file.*\){again}"):
         read_bytes(photos.root, photos.photos[0])
     with pytest.raises(SourceError, match=rf"2\.jpg: changed since it was listed{again}"):
         read_bytes(photos.root, photos.photos[1])
@@ -517,7 +519,7 @@ def refused_photo(number, folder, monkeypatch):
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 def test_an_error_that_may_pass_stops_the_run(number, tmp_path, monkeypatch):
     photos = refused_photo(number, tmp_path, monkeypatch)
-    with pytest.raises(SourceError, match=r"1\.jpg: cannot be read any more"):
+    with pytest.raises(SourceError, match=r"1\.jpg: can no longer be read"):
         read_bytes(photos.root, photos.photos[0])
 
 
@@ -538,7 +540,7 @@ def test_members_that_changed_since_stop_the_run(tmp_path):
     with pytest.raises(SourceError, match="changed since it was listed"):
         read_bytes(photos.root, photos.photos[1])
     (tmp_path / "t.tar").unlink()
-    with pytest.raises(SourceError, match="cannot be read any more"):
+    with pytest.raises(SourceError, match="can no longer be read"):
         read_bytes(photos.root, photos.photos[1])
 
 
@@ -592,7 +594,7 @@ def test_only_a_dataset_folder_has_samples_to_filter(many_kinds, tmp_path, what)
     source = str(tmp_path / sources[what])
     told = complaint(source, samples=SampleFilter("", "distort", "lossy"))
     assert told == (
-        f"{source}: no dataset folder of `lutkit synth`, so no sample has a kind;"
+        f"{source}: not a dataset folder of `lutkit synth`, so no sample has a kind;"
         " leave out --kind and --label, or name the dataset's folder"
     )
 
@@ -600,7 +602,7 @@ def test_only_a_dataset_folder_has_samples_to_filter(many_kinds, tmp_path, what)
 def test_latents_are_named_before_any_filter(tmp_path):
     put(tmp_path, "dataset.json")
     put_tar(tmp_path / "shards/train-000000.tar", "a.target.npy", "a.json")
-    assert "these are latents" in complaint(tmp_path, samples=SampleFilter("", "distort"))
+    assert "these tars hold latents" in complaint(tmp_path, samples=SampleFilter("", "distort"))
 
 
 def test_a_photo_beside_tars_is_no_reason_to_drop_the_tars(tmp_path):
@@ -612,7 +614,7 @@ def test_a_photo_beside_tars_is_no_reason_to_drop_the_tars(tmp_path):
     (tmp_path / "preview.jpg").write_bytes(b"one")
     for source in (tmp_path, f"{tmp_path}/*", f"{tmp_path}/{{00000.tar,preview.jpg}}"):
         told = complaint(source)
-        assert "1 photo lie here, 00000.tar and preview.jpg, and one kind is meant" in told
+        assert "1 photo lie here (00000.tar and preview.jpg), but only one kind can be used" in told
     assert complaint(tmp_path).startswith(f"{tmp_path}: 2 tars and 1 photo lie here")
     assert [ref.path for ref in list_photos(f"{tmp_path}/*.tar").photos] == [
         "00000.tar/a.jpg",

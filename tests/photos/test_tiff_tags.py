@@ -92,5 +92,5 @@ def test_any_bytes_give_tags_or_one_kind_of_error(data, start):
 def test_no_tiff_is_refused():
     with pytest.raises(ImageError, match="not an image"):
         read_tags(b"RIFF and so on and so on")
-    with pytest.raises(ImageError, match="no plain TIFF"):
+    with pytest.raises(ImageError, match="did not produce a plain TIFF"):
         with_tags(big_endian(), {})

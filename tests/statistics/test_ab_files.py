@@ -61,9 +61,9 @@ def test_counts_that_64_bits_do_not_hold_are_refused(tmp_path):
     with pytest.raises(SourceError, match="its counts do not add up"):
         read_counts(tmp_path / "w.npz")
     for total in (counts, at_one_cell(2**62) + np.roll(at_one_cell(2**62), 40)):
-        with pytest.raises(ArrayError, match="pixels are more than 64 bits count"):
+        with pytest.raises(ArrayError, match="pixels are too many to count in 64 bits"):
             weights_of_counts(total, ab_grid("10"))
-    with pytest.raises(ArrayError, match="counts are 0 or above"):
+    with pytest.raises(ArrayError, match="counts must be 0 or above"):
         weights_of_counts(at_one_cell(-1), ab_grid("10"))
     assert weights_of_counts(at_one_cell(2**63 - 1), ab_grid("10")).counts.max() == 2**63 - 1
 

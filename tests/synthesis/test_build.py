@@ -234,7 +234,7 @@ def test_a_lut_that_changed_is_another_dataset(photos, tmp_path, cube_folder):
 
 def test_a_severity_out_of_reach_is_found_before_anything_is_written(photos, tmp_path):
     damage = dataclasses.replace(Manifest().damage, severity=(4.0, 60.0), families=(("saturation", 1.0),))
-    with pytest.raises(ManifestError, match=r"draws reached 60; the strongest"):
+    with pytest.raises(ManifestError, match=r"draws reached 60, and the strongest"):
         build(manifest_of(photos, damage=damage), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -314,7 +314,7 @@ def test_no_usable_photo_at_all_stops_before_anything_is_written(tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(25):
         (tmp_path / f"in/{number}.jpg").write_bytes(b"text")
-    with pytest.raises(SourceError, match="none of the 25 photographs can be used: 25 x not an image"):
+    with pytest.raises(SourceError, match="none of the 25 photos can be used: 25 x not an image"):
         plan_synth(manifest_of(tmp_path / "in"))
 
 
@@ -519,7 +519,7 @@ def test_a_photo_that_is_lost_in_the_middle_stops_the_run_and_the_same_command_g
             for task in tasks:
                 yield work(job, task)
 
-    with pytest.raises(SourceError, match=r"beach-03\.jpg: cannot be read any more .*; put it back"):
+    with pytest.raises(SourceError, match=r"beach-03\.jpg: can no longer be read .*; restore the file"):
         build(manifest_of(mine), tmp_path / "out", Loses())
     assert not [path.name for path in (tmp_path / "out").rglob("*.tmp")]
     (tmp_path / "elsewhere").rename(lost)

@@ -180,7 +180,7 @@ def test_a_dataset_s_manifest_knows_its_folder(tmp_path):
 
 
 def test_what_is_no_manifest_is_named(tmp_path):
-    with pytest.raises(ManifestError, match=r"^no preset 'camra'; did you mean 'camera'\?$"):
+    with pytest.raises(ManifestError, match=r"^unknown preset 'camra'; did you mean 'camera'\?$"):
         find_manifest("camra")
     with pytest.raises(
         ManifestError, match=r"^'PHOTOS' is no preset \(default, .*photos are named with --im"
@@ -229,7 +229,7 @@ def test_every_setting_of_the_default_manifest_is_explained():
         ("splits = 3", "x.toml: splits is a table, not 3"),
         ("[damage]\nseverity = [1, 2, 3]", "x.toml: [damage] severity is two numbers, not [1, 2, 3]"),
         ("[damage]\nseverity = [1, true]", "x.toml: [damage] severity is a number, not True"),
-        ("[damage]\nlossy = 2", "x.toml [damage]: lossy is a share, 0..1, not 2.0"),
+        ("[damage]\nlossy = 2", "x.toml [damage]: lossy must be a share, 0..1, not 2.0"),
         ("[damage]\nseverity = [nan, 3]", "x.toml: severity is nan, not a finite number"),
         ("[damage.families]\nillumnant = 1", "[damage.families]: unknown family 'illumnant'; did you mean"),
         ("[damage.families]\nilluminant = 0", "no family has a share above 0"),
@@ -251,7 +251,7 @@ def test_every_setting_of_the_default_manifest_is_explained():
         ("[looks]\nseverity = [8, 4]", "looks.severity is two numbers, 0 <= low <= high <= 100"),
         (
             "[damage.families]\ncoloured_light = 1",
-            "x.toml [damage.families]: unknown family 'coloured_light'; it is called 'lamp' now",
+            "x.toml [damage.families]: unknown family 'coloured_light'; it is now called 'lamp'",
         ),
         ("[images]\nsource = ''", "x.toml: images.source is a folder, a glob, a list, tars"),
     ],

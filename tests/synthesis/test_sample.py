@@ -516,9 +516,7 @@ def test_photos_left_out_are_rejects_with_their_reason(photos, tmp_path):
 def test_without_a_fit_photo_the_setting_is_named(tmp_path):
     make_photos(tmp_path / "in", 4)
     images = Images(str(tmp_path / "in"), min_side_px=2000)
-    message = (
-        r"none of the 4 photographs can be used: 4 x shorter side under .*; lower \[images\] min_side_px"
-    )
+    message = r"none of the 4 photos can be used: 4 x shorter side under .*; lower \[images\] min_side_px"
     with pytest.raises(SourceError, match=message):
         plan_synth(manifest_of(tmp_path / "in", images=images))
 

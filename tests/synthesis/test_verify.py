@@ -271,7 +271,7 @@ def test_an_image_of_another_size(copy, photos):
         ({"extra": 1}, "json: missing, unknown or mistyped: extra"),
         ({"key": "train-000000000"}, "json: another key or split"),
         ({"split": "val"}, "json: another key or split"),
-        ({"recipe": '{"format": 2, "light": 3}'}, "json: recipe: light is a list of families"),
+        ({"recipe": '{"format": 2, "light": 3}'}, "json: recipe: light must be a list of families"),
         ({"source": 3}, "json: missing, unknown or mistyped: source"),
     ],
 )

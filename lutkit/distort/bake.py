@@ -142,8 +142,8 @@ def damage(
     Returns:
         A new array of the same shape and dtype; the same bits every time.
     Raises:
-        ArrayError: if the shape or dtype is another, there is NaN, or floats are outside 0..1 by more than half
-            an 8-bit code.
+        ArrayError: if the shape or dtype is another, there is NaN, or floats lie outside 0..1 by more than
+            half an 8-bit code.
         RecipeError: if the recipe names a LUT that is not in the library.
 
     >>> import lutkit, numpy

@@ -4,6 +4,9 @@ Owns the definitions of these. Knows nothing of colours.
 """
 
 import math
+from bisect import bisect_left
+from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 
@@ -51,8 +54,10 @@ def percentile(histogram: Counts, percent: float) -> int:
     _require_histogram(histogram)
     if not 0 < percent <= 100:
         raise ArrayError(f"a percentage must be above 0 and at most 100, not {percent}")
-    below = np.cumsum(histogram)
-    return int(np.searchsorted(below, math.ceil(int(below[-1]) * percent / 100))) if below[-1] else 0
+    # Python's integers: a sum of counts may need more than 64 bits, and a share of it more than a float's 53.
+    # A percentage is the number as it is written: 0.1, and not the float nearest to it.
+    up_to = list(accumulate(int(count) for count in histogram))
+    return bisect_left(up_to, math.ceil(up_to[-1] * Fraction(str(percent)) / 100)) if up_to[-1] else 0
 
 
 def _require_histogram(histogram: Counts) -> None:

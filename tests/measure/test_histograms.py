@@ -34,6 +34,23 @@ def test_many_pixels_lose_no_digits():
     assert percentile(counts, 51) == 255
 
 
+def test_sums_beyond_64_bits_and_shares_beyond_53_are_exact():
+    most = 2**63 - 1
+    for percent, expected in ((25, 0), (50, 1), (66, 1), (67, 2), (100, 2)):
+        assert percentile(np.array([most, most, most]), percent) == expected
+    # Half of 2^60 + 2 is one more than the first has; floats have no number between 2^59 and 2^59 + 128.
+    assert percentile(np.array([2**59, 2**59 + 2]), 50) == 1
+    assert percentile(np.array([2**59 + 1, 2**59 + 1]), 50) == 0
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5), st.decimals("0.1", 100, places=1))
+def test_a_percentile_is_the_least_value_with_that_share(counts, percent):
+    found, total = percentile(np.array(counts), float(percent)), sum(counts)
+    if total:
+        assert sum(counts[: found + 1]) * 1000 >= total * int(percent * 10)
+        assert sum(counts[:found]) * 1000 < total * int(percent * 10)
+
+
 def test_of_nothing_they_are_0():
     assert mean_and_deviation(np.zeros(256, np.int64)) == (0.0, 0.0)
     assert percentile(np.zeros(256, np.int64), 50) == 0

@@ -1,7 +1,9 @@
 """Counting colours beside scikit-image with numpy, and `ab-hist` beside decoding alone, in the same run.
 
-`count_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_counts.py PHOTOS` prints them. All on
-one core; times are the best of some rounds, CPU time that of the process and its workers. The folder's photos
+`count_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_counts.py PHOTOS` prints them. The first
+rows are the whole command as users give it, on the photos as they are, and decoding alone in turns with it; of
+a few hundred photos, starting is a good part. The rest is on one core; times are the best of some rounds, CPU
+time that of the process and its workers. The folder's photos
 stand `COPIES` times in the folder that is counted, as links, so that starting a process does not drown the
 rest; `start` rows say what starting costs. Two ways of decoding are timed: lutkit's, which takes colours to
 sRGB by the photos' profiles, and Pillow's alone.
@@ -9,6 +11,7 @@ sRGB by the photos' profiles, and Pillow's alone.
 
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +27,7 @@ from lutkit.measure.counts import count_into, empty_counts
 from lutkit.photos.decoding import read_photo
 
 ROUNDS = 3
+TURNS = 5
 COPIES = 10
 PEER_PIXELS = 4_000_000  # scikit-image does some 4 megapixels a second
 EDGES = np.arange(-128, 129)
@@ -57,7 +61,27 @@ def count_rows(photos: Path) -> list[dict]:
             for path in files if copies > 1 else files[:1]:
                 for copy in range(copies):
                     (place / f"{copy}-{path.name}").symlink_to(path.resolve())
-        return [*_counting(files), *_commands(many, one, Path(folder, "counts.npz"))]
+        out = Path(folder, "counts.npz")
+        return [*_as_they_are(photos, out), *_counting(files), *_commands(many, one, out)]
+
+
+def _as_they_are(photos: Path, out: Path) -> list[dict]:
+    """Decoding alone and the whole command, in turns; the ratio is that of the best CPU times."""
+    ways = {
+        "decode: as they are": [sys.executable, "-c", DECODE, str(photos)],
+        "ab-hist: as they are": [*LUTKIT, "ab-hist", str(photos), "-o", str(out), "--overwrite", "-q"],
+    }
+    for command in ways.values():
+        _spent_once(command)  # keeps what Python and lutkit compile
+    turns = [{name: _spent_once(command) for name, command in ways.items()} for _ in range(TURNS)]
+    rows = []
+    for name in ways:
+        kinds = {kind: sorted(turn[name][kind] for turn in turns) for kind in ("cpu_s", "wall_s")}
+        best = {f"{kind}, best": spent[0] for kind, spent in kinds.items()}
+        middle = {f"{kind}, median": statistics.median(spent) for kind, spent in kinds.items()}
+        rows.append({"name": name, **best, **middle, "ratio": best["cpu_s, best"]})
+    decoding = rows[0]["ratio"]
+    return [{**row, "ratio": row["ratio"] / decoding} for row in rows]
 
 
 def _counting(files: list[Path]) -> list[dict]:
@@ -131,14 +155,15 @@ def _commands(many: Path, one: Path, out: Path) -> list[dict]:
 
 
 def _spent(command: list[str]) -> dict[str, float]:
-    best = {"wall_s": float("inf"), "cpu_s": float("inf")}
-    for _ in range(ROUNDS):
-        before, start = _cpu_s(), time.perf_counter()
-        subprocess.run(command, check=True, env={**os.environ, **ONE_CORE}, stdout=subprocess.DEVNULL)
-        wall = time.perf_counter() - start
-        if wall < best["wall_s"]:
-            best = {"wall_s": wall, "cpu_s": _cpu_s() - before}
-    return best
+    return min((_spent_once(command) for _ in range(ROUNDS)), key=lambda spent: spent["wall_s"])
+
+
+def _spent_once(command: list[str]) -> dict[str, float]:
+    # As where lutkit is installed, its modules' bytecode is kept.
+    environment = {**os.environ, **ONE_CORE, "PYTHONDONTWRITEBYTECODE": ""}
+    before, start = _cpu_s(), time.perf_counter()
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return {"wall_s": time.perf_counter() - start, "cpu_s": _cpu_s() - before}
 
 
 def _cpu_s() -> float:

@@ -21,7 +21,7 @@ from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.threads import Threads
 from lutkit.errors import ArrayError, ImageError
 from lutkit.measure.counts import ColorCounts, ColorTotals, count_into, empty_counts
-from lutkit.photos.decoding import read_pixels
+from lutkit.photos.decoding import Pixels, read_pixels
 from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes, unread_text
 
 # Threads decode and count outside Python, which takes a tenth of their time: more than so many wait for it.
@@ -30,6 +30,9 @@ _THREADS = 4
 # price of some 400 photos, and gives back millions of colours.
 _MANY = 5_000
 _A_TASK = 8
+# Images are decoded first and then counted together, up to this size: the counters and the decoder would
+# otherwise drive each other out of the caches.
+_WAITING_BYTES = 8_000_000
 _NAMED = 10  # photos that were not counted
 _COUNTING = threading.Lock()  # of a job's counts, which are added to by one thread at a time
 
@@ -96,14 +99,22 @@ def count_photos(
 
 def _count(job: _Job, task: _Task) -> Counted | ColorTotals:
     rejects: list[Reject] = []
+    waiting: list[Pixels] = []
+
+    def count_waiting() -> None:
+        with _COUNTING:
+            for pixels in waiting:
+                count_into(pixels, job.counts)
+        waiting.clear()
+
     for ref in job.photos.photos[task.start : task.stop]:
         try:
-            pixels = read_pixels(read_bytes(job.photos.root, ref), job.size_px)
+            waiting.append(read_pixels(read_bytes(job.photos.root, ref), job.size_px))
         except ImageError as error:
             rejects.append(Reject(ref.path, error.what))
-            continue
-        with _COUNTING:
-            count_into(pixels, job.counts)
+        if sum(pixels.nbytes for pixels in waiting) > _WAITING_BYTES:
+            count_waiting()
+    count_waiting()
     return Counted(task.stop - task.start, tuple(rejects))
 
 

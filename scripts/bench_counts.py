@@ -1,12 +1,11 @@
-"""Counting colours beside scikit-image with numpy, and `ab-hist` beside decoding alone, in the same run.
+"""Counting colours beside scikit-image with numpy, and `ab-hist` beside decoding alone, in one run.
 
-`count_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_counts.py PHOTOS` prints them. The first
-rows are the whole command as users give it, on the photos as they are, and decoding alone in turns with it; of
-a few hundred photos, starting is a good part. The rest is on one core; times are the best of some rounds, CPU
-time that of the process and its workers. The folder's photos
-stand `COPIES` times in the folder that is counted, as links, so that starting a process does not drown the
-rest; `start` rows say what starting costs. Two ways of decoding are timed: lutkit's, which takes colours to
-sRGB by the photos' profiles, and Pillow's alone.
+`count_rows(PHOTOS)` gives a row per measurement; `python scripts/bench_counts.py PHOTOS` prints them. The
+first rows are the whole command on the photos as they are, in turns with decoding alone. For a few hundred
+photos, starting is a large part. The other rows are on one core. Times are the best of some rounds. CPU time
+is that of the process and its workers. For the other rows the folder holds the photos `COPIES` times, as links,
+so that starting a process does not dominate; `start` rows give the cost of starting. Two ways of decoding are
+timed: lutkit's, which converts colours to sRGB by the photos' profiles, and Pillow's alone.
 """
 
 import os

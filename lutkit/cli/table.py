@@ -1,4 +1,4 @@
-"""Tables as commands print them: wider than the screen rather than shortened, where nobody looks on."""
+"""The tables that commands print: a terminal gets them in parts that fit it, a file gets them whole."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -12,20 +12,48 @@ def print_rows(
 ) -> None:
     """Print rows under a title.
 
+    A table that is too wide for a terminal is printed in parts, one below the other. The first column
+    stands in each.
+
     Args:
-        console: where to.
+        console: where to print.
         title: one line.
-        rows: texts; the first column names the row. Without heads the rest is words, with them numbers.
-        heads: of the columns, or none.
+        rows: texts; the first column names the row. With heads the other columns are numbers, else words.
+        heads: the heads of the columns, or none.
     """
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 1), title=title, title_justify="left", show_header=bool(heads))
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    if heads or not console.is_terminal:
-        unbounded = console.options.update(width=10_000)
-        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
-    console.print(table)
+    listed = [tuple(row) for row in rows]
+    parts = [range(len(heads))]
+    if heads and console.is_terminal:
+        parts = _parts([heads, *listed], console.width)
+    for number, columns in enumerate(parts):
+        table = Table(
+            box=None,
+            padding=(0, 1),
+            title=None if number else title,
+            title_justify="left",
+            show_header=bool(heads),
+        )
+        for column in columns:
+            table.add_column(heads[column], justify="right" if column else "left", no_wrap=True)
+        for row in listed:
+            table.add_row(*(row[column] for column in columns) if heads else row)
+        if heads or not console.is_terminal:
+            unbounded = console.options.update(width=10_000)
+            console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+        console.print(table)
+
+
+def _parts(rows: Sequence[Sequence[str]], width: int) -> list[Sequence[int]]:
+    """Divide columns into parts that fit a width; each part begins with the first column."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) + 2 for column in zip(*rows, strict=True)]
+    parts: list[list[int]] = [[0]]
+    for column in range(1, len(widths)):
+        used = sum(widths[before] for before in parts[-1])
+        if used + widths[column] > width and len(parts[-1]) > 1:
+            parts.append([0])
+        parts[-1].append(column)
+    return [tuple(part) for part in parts]

@@ -1,6 +1,7 @@
 """`lutkit compare`: tables, JSON, pictures, and mistakes in one line."""
 
 import json
+import re
 import shutil
 import signal
 import tarfile
@@ -655,3 +656,21 @@ def test_a_filter_of_no_dataset_is_one_line(lutkit_, photos, outputs):
     done = lutkit_("compare", photos, outputs, "--label", "lossy")
     assert done.code == 2
     assert_one_line(done.err, str(photos), "so no sample has a label; leave out --label")
+
+
+def test_a_terminal_gets_a_wide_table_in_parts_that_fit(lutkit_, few, monkeypatch):
+    whole = lutkit_("compare", few / "in", few / "out", few / "in").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    text = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", lutkit_("compare", few / "in", few / "out", few / "in").out)
+    heads = whole.splitlines()[1].split()
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.split()[:1] == ["set"]]
+    assert len(starts) >= 2
+    found = []
+    for number in starts:
+        assert max(map(len, lines[number : number + 3])) <= 80
+        assert [line.split()[0] for line in lines[number + 1 : number + 3]] == ["out", "in"]
+        found += lines[number].split()[1:]
+    assert ["set", *found] == heads

@@ -3,7 +3,7 @@
 `count_rows(PHOTOS)` gives a row per measurement; `python scripts/bench_counts.py PHOTOS` prints them. The
 first rows are the whole command on the photos as they are, in turns with decoding alone. For a few hundred
 photos, starting is a large part. The other rows are on one core. Times are the best of some rounds. CPU time
-is that of the process and its workers. For the other rows the folder holds the photos `COPIES` times, as links,
+is that of the process and its workers. For the other rows the folder holds the photos `COPIES` times, linked,
 so that starting a process does not dominate; `start` rows give the cost of starting. Two ways of decoding are
 timed: lutkit's, which converts colours to sRGB by the photos' profiles, and Pillow's alone.
 """

@@ -204,6 +204,11 @@ def read_lut(path: Path | str) -> "Lut":
     Raises:
         SourceError: the file cannot be read.
         LutFormatError: an unknown suffix, or content that its format does not allow.
+
+    >>> import lutkit
+    >>> lutkit.write_lut(lutkit.Lut3D.identity(5), "neutral.cube")
+    >>> lutkit.read_lut("neutral.cube").sizes
+    (5, 5, 5)
     """
     return read_baked(path).lut
 
@@ -233,6 +238,11 @@ def write_lut(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> None:
             `lutkit.lutfiles.convert.convert_lut` does that, and `lutkit.lut.algebra.to_single`. Or a file
             that would not give the LUT back to `MAX_READ_BACK_ERROR`.
         LutkitError: the file cannot be written.
+
+    >>> import lutkit
+    >>> lutkit.write_lut(lutkit.Lut1D([[0, 0, 0], [1, 1, 0.5]], title="warm"), "warm.cube")
+    >>> lutkit.read_lut("warm.cube").title
+    'warm'
     """
     write_and_read_back(lut, path, bits=bits)
 

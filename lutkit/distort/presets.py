@@ -83,6 +83,10 @@ def preset(name: str) -> DamageSettings:
 
     Raises:
         ManifestError: if there are none; the message names the nearest preset.
+
+    >>> import lutkit
+    >>> lutkit.preset("camera").families
+    (('exposure', 1.0), ('white_balance', 30.0))
     """
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, 1)

@@ -178,9 +178,9 @@ class Recipe:
             RecipeError: the recipe names a LUT that the library does not hold.
 
         >>> import lutkit
-        >>> layers = lutkit.sample_recipe(1, 2).bake()
-        >>> [layer.weights(2, 3).shape for layer in layers]
-        [(2, 3)]
+        >>> layers = lutkit.sample_recipe(1, 2).bake()  # of mixed light: the second light has a mask
+        >>> [layer.mask is not None for layer in layers], layers[1].weights(2, 3).shape
+        ([False, True, False], (2, 3))
         """
         from lutkit.distort.bake import bake
 

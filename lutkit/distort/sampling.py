@@ -153,6 +153,11 @@ def sample_recipe(
         The first recipe that reaches the wanted severity; its label depends on the image.
     Raises:
         ManifestError: if the severity cannot be reached.
+
+    >>> import lutkit
+    >>> settings = lutkit.DamageSettings(families={"exposure": 1}, mixed_light=0)
+    >>> [family.name for family in lutkit.sample_recipe(0, 1, settings=settings).families]
+    ['exposure']
     """
     settings = settings or DamageSettings()
     return next(draws(seed, index, draw_wanted(seed, index, settings), settings, library)).recipe

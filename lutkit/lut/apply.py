@@ -60,6 +60,11 @@ def apply(
         LutError: if `lut` is not a LUT, or an option is out of range.
     Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional linear
         interpolation", Journal of Electronic Imaging 4(3), 1995.
+
+    >>> import lutkit, numpy
+    >>> photo = numpy.array([[[0, 128, 255]]], numpy.uint8)
+    >>> lutkit.apply(photo, lutkit.Lut1D([[1, 1, 1], [0, 0, 0]])).tolist()  # a negative
+    [[[255, 127, 0]]]
     """
     _require_image(image)
     _require_options(lut, strength, interpolation, threads)

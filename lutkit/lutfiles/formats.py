@@ -207,6 +207,11 @@ def read_lut(path: Path | str) -> "Lut":
     Raises:
         SourceError: if the file cannot be read.
         LutFormatError: if the suffix is unknown, or the content does not follow the format.
+
+    >>> import lutkit
+    >>> lutkit.write_lut(lutkit.Lut3D.identity(5), "neutral.cube")
+    >>> lutkit.read_lut("neutral.cube").sizes
+    (5, 5, 5)
     """
     return read_baked(path).lut
 
@@ -236,6 +241,11 @@ def write_lut(lut: "Lut", path: Path | str, *, bits: Bits = 16) -> None:
             the LUT back within `MAX_READ_BACK_ERROR`. Nothing is resampled here; use
             `lutkit.lutfiles.convert.convert_lut` or `lutkit.lut.algebra.to_single` for that.
         LutkitError: if the file cannot be written.
+
+    >>> import lutkit
+    >>> lutkit.write_lut(lutkit.Lut1D([[0, 0, 0], [1, 1, 0.5]], title="warm"), "warm.cube")
+    >>> lutkit.read_lut("warm.cube").title
+    'warm'
     """
     write_and_read_back(lut, path, bits=bits)
 

@@ -81,6 +81,10 @@ def lut_library(folder: Path | str | None = None) -> Mapping[str, Lut]:
     Raises:
         SourceError: as `read_library` raises it.
         LutFormatError: if the content of a LUT file does not follow its format.
+
+    >>> import lutkit
+    >>> len(lutkit.lut_library())
+    10
     """
     return luts_by_sha256(read_library(shipped_folder("luts") if folder is None else folder))
 

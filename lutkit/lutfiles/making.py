@@ -75,7 +75,7 @@ def compose(
     >>> curve = lutkit.Lut1D([[0, 0, 0], [1, 0.5, 1]])
     >>> both = lutkit.compose([curve, curve])
     >>> both.lut.table.tolist(), both.max_error
-    ([[0.0, 0.0, 0.0], [1.0, 0.25, 1.0]], 0)
+    ([[0.0, 0.0, 0.0], [1.0, 0.25, 1.0]], 0.0)
     """
     if isinstance(luts, str | Path) or len(luts) < 2:
         remedy = "name two or more, the first to be applied first"
@@ -112,7 +112,7 @@ def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite:
     >>> import lutkit
     >>> finer = lutkit.resize(lutkit.Lut3D.identity(3), size=5)
     >>> finer.lut.sizes, finer.max_error
-    ((5, 5, 5), 0)
+    ((5, 5, 5), 0.0)
     """
     if out is not None:
         format_to_write(out)

@@ -110,6 +110,12 @@ def pairs(
     Raises:
         DatasetError: not a dataset folder, one that is not finished, no such split, or no sample of that kind
             and label.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=4, size=32, workers=1)
+    >>> before, after, metadata = lutkit.pairs("pairs")[0]
+    >>> before.shape, metadata["key"]
+    ((32, 32, 3), 'train-000000000')
     """
     folder = Path(folder)
     found = read_dataset_json(folder)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lutkit.engine.cpus import cpu_count
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, read_only
+from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, plan_plainly, read_only
 from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 
 RgbImage = TypeVar("RgbImage", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
@@ -93,7 +93,10 @@ def _mapped(
         return cast("RgbImage", image.copy())
     source = _flat_colour(image)
     target = np.empty_like(source)
-    run = plan(lut_stages(lut), source.dtype, Output(float(strength)), interpolation == "tetrahedral")
+    stages, output, tetrahedral = lut_stages(lut), Output(float(strength)), interpolation == "tetrahedral"
+    run = plan_plainly(stages, source, output) if tetrahedral else None
+    if run is None:
+        run = plan(stages, source.dtype, output, tetrahedral)
     _run_in_slices(run, source, target, threads)
     if image.shape[-1] == 3:
         return cast("RgbImage", target.reshape(image.shape))

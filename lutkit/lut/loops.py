@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut import kernels
+from lutkit.lut import kernels, plain_cube
 from lutkit.lut.model import Float32Array, Lut1D, Lut3D
 
 Flat: TypeAlias = npt.NDArray[Any]
@@ -135,6 +135,24 @@ def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool)
 
 def _is_short(stage: Lut1D | Lut3D) -> bool:
     return isinstance(stage, Lut3D) or stage.size <= kernels.MAX_BEND_ROWS
+
+
+def plan_plainly(stages: _Stages, source: Flat, output: Output) -> Run | None:
+    """As `plan`, without numba, to the same bits: for a cube on the first codes that a process maps.
+
+    Args:
+        stages: at least one.
+        source: what is to be mapped; it is counted.
+        output: that of codes.
+    Returns:
+        A function of (source, target); None where `plan` is to give it.
+    """
+    cube, dtype = stages[0], source.dtype
+    is_plain = len(stages) == 1 and isinstance(cube, Lut3D) and cube.sizes != (2, 2, 2)
+    if not is_plain or dtype == np.float32 or output.strength == 0 or not plain_cube.takes(source.size):
+        return None
+    table, axes = cube.table.reshape(-1), _axes(cube, WHITE[dtype]).astype(np.float32)
+    return lambda source, target: plain_cube.map_codes(source, target, table, axes, output.strength)
 
 
 def plan_over(

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from functools import cache, update_wrapper
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Array = TypeVar("Array", bound="npt.NDArray[Any]")
 
 _PACKAGE = Path(__file__).parent
 _BUILDING = threading.RLock()
@@ -91,6 +95,17 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     lutkit's that is written elsewhere (tests/test_house.py).
     """
     return cast("Callable[P, R]", Loop(function))
+
+
+def read_only(array: Array) -> Array:
+    """A view of `array` that cannot be written.
+
+    numba takes such an array for another type. Where a loop may get either, what it only reads is passed as
+    such a view by all its callers, so that it is compiled once.
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass

@@ -11,9 +11,10 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.compiled import read_only
 from lutkit.engine.cpus import cpu_count
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, plan_plainly, read_only
+from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, plan_plainly
 from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 
 RgbImage = TypeVar("RgbImage", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.compiled import read_only
 from lutkit.errors import ArrayError, LutError
 from lutkit.lut import kernels, plain_cube
 from lutkit.lut.model import Float32Array, Lut1D, Lut3D
@@ -28,13 +29,6 @@ WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float3
 _FLOAT_PIXELS = 1 << 14  # what goes through floats at a time, to stay in the second-level cache
 _LARGEST = float(np.finfo(np.float32).max)
 _NOTHING = np.empty(0, np.float32)
-
-
-def read_only(array: Flat) -> Flat:
-    """A view of `array` that cannot be written, as `kernels` takes its sources."""
-    view = array.view(np.ndarray)
-    view.flags.writeable = False
-    return view
 
 
 _NO_WEIGHTS = read_only(np.empty(0, np.float32))
@@ -120,7 +114,7 @@ def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool)
     if stages.curves:
         shaper = np.empty(3 * kernels.BLOCK, np.float32)
         shaped = _through(_EVERY_CODE, _loops(stages.curves, white, True))
-        kernels.places(shaped, _axes(stages.cube, 1).astype(np.float32), shaper)
+        kernels.places(shaped, read_only(_axes(stages.cube, 1).astype(np.float32)), shaper)
     if stages.bend:
         bend = stages.bend[0].table.T.reshape(-1)
         bend_axes = _axes(stages.bend[0], 1).astype(np.float32)
@@ -241,7 +235,7 @@ def _loop(stage: Lut1D | Lut3D, white: int, tetrahedral: bool) -> Run:
     if isinstance(stage, Lut1D):
         rows = stage.table.reshape(-1)
         return lambda source, target: kernels.curve_floats(source, target, rows, axes)
-    table, axes32 = kernels.padded(stage.table.reshape(-1)), axes.astype(np.float32)
+    table, axes32 = read_only(kernels.padded(stage.table.reshape(-1))), read_only(axes.astype(np.float32))
     return lambda source, target: kernels.cube_floats(source, target, table, axes32, tetrahedral)
 
 

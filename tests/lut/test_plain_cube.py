@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutkit import Lut3D
+from lutkit.compiled import read_only
 from lutkit.lut import loops, plain_cube
-from lutkit.lut.loops import Output, plan, plan_plainly, read_only
+from lutkit.lut.loops import Output, plan, plan_plainly
 
 COUNT = plain_cube._BLOCK_PIXELS + 5
 

@@ -125,6 +125,22 @@ class Process:
 PROCESS = Process()
 
 
+def is_lacking(function: Callable[..., Any]) -> bool:
+    """Whether a loop's machine code could be kept on disk and is not: it would be compiled."""
+    kept = _kept(cast("Loop", function).dispatcher)
+    try:
+        return kept is not None and not kept._load_index()
+    except Exception:  # whatever a damaged file makes numba raise, which compiles then
+        return True
+
+
+def tell_of_compiling() -> None:
+    """Call `PROCESS.on_compiling`, once; for what has loops compiled by other processes."""
+    told, PROCESS.on_compiling = PROCESS.on_compiling, None
+    if told is not None:
+        told()
+
+
 def loops_run() -> bool:
     """Whether a loop has run in this process, or will start at once: numba is loaded."""
     return "numba" in sys.modules
@@ -156,9 +172,7 @@ def _load_numba() -> None:
             if self.depth == 1:
                 self.collects = gc.isenabled()
                 gc.disable()
-                if PROCESS.on_compiling is not None:
-                    PROCESS.on_compiling()
-                    PROCESS.on_compiling = None
+                tell_of_compiling()
 
         def on_end(self, event: Any) -> None:  # noqa: ANN401
             self.depth -= 1
@@ -172,7 +186,13 @@ def _dispatcher(function: Callable[..., Any]) -> Any:  # noqa: ANN401
     import numba
 
     _load_numba()
-    options: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
+    # No second entry for callers in C, which there are none of.
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": False,
+        "error_model": "numpy",
+        "no_cfunc_wrapper": True,
+    }
     plain = numba.njit(**options)(function)
     try:
         loop: Any = numba.njit(cache=True, **options)(function)

@@ -14,6 +14,7 @@ from lutkit.synthesis.build import SynthPlan, SynthResult, plan_synth, synth
 from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
 from lutkit.synthesis.estimate import SeverityBand, estimate
 from lutkit.synthesis.loader import loader_lines
+from lutkit.synthesis.loops_ahead import compile_ahead
 from lutkit.synthesis.manifest import Manifest
 from lutkit.synthesis.plan import SHARD_SAMPLES
 from lutkit.synthesis.summary import plan_json, plan_rows, result_json, result_rows, source_lines
@@ -42,8 +43,10 @@ def build(manifest: Manifest, out: Path, workers: int | None, *, quiet: bool, as
     """Build the dataset, showing how it goes."""
     console = PlainConsole(quiet=quiet)
     with stopping():
-        plan = plan_synth(manifest)
         workers = wanted_workers(workers)
+        if workers > 1:
+            compile_ahead(LocalEngine(2))
+        plan = plan_synth(manifest)
         _print_sources(console, plan)
         _warn_few_shards(console, plan, workers)
         start = time.monotonic()

@@ -9,7 +9,8 @@ import gc
 import hashlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, update_wrapper
 from importlib import import_module
@@ -149,43 +150,56 @@ def loops_run() -> bool:
 @cache
 def _load_numba() -> None:
     """Load numba and what it loads with the first loop, and watch what it compiles."""
-    import numba.core.event as numba_events
+    with _no_garbage_looked_for():
+        from numba.core import event, registry
 
-    name = "scipy.linalg.cython_blas"
-    if not PROCESS.needs_blas and name not in sys.modules:
-        # Of this one module Python says that it is not installed, as long as numba asks.
-        sys.modules[name] = cast("Any", None)
-        try:
-            import_module("numba.np.arraymath")
-        finally:
-            del sys.modules[name]
+        name = "scipy.linalg.cython_blas"
+        if not PROCESS.needs_blas and name not in sys.modules:
+            # Of this one module Python says that it is not installed, as long as numba asks.
+            sys.modules[name] = cast("Any", None)
+            try:
+                import_module("numba.np.arraymath")
+            finally:
+                del sys.modules[name]
+        cast("Any", registry.cpu_target.target_context).refresh()
 
-    class Watch(numba_events.Listener):
-        """No garbage is looked for while a loop is compiled: next to none is found, in much time."""
+    class Watch(event.Listener):
+        """Says when the first loop is compiled, and looks for no garbage as long as one is."""
 
         def __init__(self) -> None:
             self.depth = 0
-            self.collects = False
+            self.compiling = ExitStack()
 
         def on_start(self, event: Any) -> None:  # noqa: ANN401
             self.depth += 1
             if self.depth == 1:
-                self.collects = gc.isenabled()
-                gc.disable()
+                self.compiling.enter_context(_no_garbage_looked_for())
                 tell_of_compiling()
 
         def on_end(self, event: Any) -> None:  # noqa: ANN401
             self.depth -= 1
-            if self.depth == 0 and self.collects:
-                gc.enable()
+            if self.depth == 0:
+                self.compiling.close()
 
-    numba_events.register("numba:compile", Watch())
+    event.register("numba:compile", Watch())
+
+
+@contextmanager
+def _no_garbage_looked_for() -> Generator[None]:
+    """For loading and compiling: next to no garbage is found there, in much time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _dispatcher(function: Callable[..., Any]) -> Any:  # noqa: ANN401
+    _load_numba()
     import numba
 
-    _load_numba()
     # No second entry for callers in C, which there are none of.
     options: dict[str, Any] = {
         "nogil": True,

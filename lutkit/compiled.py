@@ -9,15 +9,20 @@ import gc
 import hashlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, update_wrapper
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Array = TypeVar("Array", bound="npt.NDArray[Any]")
 
 _PACKAGE = Path(__file__).parent
 _BUILDING = threading.RLock()
@@ -94,6 +99,17 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", Loop(function))
 
 
+def read_only(array: Array) -> Array:
+    """A view of `array` that cannot be written.
+
+    numba takes such an array for another type. Where a loop may get either, what it only reads is passed as
+    such a view by all its callers, so that it is compiled once.
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 @dataclass
 class Process:
     """Settings of a process of lutkit's own (a command or a worker), made before its first loop runs.
@@ -111,6 +127,22 @@ class Process:
 PROCESS = Process()
 
 
+def is_lacking(function: Callable[..., Any]) -> bool:
+    """Whether a loop's machine code could be kept on disk and is not: it would be compiled."""
+    kept = _kept(cast("Loop", function).dispatcher)
+    try:
+        return kept is not None and not kept._load_index()
+    except Exception:  # whatever a damaged file makes numba raise, which compiles then
+        return True
+
+
+def tell_of_compiling() -> None:
+    """Call `PROCESS.on_compiling`, once; for what has loops compiled by other processes."""
+    told, PROCESS.on_compiling = PROCESS.on_compiling, None
+    if told is not None:
+        told()
+
+
 def loops_run() -> bool:
     """Return whether a loop has run in this process or can start at once, because numba is loaded."""
     return "numba" in sys.modules
@@ -119,46 +151,63 @@ def loops_run() -> bool:
 @cache
 def _load_numba() -> None:
     """Load numba and what it loads with the first loop, and watch what it compiles."""
-    import numba.core.event as numba_events
+    with _no_garbage_looked_for():
+        from numba.core import event, registry
 
-    name = "scipy.linalg.cython_blas"
-    if not PROCESS.needs_blas and name not in sys.modules:
-        # While numba asks for this one module, Python reports that it is not installed.
-        sys.modules[name] = cast("Any", None)
-        try:
-            import_module("numba.np.arraymath")
-        finally:
-            del sys.modules[name]
+        name = "scipy.linalg.cython_blas"
+        if not PROCESS.needs_blas and name not in sys.modules:
+            # While numba asks for this one module, Python reports that it is not installed.
+            sys.modules[name] = cast("Any", None)
+            try:
+                import_module("numba.np.arraymath")
+            finally:
+                del sys.modules[name]
+        cast("Any", registry.cpu_target.target_context).refresh()
 
-    class Watch(numba_events.Listener):
-        """Pause garbage collection while a loop is compiled: it finds almost nothing and takes much time."""
+    class Watch(event.Listener):
+        """Report the first compilation, and pause garbage collection while a loop is compiled."""
 
         def __init__(self) -> None:
             self.depth = 0
-            self.collects = False
+            self.compiling = ExitStack()
 
         def on_start(self, event: Any) -> None:  # noqa: ANN401
             self.depth += 1
             if self.depth == 1:
-                self.collects = gc.isenabled()
-                gc.disable()
-                if PROCESS.on_compiling is not None:
-                    PROCESS.on_compiling()
-                    PROCESS.on_compiling = None
+                self.compiling.enter_context(_no_garbage_looked_for())
+                tell_of_compiling()
 
         def on_end(self, event: Any) -> None:  # noqa: ANN401
             self.depth -= 1
-            if self.depth == 0 and self.collects:
-                gc.enable()
+            if self.depth == 0:
+                self.compiling.close()
 
-    numba_events.register("numba:compile", Watch())
+    event.register("numba:compile", Watch())
+
+
+@contextmanager
+def _no_garbage_looked_for() -> Generator[None]:
+    """For loading and compiling: next to no garbage is found there, in much time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _dispatcher(function: Callable[..., Any]) -> Any:  # noqa: ANN401
+    _load_numba()
     import numba
 
-    _load_numba()
-    options: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
+    # No second entry for callers in C, which there are none of.
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": False,
+        "error_model": "numpy",
+        "no_cfunc_wrapper": True,
+    }
     plain = numba.njit(**options)(function)
     try:
         loop: Any = numba.njit(cache=True, **options)(function)

@@ -155,3 +155,20 @@ import scipy.linalg.cython_blas
 
 def test_a_process_of_lutkit_s_own_does_not_load_scipy_s_blas_and_may_later(use):
     assert use(by=1, shift=0, before=ALONE) == (12, 0, 1)
+
+
+LACKING = """
+from lutkit.calling import walk
+from lutkit.compiled import is_lacking
+assert is_lacking(walk) is {lacking}
+"""
+
+
+def test_a_loop_is_lacking_until_it_is_kept_and_after_a_change(use):
+    assert use(by=1, shift=0, before=LACKING.format(lacking=True)) == (12, 0, 1)
+    assert use(by=1, shift=0, before=LACKING.format(lacking=False)) == (12, 1, 0)
+    assert use(by=2, shift=0, before=LACKING.format(lacking=True)) == (14, 0, 1)
+
+
+def test_where_nothing_can_be_kept_nothing_is_lacking(use):
+    assert use(by=1, shift=0, before=HIDDEN + LACKING.format(lacking=False)) == (12, 0, 1)

@@ -408,8 +408,8 @@ def test_every_public_name_has_one_home():
         (tuple_parameters, "A: TypeAlias = tuple[Path, int]\nclass B:\n    def f(self, a: A): pass"),
         (tuple_parameters, "from lutkit.synthesis.pairs import PairTuple\ndef f(a: PairTuple): pass"),
         (unnamed_options, "def f(vae: Annotated[str, typer.Option(metavar='VAE')] = ''): pass"),
-        (foreign_to_loops, "from lutkit.lut.loops import WHITE\n@compiled\ndef f(x): return x + WHITE[0]"),
-        (foreign_to_loops, "from lutkit.lut import loops\n@compiled\ndef f(x): return loops.WHITE[x]"),
+        (foreign_to_loops, "from lutkit.lut.model import MIN_SIZE\n@compiled\ndef f(x): return x + MIN_SIZE"),
+        (foreign_to_loops, "from lutkit.lut import model\n@compiled\ndef f(x): return x + model.MIN_SIZE"),
     ],
 )
 def test_each_rule_can_fail(rule, code):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.compiled import compiled
+from lutkit.compiled import compiled, read_only
 from lutkit.errors import ArrayError
 
 Leaks = tuple[float, float, float, float, float, float]
@@ -35,7 +35,7 @@ def mix_channels(rgb: FloatArray, leaks: Leaks) -> FloatArray:
     """
     points = np.ascontiguousarray(rgb, dtype=np.float64).reshape(-1, 3)
     mixed = np.empty_like(points)
-    _mix(points, leaks, mixed)
+    _mix(read_only(points), leaks, mixed)
     return mixed.reshape(rgb.shape)
 
 

@@ -24,7 +24,7 @@ from lutkit.color.lab import (
     Z_RED,
 )
 from lutkit.color.srgb import FloatArray, linear_of
-from lutkit.compiled import compiled
+from lutkit.compiled import compiled, read_only
 from lutkit.errors import ArrayError
 
 _Floats = npt.NDArray[np.float32]
@@ -136,7 +136,7 @@ def mean_delta_e_2000_of_colors(lab: FloatArray, encoded: FloatArray, shares: Fl
     Returns:
         The mean. Each colour is within 2e-4 of `delta_e_2000`, except at the jump of opposite hues.
     """
-    return _mean_of_colors(lab, encoded, shares, _TURN)
+    return _mean_of_colors(read_only(lab), encoded, shares, _TURN)
 
 
 @compiled

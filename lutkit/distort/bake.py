@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from lutkit.color.mixing import mix_channels
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
-from lutkit.compiled import compiled
+from lutkit.compiled import compiled, read_only
 from lutkit.distort.direct import camera_gains, has_camera, matrix_errors, tone_families
 from lutkit.distort.family import ColorFamily, Library, Space, in_space, is_color, transform_families
 from lutkit.distort.library_lut import LibraryLut
@@ -28,7 +28,7 @@ from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError
 from lutkit.lut.apply import map_pixels, require_no_codes, values_through
 from lutkit.lut.jacobian import chained_slopes, value_and_jacobian
-from lutkit.lut.loops import WHITE, plan_over, read_only
+from lutkit.lut.loops import WHITE, plan_over
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
 # 4 x 255 + 1: every 8-bit code lies on a row, so curves are exact for 8-bit images.

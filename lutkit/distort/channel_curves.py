@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.compiled import compiled
+from lutkit.compiled import compiled, read_only
 from lutkit.distort.draws import Range, Rng, require_in, rounded, uniform
 from lutkit.distort.family import Library, Space, Stage
 
@@ -66,7 +66,7 @@ class ChannelCurves:
         """Map each channel by its curve; outside 0..1 the curve continues in a straight line."""
         points = np.ascontiguousarray(rgb).reshape(-1, 3)
         mapped = np.empty_like(points)
-        _pchip(np.array((self.red, self.green, self.blue)), points, mapped)
+        _pchip(np.array((self.red, self.green, self.blue)), read_only(points), mapped)
         return mapped.reshape(rgb.shape)
 
 

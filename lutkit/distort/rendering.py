@@ -214,6 +214,8 @@ def undone_response(encoded: FloatArray, strength: float) -> FloatArray:
     Around (1/2, 1/2) the response is odd: 1/2 + t becomes 1/2 + (1 + s/2) t - 2 s t^3. With t = k sin(x) and
     k^2 = (2 + s) / 3 s that is 1/2 + (1 + s/2) k sin(3 x) / 3, because sin(3 x) = 3 sin(x) - 4 sin(x)^3.
     """
+    if strength < 1e-12:  # a straight line, to the last bits
+        return np.array(encoded, np.float64, order="C")
     before = np.empty(encoded.size)
     _undo_response(np.ascontiguousarray(encoded, dtype=np.float64).reshape(-1), strength, before)
     return before.reshape(encoded.shape)
@@ -221,9 +223,6 @@ def undone_response(encoded: FloatArray, strength: float) -> FloatArray:
 
 @compiled
 def _undo_response(encoded: FloatArray, strength: float, before: FloatArray) -> None:
-    if strength < 1e-12:  # a straight line except for rounding
-        before[:] = encoded
-        return
     k = math.sqrt((2 + strength) / (3 * strength))
     scale = 3 / ((1 + strength / 2) * k)
     for i in range(encoded.size):

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from lutkit.color.srgb import FloatArray
-from lutkit.compiled import compiled
+from lutkit.compiled import compiled, read_only
 from lutkit.distort.draws import Rng, require_in, rounded
 from lutkit.distort.family import Library, Space, Stage
 
@@ -63,7 +63,7 @@ class SmoothField:
         points = np.ascontiguousarray(rgb).reshape(-1, 3)
         moved = np.empty_like(points)
         field = self.strength * np.array(self.displacements).reshape(POINTS, POINTS, POINTS, 3)
-        _displace(points, field, moved)
+        _displace(read_only(points), field, moved)
         return moved.reshape(rgb.shape)
 
     def cube(self) -> FloatArray:

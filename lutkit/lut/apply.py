@@ -11,9 +11,10 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.compiled import read_only
 from lutkit.engine.cpus import cpu_count
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, read_only
+from lutkit.lut.loops import WHITE, Flat, Output, Run, plan, plan_plainly
 from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 
 RgbImage = TypeVar("RgbImage", npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32])
@@ -98,7 +99,10 @@ def _mapped(
         return cast("RgbImage", image.copy())
     source = _flat_colour(image)
     target = np.empty_like(source)
-    run = plan(lut_stages(lut), source.dtype, Output(float(strength)), interpolation == "tetrahedral")
+    stages, output, tetrahedral = lut_stages(lut), Output(float(strength)), interpolation == "tetrahedral"
+    run = plan_plainly(stages, source, output) if tetrahedral else None
+    if run is None:
+        run = plan(stages, source.dtype, output, tetrahedral)
     _run_in_slices(run, source, target, threads)
     if image.shape[-1] == 3:
         return cast("RgbImage", target.reshape(image.shape))

@@ -61,7 +61,7 @@ def curve_preimages(lut: Lut1D, values: FloatArray) -> FloatArray:
     low, high = np.array(lut.domain_min), np.array(lut.domain_max)
     for channel in range(3):
         curve = np.ascontiguousarray(lut.table[:, channel], dtype=np.float64)
-        _fill_places(curve, inputs[:, channel])
+        inputs[:, channel] = _places(curve, inputs[:, channel])
     return low + inputs / (lut.size - 1) * (high - low)
 
 
@@ -73,28 +73,27 @@ def bounds_of(table: npt.NDArray[np.floating]) -> tuple[Rgb, Rgb]:
     return _rgb(low - room), _rgb(high + room)
 
 
-@compiled
-def _fill_places(curve: FloatArray, values: FloatArray) -> None:
-    """Replace values by the places, in rows, at which a curve has them; the curve may be changed."""
-    least, most = curve.min(), curve.max()
-    balance, falls, rises = 0, False, False
-    for i in range(curve.size - 1):
-        falls |= curve[i + 1] < curve[i]
-        rises |= curve[i + 1] > curve[i]
-        balance += (curve[i + 1] > curve[i]) - (curve[i + 1] < curve[i])
+def _places(curve: FloatArray, values: FloatArray) -> FloatArray:
+    """Return the places, in rows, at which a curve has values."""
+    turns = np.sign(np.diff(curve))
+    balance = turns.sum()
     if balance < 0 or (balance == 0 and curve[-1] < curve[0]):
-        curve *= -1
-        values *= -1
-        least, most, falls = -most, -least, rises
-    for n in range(values.size):
-        values[n] = min(max(values[n], least), most)
-    if falls:
-        never_falling = curve.copy().reshape(1, -1)
+        curve, values, turns = -curve, -values, -turns
+    places = np.clip(values, curve.min(), curve.max())
+    if (turns < 0).any():
+        never_falling = curve.copy()[None]
         pool_lines(never_falling, np.ones_like(never_falling))
-        _fill_turning(curve, never_falling[0], values)
+        _fill_turning(curve, never_falling[0], places)
     else:
-        for n in range(values.size):
-            values[n] = _place(curve, values[n])
+        _fill_rising(curve, places)
+    return places
+
+
+@compiled
+def _fill_rising(curve: FloatArray, values: FloatArray) -> None:
+    """Replace values by the places at which a curve that never falls has them."""
+    for n in range(values.size):
+        values[n] = _place(curve, values[n])
 
 
 @compiled

@@ -307,7 +307,8 @@ def _way(
             below += corners[k, c] <= levels[0, c]
             above += corners[k, c] >= levels[1, c]
         if below < 4 and above < 4:
-            slopes[free] = slopes[c]
+            for axis in range(3):
+                slopes[free, axis] = slopes[c, axis]
             free += 1
     kind = _NO_CLAMP if free == 3 else _MERGED if _is_merged(slopes, free) else _FLATTENED
     return (1 if volume > 0 else -1 if volume < 0 else 0), kind

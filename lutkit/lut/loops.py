@@ -14,8 +14,9 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from lutkit.compiled import read_only
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut import kernels
+from lutkit.lut import kernels, plain_cube
 from lutkit.lut.model import Float32Array, Lut1D, Lut3D
 
 Flat: TypeAlias = npt.NDArray[Any]
@@ -28,13 +29,6 @@ WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float3
 _FLOAT_PIXELS = 1 << 14  # the pixels that go through floats at a time, to stay in the second-level cache
 _LARGEST = float(np.finfo(np.float32).max)
 _NOTHING = np.empty(0, np.float32)
-
-
-def read_only(array: Flat) -> Flat:
-    """Return a view of `array` that cannot be written, as the sources of `kernels` must be."""
-    view = array.view(np.ndarray)
-    view.flags.writeable = False
-    return view
 
 
 _NO_WEIGHTS = read_only(np.empty(0, np.float32))
@@ -120,7 +114,7 @@ def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool)
     if stages.curves:
         shaper = np.empty(3 * kernels.BLOCK, np.float32)
         shaped = _through(_EVERY_CODE, _loops(stages.curves, white, True))
-        kernels.places(shaped, _axes(stages.cube, 1).astype(np.float32), shaper)
+        kernels.places(shaped, read_only(_axes(stages.cube, 1).astype(np.float32)), shaper)
     if stages.bend:
         bend = stages.bend[0].table.T.reshape(-1)
         bend_axes = _axes(stages.bend[0], 1).astype(np.float32)
@@ -135,6 +129,24 @@ def _by_cube(stages: _CubeStages, white: int, output: Output, tetrahedral: bool)
 
 def _is_short(stage: Lut1D | Lut3D) -> bool:
     return isinstance(stage, Lut3D) or stage.size <= kernels.MAX_BEND_ROWS
+
+
+def plan_plainly(stages: _Stages, source: Flat, output: Output) -> Run | None:
+    """As `plan`, without numba, to the same bits: for a cube on the first codes that a process maps.
+
+    Args:
+        stages: at least one.
+        source: what is to be mapped; it is counted.
+        output: that of codes.
+    Returns:
+        A function of (source, target); None where `plan` is to give it.
+    """
+    cube, dtype = stages[0], source.dtype
+    is_plain = len(stages) == 1 and isinstance(cube, Lut3D) and cube.sizes != (2, 2, 2)
+    if not is_plain or dtype == np.float32 or output.strength == 0 or not plain_cube.takes(source.size):
+        return None
+    table, axes = cube.table.reshape(-1), _axes(cube, WHITE[dtype]).astype(np.float32)
+    return lambda source, target: plain_cube.map_codes(source, target, table, axes, output.strength)
 
 
 def plan_over(
@@ -223,7 +235,7 @@ def _loop(stage: Lut1D | Lut3D, white: int, tetrahedral: bool) -> Run:
     if isinstance(stage, Lut1D):
         rows = stage.table.reshape(-1)
         return lambda source, target: kernels.curve_floats(source, target, rows, axes)
-    table, axes32 = kernels.padded(stage.table.reshape(-1)), axes.astype(np.float32)
+    table, axes32 = read_only(kernels.padded(stage.table.reshape(-1))), read_only(axes.astype(np.float32))
     return lambda source, target: kernels.cube_floats(source, target, table, axes32, tetrahedral)
 
 

@@ -171,7 +171,10 @@ def _take_steps(
             moved = max(moved, abs(tried.places[n, c] - found[row, c]))
         pending[n] = moved > _THERE
         if after <= before + _THERE * _THERE:
-            found[row], values[n], slopes[n] = tried.places[n], tried.values[n], tried.slopes[n]
+            for c in range(3):
+                found[row, c], values[n, c] = tried.places[n, c], tried.values[n, c]
+                for axis in range(3):
+                    slopes[n, c, axis] = tried.slopes[n, c, axis]
             shares[n] = 1.0
         else:
             shares[n] /= 2
@@ -213,7 +216,9 @@ def _fill_steps(
     """Solve damped least squares in the domain: fix an axis that would leave it, and solve for the rest."""
     m, normal, right = np.empty((3, 3)), np.empty((3, 3)), np.empty(3)
     for n in range(slopes.shape[0]):
-        m[:] = slopes[n]
+        for c in range(3):
+            for i in range(3):
+                m[c, i] = slopes[n, c, i]
         held = 0
         while True:
             _fill_normal(m, _FLAT * _FLAT, normal)

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.compiled import compiled
+from lutkit.compiled import compiled, read_only
 from lutkit.errors import ArrayError
 
 Uint8Image: TypeAlias = npt.NDArray[np.uint8]
@@ -76,9 +76,8 @@ def resize_crop(pixels: Uint8Image, box: ImageBox, size_px: int) -> Uint8Image:
     left = int(first[0])
     span = int(first[-1] + count[-1]) - left
     lines = np.zeros((size_px, _padded(span) * 3), np.uint8)
-    rows = np.ascontiguousarray(pixels).reshape(pixels.shape[0], -1)[:, left * 3 : (left + span) * 3]
-    rows.setflags(write=False)  # so that read-only and writable photos share one compiled loop
-    _resize_rows(rows, _taps(pixels.shape[0], y, height, size_px), lines)
+    rows = read_only(np.ascontiguousarray(pixels).reshape(pixels.shape[0], -1))
+    _resize_rows(rows, 3 * left, 3 * span, _taps(pixels.shape[0], y, height, size_px), lines)
     squared = np.empty((size_px, _padded(size_px) * 3), np.uint8)
     _resize_columns(lines.view(np.uint64), Taps(first - left, count, across.weights), squared.view(np.uint64))
     return squared[:, : size_px * 3].reshape(size_px, size_px, 3)
@@ -140,40 +139,46 @@ def _taps(length: int, start: float, span: float, size: int) -> Taps:
 def _add_weighted(
     total: npt.NDArray[np.int32],
     rows: Uint8Image,
+    left: int,
     first: int,
     weights: npt.NDArray[np.int32],
     count: int,
 ) -> None:
-    """Add `count` rows, each multiplied by its weight; four at once, to pass over `total` less often."""
+    """Add `count` rows, from column `left` on, each multiplied by its weight; four at once, for fewer passes."""
     k = 0
     while k + 4 <= count:
         a, b, c, d = rows[first + k], rows[first + k + 1], rows[first + k + 2], rows[first + k + 3]
         wa, wb, wc, wd = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
         for i in range(total.size):
-            total[i] += np.int32(a[i]) * wa + np.int32(b[i]) * wb + np.int32(c[i]) * wc + np.int32(d[i]) * wd
+            at = left + i
+            first_two = np.int32(a[at]) * wa + np.int32(b[at]) * wb
+            total[i] += first_two + np.int32(c[at]) * wc + np.int32(d[at]) * wd
         k += 4
     while k < count:
         a, wa = rows[first + k], weights[k]
         for i in range(total.size):
-            total[i] += np.int32(a[i]) * wa
+            total[i] += np.int32(a[left + i]) * wa
         k += 1
 
 
 @compiled
-def _weigh_lines(lines: Uint8Image, taps: Taps, total: npt.NDArray[np.int32], out: Uint8Image) -> None:
-    """Make each line of `out` a weighted sum of lines, rounded to nearest and clipped to a byte."""
+def _weigh_lines(
+    lines: Uint8Image, left: int, taps: Taps, total: npt.NDArray[np.int32], out: Uint8Image
+) -> None:
+    """Make each line of `out` a weighted sum of lines, from `left` on, rounded and clipped to a byte."""
     for y in range(taps.first.size):
         total[:] = _HALF
-        _add_weighted(total, lines, taps.first[y], taps.weights[y], taps.counts[y])
+        _add_weighted(total, lines, left, taps.first[y], taps.weights[y], taps.counts[y])
         line = out[y]
         for i in range(total.size):
             line[i] = min(max(total[i] >> _WEIGHT_BITS, 0), 255)
 
 
 @compiled
-def _resize_rows(rows: Uint8Image, taps: Taps, out: Uint8Image) -> None:
-    total = np.empty(len(rows[0]), np.int32)
-    _weigh_lines(rows, taps, total, out)
+def _resize_rows(rows: Uint8Image, left: int, width: int, taps: Taps, out: Uint8Image) -> None:
+    # The whole photo and where to begin: a part of it would be another type than one as wide as the photo.
+    total = np.empty(width, np.int32)
+    _weigh_lines(rows, left, taps, total, out)
 
 
 @compiled
@@ -215,5 +220,5 @@ def _resize_columns(words: npt.NDArray[np.uint64], taps: Taps, out: npt.NDArray[
     total = np.empty(3 * _BLOCK, np.int32)
     for y in range(0, words.shape[0], _BLOCK):
         _turn(words, y, turned, lanes)
-        _weigh_lines(lanes.reshape(-1, 3 * _BLOCK), taps, total, weighed.reshape(-1, 3 * _BLOCK))
+        _weigh_lines(lanes.reshape(-1, 3 * _BLOCK), 0, taps, total, weighed.reshape(-1, 3 * _BLOCK))
         _turn_back(weighed, turned, out, y)

@@ -19,6 +19,7 @@ from lutkit.photos.walk import anchored
 from lutkit.synthesis.build import build_pairs, plan_synth
 from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
 from lutkit.synthesis.estimate import estimate
+from lutkit.synthesis.loops_ahead import compile_ahead
 from lutkit.synthesis.manifest import Manifest, find_manifest, read_manifest
 from lutkit.synthesis.manifest_page import manifest_page
 from lutkit.synthesis.options import with_options
@@ -215,8 +216,10 @@ def synth(
     if write_manifest is not None:
         return _written(manifest, Path(write_manifest))
     report = on_progress or unheard
-    plan = plan_synth(manifest)
     count = wanted_workers(workers)
+    if count > 1 and not dry_run:
+        compile_ahead(local_engine(2))
+    plan = plan_synth(manifest)
     if dry_run:
         return forecast_of(plan, estimate(plan), count)
     folder = Path(out or folder or "data/pairs")

@@ -144,7 +144,7 @@ def _add_weighted(
     weights: npt.NDArray[np.int32],
     count: int,
 ) -> None:
-    """Add `count` rows, from column `left` on, each multiplied by its weight; four at once, for fewer passes."""
+    """Add `count` rows from column `left` on, each times its weight; four at once, for fewer passes."""
     k = 0
     while k + 4 <= count:
         a, b, c, d = rows[first + k], rows[first + k + 1], rows[first + k + 2], rows[first + k + 3]

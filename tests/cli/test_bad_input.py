@@ -319,7 +319,7 @@ def test_an_unquoted_pattern_is_told_to_be_quoted(lutkit_, tmp_path):
         ("codec = 3\n", ["mine.toml: codec is one of 'jpeg', 'png', 'webp', not 3"]),
         ("images = 'photos'\n", ["mine.toml: images is a table, not 'photos'"]),
         ("[damage]\nseverity = 5\n", ["mine.toml: [damage] severity is two numbers, not 5"]),
-        ("[damage]\nseverity = [9, 5]\n", ["severity is (9.0, 5.0), but must be two numbers, 0 < low <= high"]),
+        ("[damage]\nseverity = [9, 5]\n", ["severity is (9.0, 5.0), but must be two numbers"]),
         (
             "[kinds]\ndestroy = 1.0\n",
             ["mine.toml [kinds]: unknown kind 'destroy'", "known are distort, enhance,"],

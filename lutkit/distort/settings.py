@@ -93,14 +93,16 @@ class DamageSettings:
         low, high = map(float, self.severity)
         object.__setattr__(self, "severity", (low, high))
         if not 0 < low <= high <= 100:
-            raise ManifestError(f"severity must be two numbers, 0 < low <= high <= 100, not {self.severity}")
+            raise ManifestError(
+                f"severity is {self.severity}, but must be two numbers, 0 < low <= high <= 100"
+            )
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
             if not 0 <= share <= 1:
-                raise ManifestError(f"{name} must be a share, 0..1, not {share}")
+                raise ManifestError(f"{name} is {share}, but must be a share, 0..1")
         if self.labels not in ("wanted", "any"):
-            raise ManifestError(f"labels must be 'wanted' or 'any', not {self.labels!r}", where="[damage]")
+            raise ManifestError(f"labels is {self.labels!r}, but must be 'wanted' or 'any'", where="[damage]")
         if not 1 <= self.max_families <= 3:
-            raise ManifestError(f"max_families must be 1, 2 or 3, not {self.max_families}")
+            raise ManifestError(f"max_families is {self.max_families}, but must be 1, 2 or 3")
         known = [family.name for family in FAMILIES]
         for name, share in self.families:
             if name not in known:

@@ -38,7 +38,7 @@ _FINE_ENOUGH = 0.02 / 255
 # If more of a cube than this is folded, its inverse keeps its coarse lattice.
 _CRUMPLED = 0.1
 
-# Of the colours on which errors are measured, how many are left out for each that is searched for.
+# Only one in this many of the colours on which errors are measured is searched for.
 _EVERY = 5
 
 

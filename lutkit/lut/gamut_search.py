@@ -16,11 +16,11 @@ from lutkit.lut.gamut import Gamut, turned
 from lutkit.lut.tetrahedra import PATHS, along_edges, fill_corners, volume
 from lutkit.lut.triangles import nearest_on_triangle
 
-# The search stops if only a surface nearer by less than this (in squared distance) could be found: from far
-# away, all of a thin gamut is about equally near.
+# The search ignores surfaces that are nearer by less than this part of the squared distance: from far away,
+# all of a thin gamut is about equally near.
 _AS_NEAR = 1e-4
-# It also stops below this difference, in units of 0..1, if this share of a cube is folded: all of it is
-# surface.
+# If this share of a cube is folded, all of it is surface. The search then also ignores surfaces that are
+# nearer by less than this, in units of 0..1.
 _THIN, _CRUMPLED = 3e-4, 0.1
 # Beyond the gamut the inverse is extrapolated unless it is steeper than this; steeper inverses flatten out,
 # the more the steeper they are. Where a gamut is thin, extrapolation would be noise.

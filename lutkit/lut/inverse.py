@@ -54,7 +54,7 @@ class Inverse:
 
     Args:
         lut: the inverse. Its domain is the range of the LUT, to which it clamps. Colours that the LUT cannot
-            give are mapped as about the nearest colour that it can give.
+            give are mapped about like the nearest colour that it can give.
         unreachable_share: the share of colours of the whole output cube, 0..1 a channel, that the LUT cannot
             give within half an 8-bit code value.
         lost_share: the share of colours of the LUT's domain that the exact inverse does not recover within

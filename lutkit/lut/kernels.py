@@ -35,7 +35,7 @@ MAX_BEND_ROWS = 4096
 # The kinds of a stage of a `chain`.
 CURVES, MATRIX, CUBE = 0, 1, 2
 # The float32 rounding of a table that was made from a matrix: relative to a channel's largest value, or to 1
-# if that is larger.
+# if 1 is smaller.
 MATRIX_TOLERANCE = 1e-6
 
 F = np.float32

@@ -1,7 +1,7 @@
 """Find what the best inverse recovers of colours whose way through LUTs is known, without a search.
 
-If nothing merges, the result is exact. If a LUT flattens or folds colours, it knows no more than
-`lutkit.lut.inverse`: curves are inverted as `curve_preimages` states, and colours that a cube merges are
+If nothing merges, the result is exact. If a LUT flattens or folds colours, the result is the same as
+in `lutkit.lut.inverse`: curves are inverted as `curve_preimages` states, and colours that a cube merges are
 recovered near the place that its greys suggest.
 """
 
@@ -121,7 +121,7 @@ def _undone_near(
     doubtful: npt.NDArray[np.bool_],
     unknown: Callable[[_Rows], FloatArray],
 ) -> FloatArray:
-    """Take Gauss-Newton steps from places (n, 3), or from `unknown` if they are doubtful or flat."""
+    """Take Gauss-Newton steps from places, or from `unknown` if these are doubtful or the map is flat."""
     rows = np.arange(len(places))
     found = places.copy()
     values, slopes = through(found, rows)

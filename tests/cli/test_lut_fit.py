@@ -76,7 +76,7 @@ def test_a_file_that_is_there_is_kept(tmp_path, photos_, lutkit_):
     ("options", "said"),
     [
         (["-o", "look.txt"], "look.txt: unknown LUT suffix '.txt'"),
-        (["-o", "look.cube", "--size", "66"], "fit: size 66; choose 2 to 65"),
+        (["-o", "look.cube", "--size", "66"], "fit: size 66 is not possible; choose 2 to 65"),
         (["-o", "look.cube", "third.png"], "3 names where BEFORE and AFTER is expected"),
         (["-o", "gone/look.cube"], "gone/look.cube: cannot be written"),
     ],

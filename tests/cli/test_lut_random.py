@@ -35,10 +35,10 @@ def test_names_and_labels_are_never_shortened(tmp_path, lutkit_):
             ["--severity", "4-20"],
             "--severity: '4-20' is no range; give the least and the largest, as in 4,20",
         ),
-        (["--severity", "20,4"], "severity must be two numbers, 0 < low <= high <= 100"),
+        (["--severity", "20,4"], "severity is (20.0, 4.0), but must be two numbers"),
         (["--families", "exposure=x"], "--families: 'exposure=x' is no share of a family"),
         (["--families", "exposures=1"], "unknown family 'exposures'; did you mean 'exposure'?"),
-        (["--lossy", "2"], "lossy must be a share, 0..1, not 2"),
+        (["--lossy", "2"], "lossy is 2.0, but must be a share, 0..1"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, lutkit_, arguments, said):

@@ -239,7 +239,7 @@ def test_values_that_mean_nothing_are_refused_by_name(family):
             for item in wrong:
                 with pytest.raises(RecipeError, match=f"family '{family.name}'") as caught:
                     _with(damage, field.name, item)
-                assert "outside" in str(caught.value) or "rise" in str(caught.value)
+                assert "must be in" in str(caught.value) or "rise" in str(caught.value)
 
 
 @every_family

@@ -152,17 +152,17 @@ def assert_refused(text, found):
         ("{}", "no format, but this version of lutkit reads format 2"),
         ('{"format": 3}', "format 3, but this version of lutkit reads format 2"),
         ('{"format": true}', "format True, but this version"),
-        ('{"format": [2]}', r"format \[2\], and this version"),
+        ('{"format": [2]}', r"format \[2\], but this version"),
         ("[]", "this recipe has format 1, but this version of lutkit reads format 2; build the"),
         (f'[{{"families": [{FADE}]}}]', "this recipe has format 1"),
-        (f'{{"format": 2, "film": [{FADE}]}}', "a recipe has format, rendering, light, .*, not film"),
+        (f'{{"format": 2, "film": [{FADE}]}}', "a recipe has the fields format, .*, not film"),
         (f'{{"format": 2, "medium": {FADE}}}', "medium must be a list of families"),
         (f'{{"format": 2, "editing": [{FADE}]}}', "'film_fade' belongs in medium, not in editing"),
         ('{"format": 2, "medium": [1]}', "a family must be an object"),
         ('{"format": 2, "rendering": 1}', "a rendering must be an object"),
-        ('{"format": 2, "rendering": {"undone": 0.5}}', "rendering: takes"),
+        ('{"format": 2, "rendering": {"undone": 0.5}}', "rendering: expected the fields"),
         (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": 1}}]}}', "a mask must be an object"),
-        (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": {{}}}}]}}', "mask: takes"),
+        (f'{{"format": 2, "medium": [{FADE[:-1]}, "mask": {{}}}}]}}', "mask: expected the fields"),
         ('{"format": 2, "editing": [{"family": "hue_rotation", "angle_deg": 1, '
          '"mask": {"waves": [0, 0, 0], "sharpness": 1}}]}', "'hue_rotation' in editing has a mask"),
     ],
@@ -182,8 +182,8 @@ def test_wrong_recipes_are_named_in_one_line(text, found):
             '{"family": "coloured_light", "hue_deg": 1}',
             "unknown family 'coloured_light'; it is now called 'lamp'",
         ),
-        ('{"family": "exposure"}', r"takes \['exposure_ev'\], not \[\]"),
-        ('{"family": "exposure", "exposure_ev": 1, "ev": 1}', "takes"),
+        ('{"family": "exposure"}', r"expected the fields \['exposure_ev'\], not \[\]"),
+        ('{"family": "exposure", "exposure_ev": 1, "ev": 1}', "expected the fields"),
         ('{"family": "exposure", "exposure_ev": NaN}', "exposure_ev is nan, not a finite number"),
         ('{"family": "exposure", "exposure_ev": -Infinity}', "exposure_ev is -inf, not a finite number"),
         ('{"family": "exposure", "exposure_ev": 4.01}', r"exposure_ev is 4.01, but must be in -8\.\.4"),
@@ -205,7 +205,7 @@ def test_texts_made_to_hurt_are_refused():
     exposure = '{"format": 2, "camera": [{"family": "exposure", "exposure_ev": 1'
     assert_refused(exposure + "0" * 400 + "}]}", "exposure_ev is too large for 64 bits")
     assert_refused(exposure + "0" * 5000 + "}]}", "a number is too large for 64 bits")
-    assert_refused("[" * 100_000, "nested more than 64 deep")
+    assert_refused("[" * 100_000, "nested more than 64 levels deep")
     digits = ", ".join(['"0"'] * 64)
     lut = f'{{"family": "library_lut", "sha256": [{digits}], "strength": 1}}'
     assert_refused(f'{{"format": 2, "editing": [{lut}]}}', "wrong type")

@@ -310,5 +310,5 @@ def test_library_lut_cannot_be_drawn_without_a_library():
 
 @pytest.mark.parametrize("sha256", ["", "c0ffee", "g" * 64, "A" * 64, "0" * 65, "0" * 64 + "\n"])
 def test_library_lut_asks_for_a_sha256(sha256):
-    with pytest.raises(RecipeError, match="no sha256"):
+    with pytest.raises(RecipeError, match="is not a sha256"):
         LibraryLut(sha256, 0.5)

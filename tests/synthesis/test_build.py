@@ -244,7 +244,7 @@ def test_only_unusable_photos_stop_the_run(tmp_path):
     for i in range(3):
         (tmp_path / f"in/{i}.jpg").write_bytes(b"" if i else b"text")
         Image.new("RGB", (i + 1, 3)).save(tmp_path / f"in/{i}.png")
-    reasons = "none of the 6 photographs .*: 3 x too small, 2 x empty file, 1 x not an image; "
+    reasons = "none of the 6 photos .*: 3 x too small, 2 x empty file, 1 x not an image; "
     with pytest.raises(SourceError, match=reasons):
         build(manifest_of(tmp_path / "in"), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -229,7 +229,7 @@ def test_every_setting_of_the_default_manifest_is_explained():
         ("splits = 3", "x.toml: splits is a table, not 3"),
         ("[damage]\nseverity = [1, 2, 3]", "x.toml: [damage] severity is two numbers, not [1, 2, 3]"),
         ("[damage]\nseverity = [1, true]", "x.toml: [damage] severity is a number, not True"),
-        ("[damage]\nlossy = 2", "x.toml [damage]: lossy must be a share, 0..1, not 2.0"),
+        ("[damage]\nlossy = 2", "x.toml [damage]: lossy is 2.0, but must be a share, 0..1"),
         ("[damage]\nseverity = [nan, 3]", "x.toml: severity is nan, not a finite number"),
         ("[damage.families]\nillumnant = 1", "[damage.families]: unknown family 'illumnant'; did you mean"),
         ("[damage.families]\nilluminant = 0", "no family has a share above 0"),

@@ -34,7 +34,7 @@ NOTE = (
 
 
 def set_row(one: SetMeasure) -> tuple[str, ...]:
-    """A set in a row, under `HEADS`; `NOTE` says what the artefacts are."""
+    """Return the row of a set, under `HEADS`; `NOTE` explains the artefacts."""
     change, found = one.change, artefact_levels(one)
     gain, turn, cast = color_numbers(one)
     return (
@@ -55,10 +55,10 @@ def set_row(one: SetMeasure) -> tuple[str, ...]:
 
 
 def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[float, float] | None]:
-    """Chroma gain, turn of hues and cast: those of the set's explanation, as findings tell them.
+    """Return chroma gain, hue turn and cast of the set's explanation, as findings report them.
 
-    All None of dead outputs and where the explanation leaves most of the difference; gain and turn of grey
-    references, and the turn of nearly grey outputs.
+    All are None for dead outputs and if the explanation leaves most of the difference. Gain and turn are None
+    for grey references, and the turn for nearly grey outputs.
     """
     simple = one.explanation
     if not is_described(one.findings):
@@ -69,14 +69,14 @@ def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[fl
 
 
 def judged_sectors(one: SetMeasure) -> tuple[tuple[SectorChange, ...], SectorChange | None]:
-    """What became of each hue, and of skin tones; nothing where outputs show nothing of the references."""
+    """Return the change of each hue and of skin tones; nothing if outputs show nothing of the references."""
     return (one.change.sectors, one.change.skin) if _is_judged(one) else ((), None)
 
 
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift.
+    """Return rows by hue, then for skin tones: share of coloured pixels, chroma ratio, hue shift.
 
-    None as `judged_sectors`.
+    There are none if `judged_sectors` returns none.
     """
     hues, skin = judged_sectors(one)
     return [
@@ -86,9 +86,9 @@ def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 
 
 def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Channel by channel: what code 0 becomes, and the slope; noise; distance from the other channels.
+    """Return rows by channel: what code 0 becomes, and the slope; noise; distance from the other channels.
 
-    None as `judged_sectors`.
+    There are none if `judged_sectors` returns none.
     """
     if not _is_judged(one):
         return []
@@ -105,10 +105,11 @@ def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 
 
 def artefact_levels(one: SetMeasure) -> dict[str, tuple[float | None, ...]]:
-    """What a set has of each artefact beyond its references, by its name.
+    """Return a set's level of each artefact beyond its references, by the artefact's name.
 
-    Three medians over images, of red, green and blue; or one mean, where an artefact is not one of channels.
-    None where nothing of the set can be judged; medians also where fewer than half of the images show it.
+    A level is three medians over images, of red, green and blue; or one mean if the artefact has no value for
+    each channel. It is None if nothing of the set can be judged; a median is also None if fewer than half of
+    the images show it.
     """
     pairs = one.pairs if _is_judged(one) else ()
     found: dict[str, tuple[float | None, ...]] = {}
@@ -129,12 +130,12 @@ def _median_of_most(column: FloatArray) -> float | None:
 
 
 def _is_judged(one: SetMeasure) -> bool:
-    """Whether outputs are more than one colour, and show what their references do."""
+    """Return whether outputs have more than one colour and show what their references show."""
     return not any(finding.is_alone for finding in one.findings)
 
 
 def set_json(one: SetMeasure) -> dict[str, Any]:
-    """A set under stable names; null where nothing can be measured: greys, flat or unlike outputs."""
+    """Return a set under stable names; null where nothing can be measured: greys, flat or unlike outputs."""
     change, found = one.change, artefact_levels(one)
     (gain, turn, cast), (hues, skin) = color_numbers(one), judged_sectors(one)
     bias, gains = (change.bias, change.gain) if _is_judged(one) else ((None,) * 3, (None,) * 3)
@@ -171,7 +172,7 @@ def set_json(one: SetMeasure) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    """The value is the set's where `images` is 0, else the median of so many images."""
+    """Return a finding; its value is the set's if `images` is 0, otherwise the median of that many images."""
     return {
         "kind": finding.kind,
         "value": _short(finding.value),
@@ -182,12 +183,12 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _left(finding: Finding) -> dict[str, Any]:
-    """What no change of colours explains, as mean differences (CIE 1976)."""
+    """Return what no change of colours explains, as mean differences (CIE 1976)."""
     return {"left": _short(finding.value), "of": _short(finding.of), "worst": list(finding.worst)}
 
 
 def train_json(train: TrainMeasure) -> dict[str, Any]:
-    """A training set under stable names."""
+    """Return a training set under stable names."""
     keys = ("lightness", "a", "b", "chroma", "saturation")
     own = {kind: [_short(float(v)) for v in values] for kind, values in own_levels(train.images).items()}
     means = dict(zip(keys, map(_short, train.means), strict=True))

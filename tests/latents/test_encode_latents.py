@@ -933,7 +933,7 @@ def test_a_folder_of_something_else_is_refused(jpeg_300, photos, vae, tmp_path):
     with pytest.raises(DatasetError, match="holds a dataset of images"):
         encode(jpeg_300, vae, copied)
     assert contents(copied) == before
-    with pytest.raises(DatasetError, match="holds something else"):
+    with pytest.raises(DatasetError, match="is not a dataset of lutkit"):
         encode(jpeg_300, vae, photos)
 
 

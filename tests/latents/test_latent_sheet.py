@@ -195,7 +195,7 @@ def test_what_does_not_belong_together_is_refused(made, tmp_path):
     make_latents(tmp_path / "begun", {}, complete=False)
     with pytest.raises(DatasetError, match="begun: no finished shards"):
         open_latents(tmp_path / "begun")
-    with pytest.raises(DatasetError, match="a dataset of images, not of latents"):
+    with pytest.raises(DatasetError, match="holds a dataset of images, not latents"):
         open_latents(root / "pairs")
 
 

@@ -1,10 +1,10 @@
-"""Counting colours beside scikit-image with numpy, and `ab-hist` beside decoding alone, in the same run.
+"""Counting colours compared with scikit-image and numpy, and `ab-hist` with decoding alone, in the same run.
 
-`count_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_counts.py PHOTOS` prints them. All on
-one core; times are the best of some rounds, CPU time that of the process and its workers. The folder's photos
-stand `COPIES` times in the folder that is counted, as links, so that starting a process does not drown the
-rest; `start` rows say what starting costs. Two ways of decoding are timed: lutkit's, which takes colours to
-sRGB by the photos' profiles, and Pillow's alone.
+`count_rows(PHOTOS)` returns one row for each measurement; `python scripts/bench_counts.py PHOTOS` prints
+them. Everything runs on one core. Times are the best of several rounds; CPU time is that of the process and
+its workers. The counted folder holds links to each photo `COPIES` times, so that the start of a process
+matters less; `start` rows give the cost of the start. Two ways of decoding are timed: lutkit's, which
+converts colours to sRGB by the photos' profiles, and Pillow's alone.
 """
 
 import os
@@ -25,7 +25,7 @@ from lutkit.photos.decoding import read_photo
 
 ROUNDS = 3
 COPIES = 10
-PEER_PIXELS = 4_000_000  # scikit-image does some 4 megapixels a second
+PEER_PIXELS = 4_000_000  # scikit-image counts about 4 megapixels a second
 EDGES = np.arange(-128, 129)
 LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"]
 DECODE = """
@@ -48,7 +48,7 @@ ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_
 
 
 def count_rows(photos: Path) -> list[dict]:
-    """Rows of `name`, with megapixels a second, or wall and CPU seconds; ratios are to the peer above."""
+    """Return rows of `name`, with megapixels a second, or wall and CPU seconds; ratios to the peer above."""
     files = sorted(path for path in photos.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
     with tempfile.TemporaryDirectory() as folder:
         many, one = Path(folder, "many"), Path(folder, "one")
@@ -147,7 +147,7 @@ def _cpu_s() -> float:
 
 
 def main() -> None:
-    """Print the rows for the folder of photos that is named."""
+    """Print the rows for the folder of photos in the arguments."""
     for row in count_rows(Path(sys.argv[1])):
         values = (f"{key} {value:,.4g}" for key, value in row.items() if key != "name")
         print(f"{row['name']:36}", ", ".join(values))

@@ -82,7 +82,9 @@ def _opened(path: Path, flags: int) -> int:
 
 
 def _no_lock(path: Path) -> DatasetError:
-    return DatasetError("a link or no plain file, so no lock of lutkit", where=str(path), remedy="remove it")
+    return DatasetError(
+        "is a link or no plain file, so no lock of lutkit", where=str(path), remedy="remove it"
+    )
 
 
 def _acquire(path: Path) -> int:

@@ -101,7 +101,7 @@ def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> Batc
     most = max(1, most_at_once(vae.device, vae.identity, height, width))
     if asked is not None:
         if asked < 1:
-            raise VaeError(f"a batch of {asked}", remedy="ask for at least 1")
+            raise VaeError(f"the batch size is {asked}", remedy="give 1 or more")
         return BatchSize(min(asked, most), fixed=True)
     if not on_gpu:
         return BatchSize(max(1, _CPU_PIXELS // (height * width)))

@@ -85,7 +85,7 @@ def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str)
     """
     made_with = index.vae
     if not name and not made_with.revision:
-        what = f"made with the files {made_with.name!r}, whose location is not recorded"
+        what = f"the latents were made with the files {made_with.name!r}, whose location is not recorded"
         raise DatasetError(what, remedy="name them with --vae")
     if config is not None and not name:
         raise VaeError("--vae-config without --vae", remedy="name its .safetensors with --vae")

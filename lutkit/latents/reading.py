@@ -427,7 +427,9 @@ class Latents(IterableDataset[dict[str, Any]]):
         require_ranks(self.ranks, "Latents")
         if self.even and self.joined and self.mismatched == "skip":
             remedy = "encode what is missing, or leave out even and end epochs on all ranks together"
-            raise DatasetError('even cannot be kept with mismatched="skip"', where="Latents", remedy=remedy)
+            raise DatasetError(
+                'even cannot be combined with mismatched="skip"', where="Latents", remedy=remedy
+            )
         folders = [open_folder(self.source, "", self.split)]
         folders += [open_folder(folder, name, self.split) for name, folder in self.joined.items()]
         for opened in folders if self.scaled else ():

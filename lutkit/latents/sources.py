@@ -497,7 +497,7 @@ def field_name(wanted: str) -> str:
     name = (stem or "image") if last in IMAGE_SUFFIXES else wanted
     if "." in name:
         raise DatasetError(
-            f"no field {wanted!r} can be stored", where="--fields", remedy="rename the members"
+            f"{wanted!r} has too many dots for a field", where="--fields", remedy="rename the members"
         )
     return name
 

@@ -213,7 +213,9 @@ def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> Va
         raise VaeError(f"{path.suffix} weights cannot be used", where=name, remedy=_AS_SAFETENSORS)
     lone = path.suffix.lower() == ".safetensors"
     if config is not None and not lone:
-        raise VaeError("--vae-config with a folder or hub name", remedy="it is for a lone .safetensors")
+        raise VaeError(
+            "--vae-config with a folder or hub name", remedy="use it only with a lone .safetensors"
+        )
     if revision and (lone or path.is_dir()):
         raise VaeError("local files have no revisions", where=name, remedy="leave out --revision")
     if lone:
@@ -322,6 +324,6 @@ def _read_config(path: Path) -> Mapping[str, Json]:
         raise VaeError(what, where=str(path), remedy=_NAME_CONFIG) from None
     kind = config.get("_class_name", _CLASS)
     if kind != _CLASS:
-        raise VaeError(f"a config of {kind}", where=str(path), remedy=f"only {_CLASS} is read")
+        raise VaeError(f"a config of the class {kind}", where=str(path), remedy=f"only {_CLASS} is supported")
     # diffusers writes there where the config was loaded from, which can be a path of some machine.
     return {name: value for name, value in config.items() if name != "_name_or_path"}

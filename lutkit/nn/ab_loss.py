@@ -108,7 +108,7 @@ def _require_classes(indices: Tensor, shares: Tensor, logits: Tensor, where: str
         what = f"classes must be integers and their shares floats, not {indices.dtype} and {shares.dtype}"
         raise ArrayError(what, where=where)
     if indices.device != logits.device or shares.device != logits.device:
-        raise ArrayError(f"the logits are on {logits.device}, but not all of the classes", where=where)
+        raise ArrayError(f"the logits are on {logits.device}, but some of the classes are not", where=where)
     if indices.ndim != 4 or indices.shape != shares.shape:
         what = f"classes of shape {tuple(indices.shape)} and shares of shape {tuple(shares.shape)}"
         raise ArrayError(what, where=where, remedy="use (B, H, W), or (B, k, H, W) for both")

@@ -169,7 +169,7 @@ def _encoded(pixels: npt.NDArray[np.uint8], bins: AbBins, options: TargetOptions
     lab = torch.from_numpy(codes_to_lab(pixels)).permute(2, 0, 1)
     lightness, ab = lab[:1].float(), lab[None, 1:]
     if options.stride > min(ab.shape[2:]):
-        what = f"stride {options.stride} on targets of {ab.shape[3]} x {ab.shape[2]}"
+        what = f"stride {options.stride} is too large for targets of {ab.shape[3]} x {ab.shape[2]} px"
         raise ArrayError(what, where="TargetOptions", remedy="give a smaller stride")
     if options.stride > 1:
         ab = cast("Tensor", cast("Any", functional).avg_pool2d(ab, options.stride))

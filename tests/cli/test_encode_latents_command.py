@@ -73,7 +73,7 @@ def test_a_missing_latent_is_exit_code_1(made, photos, lutkit_, tmp_path):
         (["more", "names"], ["2 names where one source is expected"]),
         (["--size", "7"], ["leave out --size"]),
         (["--vae-config", "x.json"], ["--vae-config", "lone .safetensors"]),
-        (["--batch-size", "0"], ["a batch of 0"]),
+        (["--batch-size", "0"], ["the batch size is 0; give 1 or more"]),
     ],
 )
 def test_mistakes_are_one_line(arguments, words, made, lutkit_):

@@ -166,8 +166,7 @@ def test_a_set_whose_noise_is_hidden_says_so():
     assert names
     assert hidden_noise_lines(SimpleNamespace(pairs=pairs)) == [
         f"Noise of {' and '.join(names)} is unknown in 2 of 2 images: it is no more than grain and"
-        " compression"
-        " may make, or there is no flat part to measure it in."
+        " compression may make, or there is no flat part to measure it in."
     ]
     clean = [measured_pair("a", grain, grain.copy())]
     assert hidden_noise_lines(SimpleNamespace(pairs=[*clean, *pairs[:1]])) == []

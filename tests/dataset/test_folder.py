@@ -129,7 +129,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(lay, tmp_path):
     lay(folder / ".lock", mine)
     holds = (lambda: locked(folder).__enter__(), lambda: claim(folder).__enter__(), lambda: holder_of(folder))
     for hold in holds:
-        with pytest.raises(DatasetError, match=r"data/\.lock: a link or no plain file, .*; remove it"):
+        with pytest.raises(DatasetError, match=r"data/\.lock: is a link or no plain file, .*; remove it"):
             hold()
     assert (mine.read_text(), mine.exists()) == ("precious", True)
 

@@ -241,7 +241,7 @@ def test_one_rank_alone_can_read_all(folder, monkeypatch):
     assert keys(pickle.loads(pickle.dumps(Latents(folder, split="train", ranks=None)))) == TRAIN  # noqa: S301
     assert keys(Latents(folder, split="train")) == TRAIN[:3]
     with pytest.raises(
-        DatasetError, match='ranks is 2, not "torch" or None; None leaves sharing out to others'
+        DatasetError, match='ranks is 2, not "torch" or None; None leaves the distribution to others'
     ):
         Latents(folder, ranks=2)
 
@@ -389,7 +389,7 @@ def test_unequal_keys_are_refused_or_skipped(folder, tmp_path, reversed_):
 
 def test_even_shares_are_not_promised_where_keys_are_skipped(folder):
     # A rank that ends before the others would leave them waiting for ever.
-    with pytest.raises(DatasetError, match='even cannot be kept with mismatched="skip"'):
+    with pytest.raises(DatasetError, match='even cannot be combined with mismatched="skip"'):
         Latents(folder, joined={"other": folder}, mismatched="skip", even=True)
     Latents(folder, mismatched="skip", even=True)
 

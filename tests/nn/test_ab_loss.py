@@ -311,7 +311,7 @@ SOFT = torch.zeros(2, 5, 6, 7, dtype=torch.int64), torch.zeros(2, 5, 6, 7)
         ),
         ((*SOFT, SOFT[1]), None, "soft classes must be indices and shares, not 3 tensors"),
         (ZEROS[:1], None, r"logits are \(2, 261, 6, 7\), but classes \(1, 1, 6, 7\)"),
-        (ZEROS.to("meta"), None, "the logits are on cpu, but not all of the classes"),
+        (ZEROS.to("meta"), None, "the logits are on cpu, but some of the classes are not"),
         (ZEROS, torch.ones(2, 1, 6, 7), r"weight must be \(2, 6, 7\), floating, not \(2, 1, 6, 7\)"),
         (ZEROS, ZEROS, "not .* torch.int64"),
     ],

@@ -304,6 +304,8 @@ def test_options_out_of_range(folder):
     for options in ({"stride": 0}, {"shuffle": -1}):
         with pytest.raises(ArrayError, match="stride must be 1 or above and shuffle 0 or above"):
             TargetOptions(**options)
-    with pytest.raises(ArrayError, match="stride 33 on targets of 32 x 32; give a smaller stride"):
+    with pytest.raises(
+        ArrayError, match="stride 33 is too large for targets of 32 x 32 px; give a smaller stride"
+    ):
         next(iter(AbTargets(folder, BINS, TargetOptions(stride=33))))
     assert next(iter(AbTargets(folder, BINS, TargetOptions(stride=32))))[1].shape == (1, 1)

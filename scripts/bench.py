@@ -1,9 +1,9 @@
-"""Speed and memory of lutkit beside its peers, all in one run.
+"""Measure speed and memory of lutkit and its peers, all in one run.
 
     python scripts/bench.py PHOTOS [-o bench.json]
 
-PHOTOS is a folder of some hundred JPEGs. Peers that are not installed are left out; img2dataset lives in an
-environment of its own, named by IMG2DATASET_PYTHON. Times drift between machines: quote the ratios.
+PHOTOS is a folder of about a hundred JPEGs. Peers that are not installed are left out. img2dataset has its
+own environment, whose python is named by IMG2DATASET_PYTHON. Times vary between machines: quote the ratios.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from rich.console import Console
 
 
 def main() -> None:
-    """Measure, print a table a subject, and write JSON."""
+    """Measure, print a table for each subject, and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path)
     parser.add_argument("-o", "--out", type=Path, default=Path("bench.json"))

@@ -1,15 +1,15 @@
-"""Rebalanced cross entropy beside the way with a whole target: time, and peak memory.
+"""Rebalanced cross entropy compared with the usual way, which makes a whole target: time, and peak memory.
 
-`ab_rows()` gives the table's rows; run by itself, it prints them. Logits are (8, 313, 64, 64) float32, soft
-classes five bins a pixel. The peer makes a (B, Q, H, W) target by `scatter_`, and sums target x
-`log_softmax`, weighed; encoding, forward and backward are timed, on one thread. Where there is a GPU, the
-same there.
+`ab_rows()` returns the rows of the table; run as a script, it prints them. Logits are (8, 313, 64, 64)
+float32, soft classes have five bins for each pixel. The peer makes a (B, Q, H, W) target by `scatter_`, and
+sums target x `log_softmax`, weighted. Encoding, forward and backward are timed, on one thread; if there is a
+GPU, there too.
 
-Memory on the CPU is measured in a process of its own for each: the peak of resident memory (VmHWM, reset
-after a first small run, so that libraries are loaded, with freed memory given back) above what was resident
-with the logits at hand. It is given in MB for the forward pass alone, and for forward and backward; the
-latter holds the gradient, 41 MB that both ways must make, unless ours writes it in place. On a GPU it is
-`max_memory_allocated` above what was allocated before.
+Memory on the CPU is measured in a separate process for each way. It is the peak of resident memory (VmHWM)
+above the resident memory with the logits in place, in MB. VmHWM is reset after a first small run, which loads
+the libraries, and after freed memory is given back. It is measured for the forward pass alone, and for
+forward and backward. The latter includes the gradient, 41 MB that both ways must make, unless ours writes it
+in place. On a GPU it is `max_memory_allocated` above what was allocated before.
 """
 
 import ctypes
@@ -38,7 +38,7 @@ Work = Callable[[], object]
 
 
 def ab_rows(turns: int = TURNS) -> list[dict[str, object]]:
-    """Rows of name, ours, peer, ratio, and asked: the ratio asked for, or None. ms and MB."""
+    """Return rows of name, ours, peer, ratio, and asked: the required ratio, or None. In ms and MB."""
     rows = _time_rows("cpu", turns)
     peaks = {way: _peaks(way) for way in WAYS}
     rows += _memory_rows(peaks, "CPU")
@@ -102,7 +102,7 @@ def _work(way: str, device: str, shape: tuple[int, ...], *, backward: bool = Tru
     def run() -> Tensor:
         logits = base
         if way == "ours in place":
-            logits = base.view(shape)  # no leaf; what the gradient overwrites is the logits either way
+            logits = base.view(shape)  # not a leaf, so that the gradient may overwrite it
             loss = rebalanced_cross_entropy(logits, ab, bins, inplace=True)
         elif way == "ours":
             loss = rebalanced_cross_entropy(logits, ab, bins)
@@ -131,7 +131,7 @@ def _seconds(work: Work, device: str) -> float:
 
 
 def _peaks(way: str) -> tuple[float, float]:
-    """Of forward, and of forward and backward: MB of peak resident memory, each in a process of its own."""
+    """Return the peaks of forward, and of forward and backward, in MB, each from a separate process."""
     peaks: list[float] = []
     for part in ("forward", "both"):
         command = [sys.executable, __file__, "--peak", way, part]
@@ -144,7 +144,7 @@ def _peak(way: str, part: str) -> float:
     torch.set_num_threads(1)
     _work(way, "cpu", (1, *SHAPE[1:2], 16, 16), backward=part == "both")()
     work = _work(way, "cpu", SHAPE, backward=part == "both")
-    ctypes.CDLL(None).malloc_trim(0)  # or memory that was used before would be used again, and not seen
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise freed memory would be reused, and not counted
     Path("/proc/self/clear_refs").write_text("5")
     before = _resident("VmRSS")
     work()
@@ -171,7 +171,7 @@ def _card_peaks(way: str) -> tuple[float, float]:
 def _require_close(ours: object, theirs: object) -> None:
     worst = (ours - theirs).abs().max().item()
     if worst > 1e-6:
-        raise SystemExit(f"the peer computes something else: off by {worst}")
+        raise SystemExit(f"the peer computes something else: it differs by {worst}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How fast `lutkit apply` grades twelve-megapixel JPEGs, beside oiiotool and FFmpeg in the same run.
+"""The speed of `lutkit apply` on twelve-megapixel JPEGs, and that of oiiotool and FFmpeg in the same run.
 
-`apply_rows(PHOTOS)` gives one row a tool; `python scripts/bench_apply.py PHOTOS` prints them. PHOTOS is a
-folder of photos, which are enlarged. Every tool is measured as a user starts it, starting included; rounds of
-the tools alternate, and each one's best round counts. Tools that are not installed are left out.
+`apply_rows(PHOTOS)` returns one row for each tool; `python scripts/bench_apply.py PHOTOS` prints them. PHOTOS
+is a folder of photos, which are enlarged. Every tool is run as a user runs it, including its start. Rounds of
+the tools alternate, and the best round of each counts. Tools that are not installed are left out.
 
-The floor, "decode and encode", is the same files with nothing between, three times: as Pillow opens and saves
-them; by the codecs that lutkit uses (simplejpeg decodes, Pillow encodes); and by simplejpeg alone, whose
-encoder takes a quicker, coarser cosine transform below quality 96.
+The lower limit, "decode and encode", processes the same files without a LUT, in three ways: Pillow opens and
+saves them; the codecs of lutkit do (simplejpeg decodes, Pillow encodes); simplejpeg does both, whose encoder
+uses a faster, coarser cosine transform below quality 96.
 """
 
 import os
@@ -23,7 +23,7 @@ from lutkit.photos.sources import IMAGE_SUFFIXES
 from lutkit.shipped import shipped_folder
 
 COUNT = 100
-PEER_COUNT = 20  # the first of the same photos: the others take seconds for each
+PEER_COUNT = 20  # the first of the same photos, because the peers take seconds for each
 SIZE_PX = (4000, 3000)
 QUALITY = 92
 ROUNDS = 2
@@ -66,7 +66,7 @@ with ThreadPoolExecutor() as pool:
 
 
 def apply_rows(photos: Path, count: int = COUNT) -> list[dict]:
-    """Rows of `tool`, `photos_a_second`, `cpu_ms_a_photo`, and lutkit's CPU and speed over those."""
+    """Return rows of `tool`, `photos_a_second`, `cpu_ms_a_photo`, and lutkit's CPU and speed over those."""
     lut = shipped_folder("luts") / "teal-orange.cube"
     with tempfile.TemporaryDirectory() as folder:
         big, out = Path(folder) / "in", Path(folder) / "out"
@@ -100,7 +100,7 @@ def apply_rows(photos: Path, count: int = COUNT) -> list[dict]:
 
 
 def enlarge(photos: Path, folder: Path, count: int) -> None:
-    """`count` JPEGs of twelve megapixels, 4:2:0, in `folder`."""
+    """Write `count` JPEGs of twelve megapixels, 4:2:0, to `folder`."""
     folder.mkdir()
     found = sorted(p for p in photos.rglob("*") if p.suffix[1:].lower() in IMAGE_SUFFIXES)
     for i in range(count):
@@ -111,7 +111,7 @@ def enlarge(photos: Path, folder: Path, count: int) -> None:
 
 
 def peers(files: list[Path], out: Path, lut: Path) -> dict[str, list]:
-    """The commands of the other tools, one photo after the other, and once more over all in one run."""
+    """Return the commands of the other tools: one run for each photo, and one run for all photos."""
     works = {}
     numbered = files[0].with_name("%03d.jpg")
     oiiotool = shutil.which("oiiotool", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -134,7 +134,7 @@ def peers(files: list[Path], out: Path, lut: Path) -> dict[str, list]:
 
 
 def measured(commands: list, out: Path) -> tuple[float, float]:
-    """Wall and CPU seconds of running commands one after the other into an empty folder."""
+    """Return wall and CPU seconds of commands that run one after the other into an empty folder."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     start, before = time.perf_counter(), os.times()
@@ -146,7 +146,7 @@ def measured(commands: list, out: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print the rows for the folder of photos that is named."""
+    """Print the rows for the folder of photos in the arguments."""
     count = int(sys.argv[2]) if len(sys.argv) > 2 else COUNT
     for row in apply_rows(Path(sys.argv[1]), count):
         speed = f"{row['photos_a_second']:6.1f} photos/s {row['cpu_ms_a_photo']:6.0f} ms CPU a photo"

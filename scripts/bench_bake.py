@@ -1,7 +1,7 @@
-"""What baking a drawn recipe costs, and what it errs by, beside a plain 33^3 cube of the same recipe.
+"""The time and the errors of baking drawn recipes, compared with a plain 33^3 cube of the same recipe.
 
-`bake_rows()` gives the table's rows; run by itself, it prints them. Errors are in 8-bit code values against
-the families' own float64 arithmetic, at 4,096 natural colours: the palette, each with 63 neighbours.
+`bake_rows()` returns the rows of the table; run as a script, it prints them. Errors are in 8-bit code values
+against the families' own float64 arithmetic, on 4,096 natural colours: the palette, each with 63 neighbours.
 """
 
 import time
@@ -23,7 +23,7 @@ ROUNDS = 5
 
 
 def bake_rows() -> list[dict[str, object]]:
-    """A row a kind of LUT: how many of the recipes, milliseconds to bake, errors."""
+    """Return a row for each kind of LUT: how many recipes, milliseconds to bake, errors."""
     rng = np.random.default_rng(0)
     colors = PALETTE_SRGB.repeat(64, axis=0) + rng.normal(0, 0.02, (64 * 64, 3))
     colors = np.clip(colors, 0, 1)
@@ -58,24 +58,24 @@ def _row(name: str, results: list[tuple[float, np.ndarray, float, np.ndarray]]) 
 
 
 def direct(recipe: Recipe, colors: np.ndarray) -> np.ndarray:
-    """What the families make of the colours, without any table."""
+    """Return the colours after the families, without any table."""
     return np.clip(damaged_colors(recipe, colors), 0, 1)
 
 
 def plain_cube(recipe: Recipe) -> Lut3D:
-    """The recipe as one 33^3 cube over 0..1."""
+    """Return the recipe as one 33^3 cube over 0..1."""
     lattice = Lut3D.identity(33).table.astype(np.float64).reshape(-1, 3)
     return Lut3D(damaged_colors(recipe, lattice).reshape(33, 33, 33, 3).astype(np.float32))
 
 
 def errors(lut: Lut, colors: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """The largest error of each colour's channels, in code values."""
+    """Return the largest error of each colour's channels, in code values."""
     got = np.clip(apply(colors.astype(np.float32), lut, threads=1), 0, 1)
     return np.abs(got - exact).max(axis=1) * 255
 
 
 def milliseconds(work) -> float:
-    """The best of some rounds."""
+    """Return the time of the best round."""
     best = float("inf")
     for _ in range(ROUNDS):
         start = time.perf_counter()

@@ -28,7 +28,7 @@ from lutkit.photos.decoding import read_photo
 ROUNDS = 3
 TURNS = 5
 COPIES = 10
-PEER_PIXELS = 4_000_000  # scikit-image does some 4 megapixels a second
+PEER_PIXELS = 4_000_000  # scikit-image counts about 4 megapixels a second
 EDGES = np.arange(-128, 129)
 LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"]
 DECODE = """
@@ -51,7 +51,7 @@ ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_
 
 
 def count_rows(photos: Path) -> list[dict]:
-    """Rows of `name`, with megapixels a second, or wall and CPU seconds; ratios are to the peer above."""
+    """Return rows of `name`, with megapixels a second, or wall and CPU seconds; ratios to the peer above."""
     files = sorted(path for path in photos.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
     with tempfile.TemporaryDirectory() as folder:
         many, one = Path(folder, "many"), Path(folder, "one")
@@ -171,7 +171,7 @@ def _cpu_s() -> float:
 
 
 def main() -> None:
-    """Print the rows for the folder of photos that is named."""
+    """Print the rows for the folder of photos in the arguments."""
     for row in count_rows(Path(sys.argv[1])):
         values = (f"{key} {value:,.4g}" for key, value in row.items() if key != "name")
         print(f"{row['name']:36}", ", ".join(values))

@@ -1,4 +1,4 @@
-"""How fast a 65^3 `.cube` is read and written: lutkit, and others in the same run.
+"""The speed of reading and writing a 65^3 `.cube`: lutkit and its peers in the same run.
 
 `python scripts/bench_cube.py` prints a table. Peers that are not installed are left out.
 """
@@ -28,7 +28,7 @@ def _best_ms(function) -> float:
 
 
 def _opencolorio(path):
-    # A new configuration each time, and no cache: otherwise the file is read once.
+    # Each time a new configuration without a cache; otherwise the file is read only once.
     ocio = importlib.import_module("PyOpenColorIO")
 
     def read():
@@ -55,12 +55,12 @@ def _pillow_lut(path):
 
 
 def _loadtxt(path):
-    # Numbers only: the header is skipped, not understood.
+    # Reads only the numbers: the header is skipped.
     return lambda: np.loadtxt(path, dtype=np.float32, skiprows=1).reshape(SIZE, SIZE, SIZE, 3)
 
 
 def cube_rows() -> list[dict]:
-    """Rows of `task`, `tool`, `milliseconds` (best of several) and `times_lutkit`."""
+    """Return rows of `task`, `tool`, `milliseconds` (the best of several) and `times_lutkit`."""
     table = np.random.default_rng(0).random((SIZE, SIZE, SIZE, 3))
     lut = Lut3D(table.round(6))
     rows = []

@@ -1,10 +1,10 @@
-"""How well and how fast a LUT is learned from a 224 x 224 pair: lutkit, and the two classical ways.
+"""Quality and speed of learning a LUT from a 224 x 224 pair: lutkit and two classical methods.
 
-`python scripts/bench_fit.py PHOTOS LUTS` prints a row for each LUT of a folder, applied to photos of another.
-The polynomial has all monomials up to degree 5, by least squares a channel; the MLP one hidden layer of 32
-units, trained by L-BFGS. All learn from the pixels that are not held out, and are measured on those that are,
-and on the whole photo, which is larger; there lutkit's LUT is the one that has seen all of the pair. The
-MLP is left out where torch is not installed.
+`python scripts/bench_fit.py PHOTOS LUTS` prints a row for each LUT of a folder, applied to photos of another
+folder. The polynomial has all monomials up to degree 5, fitted by least squares for each channel. The MLP has
+one hidden layer of 32 units, trained by L-BFGS. All methods learn from the pixels that are not held out. They
+are measured on the held-out pixels, and on the whole photo, which is larger; for the whole photo lutkit's LUT
+was learned from all pixels of the pair. The MLP is left out if torch is not installed.
 """
 
 import argparse
@@ -22,18 +22,18 @@ from lutkit.lut.fit import fit_pixels, held_out
 from lutkit.lutfiles.library import read_library
 
 SIZE_PX = 224
-PHOTOS_A_LUT = 1  # the MLP trains for some 15 s on each
+PHOTOS_A_LUT = 1  # the MLP trains for about 15 s on each
 MLP_STEPS = 300
 _PART = 1 << 17
 
 
 def fit_rows(photos: Path, luts: Path, photos_a_lut: int = PHOTOS_A_LUT) -> list[dict]:
-    """Rows of `name`, mean delta E 2000 on held-out pixels and on the whole photo, and seconds a fit.
+    """Return rows of `name`, mean delta E 2000 on held-out pixels and the whole photo, and seconds of a fit.
 
     Args:
-        photos: a folder, with folders in it or not.
+        photos: a folder, with or without subfolders.
         luts: a folder of LUT files.
-        photos_a_lut: how many photos a LUT is tried on, spread over the folder; a row has their means.
+        photos_a_lut: how many photos each LUT is tried on, spread over the folder; a row has their means.
     """
     pictures = sorted(p for p in photos.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
     fit_pixels(*[np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)] * 2)  # compiles
@@ -41,7 +41,7 @@ def fit_rows(photos: Path, luts: Path, photos_a_lut: int = PHOTOS_A_LUT) -> list
     for file in read_library(luts):
         measured = []
         for _ in range(photos_a_lut):
-            # A step that shares no factor with most counts: every photo has its turn.
+            # The step has no common factor with most counts, so that every photo is used.
             measured.append(_measured(file.lut, pictures[turn * 37 % len(pictures)]))
             turn += 1
         means = {key: float(np.mean([row[key] for row in measured])) for key in measured[0]}

@@ -1,7 +1,8 @@
-"""Decoding, resizing and encoding photos, beside Pillow, OpenCV and simplejpeg in the same run.
+"""Decoding, resizing and encoding photos, compared with Pillow, OpenCV and simplejpeg in the same run.
 
-`image_rows(PHOTOS)` gives one row a measurement; `python scripts/bench_images.py PHOTOS` prints them. One
-core; the best of several rounds. OpenCV is left out where it is not installed.
+`image_rows(PHOTOS)` returns one row for each measurement; `python scripts/bench_images.py PHOTOS` prints
+them. Everything runs on one core, and the best of several rounds counts. OpenCV is left out if it is not
+installed.
 """
 
 import io
@@ -24,7 +25,7 @@ ROUNDS = 3
 
 
 def best_ms(work: Callable[[object], object], items: list) -> float:
-    """Milliseconds an item, the best of some rounds; one item first, so that nothing compiles meanwhile."""
+    """Return milliseconds for each item, the best of several rounds; one item runs first, to compile code."""
     work(items[0])
     best = float("inf")
     for _ in range(ROUNDS):
@@ -46,7 +47,7 @@ def pillow_encode(pixels: np.ndarray, file_format: str, **options: object) -> by
 
 
 def image_rows(photos: Path, limit: int = 200) -> list[dict]:
-    """One dictionary a measurement: what, who, ms, and how many of which photos."""
+    """Return one dictionary for each measurement: what, who, ms, and how many of which photos."""
     files = [path.read_bytes() for path in sorted(photos.iterdir())[:limit]]
     files = [data for data in files if is_usable(data)]
     full = [pillow_decode(data) for data in files]
@@ -109,7 +110,7 @@ def opencv_works(files: list, full: list, boxes: list, crops: list) -> list:
 
 
 def main() -> None:
-    """Print the rows for the folder of photos that is named."""
+    """Print the rows for the folder of photos in the arguments."""
     for row in image_rows(Path(sys.argv[1])):
         print(f"{row['what']:12} {row['who']:26} {row['ms']:7.3f} ms")
 

@@ -1,9 +1,9 @@
-"""What undoing a LUT costs on one core, and how far colours are off after the LUT and back.
+"""The cost of inverting a LUT on one core, and the errors of colours after the LUT and its inverse.
 
     python scripts/bench_inverse.py LUTS
 
-LUTS is a folder of LUT files; `inverse_rows(LUTS)` gives the table's rows. Cubes are inverted at 33^3. Errors
-are in 8-bit code values, unrounded; of LUTs that merge colours they tell what is lost, not what it errs by.
+LUTS is a folder of LUT files; `inverse_rows(LUTS)` returns the rows of the table. Cubes are inverted at 33^3.
+Errors are in 8-bit code values, unrounded; for LUTs that merge colours they include what is lost.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from lutkit.lutfiles.library import read_library
 
 
 def inverse_rows(folder: Path) -> list[dict[str, object]]:
-    """A row a LUT: what it becomes, seconds, errors."""
+    """Return a row for each LUT: the kind of its inverse, seconds, errors."""
     files = read_library(folder)
-    invert_to_single(files[0].lut)  # what is compiled is compiled now
+    invert_to_single(files[0].lut)  # compiles the code
     rows: list[dict[str, object]] = []
     for file in files:
         start = time.process_time()
@@ -35,7 +35,7 @@ def inverse_rows(folder: Path) -> list[dict[str, object]]:
 
 
 def sizes(lut: Lut) -> str:
-    """`1D 4097 + 3D 33`."""
+    """Return the stages of a LUT: `1D 4097 + 3D 33`."""
     return " + ".join(f"{'1D' if isinstance(s, Lut1D) else '3D'} {s.table.shape[0]}" for s in lut_stages(lut))
 
 

@@ -1,8 +1,8 @@
-"""How fast LUTs are applied, beside OpenColorIO, Pillow and colour-science, on one core.
+"""The speed of applying LUTs, compared with OpenColorIO, Pillow and colour-science, on one core.
 
-`kernel_rows()` gives the table's rows; run by itself, it prints them. Ours and a peer take turns in one run,
-so that both meet the same machine: rates are each one's best turn, the ratio is the median over the turns.
-Every peer is checked to compute what we do before it is timed.
+`kernel_rows()` returns the rows of the table; run as a script, it prints them. lutkit and a peer take turns
+in one run, so that both run under the same conditions. Rates are from the best turn of each; the ratio is the
+median over the turns. Before it is timed, every peer is checked to compute the same as lutkit.
 """
 
 import os
@@ -21,7 +21,7 @@ TURNS = 25
 
 
 def kernel_rows(turns: int = TURNS) -> list[dict[str, object]]:
-    """Rows of name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the ratio asked for, or None."""
+    """Return rows of name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the required ratio, or None."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})
     try:
@@ -111,7 +111,7 @@ def _colour(lut: Lut3D, image: np.ndarray) -> Work:
 def _require_close(theirs: np.ndarray, ours: np.ndarray, tolerance: float) -> None:
     worst = np.abs(theirs.astype(np.float64) - ours).max()
     if worst > tolerance:
-        raise SystemExit(f"the peer computes something else: off by {worst}")
+        raise SystemExit(f"the peer computes something else: it differs by {worst}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""`lutkit encode-latents` beside the usual loop, with the architecture of Stable Diffusion's VAE at 256 px.
+"""`lutkit encode-latents` compared with the usual loop, with Stable Diffusion's VAE architecture at 256 px.
 
-`latent_rows(PHOTOS)` gives the table's rows; run by itself, it prints them. The weights are random: they cost
-what trained ones cost. The usual loop decodes a batch, encodes it, copies it back and saves it, then goes on
-to the next: in float32 on a CPU, in fp16 with batch 8 on a GPU. Ours is the whole command's run, from tars
-to shards, after a first shard, on which dtype and conventions are tried once a dataset. The two take turns;
-quote the ratios. On a GPU, the share of its measured dense bf16 rate is
-reckoned at 271 GFLOP an image.
+`latent_rows(PHOTOS)` returns the rows of the table; run as a script, it prints them. The weights are random,
+which costs the same as trained weights. The usual loop decodes a batch, encodes it, copies it back and saves
+it before the next batch: in float32 on a CPU, in fp16 with batch 8 on a GPU. lutkit is measured as a whole
+command, from tars to shards, after a first shard, on which dtype and conventions are tried once for each
+dataset. The two take turns; quote the ratios. On a GPU, the share of its measured dense bf16 rate is computed
+with 271 GFLOP for each image.
 """
 
 import argparse
@@ -33,13 +33,13 @@ from lutkit.photos.encoding import encode_image
 SIZE_PX = 256
 GFLOP_AN_IMAGE = 271
 TURNS = 3
-# Of a CPU and of a GPU: how many images a turn, of which the usual loop takes so many, its batch and dtype.
+# For a CPU and a GPU: images in each turn, how many of them the usual loop encodes, its batch and its dtype.
 CPU = (64, 16, 8, torch.float32)
 GPU = (10_000, 2_000, 8, torch.float16)
 
 
 def latent_rows(photos: Path) -> list[dict[str, object]]:
-    """Rows of name and what was measured."""
+    """Return rows of name and measurements."""
     on_gpu = torch.cuda.is_available()
     count, usual_count, batch, dtype = GPU if on_gpu else CPU
     device = "cuda" if on_gpu else "cpu"
@@ -70,7 +70,7 @@ def latent_rows(photos: Path) -> list[dict[str, object]]:
 
 
 def speed_row(usual: list, ours: list, results: list[EncodedFolder]) -> dict[str, object]:
-    """The whole run against the loop; and the run's share that is not the encoder's."""
+    """Return the whole run compared with the loop, and the run's share outside the encoder."""
     shares = [1 - result.stats.busy_s / result.stats.seconds for result in results]
     ratio = statistics.median(theirs / mine for mine, theirs in zip(ours, usual, strict=True))
     return {
@@ -85,7 +85,7 @@ def speed_row(usual: list, ours: list, results: list[EncodedFolder]) -> dict[str
 
 
 def usual_loop(model: AutoencoderKL, folder: Path, batch: int, count: int) -> None:
-    """Decode, encode, `.cpu()`, save; nothing beside anything else."""
+    """Decode, encode, `.cpu()`, save, without any overlap."""
     samples = [sample for tar in sorted((folder / "in").glob("0*.tar")) for sample in read_samples(tar)]
     place, dtype = next(model.parameters()).device, model.dtype
     for start in range(0, count, batch):
@@ -99,14 +99,14 @@ def usual_loop(model: AutoencoderKL, folder: Path, batch: int, count: int) -> No
 
 
 def encode(tars: Path, folder: Path, settings: EncodeSettings, out: str = "out") -> EncodedFolder:
-    """The command's own run, without its screen."""
+    """Run the command's own function, without its output."""
     source, files = open_source(str(tars), ("jpg",)), find_vae(str(folder / "vae"))
     quiet = EncodeListener(lambda *_: None, lambda _: None, lambda _: None, lambda _: None)
     return encode_source(source, files, settings, folder / out, quiet)
 
 
 def save_vae(folder: Path) -> None:
-    """Stable Diffusion's architecture, with random weights."""
+    """Save a VAE with Stable Diffusion's architecture and random weights."""
     torch.manual_seed(0)
     blocks = (128, 256, 512, 512)
     AutoencoderKL(
@@ -119,7 +119,7 @@ def save_vae(folder: Path) -> None:
 
 
 def write_tars(photos: Path, folder: Path, count: int) -> None:
-    """Squares of photos, no two alike: photos that come again are cut from other pixels."""
+    """Write squares of photos, all different: photos that are used again are cut at other positions."""
     folder.mkdir()
     squares = []
     for path in sorted(photos.iterdir())[:count]:
@@ -137,7 +137,7 @@ def write_tars(photos: Path, folder: Path, count: int) -> None:
 
 
 def dense_tflops() -> float:
-    """What the GPU does in a large product of bf16 matrices."""
+    """Return the GPU's rate in a large product of bf16 matrices."""
     a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     best = float("inf")
     for _ in range(20):
@@ -151,7 +151,7 @@ def dense_tflops() -> float:
 
 
 def main() -> None:
-    """Print the rows for the folder of photos that is named."""
+    """Print the rows for the folder of photos in the arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path, help="a folder of photos")
     for row in latent_rows(parser.parse_args().photos):

@@ -1,9 +1,9 @@
-"""How fast LUTs are applied to tensors: on the CPU beside `grid_sample`, on a GPU beside copying.
+"""The speed of applying LUTs to tensors: on the CPU compared with `grid_sample`, on a GPU with copying.
 
-`nn_rows()` gives the table's rows; run by itself, it prints them. Ours and a peer take turns in one run. On
-the CPU that is one thread, and `grid_sample` is trilinear. On a GPU, where there is one, the peer copies
-the same images, so that `ratio` is the share of the GPU's copy bandwidth that a LUT reaches; both read and
-write every byte once.
+`nn_rows()` returns the rows of the table; run as a script, it prints them. lutkit and a peer take turns in
+one run. The CPU runs one thread, and `grid_sample` is trilinear. If there is a GPU, the peer copies the same
+images, so that `ratio` is the share of the GPU's copy bandwidth that a LUT reaches; both read and write every
+byte once.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ TURNS = 15
 
 
 def nn_rows(turns: int = TURNS) -> list[dict[str, object]]:
-    """Rows of name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the ratio asked for, or None."""
+    """Return rows of name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the required ratio, or None."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -85,7 +85,7 @@ def _look(size: int) -> Tensor:
 
 
 def _grid_sample(images: Tensor, table: Tensor) -> Tensor:
-    places = (images.permute(0, 2, 3, 1)[:, None] * 2 - 1).flip(-1)  # it takes the last axis first
+    places = (images.permute(0, 2, 3, 1)[:, None] * 2 - 1).flip(-1)  # the last axis comes first there
     volume = table.permute(3, 0, 1, 2).expand(len(images), -1, -1, -1, -1)
     return functional.grid_sample(volume, places, padding_mode="border", align_corners=True)[:, :, 0]
 
@@ -97,7 +97,7 @@ def _with_gradients(function: Callable[[Tensor, Tensor], Tensor], images: Tensor
 def _require_close(theirs: Tensor, ours: Tensor, tolerance: float) -> None:
     worst = (theirs.double() - ours.double()).abs().max().item()
     if worst > tolerance:
-        raise SystemExit(f"the peer computes something else: off by {worst}")
+        raise SystemExit(f"the peer computes something else: it differs by {worst}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Our work and a peer's on the same pixels, turn about, as a row of a benchmark."""
+"""Time lutkit and a peer in turns on the same pixels, as a row of a benchmark."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Pair:
-    """What is measured: its name, how many pixels, who does it, and the ratio that is asked for."""
+    """A measurement: its name, the number of pixels, the two candidates, and the required ratio."""
 
     name: str
     pixels: int
@@ -27,20 +27,20 @@ class Pair:
 
 
 def sample_photo() -> npt.NDArray[np.uint8]:
-    """The astronaut that ships with lutkit, (512, 512, 3)."""
+    """Return the astronaut that ships with lutkit, (512, 512, 3)."""
     with Image.open(list_photos("sample").root / "astronaut.jpg") as opened:
         return np.asarray(opened)
 
 
 def seconds(work: Work) -> float:
-    """How long `work` takes."""
+    """Return how long `work` takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def pair_row(pair: Pair, turns: int, clock: Callable[[Work], float] = seconds) -> dict[str, object]:
-    """Name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the ratio asked for, or None."""
+    """Return name, ours_mp_s, peer, peer_mp_s, ratio, and asked: the required ratio, or None."""
     pair.ours()
     pair.theirs()
     times = [(clock(pair.ours), clock(pair.theirs)) for _ in range(turns)]

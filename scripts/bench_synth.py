@@ -1,8 +1,8 @@
-"""What a pair costs: `lutkit synth` beside img2dataset and the codec floor, on the same photos, in one run.
+"""The cost of a pair: `lutkit synth` compared with img2dataset and with the codecs alone, in one run.
 
 `python scripts/bench_synth.py PHOTOS` prints a table. Figures are CPU seconds of whole processes and all
-their children: of runs of 2,000 samples with all that starting up costs, and with that taken off by the slope
-between a small and a large run. img2dataset lives in an environment of its own, whose python is named by
+their children. They are given for runs of 2,000 samples including the start, and without the start, from the
+slope between a small and a large run. img2dataset has its own environment, whose python is named by
 IMG2DATASET_PYTHON; without it its row is left out. Both read the same files (img2dataset by file://
 addresses) and write 256 px JPEGs of quality 95 into tars.
 """
@@ -30,14 +30,14 @@ LUTKIT = [sys.executable, "-c", "from lutkit.cli import main; main()"]
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU milliseconds a sample: with start-up taken off, and of a whole run of 2,000."""
+    """CPU milliseconds for each sample: without the start, and of a whole run of 2,000."""
 
     without_start: float
     whole: float
 
 
 def synth_rows(photos: Path, memory_n: tuple[int, ...] = (2000, 20000)) -> list[dict[str, object]]:
-    """Rows of the table: milliseconds of CPU a sample, megabytes a worker, and the ratios that matter."""
+    """Return rows of the table: CPU milliseconds for each sample, megabytes for each worker, and ratios."""
     floor = codec_floor_ms(photos)
     ours = synth_cost(photos)
     rows: list[dict[str, object]] = [
@@ -61,7 +61,7 @@ def synth_rows(photos: Path, memory_n: tuple[int, ...] = (2000, 20000)) -> list[
 
 
 def codec_floor_ms(photos: Path) -> dict[str, float]:
-    """CPU milliseconds to decode a photo once and encode its square twice, by two codecs; best of three."""
+    """Return CPU milliseconds to decode a photo once and encode its square twice, by codec; best of three."""
     data = [path.read_bytes() for path in sorted(photos.iterdir())]
     squares = [_square(content) for content in data]
     arrays = [np.asarray(square) for square in squares]
@@ -87,7 +87,7 @@ def codec_floor_ms(photos: Path) -> dict[str, float]:
 
 
 def synth_cost(photos: Path) -> Cost:
-    """What a pair of `lutkit synth` takes, both workers busy."""
+    """Return the cost of a pair of `lutkit synth`, with two busy workers."""
 
     def run(n: int, out: Path) -> None:
         subprocess.run(_synth_command(photos, n, out), check=True)
@@ -96,7 +96,7 @@ def synth_cost(photos: Path) -> Cost:
 
 
 def img2dataset_cost(photos: Path, python: str) -> Cost:
-    """What an image of img2dataset takes on the same photos."""
+    """Return the cost of an image of img2dataset on the same photos."""
     paths = [path.resolve().as_uri() for path in sorted(photos.iterdir())]
 
     def run(n: int, out: Path) -> None:
@@ -124,7 +124,7 @@ def _cost(run: Callable[[int, Path], None]) -> Cost:
 
 
 def worker_peak_mb(photos: Path, n: int) -> float:
-    """The largest peak of resident memory among the workers of one run, in megabytes (Linux)."""
+    """Return the largest peak of resident memory among the workers of one run, in megabytes (Linux)."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(_synth_command(photos, n, Path(folder) / "d"))
         peak = 0.0
@@ -174,7 +174,7 @@ def _children(pid: int) -> list[int]:
 def _peak_mb(pid: int) -> float:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        # Another interpreter's helper process is no worker.
+        # Another interpreter's helper process is not a worker.
         if b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return 0.0
     except OSError:

@@ -1,10 +1,10 @@
-"""Rows of figures as a table."""
+"""Show rows of figures as a table."""
 
 from rich.table import Table
 
 
 def table(title: str, rows: list[dict[str, object]]) -> Table:
-    """Rows as a table, a column a key."""
+    """Return rows as a table, with a column for each key."""
     shown = Table(title=title, title_justify="left")
     keys = list(dict.fromkeys(key for row in rows for key in row))
     for key in keys:
@@ -15,7 +15,7 @@ def table(title: str, rows: list[dict[str, object]]) -> Table:
 
 
 def text(value: object) -> str:
-    """A cell; empty where nothing was measured."""
+    """Return the text of a cell; empty if nothing was measured."""
     if value is None:
         return ""
     return f"{value:,.3g}" if isinstance(value, float) else str(value)

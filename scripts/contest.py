@@ -1,20 +1,20 @@
-"""A contest of generators of damage: one small network, trained on each in turn, tested on real pairs.
+"""A contest of damage generators: train a small network on the output of each, and test it on real pairs.
 
     python scripts/contest.py --quick                                  # all; 40 minutes on 2 cores
     python scripts/contest.py --generators default,camera --seeds 0    # some
-    python scripts/contest.py --prepare contest.npz                    # what another machine needs
-    python scripts/contest.py --from contest.npz --quick               # there: 8 minutes on a GPU
+    python scripts/contest.py --prepare contest.npz                    # the input for another machine
+    python scripts/contest.py --from contest.npz --quick               # on that machine: 8 minutes on a GPU
 
-The network sees a thumbnail of 64 px and gives three curves of nine knots and a quadratic 9 x 3 matrix, which
-are applied to the whole picture. It learns from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`; four
-times as many pairs and steps otherwise), the same photographs for every generator. The figures are mean
-CIEDE2000 differences from the truth: the mean of each scene's mean, and the least and the largest of the
-seeds. Real pairs: a camera's renderings with the wrong white balance (one scene of which there are ten
-renderings stands apart), INTEL-TAU with other scenes' illuminants, FiveK from camera default to expert C, and
-damaging LUT files on photographs that nothing was trained on.
+The network gets a thumbnail of 64 px and predicts three curves of nine knots and a quadratic 9 x 3 matrix,
+which are applied to the whole image. It learns from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`;
+otherwise four times as many pairs and steps). The photos are the same for every generator. The figures are
+mean CIEDE2000 differences from the truth: the mean of each scene's mean, and the lowest and the highest of
+the seeds. The real pairs are: a camera's renderings with the wrong white balance (one scene with ten
+renderings is counted separately), INTEL-TAU with illuminants of other scenes, FiveK from camera default to
+expert C, and damaging LUT files on photos that were not used for training.
 
-A difference inside the seeds' spread is a tie: the best figure and all that tie with it are bold. Intervals
-are 95%, by bootstrap over scenes (over files, for LUT files), and only where there are six or more.
+A difference within the spread of the seeds is a tie: the best figure and all that tie with it are bold.
+Intervals are 95%, by bootstrap over scenes (over files, for LUT files), and only given for six or more.
 """
 
 import argparse
@@ -59,22 +59,22 @@ TEST_PX = 256
 KNOTS = 9
 BATCH = 32
 PAIRS, STEPS = 10_000, 1_000
-CHUNK = 500  # pairs a task
+CHUNK = 500  # pairs in a task
 LEARNING_RATE = 2e-3
-# A ninth of the pixels is enough to learn from: colours, not edges, are to be mended.
+# A ninth of the pixels is enough, because the network corrects colours, not edges.
 LOSS_STRIDE = 3
 LEAST_SCENES = 6
 RESAMPLES = 2000
 GREY_POWER = 6
-TEN_TIMES = "8D5U5524"  # the scene of which there are ten renderings
+TEN_TIMES = "8D5U5524"  # the scene with ten renderings
 GROUPS = ("white balance", TEN_TIMES, "INTEL-TAU", "FiveK", "cubes")
 
 
 @dataclass(frozen=True)
 class Test:
-    """A real pair: (height, width, 3) uint8 both, the `group` it counts in, and the `scene` it is of."""
+    """A real pair: both images (height, width, 3) uint8, the `group` it counts in, and its `scene`."""
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # not a pytest test
 
     group: str
     scene: str
@@ -84,11 +84,11 @@ class Test:
 
 @dataclass(frozen=True)
 class Material:
-    """All that a contest needs: what to damage, what the peers are made of, and what to test on.
+    """Everything that a contest needs: photos to damage, the peers' parameters, and test pairs.
 
     Args:
         photos: (n, 64, 64, 3) uint8.
-        renderings: (n, 10, 9, 3) float32, what the augmenter makes of each photograph at its full size.
+        renderings: (n, 10, 9, 3) float32, the augmenter's result for each photo at its full size.
         measured: the peers' parameters.
         tests: the real pairs.
     """
@@ -101,7 +101,7 @@ class Material:
 
 @dataclass
 class Result:
-    """Mean CIEDE2000 of every test picture, a row a seed, and which group and scene each is of."""
+    """The mean CIEDE2000 of every test image, a row for each seed, and the group and scene of each."""
 
     errors: list[list[float]] = field(default_factory=list)
     seconds: float = 0.0
@@ -111,7 +111,7 @@ class Result:
 
 
 def read_material(shared: Path) -> Material:
-    """Read photographs, real pairs and the peers' parameters from the folder of shared data."""
+    """Read photos, real pairs and the peers' parameters from the folder of shared data."""
     measured = read_measured(shared)
     photos: list[Codes] = []
     renderings: list[Values] = []
@@ -125,7 +125,7 @@ def read_material(shared: Path) -> Material:
 
 
 def thumbnail(image: Image.Image) -> Codes:
-    """The middle square at 64 px."""
+    """Return the centre square at 64 px."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
@@ -133,7 +133,7 @@ def thumbnail(image: Image.Image) -> Codes:
 
 
 def real_tests(folder: Path) -> Iterator[Test]:
-    """The real pairs under `white_balance`, `inteltau` and `fivek`."""
+    """Yield the real pairs in `white_balance`, `inteltau` and `fivek`."""
     for name, group in (("white_balance", GROUPS[0]), ("inteltau", GROUPS[2]), ("fivek", GROUPS[3])):
         for path in sorted((folder / name).glob("*.input.png")):
             key = path.name.removesuffix(".input.png")
@@ -141,13 +141,13 @@ def real_tests(folder: Path) -> Iterator[Test]:
             if key.startswith(TEN_TIMES):
                 yield Test(TEN_TIMES, TEN_TIMES, test_picture(path), target)
             else:
-                # INTEL-TAU's keys end in the number of the illuminant that the scene was rendered with.
+                # INTEL-TAU's keys end with the number of the illuminant that the scene was rendered with.
                 scene = key.rpartition("_")[0] if name == "inteltau" else key
                 yield Test(group, scene, test_picture(path), target)
 
 
 def cube_tests(shared: Path) -> Iterator[Test]:
-    """Damaging LUT files on the Kodak photographs; the file is the scene."""
+    """Yield damaging LUT files on the Kodak photos; the file counts as the scene."""
     photographs = [test_picture(path) for path in sorted((shared / "photos" / "kodak").glob("*.png"))]
     for path in sorted((shared / "luts" / "wild" / "damaging").iterdir()):
         lut = lutkit.read_lut(path)
@@ -156,7 +156,7 @@ def cube_tests(shared: Path) -> Iterator[Test]:
 
 
 def test_picture(path: Path) -> Codes:
-    """A picture of 256 px at most."""
+    """Read an image, at most 256 px large."""
     with Image.open(path) as opened:
         image = opened.convert("RGB")
     image.thumbnail((TEST_PX, TEST_PX), Image.Resampling.BOX)
@@ -164,7 +164,7 @@ def test_picture(path: Path) -> Codes:
 
 
 def save_material(material: Material, path: Path) -> None:
-    """Write all in one file; pictures are PNG inside."""
+    """Write everything to one file; images are PNG inside."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "photos": np.frombuffer(png(material.photos.reshape(-1, THUMBNAIL_PX, 3)), np.uint8),
         "renderings": material.renderings,
@@ -177,7 +177,7 @@ def save_material(material: Material, path: Path) -> None:
     targets: dict[bytes, int] = {}
     for number, test in enumerate(material.tests):
         arrays[f"input_{number}"] = np.frombuffer(png(test.input), np.uint8)
-        # Many tests have one truth: it is written once.
+        # Many tests have the same truth: it is written once.
         first = targets.setdefault(test.target.tobytes(), number)
         arrays[f"target_{number}"] = np.array(first)
         if first == number:
@@ -187,7 +187,7 @@ def save_material(material: Material, path: Path) -> None:
 
 
 def load_material(path: Path) -> Material:
-    """Read what `save_material` wrote."""
+    """Read a file that `save_material` wrote."""
     with np.load(path) as stored:
         pictures = {
             name: from_png(stored[name].tobytes())
@@ -210,14 +210,14 @@ def load_material(path: Path) -> Material:
 
 
 def png(image: Codes) -> bytes:
-    """A picture as a PNG file."""
+    """Return an image as a PNG file."""
     buffer = BytesIO()
     Image.fromarray(image).save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 
 def from_png(data: bytes) -> Codes:
-    """A PNG file as a picture."""
+    """Return the image of a PNG file."""
     return np.asarray(Image.open(BytesIO(data)).convert("RGB"))
 
 
@@ -225,7 +225,7 @@ def from_png(data: bytes) -> Codes:
 
 
 def generator_for(name: str, material: Material) -> Generator:
-    """The generator of that name; the augmenter looks at the photographs at their full size."""
+    """Return the generator of that name; the augmenter gets the photos at their full size."""
     if name == "augmenter":
         known = {
             photo.tobytes(): one for photo, one in zip(material.photos, material.renderings, strict=True)
@@ -274,8 +274,8 @@ class Corrector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # Small squares, then their mean over the whole picture: with more sense of place it would know the
-        # few hundred photographs again, and not their light.
+        # Small squares, then their mean over the whole image. With more information about positions the
+        # network would recognize the few hundred photos instead of their light.
         self.see = nn.Sequential(
             nn.Conv2d(3, 32, 4, stride=4),
             nn.LeakyReLU(0.1),
@@ -343,7 +343,7 @@ def train(inputs: Codes, targets: Codes, *, steps: int, seed: int, device: str) 
 
 
 def by_network(network: Corrector, device: str) -> Callable[[Tensor], Tensor]:
-    """A way to correct a picture (1, 3, H, W) with the network."""
+    """Return a function that corrects an image (1, 3, H, W) with the network."""
 
     def correct(image: Tensor) -> Tensor:
         small = nn.functional.interpolate(
@@ -355,9 +355,9 @@ def by_network(network: Corrector, device: str) -> Callable[[Tensor], Tensor]:
 
 
 def by_grey(power: float) -> Callable[[Tensor], Tensor]:
-    """Shades of grey: the Minkowski mean of the channels becomes grey, green kept. Power 1 is grey world.
+    """Shades of grey: make the Minkowski mean of the channels grey, green unchanged. Power 1 is grey world.
 
-    In linear light, where light multiplies.
+    It works in linear light, where light multiplies.
 
     Source: Finlayson and Trezzi, "Shades of gray and colour constancy", Color Imaging Conference 2004.
     """
@@ -374,7 +374,7 @@ def by_grey(power: float) -> Callable[[Tensor], Tensor]:
 
 @torch.no_grad()
 def errors_of(correct: Callable[[Tensor], Tensor], tests: tuple[Test, ...], device: str) -> list[float]:
-    """Mean CIEDE2000 of every test picture to its truth, after correction, clamped and in 8 bits."""
+    """Return the mean CIEDE2000 of every test image to its truth, after correction, clamped and in 8 bits."""
     found: list[Tensor] = []
     for test in tests:
         image, truth = (
@@ -387,7 +387,7 @@ def errors_of(correct: Callable[[Tensor], Tensor], tests: tuple[Test, ...], devi
 
 
 def compete(names: list[str], material: Material, options: argparse.Namespace) -> dict[str, Result]:
-    """Every generator and every way without a network, one after the other."""
+    """Run every generator and every method without a network, one after the other."""
     steps, pairs = options.steps, options.pairs
     results = {
         "nothing": Result([errors_of(lambda image: image, material.tests, options.device)]),
@@ -414,7 +414,7 @@ def compete(names: list[str], material: Material, options: argparse.Namespace) -
 
 
 def scene_means(errors: list[float], tests: tuple[Test, ...], group: str) -> npt.NDArray[np.float64]:
-    """The mean error of each scene of a group."""
+    """Return the mean error of each scene of a group."""
     scenes: dict[str, list[float]] = {}
     for error, test in zip(errors, tests, strict=True):
         if test.group == group:
@@ -423,19 +423,19 @@ def scene_means(errors: list[float], tests: tuple[Test, ...], group: str) -> npt
 
 
 def seed_means(result: Result, tests: tuple[Test, ...], group: str) -> npt.NDArray[np.float64]:
-    """The group's mean error, a number a seed."""
+    """Return the group's mean error for each seed."""
     return np.array([scene_means(errors, tests, group).mean() for errors in result.errors])
 
 
 def tied_with_best(results: dict[str, Result], tests: tuple[Test, ...], group: str) -> set[str]:
-    """The best by its mean, and all whose difference from it lies inside the seeds' spread of the two."""
+    """Return the best by its mean, and all whose difference from it is within the two's spread of seeds."""
     seeds = {name: seed_means(result, tests, group) for name, result in results.items()}
     best = min(seeds, key=lambda name: seeds[name].mean())
     return {name for name, values in seeds.items() if values.min() <= seeds[best].max() or name == best}
 
 
 def interval(result: Result, tests: tuple[Test, ...], group: str) -> tuple[float, float] | None:
-    """The 95% interval of the mean by bootstrap over scenes; None below six."""
+    """Return the 95% interval of the mean by bootstrap over scenes; None for fewer than six."""
     means = np.mean([scene_means(errors, tests, group) for errors in result.errors], axis=0)
     if len(means) < LEAST_SCENES:
         return None
@@ -452,7 +452,7 @@ def _said(result: Result, tests: tuple[Test, ...], group: str) -> str:
 
 
 def table(results: dict[str, Result], tests: tuple[Test, ...], *, steps: int, pairs: int) -> str:
-    """Two Markdown tables: the figures, and their intervals over scenes."""
+    """Return two Markdown tables: the figures, and their intervals over scenes."""
     groups = [group for group in GROUPS if any(test.group == group for test in tests)]
     heads: list[str] = []
     for group in groups:
@@ -487,7 +487,7 @@ def table(results: dict[str, Result], tests: tuple[Test, ...], *, steps: int, pa
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,19 +1,19 @@
-"""How near draws of damage come to measured reality, and reality to the draws.
+"""Measure how close drawn damage comes to real damage, and real damage to the draws.
 
     python scripts/coverage.py --generators default,camera
     python scripts/coverage.py --generators mappings,my_camera.py:draw --shared DATA
 
-Reality is measured twice. Camera renderings with a wrong white balance: 898 scenes times ten, as mappings of
-colours (`reference/camera_mappings_even.npy`). Files that damage on purpose: `luts/wild/damaging`. A draw
-and a mapping are as far apart as what they make of 100 colours: the mean CIEDE2000 difference. The colours
-are pixels of Kodak photographs, drawn at random once and for all.
+There are two kinds of real damage. Camera renderings with a wrong white balance: 898 scenes times ten, as
+mappings of colours (`reference/camera_mappings_even.npy`). LUT files that damage on purpose:
+`luts/wild/damaging`. The distance of a draw and a mapping is the mean CIEDE2000 difference of their results
+on 100 colours. The colours are pixels of Kodak photos, drawn once at random.
 
-Damage that holds in a part of the picture is left out. The generator `mappings` draws other scenes than those
-it is measured against: the nearest that such data can come.
+Damage in a part of the image is left out. The generator `mappings` draws other scenes than those it is
+compared with, which is the closest that such data can come.
 """
 
-if __name__ == "coverage":  # numba asks for the measure of tests of that name, and may find this file first
-    raise ImportError("this is no measure of tests")
+if __name__ == "coverage":  # numba imports the test coverage package, and may find this file first
+    raise ImportError("this is not the package for test coverage")
 
 import argparse
 import dataclasses
@@ -34,17 +34,17 @@ Floats = npt.NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]
 COLOURS = 100
 NEAR = 2.0
-FEW = 7  # every seventh colour tells most pairs apart
+FEW = 7  # every seventh colour is enough to tell most pairs apart
 BLOCK = 4096
 CODE = 1 / 255
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What damage does to the colours.
+    """The effect of damage on the colours.
 
     Args:
-        lab: (damages, colours, 3), what became of each colour, clipped to what 8 bits can show.
+        lab: (damages, colours, 3), each colour after the damage, clipped to what 8 bits can show.
         lightness: (damages,), the mean change of L.
         clipped: (damages,), the share of channel values newly at 0 or 255.
         severity: (damages,), the mean CIEDE2000 difference from the undamaged colours.
@@ -59,11 +59,11 @@ class Reach:
 def natural_colours(
     photographs: list[npt.NDArray[np.uint8]], count: int = COLOURS
 ) -> npt.NDArray[np.float32]:
-    """Pixels at random, the same every time: colours as often as they occur.
+    """Return random pixels, the same every time, so that colours are as frequent as in photos.
 
     Args:
         photographs: (height, width, 3) each; every eighth pixel of every eighth row may be drawn.
-        count: how many colours.
+        count: the number of colours.
     Returns:
         (count, 3), 0..1.
     """
@@ -73,7 +73,7 @@ def natural_colours(
 
 
 def reach_of(colours: npt.NDArray[np.float32], damaged: npt.NDArray[np.float32]) -> Reach:
-    """Measure what damage (damages, colours, 3) made of colours (colours, 3); both sRGB-encoded."""
+    """Measure the effect of damage: colours (colours, 3) became (damages, colours, 3); both sRGB-encoded."""
     clipped = np.clip(damaged.astype(np.float64), 0, 1)
     before = srgb_to_lab(colours.astype(np.float64))
     lab = srgb_to_lab(clipped)
@@ -87,16 +87,16 @@ def reach_of(colours: npt.NDArray[np.float32], damaged: npt.NDArray[np.float32])
 def draws_of(
     generator: Generator, colours: npt.NDArray[np.float32], count: int, seed: int
 ) -> npt.NDArray[np.float32]:
-    """What `count` draws make of the colours: (count, colours, 3)."""
+    """Return the colours after `count` draws: (count, colours, 3)."""
     images = np.broadcast_to(colours, (count, 1, *colours.shape)).astype(np.float32)
     return np.asarray(generator(images, np.random.default_rng(seed)))[:, 0]
 
 
 def nearest(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """How far the nearest is: of each of `first` to `second`, and of each of `second` to `first`.
+    """Return the distance from each of `first` to the nearest of `second`, and the other way round.
 
-    A sum over a few colours can only grow: pairs that are further apart in those than the nearest found are
-    never looked at in full. The result is exact.
+    A sum over a few colours can only grow with more colours. So pairs that are further apart in a few colours
+    than the nearest found so far are never computed in full. The result is exact.
 
     Args:
         first: (n, colours, 3) CIELAB.
@@ -129,7 +129,7 @@ def nearest(first: Floats, second: Floats) -> tuple[Floats, Floats]:
 
 
 def row_of(draws: Reach, real: Reach, cubes: Reach | None) -> dict[str, float]:
-    """All that is said of one generator."""
+    """Return all figures of one generator."""
     to_real, to_draw = nearest(draws.lab, real.lab)
     row = {
         "nearest draw, median": float(np.median(to_draw)),
@@ -143,7 +143,7 @@ def row_of(draws: Reach, real: Reach, cubes: Reach | None) -> dict[str, float]:
 
 
 def spread_of(reach: Reach) -> dict[str, float]:
-    """Lightness change, clipping and severity: quantiles of the draws themselves."""
+    """Return quantiles of lightness change, clipping and severity of the draws themselves."""
     row: dict[str, float] = {}
     for name, values in (("L", reach.lightness), ("clipped", reach.clipped), ("severity", reach.severity)):
         for share in (5, 50, 95):
@@ -152,7 +152,7 @@ def spread_of(reach: Reach) -> dict[str, float]:
 
 
 def table(rows: dict[str, dict[str, float]], cubes: bool) -> str:
-    """The rows as a Markdown table."""
+    """Return the rows as a Markdown table."""
     heads = [
         "nearest draw to a real mapping: median",
         "90%",
@@ -175,14 +175,14 @@ def table(rows: dict[str, dict[str, float]], cubes: bool) -> str:
 
 
 def measure(options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Measure every generator asked for; a row a generator, and one of reality itself."""
+    """Measure every requested generator; return a row for each, and one for real damage itself."""
     photographs = [
         np.asarray(Image.open(path).convert("RGB"))
         for path in sorted((options.shared / "photos" / "kodak").glob("*.png"))
     ]
     colours = natural_colours(photographs)
     measured = read_measured(options.shared)
-    # Half of the scenes are measured against; the other half are those that `mappings` may draw.
+    # Draws are compared with half of the scenes; `mappings` may draw the other half.
     against, others = measured.mappings[::2], measured.mappings[1::2]
     flat = against.reshape(-1, 9, 3)
     rng = np.random.default_rng(options.seed)
@@ -204,12 +204,12 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def generator_of(name: str, measured: Measured) -> Generator:
-    """The generator without what holds in a part of the picture only."""
+    """Return the generator without damage in a part of the image."""
     return find_generator(name, measured, local=False)
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,7 +1,7 @@
-"""A contact sheet of every family of damage, each at three severities on one photograph: look at it.
+"""Draw a contact sheet of every family of damage, each at three severities on one photo, for visual checks.
 
-Each family is drawn alone until it reaches the severity, as a dataset would draw it: a quarter, half and all
-of the strongest of a few severities that it ever reaches. The last row is mixed light.
+Each family is drawn alone until it reaches the severity, as in a dataset: at a quarter, half and all of the
+strongest severity in a short list that it can reach. The last row is mixed light.
 
     python scripts/draw_families.py PHOTO -o sheet.jpg --size 224 --seed 1
 """
@@ -22,14 +22,14 @@ from lutkit.lut.model import Lut3D
 STRONGEST = (20.0, 12.0, 8.0, 4.0, 2.0, 1.0)
 LABEL_PX = 150
 
-# A look that stands for LUT files: teal shadows, orange lights.
+# A look in place of LUT files: teal shadows, orange lights.
 _GRID = Lut3D.identity(17).table
 LOOK = Lut3D(np.clip(_GRID + [0.12, 0.02, -0.14] * (_GRID.mean(axis=-1, keepdims=True) - 0.4) * 2.5, 0, 1))
 LIBRARY = {"0" * 64: LOOK}
 
 
 def drawn(name: str, severity: float, seed: int) -> Recipe | None:
-    """A recipe of one family alone, or of mixed light, at a severity; None where it does not reach it."""
+    """Return a recipe of one family, or of mixed light, at a severity; None if it cannot reach it."""
     mixed = name == "mixed light"
     families = (("illuminant", 1.0), ("lamp", 1.0)) if mixed else ((name, 1.0),)
     settings = DamageSettings(mixed_light=float(mixed), families=families)
@@ -41,7 +41,7 @@ def drawn(name: str, severity: float, seed: int) -> Recipe | None:
 
 
 def sheet(photo: np.ndarray, seed: int) -> Image.Image:
-    """The photograph, and below it a row a family."""
+    """Draw the photo, and below it a row for each family."""
     names = [*(family.name for family in FAMILIES), "mixed light"]
     height, width = photo.shape[:2]
     page = Image.new("RGB", (LABEL_PX + 4 * (width + 4), len(names) * (height + 4)), "white")
@@ -54,7 +54,7 @@ def sheet(photo: np.ndarray, seed: int) -> Image.Image:
         for column, severity in enumerate((strongest / 4, strongest / 2, strongest)):
             left = LABEL_PX + (column + 1) * (width + 4)
             recipe = drawn(name, severity, seed)
-            assert recipe is not None  # what reaches more reaches less
+            assert recipe is not None  # a family that reaches a severity reaches every lower one
             page.paste(Image.fromarray(damage(photo, recipe, LIBRARY)), (left, top))
             draw.text((left + 5, top + 4), f"{severity:g}", fill="white", stroke_width=2, stroke_fill="black")
     return page

@@ -1,10 +1,10 @@
-"""Whether the gate's round trip is what `lutkit lut invert` brings back: judged and real decibels.
+"""Check that the gate's round trip is what `lutkit lut invert` achieves: predicted and real decibels.
 
     python scripts/gate_against_inverse.py LUTS... [--photos FOLDER] [--size N]
 
-Each LUT is applied to 8-bit colours, undone by the LUT that `invert` writes, and what comes back at 8 bits is
-compared with what went in: on the palette of natural colours, and with `--photos` on pixels of photographs.
-Beside LUT files there are curves and cubes made here: tents, ripples, negatives, swaps, gammas, gains.
+Each LUT is applied to 8-bit colours and undone by the LUT that `invert` writes. The result at 8 bits is
+compared with the original: on the palette of natural colours, and with `--photos` on pixels of photos.
+Besides LUT files there are curves and cubes made here: tents, ripples, negatives, swaps, gammas, gains.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _PIXELS = 4096
 
 
 def made_luts() -> dict[str, Lut]:
-    """LUTs whose inverse is known, and some that have none."""
+    """Return LUTs whose inverse is known, and some that have none."""
     x = np.linspace(0, 1, 1021)[:, None].repeat(3, axis=1)
     unlike = np.array([1.0, 0.9, 0.8])
     cube = Lut3D.identity(33).table.astype(np.float64)
@@ -78,14 +78,14 @@ def made_luts() -> dict[str, Lut]:
 
 
 def brought_back_db(codes: np.ndarray, lut: Lut, inverse: Lut) -> float:
-    """PSNR of 8-bit colours (n, 3) after a LUT, a save at 8 bits, and the inverse at 8 bits."""
+    """Return the PSNR of 8-bit colours (n, 3) after a LUT, a save at 8 bits, and the inverse at 8 bits."""
     back = apply(apply(codes[None], lut), inverse)[0]
     error = float(((back.astype(float) - codes) ** 2).mean()) / 255**2
     return min(-10 * np.log10(max(error, 1e-12)), MAX_ROUND_TRIP_DB)
 
 
 def photo_codes(folder: Path) -> np.ndarray:
-    """Pixels (n, 3) of every photograph in a folder, the same number of each."""
+    """Return pixels (n, 3) of every photo in a folder, the same number of each."""
     from PIL import Image
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))

@@ -1,8 +1,8 @@
 """The generators of damage that `contest.py` and `coverage.py` compare: lutkit's presets and its peers.
 
-A generator is a function `(images, rng) -> damaged images`: (n, height, width, 3), sRGB-encoded, uint8 or
-float32 (0..1), each image with a draw of its own; the result has the shape and dtype of what came in.
-`find_generator` knows them by name. `PATH.py:NAME` is a function of that kind in a file of your own.
+A generator is a function `(images, rng) -> damaged images`. Images are (n, height, width, 3), sRGB-encoded,
+uint8 or float32 (0..1), with a separate draw for each image; the result has the shape and dtype of the input.
+`find_generator` knows them by name. `PATH.py:NAME` is such a function in a file of your own.
 """
 
 import dataclasses
@@ -33,12 +33,12 @@ HISTOGRAM_PIXELS = 450 * 450
 
 @dataclass(frozen=True)
 class Measured:
-    """What the peers need: the camera mappings, and the augmenter's parameters.
+    """The data that the peers need: the camera mappings, and the augmenter's parameters.
 
     Args:
         mappings: (scenes, 10, 9, 3) float32: rgb' = phi(rgb) M, sRGB-encoded; see `map_colours`.
         encoder_weights: (10800, 55) float32, from the histogram to the features.
-        encoder_bias: (10800,) float32, taken off the histogram first.
+        encoder_bias: (10800,) float32, subtracted from the histogram first.
         features: (scenes, 55) float32 of the scenes of `mappings`, in their order.
     """
 
@@ -49,7 +49,7 @@ class Measured:
 
     def __post_init__(self) -> None:
         if self.mappings.shape[2:] != (9, 3) or len(self.mappings) != len(self.features):
-            raise ValueError(f"mappings {self.mappings.shape} do not go with {self.features.shape}")
+            raise ValueError(f"mappings {self.mappings.shape} do not match features {self.features.shape}")
 
 
 def read_measured(shared: Path) -> Measured:
@@ -64,20 +64,20 @@ def read_measured(shared: Path) -> Measured:
 
 
 def find_generator(name: str, measured: Measured, *, local: bool = True) -> Generator:
-    """The generator of that name.
+    """Return the generator of that name.
 
     Args:
-        name: of `PRESETS` or `PEERS`, or `PATH.py:NAME`.
-        measured: what the peers are made of.
-        local: False: no damage of lutkit's that holds in a part of the picture only.
+        name: a name in `PRESETS` or `PEERS`, or `PATH.py:NAME`.
+        measured: the data of the peers.
+        local: False leaves out lutkit's damage in a part of the image.
     Raises:
-        ValueError: no such generator, or a preset that this lutkit does not have.
+        ValueError: if there is no such generator, or this lutkit does not have the preset.
     """
     if ".py:" in name:
         path, _, function = name.rpartition(":")
         spec = importlib.util.spec_from_file_location(Path(path).stem, path)
         if spec is None or spec.loader is None:
-            raise ValueError(f"{path} is no Python file")
+            raise ValueError(f"{path} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return getattr(module, function)
@@ -93,14 +93,14 @@ def find_generator(name: str, measured: Measured, *, local: bool = True) -> Gene
 
 
 def has_preset(name: str) -> bool:
-    """Whether this lutkit has the preset: before there were any, `default` was all."""
+    """Return whether this lutkit has the preset; before there were presets, `default` was the only one."""
     return name == "default" or hasattr(lutkit, "preset")
 
 
 def preset_generator(name: str, *, local: bool = True) -> Generator:
-    """lutkit's own draws, whatever label they earn; looks that ship are its library of LUTs.
+    """Return lutkit's own draws, with any label; the looks that ship are its library of LUTs.
 
-    `lutkit synth NAME` draws anew where a preset wants labels, which all but `camera` do.
+    `lutkit synth NAME` draws again until a preset's labels are met, for all presets except `camera`.
     """
     if not has_preset(name):
         raise ValueError(f"this lutkit has no preset {name!r}")
@@ -111,7 +111,7 @@ def preset_generator(name: str, *, local: bool = True) -> Generator:
 
 
 def lutkit_generator(settings: "lutkit.DamageSettings") -> Generator:
-    """Draws of lutkit with settings of your own."""
+    """Return draws of lutkit with settings of your own."""
     needed = dict(settings.families).get("library_lut", 0) > 0
     library: Mapping[str, object] = lutkit.lut_library() if needed else MappingProxyType({})
 
@@ -127,12 +127,12 @@ def lutkit_generator(settings: "lutkit.DamageSettings") -> Generator:
 
 
 def nothing(images: Images, rng: np.random.Generator) -> Images:
-    """No damage at all."""
+    """Return images without any damage."""
     return images.copy()
 
 
 def map_at_random(images: Images, rng: np.random.Generator, mappings: Values) -> Images:
-    """The measured camera mappings, scene and rendering drawn at random."""
+    """Apply the measured camera mappings, with random scene and rendering."""
     scenes, renderings = mappings.shape[:2]
     damaged = np.empty_like(images)
     for index, image in enumerate(images):
@@ -142,7 +142,7 @@ def map_at_random(images: Images, rng: np.random.Generator, mappings: Values) ->
 
 
 def map_colours(rgb: Values, mapping: Values) -> Values:
-    """Colours (..., 3), sRGB-encoded 0..1, through a quadratic mapping (9, 3), clipped.
+    """Map colours (..., 3), sRGB-encoded 0..1, by a quadratic mapping (9, 3); the result is clipped.
 
     phi = (R, G, B, R^2, G^2, B^2, RG, RB, GB), the order of the measured mappings.
     """
@@ -157,13 +157,13 @@ def augment(
     measured: Measured,
     known: Mapping[bytes, Values] = MappingProxyType({}),
 ) -> Images:
-    """The white-balance augmenter: a rendering that scenes alike have, out of ten at random.
+    """Apply the white-balance augmenter: one of ten renderings that similar scenes have, at random.
 
-    `known` holds the renderings of images, by their bytes, that were looked at in full size before.
+    `known` holds the renderings of images that were analysed in full size before, by the images' bytes.
 
     Source: Afifi and Brown, "What else can fool deep learning? Addressing color constancy errors on deep
-        neural network performance", ICCV 2019; each neighbour has its own scene's mappings here, where the
-        published Python port takes the scene's before.
+        neural network performance", ICCV 2019. Here each neighbour has its own scene's mappings, where the
+        published Python port uses those of the scene before.
     """
     damaged = np.empty_like(images)
     known = dict(known)
@@ -177,18 +177,18 @@ def augment(
 
 
 def renderings_of(image: Values, measured: Measured) -> Values:
-    """The mappings (10, 9, 3) that the augmenter gives a picture (height, width, 3), 0..1."""
+    """Return the mappings (10, 9, 3) that the augmenter gives an image (height, width, 3), 0..1."""
     features = (colour_histogram(image) - measured.encoder_bias) @ measured.encoder_weights
     distances = ((measured.features - features) ** 2).sum(1)
     nearest = np.argsort(distances, kind="stable")[:NEIGHBOURS]
-    # The nearest's own distance is taken off: the weights are scaled anyway, and do not all vanish.
+    # The nearest distance is subtracted: weights are scaled anyway, and this keeps them from all becoming 0.
     weights = np.exp(-(distances[nearest] - distances[nearest[0]]) / (2 * NEIGHBOUR_SIGMA**2))
     shares = (weights / weights.sum()).astype(np.float32)
     return np.tensordot(shares, measured.mappings[nearest], 1)
 
 
 def colour_histogram(image: Values) -> Values:
-    """The augmenter's log-chroma histogram (10800,): planes of red, green, blue; rows, then columns."""
+    """Return the augmenter's log-chroma histogram (10800,): planes of red, green, blue, each by rows."""
     pixels = image.reshape(-1, 3).astype(np.float64)
     if len(pixels) > HISTOGRAM_PIXELS:
         pixels = pixels[:: -(-len(pixels) // HISTOGRAM_PIXELS)]
@@ -206,7 +206,7 @@ def colour_histogram(image: Values) -> Values:
 
 
 def jitter(images: Images, rng: np.random.Generator) -> Images:
-    """ColorJitter, RandomGamma and RGBShift as Albumentations documents their defaults, each half the time.
+    """Apply ColorJitter, RandomGamma and RGBShift with Albumentations' documented defaults, each at 50%.
 
     ColorJitter in random order: brightness, contrast and saturation times 0.8..1.2, the hue turned by up to
     half the circle; gamma 0.8..1.2; each channel shifted by up to 20 of 255.
@@ -238,12 +238,12 @@ def jitter(images: Images, rng: np.random.Generator) -> Images:
 
 
 def luma(rgb: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Rec. 601 luma, the grey of Pillow, OpenCV and so of jitter."""
+    """Return Rec. 601 luma, the grey of Pillow and OpenCV, and therefore of jitter."""
     return 0.299 * rgb[..., 0] + 0.587 * rgb[..., 1] + 0.114 * rgb[..., 2]
 
 
 def turn_hue(rgb: npt.NDArray[np.floating], turn: float) -> npt.NDArray[np.floating]:
-    """Turn the hue of HSV by a share of the circle, saturation and value kept."""
+    """Turn the hue of HSV by a share of the circle, without changing saturation and value."""
     value, least = rgb.max(-1), rgb.min(-1)
     chroma = value - least
     safe = np.where(chroma > 0, chroma, 1)
@@ -254,16 +254,16 @@ def turn_hue(rgb: npt.NDArray[np.floating], turn: float) -> npt.NDArray[np.float
         np.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
     )
     sixth = np.where(chroma > 0, sixth, 0) + 6 * turn
-    # Each channel as one function of the hue: Foley et al., Computer Graphics, HSV to RGB without cases.
+    # Each channel is one function of the hue: Foley et al., Computer Graphics, HSV to RGB without cases.
     channels = [(offset + sixth) % 6 for offset in (5, 3, 1)]
     return np.stack([value - chroma * np.clip(np.minimum(k, 4 - k), 0, 1) for k in channels], -1)
 
 
 def as_floats(image: Images) -> Values:
-    """0..1 as float32, whatever the dtype."""
+    """Return values 0..1 as float32, for any dtype."""
     return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image.astype(np.float32)
 
 
 def like(rgb: npt.NDArray[np.floating], image: Images) -> Images:
-    """Values 0..1 in the dtype of `image`; codes are rounded."""
+    """Return values 0..1 in the dtype of `image`; codes are rounded."""
     return np.rint(rgb * 255).astype(np.uint8) if image.dtype == np.uint8 else rgb.astype(np.float32)

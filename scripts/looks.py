@@ -1,6 +1,6 @@
-"""The enhancement looks of luts/ as data: what a look's parameters are, and ten looks.
+"""The enhancement looks of luts/ as data: the parameters of a look, and ten looks.
 
-Owns the numbers and the sentence that goes with each; `make_looks` knows what is done with them.
+Owns the numbers and the sentence about each look; `make_looks` applies them.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class Tone:
 
     Args:
         contrast: how much steeper than 1 the S-curve is at its pivot.
-        pivot: the value that contrast leaves in place.
+        pivot: the value that contrast does not change.
         brightness: how far the middle (0.5) is lifted.
-        toe: how far the shadows (0.2) are lifted; negative deepens them.
-        shoulder: how far the highlights (0.8) are held back; negative opens them.
-        fade: what black becomes: the matte look.
-        white: what white becomes.
+        toe: how far the shadows (0.2) are lifted; negative values deepen them.
+        shoulder: how far the highlights (0.8) are lowered; negative values raise them.
+        fade: the value that black becomes: the matte look.
+        white: the value that white becomes.
     Raises:
-        ValueError: the curve leaves 0..1, or its slope is below 0.1 somewhere.
+        ValueError: if the curve leaves 0..1, or its slope is below 0.1 somewhere.
     """
 
     contrast: float = 0.0
@@ -43,7 +43,7 @@ class Tone:
 
 
 def bend(x: FloatArray, tone: Tone) -> FloatArray:
-    """The tone curve at x, any shape, 0..1. Each term is a polynomial hump of the height its name says."""
+    """Return the tone curve at x, any shape, 0..1. Each term is a polynomial hump of the named height."""
     inverse = 1 - x
     y = x + tone.contrast * x * inverse * (x - tone.pivot) / (tone.pivot * (1 - tone.pivot))
     y = y + tone.brightness * 4 * x * inverse
@@ -57,13 +57,13 @@ def _fourth(x: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class HueBand:
-    """A change to the colours about one CIELAB hue.
+    """A change of the colours around one CIELAB hue.
 
     Args:
         hue_deg: the middle of the band; 40 is red, 100 yellow, 136 green, 200 cyan, 280 sky blue, 306 blue.
         width_deg: one standard deviation of the bell by which the change fades.
-        rotate_deg: by how much hues turn at the middle.
-        chroma: by what share chroma grows at the middle.
+        rotate_deg: how far hues turn at the middle.
+        chroma: the share by which chroma grows at the middle.
     """
 
     hue_deg: float
@@ -74,22 +74,22 @@ class HueBand:
 
 @dataclass(frozen=True)
 class Look:
-    """All that makes a look.
+    """All parameters of a look.
 
     Args:
-        name: of the file.
-        about: what it is for, in a sentence.
+        name: the name of the file.
+        about: the purpose, in a sentence.
         tone: the curve.
         temperature: how far red rises and blue falls in the midtones; negative is cooler.
         tint: how far green falls in the midtones; negative is greener.
         shadow_tint: (a, b) added where L is 25, fading to black and white.
-        highlight_tint: (a, b) added where L is 75, fading likewise.
-        saturation: by what share all chroma grows.
-        vibrance: by what share the chroma of muted colours grows besides.
+        highlight_tint: (a, b) added where L is 75, fading to black and white.
+        saturation: the share by which all chroma grows.
+        vibrance: the share by which the chroma of muted colours grows in addition.
         bands: changes to single hues.
-        skin_protection: the share of tints, saturation and bands that skin is spared; a band that aims at
-            skin itself is none of these.
-        grey_mix: the weights of red, green and blue in a monochrome picture; empty keeps colour.
+        skin_protection: the share of tints, saturation and bands from which skin is protected; it does not
+            apply to a band that is meant for skin.
+        grey_mix: the weights of red, green and blue in a monochrome image; empty keeps colour.
     """
 
     name: str

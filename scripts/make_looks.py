@@ -2,10 +2,10 @@
 
     python scripts/make_looks.py [FOLDER]
 
-One function, `grade`, takes colours through any look, and a cube holds it on a lattice. The order is that of
-a darkroom: balance the light, bend the tones, then work on colour in CIELAB: hue bands, saturation, split
-tones. Last, colours are bent softly into the sRGB gamut. Every step is smooth and gentle enough to keep
-colours in order, so nothing folds and nothing is clipped; monochrome, which flattens colour, aside.
+One function, `grade`, applies any look to colours, and a cube stores the result on a lattice. The order is
+that of a darkroom: balance the light, bend the tones, then change colours in CIELAB: hue bands, saturation,
+split tones. Last, colours are bent softly into the sRGB gamut. Every step is smooth and gentle enough to keep
+colours in order, so nothing folds and nothing is clipped; the exception is monochrome, which flattens colour.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from lutkit.lutfiles.cube import parse_cube, write_cube
 SIZE = 25
 DECIMALS = 5
 FOLDER = Path(__file__).resolve().parents[1] / "luts"
-# What words() passes over: names and sentences stand elsewhere.
+# The fields that words() skips: names and sentences are written elsewhere.
 UNTOLD = ("name", "about")
 HEAD = f"""# The looks in this folder
 
@@ -44,17 +44,17 @@ an 8-bit save and the best inverse. The lattice error is that of tetrahedral int
 look, over the whole cube, in code values of 255.
 """
 
-# The CIELAB hue of faces, and how far complexions spread about it: ColorChecker's two skins lie at 49 and 51,
-# the ten shades of the Monk scale between 49 and 89.
+# The CIELAB hue of faces, and the spread of complexions: ColorChecker's two skins lie at 49 and 51, the ten
+# shades of the Monk scale between 49 and 89.
 SKIN_HUE_DEG, SKIN_WIDTH_DEG = 60.0, 28.0
-# Below this chroma a hue is hardly one: hue bands and skin protection fade out towards grey.
+# Below this chroma a hue is hardly visible: hue bands and skin protection fade out towards grey.
 GREY_CHROMA = 8.0
-# Above this one there is no room in sRGB to turn or deepen a hue: bands and vibrance fade out again.
+# Above this chroma sRGB has no room to turn or deepen a hue: bands and vibrance fade out again.
 VIVID_CHROMA = 75.0
 
 
 def grade(encoded: FloatArray, look: Look) -> FloatArray:
-    """What a look makes of colours: (n, 3) sRGB-encoded 0..1 to the same, never outside 0..1."""
+    """Apply a look to colours: (n, 3) sRGB-encoded 0..1 to the same, never outside 0..1."""
     if look.grey_mix:
         grey = sum(weight * encoded[:, i] for i, weight in enumerate(look.grey_mix))
         return np.repeat(bend(np.asarray(grey), look.tone)[:, None], 3, axis=1)
@@ -65,7 +65,7 @@ def grade(encoded: FloatArray, look: Look) -> FloatArray:
 
 
 def colour_work(lab: FloatArray, look: Look) -> FloatArray:
-    """Hue bands, saturation and split tones of a look, on (n, 3) CIELAB; lightness stays."""
+    """Apply hue bands, saturation and split tones of a look to (n, 3) CIELAB; lightness does not change."""
     lightness = lab[:, 0]
     chroma, hue = np.hypot(lab[:, 1], lab[:, 2]), np.arctan2(lab[:, 2], lab[:, 1])
     coloured = chroma**2 / (chroma**2 + GREY_CHROMA**2)
@@ -88,7 +88,7 @@ def colour_work(lab: FloatArray, look: Look) -> FloatArray:
 
 
 def into_gamut(encoded: FloatArray) -> FloatArray:
-    """Bend what leaves 0..1, or nearly, back inside; greys and muted colours stay as they are.
+    """Bend colours that leave 0..1, or nearly, back inside; greys and muted colours do not change.
 
     First the lower channels, by their distance below the largest, then the upper ones, by their distance
     above the smallest. Both distances are shares that reach 1 at the edge of the gamut.
@@ -109,7 +109,7 @@ def _bell(hue: FloatArray, centre_deg: float, width_deg: float) -> FloatArray:
 
 
 def look_cube(look: Look, size: int = SIZE) -> Lut3D:
-    """A look on a lattice, rounded to `DECIMALS`."""
+    """Return a look on a lattice, rounded to `DECIMALS`."""
     lattice = Lut3D.identity(size).table.astype(np.float64).reshape(-1, 3)
     table = grade(lattice, look).round(DECIMALS).reshape(size, size, size, 3)
     made = "made by scripts/make_looks.py of lutkit; MIT licence"
@@ -117,7 +117,7 @@ def look_cube(look: Look, size: int = SIZE) -> Lut3D:
 
 
 def words(value: object) -> str:
-    """Parameters that differ from their defaults, in words."""
+    """Return the parameters that differ from their defaults, in words."""
     if isinstance(value, tuple):
         return f"({'; '.join(map(words, value))})"
     if not isinstance(value, Look | Tone | HueBand):
@@ -129,7 +129,7 @@ def words(value: object) -> str:
 
 
 def section(look: Look, data: bytes) -> str:
-    """What SOURCES.md says of a look whose file holds `data`."""
+    """Return the section of SOURCES.md about a look whose file holds `data`."""
     lut, draws = parse_cube(data, look.name), np.random.default_rng(0).random((20000, 3))
     verdict = judge_lut(lut)
     after = srgb_to_lab(value_and_jacobian(lut, PALETTE_SRGB)[0])
@@ -149,7 +149,7 @@ def section(look: Look, data: bytes) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write every look, and SOURCES.md, into a folder."""
+    """Write every look, and SOURCES.md, to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = [HEAD]
     for look in LOOKS:

@@ -1,6 +1,6 @@
-"""Write the manifests that ship, one a preset: `scripts/make_manifests.py [FOLDER]`.
+"""Write the manifests that ship, one for each preset: `scripts/make_manifests.py [FOLDER]`.
 
-Run it after a change of presets, of families or of a manifest's keys; a test holds that it was run.
+Run it after a change of presets, of families or of a manifest's keys; a test checks that it was run.
 """
 
 import sys

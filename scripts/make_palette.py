@@ -1,11 +1,11 @@
-"""Make the literals of lutkit/color/palette.py: colours that each stand for an equal share of photos' pixels.
+"""Make the literals of lutkit/color/palette.py: colours that each represent an equal share of photos' pixels.
 
     python scripts/make_palette.py FOLDER [FOLDER ...]
 
-Every photo gives the same number of pixels, on a fixed grid; the pool is cut in two at the median of its
-widest CIELAB axis, and each half again, until 64 boxes of equal population are left. A box is represented
-by its pixel nearest to its mean; by its commonest colour where that makes up a tenth of it, so that clipped
-black and white stand for themselves.
+Every photo contributes the same number of pixels, on a fixed grid. The pool is cut in two at the median of
+its widest CIELAB axis, and each half again, until there are 64 boxes of equal population. A box is
+represented by its pixel nearest to its mean, or by its most frequent colour if that makes up a tenth of it,
+so that clipped black and white represent themselves.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def grid_pixels(path: Path) -> np.ndarray:
-    """The pixels of a photo on a fixed grid, (SIDE * SIDE, 3) uint8."""
+    """Return the pixels of a photo on a fixed grid, (SIDE * SIDE, 3) uint8."""
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
     rows = ((np.arange(SIDE) + 0.5) * pixels.shape[0] / SIDE).astype(int)
@@ -45,14 +45,14 @@ def grid_pixels(path: Path) -> np.ndarray:
 
 
 def halves(box: np.ndarray, lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A box of pixel numbers, cut at the median of its widest axis (by standard deviation)."""
+    """Cut a box of pixel numbers at the median of its widest axis (by standard deviation)."""
     axis = int(np.argmax(lab[box].std(axis=0)))
     order = box[np.argsort(lab[box, axis], kind="stable")]
     return order[: len(order) // 2], order[len(order) // 2 :]
 
 
 def representative(box: np.ndarray, pixels: np.ndarray, lab: np.ndarray) -> int:
-    """The number of the pixel that stands for a box."""
+    """Return the number of the pixel that represents a box."""
     _, first, counts = np.unique(pixels[box], axis=0, return_index=True, return_counts=True)
     if counts.max() >= 0.1 * len(box):
         return int(box[first[counts.argmax()]])

@@ -1,10 +1,10 @@
-"""Kill `lutkit synth` at random moments, resume it after each, and compare with a run left alone.
+"""Kill `lutkit synth` at random moments, resume it each time, and compare with an undisturbed run.
 
     python scripts/soak.py --images PHOTOS
 
-Each round starts the same command, waits until it writes a shard, and a little longer, and then kills the
-whole run, its main process alone, or one of its workers, with SIGKILL. After every kill no final name may
-bear anything but the bytes of the undisturbed run. Exit code 0: all is well; 1: not.
+Each round starts the same command and waits until it writes a shard, and a little longer. Then it kills the
+whole run, only its main process, or one of its workers, with SIGKILL. After every kill each file with a final
+name must have the bytes of the undisturbed run. The exit code is 0 if everything is correct, otherwise 1.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from pathlib import Path
 LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"]
 VICTIMS = ("run", "parent", "worker")
 FINISHED = "finished first"
-# Only a hang takes so long.
+# Only a run that hangs takes so long.
 LIMIT_S = 600
 
 
 @dataclass(frozen=True)
 class Soak:
-    """What to do: the arguments of `lutkit synth` but --out and --workers; how many kills; their seed."""
+    """A plan: the arguments of `lutkit synth` except --out and --workers; how many kills; their seed."""
 
     arguments: tuple[str, ...]
     kills: int
@@ -37,18 +37,18 @@ class Soak:
 
 
 def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
-    """Kill and resume, and return what was wrong; nothing was where the list is empty.
+    """Kill and resume, and return what was wrong; the list is empty if nothing was.
 
     Args:
-        plan: what to do.
+        plan: the plan.
         work: an empty folder: the undisturbed dataset goes to `whole`, the other to `killed`.
-        say: told of every kill.
+        say: called with a text about every kill.
     """
     whole, killed = work / "whole", work / "killed"
     start = time.monotonic()
     finish(plan, whole)
     expected = contents(whole)
-    # About as long as a shard takes: some runs are killed before their first is done, some after several.
+    # About as long as a shard takes: some runs are killed before their first shard is finished, some later.
     rounds = -(-len(list(whole.glob("shards/*.tar"))) // plan.workers)
     longest_wait_s = 1.5 * (time.monotonic() - start) / rounds
     wrong: list[str] = []
@@ -56,7 +56,7 @@ def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
     for number in range(1, plan.kills + 1):
         victim = rng.choice(VICTIMS)
         moment = rng.uniform(0, longest_wait_s)
-        # Rates differ from run to run: one that finished first is begun anew, and killed sooner.
+        # Rates differ from run to run: a run that finished first is started again, and killed sooner.
         while (outcome := kill_once(plan, killed, victim, moment)) == FINISHED:
             for path in sorted(killed.glob("shards/*.tar"))[:: rng.choice((1, 2))]:
                 path.unlink()
@@ -73,17 +73,17 @@ def soak(plan: Soak, work: Path, say: Callable[[str], None]) -> list[str]:
 
 
 def finish(plan: Soak, out: Path) -> None:
-    """Run to the end."""
+    """Run the command to its end."""
     subprocess.run(command_of(plan, out), check=True)
 
 
 def command_of(plan: Soak, out: Path) -> list[str]:
-    """The one command that is run, killed and run again."""
+    """Return the command that is run, killed and run again."""
     return [*LUTKIT, "synth", *plan.arguments, "--workers", str(plan.workers), "-q", "--out", str(out)]
 
 
 def kill_once(plan: Soak, out: Path, victim: str, moment_s: float) -> str:
-    """Start a run, kill `victim` some time after it began to write, and say what became of it."""
+    """Start a run, kill `victim` some time after it began to write, and return a text about the result."""
     before = set(out.glob("shards/.*.tmp"))
     with subprocess.Popen(
         command_of(plan, out), start_new_session=True, stderr=subprocess.PIPE, text=True
@@ -113,7 +113,7 @@ def kill_once(plan: Soak, out: Path, victim: str, moment_s: float) -> str:
 
 
 def half_written(folder: Path, expected: dict[str, bytes]) -> list[str]:
-    """Final names in `shards/` and `records/` that bear anything but what belongs there."""
+    """Return the final names in `shards/` and `records/` whose content is not the expected one."""
     return [
         f"{name} is half written"
         for name, data in contents(folder).items()
@@ -122,13 +122,13 @@ def half_written(folder: Path, expected: dict[str, bytes]) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file with a final name."""
+    """Return the bytes of every file with a final name."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def children(pid: int) -> list[int]:
-    """The worker processes of a run: those that multiprocessing spawned, not its resource tracker."""
+    """Return the worker processes of a run: those that multiprocessing spawned, not its resource tracker."""
     try:
         found = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -137,7 +137,7 @@ def children(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs; one that ended and was not yet waited for does not."""
+    """Return whether a process runs; a process that ended and was not yet waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -145,7 +145,7 @@ def alive(pid: int) -> bool:
 
 
 def main() -> int:
-    """Parse, soak, and say how it went."""
+    """Parse the arguments, soak, and report the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

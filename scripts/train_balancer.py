@@ -1,11 +1,11 @@
-"""Train a small colour balancer on latents: a plain PyTorch loop, to start from.
+"""Train a small colour balancer on latents: a plain PyTorch loop as a starting point.
 
     lutkit synth --n 50000 --images PHOTOS
     lutkit encode-latents
     python scripts/train_balancer.py data/latents
 
-It maps the posterior of a damaged picture to that of the sound one. What it learns from, how it is scored and
-which VAE it belongs to come from the folder; the network is the smallest that learns something.
+The network maps the posterior of a damaged image to that of the undamaged image. Data, loss and VAE come from
+the folder; the network is the smallest that learns something.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader
 from lutkit.nn.latents import Latents
 from lutkit.nn.posterior import posterior_kl
 
-# Stable Diffusion's log-variances lie near -20: below this, errors of the mean would count too much.
+# Stable Diffusion's log-variances are near -20: below this floor, errors of the mean would count too much.
 FLOOR = -10.0
 
 
 class Balancer(nn.Module):
-    """Moments of the input's posterior -> moments of the target's, as a change to them."""
+    """Maps moments of the input's posterior to moments of the target's, as a change to them."""
 
     def __init__(self, channels: int, width: int = 64) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Balancer(nn.Module):
             nn.GELU(),
             nn.Conv2d(width, channels, 3, padding=1),
         )
-        # At first nothing is changed: the loss starts at that of doing nothing.
+        # The network starts with no change, so the loss starts at that of doing nothing.
         nn.init.zeros_(self.change[-1].weight)
         nn.init.zeros_(self.change[-1].bias)
 
@@ -43,27 +43,27 @@ class Balancer(nn.Module):
 
 
 def nats(balancer: nn.Module, batch: dict[str, Tensor], device: str) -> Tensor:
-    """KL(target || predicted), in nats an element of a latent."""
+    """Return KL(target || predicted), in nats for each element of a latent."""
     predicted = balancer(batch["input"].to(device))
     return posterior_kl(predicted, batch["target"].to(device), log_variance_floor=FLOOR)
 
 
 @torch.no_grad()
 def validate(balancer: nn.Module, loader: DataLoader, device: str) -> float:
-    """The mean over all samples: the last batch holds fewer."""
+    """Return the mean over all samples, which takes into account that the last batch is smaller."""
     sizes_and_losses = [(len(batch["input"]), nats(balancer, batch, device).item()) for batch in loader]
     return sum(size * loss for size, loss in sizes_and_losses) / sum(size for size, _ in sizes_and_losses)
 
 
 def train(options: argparse.Namespace) -> list[float]:
-    """Train, print the loss of each epoch, and return those."""
+    """Train, print the loss of each epoch, and return the losses."""
     torch.manual_seed(options.seed)
-    # Scaled moments are what networks on latents are used to: about 0, about 1 wide.
+    # Networks on latents expect scaled moments: centred on 0, about 1 wide.
     latents = Latents(
         options.latents, "train", scaled=True, shuffle=2048, seed=options.seed, metadata=False, even=True
     )
     loader = DataLoader(latents, options.batch, num_workers=options.workers)
-    # Opened before anything is learned: a split that is not there would lose it all.
+    # Opened before training: otherwise a missing split would be noticed only after it.
     held_out = None
     if options.validate:
         held_out = Latents(options.latents, options.validate, scaled=True, metadata=False)
@@ -86,7 +86,7 @@ def train(options: argparse.Namespace) -> list[float]:
     if held_out is not None:
         found = validate(balancer, DataLoader(held_out, options.batch), options.device)
         print(f"{options.validate}: {found:.4f} nats an element")
-    # With what it takes to use it again: the VAE's factors are part of its input.
+    # Saved with everything that is needed to use it again: the VAE's factors are part of its input.
     vae = latents.index.vae
     facts = {"vae": vae.name, "sha256": vae.sha256, "scaling": vae.scaling_factor, "shift": vae.shift_factor}
     torch.save({"balancer": balancer.state_dict(), **facts}, options.out)

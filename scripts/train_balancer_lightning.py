@@ -1,9 +1,9 @@
-"""The balancer of `train_balancer.py` as a Lightning module, on one GPU or several.
+"""The balancer of `train_balancer.py` as a Lightning module, on one or several GPUs.
 
     pip install lightning
     python scripts/train_balancer_lightning.py data/latents
 
-Lightning is no dependency of lutkit.
+Lightning is not a dependency of lutkit.
 """
 
 import argparse
@@ -28,13 +28,13 @@ class LatentData(lightning.LightningDataModule):
     def __init__(self, folder: str, batch: int = 64, workers: int = 2, seed: int = 0) -> None:
         super().__init__()
         self.batch, self.workers = batch, workers
-        # Even: ranks that ran out of batches before others would leave those waiting for ever.
+        # Even: a rank that ran out of batches before the others would leave them waiting forever.
         self.latents = Latents(
             folder, "train", scaled=True, shuffle=2048, seed=seed, metadata=False, even=True
         )
 
     def train_dataloader(self) -> DataLoader:
-        # The trainer asks for it anew each epoch, so each epoch has an order of its own.
+        # The trainer calls this for each epoch, so each epoch has its own order.
         self.latents.set_epoch(self.trainer.current_epoch)
         return DataLoader(self.latents, self.batch, num_workers=self.workers)
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     options = parser.parse_args()
     data = LatentData(options.latents)
-    # `Latents` shares its samples out over ranks and workers by itself.
+    # `Latents` distributes its samples over ranks and workers itself.
     trainer = lightning.Trainer(
         max_epochs=options.epochs, reload_dataloaders_every_n_epochs=1, use_distributed_sampler=False
     )

@@ -1,12 +1,13 @@
-"""A colorization network, trained for a few steps on what `lutkit synth` made: an example to start from.
+"""Train a colorization network for a few steps on a dataset of `lutkit synth`: an example to start from.
 
     lutkit synth --n 5000 --images PHOTOS --out data/pairs
     lutkit ab-hist data/pairs -o data/ab/counts.npz
     lutkit ab-weights data/ab/counts.npz -o data/ab/weights.npz
     python scripts/train_colorizer.py data/pairs data/ab/weights.npz --steps 200
 
-From lightness it learns which bin of the ab plane each 4 x 4 pixels belong to, rare colours weighing more. It
-prints the loss as it goes, and at the end how far the colours that it guesses are from the true ones.
+From lightness the network learns the bin of the ab plane for each square of 4 x 4 pixels; rare colours have
+more weight. It prints the loss during training, and at the end how far the predicted colours are from the
+true ones.
 """
 
 import argparse
@@ -23,12 +24,12 @@ from lutkit.nn.ab_decode import annealed_mean
 from lutkit.nn.ab_loss import class_cross_entropy
 from lutkit.nn.ab_reader import AbTargets, TargetOptions
 
-STRIDE = 4  # the network answers at a quarter of its input's size
+STRIDE = 4  # the network's output is a quarter of its input's size
 TEMPERATURE = 0.38
 
 
 def colorizer(classes: int) -> nn.Module:
-    """(B, 1, H, W) lightness to (B, classes, H / 4, W / 4) logits."""
+    """Return a network from (B, 1, H, W) lightness to (B, classes, H / 4, W / 4) logits."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, stride=2, padding=1), nn.ReLU(),
         nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU(),
@@ -38,12 +39,12 @@ def colorizer(classes: int) -> nn.Module:
 
 
 def normalized(lightness: Tensor) -> Tensor:
-    """L, 0..100, about 0."""
+    """Return L, 0..100, centred on 0."""
     return lightness / 50 - 1
 
 
 def train(network: nn.Module, loader: DataLoader, steps: int, device: torch.device) -> None:
-    """So many steps, over as many epochs as they take."""
+    """Train for `steps` steps, over as many epochs as they need."""
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     step = epoch = 0
     while step < steps:
@@ -52,7 +53,7 @@ def train(network: nn.Module, loader: DataLoader, steps: int, device: torch.devi
         for lightness, (indices, shares), weight in islice(loader, steps - step):
             logits = network(normalized(lightness.to(device)))
             classes = indices.to(device), shares.to(device)
-            # In place: the gradient of the logits, the largest tensor of all, takes no memory of its own.
+            # In place, the gradient of the logits, the largest tensor of all, needs no memory of its own.
             loss = class_cross_entropy(logits, classes, weight.to(device), inplace=True)
             optimizer.zero_grad()
             loss.backward()
@@ -63,7 +64,7 @@ def train(network: nn.Module, loader: DataLoader, steps: int, device: torch.devi
 
 @torch.no_grad()
 def mean_error(network: nn.Module, loader: DataLoader, bins: AbBins) -> float:
-    """The mean distance in ab from the guessed colours of a batch to those of their true classes."""
+    """Return the mean distance in ab from the predicted colours of a batch to those of their true classes."""
     lightness, (indices, _), _ = next(iter(loader))
     logits = network(normalized(lightness.to(bins.bins.device)))
     guessed = annealed_mean(logits, TEMPERATURE, bins)
@@ -72,7 +73,7 @@ def mean_error(network: nn.Module, loader: DataLoader, bins: AbBins) -> float:
 
 
 def main() -> None:
-    """Read, train, and say how it went."""
+    """Read the data, train, and report the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", type=Path, help="what lutkit synth made")
     parser.add_argument("weights", type=Path, help="what lutkit ab-weights made of it")

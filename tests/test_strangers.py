@@ -152,7 +152,7 @@ def test_what_an_index_says_of_its_source_has_types(tmp_path):
 def test_no_path_of_the_hubs_cache_is_made_of_them(name, revision, tmp_path):
     vae = VaeIdentity(name, revision, "ab" * 32, {"latent_channels": 4}, 0.4, 0.25, 4)
     folder = make_latents(tmp_path / "stranger", {"train": [4]}, vae=vae)
-    with pytest.raises(VaeError, match="cannot be on the hub; name the VAE with --vae"):
+    with pytest.raises(VaeError, match="is no valid hub name and revision; name the VAE with --vae"):
         load_vae_of(read_latent_index(folder), "", None, "cpu")
 
 

@@ -1,6 +1,6 @@
-"""What an artefact of `lutkit compare` is: a measure of one image, a limit, and how it is told.
+"""The parts of an artefact of `lutkit compare`: a measure of one image, a limit, and the text about it.
 
-Owns the shape that all artefacts have, and knows none of them: `lutkit.comparison.artefacts` has the table.
+Owns the interface that all artefacts share, and knows none of them: `lutkit.comparison.artefacts` lists them.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ OneArtefact = TypeVar("OneArtefact", bound="Artefact")
 
 @dataclass(frozen=True, eq=False)
 class ImagePair:
-    """An image and what became of it.
+    """An image before and after a network.
 
     Args:
         reference: (H, W, 3) uint8 sRGB.
         output: the same shape.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is wrong.
     """
 
     reference: Uint8Image
@@ -36,20 +36,21 @@ class ImagePair:
 
     @cached_property
     def blocks(self) -> Blocks:
-        """Mean colours of blocks, as `free_blocks` gives them."""
+        """Return mean colours of blocks, as `free_blocks` does."""
         return free_blocks(self.reference, self.output)
 
 
 @dataclass(frozen=True)
 class Column:
-    """Where an artefact stands in the table of sets, and in JSON.
+    """The place of an artefact in the table of sets and in JSON.
 
     Args:
-        head: of the column.
+        head: the heading of the column.
         note: its name in the note below the table, with its unit.
-        format: of a number.
-        json_name: of the number, or of the three numbers, of a set.
-        channel_head: of the column in the table of channels; empty where the artefact is not one of channels.
+        format: the format of a number.
+        json_name: the JSON name of a set's number, or of its three numbers.
+        channel_head: the heading in the table of channels; empty if the artefact has no value for each
+            channel.
     """
 
     head: str
@@ -64,9 +65,10 @@ class Chart:
     """How an artefact is drawn.
 
     Args:
-        heading: of the panel. Artefacts of channels have a panel each, all others share one.
-        label: in the legend of the shared panel.
-        drawn: from a level to what is drawn of it.
+        heading: the heading of the panel. Artefacts with a value for each channel have their own panel; all
+            others share one.
+        label: the label in the legend of the shared panel.
+        drawn: converts a level to the value that is drawn.
     """
 
     heading: str
@@ -75,81 +77,83 @@ class Chart:
 
 
 class Artefact(Protocol):
-    """One way in which networks spoil images: a frozen dataclass, one file each.
+    """One way in which networks spoil images: a frozen dataclass in its own file.
 
-    An instance says how much of it one image has: beyond its reference, or by itself. How a set came by an
-    artefact is told by who else has it by itself.
+    An instance holds how much of the artefact one image has: beyond its reference, or on its own. The origin
+    of a set's artefact is found from who else has the artefact on their own: references, training set, other
+    sets.
     """
 
-    name: ClassVar[str]  # of the finding
-    limit: ClassVar[float]  # an image that has more of it has the artefact
-    margin: ClassVar[float]  # by how much a set has more of it by itself than another
+    name: ClassVar[str]  # the name of the finding
+    limit: ClassVar[float]  # an image with more than this has the artefact
+    margin: ClassVar[float]  # how much more one group of images must have on its own than another
     amount: ClassVar[str]  # the format of a level with its unit
     per_channel: ClassVar[bool]  # whether `amounts` are of red, green and blue
     relative_to_green: ClassVar[
         bool
-    ]  # whether by itself green has none, since the others are held against it
+    ]  # whether green has none on its own, because the others are measured against green
     shifts_chroma: ClassVar[bool]  # whether it alone makes colours more vivid
-    told_of_swapped: ClassVar[bool]  # whether it is still one where channels are swapped
+    told_of_swapped: ClassVar[bool]  # whether it is still an artefact if channels are swapped
     column: ClassVar[Column]
     chart: ClassVar[Chart]
-    help: ClassVar[str]  # lines of `lutkit compare --help`, under the head they explain
-    help_limit: ClassVar[str]  # the format of the limit, for the same
+    help: ClassVar[str]  # lines of `lutkit compare --help`, below the heading of the columns
+    help_limit: ClassVar[str]  # the format of the limit in the help
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: "Artefacts") -> Self:
-        """What the output has and its reference has not.
+        """Measure what the output has and its reference does not.
 
         Args:
             pair: the images.
-            earlier: what the pair has of the artefacts before this one in the table.
+            earlier: the pair's amounts of the artefacts before this one in the table.
         """
         ...
 
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: "Artefacts") -> Self:
-        """What an image, (H, W, 3) uint8 sRGB, has by itself.
+        """Measure what an image, (H, W, 3) uint8 sRGB, has on its own.
 
-        Such numbers hold the image's own colours and detail as well: compare them between sets, not with 0.
+        Such numbers include the image's own colours and detail: compare them between sets, not with 0.
         """
         ...
 
     def amounts(self) -> FloatArray:
-        """(3,) of channels, or (1,) of the whole image; NaN where it is not known."""
+        """Return (3,) values of channels, or (1,) value of the whole image; NaN if unknown."""
         ...
 
     def faults(self, *, explained: bool) -> FloatArray:
-        """(3,) of channels, or (1,): what counts against the image.
+        """Return (3,) values of channels, or (1,) value: the part that counts as a fault.
 
         Args:
-            explained: whether one change of colours explains the set: then some may follow from that.
+            explained: whether one change of colours explains the set; some of the artefact may follow from
+                it.
         """
         return self.amounts()
 
     def most(self, faults: FloatArray) -> float:
-        """How much of it the image has, all channels together: what is held against the limit, and told.
+        """Return the amount of the whole image, which is compared with the limit and reported.
 
         Args:
-            faults: as `faults` gives them.
+            faults: as `faults` returns them.
         """
         return float(np.nan_to_num(faults).max())
 
     def consequences(self) -> FloatArray:
-        """(3,) or (1,): what follows from the change of colours, and is no fault beside that."""
+        """Return (3,) or (1,): the part that follows from the change of colours and is therefore no fault."""
         return np.zeros(1)
 
     @classmethod
     def level(cls, images: Sequence[Self]) -> FloatArray:
-        """(3,), how much images by themselves have of it, a channel; NaN where nothing could be measured."""
+        """Return (3,), the level of images on their own, by channel; NaN if nothing could be measured."""
         ...
 
     @classmethod
     def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
-        """What a set has, without the number of images.
+        """Return a sentence about a set's artefact, without the number of images.
 
         Args:
             value: how much.
-            channels: that have it.
+            channels: the channels that have it.
             images: the artefact of each pair of the set.
         """
         ...
@@ -157,25 +161,26 @@ class Artefact(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Artefacts:
-    """What one image has of each artefact.
+    """The amounts of all artefacts in one image.
 
     Args:
-        each: in the order of the table; while an image is measured, those before the next.
+        each: the amounts in the order of the table; during a measurement, those of the artefacts measured so
+            far.
     """
 
     each: tuple[Artefact, ...]
 
     def __getitem__(self, kind: type[OneArtefact]) -> OneArtefact:
-        """What it has of one kind."""
+        """Return the amount of one artefact."""
         return next(one for one in self.each if isinstance(one, kind))
 
 
 def known_medians(values: FloatArray) -> FloatArray:
-    """The median of each column, of what is known of it; NaN where nothing is."""
+    """Return the median of the known values in each column; NaN if none is known."""
     known = [column[np.isfinite(column)] for column in values.T]
     return np.array([float(np.median(column)) if len(column) else np.nan for column in known], np.float64)
 
 
 def channels_text(names: tuple[str, ...]) -> str:
-    """`red and blue`, `all channels`."""
-    return "all channels" if len(names) == 3 else " and ".join(names) or "one channel or another"
+    """Return text such as `red and blue` or `all channels`."""
+    return "all channels" if len(names) == 3 else " and ".join(names) or "single channels"

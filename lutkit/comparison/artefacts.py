@@ -1,7 +1,7 @@
-"""The artefacts that `lutkit compare` looks for: the table of them, and an image measured for all.
+"""The table of artefacts that `lutkit compare` looks for, and the measurement of all of them in an image.
 
-A new artefact is a file of its own beside this one and a line here: tables, JSON, sentences, pictures and
-help have it then. Knows no files.
+A new artefact is a new file in this folder and a line in this table: the comparison's tables, JSON,
+sentences, pictures and help then include it. Knows no files.
 """
 
 from lutkit.comparison.artefact import Artefact, Artefacts, ImagePair
@@ -13,7 +13,7 @@ from lutkit.comparison.speckle import Speckle
 from lutkit.comparison.stripes import Stripes
 from lutkit.photos.resize import Uint8Image
 
-# Each may build on those before it.
+# An artefact may use those before it.
 ARTEFACTS: tuple[type[Artefact], ...] = (
     Fringing,
     Noise,
@@ -24,13 +24,13 @@ ARTEFACTS: tuple[type[Artefact], ...] = (
 
 
 def pair_artefacts(reference: Uint8Image, output: Uint8Image) -> Artefacts:
-    """What an output has of each artefact that its reference has not.
+    """Measure all artefacts that an output has and its reference does not.
 
     Args:
         reference: (H, W, 3) uint8 sRGB.
         output: the same shape and dtype.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is wrong.
     """
     pair, found = ImagePair(reference, output), Artefacts(())
     for kind in ARTEFACTS:
@@ -39,12 +39,12 @@ def pair_artefacts(reference: Uint8Image, output: Uint8Image) -> Artefacts:
 
 
 def own_artefacts(image: Uint8Image) -> Artefacts:
-    """What an image has of each artefact by itself.
+    """Measure all artefacts that an image has on its own.
 
     Args:
         image: (H, W, 3) uint8 sRGB.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is wrong.
     """
     require_pair(image, image)
     found = Artefacts(())

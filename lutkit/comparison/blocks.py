@@ -1,6 +1,6 @@
-"""Images of a pair as arrays, and their mean colours over blocks of pixels.
+"""The images of a pair as arrays, and their mean colours over blocks of pixels.
 
-Owns which blocks a change of colours is read from. Knows nothing of what follows from them.
+Owns the choice of blocks that show a change of colours. Knows nothing of the conclusions.
 """
 
 from typing import TypeAlias
@@ -17,33 +17,34 @@ Signed: TypeAlias = npt.NDArray[np.int16]
 Blocks: TypeAlias = npt.NDArray[np.float32]  # (n, 2, 3), mean codes of reference and output
 
 BLOCK_PX = 8
-MAX_BLOCKS = 256  # of a pair: what a set keeps of it
-_ENDS = (6, 249)  # what is clipped lies so near the ends after compression too
+MAX_BLOCKS = 256  # blocks that a set keeps of each pair
+_ENDS = (6, 249)  # clipped pixels are still this close to the ends after compression
 _SPREAD_PX = 2
 _GOLDEN = 0.6180339887
-_LEAST_FREE = 24  # blocks free of clipping; are there fewer, all are taken
+_LEAST_FREE = 24  # with fewer blocks free of clipping, all blocks are used
 
 
 def require_pair(reference: Uint8Image, output: Uint8Image) -> None:
-    """Refuse what is no pair of images of one size.
+    """Raise ArrayError unless two images form a pair.
 
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is wrong, or sizes differ.
     """
     for image in (reference, output):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-            raise ArrayError(f"a picture is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+            raise ArrayError(f"images must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
     if reference.shape != output.shape:
-        raise ArrayError(f"a pair has one size, not {reference.shape[:2]} and {output.shape[:2]}")
+        raise ArrayError(f"a pair must have one size, not {reference.shape[:2]} and {output.shape[:2]}")
 
 
 def block_means(image: Uint8Image) -> tuple[FloatArray, FloatArray]:
-    """The mean colours of blocks of `BLOCK_PX` pixels: noise and small shifts are gone from them.
+    """Return the mean colours of blocks of `BLOCK_PX` pixels, in which noise and small shifts vanish.
 
     Args:
         image: (H, W, 3) uint8.
     Returns:
-        (n, 3) float64, codes; and (n,), the pixels of each: blocks at the right and bottom may have fewer.
+        (n, 3) float64, codes; and (n,), the number of pixels of each block. Blocks at the right and bottom
+        may have fewer pixels.
     """
     height, width = image.shape[:2]
     rows, columns = _starts(height), _starts(width)
@@ -53,11 +54,11 @@ def block_means(image: Uint8Image) -> tuple[FloatArray, FloatArray]:
 
 
 def block_sums(layers: npt.NDArray[np.uint8], side_px: int = BLOCK_PX) -> Counts:
-    """Sums over square blocks.
+    """Return sums over square blocks.
 
     Args:
         layers: (H, W, C) uint8.
-        side_px: of a block.
+        side_px: the side of a block.
     Returns:
         (n, C) int64, row by row; blocks at the right and bottom may have fewer pixels.
     """
@@ -71,18 +72,19 @@ def _starts(length: int, side_px: int = BLOCK_PX) -> Counts:
 
 
 def signed(image: Uint8Image) -> Signed:
-    """For loops that subtract: the difference of two uint8 would wrap round."""
+    """Return signed codes, for loops that subtract: the difference of two uint8 would wrap around."""
     return image.astype(np.int16)
 
 
 def free_blocks(reference: Uint8Image, output: Uint8Image) -> Blocks:
-    """Mean codes of blocks, over the pixels that the output has not clipped: there a change shows whole.
+    """Return mean codes of blocks over the pixels that the output has not clipped; they show a whole change.
 
     Args:
         reference: (H, W, 3) uint8.
         output: the same shape.
     Returns:
-        (n, 2, 3), of reference and output; over all pixels where fewer than 24 blocks have enough free ones.
+        (n, 2, 3), of reference and output. If fewer than 24 blocks have enough unclipped pixels, all pixels
+        are used.
     """
     free = ~_spread((output < _ENDS[0]) | (output > _ENDS[1]))
     both = np.concatenate([reference, output, np.ones_like(free, np.uint8)], axis=2)
@@ -96,7 +98,7 @@ def free_blocks(reference: Uint8Image, output: Uint8Image) -> Blocks:
 
 
 def _spread(clipped: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(H, W, 1): pixels with a channel clipped, or a neighbour's: compression spreads colours."""
+    """Return (H, W, 1): pixels that are clipped in a channel or beside one; compression spreads colours."""
     wide = np.pad(clipped.any(axis=2), _SPREAD_PX)
     rows = np.logical_or.reduce([wide[i : i - 2 * _SPREAD_PX or None] for i in range(2 * _SPREAD_PX + 1)])
     columns = [rows[:, i : i - 2 * _SPREAD_PX or None] for i in range(2 * _SPREAD_PX + 1)]
@@ -104,10 +106,10 @@ def _spread(clipped: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def thinned(blocks: Blocks, most: int = MAX_BLOCKS) -> Blocks:
-    """At most so many of them, from all over.
+    """Return at most `most` blocks, spread over the list.
 
-    Each comes from its own share of the list, from a place in it that steps by the golden ratio: at even
-    steps, of an image as many blocks wide as a step, all would be of one column.
+    Each block comes from its own part of the list, at a position that advances by the golden ratio. At
+    regular steps, all blocks of an image as wide as the step would come from one column.
     """
     count = min(len(blocks), most)
     number = np.arange(count)

@@ -1,4 +1,4 @@
-"""Clipping: pixels that an output has clipped and its reference has not, and which its colours explain."""
+"""Clipping: pixels that an output clips and its reference does not, and which of them its colours explain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from lutkit.compiled import compiled
 from lutkit.lut.quality import MAX_CLIPPED_SHARE
 from lutkit.photos.resize import Uint8Image
 
-CLIP_MARGIN = 16  # codes that the reference was away from the end: less than that is little lost
-_WORTH_EXPLAINING = 0.005  # share of pixels, of a channel
-_SLACK, _MOST_SLACK = 4.0, 16.0  # codes: how near the end a colour has to be expected
-_MOST = 2 / 3  # so much of a channel's clipping explained, all of it is: no fit is exact at the ends
-NEAR_END = 24  # codes: what was clipped lies so near the end after compression too
+CLIP_MARGIN = 16  # the reference must be this many codes away from the end, or little is lost
+_WORTH_EXPLAINING = 0.005  # share of a channel's pixels
+_SLACK, _MOST_SLACK = 4.0, 16.0  # codes: how close to the end the explained colour must be
+_MOST = 2 / 3  # if so much of a channel's clipping is explained, all of it is: no fit is exact at the ends
+NEAR_END = 24  # codes: clipped pixels are still this close to the ends after compression
 
-Swept: TypeAlias = npt.NDArray[np.bool_]  # as `swept_to_ends` gives it
+Swept: TypeAlias = npt.NDArray[np.bool_]  # the result of `swept_to_ends`
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,9 @@ class Clipping(Artefact):
     """How much of one image is clipped.
 
     Args:
-        shares: (2, 3), share of pixels at 0 and at 255, a channel; of a pair those newly so.
-        explained: (2, 3), of these what the pair's change of colours explains; 0 of one image.
+        shares: (2, 3), the share of pixels at 0 and at 255, by channel; for a pair, of newly clipped pixels.
+        explained: (2, 3), the part of `shares` that the pair's change of colours explains; 0 for a single
+            image.
     """
 
     shares: FloatArray
@@ -54,54 +55,55 @@ class Clipping(Artefact):
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
-        """As `newly_clipped`."""
+        """Measure the clipping of a pair; see `newly_clipped`."""
         return cls(*newly_clipped(pair.reference, pair.output, earlier[Noise].codes, pair.blocks))
 
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
-        """All that lies at an end."""
+        """Return the share of all pixels at each end."""
         ends = np.stack([(image == end).sum(axis=(0, 1)) for end in (0, 255)])
         return cls(ends / (image.shape[0] * image.shape[1]), np.zeros((2, 3)))
 
     def amounts(self) -> FloatArray:
-        """(1,), of the channel and the end with most."""
+        """Return (1,), the share of the channel and the end with most."""
         return np.array([self.shares.max()])
 
     def faults(self, *, explained: bool) -> FloatArray:
-        """(3,), newly clipped shares beside what the colours explain; nothing where that is most of them."""
+        """Return (3,), newly clipped shares that the colours do not explain; 0 if they explain most."""
         unexplained = np.where(self.explained >= _MOST * self.shares, 0, self.shares - self.explained)
         return (unexplained if explained else self.shares).max(axis=0)
 
     def consequences(self) -> FloatArray:
-        """(3,), a strong cast clips, say."""
+        """Return (3,), the clipping that follows from the change of colours, such as a strong cast."""
         return self.explained.max(axis=0)
 
     @classmethod
     def level(cls, images: Sequence[Self]) -> FloatArray:
-        """(3,), the mean, of each image's end with more."""
+        """Return (3,), the mean share of each image's end with more."""
         return np.stack([one.shares.max(axis=0) for one in images]).mean(axis=0)
 
     @classmethod
     def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
-        """How much, in which channels."""
+        """Return how much is clipped, and in which channels."""
         return f"Clipping: {value:.1%} of pixels newly at 0 or 255 in {channels_text(channels)}"
 
 
 def newly_clipped(
     reference: Uint8Image, output: Uint8Image, noise: FloatArray, blocks: Blocks
 ) -> tuple[FloatArray, FloatArray]:
-    """Shares of pixels at 0 and at 255 whose reference is `CLIP_MARGIN` codes and three times the noise away.
+    """Return shares of pixels at 0 and 255 whose reference is `CLIP_MARGIN` codes and 3 times the noise away.
 
-    Explained are those which a change of colours that the rest of the picture shows (`explain`, of blocks
-    free of clipping) takes to the end as well: a strong cast, say. A highlight cut off by itself is not.
+    Clipping is explained if the change of colours that the rest of the image shows (`explain`, from blocks
+    free of clipping) moves the pixels to the end too, as a strong cast does. A clipped highlight alone is
+    not.
 
     Args:
         reference: (H, W, 3) uint8.
         output: the same shape.
-        noise: (3,), of each channel, codes; NaN for unknown.
-        blocks: as `free_blocks` gives them.
+        noise: (3,), of each channel, codes; NaN if unknown.
+        blocks: as `free_blocks` returns them.
     Returns:
-        Newly clipped, and of these what is explained: (2, 3) each, at 0 and at 255, a channel.
+        Newly clipped shares, and the explained part of them: (2, 3) each, at 0 and at 255, by channel.
     """
     margin = CLIP_MARGIN + 3 * np.nan_to_num(noise)
     masks = ((output == 0) & (reference >= margin)), ((output == 255) & (reference <= 255 - margin))
@@ -124,7 +126,7 @@ def newly_clipped(
 
 
 def swept_to_ends(reference: Uint8Image, output: Uint8Image) -> Swept:
-    """Which codes of a channel the output has moved to an end, with most that lie between.
+    """Find the codes of a channel that the output has moved to an end, together with most codes beyond them.
 
     Args:
         reference: (H, W, 3) uint8.
@@ -145,7 +147,7 @@ def swept_to_ends(reference: Uint8Image, output: Uint8Image) -> Swept:
 
 @compiled
 def was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: Swept) -> bool:
-    """Whether clipping made a pixel stand out: it or a neighbour went to an end with most that were as near.
+    """Return whether clipping made a pixel stand out: it or a neighbour went to an end with most like it.
 
     Args:
         reference: (H, W, 3) signed codes.
@@ -153,7 +155,7 @@ def was_swept(reference: Signed, output: Signed, i: int, j: int, c: int, swept: 
         i: the pixel's row, not at the border.
         j: its column, not at the border.
         c: the channel.
-        swept: as `swept_to_ends` gives it.
+        swept: as `swept_to_ends` returns it.
     """
     for y in range(i - 1, i + 2):
         for x in range(j - 1, j + 2):

@@ -1,6 +1,6 @@
-"""How the colours of outputs differ from those of their references: sums over pixels, and what follows.
+"""How the colours of outputs differ from those of their references: sums over pixels, and their results.
 
-Sums of one pair add to those of a set. Knows no files and no limits.
+The sums of pairs add up to those of a set. Knows no files and no limits.
 """
 
 import math
@@ -21,29 +21,29 @@ from lutkit.photos.resize import Uint8Image
 
 ComplexArray: TypeAlias = npt.NDArray[np.complex128]
 
-# Eighths of CIELAB's hue circle from 0 degrees on; the names are ours.
+# Eighths of CIELAB's hue circle, from 0 degrees on; the names are our own.
 SECTORS = ("red", "orange", "yellow", "green", "cyan", "azure", "blue", "magenta")
 SKIN_HUE, SKIN_CHROMA, SKIN_LIGHTNESS = (30.0, 80.0), (10.0, 45.0), (20.0, 92.0)
-_HUE_CHROMA = 8.0  # a reference below it has no hue to speak of
-_DARK = 16  # below it one code more or less is another saturation
+_HUE_CHROMA = 8.0  # a reference below this chroma has no meaningful hue
+_DARK = 16  # below this code, one code more or less changes the saturation a lot
 DELTA_E_STEP = 0.01
 _DELTA_E_BINS = 15_001
 _LEAST_SPREAD = 1.0  # of a and b over blocks: a set of greys has no chroma to gain
-_LEAST_RATIO_WITH_HUE = 0.2  # what is nearly grey has no hue to have shifted
+_LEAST_RATIO_WITH_HUE = 0.2  # a nearly grey output has no hue that could have shifted
 
 
 @dataclass(frozen=True, eq=False)
 class ColorSums:
-    """Sums over the pixels of pairs; `a + b` is those of both.
+    """Sums over the pixels of pairs; `a + b` are the sums of both.
 
     Args:
-        totals: (14,): pixels, L a b before, L a b after, chroma before and after; pixels that have a
-            saturation, their saturation before and after, its square before, its product.
-        sectors: (9, 5), a hue sector each, then skin: pixels, chroma before and after, real and imaginary
-            part of (a + ib) after times its conjugate before.
+        totals: (14,): pixels; L a b before; L a b after; chroma before and after; then, over the pixels that
+            have a saturation: their number, saturation before and after, its square before, its product.
+        sectors: (9, 5), for each hue sector, then for skin: pixels, chroma before and after, real and
+            imaginary part of (a + ib) after times its conjugate before.
         plane: (4,), of the references' blocks: weight, a, b, a^2 + b^2.
-        channels: (3, 4), of blocks' codes a channel: x, y, x^2, x y; the weight is that of `plane`.
-        delta_e: (15001,) int64, pixels by delta E 2000, rounded to hundredths; the last is of all above.
+        channels: (3, 4), of blocks' codes for each channel: x, y, x^2, x y; the weight is that of `plane`.
+        delta_e: (15001,) int64, pixels by delta E 2000, rounded to hundredths; the last holds all above.
         delta_e_sum: the sum of delta E 2000.
     """
 
@@ -66,17 +66,17 @@ class ColorSums:
 
 
 def pair_sums(reference: Uint8Image, output: Uint8Image) -> ColorSums:
-    """The sums of one pair.
+    """Compute the sums of one pair.
 
-    Hue sectors are eighths of CIELAB's hue circle, of references with chroma 8 or more. Skin tones, by our
-    own rule: references of hue 30..80 degrees, chroma 10..45 and lightness 20..92; wood and sand fall into
-    it as well.
+    Hue sectors are eighths of CIELAB's hue circle, of references with chroma 8 or more. Skin tones follow our
+    own rule: references of hue 30..80 degrees, chroma 10..45 and lightness 20..92; this includes wood and
+    sand.
 
     Args:
         reference: (H, W, 3) uint8 sRGB.
         output: the same shape and dtype.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is wrong.
     """
     require_pair(reference, output)
     before = codes_to_lab(reference).reshape(-1, 3)
@@ -117,7 +117,7 @@ def _sector_sums(
 
 
 def _block_sums(reference: Uint8Image, output: Uint8Image) -> tuple[FloatArray, FloatArray]:
-    """Over blocks, so that noise, edges out of place and compression do not pass for a change of colours."""
+    """Return sums over blocks, so that noise, moved edges and compression do not look like new colours."""
     before, weight = block_means(reference)
     after, _ = block_means(output)
     _, a, b = srgb_to_lab(before / 255).T
@@ -128,13 +128,13 @@ def _block_sums(reference: Uint8Image, output: Uint8Image) -> tuple[FloatArray, 
 
 @dataclass(frozen=True)
 class SectorChange:
-    """What became of the colours of one range of hues.
+    """How the colours in one range of hues changed.
 
     Args:
-        name: of the range.
-        share: of all pixels that have a hue.
-        chroma_ratio: mean chroma after over before.
-        hue_shift: degrees, towards yellow from red above 0; weighted by chroma; None where outputs are
+        name: the name of the range.
+        share: the share of all pixels that have a hue.
+        chroma_ratio: mean chroma after divided by mean chroma before.
+        hue_shift: in degrees, positive from red towards yellow, weighted by chroma; None if outputs are
             nearly grey.
     """
 
@@ -146,22 +146,22 @@ class SectorChange:
 
 @dataclass(frozen=True)
 class ColorChange:
-    """How the colours of a set differ from its references'. None where greys leave nothing to measure.
+    """How the colours of a set differ from its references'; None if greys leave nothing to measure.
 
     Args:
-        pixels: compared.
-        mean_before: mean L, a, b, chroma and HSV saturation of the references; the last without pixels whose
-            brightest channel is below 16 before or after.
-        mean_after: of the outputs, the same.
-        saturation_ratio: of the mean saturations.
-        saturation_slope: by how much a pixel's saturation rises where its reference's is 1 higher.
-        chroma_ratio: of the mean chromas.
-        colored: whether the references' blocks have colours that differ, for saturation or hues to change.
-        bias: red, green, blue: what code 0 becomes, of a line fitted to blocks.
+        pixels: the number of compared pixels.
+        mean_before: mean L, a, b, chroma and HSV saturation of the references; the saturation without pixels
+            whose brightest channel is below 16 before or after.
+        mean_after: the same of the outputs.
+        saturation_ratio: the ratio of the mean saturations.
+        saturation_slope: the increase of a pixel's saturation when its reference's is 1 higher.
+        chroma_ratio: the ratio of the mean chromas.
+        colored: whether the references' blocks have different colours, so that saturation or hues can change.
+        bias: for red, green, blue: the result of code 0, on a line fitted to blocks.
         gain: the slope of that line.
         delta_e: mean and 95th percentile of delta E 2000 over pixels.
-        sectors: those with pixels, by hue.
-        skin: the same of skin tones, or None where there are none.
+        sectors: the hue sectors with pixels.
+        skin: the same for skin tones, or None if there are none.
     """
 
     pixels: int
@@ -179,12 +179,12 @@ class ColorChange:
 
 
 def color_change(sums: ColorSums) -> ColorChange:
-    """What follows from the sums of a set.
+    """Compute the change of colours from the sums of a set.
 
     Args:
-        sums: of at least one pair.
+        sums: the sums of at least one pair.
     Raises:
-        ArrayError: of none.
+        ArrayError: if there is no pair.
     """
     totals: list[float] = sums.totals.tolist()
     pixels, lit = totals[0], totals[9]
@@ -218,7 +218,7 @@ def color_change(sums: ColorSums) -> ColorChange:
 
 
 def _line(sums: list[float], n: float) -> tuple[float, float | None]:
-    """Offset and slope of y on x, of sums of x, y, x^2 and x y; where x never changes, of slope 1."""
+    """Return offset and slope of y on x, from sums of x, y, x^2 and x y; slope 1 if x never changes."""
     if not n:
         return 0.0, None
     x, y, xx, xy = sums

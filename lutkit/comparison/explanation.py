@@ -1,10 +1,10 @@
-"""The simplest change of colours that explains what a set became: lightness, a cast, saturation, or two.
+"""The simplest change of colours that explains a set: lightness, a cast, saturation, or two of these.
 
-Owns how many kinds of change are needed. Knows no artefacts, no limits of what is worth saying, no files.
+Owns how many kinds of change are needed. Knows no artefacts, no limits of what is worth reporting, no files.
 
-A cast moves saturations, hues and lightness too, and a curve moves chroma: measured one by one, one change is
-several faults. So every kind is fitted to the means of blocks, by itself and with another, and the first
-that leaves hardly more than the best does is the answer.
+A cast changes saturation, hue and lightness too, and a curve changes chroma: measured separately, one change
+would look like several faults. So every kind of change is fitted to the means of blocks, alone and in
+combination with another. The answer is the first change that leaves hardly more difference than the best.
 """
 
 import cmath
@@ -21,51 +21,51 @@ from lutkit.comparison.blocks import Blocks, thinned
 
 CodeMap: TypeAlias = Callable[[FloatArray], FloatArray]
 
-_LUMA = np.array([0.299, 0.587, 0.114])  # of R'G'B', Rec. ITU-R BT.601: most editors' grey
-_RIDGE = 1e-5  # toward no change, where colours are too few to tell
+_LUMA = np.array([0.299, 0.587, 0.114])  # of R'G'B', Rec. ITU-R BT.601: the grey of most editors
+_RIDGE = 1e-5  # pulls toward no change if there are too few colours to fit
 
 
 def lab_of_codes(codes: FloatArray) -> FloatArray:
-    """CIELAB of codes, cut off at 0 and 255."""
+    """Return CIELAB of codes, which are clamped to 0..255."""
     return srgb_to_lab(np.clip(codes, 0, 255) / 255)
 
 
 def unchanged(codes: FloatArray) -> FloatArray:
-    """No change."""
+    """Return the codes without a change."""
     return codes
 
 
 def swap(order: tuple[int, int, int]) -> CodeMap:
-    """Channels in another order: each is that of the number that stands in its place."""
+    """Return a map that reorders channels: `order` gives the source channel of each."""
     return lambda codes: codes[:, order]
 
 
 def fit_curve(before: FloatArray, after: FloatArray) -> CodeMap:
-    """One curve for all channels: exposure, gamma, contrast."""
+    """Fit one curve for all channels: exposure, gamma, contrast."""
     return _curve(before.reshape(-1), after.reshape(-1))
 
 
 def fit_channels(before: FloatArray, after: FloatArray) -> CodeMap:
-    """A curve for each channel: gains, light of another colour."""
+    """Fit a curve for each channel: gains, light of another colour."""
     curves = [_curve(before[:, c], after[:, c]) for c in range(3)]
     return lambda codes: np.stack([curve(codes[:, c]) for c, curve in enumerate(curves)], axis=1)
 
 
 def fit_tint(before: FloatArray, after: FloatArray) -> CodeMap:
-    """One shift of a and b, at equal lightness."""
+    """Fit one shift of a and b, at equal lightness."""
     shift = (lab_of_codes(after) - lab_of_codes(before)).mean(axis=0)
     shift[0] = 0
     return lambda codes: 255 * lab_to_srgb(lab_of_codes(codes) + shift)
 
 
 def fit_chroma(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, CodeMap]:
-    """A factor on a and b, at equal lightness; `tinted`: about the means, so that a cast is no part of it."""
+    """Fit a factor on a and b, at equal lightness; if `tinted`, about the means, to exclude a cast."""
     factor = complex(_plane_factor(before, after, tinted).real)
     return factor, _scaled_plane(factor)
 
 
 def fit_turn(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, CodeMap]:
-    """A turn of the ab plane, at equal lightness and chroma."""
+    """Fit a rotation of the ab plane, at equal lightness and chroma."""
     factor = _plane_factor(before, after, tinted)
     factor = factor / abs(factor) if abs(factor) > 1e-9 else 1.0 + 0.0j
     return factor, _scaled_plane(factor)
@@ -74,7 +74,7 @@ def fit_turn(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> 
 def fit_chroma_and_turn(
     before: FloatArray, after: FloatArray, *, tinted: bool = False
 ) -> tuple[complex, CodeMap]:
-    """Both: a complex factor on a + ib."""
+    """Fit both as a complex factor on a + ib."""
     factor = _plane_factor(before, after, tinted)
     return factor, _scaled_plane(factor)
 
@@ -97,7 +97,7 @@ def _scaled_plane(factor: complex) -> CodeMap:
 
 
 def fit_grey_mix(before: FloatArray, after: FloatArray, *, tinted: bool = False) -> tuple[complex, CodeMap]:
-    """A factor on codes' distances from their luma: what editors call saturation."""
+    """Fit a factor on the distance of codes from their luma, which editors call saturation."""
     x, y = before - _luma(before), after - _luma(after)
     if tinted:
         x, y = x - x.mean(axis=0), y - y.mean(axis=0)
@@ -107,7 +107,7 @@ def fit_grey_mix(before: FloatArray, after: FloatArray, *, tinted: bool = False)
 
 
 def chained_maps(first: CodeMap, second: CodeMap) -> CodeMap:
-    """One change after another, cut off at the ends between."""
+    """Return one change after another, clamped to 0..255 in between."""
     return lambda codes: second(np.clip(first(codes), 0, 255))
 
 
@@ -120,7 +120,7 @@ def _luma(codes: FloatArray) -> FloatArray:
 
 
 def _curve(before: FloatArray, after: FloatArray) -> CodeMap:
-    """A curve of four terms, which gammas and gains fit; beyond the colours seen it goes on straight."""
+    """Fit a curve of four terms, which suits gammas and gains; outside the seen colours it is straight."""
     terms = _terms(before)
     products = np.stack([(terms * terms[:, i : i + 1]).mean(axis=0) for i in range(4)])
     right = (terms * (after - before)[:, None]).mean(axis=0)
@@ -128,7 +128,7 @@ def _curve(before: FloatArray, after: FloatArray) -> CodeMap:
     low, high = (float(value) for value in np.percentile(before, (0.5, 99.5)))
     ends = np.array([low, low + 1, high - 1, high])
     values = ends + (_terms(ends) * parts).sum(axis=1)
-    # Codes fall back where others rise in no change that is meant here.
+    # No change that is meant here lowers some codes where others rise.
     slopes = max(0.0, float(values[1] - values[0])), max(0.0, float(values[3] - values[2]))
 
     def fit(codes: FloatArray) -> FloatArray:
@@ -145,7 +145,7 @@ def _terms(codes: FloatArray) -> FloatArray:
 
 
 def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
-    """Gauss and Jordan's elimination, of a positive definite matrix: small, and the same bits everywhere."""
+    """Solve a small positive definite system by Gauss-Jordan elimination, with the same bits everywhere."""
     rows = np.concatenate([matrix, right[:, None]], axis=1)
     for i in range(len(rows)):
         rows[i] /= rows[i, i]
@@ -155,8 +155,8 @@ def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
     return rows[:, -1]
 
 
-# What one more kind of change has to explain, as a mean difference (CIE 1976), and as a share of what there
-# is: see `explain`.
+# The mean difference (CIE 1976) that one more kind of change must explain, absolute and as a share of the
+# total difference: see `explain`.
 LEAST_EXPLAINED = 0.5
 LEAST_SHARE = 0.05
 MAX_FITTED = 60_000
@@ -167,19 +167,19 @@ _SWAPS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What became of the colours, by as few kinds of change as explain it.
+    """The change of colours of a set, by as few kinds of change as explain it.
 
     Args:
-        gain: the factor on distances from neutral; 1 where saturation need not have changed.
-        turn: of hues, degrees; 0 likewise.
-        cast: a and b that neutral colours take on, of greys as light as the picture; 0, 0 likewise.
-        lightness: the change of L that all three channels have in common; 0 likewise.
-        contrast: by how much L becomes more where it was 1 more, of greys as light as the picture; below 0
-            where it is inverted; 1 likewise.
-        brought: the contrasts that their lightness may bring along, least and most: 1, that of a gain and
-            that of a gamma which make greys so light.
-        swapped: which of the reference's channels each of the output's is, 0 to 2.
-        fit: what becomes of codes by all that.
+        gain: the factor on distances from neutral; 1 if no change of saturation is needed.
+        turn: the rotation of hues in degrees; 0 if none is needed.
+        cast: a and b of a neutral colour as light as the image; 0, 0 if no cast is needed.
+        lightness: the change of L that all three channels have in common; 0 if none is needed.
+        contrast: the slope of L of greys as light as the image; below 0 if inverted; 1 if no change is
+            needed.
+        brought: the smallest and largest contrast that the lightness can explain: 1, that of a gain and that
+            of a gamma which make greys equally light.
+        swapped: for each channel of the output, the number 0 to 2 of its channel in the reference.
+        fit: maps codes by the whole change.
     """
 
     gain: float
@@ -204,13 +204,13 @@ class _Candidate:
 
 
 def explain(blocks: Blocks) -> Explanation:
-    """Find the simplest change that explains what blocks became.
+    """Find the simplest change of colours that explains the difference of blocks.
 
-    A kind of change is needed where without it there is left more by 0.5 (mean difference, CIE 1976) and by
-    a twentieth of what there was to explain. The basis: of 36 photographs at 256 pixels, each with eleven
-    single changes, as PNG and as JPEG of quality 95 and 90 (4:2:0), the right kind left at most 0.22 more
-    than the best candidate, and the best of the wrong ones 0.84 or more in 99 of 100; copies without a
-    change had at most 0.05 to explain.
+    A kind of change is needed if, without it, the remaining mean difference (CIE 1976) is larger by 0.5 and
+    by a twentieth of what there was to explain. These figures come from 36 photos at 256 pixels with eleven
+    single changes each, as PNG and as JPEG of quality 95 and 90 (4:2:0). The right kind left at most 0.22
+    more than the best candidate. The best of the wrong kinds left 0.84 more or above in 99 of 100 cases.
+    Copies without a change had at most 0.05 to explain.
 
     Args:
         blocks: (n, 2, 3), mean codes of references and outputs, n at least 1.
@@ -223,7 +223,7 @@ def explain(blocks: Blocks) -> Explanation:
     best = min(one.left for one in (nothing, lighter, *single, *double))
     enough = best + max(LEAST_EXPLAINED, LEAST_SHARE * (nothing.left - best))
     simple = min(single, key=_left)
-    # A curve common to the channels is a cast of none: where it does as well, it is that.
+    # One curve for all channels is a special case of a cast. If it fits as well, there is no cast.
     if min(nothing.left, lighter.left) <= enough:
         if nothing.left <= enough:
             return _explanation(nothing, before)
@@ -236,10 +236,10 @@ def explain(blocks: Blocks) -> Explanation:
 
 
 def left_by(fit: CodeMap, blocks: Blocks | FloatArray) -> float:
-    """The mean difference (CIE 1976) that a change leaves.
+    """Return the mean difference (CIE 1976) that remains after a change.
 
     Args:
-        fit: what becomes of codes.
+        fit: maps codes by the change.
         blocks: (n, 2, 3), mean codes of references and outputs, n at least 1.
     """
     found = blocks.astype(np.float64)
@@ -256,7 +256,7 @@ def _candidate(factor: complex, cast: bool, fit: CodeMap, blocks: FloatArray) ->
 
 
 def _single(blocks: FloatArray) -> list[_Candidate]:
-    """A cast, in two ways; another saturation, in two ways; other hues; channels swapped, in five."""
+    """Return candidates of one kind: two casts, two of saturation, one of hue, five of swapped channels."""
     before, after = blocks[:, 0], blocks[:, 1]
     casts = (fit_tint, fit_channels)
     tinted = [_candidate(1, True, fit(before, after), blocks) for fit in casts]
@@ -271,7 +271,7 @@ def _single(blocks: FloatArray) -> list[_Candidate]:
 
 
 def _double(blocks: FloatArray) -> list[_Candidate]:
-    """Another saturation with other hues, with a curve after it, and with a cast after it."""
+    """Return candidates that combine saturation with a hue rotation, a curve after it, or a cast after it."""
     before, after = blocks[:, 0], blocks[:, 1]
     chromas = (fit_chroma, fit_grey_mix, fit_chroma_and_turn)
     factor, turned = fit_chroma_and_turn(before, after)
@@ -310,14 +310,14 @@ def _explanation(chosen: _Candidate, before: FloatArray) -> Explanation:
 
 
 def _slope(before: FloatArray, after: FloatArray) -> float:
-    """Of a line fitted to L; 1 where it hardly changes from block to block."""
+    """Return the slope of a line fitted to L, or 1 if L hardly varies between blocks."""
     apart = before - before.mean()
     power = float((apart * apart).mean())
     return float((apart * (after - after.mean())).mean()) / power if power > 1 else 1.0
 
 
 def _brought(before: FloatArray, after: FloatArray) -> tuple[float, float]:
-    """L + 16 is a cube root of light: a gain of light is one of L + 16. A gamma is nearly one of L."""
+    """Return `Explanation.brought`. L + 16 is a cube root of light, so a gain of light is one of L + 16."""
     mean, became = float(before.mean()), float(np.clip(after.mean(), 1, 99))
     found = [1.0, (became + 16) / (mean + 16)]
     if 1 < mean < 99:

@@ -1,6 +1,6 @@
-"""What is wrong with a set of outputs, each fault by itself: measures held against limits.
+"""What is wrong with a set of outputs: each fault on its own, found by comparing measures with limits.
 
-Owns the limits of colours and of place; artefacts bring their own. Knows no files and no wording.
+Owns the limits of colours and position; artefacts bring their own. Knows no files and no wording.
 """
 
 from collections.abc import Sequence
@@ -19,28 +19,29 @@ from lutkit.comparison.likeness import LEAST_LIKENESS
 from lutkit.comparison.noise import Noise
 from lutkit.measure.color_summary import CHANNELS
 
-# Of colours, for the whole set: what is worth saying of a change that `explain` finds to be needed.
+# Limits of colours, for the whole set: a needed change (see `explain`) above its limit is reported.
 MAX_CHROMA_GAIN_CHANGE = 0.08
 MAX_HUE_TURN = 5.0  # degrees
 MAX_CAST = 2.0  # units of a and b
 MAX_LIGHTNESS_CHANGE = 2.0
-LEAST_SPREAD = 1.0  # of an image's colours, units of Lab
+LEAST_SPREAD = 1.0  # of an image's colours, in units of Lab
 MAX_CONTRAST_CHANGE = 0.08
-_LEAST_BROUGHT, _MOST_BROUGHT = 0.5, 2.0  # no light alone takes more contrast, or gives it
-# What no change explains, as a mean difference (CIE 1976), and as a share of what there is: sets of one
-# change left at most 1.6; a cast of its own for every image, or names of other references, 8 to 24.
+_LEAST_BROUGHT, _MOST_BROUGHT = 0.5, 2.0  # a change of light alone changes contrast within this range
+# The mean difference (CIE 1976) that no change explains, absolute and as a share of the total. Sets with one
+# change left at most 1.6; sets with a different cast in every image or with wrong references left 8 to 24.
 MAX_LEFT = 2.5
 MAX_LEFT_SHARE = 0.25
-_MOST_LEFT_SHARE = 0.5  # what leaves more than it explains is no description of the set
-# Where an image's detail is elsewhere or covered, means of blocks tell nothing of a change of its colours.
+_MOST_LEFT_SHARE = 0.5  # a change that leaves more than it explains does not describe the set
+# If an image's detail has moved or is covered, means of blocks say nothing about a change of its colours.
 _MOVED_PX, _COVERED_CODES = 1.0, 10.0
-LEAST_GAIN_WITH_HUE = 0.2  # what is nearly grey has no hue to have turned
+LEAST_GAIN_WITH_HUE = 0.2  # a nearly grey output has no hue that could have turned
 
-# Of place, and of artefacts in their own files, for an image. A set has what at least one in ten of its
-# images has, less is `rare`: of 71 photographs with one known damage, saved as JPEG of quality 95, up to 7
-# seemed to have another as well. Of 71 photographs at 256 pixels, resized, of another gamma or less
-# saturation, as PNG and as JPEG of quality 95 and 90 (4:2:0), 99 in 100 stayed below: a shift of 0.11 px,
-# fringing of 0.07 px (at most 0.09), noise of 0.65 codes, and 31 speckles in a million, which are two pixels.
+# Limits of position and artefacts (in their own files), for an image. A set has a fault if at least one in
+# ten of its images has it; less is `rare`. Among 71 photos with one known kind of damage, saved as JPEG of
+# quality 95, up to 7 seemed to have another kind too. Of 71 photos at 256 pixels that were resized, or given
+# another gamma or less saturation, as PNG and as JPEG of quality 95 and 90 (4:2:0), 99 in 100 stayed below: a
+# shift of 0.11 px, fringing of 0.07 px (at most 0.09), noise of 0.65 codes, and 31 speckles in a million,
+# which are two pixels.
 MAX_SHIFT_PX = 0.25
 SHARE_OF_IMAGES = 0.1
 _WORST = 3  # images that are named
@@ -48,15 +49,15 @@ _WORST = 3  # images that are named
 
 @dataclass(frozen=True, eq=False)
 class PairMeasure:
-    """What is kept of one pair.
+    """The results that are kept for one pair.
 
     Args:
         key: its name.
         found: artefacts beyond the reference's.
-        before: the reference by itself.
+        before: the artefacts of the reference on its own.
         delta_e: the mean delta E 2000.
-        blocks: some of its colours, as `lutkit.comparison.blocks` gives them.
-        likeness: of the output to the reference, as `lutkit.comparison.likeness` gives it.
+        blocks: some of its colours, as `lutkit.comparison.blocks` returns them.
+        likeness: the likeness of the output to the reference, as `lutkit.comparison.likeness` returns it.
     """
 
     key: str
@@ -72,17 +73,19 @@ class Finding:
     """One fault of a set.
 
     Args:
-        kind: of the whole set "flat", "unlike" or "strangers"; of colours "unexplained", "channels",
-            "saturation", "hue", "cast", "lightness" or "contrast"; of place "shift"; else an artefact's name.
+        kind: for the whole set "flat", "unlike" or "strangers"; for colours "unexplained", "channels",
+            "saturation", "hue", "cast", "lightness" or "contrast"; for position "shift"; otherwise the name
+            of an artefact.
         value: how much: a factor, degrees, units of Lab, pixels, codes, in a million, a share; the median of
-            the images that have it.
-        channels: those concerned, or none in particular; where they are swapped, which of the reference's
-            is the output's red, green and blue.
-        images: how many have it; 0 where it is of the whole set.
-        worst: the names of those that have most of it, worst first.
-        explained: it follows from the images' change of colours, and is no fault beside that.
-        rare: fewer than one image in ten has it, as compression alone may give it to some: no fault of a set.
-        of: where colours are left unexplained, how much there was to explain.
+            the images that have the fault.
+        channels: the channels that have the fault; empty if it concerns no single channel. If channels are
+            swapped: the reference's channels that the output's red, green and blue are.
+        images: how many images have it; 0 if it concerns the whole set.
+        worst: the names of the images that have most of it, worst first.
+        explained: whether it follows from the images' change of colours and is therefore no fault.
+        rare: whether fewer than one image in ten has it; compression alone may cause that, so it is no fault
+            of the set.
+        of: if colours are unexplained, how much there was to explain.
     """
 
     kind: str
@@ -96,28 +99,29 @@ class Finding:
 
     @property
     def is_alone(self) -> bool:
-        """Whether beside it nothing of a set can be judged."""
+        """Whether nothing else of the set can be judged because of it."""
         return self.kind in ("flat", "unlike")
 
     @property
     def is_fault(self) -> bool:
-        """Whether it counts against the set: neither a consequence nor rare."""
+        """Whether it counts against the set: it is neither a consequence nor rare."""
         return not self.explained and not self.rare
 
 
 def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding, ...]:
-    """Every fault that passes its limit.
+    """Return every fault that exceeds its limit.
 
-    Of outputs of one colour, or most of which show something else than their references, that is the only
-    one; where fewer do, they are a finding, and left out of all others.
-    Where the change leaves more of the difference than it explains, nothing is said of it. Clipping that the
-    colours explain, by a strong cast say, is a finding of its own, marked `explained`.
+    If outputs have only one colour, or most of them show something else than their references, that is the
+    only finding. If a minority shows something else, that is one finding, and these outputs are left out of
+    all others. If the change of colours leaves more of the difference than it explains, it is not reported.
+    Clipping that the colours explain, for instance by a strong cast, is a separate finding, marked
+    `explained`.
 
     Args:
-        change: of the set's colours.
+        change: the change of the set's colours.
         pairs: at least one.
     Returns:
-        Of colours first; empty where nothing is wrong.
+        Findings of colours first; empty if nothing is wrong.
     """
     first = flat_outputs(pairs) or _unlike_outputs(pairs)
     if any(finding.is_alone for finding in first):
@@ -132,13 +136,13 @@ def diagnose(change: Explanation, pairs: Sequence[PairMeasure]) -> tuple[Finding
 
 
 def judged_pairs(pairs: Sequence[PairMeasure]) -> list[PairMeasure]:
-    """The pairs whose outputs show what their references do; all, where those are the lesser part."""
-    alike = [pair for pair in pairs if not pair.likeness < LEAST_LIKENESS]  # what is not known is no fault
+    """Return the pairs whose outputs show what their references show; all pairs, if those are a minority."""
+    alike = [pair for pair in pairs if not pair.likeness < LEAST_LIKENESS]  # an unknown likeness is no fault
     return alike if 2 * len(alike) >= len(pairs) else list(pairs)
 
 
 def _unlike_outputs(pairs: Sequence[PairMeasure]) -> list[Finding]:
-    """Outputs that show something else, flipped or of other references: of most of a set, or of some."""
+    """Find outputs that show something else, such as flipped ones or those of other references."""
     unlike = [pair for pair in pairs if pair.likeness < LEAST_LIKENESS]
     if not unlike:
         return []
@@ -149,19 +153,19 @@ def _unlike_outputs(pairs: Sequence[PairMeasure]) -> list[Finding]:
 
 
 def unplaced(pairs: Sequence[PairMeasure]) -> tuple[int, int, int]:
-    """Of how many pairs it cannot be told where red, green and blue lie: flat, or unlike the reference."""
+    """Count the pairs whose red, green and blue cannot be registered: flat, or unlike the reference."""
     known = np.stack([np.isfinite(pair.found[Fringing].shifts).all(axis=1) for pair in pairs])
     red, green, blue = (len(pairs) - known.sum(axis=0)).tolist()
     return red, green, blue
 
 
 def own_levels(images: Sequence[Artefacts]) -> dict[str, FloatArray]:
-    """How much images by themselves have of each artefact, (3,) a channel: for telling sets apart."""
+    """Return the level of each artefact in images on their own, (3,) by channel, to compare sets."""
     return {kind.name: kind.level([one[kind] for one in images]) for kind in ARTEFACTS}
 
 
 def _artefact_findings(pairs: Sequence[PairMeasure], *, explained: bool, swapped: bool) -> list[Finding]:
-    """Faults first, then what follows from the colours, where those are explained."""
+    """Return faults first, then consequences of the change of colours, if that is explained."""
     keys = [pair.key for pair in pairs]
     faults, follows = list[Finding](), list[Finding]()
     for kind in ARTEFACTS:
@@ -183,14 +187,14 @@ def _artefact_findings(pairs: Sequence[PairMeasure], *, explained: bool, swapped
 def _image_finding(
     kind: str, values: FloatArray, most: FloatArray, limit: float, keys: list[str]
 ) -> Finding | None:
-    """`values` are (images, channels) or (images, 1), `most` (images,): how much of it each image has."""
+    """Return a finding from `values`, (images, channels) or (images, 1), and amounts `most`, (images,)."""
     known, most = np.nan_to_num(values), np.nan_to_num(most)
     over = most > limit
     if not over.any():
         return None
     order = sorted(np.flatnonzero(over).tolist(), key=lambda i: (-most[i], keys[i]))
     typical = np.median(known[over], axis=0)
-    # Channels that have at least half of what the worst one has.
+    # Name the channels that have at least half of the worst channel's amount.
     named = typical >= max(limit, 0.5 * float(typical.max())) if values.shape[1] == 3 else [False] * 3
     channels = tuple(name for name, has in zip(CHANNELS, named, strict=True) if has)
     worst = tuple(keys[i] for i in order[:_WORST])
@@ -199,7 +203,7 @@ def _image_finding(
 
 
 def unexplained_colors(change: Explanation, pairs: Sequence[PairMeasure]) -> list[Finding]:
-    """Of images whose detail lies where it was."""
+    """Find colours that no single change explains, in images whose detail has not moved."""
     some = [pair for pair in pairs if not _has_other_detail(pair.found)]
     left = [left_by(change.fit, pair.blocks) for pair in some]
     apart = [left_by(unchanged, pair.blocks) for pair in some]
@@ -216,22 +220,22 @@ def _has_other_detail(found: Artefacts) -> bool:
 
 
 def flat_outputs(pairs: Sequence[PairMeasure]) -> list[Finding]:
-    """Of a network that is dead: no output has more than one colour, and references have."""
+    """Find the outputs of a dead network: none has more than one colour, although references have."""
     before, after = (_spread([pair.blocks[:, side] for pair in pairs]) for side in (0, 1))
     return [Finding("flat", after)] if after < LEAST_SPREAD <= before else []
 
 
 def _spread(codes: Sequence[npt.NDArray[np.float32]]) -> float:
-    """Standard deviation of L, a and b together, of an image's blocks from their mean."""
+    """Return the standard deviation of L, a and b together, of each image's blocks from their mean."""
     labs = [lab_of_codes(one.astype(np.float64)) for one in codes]
     if sum(map(len, labs)) < 2 * len(labs):
-        labs = [np.concatenate(labs)]  # too few of an image: from that of all
+        labs = [np.concatenate(labs)]  # too few blocks in each image: use the spread over all images
     apart = np.concatenate([lab - lab.mean(axis=0) for lab in labs])
     return float(np.sqrt((apart * apart).sum(axis=1).mean()))
 
 
 def is_described(findings: Sequence[Finding]) -> bool:
-    """Whether the simplest change says something of the set: not where it leaves most of the difference."""
+    """Return whether the simplest change describes the set: it does not leave most of the difference."""
     return not any(
         one.is_alone or (one.kind == "unexplained" and one.value > _MOST_LEFT_SHARE * one.of)
         for one in findings
@@ -239,7 +243,7 @@ def is_described(findings: Sequence[Finding]) -> bool:
 
 
 def color_findings(change: Explanation) -> list[Finding]:
-    """What of the change is worth saying."""
+    """Return the parts of a change that are worth reporting."""
     found: list[Finding] = []
     if change.swapped != STRAIGHT:
         found.append(Finding("channels", 1.0, tuple(CHANNELS[c] for c in change.swapped)))
@@ -252,7 +256,7 @@ def color_findings(change: Explanation) -> list[Finding]:
         found.append(Finding("cast", cast))
     if abs(change.lightness) > MAX_LIGHTNESS_CHANGE:
         found.append(Finding("lightness", change.lightness))
-    # Brighter light raises contrast as well, and a gamma changes both: that is said once.
+    # Brighter light raises contrast too, and a gamma changes both: that is reported only once.
     least, most = max(_LEAST_BROUGHT, change.brought[0]), min(_MOST_BROUGHT, change.brought[1])
     if not least - MAX_CONTRAST_CHANGE <= change.contrast <= most + MAX_CONTRAST_CHANGE:
         found.append(Finding("contrast", change.contrast))

@@ -1,6 +1,6 @@
-"""Fringing: channels that lie beside each other, each against what its reference would give at that place.
+"""Fringing: displaced channels, each compared with what its reference would give at that place.
 
-Owns where channels lie. How planes are registered is `lutkit.comparison.registration`'s.
+Owns the positions of channels. `lutkit.comparison.registration` registers planes.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ from lutkit.photos.resize import Uint8Image
 _MOVED_PX = 0.1
 _PASSES, _CHANNEL_DONE_PX = 3, 0.02
 _LEAST_SIDE_PX = 16  # of what is left without margins, to fit a mix to
-_TILES, _LEAST_TILE_PX, _LEAST_PLACED = 3, 48, 4  # along each side; and how many have to be placed
-_HOLDS_PX, _HOLDS_SHARE = 0.1, 0.05  # so far from the shift of the whole may that of a place be
+_TILES, _LEAST_TILE_PX, _LEAST_PLACED = 3, 48, 4  # along each side; and how many must be registered
+_HOLDS_PX, _HOLDS_SHARE = 0.1, 0.05  # how much the shift of a tile may differ from that of the whole image
 _OUTWARD_PX = 0.3
 
 
 @dataclass(frozen=True, eq=False)
 class Fringing(Artefact):
-    """How far the channels of one image are out of place.
+    """How far the channels of one image are displaced.
 
     Args:
-        shifts: (3, 2), x and y in pixels of red, green and blue, each from its place in the reference, or of
-            one image each from green's; NaN where it cannot be told.
+        shifts: (3, 2), x and y in pixels of red, green and blue, from their places in the reference; or, for
+            a single image, from green's place. NaN if unknown.
     """
 
     shifts: FloatArray
@@ -54,25 +54,25 @@ class Fringing(Artefact):
     column = Column("fringe r g b", "fringe (px)", ".2f", "median_fringing_px", "fringe px")
     chart = Chart("Fringing of channels, px")
     help = """\
-  fringe       how far a channel lies from the others, in pixels; - where it
-               is flat, or too unlike its reference, to be registered"""
+  fringe       how far a channel lies from the others, in pixels; - if it is
+               flat, or too unlike its reference, to be registered"""
     help_limit = "{:g} px of fringing"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
-        """As `channel_shifts`."""
+        """Measure the fringing of a pair; see `channel_shifts`."""
         return cls(channel_shifts(pair.reference, pair.output, pair.blocks))
 
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
-        """Red and blue registered with green."""
+        """Register red and blue with green."""
         red, green, blue = planes_of(image)
         return cls(np.array([find_shift(green, red), (0.0, 0.0), find_shift(green, blue)]))
 
     def place(self) -> FloatArray:
-        """(2,), where most channels lie: the median of x and of y.
+        """Return (2,), where most channels lie: the median of x and of y.
 
-        Where the shift of one cannot be told, that of the others which is least; NaN where none can.
+        If the shift of a channel is unknown, this is the smallest known shift; if all are unknown, NaN.
         """
         known = self.shifts[np.isfinite(self.shifts).all(axis=1)]
         if not len(known):
@@ -80,18 +80,18 @@ class Fringing(Artefact):
         return np.median(known, axis=0) if len(known) == 3 else known[np.hypot(*known.T).argmin()]
 
     def amounts(self) -> FloatArray:
-        """(3,), how far each channel lies from `place`, in pixels; NaN where that cannot be told."""
+        """Return (3,), the distance of each channel from `place` in pixels; NaN if unknown."""
         return np.hypot(*(self.shifts - self.place()).T)
 
     @classmethod
     def level(cls, images: Sequence[Self]) -> FloatArray:
-        """(3,), the length of the median shift from green."""
+        """Return (3,), the length of the median shift from green."""
         shifts = np.stack([one.shifts for one in images])
         return np.array([np.hypot(*known_medians(shifts[:, c])) for c in range(3)], np.float64)
 
     @classmethod
     def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
-        """Which channels, how far; of one channel also where to, where most images agree."""
+        """Return which channels are displaced and how far; for one channel also where, if images agree."""
         text = f"Fringing: {channels_text(channels)} misregistered by {value:.2f} px"
         if len(channels) != 1:
             return text
@@ -100,31 +100,31 @@ class Fringing(Artefact):
         known = apart[np.isfinite(apart).all(axis=1)]
         x, y = (float(value) for value in np.median(known, axis=0))
         if np.hypot(x, y) < 0.5 * value:
-            return f"{text}, another way from image to image"
+            return f"{text}, in different directions from image to image"
         sides = [f"{abs(x):.2f} {'right' if x > 0 else 'left'}", f"{abs(y):.2f} {'down' if y > 0 else 'up'}"]
         seen = [side for side, size in zip(sides, (x, y), strict=True) if abs(size) >= 0.05]
         return f"{text} ({', '.join(seen)})"
 
 
 def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) -> FloatArray:
-    """How far each channel of the output lies from its place in the reference.
+    """Measure how far each channel of the output lies from its place in the reference.
 
-    Each is registered with that mix of the reference's channels which fits it best in the means of blocks
-    free of clipping, clipped as the output is: neither fringes of the reference's own nor a change of colours
-    count. What is found of the whole picture has to be there at its places, too: of one that is slightly
-    larger, say, each channel is at each place where the others are, and a shift of the whole is that of where
-    the channel's edges happen to lie.
+    Each channel is registered with the mix of the reference's channels that fits it best in the means of
+    blocks free of clipping, clipped like the output. Neither fringes of the reference itself nor a change of
+    colours count. A shift of the whole image must also be found at several places in it. In an image that is
+    slightly larger, for example, the channels agree at each place, and a shift of the whole depends only on
+    where the edges of a channel happen to be.
 
-    Of a channel out of place the mix fits a displaced picture, and by chance takes some of the shift upon
-    itself, 2% and more in small pictures; so it is fitted again to channels moved back, and they are
+    For a displaced channel the mix is fitted to a displaced image, and by chance absorbs some of the shift,
+    2% and more in small images. So the mix is fitted again after the channels are moved back, and they are
     registered with that.
 
     Args:
         reference: (H, W, 3) uint8 sRGB.
         output: the same shape.
-        blocks: as `free_blocks` gives them.
+        blocks: as `free_blocks` returns them.
     Returns:
-        (3, 2), x and y in pixels; NaN where it cannot be told.
+        (3, 2), x and y in pixels; NaN if unknown.
     Source: our own.
     """
     expected, found = expected_planes(reference, blocks), planes_of(output)
@@ -134,7 +134,7 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
         reach = int(np.ceil(np.nan_to_num(np.abs(shifts)).max())) + 1
         if min(reference.shape[:2]) < _LEAST_SIDE_PX + 2 * reach:
             break
-        # Between pixels by straight lines.
+        # Linear interpolation between pixels.
         planes = [_read_at(*one, reach) for one in zip(found, np.nan_to_num(shifts), strict=True)]
         back = np.rint(np.stack(planes, axis=2)).astype(np.uint8)
         expected = expected_planes(reference, free_blocks(reference[reach:-reach, reach:-reach], back))
@@ -147,7 +147,7 @@ def channel_shifts(reference: Uint8Image, output: Uint8Image, blocks: Blocks) ->
 
 
 def _confirmed(shifts: FloatArray, expected: list[FloatArray], found: list[FloatArray]) -> FloatArray:
-    """The same where they hold at the picture's places; else what these say, channel against channel."""
+    """Return the shifts if they hold at the tiles of the image; otherwise return those of the tiles."""
     places, middles = _placed_tiles(shifts, expected, found)
     if len(places) < _LEAST_PLACED:
         return shifts
@@ -157,11 +157,11 @@ def _confirmed(shifts: FloatArray, expected: list[FloatArray], found: list[Float
     own_middles = np.median(places, axis=1)
     apart = places - own_middles[:, None]
     typical, sizes = np.median(apart, axis=0), np.median(np.hypot(apart[..., 0], apart[..., 1]), axis=0)
-    # Of a channel larger than the others the middle lies where it should, and all about it does not.
+    # The middle of an enlarged channel is in its place, and everything around the middle is not.
     lengths = np.hypot(*typical.T)
     outward = (sizes >= _OUTWARD_PX) & (lengths > 0)
     typical *= np.where(outward, sizes / np.where(outward, lengths, 1), 1)[:, None]
-    # The place of the picture's middle, of larger and turned ones too.
+    # The place of the image's middle, also if the image is enlarged or rotated.
     plane = np.column_stack([np.ones(len(middles)), middles - np.array(expected[0].shape[::-1]) / 2])
     return np.linalg.lstsq(plane, own_middles)[0][0] + typical
 
@@ -169,7 +169,7 @@ def _confirmed(shifts: FloatArray, expected: list[FloatArray], found: list[Float
 def _placed_tiles(
     shifts: FloatArray, expected: list[FloatArray], found: list[FloatArray]
 ) -> tuple[FloatArray, FloatArray]:
-    """(n, 3, 2), shifts at those places where those of all channels can be told; (n, 2), x and y of these."""
+    """Return (n, 3, 2), shifts at tiles where all channels have one; and (n, 2), x and y of these tiles."""
     height, width = expected[0].shape
     high, wide = height // _TILES, width // _TILES
     placed, middles = list[FloatArray](), list[tuple[float, float]]()
@@ -179,7 +179,7 @@ def _placed_tiles(
         for left in range(0, wide * _TILES, wide):
             one = np.full((3, 2), np.nan)
             for c, (right, down) in enumerate(np.rint(shifts).astype(int).tolist()):
-                # What of the tile has its counterpart within the picture.
+                # The part of the tile that has its counterpart within the image.
                 x, y = max(left, -right), max(top, -down)
                 w, h = min(left + wide, width - right) - x, min(top + high, height - down) - y
                 before = expected[c][y : y + h, x : x + w]
@@ -192,12 +192,12 @@ def _placed_tiles(
 
 
 def planes_of(image: Uint8Image) -> list[FloatArray]:
-    """Red, green and blue, (H, W) float64 each, new."""
+    """Return red, green and blue, (H, W) float64 each, new."""
     return [np.ascontiguousarray(image[..., c]).astype(np.float64) for c in range(3)]
 
 
 def _read_at(plane: FloatArray, shift: FloatArray, reach: int) -> FloatArray:
-    """What lies further to the right and further down by a shift, of all but the margin."""
+    """Return the plane read further right and down by a shift, without the margin."""
     left, top = np.floor(shift).astype(int).tolist()
     fx, fy = (shift - np.floor(shift)).tolist()
     height, width = plane.shape[0] - 2 * reach, plane.shape[1] - 2 * reach
@@ -207,9 +207,9 @@ def _read_at(plane: FloatArray, shift: FloatArray, reach: int) -> FloatArray:
 
 
 def expected_planes(reference: Uint8Image, blocks: Blocks) -> list[FloatArray]:
-    """What each channel of the output would be as the best mix of the reference's, in means of blocks.
+    """Return each channel of the output as the best mix of the reference's channels, by means of blocks.
 
-    Where blocks do not tell channels apart it is made of the reference's own rather than of another.
+    If blocks cannot tell channels apart, a channel is made from the same channel of the reference.
     """
     before, after = blocks[:, 0].astype(np.float64), blocks[:, 1].astype(np.float64)
     middle, became = before.mean(axis=0), after.mean(axis=0)

@@ -1,6 +1,6 @@
-"""Which output belongs to which reference, and what looks like a mistake before any photo is decoded.
+"""Match outputs with references, and find likely mistakes before any photo is decoded.
 
-Photos are matched by name, without folder of the list and suffix, or by key in tars.
+Photos are matched by name, without the folder of their list and without suffix, or by key in tars.
 """
 
 import glob
@@ -28,7 +28,7 @@ _QUOTE = "put the pattern in quotes, or name the folder"
 
 @dataclass(frozen=True)
 class PhotoPair:
-    """A reference and its output, and the key that both have."""
+    """A reference and its output, and their common key."""
 
     key: str
     reference: PhotoRef
@@ -37,14 +37,14 @@ class PhotoPair:
 
 @dataclass(frozen=True)
 class MatchedSet:
-    """A set of outputs beside its references.
+    """A set of outputs with its references.
 
     Args:
         reference: the list of references.
         outputs: the list of outputs.
-        pairs: in the order of the references.
-        alone_before: keys of references without an output.
-        alone_after: keys of outputs without a reference.
+        pairs: the pairs, in the order of the references.
+        alone_before: the keys of references without an output.
+        alone_after: the keys of outputs without a reference.
     """
 
     reference: PhotoList
@@ -65,16 +65,16 @@ class NamedPhotos:
 def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> MatchedSet:
     """Find the output of each reference.
 
-    A file's key is its path below its list's root without the suffix: `trip/a.png` is the output of
-    `trip/a.jpg`. A member's key is that of WebDataset, its name up to the first dot, whichever shard it lies
-    in. One photo and one photo are a pair, whatever they are called.
+    The key of a file is its path below the root of its list, without the suffix: `trip/a.png` is the output
+    of `trip/a.jpg`. The key of a tar member is its WebDataset key, the name up to the first dot, in any
+    shard. If there is one reference and one output, they are a pair, whatever their names.
 
     Args:
-        reference: what is compared with.
+        reference: the references.
         outputs: the set.
-        name: of the set, for errors.
+        name: the name of the set, for errors.
     Raises:
-        SourceError: nothing matches, or two photos of one list have the same key.
+        SourceError: if nothing matches, or two photos of one list have the same key.
     """
     before, after = photos_by_key(reference), photos_by_key(outputs)
     if len(before) == len(after) == 1:
@@ -84,8 +84,8 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
     if not pairs:
         first, other = next(iter(before)), next(iter(after))
         raise SourceError(
-            f"none of its {len(after):,} photos has a reference: the first is {other!r}, and that of the"
-            f" references {first!r}",
+            f"none of its {len(after):,} photos has a reference: its first photo is {other!r}, the first"
+            f" reference is {first!r}",
             where=name,
             remedy=_nearest(before, after),
         )
@@ -95,39 +95,39 @@ def match_photos(reference: PhotoList, outputs: PhotoList, name: str) -> Matched
 
 
 def _nearest(before: Mapping[str, PhotoRef], after: Mapping[str, PhotoRef]) -> str:
-    """How to mend it where nothing matches: most often one of both lists begins a folder too high."""
+    """Return a remedy if nothing matches: most often one of the lists begins a folder too high."""
     for of, those, others in (("SET", after, before), ("REFERENCE", before, after)):
         folder = next(iter(those)).rpartition("/")[0]
         if any(f"{folder}/{key}" in those for key in others):
             return f"name the folder {folder!r} below it as the {of}"
-    return "give outputs the names of their references, whatever the suffix"
+    return "give outputs the names of their references; suffixes may differ"
 
 
 def photo_key(ref: PhotoRef) -> str:
-    """What a photo is matched by."""
+    """Return the key of a photo, by which it is matched."""
     member = _MEMBER.sub("", ref.path) if ref.offset >= 0 else ""
     folder, slash, name = (member or ref.path).rpartition("/")
-    # A member's suffix may have several dots; a file's has one.
+    # The suffix of a member may have several dots, that of a file has one.
     stem = name.partition(".")[0] if member else name.rpartition(".")[0]
     return f"{folder}{slash}{stem or name}"
 
 
 def photos_by_key(photos: PhotoList) -> dict[str, PhotoRef]:
-    """The photos of a list by what they are matched by.
+    """Return the photos of a list by their keys.
 
     Raises:
-        SourceError: two have the same key.
+        SourceError: if two photos have the same key.
     """
     found: dict[str, PhotoRef] = {}
     for ref in photos.photos:
         key = photo_key(ref)
         if key in found:
             raise SourceError(
-                f"{found[key].path} and {ref.path} are of one name",
+                f"{found[key].path} and {ref.path} have the same name",
                 where=str(photos.root),
-                remedy="say with --field which is meant"
+                remedy="choose one with --field"
                 if ref.offset >= 0 and _tar_of(ref) == _tar_of(found[key])
-                else "leave one of them out, or name a pattern of one suffix",
+                else "leave one of them out, or name a pattern with one suffix",
             )
         found[key] = ref
     return found
@@ -139,19 +139,19 @@ def _tar_of(ref: PhotoRef) -> str:
 
 
 def require_no_pattern(reference: NamedPhotos, sets: Sequence[NamedPhotos]) -> None:
-    """Refuse the photos of a pattern that the shell has filled in, where each would be a set of its own.
+    """Raise SourceError if the shell has expanded a pattern, so that each photo would be a set of its own.
 
-    `in out/a.png out/b.png`: sets of several references that are photos, one of each name. And
-    `in/a.png in/b.png out` where `out` has the reference's name and that of another set, which so is no
-    output but has one.
+    One case is `in out/a.png out/b.png`: several sets of one photo each, with different names of references.
+    The other is `in/a.png in/b.png out`, where `out` has photos with the names of the reference and of
+    another set, which is therefore a reference and not an output.
 
     Raises:
-        SourceError: what is named is that of a pattern.
+        SourceError: if the arguments are the photos of a pattern.
     """
     single = [(one.source, _bare(one.photos)[0]) for one in sets if _is_photo(one.source)]
     if not _is_photo(reference.source):
         if len(reference.photos.photos) > 1 and len({bare for _, bare in single}) > 1:
-            what = f"this photo and {len(single) - 1:,} more would be a set each, of one photo"
+            what = f"this photo and {len(single) - 1:,} more would each be a set of one photo"
             path = single[0][0]
             raise SourceError(what, where=path, remedy=f"{_QUOTE} {Path(path).parent}")
         return
@@ -159,65 +159,65 @@ def require_no_pattern(reference: NamedPhotos, sets: Sequence[NamedPhotos]) -> N
     others = [bare for _, bare in single if bare != own]
     sets_of = Counter(bare for one in sets for bare in _bare(one.photos))
     if own in sets_of and any(sets_of[bare] > 1 for bare in others):
-        what = f"this photo is the reference, and {_others(len(others))} would be a set each"
+        what = f"this photo is the reference, and {_others(len(others))} would each be a set"
         raise SourceError(what, where=reference.source, remedy=f"{_QUOTE} {Path(reference.source).parent}")
 
 
 def pattern_warning(reference: str, sets: Sequence[str]) -> str:
-    """That a series of one photo may be the photos of a pattern; empty where its outputs lie elsewhere."""
+    """Return a warning if single photos may be an expanded pattern; '' if outputs lie elsewhere."""
     first = Path(reference)
     beside = [one for one in map(Path, sets) if one.parent == first.parent and one.stem != first.stem]
     count = len([one for one in beside if _is_photo(str(one))])
     if not _is_photo(reference) or not count or len(sets) == 1:
         return ""
     return (
-        f"{reference}: this photo is the reference, and {_others(count)} beside it"
+        f"{reference}: this photo is the reference, and {_others(count)} in its folder"
         f" {'is a set' if count == 1 else 'are a set each'};"
-        f" if a pattern was meant, put it in quotes, or name the folder {first.parent}"
+        f" if you meant a pattern, put it in quotes, or name the folder {first.parent}"
     )
 
 
 def require_no_folders(source: str) -> None:
-    """Refuse a pattern of folders: photos are looked for in none of them.
+    """Raise SourceError for a pattern of folders, because no photos are searched in them.
 
     Raises:
-        SourceError: all that it finds are folders.
+        SourceError: if the pattern finds only folders.
     """
     if not has_wildcards(source) or os.path.exists(source):  # noqa: PTH110
         return
     found = glob.glob(source)  # noqa: PTH207
     if found and all(os.path.isdir(one) for one in found):  # noqa: PTH112
         folders = "a folder" if len(found) == 1 else f"{len(found)} folders"
-        remedy = "without quotes each is a set; with quotes a pattern names photos or tars"
-        raise SourceError(f"this pattern finds {folders}, and no photos", where=source, remedy=remedy)
+        remedy = "without quotes each folder is a set; with quotes a pattern must name photos or tars"
+        raise SourceError(f"this pattern finds {folders} and no photos", where=source, remedy=remedy)
 
 
 def require_like_sizes(matched: MatchedSet, name: str) -> None:
-    """Refuse a set whose outputs are all of another size than their references, by their headers.
+    """Raise SourceError if no output has the size of its reference, according to the headers.
 
     Raises:
-        SourceError: every pair differs; where only some do, pairs are rejected one by one.
+        SourceError: if every pair differs; if only some do, these pairs are rejected one by one.
     """
     told, side = "", 0  # of the first pair
     for pair in matched.pairs:
         theirs, own = _size(matched.reference, pair.reference), _size(matched.outputs, pair.output)
         if theirs is None or own is None or theirs == own:
-            return  # most often at once
+            return  # most often after the first pair
         if not told:
-            told = f"{pair.output.path} is {own[0]} x {own[1]}, its reference {theirs[0]} x {theirs[1]}"
+            told = f"{pair.output.path} is {own[0]} x {own[1]} px, its reference {theirs[0]} x {theirs[1]} px"
             side = max(16, min(*own, *theirs))
-    remedy = f"give --size PX, {side} say, to compare centre squares of one size"
-    raise SourceError(f"of another size than the references: {told}", where=name, remedy=remedy)
+    remedy = f"give --size PX, for instance --size {side}, to compare centre squares of one size"
+    raise SourceError(f"its sizes differ from the references': {told}", where=name, remedy=remedy)
 
 
 def same_photos_warning(matched: MatchedSet, name: str) -> str:
-    """That outputs are the references themselves; empty where one is another file or member."""
+    """Return a warning if all outputs are the references themselves, or ''."""
     before, after = matched.reference.root.resolve(), matched.outputs.root.resolve()
     if any(before / pair.reference.path != after / pair.output.path for pair in matched.pairs):
         return ""
-    text = f"{name}: the same photos as the references, so that nothing can differ"
+    text = f"{name}: these are the same photos as the references, so nothing can differ"
     of_tars = matched.pairs[0].output.offset >= 0
-    return f"{text}; --set-field names other members, `input` of a dataset" if of_tars else text
+    return f"{text}; choose other members with --set-field, such as `input` of a dataset" if of_tars else text
 
 
 def _is_photo(source: str) -> bool:
@@ -225,7 +225,7 @@ def _is_photo(source: str) -> bool:
 
 
 def _bare(photos: PhotoList) -> list[str]:
-    """Names without folders and suffixes."""
+    """Return names without folders and suffixes."""
     return [photo_key(ref).rpartition("/")[2] for ref in photos.photos]
 
 
@@ -250,26 +250,26 @@ def list_sets(
     warn: Callable[[str], None],
     samples: SampleFilter = _ALL_SAMPLES,
 ) -> list[MatchedSet]:
-    """Find the photos of each set, and which belongs to which reference.
+    """Find the photos of each set and match them with the references.
 
     Args:
-        reference: the references' source.
-        sets: the sets' sources.
-        field: the member that is meant in tars of references.
-        set_field: the same in tars of sets.
-        size_px: what images are brought to, or None.
-        warn: called with what looks like a mistake, and may be none, a sentence each.
-        samples: of the references and sets that are datasets of ours, the samples that are compared.
+        reference: the source of the references.
+        sets: the sources of the sets.
+        field: which member to use in tars of references.
+        set_field: which member to use in tars of sets.
+        size_px: the size that images are resized to, or None.
+        warn: called with each likely mistake, one sentence.
+        samples: for references and sets that are datasets of ours, the samples to compare.
     Raises:
-        SourceError: anything that cannot be compared; a filter of samples where nothing is a dataset of ours.
-        DatasetError: a filter that takes no sample of one of them.
+        SourceError: if a source cannot be compared, or samples are filtered but nothing is a dataset of ours.
+        DatasetError: if the filter selects no sample of a dataset.
     """
-    # Beside a dataset's samples their outputs lie in a folder of photos: keys match them.
+    # The outputs for a dataset's samples may be a plain folder of photos: they are matched by key.
     filters = {
         name: samples if is_dataset_folder(Path(name)) else _ALL_SAMPLES for name in (reference, *sets)
     }
     if not any(filters.values()):
-        filters[reference] = samples  # which `list_photos` refuses, if it asks for anything
+        filters[reference] = samples  # `list_photos` raises an error if it filters anything
     with _naming("--field"):
         before = list_photos(reference, field=field, samples=filters[reference])
         photos_by_key(before)
@@ -292,15 +292,17 @@ def list_sets(
 
 
 def list_train(source: str, field: str, warn: Callable[[str], None]) -> PhotoList | None:
-    """The training set's photos; None where none is named. `warn` is told what there is to know of them.
+    """List the training set's photos; return None if there is no training set.
+
+    `warn` is called with what there is to know about them.
 
     Raises:
-        SourceError: there are none, or tars hold several a sample.
-        LutkitError: a field of no training set.
+        SourceError: if there are no photos, or tars hold several images in a sample.
+        LutkitError: if a field is given without a training set.
     """
     if not source:
         if field:
-            raise LutkitError("--train-field without --train", remedy="name the training set")
+            raise LutkitError("--train-field without --train", remedy="name the training set with --train")
         return None
     with _naming("--train-field"):
         photos = list_photos(source, field=field)
@@ -311,7 +313,7 @@ def list_train(source: str, field: str, warn: Callable[[str], None]) -> PhotoLis
 
 @contextmanager
 def _naming(option: str) -> Generator[None]:
-    """Within the block a mistake about members of tars names the option that this list has."""
+    """Name the option of this list in errors about members of tars, inside the block."""
     try:
         yield
     except SourceError as error:

@@ -1,23 +1,25 @@
-"""How noisy a channel is, by itself and beyond a reference, where the picture is flat.
+"""The noise of a channel, on its own and beyond a reference, where the image is flat.
 
-Compression puts noise where there is grain. In 84 photographs saved as JPEG of quality 75 to 95, as they were
-or changed in colour, what all channels share was up to 1.1 times the grain. What a channel had by itself was
-up to 0.5 times the grain in copies, 1.1 times where colours had grown more vivid; where a channel was out of
-place 0.6 times in the others (0.8 in one photograph), and 1.5 times in itself. So noise counts from there on.
-Below that it is unknown rather than 0.
-An error of JPEG's chroma is in red, green and blue at once, but grain is least in green: so what all three
-have by themselves is held against the grain of the channel that has most. Of 780 compressed copies of 58
-photographs green had 0.5 to 0.6 times its own grain in three.
+Compression adds noise where there is grain. The following was measured on 84 photos saved as JPEG of quality
+75 to 95, unchanged or changed in colour. Noise that all channels share was up to 1.1 times the grain. Noise
+of a single channel was up to 0.5 times the grain in copies, and 1.1 times in images with more vivid colours.
+With a displaced channel it was 0.6 times in the other channels (0.8 in one photo) and 1.5 times in the
+displaced channel. Noise counts only above these figures; below them it is unknown, not 0.
 
-Noise is fine noise here, from pixel to pixel. Compression takes that first: of 4 codes in red, JPEG of
-quality 95 (4:4:4) left a standard deviation of 3.4 in flat parts of 36 photographs, of which the mask sees
-1.7; 1.2 of these are red's alone, and told. Of quality 85 nothing is. Of PNG all is told.
+An error of JPEG's chroma appears in red, green and blue at once, but grain is smallest in green. So noise
+that all three channels have is compared with the grain of the channel that has most. Among 780 compressed
+copies of 58 photos, green had 0.5 to 0.6 times its own grain in three.
 
-The mask is made for white noise; a checkerboard of one code it takes for 3.8. So no more is told than the
-standard deviation of what is left about its mean of 5 x 5 pixels.
+Noise here means fine noise from pixel to pixel, which compression removes first. Of noise of 4 codes in red,
+JPEG of quality 95 (4:4:4) left a standard deviation of 3.4 in flat parts of 36 photos. The mask sees 1.7 of
+it, and 1.2 of that, which only red has, is reported. At quality 85 nothing is reported; for PNG everything
+is.
+
+The mask is designed for white noise; it gives 3.8 for a checkerboard of one code. So the reported noise is
+at most the standard deviation of the remainder about its mean over 5 x 5 pixels.
 
 Source: J. Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64 (1996)
-300-302, for the mask, which is blind to edges and ramps; that flat parts and the median are taken is ours.
+300-302, for the mask, which ignores edges and ramps. The use of flat parts and of the median is our own.
 """
 
 from collections.abc import Sequence
@@ -44,19 +46,19 @@ from lutkit.compiled import compiled
 from lutkit.photos.resize import Uint8Image
 
 _FLAT_SHARE = 0.25
-_ENDS = (4, 251)  # noise is cut off beyond
+_ENDS = (4, 251)  # codes beyond which noise is clipped
 _LEAST_FLAT_PX = 100
-# Of normal noise the median of |x| is 0.6745 sigma; the mask multiplies sigma by 6.
+# For normal noise the median of |x| is 0.6745 sigma; the mask multiplies sigma by 6.
 _SIGMA_OF_MEDIAN = 1 / (0.674489750196 * 6)
 _MARGIN = 3
-_MOVED_PX = 0.1  # from there on a channel is out of place
-# Times the reference's grain, as above.
+_MOVED_PX = 0.1  # a channel that has moved more is displaced
+# Limits in units of the reference's grain, from the figures above.
 _SHARED, _ALONE, _BESIDE_MOVED, _OF_VIVID, _OF_MOVED = 1.5, 0.5, 0.6, 1.1, 1.5
-_TOGETHER = 0.25  # of a channel's own, in squares: so much the others have where it is an error of chroma
-_VIVID = 1.15  # the sum of a mix's parts, without their signs
-_KNOWN = 1.0  # codes: of what hides below the grain, so much is no noise to speak of
-_BOX = 2  # pixels each way, that a pixel is held against for the deviation
-_TOO_MUCH = 1.2  # times the deviation that the mask may tell of noise by chance
+_TOGETHER = 0.25  # of a channel's own squared noise: an error of chroma gives the others at least this much
+_VIVID = 1.15  # sum of a mix's absolute weights above which colours are more vivid
+_KNOWN = 1.0  # codes: hidden noise up to this is negligible
+_BOX = 2  # pixels on each side in the mean about a pixel
+_TOO_MUCH = 1.2  # times the deviation; the mask exceeds this for white noise only by chance
 _OUTLIER = 5.0  # times the median
 
 
@@ -65,8 +67,8 @@ class Noise(Artefact):
     """How noisy one image is.
 
     Args:
-        codes: (3,), standard deviation of fine noise in codes of 255, a channel; NaN where it is unknown: no
-            flat part shows it, or the grain of the reference may hide it.
+        codes: (3,), the standard deviation of fine noise in codes of 255, by channel. NaN if unknown, because
+            no flat part shows it or the grain of the reference may hide it.
     """
 
     codes: FloatArray
@@ -82,43 +84,43 @@ class Noise(Artefact):
     column = Column("noise r g b", "noise (codes)", ".1f", "median_noise", "noise")
     chart = Chart("Added noise, codes of 255")
     help = """\
-  noise        of each channel in flat parts, in codes of 255; - where it may
-               be no more than the photo's grain"""
+  noise        of each channel in flat parts, in codes of 255; - if it may be
+               no more than the photo's grain"""
     help_limit = "{:g} code of noise (more where the photo has grain)"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
-        """As `added_noise`, in the flattest quarter of the reference: edges and speckle do not move it."""
+        """Measure `added_noise` in the flattest quarter of the reference, away from edges and speckle."""
         moved = np.nan_to_num(earlier[Fringing].amounts()) > _MOVED_PX
         return cls(added_noise(pair.reference, pair.output, moved))
 
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
-        """As `own_noise`."""
+        """Measure the noise of an image; see `own_noise`."""
         return cls(own_noise(image))
 
     def amounts(self) -> FloatArray:
-        """(3,), codes."""
+        """Return (3,), codes."""
         return self.codes
 
     @classmethod
     def level(cls, images: Sequence[Self]) -> FloatArray:
-        """(3,), the median."""
+        """Return (3,), the median."""
         return known_medians(np.stack([one.codes for one in images]))
 
     @classmethod
     def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
-        """How much, in which channels."""
+        """Return how much noise there is, and in which channels."""
         return f"Noise: {value:.1f} codes in {channels_text(channels)}"
 
 
 def own_noise(image: Uint8Image) -> FloatArray:
-    """The noise of each channel, fine detail that is there in flat parts included.
+    """Measure the noise of each channel, including real fine detail in flat parts.
 
     Args:
         image: (H, W, 3) uint8.
     Returns:
-        (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it.
+        (3,), standard deviation in codes; NaN if fewer than 100 flat pixels show it.
     """
     flat = flat_parts(image)
     channels = np.arange(3)
@@ -131,24 +133,24 @@ def own_noise(image: Uint8Image) -> FloatArray:
 
 
 def added_noise(reference: Uint8Image, output: Uint8Image, moved: npt.NDArray[np.bool_]) -> FloatArray:
-    """The noise of each channel that the output has and its reference has not.
+    """Measure the noise of each channel that the output has and its reference does not.
 
-    Noise is what is left of the output when the reference's own detail, as it best mixes of its channels,
-    is taken off; but no more than the output has beyond the reference, in squares.
+    Noise is what remains of the output after the reference's own detail, in the best mix of its channels, is
+    subtracted; but no more than what the output has beyond the reference, in squares.
 
     Args:
         reference: (H, W, 3) uint8.
         output: the same shape.
-        moved: (3,), channels out of place: what is left of their detail is no noise.
+        moved: (3,), displaced channels; the remainder of their detail is not noise.
     Returns:
-        (3,), standard deviation in codes; NaN where fewer than 100 flat pixels show it, and where there is
-        more than a code of it, but no more than grain and compression may make.
+        (3,), standard deviation in codes. NaN if fewer than 100 flat pixels show it, or if there is more than
+        one code of it, but no more than grain and compression may make.
     """
     flat = flat_parts(reference)
     details = _details(reference, output, flat, np.ones(3, np.bool_))
     if len(details) >= _LEAST_FLAT_PX:
         return _added(details, moved)
-    # Where some channel lies at an end all over, as of vivid colours, the others are looked at by themselves.
+    # If a channel is at an end everywhere, as with vivid colours, the other channels are measured alone.
     found = np.full(3, np.nan)
     for channel in range(3):
         alone = _details(reference, output, flat, np.arange(3) == channel)
@@ -161,7 +163,7 @@ def added_noise(reference: Uint8Image, output: Uint8Image, moved: npt.NDArray[np
 
 
 def _added(details: FloatArray, moved: npt.NDArray[np.bool_]) -> FloatArray:
-    """What each channel has by itself, and what all of them share; `details` as `_details` gives them."""
+    """Return the noise of each channel, its own and the shared part; `details` as `_details` returns them."""
     rest, deviations, gains = _rest(details)
     total = _total(details) ** 2
     apart = [_sigma(rest[:, (c + 1) % 3] - rest[:, (c + 2) % 3]) ** 2 for c in range(3)]  # without c
@@ -182,7 +184,7 @@ def _added(details: FloatArray, moved: npt.NDArray[np.bool_]) -> FloatArray:
 
 
 def _no_more(noise: float, deviations: FloatArray) -> float:
-    """Noise as the mask tells it, or where it is far from white, the standard deviation of what is left."""
+    """Return the mask's noise or, if the noise is far from white, the standard deviation of the remainder."""
     sizes = np.abs(deviations)
     some = sizes[sizes <= _OUTLIER * np.median(sizes)]
     deviation = float(np.sqrt((some * some).mean()))
@@ -190,7 +192,7 @@ def _no_more(noise: float, deviations: FloatArray) -> float:
 
 
 def _total(details: FloatArray) -> FloatArray:
-    """(3,), all noise of each channel that the reference's detail does not explain."""
+    """Return (3,), all noise of each channel that the reference's detail does not explain."""
     rest, _, _ = _rest(details)
     risen = np.array([
         _sigma(details[:, 3 + c]) ** 2
@@ -202,10 +204,13 @@ def _total(details: FloatArray) -> FloatArray:
 
 
 def _rest(details: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The output's detail without the best mix of the reference's channels; its deviations likewise; and how
-    vivid the mixes are."""
+    """Subtract the best mix of the reference's channels.
+
+    Returns:
+        The remaining detail of the output, its remaining deviations, and how vivid the mixes are.
+    """
     squares = np.array([[(details[:, i] * details[:, j]).mean() for j in range(6)] for i in range(3)])
-    # A grey reference has three equal channels: of many answers the smallest.
+    # A grey reference has three equal channels; of the many solutions take the smallest.
     ridge = squares[:, :3] + np.eye(3) * (1e-3 * squares[:, :3].trace() + 1e-6)
     rest, deviations, gains = details[:, 3:6].copy(), details[:, 9:].copy(), np.empty(3)
     for c in range(3):
@@ -222,14 +227,14 @@ def _sigma(details: FloatArray) -> float:
 
 
 def flat_parts(image: Uint8Image) -> npt.NDArray[np.bool_]:
-    """(H, W): of pixels away from the ends the quarter about which blurred brightness changes least."""
+    """Return (H, W): of the pixels away from the ends, the quarter with the flattest blurred surroundings."""
     height, width = image.shape[:2]
     flat = np.zeros((height, width), bool)
     if min(height, width) <= 2 * _MARGIN:
         return flat
     total = image.astype(np.int32).sum(axis=2)
     rows = total[:-2] + total[1:-1] + total[2:]
-    box = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]  # at [i, j] that about pixel i + 1, j + 1
+    box = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]  # [i, j] is the box about pixel i + 1, j + 1
     across = np.abs(box[2:-2, 4:] - box[2:-2, :-4])
     down = np.abs(box[4:, 2:-2] - box[:-4, 2:-2])
     change = across + down
@@ -248,8 +253,8 @@ def flat_parts(image: Uint8Image) -> npt.NDArray[np.bool_]:
 def _details(
     reference: Uint8Image, output: Uint8Image, flat: npt.NDArray[np.bool_], needed: npt.NDArray[np.bool_]
 ) -> FloatArray:
-    """(n, 12), the mask's answer, reference then output, where flat and no needed channel near an end; then
-    how far either lies from its mean about there."""
+    """Return (n, 12): for flat pixels whose needed channels are away from the ends, the results of the mask,
+    reference then output; then the distance of each from its local mean."""
     found = np.empty((int(flat.sum()), 12))
     return found[: _collect(signed(reference), signed(output), flat, needed, found)]
 

@@ -1,4 +1,4 @@
-"""A picture of a comparison: sets as a series, casts, chroma by hue, artefacts, and the answers."""
+"""A picture of a comparison: the sets as a series, with casts, chroma by hue, artefacts, and the answers."""
 
 import itertools
 import math
@@ -39,40 +39,40 @@ Sets: TypeAlias = Sequence[SetMeasure]  # in the order of the series
 _Values: TypeAlias = npt.NDArray[np.float64]
 
 _LEAST_REACH = 4.0
-_FEW = 6  # sets that have a line each
+_FEW = 6  # up to this many sets have a line each
 
-# Inches: a page grows with its answers.
+# In inches; the page grows with the number of answers.
 _WIDTH, _PANEL_HIGH = 14.0, 2.7
-_FIRST_ROW, _ROW_HIGH, _BELOW_ROWS = 4.2, 3.75, 0.8  # where panels end, below the top
+_FIRST_ROW, _ROW_HIGH, _BELOW_ROWS = 4.2, 3.75, 0.8  # where panels end, measured from the top
 _COLUMNS = 3
 _LEFT, _STEP, _WIDE = 0.055, 0.33, 0.27
 _LINE, _HEAD, _MARGIN = 0.2, 0.45, 0.25
 _VIVID, _CALM = "#e8a33d", "#7fb8d8"
-_SHARED = (_VIVID, _CALM, "#b08ad8", "#8fc98f")  # of artefacts that share a panel
+_SHARED = (_VIVID, _CALM, "#b08ad8", "#8fc98f")  # colours of the artefacts that share a panel
 _LEAST_SHOWN = 0.005
-_LINES, _LETTERS = 36, 205  # of answers
+_LINES, _LETTERS = 36, 205  # the most lines of answers, and letters in a line
 
-# Names of sets on an axis, in a legend, beside a dot: where there is little room.
+# Names of sets are shortened on an axis, in a legend and next to a dot, where there is little room.
 _DOTS = "\N{HORIZONTAL ELLIPSIS}"
 _PART = re.compile(r"\d+|[^\W\d_]+|[\W_]")
-_SIZE = 8  # of the letters, in points
-_EM = 0.66  # how wide a letter is at most on average, in letter sizes; wide ones are two
-_SLANTED, _MOST_SLANTED, _MOST = 12, 12, 16  # sets whose names stand aslant; letters they are cut to; else
+_SIZE = 8  # font size in points
+_EM = 0.66  # the average width of a letter, at most, in font sizes; wide letters count as two
+_SLANTED, _MOST_SLANTED, _MOST = 12, 12, 16  # from how many sets names are slanted; their length; else
 
 
 def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image.Image:
-    """Draw what changed, set by set.
+    """Draw the changes, set by set.
 
     Args:
-        sets: in the order of the series.
-        train: the training set, drawn as a line to compare with, or None.
-        title: the references' name.
+        sets: the sets, in the order of the series.
+        train: the training set, drawn as a line for comparison, or None.
+        title: the name of the references.
     Returns:
-        An RGB image 1400 pixels wide, as high as the answers need.
+        An RGB image 1400 pixels wide; its height depends on the answers.
     """
     of_channels = [kind for kind in ARTEFACTS if kind.per_channel]
     shared = [kind for kind in reversed(ARTEFACTS) if not kind.per_channel]
-    # Three panels of colours, then one an artefact of channels, then that of all others.
+    # Three panels for colours, one for each artefact with channels, and one for all other artefacts.
     last_row = (_COLUMNS + len(of_channels)) // _COLUMNS
     panels = _FIRST_ROW + _ROW_HIGH * last_row + _BELOW_ROWS
     heading, lines = _answers(sets, train)
@@ -113,7 +113,7 @@ def draw_comparison(sets: Sets, train: TrainMeasure | None, title: str) -> Image
 
 
 def _answers(sets: Sets, train: TrainMeasure | None) -> tuple[str, list[str]]:
-    """All of them where there is room; of a long series those for its end."""
+    """Return a heading and the answers; for a long series only those of its last set."""
     heading, lines = "Answers", _wrapped(answers(sets, train))
     if len(lines) > _LINES:
         heading, lines = "Answers for the last set", _wrapped(answers(sets, train, last=True))
@@ -149,7 +149,7 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
     colors = enumerate(CHANNEL_COLORS)
     _draw_series(axes, [_Series(name, color, [one[c] for one in values]) for c, (name, color) in colors])
     axes.axhline(limit, color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
-    axes.annotate(  # outside, where no bar can cover it
+    axes.annotate(  # outside the panel, where no bar can cover it
         "limit", (1, limit), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
         color=FAINT, fontsize=8, va="center",
     )  # fmt: skip
@@ -167,7 +167,7 @@ def _draw_shared(axes: "Axes", sets: Sets, series: "Sequence[_Series]") -> None:
 
 
 def _say_none(axes: "Axes", values: list[float]) -> list[float]:
-    """Those of the values that are known; none is said to be there only where all are."""
+    """Return the known values; if none is known, write that on the panel."""
     known = [value for value in values if math.isfinite(value)]
     if not known:
         say(axes, "not known")
@@ -178,7 +178,7 @@ def _say_none(axes: "Axes", values: list[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class _Series:
-    """One number of each set; NaN where it is not known."""
+    """One number of each set; NaN if unknown."""
 
     label: str
     color: str
@@ -186,7 +186,7 @@ class _Series:
 
 
 def _draw_series(axes: "Axes", series: Sequence[_Series]) -> None:
-    """Bars of few sets, side by side; a line each of many."""
+    """Draw bars side by side for few sets, or a line for each series for many sets."""
     step = {2: 0.4, 3: 0.27}.get(len(series), 0.8 / len(series))
     for number, one in enumerate(series):
         places = np.arange(len(one.values))
@@ -195,12 +195,12 @@ def _draw_series(axes: "Axes", series: Sequence[_Series]) -> None:
                 places, one.values, color=one.color, linewidth=1.6, marker="o", markersize=4, label=one.label
             )
             continue
-        # A bar of no height where there is no number: matplotlib would write nothing above it.
+        # An unknown value gets a bar of height 0; otherwise matplotlib would write nothing above it.
         high = np.nan_to_num(one.values)
         offset = step * (number - (len(series) - 1) / 2)
         bars = axes.bar(places + offset, high, width=0.9 * step, color=one.color, label=one.label)
-        size = 7 if len(one.values) == 4 and len(series) > 2 else 8  # or they would touch
-        # Lines end at the numbers, instead of striking them out.
+        size = 7 if len(one.values) == 4 and len(series) > 2 else 8  # smaller, so that numbers do not touch
+        # Lines are interrupted at the numbers, so that they do not cross them out.
         ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
         axes.bar_label(bars, [*map(_text, one.values)], color=INK, fontsize=size, padding=2, bbox=ground)
 
@@ -216,13 +216,13 @@ def _known(value: float | None) -> float:
 
 
 def name_sets(axes: "Axes", names: Sequence[str]) -> None:
-    """Name the places 0, 1, ... of a panel's lower axis: all where there is room, aslant if need be.
+    """Name the places 0, 1, ... on a panel's lower axis: all if there is room, slanted if necessary.
 
-    Of more sets as many as fit, evenly, the first and the last among them. What names have in common is
-    taken off where they would not fit, and stands below the axis.
+    If there are too many, as many as fit are named, evenly spread, including the first and the last. If names
+    do not fit, their common part is removed and shown below the axis.
 
     Args:
-        axes: of a panel; its limits are set.
+        axes: the axes of a panel, with its limits set.
         names: all different.
     """
     axes.set_xlim(-0.6, len(names) - 0.4)
@@ -250,9 +250,9 @@ def name_sets(axes: "Axes", names: Sequence[str]) -> None:
 
 
 def brief_names(names: Sequence[str], most: int) -> list[str]:
-    """Names of at most so many letters, without what they have in common where one is longer.
+    """Return names of at most `most` letters, without their common part if a name is longer.
 
-    By number where they would be cut to the same.
+    If shortened names would be equal, sets are numbered instead.
     """
     fits = max(map(letter_width, names)) <= most
     shown = [cut_name(name, most) for name in (names if fits else without_common(names)[0])]
@@ -260,10 +260,11 @@ def brief_names(names: Sequence[str], most: int) -> list[str]:
 
 
 def without_common(names: Sequence[str]) -> tuple[list[str], str]:
-    """Names without the words, numbers and signs that all begin and end with, and what that is.
+    """Remove the words, numbers and signs that all names begin and end with.
 
     Returns:
-        The rest of each, never empty, and `checkpoint-...-ema`; an empty text where nothing is common.
+        The rest of each name, never empty, and the common part, such as `checkpoint-...-ema`; '' if there is
+        none.
     """
     parts = [_PART.findall(name) for name in names]
     room = min(map(len, parts)) - 1 if len(names) > 1 else 0
@@ -277,7 +278,7 @@ def without_common(names: Sequence[str]) -> tuple[list[str], str]:
 
 
 def cut_name(name: str, most: int) -> str:
-    """A name of at most so many letters, 1 or more: what stands in its middle gives way to an ellipsis."""
+    """Return a name of at most `most` letters, 1 or more; an ellipsis replaces the middle of a longer one."""
     if letter_width(name) <= most:
         return name
     kept = range(len(name) - 1, -1, -1)
@@ -286,30 +287,30 @@ def cut_name(name: str, most: int) -> str:
 
 
 def letter_width(name: str) -> int:
-    """How many letters wide a name is: East Asian ones are two."""
+    """Return the width of a name in letters; East Asian letters count as two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def label_places(count: int, width: int) -> list[int]:
-    """Places of 0..count - 1 for names that are `width` wide: the first, the last, and some between them.
+    """Return positions in 0..count - 1 for names of this width: the first, the last, and some in between.
 
-    Names stand centred on their places, but the last, which ends there.
+    Names are centred on their positions, except the last, which ends at its position.
     """
-    last = count - 1 - -(-width // 2)  # its centre
+    last = count - 1 - -(-width // 2)  # the centre of the last name
     gaps = last // width
     return [number * last // gaps for number in range(gaps)] + [count - 1]
 
 
 def _shared(parts: Sequence[Sequence[str]], most: int) -> int:
-    """How many parts all begin with, at most so many."""
+    """Return how many leading parts all have in common, at most `most`."""
     return next((place for place in range(most) if len({one[place] for one in parts}) > 1), max(most, 0))
 
 
 def draw_cast(axes: "Axes", sets: Sets) -> None:
-    """The path of casts on the ab plane; with many sets its ends have names."""
+    """Draw the path of casts on the ab plane; with many sets only the ends of the path have names."""
     casts = np.array([color_numbers(one)[2] or (math.nan, math.nan) for one in sets])
     reach = max(_LEAST_REACH, 1.35 * float(np.nan_to_num(np.abs(casts)).max()))
-    # Of equal scales, and as wide as the panel.
+    # Both axes have the same scale, and the panel is filled in width.
     wide = reach * axes.bbox.width / axes.bbox.height
     plane = np.linspace(-1, 1, 121).astype(np.float64)
     b, a = np.meshgrid(reach * plane, wide * plane, indexing="ij")
@@ -324,7 +325,7 @@ def draw_cast(axes: "Axes", sets: Sets) -> None:
     axes.scatter(casts[:, 0], casts[:, 1], color=INK, s=sizes, zorder=3)
     names = brief_names([one.name for one in sets], 18)
     for i, height in _name_heights(casts, named, reach).items():
-        # Beside the dot on the side where there is room.
+        # Write on the side of the dot that has more room.
         left = casts[i, 0] > 0
         axes.annotate(
             names[i], (casts[i, 0], height), (-7 if left else 7, 4), textcoords="offset points",
@@ -338,10 +339,10 @@ def draw_cast(axes: "Axes", sets: Sets) -> None:
 
 
 def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: float) -> dict[int, float]:
-    """Where names stand, in b: beside their dots, or lower where one would lie upon another."""
+    """Return the heights of names, in b: next to their dots, or lower if two names would overlap."""
     heights: dict[int, float] = {}
     for i in sorted(named, key=lambda i: -float(casts[i, 1])):
-        # As wide as half the panel is the longest name.
+        # The longest name is as wide as half the panel.
         above = [height for j, height in heights.items() if abs(casts[i, 0] - casts[j, 0]) < reach]
         heights[i] = min([float(casts[i, 1]), *(height - 0.13 * reach for height in above)])
     lift = max(0.0, -0.97 * reach - min(heights.values(), default=0.0))
@@ -349,9 +350,9 @@ def _name_heights(casts: npt.NDArray[np.float64], named: Iterable[int], reach: f
 
 
 def draw_sectors(axes: "Axes", sets: Sets) -> None:
-    """A line a set over the hues, the last the strongest; of many sets the first, the last and the range."""
+    """Draw a line over the hues for each set; for many sets the first, the last and the range."""
     ratios = np.array([_ratios(one) for one in sets])
-    names = [f" {name}" for name in brief_names([one.name for one in sets], 18)]  # "_a" would be no legend's
+    names = [f" {name}" for name in brief_names([one.name for one in sets], 18)]  # a legend would omit "_a"
     known = _known_colors(ratios)
     drawn = known if len(sets) <= _FEW else (*known[:1], *known[1:][-1:])
     if len(sets) > _FEW:
@@ -379,12 +380,12 @@ def draw_sectors(axes: "Axes", sets: Sets) -> None:
 
 
 def _known_colors(values: _Values) -> list[int]:
-    """Sets that have a number in their row."""
+    """Return the sets whose row has a number."""
     return np.flatnonzero(np.isfinite(values).any(axis=1)).tolist()
 
 
 def _ratios(one: SetMeasure) -> _Values:
-    """Of chroma: of eight hues, then of skin; NaN where there is none."""
+    """Return the ratios of chroma: of eight hues, then of skin; NaN if there is none."""
     places = {name: place for place, name in enumerate(SECTORS)}
     values = np.full(9, np.nan)
     hues, skin = judged_sectors(one)

@@ -1,7 +1,7 @@
-"""How far one plane of an image lies from another, in fractions of a pixel.
+"""Measure how far one plane of an image is shifted against another, in fractions of a pixel.
 
-Owns the search: from coarse to fine, at each size a least-squares step a few times over. One picture may be
-brighter than the other, or have another contrast. Knows nothing of channels and colours.
+Owns the search: from coarse to fine, with a few least-squares steps at each size. The planes may differ in
+brightness and contrast. Knows nothing of channels and colours.
 """
 
 import numpy as np
@@ -9,30 +9,30 @@ import numpy as np
 from lutkit.color.srgb import FloatArray
 from lutkit.compiled import compiled
 
-REACH_PX = 8.0  # no shift beyond it is looked for
-_LEAST_SIDE = 48  # of a halved picture
+REACH_PX = 8.0  # the largest shift that is searched
+_LEAST_SIDE = 48  # the smallest side of a halved plane
 _HALVINGS = 2
 _STEPS = 6
 _DONE_PX = 0.002
-_BORDER = 3  # pixels at a side, or their slopes, that are blurred with none from beyond it
-# A picture without edges has no place, and two that have nothing in common lie nowhere to each other.
+_BORDER = 3  # pixels at each side whose blur or slopes would need pixels from outside
+# A plane without edges cannot be registered, and two planes with nothing in common have no shift.
 _LEAST_GRADIENT = 0.1  # mean square, in codes a pixel
-_LEAST_AGREEMENT = 0.5  # the share of variance that one explains of the other
+_LEAST_AGREEMENT = 0.5  # the share of variance that one plane must explain of the other
 _LEAST_SIDES = 16
 
 
 def find_shift(reference: FloatArray, other: FloatArray) -> tuple[float, float]:
-    """Find by how many pixels `other` lies to the right of `reference`, and below it.
+    """Find how many pixels `other` lies to the right of `reference` and below it.
 
     Args:
-        reference: (H, W) float64, codes of 8 bits or the like.
-        other: the same shape; its brightness and contrast may differ.
+        reference: (H, W) float64, codes of 8 bits or similar.
+        other: the same shape; brightness and contrast may differ.
     Returns:
-        x and y in pixels, up to `REACH_PX` each way; NaN, NaN where that cannot be told: pictures under
-        16 pixels, without edges in both directions, or too little alike. On photographs errors stay below
-        some hundredths of a pixel (see its tests).
+        x and y in pixels, up to `REACH_PX` in each direction. NaN, NaN if unknown: if planes have fewer than
+        16 pixels a side, no edges in both directions, or too little in common. On photos errors stay below a
+        few hundredths of a pixel (see its tests).
     Source: B. D. Lucas and T. Kanade, "An iterative image registration technique with an application to
-        stereo vision", 1981: the step; the fit of brightness and contrast beside it is ours.
+        stereo vision", 1981, for the step; the simultaneous fit of brightness and contrast is our own.
     """
     if min(reference.shape) < _LEAST_SIDES:
         return np.nan, np.nan
@@ -56,7 +56,7 @@ def find_shift(reference: FloatArray, other: FloatArray) -> tuple[float, float]:
 
 
 def _blurred(plane: FloatArray) -> FloatArray:
-    """Weights 1 4 6 4 1 both ways: noise goes, and a straight line fits the slopes better."""
+    """Blur with weights 1 4 6 4 1 in both directions, which removes noise and makes slopes more linear."""
     padded = np.pad(plane, 2, mode="edge")
     rows = padded[:-4] + 4 * padded[1:-3] + 6 * padded[2:-2] + 4 * padded[3:-1] + padded[4:]
     return (rows[:, :-4] + 4 * rows[:, 1:-3] + 6 * rows[:, 2:-2] + 4 * rows[:, 3:-1] + rows[:, 4:]) / 256
@@ -70,7 +70,7 @@ def _halved(plane: FloatArray) -> FloatArray:
 
 @compiled
 def _step(one: FloatArray, two: FloatArray, x: float, y: float) -> tuple[float, float, float]:
-    """How far `two`, read at (x, y) further on, still is from `one`; and how much of it `one` explains.
+    """Return the remaining shift of `two`, read at (x, y) further on, from `one`; and the explained share.
 
     two(p + (x, y)) = offset + gain (one(p) + step . slope of one(p)), by least squares.
     """
@@ -113,7 +113,7 @@ def _step(one: FloatArray, two: FloatArray, x: float, y: float) -> tuple[float, 
 
 @compiled
 def solve_three(matrix: FloatArray, right: FloatArray) -> tuple[float, float, float]:
-    """Solve a symmetric 3x3 system by Cramer's rule; not finite where it has no one answer."""
+    """Solve a symmetric 3x3 system by Cramer's rule; without a unique solution the result is not finite."""
     a, b, c = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     d, e, f = matrix[1, 1], matrix[1, 2], matrix[2, 2]
     p, q, r = right[0], right[1], right[2]

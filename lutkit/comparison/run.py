@@ -1,7 +1,7 @@
-"""Outputs beside their references, and a training set by itself, measured by many workers.
+"""Compare outputs with their references, and measure a training set on its own, with many workers.
 
-What a worker gives back is small: sums and a few numbers a pair. They are added in the order of the
-references, so that any number of workers gives the same bits.
+A worker returns little: sums and a few numbers for each pair. They are added in the order of the references,
+so that any number of workers gives the same bits.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -38,13 +38,13 @@ Measure = TypeVar("Measure")
 
 @dataclass(frozen=True, eq=False)
 class SetMeasure:
-    """What is known of a set of outputs.
+    """The results for a set of outputs.
 
     Args:
-        name: of the set.
+        name: the name of the set.
         change: how its colours differ.
-        explanation: by what simplest change.
-        pairs: by key, in the order of the references.
+        explanation: the simplest change that explains the difference.
+        pairs: the pairs by key, in the order of the references.
         findings: what is wrong.
         rejects: pairs that could not be compared, and why.
     """
@@ -59,13 +59,13 @@ class SetMeasure:
 
 @dataclass(frozen=True, eq=False)
 class TrainMeasure:
-    """What is known of a training set: mean L, a, b, chroma and saturation, and artefacts of each photo.
+    """The results for a training set: mean L, a, b, chroma and saturation, and the artefacts of each photo.
 
     Args:
-        name: of the training set.
-        photos: how many were looked at.
+        name: the name of the training set.
+        photos: how many photos were measured.
         means: as `ColorChange.mean_before`.
-        images: what each photo has of each artefact by itself.
+        images: each photo's artefacts on its own.
         rejects: photos that could not be read, and why.
     """
 
@@ -89,7 +89,7 @@ class _SetJob:
     reference: PhotoList
     outputs: PhotoList
     size_px: int | None
-    blocks: int  # kept of a pair
+    blocks: int  # that are kept for each pair
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def compare_set(
     Raises:
         SourceError: not one pair can be compared.
     """
-    # No more blocks than an explanation is fitted to; of some 200 pairs or fewer as many as help.
+    # No more blocks than an explanation uses; for up to about 200 pairs, as many as are useful.
     blocks = min(max(MAX_FITTED // len(matched.pairs), _LEAST_BLOCKS), MAX_BLOCKS)
     job = _SetJob(matched.reference, matched.outputs, size_px, blocks)
     done = engine.run(_compare_pairs, job, _tasks(matched.pairs))
@@ -214,7 +214,7 @@ def _tasks(every: Sequence[One]) -> Iterator[_Task[One]]:
 def _gathered(
     results: Generator[_Done[Measure], None, None], on_pairs: Callable[[int], None]
 ) -> tuple[ColorChange | None, tuple[Measure, ...], tuple[Reject, ...]]:
-    """Of all results in the order of their tasks; sums, which are large, are added as soon as it allows."""
+    """Gather all results in the order of their tasks; the sums, which are large, are added as they arrive."""
     early: dict[int, _Done[Measure]] = {}
     total: ColorSums | None = None
     at, measures, rejects = 0, list[Measure](), list[Reject]()

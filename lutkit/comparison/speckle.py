@@ -25,10 +25,10 @@ from lutkit.photos.resize import Uint8Image
 
 SPECKLE_CODES = 32
 _NO_SWEEP = np.zeros((2, 3, 256), np.bool_)
-_NEAR_PX, _SMALL_PX = 2, 0.5  # how far the reference has to be calm where all lies in its place
-_AROUND_PX = 3  # how far an image by itself has to be
+_NEAR_PX, _SMALL_PX = 2, 0.5  # the reference must be calm this far around a spot, if nothing has moved
+_AROUND_PX = 3  # a single image must be calm this far around a spot
 _LEAST_SPOTS = 3  # fewer in an image are no fault of it
-_LEAST_CALM = 0.02  # share of pixels: of less than that nothing is known
+_LEAST_CALM = 0.02  # share of pixels: with fewer calm pixels speckle is unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +36,11 @@ class Speckle(Artefact):
     """How many small spots of one image stand out.
 
     Args:
-        per_million: of a million pixels where they could be told; NaN where hardly any pixel could tell.
-        of_channels: (3,), those that stand out in red, green and blue.
-        spots: how many were found.
-        largest_px: the side of the largest.
+        per_million: spots in a million of the pixels where spots can be found; NaN if there are too few of
+            them.
+        of_channels: (3,), the same for spots that stand out in red, green and blue.
+        spots: the number of found spots.
+        largest_px: the side of the largest spot.
     """
 
     per_million: float
@@ -54,22 +55,23 @@ class Speckle(Artefact):
     per_channel = False
     relative_to_green = False
     shifts_chroma = False
-    told_of_swapped = False  # a dot of the reference's red, in the output's blue, is none that it has made
+    told_of_swapped = False  # a dot in the reference's red, now in the output's blue, is no new dot
     column = Column("speckle", "speckle (in a million)", ",.0f", "mean_speckle_per_million")
     chart = Chart("speckle", "speckle, in 10,000", lambda per_million: per_million / 100)
     help = """\
   speckle      spots of up to 8 px that stand out, in a million of the pixels
-               where they can be told; - where hardly any can tell"""
+               where spots can be found; - if there are too few of them"""
     help_limit = "{:g} speckles in a million"
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
-        """Spots that stand out by `SPECKLE_CODES` and four times the noise, where the reference is calm.
+        """Find spots that stand out by `SPECKLE_CODES` and four times the noise where the reference is calm.
 
-        Calm is what keeps within that to 2 pixels beyond the spot, and as far as channels moved; a spot at an
-        end to which most pixels went that were as near to it is none. See `lutkit.comparison.spots`.
+        The reference is calm if it stays within that limit up to 2 pixels around the spot, plus the distance
+        that channels moved. A spot at an end is not counted if most pixels that were as close to the end went
+        there too. See `lutkit.comparison.spots`.
         """
-        # What has moved comes from as far away.
+        # Displaced detail comes from as far away as the channels moved.
         moved = float(np.nan_to_num(np.abs(earlier[Fringing].shifts), nan=REACH_PX).max())
         reach = _NEAR_PX + (math.ceil(moved) if moved > _SMALL_PX else 0)
         swept = swept_to_ends(pair.reference, pair.output)
@@ -81,7 +83,7 @@ class Speckle(Artefact):
 
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
-        """Spots that stand out where the image is calm without them."""
+        """Find spots that stand out where the image is calm apart from them."""
         limits = _limits(earlier)
         return cls._of_spots(
             find_spots(image, image, limits, _NO_SWEEP, -_AROUND_PX), calm_share(image, limits, _AROUND_PX)
@@ -94,26 +96,26 @@ class Speckle(Artefact):
         return cls(spots.per_million() + known, of_channels + known, spots.total(), spots.largest_px())
 
     def amounts(self) -> FloatArray:
-        """(1,), in a million."""
+        """Return (1,), in a million."""
         return np.array([self.per_million])
 
     def faults(self, *, explained: bool) -> FloatArray:
-        """(3,), of each channel; nothing of fewer than three spots."""
+        """Return (3,), by channel; 0 if there are fewer than three spots."""
         return self.of_channels if self.spots >= _LEAST_SPOTS else np.zeros(3)
 
     def most(self, faults: FloatArray) -> float:
-        """All of them: some stand out in several channels, some in one."""
+        """Return the number of all spots: some stand out in several channels, some in one."""
         return self.per_million if self.spots >= _LEAST_SPOTS else 0.0
 
     @classmethod
     def level(cls, images: Sequence[Self]) -> FloatArray:
-        """(3,), the mean of each channel, of the images where it is known."""
+        """Return (3,), the mean of each channel over the images where it is known."""
         known = [one.of_channels for one in images if np.isfinite(one.per_million)]
         return np.mean(known, axis=0) if known else np.full(3, np.nan)
 
     @classmethod
     def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
-        """How many, how large, in which channels."""
+        """Return how many spots there are, how large, and in which channels."""
         sizes = [one.largest_px for one in images if one.per_million > cls.limit]
         largest = max(sizes, default=LARGEST_PX)
         kind = "isolated pixels" if largest == 1 else f"spots of up to {largest} px"

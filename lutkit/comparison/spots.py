@@ -1,6 +1,6 @@
-"""Small spots that stand out of a picture: where they are, how large, and in which channels.
+"""Small spots that stand out in an image: their number, their size, and their channels.
 
-Owns the search. What is made of its numbers is `lutkit.comparison.speckle`'s.
+Owns the search. `lutkit.comparison.speckle` uses its numbers.
 """
 
 from dataclasses import dataclass
@@ -19,61 +19,62 @@ from lutkit.photos.resize import Uint8Image
 _Codes: TypeAlias = npt.NDArray[np.uint8]
 
 LARGEST_PX = 8
-# Openings by squares of these sides take away spots of up to 2, 4 and 8 px; small ones come first, so that
-# one beside an edge is not taken for a part of what lies there.
+# Openings by squares of these sides remove spots of up to 2, 4 and 8 px. Small ones are handled first, so
+# that a spot beside an edge is not taken for a part of the edge.
 _SIDES = (3, 5, 9)
-_RING_PX = 2  # how far beyond a spot the picture has to be without it
-_MARGIN = 3  # pixels at a side that are not looked at
-_EXPLAINED = 0.25  # so much of a spot's contrast where the reference has some there, too
+_RING_PX = 2  # width of the ring around a spot in which the image must be without it
+_MARGIN = 3  # pixels at each side that are not examined
+_EXPLAINED = 0.25  # a spot is explained if the reference has this share of its contrast there
 
 
 @dataclass(frozen=True, eq=False)
 class Spots:
-    """Spots of one image.
+    """The spots of one image.
 
     Args:
-        counts: (9, 8) int64, spots by the longer side of the box about them in pixels, and by the channels in
-            which they stand out: 1 for red, 2 for green, 4 for blue, added.
-        places: (9, 8) int64, of each such kind at how many pixels one could be told; 0 where there is none.
+        counts: (9, 8) int64, spots by the longer side of their bounding box in pixels, and by the channels in
+            which they stand out: the sum of 1 for red, 2 for green, 4 for blue.
+        places: (9, 8) int64, for each such kind the number of pixels where one could be found; 0 if there is
+            none.
     """
 
     counts: Counts
     places: Counts
 
     def per_million(self, channels: int = 7) -> float:
-        """How many there are in a million pixels, as told by those where they could be told.
+        """Return the number of spots in a million pixels, counting the pixels where they could be found.
 
         Args:
-            channels: those that stand out in any of these, added up as in `counts`.
+            channels: count the spots that stand out in any of these channels, a sum as in `counts`.
         """
         some = (self.counts > 0) & (np.arange(8) & channels > 0)
         return float(1e6 * (self.counts[some] / self.places[some]).sum())
 
     def total(self) -> int:
-        """How many were found."""
+        """Return the number of found spots."""
         return int(self.counts.sum())
 
     def largest_px(self) -> int:
-        """The side of the largest; 0 where there is none."""
+        """Return the side of the largest spot; 0 if there is none."""
         return int(np.flatnonzero(self.counts.any(axis=1)).max(initial=0))
 
 
 def find_spots(
     reference: Uint8Image, output: Uint8Image, limits: FloatArray, swept: Swept, reach: int
 ) -> Spots:
-    """Find spots of up to 8 px in any channel that the output has and its reference has not.
+    """Find spots of up to 8 px in any channel that the output has and its reference does not.
 
-    A spot stands out, above or below all that lies about it, by its channel's limit; there the reference
-    keeps within that limit, and has nothing of a quarter of the spot's contrast. What stands out in several
-    channels at once is one spot.
+    A spot stands out by its channel's limit, above or below everything around it. The reference stays within
+    that limit there, and has less than a quarter of the spot's contrast. A spot that stands out in several
+    channels is one spot.
 
     Args:
         reference: (H, W, 3) uint8.
         output: the same shape.
-        limits: (3,), codes by which a channel has to stand out.
-        swept: as `swept_to_ends` gives it: what clipping made stand out is no spot.
-        reach: pixels beyond a spot within which the reference has to be calm; below 0 where it is the output
-            itself, which has to be calm without the spot.
+        limits: (3,), the codes by which a channel must stand out.
+        swept: as `swept_to_ends` returns it: spots that clipping created are not counted.
+        reach: the pixels around a spot within which the reference must be calm. Below 0 if the reference is
+            the output itself, which must be calm apart from the spot.
     Source: our own; the openings are those of J. Serra, "Image analysis and mathematical morphology", 1982.
     """
     counts, places = np.zeros((LARGEST_PX + 1, 8), np.int64), np.zeros((LARGEST_PX + 1, 8), np.int64)
@@ -84,7 +85,7 @@ def find_spots(
     for side in _SIDES:
         if min(output.shape[:2]) < side + 2 * _MARGIN:
             break
-        # What is bright, and what is dark: between two bright spots it is dark as well.
+        # Bright spots, then dark spots: the gap between two bright spots is dark as well.
         for apart in (output - _opened(output, side, 0), _opened(output, side, 255) - output):
             masks = ((apart >= least) * np.array([1, 2, 4], np.uint8)).sum(axis=2, dtype=np.uint8)
             found = _number_spots(one, two, masks, side - 1, limits, swept, reach, numbers, kinds, found)
@@ -92,23 +93,23 @@ def find_spots(
     for size in np.flatnonzero(counts.any(axis=1)).tolist():
         calm = _calm_places(reference, limits, size, abs(reach))
         for channels in range(1, 8):
-            # Its own place is one, whatever grid of squares the others are counted on.
+            # Its own place counts as one, whatever the grid of squares on which the others are counted.
             places[size, channels] = max(1, int(calm[np.arange(8) & channels > 0].sum()))
     return Spots(counts, places)
 
 
 def calm_share(reference: Uint8Image, limits: FloatArray, reach: int) -> float:
-    """The share of pixels where a spot of one pixel could be told in a channel or another."""
+    """Return the share of pixels where a spot of one pixel could be found in at least one channel."""
     found = _calm_places(reference, limits, 1, reach)
     return float(found[1:].sum()) / (reference.shape[0] * reference.shape[1])
 
 
 def _calm_places(image: Uint8Image, limits: FloatArray, size: int, reach: int) -> Counts:
-    """(8,), places for a spot of this side, by the channels, added up, that are calm to `reach` beyond."""
+    """Return (8,): places for a spot of this side, by the sum of the channels that are calm around it."""
     height, width = image.shape[:2]
     if min(height, width) < size + 2 * _MARGIN:
         return np.zeros(8, np.int64)
-    # Spots keep off the sides of the image; beyond them nothing has to be calm.
+    # Spots keep away from the sides of the image; nothing beyond the sides has to be calm.
     beyond = max(0, reach - _MARGIN)
     wide = np.pad(image, ((beyond, beyond), (beyond, beyond), (0, 0)), mode="edge")
     cut = max(0, _MARGIN - reach)
@@ -119,12 +120,12 @@ def _calm_places(image: Uint8Image, limits: FloatArray, size: int, reach: int) -
 
 
 def _extremes(image: _Codes, side: int, end: int) -> _Codes:
-    """The least (`end` 0) or the largest (255) of each square of pixels that lies within the image."""
+    """Return the minimum (`end` 0) or maximum (255) of each square of pixels that lies within the image."""
     pick = np.maximum if end else np.minimum
     for axis in (0, 1):
         image = image.swapaxes(0, axis)
         reached, wanted = 1, image
-        while reached < side:  # doubled as far as it goes, then met halfway
+        while reached < side:  # double the reach as often as possible, then overlap
             step = min(reached, side - reached)
             wanted = pick(wanted[:-step], wanted[step:])
             reached += step
@@ -133,7 +134,7 @@ def _extremes(image: _Codes, side: int, end: int) -> _Codes:
 
 
 def _opened(image: _Codes, side: int, end: int) -> _Codes:
-    """Without what is brighter (`end` 0), or darker (255), and fits into no square of this side."""
+    """Remove what is brighter (`end` 0) or darker (255) and does not fit a square of this side."""
     inner = _extremes(image, side, end)
     wide = np.pad(inner, ((side - 1, side - 1), (side - 1, side - 1), (0, 0)), constant_values=end)
     return _extremes(wide, side, 255 - end)
@@ -152,10 +153,10 @@ def _number_spots(
     kinds: Counts,
     found: int,
 ) -> int:
-    """Number those of what stands out that are spots of at most so many pixels a side.
+    """Number the regions that stand out and are spots of at most `most` pixels a side.
 
-    Into `kinds`, at each one's number, go its side and its channels. One that lies where one has a number
-    already only adds its channels to that. Returns the last number.
+    Stores the side and the channels of each spot in `kinds`, at its number. A region that touches a numbered
+    spot only adds its channels to that spot. Returns the last number.
     """
     height, width = masks.shape
     places = np.empty((height * width, 2), np.int64)
@@ -164,7 +165,7 @@ def _number_spots(
         for j in range(_MARGIN, width - _MARGIN):
             if masks[i, j] == 0 or is_seen[i, j]:
                 continue
-            # All that hangs together with it, corners too.
+            # Collect everything that is connected with it, diagonally too.
             count, at = 1, 0
             places[0, 0], places[0, 1] = i, j
             is_seen[i, j] = True
@@ -213,7 +214,7 @@ def _number_spots(
 def _contrast(
     output: Signed, masks: _Codes, spot: Counts, c: int, top: int, bottom: int, left: int, right: int
 ) -> tuple[float, float]:
-    """A channel's mean over a spot: how far from the mean of the ring about it, and beyond all of that."""
+    """Return how far a channel's mean over a spot is from the mean and the range of the ring about it."""
     total, core = 0.0, 0
     for k in range(len(spot)):
         if masks[spot[k, 0], spot[k, 1]] >> c & 1:
@@ -249,9 +250,9 @@ def _is_new(
     left: int,
     right: int,
 ) -> bool:
-    """Whether there the reference is calm and has nothing of it, and clipping did not make it."""
+    """Return whether the reference is calm and without the spot, and clipping did not create it."""
     height, width = masks.shape
-    # Of one picture by itself, `reach` below 0, the spot and what touches it is left out.
+    # For a single image, with `reach` below 0, the spot and the pixels that touch it are left out.
     far, own = abs(reach), reach < 0
     least, most = 255, 0
     for y in range(max(0, top - far), min(height, bottom + far + 1)):

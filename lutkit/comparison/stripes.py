@@ -1,6 +1,6 @@
-"""Stripes: rows or columns that lie above or below their neighbours all across the picture.
+"""Stripes: rows or columns that are brighter or darker than their neighbours across the whole image.
 
-The mask that tells noise is blind to them, since it is to all that is straight.
+The mask that measures noise does not see them, because it ignores everything that is straight.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from lutkit.comparison.fringing import expected_planes, planes_of
 from lutkit.comparison.noise import flat_parts
 from lutkit.photos.resize import Uint8Image
 
-_WIDEST_PX = 17  # a mean over so many is taken off: stripes are narrower than half of that
-_BANDS = 8  # across which a stripe has to go on
-_LEAST_PX = 4  # of a band that tell of a row or column
+_WIDEST_PX = 17  # the width of the mean that is subtracted: stripes are narrower than half of it
+_BANDS = 8  # the number of bands in which a stripe must continue
+_LEAST_PX = 4  # of a band, in each row or column
 _LEAST_COLUMNS = 32
-_SURE = 6.0  # times the standard error: what an edge leaves is of a few columns, stripes are of most
+_SURE = 6.0  # times the standard error: an edge leaves a few such columns, stripes many
 
 
 @dataclass(frozen=True, eq=False)
 class Stripes(Artefact):
-    """How far stripes of one image stand out.
+    """How strong the stripes of one image are.
 
     Args:
-        codes: (3,), standard deviation over rows, or over columns where that is more, in codes of 255, a
-            channel; NaN where no flat part shows it.
+        codes: (3,), the standard deviation over rows or over columns, whichever is larger, in codes of 255,
+            by channel; NaN if no flat part shows it.
     """
 
     codes: FloatArray
@@ -51,38 +51,38 @@ class Stripes(Artefact):
 
     @classmethod
     def of_pair(cls, pair: ImagePair, earlier: Artefacts) -> Self:
-        """In what the output has beyond the best mix of the reference's channels, where that is flat."""
+        """Measure what the output has beyond the best mix of the reference's channels, in flat parts."""
         expected, found = expected_planes(pair.reference, pair.blocks), planes_of(pair.output)
         return cls(_stripes([two - one for one, two in zip(expected, found, strict=True)], pair.reference))
 
     @classmethod
     def of_image(cls, image: Uint8Image, earlier: Artefacts) -> Self:
-        """In its own flat parts."""
+        """Measure the stripes in an image's own flat parts."""
         return cls(_stripes(planes_of(image), image))
 
     def amounts(self) -> FloatArray:
-        """(1,), of the channel with most, codes; NaN where none is known."""
+        """Return (1,), of the channel with most, in codes; NaN if none is known."""
         known = self.codes[np.isfinite(self.codes)]
         return np.array([known.max() if len(known) else np.nan])
 
     def faults(self, *, explained: bool) -> FloatArray:
-        """(3,), of each channel."""
+        """Return (3,), by channel."""
         return np.nan_to_num(self.codes)
 
     @classmethod
     def level(cls, images: Sequence[Self]) -> FloatArray:
-        """(3,), the mean of the images where it is known."""
+        """Return (3,), the mean over the images where it is known."""
         known = [one.codes for one in images if np.isfinite(one.codes).all()]
         return np.mean(known, axis=0) if known else np.full(3, np.nan)
 
     @classmethod
     def sentence(cls, value: float, channels: tuple[str, ...], images: Sequence[Self]) -> str:
-        """How much, in which channels."""
+        """Return how strong the stripes are, and in which channels."""
         return f"Stripes: rows or columns {value:.1f} codes apart in {channels_text(channels)}"
 
 
 def _stripes(planes: list[FloatArray], reference: Uint8Image) -> FloatArray:
-    """(3,), of columns, or of rows where these have more."""
+    """Return (3,), of columns, or of rows if these have more."""
     flat = flat_parts(reference)
     found = [[_of_columns(plane, flat), _of_columns(plane.T, flat.T)] for plane in planes]
     known = np.nan_to_num(np.array(found, np.float64), nan=-1).max(axis=1)
@@ -90,9 +90,9 @@ def _stripes(planes: list[FloatArray], reference: Uint8Image) -> FloatArray:
 
 
 def _of_columns(plane: FloatArray, flat: npt.NDArray[np.bool_]) -> float:
-    """Standard deviation of what columns have in common from band to band, beyond their neighbours.
+    """Return the standard deviation of what columns have in common in all bands, beyond their neighbours.
 
-    What noise and detail put into one band is not in the next: products of two bands have it at 0.
+    Noise and detail in one band do not occur in the next one, so in products of two bands their mean is 0.
     """
     height, width = plane.shape
     if width <= _WIDEST_PX or height < _BANDS * _LEAST_PX:
@@ -106,7 +106,7 @@ def _of_columns(plane: FloatArray, flat: npt.NDArray[np.bool_]) -> float:
     totals = np.add.reduceat(np.where(told, apart, 0), starts, axis=0)
     known = counts >= _LEAST_PX
     profiles = np.where(known, totals / np.maximum(counts, 1), 0)
-    # All pairs of two bands at once: the square of a sum holds each pair twice, and the squares.
+    # All pairs of two bands at once: the square of a sum contains each pair twice, and the squares.
     pairs = known.sum(axis=0) ** 2 - known.sum(axis=0)
     some = pairs > 0
     if some.sum() < _LEAST_COLUMNS:

@@ -31,7 +31,7 @@ NOTE = (
 
 
 def set_row(one: SetMeasure) -> tuple[str, ...]:
-    """A set in a row, under `HEADS`; `NOTE` says what the artefacts are."""
+    """Return the row of a set, under `HEADS`; `NOTE` explains the artefacts."""
     change, found = one.change, artefact_levels(one)
     gain, turn, cast = color_numbers(one)
     return (
@@ -52,10 +52,10 @@ def set_row(one: SetMeasure) -> tuple[str, ...]:
 
 
 def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[float, float] | None]:
-    """Chroma gain, turn of hues and cast: those of the set's explanation, as findings tell them.
+    """Return chroma gain, hue turn and cast of the set's explanation, as findings report them.
 
-    All None of dead outputs and where the explanation leaves most of the difference; gain and turn of grey
-    references, and the turn of nearly grey outputs.
+    All are None for dead outputs and if the explanation leaves most of the difference. Gain and turn are None
+    for grey references, and the turn for nearly grey outputs.
     """
     simple = one.explanation
     if not is_described(one.findings):
@@ -66,14 +66,14 @@ def color_numbers(one: SetMeasure) -> tuple[float | None, float | None, tuple[fl
 
 
 def judged_sectors(one: SetMeasure) -> tuple[tuple[SectorChange, ...], SectorChange | None]:
-    """What became of each hue, and of skin tones; nothing where outputs show nothing of the references."""
+    """Return the change of each hue and of skin tones; nothing if outputs show nothing of the references."""
     return (one.change.sectors, one.change.skin) if _is_judged(one) else ((), None)
 
 
 def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Hue by hue, then skin tones: share of coloured pixels, chroma ratio, hue shift.
+    """Return rows by hue, then for skin tones: share of coloured pixels, chroma ratio, hue shift.
 
-    None as `judged_sectors`.
+    There are none if `judged_sectors` returns none.
     """
     hues, skin = judged_sectors(one)
     return [
@@ -83,9 +83,9 @@ def sector_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 
 
 def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
-    """Channel by channel: what code 0 becomes, and the slope; noise; distance from the other channels.
+    """Return rows by channel: what code 0 becomes, and the slope; noise; distance from the other channels.
 
-    None as `judged_sectors`.
+    There are none if `judged_sectors` returns none.
     """
     if not _is_judged(one):
         return []
@@ -102,10 +102,11 @@ def channel_rows(one: SetMeasure) -> list[tuple[str, ...]]:
 
 
 def artefact_levels(one: SetMeasure) -> dict[str, tuple[float | None, ...]]:
-    """What a set has of each artefact beyond its references, by its name.
+    """Return a set's level of each artefact beyond its references, by the artefact's name.
 
-    Three medians over images, of red, green and blue; or one mean, where an artefact is not one of channels.
-    None where nothing of the set can be judged; medians also where fewer than half of the images show it.
+    A level is three medians over images, of red, green and blue; or one mean if the artefact has no value for
+    each channel. It is None if nothing of the set can be judged; a median is also None if fewer than half of
+    the images show it.
     """
     pairs = one.pairs if _is_judged(one) else ()
     found: dict[str, tuple[float | None, ...]] = {}
@@ -126,7 +127,7 @@ def _median_of_most(column: FloatArray) -> float | None:
 
 
 def _is_judged(one: SetMeasure) -> bool:
-    """Whether outputs are more than one colour, and show what their references do."""
+    """Return whether outputs have more than one colour and show what their references show."""
     return not any(finding.is_alone for finding in one.findings)
 
 

@@ -1,1 +1,1 @@
-"""What a dataset folder is: tars, shards, records, index, card, lock, atomic writes."""
+"""The dataset folder: tars, shards, records, index, card, lock, atomic writes."""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed to disk, then renamed.
+"""Files that are complete or absent: written under a temporary name, flushed to disk, then renamed.
 
 Owns the names of temporary files. Must not know what any file holds.
 """
@@ -12,27 +12,27 @@ from pathlib import Path
 from typing import BinaryIO
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
-# What file systems answer that cannot flush a folder; there is nothing more to ask of them.
+# The errors of file systems that cannot flush a folder; nothing more can be done there.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
 @contextmanager
 def whole_file(path: Path) -> Generator[BinaryIO]:
-    """Open a file for writing that takes the name `path` only when the block ends well.
+    """Open a file for writing that gets the name `path` only when the block ends without an exception.
 
     Until then it is `.{name}.{pid}.tmp` in the same folder. At the end its bytes are flushed to disk, it
-    is renamed over whatever bore the name before, and the folder is flushed. On any exception the
-    temporary is removed and `path` is as it was.
+    replaces the file `path`, if there is one, and the folder is flushed. On any exception the temporary file
+    is removed and `path` is unchanged.
 
     Args:
-        path: where the file is to stand; its folder must exist.
+        path: the path of the file; its folder must exist.
     Yields:
         A buffered binary file.
     Raises:
-        OSError: from the system, among them ENOSPC where the disk is full; its `filename` is `path`.
+        OSError: from the system, for instance ENOSPC if the disk is full; its `filename` is `path`.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # What a killed process of this number left, or a link that somebody laid there, to what is not ours.
+    # A killed process with the same number may have left this file, or somebody a link to a file of theirs.
     temporary.unlink(missing_ok=True)
     try:
         with temporary.open("xb") as file:
@@ -43,13 +43,13 @@ def whole_file(path: Path) -> Generator[BinaryIO]:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
-            error.filename = str(path)  # a write to a full disk names none
+            error.filename = str(path)  # the error of a full disk names no file
         raise
     sync_folder(path.parent)
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path` as `whole_file` does: afterwards the file is whole on disk, or unchanged.
+    """Write `data` to `path` as `whole_file` does: afterwards the file is complete on disk, or unchanged.
 
     Raises:
         OSError: from the system.
@@ -59,10 +59,10 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in `folder` to disk, so that a rename outlives a power cut.
+    """Flush the names in `folder` to disk, so that a rename survives a power failure.
 
     Raises:
-        OSError: from the system, unless it cannot flush folders at all.
+        OSError: from the system, except if it cannot flush folders at all.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -75,17 +75,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether `name` is one that `whole_file` gives to a file still being written."""
+    """Return whether `name` is a name that `whole_file` gives to an unfinished file."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def clear_temporaries(folder: Path) -> int:
-    """Remove the temporaries that killed processes left in `folder`, not in folders below it.
+    """Remove the temporary files that killed processes left in `folder`, but not in folders below it.
 
-    Only for whoever holds the folder's lock: a temporary of a living writer would go too.
+    Call this only while holding the folder's lock, because it also removes the files of a running writer.
 
     Returns:
-        How many were removed.
+        The number of removed files.
     """
     stale = [entry for entry in folder.iterdir() if is_temporary(entry.name)]
     for entry in stale:

@@ -1,6 +1,6 @@
-"""The dataset card, `README.md`: what Hugging Face `datasets` reads to find the splits, and people too.
+"""The dataset card, `README.md`: for people, and for Hugging Face `datasets`, which finds the splits in it.
 
-Owns the card's layout. Must not know what samples are made of: that is text which it is given.
+Owns the card's layout. Must not know what samples consist of: it gets that as text.
 """
 
 import hashlib
@@ -44,14 +44,14 @@ sha256 of each shard. `rejects.jsonl`, where there is one, names the sources tha
 
 @dataclass(frozen=True)
 class Card:
-    """What a card says beyond counts.
+    """The text of a card, without the counts.
 
     Args:
         title: one line.
         about: what the dataset is and how it was made; Markdown.
-        fields: what each member or field of a sample holds, by its name, each in a line.
+        fields: for each member or field of a sample, by its name, one line about its content.
     Raises:
-        DatasetError: a title or a field of more than one line.
+        DatasetError: if a title or a field has more than one line.
     """
 
     title: str
@@ -61,11 +61,11 @@ class Card:
     def __post_init__(self) -> None:
         for line in (self.title, *self.fields, *self.fields.values()):
             if not line or len(line.splitlines()) != 1:
-                raise DatasetError(f"a card's titles and fields are one line each, not {line!r}")
+                raise DatasetError(f"a card's titles and fields must be one line each, not {line!r}")
 
 
 def write_card(folder: Path, card: Card, index: DatasetIndex | LatentIndex) -> None:
-    """Write `README.md`, whole or not at all; see `format_card`.
+    """Write `README.md` completely or not at all; see `format_card`.
 
     Raises:
         OSError: from the system.
@@ -74,16 +74,16 @@ def write_card(folder: Path, card: Card, index: DatasetIndex | LatentIndex) -> N
 
 
 def format_card(card: Card, index: DatasetIndex | LatentIndex) -> str:
-    """The dataset card: YAML that names the shards of each split, then Markdown for people.
+    """Return the dataset card: YAML that names the shards of each split, then Markdown for people.
 
-    The YAML is what makes `datasets.load_dataset(FOLDER)` work: without it that call takes
-    `dataset.json` for the data. Latents of tars whose names tell no split are one, `data`.
+    The YAML makes `datasets.load_dataset(FOLDER)` work; without it that call would read `dataset.json` as
+    data. Latents of tars whose names give no split form one split, `data`.
 
     Args:
         card: the text.
         index: the shards to count, of every split that has any.
     Returns:
-        Markdown that depends on nothing else: no date, no path of this machine.
+        Markdown that depends on nothing else: it has no date and no path of this machine.
     """
     splits, is_latents = _splits(index.shards), isinstance(index, LatentIndex)
     counts = [
@@ -123,7 +123,7 @@ def _front_matter(
     card: Card, shards: Mapping[str, ShardFile], splits: Mapping[str, Mapping[str, ShardFile]]
 ) -> list[str]:
     files = [line for name, own in splits.items() for line in _data_files(name, own, shards)]
-    # A JSON string is a YAML string, whatever it holds.
+    # Any JSON string is a valid YAML string.
     lines = [f"pretty_name: {json.dumps(card.title)}", "tags:", "- webdataset"]
     if files:
         lines += ["configs:", f"- config_name: {_content_name(shards)}", "  data_files:", *files]
@@ -131,7 +131,7 @@ def _front_matter(
 
 
 def _data_files(split: str, own: Mapping[str, ShardFile], shards: Mapping[str, ShardFile]) -> list[str]:
-    """A pattern where it means just these; `datasets` fails on a shard without samples."""
+    """Return a pattern if it matches only these shards; `datasets` fails on a shard without samples."""
     full = [name for name, file in own.items() if file.samples]
     matched = [name for name in shards if name.startswith(f"{split}-")]
     if full == matched:
@@ -141,10 +141,10 @@ def _data_files(split: str, own: Mapping[str, ShardFile], shards: Mapping[str, S
 
 
 def _content_name(shards: Mapping[str, ShardFile]) -> str:
-    """A name that changes with the shards: `datasets` caches by folder name and configuration alone.
+    """Return a name that changes with the shards, because `datasets` caches by folder name and configuration.
 
-    Under one name for all, a dataset that grew, or another one in a folder of that name, would be answered
-    from the cache with the old samples.
+    With a constant name, a dataset that has grown, or another dataset in a folder of the same name, would be
+    loaded from the cache with the old samples.
     """
     digest = hashlib.sha256("".join(file.sha256 for file in shards.values()).encode())
     return f"shards-{digest.hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""The sha256 of files, as every list and record of this project gives it."""
+"""The sha256 of files, as every list and record of this project uses it."""
 
 import hashlib
 from io import BufferedReader
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def sha256_of(file: Path | BufferedReader) -> str:
-    """The sha256 of a file's bytes, in hex; other threads go on meanwhile.
+    """Return the sha256 of a file's bytes, in hex; other threads can run meanwhile.
 
     Args:
-        file: a path; or an open file, which is read from where it stands to its end.
+        file: a path; or an open file, which is read from its current position to its end.
     Raises:
         OSError: from the system.
     """

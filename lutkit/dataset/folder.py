@@ -1,9 +1,9 @@
-"""The dataset folder: whether it is ours, who may write into it, and what lies in it for good.
+"""The dataset folder: whether it is one of ours, who may write into it, and which files it holds.
 
-`shards/` holds tars and `records/` a JSON a shard; `sources.tsv` and `manifest.toml` are frozen when a run
-starts; `rejects.jsonl`, `README.md` and, last, `dataset.json` are written at its end. No file but `.lock`
-names a time or a host, and only `manifest.toml` says where photographs and LUTs lie. Must not know what
-samples are made of.
+`shards/` holds tars and `records/` a JSON for each shard. `sources.tsv` and `manifest.toml` are written when
+a run starts and never change. `rejects.jsonl`, `README.md` and, last, `dataset.json` are written at its end.
+No file except `.lock` names a time or a host, and only `manifest.toml` says where photos and LUTs are. Must
+not know what samples consist of.
 """
 
 import errno
@@ -28,17 +28,17 @@ _SHOWN = 3
 
 @contextmanager
 def claim(folder: Path) -> Generator[None]:
-    """Hold `folder` as a dataset folder of ours with no other writer within the block.
+    """Hold `folder` as a dataset folder of ours, without another writer, inside the block.
 
-    It is made where it is missing, with `shards/` and `records/`; temporaries that a killed run left are
-    removed. An OSError in the block, the full disk above all, becomes a one-line error. What was made here
-    is removed again when the block fails before it has written a file.
+    The folder is created if it is missing, with `shards/` and `records/`. Temporary files of a killed run are
+    removed. An OSError in the block, such as a full disk, becomes an error of one line. If the block fails
+    before it has written a file, the created folders are removed again.
 
     Args:
         folder: a dataset folder, or one that is empty or missing.
     Raises:
-        DatasetError: it holds something else, another process writes into it, or the system refused
-            something: the disk is full, a folder may not be written.
+        DatasetError: if the folder holds something else, another process writes into it, or the system
+            reports an error: the disk is full, or a folder is not writable.
     """
     with _plain_errors(folder):
         require_ours(folder)
@@ -53,7 +53,7 @@ def claim(folder: Path) -> Generator[None]:
                 clear_temporaries(folder)
                 yield
         except BaseException:
-            # With a single file of it left, a folder is a run's that the next one takes up.
+            # If a single file is left, the folder belongs to a run, which the next run can continue.
             if all(path.is_dir() for path in folder.rglob("*")):
                 _remove_empty(new)
             raise
@@ -66,30 +66,30 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 
 def require_ours(folder: Path) -> None:
-    """Raise DatasetError unless `folder` is missing, empty, or a dataset folder, begun or finished.
+    """Raise DatasetError unless `folder` is missing, empty, or a dataset folder, unfinished or finished.
 
     Raises:
-        DatasetError: it is no folder, or holds something else; what is there is named.
+        DatasetError: if it is not a folder, or holds something else; the message names what is there.
         OSError: from the system.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise DatasetError("not a folder", where=str(folder), remedy="name a folder that is empty or new")
+        raise DatasetError("not a folder", where=str(folder), remedy="name an empty or new folder")
     names = {entry.name for entry in folder.iterdir() if not is_temporary(entry.name)} - {LOCK_NAME}
     ours = {"records", MANIFEST_NAME} <= names
     begun = "records" in names and names <= _BEGINNINGS and is_bare(folder)
     if names and not ours and not begun:
         shown = ", ".join(sorted(names)[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
         raise DatasetError(
-            f"holds something else than a dataset of lutkit: {shown}",
+            f"is not a dataset of lutkit, and holds {shown}",
             where=str(folder),
-            remedy="name a folder that is empty or new",
+            remedy="name an empty or new folder",
         )
 
 
 def is_bare(folder: Path) -> bool:
-    """Whether nothing is built in `folder` yet: neither a shard nor a record.
+    """Return whether nothing has been built in `folder` yet: neither a shard nor a record.
 
     Raises:
         OSError: from the system.
@@ -98,14 +98,14 @@ def is_bare(folder: Path) -> bool:
 
 
 def freeze(path: Path, text: str, remedy: str) -> None:
-    """Write a list of sources to `path` for good: the first run writes it, later ones come with the same.
+    """Write a list of sources to `path`, where it never changes: later runs must have the same list.
 
     Args:
-        path: where it stands, `sources.tsv` say.
-        text: what this run has: lines that end with a newline, each source's name before its first tab.
-        remedy: what to do where the two differ.
+        path: the path, for instance of `sources.tsv`.
+        text: this run's list: lines that end with a newline, each with a source's name before its first tab.
+        remedy: the remedy if the two lists differ.
     Raises:
-        DatasetError: the file is there and differs; how many sources do, and one of each, are named.
+        DatasetError: if the file exists and differs; the message counts the different sources and names some.
         OSError: from the system.
     """
     if not path.exists():
@@ -118,16 +118,17 @@ def freeze(path: Path, text: str, remedy: str) -> None:
 
 
 def write_rejects(folder: Path, records: Iterable[Record], more: Iterable[Reject] = ()) -> tuple[Reject, ...]:
-    """Write `rejects.jsonl`: every source that some shard could not use, and why, one line a source.
+    """Write `rejects.jsonl`: every source that a shard could not use, and why, one line for each source.
 
-    Where there is none, there is no file.
+    If there are no rejects, there is no file.
 
     Args:
         folder: the dataset folder.
-        records: of all shards; a source that several rejected counts once, with its first reason.
+        records: the records of all shards; a source that several shards rejected counts once, with its first
+            reason.
         more: rejects from before there were shards.
     Returns:
-        What was written, sorted by the path's bytes.
+        The written rejects, sorted by the path's bytes.
     Raises:
         OSError: from the system.
     """
@@ -176,7 +177,7 @@ def _plain_errors(folder: Path) -> Generator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Whoever read our output went away: no matter of the folder's.
+        # The reader of our output went away, which does not concern the folder.
         raise
     except OSError as error:
         what, remedy = explain_os_error(error)

@@ -1,7 +1,7 @@
-"""`dataset.json`: what a dataset folder holds, for verifying it and for readers that want an index.
+"""`dataset.json`: the content of a dataset folder, for verification and for readers that need an index.
 
-Owns the format and its version. It is a wids shard index at the same time (webdataset's random-access
-reader). Must not know what samples are made of.
+Owns the format and its version. The file is also a wids shard index (webdataset's random-access reader). Must
+not know what samples consist of.
 """
 
 import json
@@ -23,16 +23,16 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class DatasetIndex:
-    """What `dataset.json` says.
+    """The content of `dataset.json`.
 
     Args:
-        seed: what all draws were made from.
-        libraries: version by name, as `library_versions` gives them.
-        shards: what each finished shard holds, by its name, in the order of the list.
-        complete: whether these are all that was asked for; False while a run is under way.
-        about: what the pipeline adds; JSON values.
+        seed: the seed of all draws.
+        libraries: versions by name, as `library_versions` returns them.
+        shards: the content of each finished shard, by its name, in the order of the list.
+        complete: whether these are all requested shards; False during a run.
+        about: additional values from the pipeline; JSON values.
     Raises:
-        DatasetError: a shard whose name tells no split.
+        DatasetError: if a shard's name gives no split.
     """
 
     seed: int
@@ -46,7 +46,7 @@ class DatasetIndex:
             split_of(shard)
 
     def splits(self) -> dict[str, tuple[int, int]]:
-        """The number of shards and of samples in each split, in the order of the shards."""
+        """Return the number of shards and of samples in each split, in the order of the shards."""
         totals: dict[str, tuple[int, int]] = {}
         for shard, file in self.shards.items():
             shards, samples = totals.get(split_of(shard), (0, 0))
@@ -55,18 +55,18 @@ class DatasetIndex:
 
 
 def shard_files(records: Iterable[Record]) -> dict[str, ShardFile]:
-    """What each recorded shard holds, by its name: the `shards` of a `DatasetIndex`."""
+    """Return the content of each recorded shard by its name: the `shards` of a `DatasetIndex`."""
     return {record.shard: record.file for record in records}
 
 
 def write_dataset_json(folder: Path, index: DatasetIndex) -> None:
-    """Write `dataset.json`, whole or not at all.
+    """Write `dataset.json` completely or not at all.
 
-    Written when a run starts too, with `complete` False: it then keeps the library versions that a later
-    run has to match.
+    It is also written when a run starts, with `complete` False: then it keeps the library versions that a
+    later run must have.
 
     Raises:
-        ValueError: `about` holds what JSON cannot, NaN included.
+        ValueError: if `about` holds something that JSON cannot, such as NaN.
         OSError: from the system.
     """
     splits = index.splits().items()
@@ -86,11 +86,11 @@ def write_dataset_json(folder: Path, index: DatasetIndex) -> None:
 
 
 def read_dataset_json(folder: Path) -> DatasetIndex | None:
-    """Read `dataset.json`, or return None where there is none.
+    """Read `dataset.json`, or return None if there is none.
 
     Raises:
-        DatasetError: it is not what `write_dataset_json` writes, or of a later format.
-        OSError: from the system, other than that there is no such file.
+        DatasetError: if `write_dataset_json` did not write it, or its format is newer.
+        OSError: from the system, except if there is no such file.
     """
     path = folder / INDEX_NAME
     try:
@@ -104,8 +104,8 @@ def read_dataset_json(folder: Path) -> DatasetIndex | None:
                 return _index(document)
     except FileNotFoundError:
         return None
-    what = f"format {known}, and this lutkit reads {FORMAT_VERSION}"
-    raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
+    what = f"format {known}, but this lutkit reads {FORMAT_VERSION}"
+    raise DatasetError(what, where=str(path), remedy="use the version of lutkit that wrote it")
 
 
 _RESTORE = "restore it, or write into another folder"

@@ -1,4 +1,4 @@
-"""The type of what JSON can hold, in which indexes and records keep what they need not know."""
+"""The type of JSON values, in which indexes and records keep values that they need not know."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias

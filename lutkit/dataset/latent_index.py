@@ -1,7 +1,7 @@
-"""`dataset.json` of a folder of latents: which VAE made them and how, what each shard holds.
+"""`dataset.json` of a folder of latents: which VAE made them, how, and the content of each shard.
 
-Owns the format and its version. It is a wids shard index at the same time, as that of a dataset of pairs
-is. Must not know how latents are made or read.
+Owns the format and its version. The file is also a wids shard index, like that of a dataset of pairs. Must
+not know how latents are made or read.
 """
 
 import json
@@ -40,15 +40,16 @@ class VaeIdentity:
     """The VAE whose posteriors a folder holds.
 
     Args:
-        name: as it was asked for: a hub name, or the last part of a path; never a path of a machine.
-        revision: the hub's commit; empty for files.
-        sha256: of the file of weights, in hex.
+        name: the name that the user gave: a hub name, or the last part of a path; never a path of a machine.
+        revision: the hub's commit; empty for local files.
+        sha256: the sha256 of the file of weights, in hex.
         config: its `config.json`.
-        scaling_factor: what a sample is multiplied by, after the shift; what is stored is unscaled.
-        shift_factor: what is taken off a latent before it is scaled; 0.0 where the config has none or null.
+        scaling_factor: the factor for a sample, after the shift; stored latents are unscaled.
+        shift_factor: subtracted from a latent before it is scaled; 0.0 if the config has none or null.
         latent_channels: C.
     Raises:
-        DatasetError: an empty name, a sha256 that is none, a factor that is not finite, a scale of 0, C < 1.
+        DatasetError: if the name is empty, the sha256 is not valid, a factor is not finite, the scale is 0,
+            or C < 1.
     """
 
     name: str
@@ -73,14 +74,14 @@ class Encoding:
     """How the posteriors were computed and stored.
 
     Args:
-        dtype: what the encoder computed in.
-        store_dtype: what the shards hold.
-        device: where: `cpu`, or a GPU's name.
-        input_range: what the encoder was fed: sRGB as -1..1 or as 0..1.
+        dtype: the dtype that the encoder computed in.
+        store_dtype: the dtype of the stored latents.
+        device: `cpu`, or the name of a GPU.
+        input_range: the range of sRGB values that the encoder got: -1..1 or 0..1.
         latent_shape: (2C, h, w) of every member.
-        trials: what `--dtype auto` tried and found, a row a dtype; empty where nothing was tried.
+        trials: the results of `--dtype auto`, a row for each dtype; empty if nothing was tried.
     Raises:
-        DatasetError: a dtype or range that is none of these, a shape that is not (2C, h, w).
+        DatasetError: if a dtype or range is unknown, or the shape is not (2C, h, w).
     """
 
     dtype: Dtype
@@ -101,19 +102,19 @@ class Encoding:
 
 @dataclass(frozen=True)
 class LatentIndex:
-    """What the `dataset.json` of a folder of latents says.
+    """The content of the `dataset.json` of a folder of latents.
 
     Args:
-        vae: whose posteriors they are.
+        vae: the VAE of the posteriors.
         encoding: how they were computed and stored.
-        fields: what each sample holds, `{key}.{field}.npy`: `input` and `target` from a dataset of pairs.
-        source: what was encoded; JSON values, no path of a machine.
-        libraries: version by name, `lutkit` among them.
-        shards: what each finished shard holds, by its name without `.tar`, in the order of the list.
-        complete: whether these are all that was asked for; False while a run is under way.
+        fields: the fields of each sample, `{key}.{field}.npy`: `input` and `target` from a dataset of pairs.
+        source: what was encoded; JSON values without paths of a machine.
+        libraries: versions by name, including `lutkit`.
+        shards: the content of each finished shard, by its name without `.tar`, in the order of the list.
+        complete: whether these are all requested shards; False during a run.
     Raises:
-        DatasetError: 2C that is not twice the VAE's channels, no field or one twice, a name that is no
-            field's or no shard's.
+        DatasetError: if 2C is not twice the VAE's channels, there is no field or a field twice, or a name is
+            not valid for a field or a shard.
     """
 
     vae: VaeIdentity
@@ -136,10 +137,10 @@ class LatentIndex:
 
 
 def format_latent_index(index: LatentIndex) -> str:
-    """The text of `dataset.json`, with its last newline.
+    """Return the text of `dataset.json`, with its last newline.
 
     Raises:
-        ValueError: the config, the source or a trial holds what JSON cannot, NaN included.
+        ValueError: if the config, the source or a trial holds something that JSON cannot, such as NaN.
     """
     document = {
         "__kind__": "wids-shard-index-v1",
@@ -158,21 +159,21 @@ def format_latent_index(index: LatentIndex) -> str:
 
 
 def write_latent_index(folder: Path, index: LatentIndex) -> None:
-    """Write `dataset.json`, whole or not at all; at the start of a run too, with `complete` False.
+    """Write `dataset.json` completely or not at all; also at the start of a run, with `complete` False.
 
     Raises:
-        ValueError: see `format_latent_index`.
+        ValueError: as `format_latent_index`.
         OSError: from the system.
     """
     write_whole(folder / INDEX_NAME, format_latent_index(index).encode())
 
 
 def read_latent_index(folder: Path) -> LatentIndex | None:
-    """Read `dataset.json`, or return None where there is none.
+    """Read `dataset.json`, or return None if there is none.
 
     Raises:
-        DatasetError: it is damaged, of a later format, or that of another kind of dataset.
-        OSError: from the system, other than that there is no such file.
+        DatasetError: if it is damaged, its format is newer, or it belongs to another kind of dataset.
+        OSError: from the system, except if there is no such file.
     """
     path = folder / INDEX_NAME
     try:
@@ -184,10 +185,10 @@ def read_latent_index(folder: Path) -> LatentIndex | None:
     except FileNotFoundError:
         return None
     if kind != LATENTS:
-        what, remedy = "a dataset of images, not of latents", "encode it with `lutkit encode-latents`"
+        what, remedy = "holds a dataset of images, not latents", "encode it with `lutkit encode-latents`"
         raise DatasetError(what, where=str(path), remedy=remedy)
-    what = f"format {known}, and this lutkit reads {LATENT_FORMAT_VERSION}"
-    raise DatasetError(what, where=str(path), remedy="use the lutkit that wrote it")
+    what = f"format {known}, but this lutkit reads {LATENT_FORMAT_VERSION}"
+    raise DatasetError(what, where=str(path), remedy="use the version of lutkit that wrote it")
 
 
 _RESTORE = "restore it, or encode into another folder"

@@ -1,4 +1,4 @@
-"""One writer a folder: a lock that the kernel gives back when its holder dies.
+"""One writer for each folder: a lock that the kernel releases when its holder dies.
 
 Owns the file `.lock`. Must not know what is written under its protection.
 """
@@ -20,14 +20,14 @@ LOCK_NAME = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Hold the lock of `folder`, an existing one, within the block; `.lock` says who holds it.
+    """Hold the lock of an existing `folder` inside the block; `.lock` says who holds it.
 
-    The lock is flock's: a process that dies by whatever signal loses it, and a `.lock` left behind by one
-    locks nobody out. Worker processes do not inherit it.
+    The lock is flock's: a process that dies, by whatever signal, loses it, and a `.lock` file left behind
+    blocks nobody. Worker processes do not inherit it.
 
     Raises:
-        DatasetError: another process holds it; its number, host and start are named. Or `.lock` is a link, or
-            another's file under a second name: what it leads to is not written over.
+        DatasetError: if another process holds the lock; the message gives its number, host and start. Or if
+            `.lock` is a link, or another file under a second name, which is then not overwritten.
         OSError: from the system.
     """
     path = folder / LOCK_NAME
@@ -43,11 +43,11 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def holder_of(folder: Path) -> str:
-    """Who holds the lock of `folder` now, as `.lock` says it; empty where nobody does.
+    """Return who holds the lock of `folder` now, as `.lock` says; empty if nobody does.
 
     Raises:
-        DatasetError: `.lock` is a link.
-        OSError: from the system, other than that there is no such file.
+        DatasetError: if `.lock` is a link.
+        OSError: from the system, except if there is no such file.
     """
     try:
         handle = _opened(folder / LOCK_NAME, os.O_RDONLY)
@@ -67,7 +67,7 @@ def _named(handle: int) -> str:
 
 
 def _opened(path: Path, flags: int) -> int:
-    """Open `.lock` itself, never what a link in its place leads to."""
+    """Open `.lock` itself, never the target of a link in its place."""
     try:
         handle = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
@@ -82,7 +82,9 @@ def _opened(path: Path, flags: int) -> int:
 
 
 def _no_lock(path: Path) -> DatasetError:
-    return DatasetError("a link or no file, and so no lock of lutkit", where=str(path), remedy="remove it")
+    return DatasetError(
+        "is a link or no plain file, so no lock of lutkit", where=str(path), remedy="remove it"
+    )
 
 
 def _acquire(path: Path) -> int:
@@ -103,7 +105,7 @@ def _acquire(path: Path) -> int:
         except BaseException:
             os.close(handle)
             raise
-        # Its last holder removed the file between our opening and our locking it: lock the new one.
+        # Its last holder removed the file after we opened it and before we locked it: lock the new file.
         os.close(handle)
 
 

@@ -1,4 +1,4 @@
-"""OSErrors in words: the reason as the system gives it, and what a user can do about it."""
+"""OSErrors in words: the reason that the system gives, and what a user can do about it."""
 
 import errno
 import os
@@ -16,22 +16,22 @@ _REMEDIES = {
     errno.EROFS: _ELSEWHERE,
     errno.ENOENT: _ELSEWHERE,
     errno.ENOTDIR: _ELSEWHERE,
-    errno.EEXIST: _ELSEWHERE,  # a file where a folder is to be made
+    errno.EEXIST: _ELSEWHERE,  # there is a file where a folder must be created
     errno.EISDIR: _ELSEWHERE,
     errno.ENAMETOOLONG: _ELSEWHERE,
-    errno.EMFILE: "allow more with `ulimit -n`, or ask for fewer workers",
+    errno.EMFILE: "allow more open files with `ulimit -n`, or use fewer workers",
     errno.EFBIG: "raise the limit on file size (`ulimit -f`), and run the same command again",
     errno.EIO: "check the disk, and run the same command again",
 }
 
 
 def explain_os_error(error: OSError) -> tuple[str, str]:
-    """Say why the system refused something, and how to mend it.
+    """Return why the system refused something, and a remedy.
 
     Args:
-        error: from the system; its path is for the caller to name.
+        error: an error from the system; the caller names its path.
     Returns:
-        The reason, as in `cannot be read or written: Permission denied`, and the remedy.
+        The reason, such as `cannot be read or written: Permission denied`, and the remedy.
     """
     number = error.errno or 0
     reason = error.strerror or (os.strerror(number) if number else str(error))
@@ -42,7 +42,7 @@ def explain_os_error(error: OSError) -> tuple[str, str]:
 
 @contextmanager
 def reading(path: Path | str) -> Generator[None]:
-    """Within the block an OSError becomes a SourceError that names the file."""
+    """Turn an OSError inside the block into a SourceError that names the file."""
     try:
         yield
     except OSError as error:
@@ -52,10 +52,10 @@ def reading(path: Path | str) -> Generator[None]:
 
 @contextmanager
 def writing(path: Path | str) -> Generator[None]:
-    """Within the block an OSError becomes a LutkitError that names the file."""
+    """Turn an OSError inside the block into a LutkitError that names the file."""
     try:
         yield
     except OSError as error:
         what = f"cannot be written ({error.strerror or error})"
-        remedy = "check the folder, its permissions and space"
+        remedy = "check the folder, its permissions and its free space"
         raise LutkitError(what, where=str(path), remedy=remedy) from None

@@ -1,7 +1,7 @@
-"""Records: one JSON a shard, which says what the shard holds and makes it count as done.
+"""Records: one JSON for each shard, which describes the shard and makes it count as finished.
 
-Owns `records/`, the names of shards, and how a name becomes a path: names stand in files that anybody may
-have written, and nothing else makes paths of them. Must not know what samples are made of.
+Owns `records/`, the names of shards, and the paths made from names. Anybody may have written the files that
+contain names, so paths are made from names only here. Must not know what samples consist of.
 """
 
 import json
@@ -20,12 +20,12 @@ from lutkit.documents import fields_of, read_json
 from lutkit.engine.cpus import cpu_count
 from lutkit.errors import DatasetError, DocumentError
 
-# A split is a word: Hugging Face asks for it, and `train-*` must not match another split's shards.
+# A split is a word: Hugging Face requires it, and `train-*` must not match another split's shards.
 _SHARD = re.compile(r"(\w+)-(\d{6,12})", re.ASCII)
-# Latents go by the names of whatever tars they were made from.
-_FILE_NAME = re.compile(r"[!-\-0-~][!-.0-~]{0,199}")  # file systems take 255, with what is added to it
+# Latents have the names of the tars that they were made from, whatever those are.
+_FILE_NAME = re.compile(r"[!-\-0-~][!-.0-~]{0,199}")  # file systems allow 255, including what is added
 _HASHING_THREADS = 8
-_SHOWN = 60  # of a name that is none
+_SHOWN = 60  # characters of an invalid name
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class Reject:
 
 @dataclass(frozen=True)
 class Record:
-    """What a finished shard holds.
+    """The content of a finished shard.
 
     Args:
         shard: its name without `.tar`: `{split}-{index:06d}`, or that of the tar it was made from.
-        planned: how many samples were asked of it.
+        planned: how many samples it should have.
         file: what was written: samples, which may be fewer than planned, bytes and sha256.
-        rejects: sources met while making it that could not be used.
-        summary: whatever totals the pipeline wants to add up later; JSON values.
+        rejects: sources that could not be used for this shard.
+        summary: totals that the pipeline adds up later; JSON values.
     Raises:
-        DatasetError: a name that no file of a dataset bears.
+        DatasetError: if the name cannot be the name of a dataset file.
     """
 
     shard: str
@@ -61,18 +61,18 @@ class Record:
 
 
 def require_file_name(shard: str, where: str = "") -> None:
-    """Raise DatasetError unless a shard's file can bear this name, that of whatever it was made from."""
+    """Raise DatasetError unless a shard's file can have this name, which comes from what it was made from."""
     if not _FILE_NAME.fullmatch(shard):
-        remedy = "it is up to 200 of printable ASCII, without spaces and slashes, and begins with no dot"
+        remedy = "use up to 200 printable ASCII characters, no spaces or slashes, and no dot at the beginning"
         shown = shard if len(shard) <= _SHOWN else f"{shard[:_SHOWN]}..."
         raise DatasetError(f"{shown!r} is not a shard's name", where=where, remedy=remedy)
 
 
 def shard_name(split: str, index: int) -> str:
-    """The name of a split's shard, without `.tar`: `train-000003`.
+    """Return the name of a split's shard, without `.tar`: `train-000003`.
 
     Raises:
-        DatasetError: the split is not a word of ASCII letters, digits and underscores, or `index` < 0.
+        DatasetError: if the split is not a word of ASCII letters, digits and underscores, or `index` < 0.
     """
     name = f"{split}-{index:06d}"
     split_of(name)
@@ -80,45 +80,45 @@ def shard_name(split: str, index: int) -> str:
 
 
 def split_of(shard: str) -> str:
-    """The split that a shard's name begins with.
+    """Return the split at the beginning of a shard's name.
 
     Raises:
-        DatasetError: not a shard's name.
+        DatasetError: if it is not the name of a shard.
     """
     parts = _SHARD.fullmatch(shard)
     if parts is None:
         raise DatasetError(
             f"{shard!r} is not a shard's name",
-            remedy="it is {split}-{index:06d}, the split a word of ASCII letters, digits and underscores",
+            remedy="use {split}-{index:06d}, with a split of ASCII letters, digits and underscores",
         )
     return parts[1]
 
 
 def shard_path(folder: Path, shard: str) -> Path:
-    """Where a dataset folder keeps this shard: `shards/{shard}.tar`.
+    """Return the path of a shard in a dataset folder: `shards/{shard}.tar`.
 
     Raises:
-        DatasetError: a name that no shard bears, and that might lead out of the folder.
+        DatasetError: if no shard can have this name, which might lead out of the folder.
     """
     require_file_name(shard)
     return folder / "shards" / f"{shard}.tar"
 
 
 def record_path(folder: Path, shard: str) -> Path:
-    """Where a dataset folder keeps this shard's record: `records/{shard}.json`.
+    """Return the path of a shard's record in a dataset folder: `records/{shard}.json`.
 
     Raises:
-        DatasetError: a name that no shard bears, and that might lead out of the folder.
+        DatasetError: if no shard can have this name, which might lead out of the folder.
     """
     require_file_name(shard)
     return folder / "records" / f"{shard}.json"
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write a record whole or not at all; the last step of making a shard, after its tar.
+    """Write a record completely or not at all; this is the last step of making a shard, after its tar.
 
     Raises:
-        ValueError: the summary holds what JSON cannot, NaN included.
+        ValueError: if the summary holds something that JSON cannot, such as NaN.
         OSError: from the system.
     """
     text = json.dumps(asdict(record), indent=1, sort_keys=True, allow_nan=False)
@@ -126,10 +126,10 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path, shard: str) -> Record | None:
-    """The record of a shard, or None where there is none or it is damaged: such a shard is not done.
+    """Read the record of a shard, or return None if it is missing or damaged: the shard is not finished then.
 
     Raises:
-        OSError: from the system, other than that there is no such file.
+        OSError: from the system, except if there is no such file.
     """
     try:
         read = fields_of(read_json(record_path(folder, shard)))
@@ -146,31 +146,31 @@ def read_record(folder: Path, shard: str) -> Record | None:
 
 
 def intact(folder: Path, shards: Iterable[str]) -> dict[str, Record]:
-    """The records of the shards that are whole: each one's record matches its tar, byte for byte.
+    """Return the records of the shards whose tar matches its record byte for byte.
 
-    A tar without a record, a record without a tar and a tar that changed do not count. Every tar is read to
-    the end, several at a time. Whether a shard holds what is asked of it now is for the caller to say.
+    A tar without a record, a record without a tar, and a tar that has changed do not count. Every tar is read
+    completely, several at a time. The caller decides whether a shard holds what is now requested.
 
     Args:
         folder: the dataset folder.
-        shards: names, whether there is such a shard or not.
+        shards: names of shards, existing or not.
     Returns:
         Records by name, in the order of `shards`.
     Raises:
         OSError: from the system.
     """
     records = [record for shard in shards if (record := read_record(folder, shard))]
-    # Hashing lets go of the GIL, so threads are enough.
+    # Hashing releases the GIL, so threads are enough.
     with ThreadPoolExecutor(min(_HASHING_THREADS, cpu_count())) as threads:
         sound = threads.map(partial(is_intact, folder), records)
         return {record.shard: record for record, whole in zip(records, sound, strict=True) if whole}
 
 
 def is_intact(folder: Path, record: Record) -> bool:
-    """Whether the shard's tar is there and has the size and the sha256 that its record gives.
+    """Return whether the shard's tar exists and has the size and sha256 of its record.
 
     Raises:
-        OSError: from the system, other than that there is no such file.
+        OSError: from the system, except if there is no such file.
     """
     path = shard_path(folder, record.shard)
     try:
@@ -180,18 +180,18 @@ def is_intact(folder: Path, record: Record) -> bool:
 
 
 def outgrown(folder: Path, planned: Mapping[str, int]) -> bool:
-    """Whether the folder has more than is planned: nothing finished is ever removed.
+    """Return whether the folder has more than is planned: finished shards are never removed.
 
     Args:
         folder: the dataset folder.
-        planned: the number of samples asked of each shard, by name.
+        planned: the planned number of samples of each shard, by name.
     Raises:
-        DatasetError: a tar or a record that is not planned and that no sound record speaks for.
+        DatasetError: if there is an unplanned tar or record without a sound record.
     """
     more = False
     for path in sorted([*folder.glob("shards/*.tar"), *folder.glob("records/*.json")]):
         record = read_record(folder, path.stem)
         if record is None and path.stem not in planned:
-            raise DatasetError("not of this dataset", where=str(path), remedy="remove it")
+            raise DatasetError("does not belong to this dataset", where=str(path), remedy="remove it")
         more = more or bool(record and record.planned > planned.get(path.stem, 0))
     return more

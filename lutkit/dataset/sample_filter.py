@@ -1,7 +1,7 @@
-"""Which samples of a dataset folder are read: those of a split, a kind and a label.
+"""A filter of a dataset folder's samples, by split, kind and label.
 
-Owns the match against a sample's JSON, which lies in the tar beside its pictures. Knows of that JSON only
-that it has these fields: their values are those that the dataset holds.
+Owns the comparison with a sample's JSON, which is in the tar next to its images. Of that JSON it knows only
+that these fields exist; the dataset decides their values.
 """
 
 from collections import Counter
@@ -23,11 +23,11 @@ _VERIFY = "run `lutkit verify`"
 
 @dataclass(frozen=True)
 class SampleFilter:
-    """The samples that are meant; an empty field takes every value.
+    """The samples to read; an empty field accepts every value.
 
     Args:
         split: `train`, `val`, ...
-        kind: of pair: `distort`, `enhance` or `distort+enhance`.
+        kind: the kind of pair: `distort`, `enhance` or `distort+enhance`.
         label: `recoverable` or `lossy`.
     """
 
@@ -36,23 +36,23 @@ class SampleFilter:
     label: str = ""
 
     def __bool__(self) -> bool:
-        """Whether anything is asked for."""
+        """Whether anything is filtered."""
         return bool(self.split or self.kind or self.label)
 
     def __str__(self) -> str:
-        """In words: `split val, label lossy`."""
+        """Return the filter in words: `split val, label lossy`."""
         return ", ".join(f"{name} {value}" for name, value in self.asked.items())
 
     @property
     def asked(self) -> dict[str, str]:
-        """What is asked for, by the field's name."""
+        """The wanted values, by the name of their field."""
         fields = {"split": self.split, "kind": self.kind, "label": self.label}
         return {name: value for name, value in fields.items() if value}
 
 
 @dataclass(frozen=True)
 class ChosenSamples:
-    """The samples of one shard that a filter takes: their keys, and their numbers in it, from 0."""
+    """The samples of one shard that a filter accepts: their keys, and their positions in it, from 0."""
 
     shard: str
     keys: tuple[str, ...]
@@ -60,10 +60,10 @@ class ChosenSamples:
 
 
 def shards_of_split(folder: Path, shards: Sequence[str], split: str) -> list[str]:
-    """The names of the shards of a split, in order; all where it is empty.
+    """Return the names of the shards of a split, in order; all shards if `split` is empty.
 
     Raises:
-        DatasetError: no such split; those that there are are named.
+        DatasetError: if there is no such split; the message lists the splits.
     """
     chosen = [shard for shard in shards if not split or split_named(shard) == split]
     if not chosen:
@@ -73,18 +73,18 @@ def shards_of_split(folder: Path, shards: Sequence[str], split: str) -> list[str
 
 
 def choose_samples(folder: Path, shards: Sequence[str], wanted: SampleFilter) -> Iterator[ChosenSamples]:
-    """Find the samples that a filter takes; every JSON is read, and no picture.
+    """Find the samples that a filter accepts; reads every JSON, but no image.
 
     Args:
         folder: a dataset folder of ours.
         shards: the names of its shards, without `.tar`.
         wanted: the filter.
     Yields:
-        Of each shard of the split, in order, what it holds of them; shards that hold none are left out.
+        The accepted samples of each shard of the split, in order, without shards that have none.
     Raises:
-        DatasetError: no such split; no sample of that kind and label (after the last shard); a sample without
-            a JSON, or with one that does not tell kind or label.
-        SourceError: a shard is missing or damaged.
+        DatasetError: if there is no such split; after the last shard, if there is no sample of this kind and
+            label; or if a sample has no JSON, or one without kind or label.
+        SourceError: if a shard is missing or damaged.
     """
     fields = [name for name in ("kind", "label") if name in wanted.asked]
     goal = tuple(wanted.asked[name] for name in fields)
@@ -102,7 +102,7 @@ def choose_samples(folder: Path, shards: Sequence[str], wanted: SampleFilter) ->
 
 
 def _values(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each sample's key, and what its JSON has in `fields`."""
+    """Yield each sample's key, and the values of `fields` in its JSON."""
     last, told = "", True
     with reading(path), path.open("rb") as file:
         for name, offset, size in index_tar(path, _SUFFIXES, ""):
@@ -118,7 +118,7 @@ def _values(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple[str,
                 data = fields_of(parse_json(file.read(size)))
                 values = tuple(data.text(field) for field in fields)
             except DocumentError:
-                what = f"tells no {' or '.join(fields)}"
+                what = f"its JSON has no {' or '.join(fields)}"
                 raise DatasetError(what, where=f"{path}: {name}", remedy=_VERIFY) from None
             told = True
             yield key, values

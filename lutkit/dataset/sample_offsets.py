@@ -1,6 +1,6 @@
-"""Where each sample of a shard lies, so that one can be read without the others.
+"""The position of each sample in a shard, so that a sample can be read without the others.
 
-Owns the offsets. Reads what `write_shard` wrote, whose keys have no dot; anybody's tars are `tars`' matter.
+Owns the offsets. Reads what `write_shard` wrote, whose keys have no dot; `tars` reads tars from elsewhere.
 """
 
 import os
@@ -16,24 +16,24 @@ from lutkit.errors import DatasetError
 
 _SUFFIXES = frozenset(("jpg", "png", "webp", "json"))
 _NAME_BYTES = 100
-_SHARDS_KNOWN = 1 << 14  # of 2 KB each
+_SHARDS_KNOWN = 1 << 14  # shards whose offsets are kept, 2 KB each
 
 
 def read_sample(path: Path, number: int) -> Sample:
-    """Read one sample of a shard of pairs; their offsets are looked up once a process and version of a shard.
+    """Read one sample of a shard of pairs. Offsets are read once for each process and version of a shard.
 
     Args:
         path: the shard, as `lutkit synth` wrote it.
-        number: of the sample in it, from 0.
+        number: the position of the sample in it, from 0.
     Raises:
-        SourceError: the shard is missing or damaged.
-        DatasetError: it has no such sample, or changes while it is read.
+        SourceError: if the shard is missing or damaged.
+        DatasetError: if it has no such sample, or changes while it is read.
     """
     with reading(path), path.open("rb") as file:
         found = os.fstat(file.fileno())
         offsets = _offsets(path, (found.st_ino, found.st_size, found.st_mtime_ns))
         if number + 1 >= len(offsets):
-            what = f"no sample {number}: it has {len(offsets) - 1}"
+            what = f"no sample {number}, because it has {len(offsets) - 1}"
             raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
         file.seek(offsets[number])
         block = file.read(offsets[number + 1] - offsets[number])
@@ -43,7 +43,7 @@ def read_sample(path: Path, number: int) -> Sample:
 
 @lru_cache(_SHARDS_KNOWN)
 def _offsets(path: Path, _version: tuple[int, int, int]) -> "array[int]":
-    """Where each sample begins, and where the last one ends. A dataset that grows replaces its last shard."""
+    """Return where each sample begins, and where the last ends. A growing dataset replaces its last shard."""
     offsets, last, end = array("q"), "", 0
     for name, start, size in index_tar(path, _SUFFIXES, ""):
         key = name.partition(".")[0]
@@ -60,7 +60,7 @@ def _members(block: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
         header = block[at : at + HEADER_BYTES]
         start, size = at + HEADER_BYTES, member_size(header)
         if size < 0:
-            raise DatasetError("changed while it was read", where=str(path), remedy="open the dataset anew")
+            raise DatasetError("changed while it was read", where=str(path), remedy="open the dataset again")
         yield header[:_NAME_BYTES].rstrip(b"\0").decode("ascii", "replace"), block[start : start + size]
         at = start + _whole_blocks(size)
 

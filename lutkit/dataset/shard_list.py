@@ -1,6 +1,6 @@
-"""The `shardlist` of any `dataset.json`: which shards a folder holds, of pairs or of latents.
+"""The `shardlist` of any `dataset.json`: the shards of a folder, of pairs or of latents.
 
-Owns how a shard stands in that list, and how several readers share shards out. Must not know what they hold.
+Owns the entries of that list, and how several readers divide shards. Must not know what shards hold.
 """
 
 import re
@@ -18,39 +18,39 @@ INDEX_NAME = "dataset.json"
 _SPLIT = re.compile(r"(\w+)-\d+", re.ASCII)
 _NO_INDEX = "not a dataset index of lutkit"
 _RESTORE = "restore it, or make the dataset again"
-_NO_SPLIT = "data"  # of shards whose names tell none; `train` would say what nobody did
+_NO_SPLIT = "data"  # for shards whose names give no split; `train` would be a guess
 
 
 def split_named(shard: str) -> str:
-    """The split that any shard's name tells: `val` of `val-00`; `data` where it tells none.
+    """Return the split in any shard's name: `val` for `val-00`, or `data` if there is none.
 
-    A split is a word, as Hugging Face asks for it: neither `val-more-00` nor `photos` tells one.
+    A split is a word, as Hugging Face requires: neither `val-more-00` nor `photos` gives one.
     """
     named = _SPLIT.fullmatch(shard)
     return named[1] if named else _NO_SPLIT
 
 
 def shard_entry(shard: str, file: ShardFile) -> dict[str, Json]:
-    """How a shard stands in the list: its url, as wids asks for it, samples, bytes and sha256."""
+    """Return a shard's entry in the list: its url, as wids requires it, samples, bytes and sha256."""
     url = f"shards/{shard}.tar"
     return {"url": url, "nsamples": file.samples, "bytes": file.bytes, "sha256": file.sha256}
 
 
 def read_index_document(folder: Path) -> Fields:
-    """What the `dataset.json` of a folder holds, of whatever kind.
+    """Return the content of the `dataset.json` of a folder of any kind.
 
     Raises:
-        DocumentError: not JSON, or beyond all bounds.
-        OSError: from the system, FileNotFoundError where there is none.
+        DocumentError: if it is not JSON, or too large.
+        OSError: from the system, FileNotFoundError if there is none.
     """
     return fields_of(read_json(folder / INDEX_NAME, most_bytes=MOST_INDEX_BYTES))
 
 
 def listed_shards(document: Fields) -> dict[str, ShardFile]:
-    """The shards of a `dataset.json`, by name without `.tar`, in the order of the list.
+    """Return the shards of a `dataset.json`, by name without `.tar`, in the order of the list.
 
     Raises:
-        DocumentError: there is no such list, or one in which a shard has no name, size or sha256 that can be.
+        DocumentError: if there is no such list, or a shard in it has an invalid name, size or sha256.
     """
     found: dict[str, ShardFile] = {}
     for entry in document.parts("shardlist"):
@@ -68,13 +68,13 @@ def listed_shards(document: Fields) -> dict[str, ShardFile]:
 
 
 def read_shard_list(folder: Path) -> tuple[str, dict[str, ShardFile]]:
-    """What kind of dataset a folder holds, and which shards.
+    """Return the kind of dataset in a folder, and its shards.
 
     Returns:
-        (kind, shards): `latents`, or empty for images; shards as `listed_shards` gives them.
+        (kind, shards): `latents`, or empty for images; shards as `listed_shards` returns them.
     Raises:
-        DatasetError: no `dataset.json`, one that is damaged, or a dataset that is not finished.
-        OSError: from the system, other than that there is no such file.
+        DatasetError: if `dataset.json` is missing or damaged, or the dataset is not finished.
+        OSError: from the system, except if there is no such file.
     """
     path = folder / INDEX_NAME
     try:
@@ -96,18 +96,18 @@ def read_shard_list(folder: Path) -> tuple[str, dict[str, ShardFile]]:
 def share(
     counts: Mapping[str, int], consumer: int, consumers: int, *, even: bool = False
 ) -> list[tuple[str, range]]:
-    """Which samples of which shards one consumer of several reads.
+    """Return which samples of which shards one of several consumers reads.
 
-    All samples, in the order of the shards, are cut into runs that differ by at most one sample in length:
-    nobody is idle because shards are few, and at most two consumers read one shard's seam.
+    All samples, in the order of the shards, are cut into runs whose lengths differ by at most one sample. So
+    no consumer is idle if there are few shards, and at most two consumers read the shard at a border.
 
     Args:
         counts: the samples of each shard, in this epoch's order.
-        consumer: which one, from 0.
-        consumers: how many.
-        even: whether all get equally many; what is left over is dropped.
+        consumer: the number of the consumer, from 0.
+        consumers: the number of consumers.
+        even: whether all get exactly the same number; the remaining samples are dropped.
     Returns:
-        (shard, numbers of samples in it), without empty ones.
+        (shard, positions of samples in it), without empty entries.
     """
     total = sum(counts.values())
     total -= total % consumers if even else 0

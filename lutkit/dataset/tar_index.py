@@ -1,6 +1,6 @@
-"""Where the photos of a WebDataset tar lie, so that each can be read without the others.
+"""The position of each photo in a WebDataset tar, so that it can be read without the others.
 
-Owns the check that a tar is whole. Reads headers only.
+Owns the check that a tar is complete. Reads only headers.
 """
 
 import errno
@@ -19,7 +19,7 @@ _SIZE_FIELD = slice(124, 136)
 
 
 class TarMember(NamedTuple):
-    """A member of a tar: its name, where its data begins in the file, and its bytes."""
+    """A member of a tar: its name, the offset of its data in the file, and its size in bytes."""
 
     name: str
     offset: int
@@ -27,17 +27,17 @@ class TarMember(NamedTuple):
 
 
 def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[TarMember]:
-    """The members of an uncompressed tar that are photos.
+    """Yield the members of an uncompressed tar that are photos.
 
-    A key ends at the first dot of the name's last part; the rest, lower-cased, is the suffix. Names
-    without a dot and `__name__` entries are passed over, as webdataset does.
+    A key ends at the first dot in the last part of the name; the rest, in lower case, is the suffix. Names
+    without a dot and `__name__` entries are skipped, as in webdataset.
 
     Args:
         path: the tar.
-        suffixes: image suffixes; without a `field`, members whose last suffix is one of them are meant.
-        field: the suffix that is meant: "jpg" or "target.jpg"; "target" means "target.jpg" as well.
+        suffixes: image suffixes; without a `field`, members whose last suffix is one of these are yielded.
+        field: the suffix to yield: "jpg" or "target.jpg"; "target" also selects "target.jpg".
     Raises:
-        SourceError: compressed, damaged, or ending early.
+        SourceError: if the tar is compressed, damaged, or ends early.
     """
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
@@ -46,14 +46,14 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[TarM
                 require_within(member, length)
                 if member.isreg() and not member.issparse() and _is_meant(member.name, suffixes, field):
                     yield TarMember(member.name, member.offset_data, member.size)
-                # Or the headers of all members stay in memory.
+                # Otherwise the headers of all members stay in memory.
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
             _require_end(file, tar.offset)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         what, remedy = _complaint(path)
         raise SourceError(what, where=str(path), remedy=remedy) from error
     except OSError as error:
-        if error.errno == errno.EINVAL:  # a place that a damaged header tells
+        if error.errno == errno.EINVAL:  # a damaged header gave an impossible offset
             what, remedy = _complaint(path)
             raise SourceError(what, where=str(path), remedy=remedy) from error
         what = f"cannot read this tar: {error.strerror}"
@@ -61,13 +61,13 @@ def index_tar(path: Path, suffixes: frozenset[str], field: str) -> Iterator[TarM
 
 
 def suffixes_in(path: Path, most: int = 64) -> tuple[str, ...]:
-    """What the first members of a tar are, by their suffixes, in order: `target.jpg`, `json`.
+    """Return the suffixes of the first members of a tar, in order: `target.jpg`, `json`.
 
     Args:
         path: an uncompressed tar.
-        most: how many members are looked at.
+        most: how many members to look at.
     Raises:
-        tarfile.TarError, OSError: it is none.
+        tarfile.TarError, OSError: if it is not a tar.
     """
     with tarfile.open(path, mode="r:") as tar:
         names = [member.name for member, _ in zip(tar, range(most), strict=False)]
@@ -76,7 +76,7 @@ def suffixes_in(path: Path, most: int = 64) -> tuple[str, ...]:
 
 
 def member_size(header: bytes) -> int:
-    """The size that a member's header block states, or -1 where the block is no header."""
+    """Return the size that a member's header block states, or -1 if the block is not a header."""
     digits = header[_SIZE_FIELD].rstrip(b"\0 ").lstrip(b" ")
     if len(header) < HEADER_BYTES or header[257:262] != b"ustar":
         return -1
@@ -94,7 +94,7 @@ def _is_meant(name: str, suffixes: frozenset[str], field: str) -> bool:
 
 
 def _require_end(file: BinaryIO, offset: int) -> None:
-    """tarfile takes a block that is no header for the end; only empty blocks are one."""
+    """Raise ReadError unless the tar ends with an empty block; tarfile takes any bad header for the end."""
     file.seek(offset)
     if file.read(HEADER_BYTES).strip(b"\0"):
         raise tarfile.ReadError("not a header")
@@ -102,5 +102,5 @@ def _require_end(file: BinaryIO, offset: int) -> None:
 
 def _complaint(path: Path) -> tuple[str, str]:
     if is_compressed(path):
-        return "a compressed tar cannot be read at any place", "decompress it first"
+        return "a compressed tar cannot be read at random positions", "decompress it first"
     return "this tar is damaged or was cut off", "make it again"

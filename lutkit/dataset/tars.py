@@ -1,7 +1,7 @@
-"""WebDataset tars: shards written with the same bytes every time, and read as a stream of samples.
+"""WebDataset tars: shards that are written with the same bytes every time and read as a stream of samples.
 
-A sample is a key and its members; a member is named `{key}.{suffix}`. Must not know what members hold,
-and must not import webdataset, which would load torch into every worker.
+A sample is a key and its members; a member is named `{key}.{suffix}`. Must not know what members hold, and
+must not import webdataset, which would load torch into every worker.
 """
 
 import errno
@@ -19,28 +19,28 @@ from lutkit.dataset.atomic import whole_file
 from lutkit.dataset.os_errors import reading
 from lutkit.errors import DatasetError
 
-# USTAR: an octal size of eleven digits, a name of a hundred bytes.
+# USTAR has an octal size of eleven digits and a name of a hundred bytes.
 _MAX_MEMBER_BYTES = 8**11 - 1
 _MAX_NAME_BYTES = 100
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MOST = 1 << 48  # more than any disk holds, and sums of it are still counted
+_MOST = 1 << 48  # more than any disk holds, and small enough to add up
 _SPLIT = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
 _PLAIN_NAME = re.compile(r"(?:[!-.0-~]+/)*[!-.0-~]+")
 _PLAIN_SUFFIX = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9][a-z0-9_-]*)*")
-# What webdataset passes over: its metadata, at the root or in a folder of that kind.
+# Members that webdataset skips: its metadata, at the root or in a folder of that kind.
 SKIPPED_NAMES = re.compile(r"__[^/]*__(?:$|/)")
-# What the standard library raises on damaged tars and damaged compression.
+# The exceptions that the standard library raises for damaged tars and damaged compression.
 _BROKEN = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 _MAKE_AGAIN = "the file is damaged or was cut off: make it again"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What lies under one key of a shard.
+    """The content of one key of a shard.
 
     Args:
         key: the members' common name, up to the first dot of its last part.
-        members: (suffix, content) in the tar's order; the suffix is lower-case and without its dot.
+        members: (suffix, content) in the tar's order; the suffix is in lower case and without its dot.
     """
 
     key: str
@@ -49,10 +49,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """What was written: how many samples, how many bytes, and the sha256 of the whole file in hex.
+    """What was written: the number of samples, the size in bytes, and the sha256 of the file in hex.
 
     Raises:
-        DatasetError: a number that no shard has, or a sha256 that is none.
+        DatasetError: if a number is impossible for a shard, or the sha256 is not valid.
     """
 
     samples: int
@@ -61,25 +61,25 @@ class ShardFile:
 
     def __post_init__(self) -> None:
         if not (0 <= self.samples < _MOST and 0 < self.bytes < _MOST):
-            raise DatasetError(f"a shard of {self.samples} samples in {self.bytes} bytes cannot be")
+            raise DatasetError(f"a shard cannot have {self.samples} samples in {self.bytes} bytes")
         if not _SHA256.fullmatch(self.sha256):
             raise DatasetError(f"{self.sha256!r} is not a sha256 in hex")
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> ShardFile:
-    """Write `samples` as a tar whose bytes depend on nothing but them.
+    """Write `samples` as a tar whose bytes depend only on them.
 
-    The tar is USTAR with modification time 0, owner and group 0 without names, and mode 0644. It is
-    written under a temporary name, flushed to disk and renamed (see `lutkit.dataset.atomic.whole_file`): if
-    anything raises, `samples` included, nothing new bears the name `path`.
+    The tar is USTAR with modification time 0, owner and group 0 without names, and mode 0644. It is written
+    under a temporary name, flushed to disk and renamed (see `lutkit.dataset.atomic.whole_file`). If anything
+    raises an exception, `samples` included, `path` is unchanged.
 
     Args:
         path: the shard; its folder must exist.
-        samples: in the order to be written; drawn one at a time, so a generator keeps memory flat.
+        samples: in the order of writing; taken one at a time, so a generator keeps memory small.
     Raises:
-        DatasetError: a key that is empty, not printable ASCII, used twice, or that readers would cut at a
-            dot; a sample without members or with a suffix twice; a member too long for the format.
-        OSError: from the system, among them ENOSPC where the disk is full.
+        DatasetError: if a key is empty, not printable ASCII, used twice, or would be cut at a dot by readers;
+            if a sample has no members or a suffix twice; if a member is too long for the format.
+        OSError: from the system, for instance ENOSPC if the disk is full.
     """
     digest = hashlib.sha256()
     keys: set[str] = set()
@@ -91,7 +91,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> ShardFile:
             digest.update(block)
             file.write(block)
             length += len(block)
-        # Two empty blocks end a tar; tools pad it to whole records.
+        # Two empty blocks end a tar; tar programs pad it to whole records.
         end = bytes(-(length + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE + 2 * tarfile.BLOCKSIZE)
         digest.update(end)
         file.write(end)
@@ -99,25 +99,25 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> ShardFile:
 
 
 def split_member(name: str) -> tuple[str, str]:
-    """Key and suffix of a member, as webdataset has them; the suffix in lower case, empty without a dot."""
+    """Return key and suffix of a member as in webdataset; the suffix in lower case, empty without a dot."""
     split = _SPLIT.fullmatch(name)
     return (split[1], split[2].lower()) if split else (name, "")
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
-    """Stream the samples of a tar, grouped as webdataset groups them.
+    """Stream the samples of a tar, grouped as in webdataset.
 
-    A key is a member's name up to the first dot of its last part; the rest, lower-cased, is its suffix.
+    A key is a member's name up to the first dot of its last part; the rest, in lower case, is its suffix.
     Adjacent members of one key form a sample. Names without a dot, folders, links and webdataset's own
-    `__name__` entries are passed over.
+    `__name__` entries are skipped.
 
     Args:
         path: a tar, plain or compressed with gzip, bzip2 or xz.
     Yields:
-        Samples in the tar's order, one in memory at a time.
+        Samples in the tar's order, with one in memory at a time.
     Raises:
-        DatasetError: no such file, not a tar, damaged or ending early (the last sound member is named), or
-            two members of one name in a sample.
+        DatasetError: if there is no such file, it is not a tar, it is damaged or ends early (the last sound
+            member is named), or a sample has two members of the same name.
     """
     for sample in _adjacent_samples(path):
         names = [suffix for suffix, _ in sample.members]
@@ -129,15 +129,16 @@ def read_samples(path: Path) -> Iterator[Sample]:
 
 
 def read_joined_samples(path: Path) -> Iterator[Sample]:
-    """Stream the samples of anybody's tar, whose members need not be adjacent: each key comes once.
+    """Stream the samples of any tar, whose members need not be adjacent; each key occurs once.
 
-    Names are taken as `read_samples` takes them, and one that occurs twice comes twice: it is for the caller
-    to say what becomes of such a sample. The headers are read first, and once more where keys are scattered.
+    Names are handled as in `read_samples`. A name that occurs twice is yielded twice: the caller decides what
+    to do with such a sample. The headers are read first, and again if keys are scattered.
 
     Yields:
-        Samples in the order of their first members, one in memory at a time.
+        Samples in the order of their first members, with one in memory at a time.
     Raises:
-        DatasetError: no such file, not a tar, damaged or ending early; a compressed tar with scattered keys.
+        DatasetError: if there is no such file, it is not a tar, it is damaged or ends early, or it is
+            compressed and has scattered keys.
     """
     ended: set[str] = set()
     last = scattered = ""
@@ -183,23 +184,23 @@ def _adjacent_samples(path: Path) -> Iterator[Sample]:
 def require_key(key: str, where: str) -> None:
     """Raise DatasetError unless every reader gets `key` back from a member's name.
 
-    A key is printable ASCII without spaces and does not begin with `__`, which readers keep for
-    themselves; parts are joined by `/`; the last part has no dot.
+    A key is printable ASCII without spaces. It does not begin with `__`, which readers reserve. Its parts are
+    joined by `/`, and the last part has no dot.
     """
     if not is_storable_key(key):
         raise DatasetError(
-            f"the key {key!r} would not survive its readers",
+            f"readers would not get the key {key!r} back",
             where=where,
-            remedy="keys are printable ASCII, not empty, and have no dot in their last part",
+            remedy="use printable ASCII, not empty, without spaces or a dot in the last part",
         )
 
 
 def is_storable_key(key: str, suffix_bytes: int = 0) -> bool:
-    """Whether a shard may hold a sample of that key: see `require_key`.
+    """Return whether a shard may hold a sample with this key: see `require_key`.
 
     Args:
         key: the key.
-        suffix_bytes: what its longest suffix takes, with its dot: a name with it has to fit.
+        suffix_bytes: the length of its longest suffix, with its dot; the name with it must fit.
     """
     split = _SPLIT.fullmatch(f"{key}.x")
     sound = split is not None and split[1] == key and split[2] == "x" and _PLAIN_NAME.fullmatch(key)
@@ -213,7 +214,7 @@ def _require_sound(sample: Sample, keys: set[str], path: Path) -> None:
         raise DatasetError(f"the key {sample.key!r} occurs twice", where=str(path))
     suffixes = {suffix for suffix, _ in sample.members}
     if not suffixes or len(suffixes) != len(sample.members):
-        raise DatasetError(f"{sample.key!r} has no members, or two of one suffix", where=str(path))
+        raise DatasetError(f"{sample.key!r} has no members, or a suffix twice", where=str(path))
     for suffix in suffixes:
         if not _PLAIN_SUFFIX.fullmatch(suffix):
             raise DatasetError(f"{sample.key!r} has a member with the suffix {suffix!r}", where=str(path))
@@ -226,14 +227,14 @@ def _sample_block(sample: Sample, path: Path) -> bytes:
         name = f"{sample.key}.{suffix}".encode("ascii")
         if len(name) > _MAX_NAME_BYTES or len(content) > _MAX_MEMBER_BYTES:
             raise DatasetError(
-                f"{len(name)} bytes of name or {len(content)} of content do not fit into a tar",
+                f"{len(name)} bytes of name or {len(content)} bytes of content do not fit into a tar",
                 where=f"{path}: {sample.key}.{suffix}",
             )
         pieces += (_header(name, len(content)), content, bytes(-len(content) % tarfile.BLOCKSIZE))
     return b"".join(pieces)
 
 
-# tarfile's own header, with a name and size to be filled in: building one from nothing costs 16 us a member.
+# tarfile's own header, without name and size: building a header from nothing takes 16 us for each member.
 _BLANK = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
 _BEFORE_SIZE = _BLANK[_MAX_NAME_BYTES:124]
 _BEFORE_SUM = _BLANK[136:148]
@@ -250,7 +251,7 @@ def _header(name: bytes, size: int) -> bytes:
 
 
 class _StrictTarInfo(tarfile.TarInfo):
-    # tarfile takes a damaged or missing header for the end of the archive, and says nothing.
+    # tarfile silently takes a damaged or missing header for the end of the archive.
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         if len(buf) < tarfile.BLOCKSIZE:
@@ -259,7 +260,7 @@ class _StrictTarInfo(tarfile.TarInfo):
             member = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if not any(buf):
-                raise  # an empty block: the true end
+                raise  # an empty block is the real end
             raise tarfile.ReadError(f"damaged tar header: {error}") from None
         if not 0 <= member.size <= _MAX_MEMBER_BYTES:
             raise tarfile.ReadError(f"damaged tar header: a member of {member.size} bytes")
@@ -267,7 +268,7 @@ class _StrictTarInfo(tarfile.TarInfo):
 
 
 def is_compressed(path: Path) -> bool:
-    """Whether a file begins as gzip, bzip2, xz or zstd does.
+    """Return whether a file begins like gzip, bzip2, xz or zstd.
 
     Raises:
         OSError: from the system.
@@ -277,14 +278,14 @@ def is_compressed(path: Path) -> bool:
 
 
 def require_within(member: tarfile.TarInfo, length: int | None) -> None:
-    """Raise ReadError unless a member can lie in its tar; extended headers may give it any size, below 0 too.
+    """Raise ReadError unless a member fits in its tar; extended headers may state any size, even below 0.
 
     Args:
-        member: as tarfile reads it, before the next one is asked for, whose place hangs on it.
-        length: bytes of the tar; None where it is compressed.
+        member: as tarfile read it, before the next member is read, whose position depends on this size.
+        length: the size of the tar in bytes; None if it is compressed.
     """
     most = _MAX_MEMBER_BYTES if length is None else length - member.offset_data
-    # What a sparse member takes in the tar only tarfile knows.
+    # Only tarfile knows how many bytes a sparse member takes in the tar.
     if member.size < 0 or (member.size > most and not member.issparse()):
         raise tarfile.ReadError(f"damaged tar header: a member of {member.size} bytes")
 
@@ -296,7 +297,7 @@ def _read_members(path: Path, *, contents: bool = True) -> Iterator[tuple[tarfil
         with _open_tar(path) as tar:
             while (member := tar.next()) is not None:
                 require_within(member, length)
-                # Otherwise every header stays in memory to the end.
+                # Otherwise the headers of all members stay in memory.
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
                 if not member.isreg() or SKIPPED_NAMES.match(member.name):
                     continue
@@ -305,14 +306,14 @@ def _read_members(path: Path, *, contents: bool = True) -> Iterator[tuple[tarfil
                 yield member, content.read() if content else b""
             _read_to_end(tar)
     except (OSError, *_BROKEN) as error:
-        # An argument that is invalid is a place that a damaged header tells.
+        # "Invalid argument" comes from an impossible offset in a damaged header.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise DatasetError(error.strerror or str(error), where=place) from None
         raise DatasetError(str(error), where=place, remedy=_MAKE_AGAIN) from None
 
 
 def _read_to_end(tar: tarfile.TarFile) -> None:
-    # Compressed files carry their checksums at their ends, behind the end of the tar.
+    # Compressed files have their checksums at their ends, after the end of the tar.
     while tar.fileobj.read(1 << 20):
         pass
 

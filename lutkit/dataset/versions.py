@@ -1,4 +1,4 @@
-"""What the bytes of a dataset depend on beside its manifest: recorded when it is made, compared on resume.
+"""What the bytes of a dataset depend on besides its manifest: recorded at the start, compared on resume.
 
 Owns that list. Importing it loads none of the libraries.
 """
@@ -10,9 +10,9 @@ from importlib.metadata import version
 import lutkit
 from lutkit.errors import DatasetError
 
-# Decoding, resizing and encoding; drawing; and the compiled loops with their compiler.
+# Decoding, resizing and encoding; draws; and the compiled loops with their compiler.
 _ALWAYS = ("numpy", "numba", "llvmlite", "pillow")
-# What Pillow brings in its wheel or finds on the system: the same Pillow may decode with another.
+# Libraries inside Pillow's wheel or on the system: the same version of Pillow may decode with different ones.
 _WITHIN_PILLOW = {
     "libjpeg-turbo": "libjpeg_turbo",
     "zlib": "zlib",
@@ -23,15 +23,15 @@ _CPU = ("machine", "cpu")
 
 
 def library_versions(*also: str) -> dict[str, str]:
-    """The versions of the libraries whose code shapes the bytes of a dataset, and the kind of CPU.
+    """Return the versions of the libraries that affect the bytes of a dataset, and the kind of CPU.
 
     Args:
-        also: further installed distributions, by the name pip knows them under.
+        also: further installed distributions, by their pip names.
     Returns:
-        By name, in a fixed order: versions of lutkit, Python, distributions, what Pillow was built with and
-        the C library, whose `pow` draws use; then `machine` and `cpu`, for which loops are compiled.
+        Versions by name, in a fixed order: lutkit, Python, distributions, Pillow's libraries and the C
+        library, whose `pow` draws use; then `machine` and `cpu`, for which loops are compiled.
     Raises:
-        importlib.metadata.PackageNotFoundError: one is not installed.
+        importlib.metadata.PackageNotFoundError: if a distribution is not installed.
     """
     import llvmlite.binding
     from PIL import features
@@ -48,11 +48,11 @@ def library_versions(*also: str) -> dict[str, str]:
 
 
 def require_same_libraries(recorded: Mapping[str, str], now: Mapping[str, str], where: str) -> None:
-    """Raise DatasetError naming every library of another version than recorded, or another kind of CPU.
+    """Raise DatasetError, naming the differences, unless libraries and CPU are those that were recorded.
 
     Args:
-        recorded: what the dataset in `where` was begun with.
-        now: what would carry on with it.
+        recorded: the versions with which the dataset in `where` was begun.
+        now: the current versions.
         where: the dataset folder, for the message.
     """
     differences = [
@@ -64,12 +64,12 @@ def require_same_libraries(recorded: Mapping[str, str], now: Mapping[str, str], 
         raise DatasetError(
             f"begun with other versions: {', '.join(differences)}",
             where=where,
-            remedy="install the versions of then, or write into another folder",
+            remedy="install the earlier versions, or write into another folder",
         )
     before, after = (" ".join(found.get(name, "unknown") for name in _CPU) for found in (recorded, now))
     if before != after:
         raise DatasetError(
             f"begun on another kind of CPU: {before} then, {after} now",
             where=where,
-            remedy="go on with it on a machine of that kind, or write into another folder",
+            remedy="continue on a machine of that kind, or write into another folder",
         )

@@ -1,4 +1,4 @@
-"""Where work runs: an engine hands tasks to workers and gives their results back as they come.
+"""Where work runs: an engine gives tasks to workers and yields their results as they arrive.
 
 Owns the local pool of processes. Must not know what a task does: neither shards nor images.
 """
@@ -25,14 +25,14 @@ Job = TypeVar("Job")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# Read by numba and the BLAS libraries when they load, which is why the environment has to carry them.
+# numba and the BLAS libraries read these when they are loaded, so they must be in the environment.
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _GRACE_S = 5.0
 _NO_MORE = object()
 
 
 class Engine(Protocol):
-    """What runs tasks: a pool of processes here, a cluster elsewhere."""
+    """A runner of tasks: a pool of local processes, or a cluster."""
 
     def run(
         self,
@@ -44,36 +44,36 @@ class Engine(Protocol):
         """Call `work(job, task)` for every task, somewhere, and yield the results in any order.
 
         Args:
-            work: a function of a module's top level, which workers can import.
-            job: what all tasks share; picklable, and sent to each worker once. A worker keeps its own from
-                task to task, and what `work` keeps on it.
-            tasks: small and picklable; `str(task)` names one in errors. They are taken as workers become
-                free, never many ahead.
-            last: called as `last(job)` once by each worker that had tasks, after all; its result is yielded
-                too. For what is costly to give back with each task.
+            work: a function at a module's top level, which workers can import.
+            job: what all tasks share; picklable, and sent to each worker once. A worker keeps its copy from
+                task to task, including what `work` stores on it.
+            tasks: small and picklable; `str(task)` names a task in errors. Tasks are taken as workers become
+                free, never many in advance.
+            last: called as `last(job)` once by each worker that had tasks, after all of them; its result is
+                yielded too. Use it for results that are too large to return with each task.
         Returns:
             A generator; closing it (`contextlib.closing`) stops the workers.
         Raises:
-            LutkitError: as `work` raised it, or a worker died.
+            LutkitError: as `work` raised it, or if a worker died.
             OSError: as `work` raised it, with its errno.
-            WorkError: `work` raised anything else, a bug; its cause holds the traceback.
+            WorkError: if `work` raised anything else, which is a bug; its cause holds the traceback.
         """
         ...
 
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """Processes on this machine, started afresh (spawn), one numba and BLAS thread each.
+    """Processes on this machine, started by spawn, with one numba and BLAS thread each.
 
-    One worker too is a process of its own, so that any number of them works under the same conditions.
-    Workers ignore Ctrl-C, which reaches the whole process group, and end when this process tells them to
-    or dies, by whatever signal. On an error, running tasks are given up; results that had come in before
-    are yielded first.
+    A single worker is also a separate process, so that any number of workers runs under the same conditions.
+    Workers ignore Ctrl-C, which reaches the whole process group. They end when this process tells them to or
+    dies, by whatever signal. On an error, running tasks are abandoned; results that arrived before are
+    yielded first.
 
     Args:
-        workers: how many processes, at least 1; no more are started than there are tasks.
+        workers: the number of processes, at least 1; no more are started than there are tasks.
     Raises:
-        LutkitError: fewer than one worker.
+        LutkitError: if there is less than one worker.
     """
 
     workers: int
@@ -119,10 +119,10 @@ class LocalEngine:
 
 @dataclass(frozen=True)
 class InProcess:
-    """This process itself: nothing is started, tasks run one after the other where they are asked for.
+    """This process itself: nothing is started, and tasks run one after the other when results are requested.
 
-    For few tasks, whose processes would take longer to start than they work, and for one worker where the
-    work needs no process of its own: a Ctrl-C interrupts it where it stands, and what kills it kills the
+    This is for a few tasks, for which starting processes would take longer than the work, and for a single
+    worker whose work needs no separate process: Ctrl-C interrupts it immediately, and what kills it kills the
     caller.
     """
 
@@ -133,7 +133,7 @@ class InProcess:
         tasks: Iterable[Task],
         last: Callable[[Job], Result] | None = None,
     ) -> Generator[Result, None, None]:
-        """Call `work(job, task)` for every task, here and now; see `Engine.run`."""
+        """Call `work(job, task)` for every task in this process; see `Engine.run`."""
         task: object = ""
         some = False
         try:
@@ -150,10 +150,10 @@ class InProcess:
 
 
 def wanted_workers(asked: int | None) -> int:
-    """As many workers as are asked for, or one for each CPU that this process may use.
+    """Return the requested number of workers, or one for each CPU that this process may use.
 
     Raises:
-        LutkitError: fewer than one is asked for.
+        LutkitError: if less than one is requested.
     """
     if asked is not None and asked < 1:
         raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
@@ -181,13 +181,13 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=serve, args=(theirs,), daemon=True)
         self.process.start()
-        # Only the worker may hold its end: then its death shows as the end of the pipe.
+        # Only the worker may hold its end, so that its death closes the pipe.
         theirs.close()
         self.task = ""
         self.handed_over = False
 
     def send(self, message: object) -> None:
-        # A worker that died is noticed, and named, when its answer is awaited.
+        # If the worker is dead, that is noticed and reported when its answer is awaited.
         with suppress(BrokenPipeError, ConnectionResetError):
             self.pipe.send(message)
 
@@ -196,7 +196,7 @@ class _Worker:
         self.send(task)
 
     def go_on(self, waiting: Iterator[object], *, last: bool) -> bool:
-        """Give the next task, and after all, once, `Last` where it is wanted; False if nothing was given."""
+        """Give the next task or, once after all tasks, `Last` if wanted; False if nothing was given."""
         if self.handed_over:
             return False
         task = next(waiting, _NO_MORE)
@@ -219,20 +219,20 @@ def _death(exit_code: int | None, task: str) -> LutkitError:
     if exit_code is not None and exit_code < 0:
         return LutkitError(
             f"a worker process was killed by {signal.Signals(-exit_code).name} while it worked on {task}",
-            remedy="if memory ran out, use fewer workers; the same command goes on from what is finished",
+            remedy="if memory ran out, use fewer workers; the same command continues from what is finished",
         )
     return LutkitError(
-        f"a worker process ended by itself (exit code {exit_code}) while it worked on {task}",
-        remedy="what it printed stands above; a script that starts workers does so under "
+        f"a worker process ended unexpectedly (exit code {exit_code}) while it worked on {task}",
+        remedy="see what it printed above; a script that starts workers must do so under "
         'if __name__ == "__main__"',
     )
 
 
 def _start(count: int) -> list[_Worker]:
-    # Else the first worker starts the tracker, which would unblock the signals that are blocked here.
+    # Otherwise the first worker would start the tracker, which would unblock the signals blocked here.
     resource_tracker.ensure_running()
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    # Workers inherit the mask: no Ctrl-C can hit one before it has learnt to ignore it.
+    # Workers inherit the mask, so no Ctrl-C can hit one before it ignores the signal.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:
@@ -266,7 +266,7 @@ def _without_main(work: Callable[..., object], job: object) -> Generator[None]:
 
 def _end(pool: list[_Worker], *, at_once: bool) -> None:
     for worker in pool:
-        # An idle worker ends when its pipe does; a busy one clears up on SIGTERM.
+        # An idle worker ends when its pipe is closed; a busy worker cleans up after SIGTERM.
         worker.pipe.close()
         if at_once:
             worker.process.terminate()

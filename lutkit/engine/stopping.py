@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM as exceptions, so that `finally` blocks run and nothing half done stays.
+"""Ctrl-C and SIGTERM as exceptions, so that `finally` blocks run and nothing unfinished remains.
 
-Owns signal handlers. Must not know what is being stopped.
+Owns signal handlers. Must not know what is stopped.
 """
 
 import signal
@@ -12,10 +12,10 @@ from typing import NoReturn
 
 
 class Stopped(BaseException):
-    """SIGTERM came. Like KeyboardInterrupt, no `except Exception` holds it up.
+    """Raised on SIGTERM. Like KeyboardInterrupt, it is not caught by `except Exception`.
 
     Args:
-        signal_number: which signal; a command ends with exit code 128 plus this.
+        signal_number: the signal; a command ends with exit code 128 plus this number.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -25,13 +25,13 @@ class Stopped(BaseException):
 
 @contextmanager
 def stopping() -> Generator[None]:
-    """Within the block, SIGTERM raises `Stopped` in the main thread, once; Ctrl-C raises KeyboardInterrupt.
+    """Inside the block, SIGTERM raises `Stopped` in the main thread, once; Ctrl-C raises KeyboardInterrupt.
 
-    A second SIGTERM is ignored, so that it does not interrupt the clearing up. The handlers from before
-    are restored at the end. Outside the main thread, where Python allows no handlers, nothing changes.
+    A second SIGTERM is ignored, so that it does not interrupt the cleanup. The earlier handlers are restored
+    at the end. Outside the main thread, where Python allows no handlers, nothing changes.
 
     Raises:
-        Stopped: SIGTERM came.
+        Stopped: on SIGTERM.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,7 +44,7 @@ def stopping() -> Generator[None]:
 
 
 def raise_stopped(signal_number: int, _frame: FrameType | None) -> NoReturn:
-    """Raise `Stopped`, and ignore this signal from now on: the handler that `stopping` sets.
+    """Raise `Stopped`, and ignore this signal from now on; `stopping` sets this handler.
 
     Raises:
         Stopped: always.

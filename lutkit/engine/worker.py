@@ -1,7 +1,7 @@
-"""A worker process's side of the local pool: take the job, then task after task, and answer each.
+"""The worker's side of the local pool: receive the job, then task after task, and answer each.
 
-Owns what a worker does with signals, with errors and when its parent is gone. Must not know what a task
-does. Imports little, for every worker process imports it first.
+Owns how a worker handles signals, errors and the death of its parent. Must not know what a task does. Imports
+little, because every worker process imports it first.
 """
 
 import gc
@@ -21,16 +21,16 @@ from lutkit.compiled import PROCESS
 from lutkit.engine.stopping import Stopped, raise_stopped
 from lutkit.errors import LutkitError
 
-# So many new objects before garbage is looked for: a few hundred samples' worth, a megabyte or so.
+# New objects before a garbage collection: the objects of a few hundred samples, about a megabyte.
 _GARBAGE = 20_000
 
 
 class WorkError(RuntimeError):
-    """A fault in lutkit, not in what it was given: `{task}: {type}: {message}`; its cause is a `Trace`."""
+    """A bug in lutkit, not in its input: `{task}: {type}: {message}`; its cause is a `Trace`."""
 
 
 class Trace(Exception):  # noqa: N818
-    """The traceback of a worker process as text, to stand as the cause of what was raised here."""
+    """The traceback of a worker process as text, used as the cause of the exception raised here."""
 
     def __str__(self) -> str:
         return "\n" + str(self.args[0])
@@ -38,7 +38,7 @@ class Trace(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Failure:
-    """The answer to a task that failed: what is to be raised, and the worker's traceback or ""."""
+    """The answer for a failed task: the exception to raise, and the worker's traceback or ""."""
 
     error: LutkitError | OSError | WorkError
     trace: str = ""
@@ -46,7 +46,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Last:
-    """In place of a task: there are no more, hand over what was kept."""
+    """A message in place of a task: there are no more tasks, return what was kept."""
 
     def __str__(self) -> str:
         return "handing over what was done"
@@ -55,10 +55,10 @@ class Last:
 def serve(pipe: "Connection[Any, Any]") -> None:
     """Receive (work, last, job) and then tasks from `pipe`, and send a result or a `Failure` for each.
 
-    In answer to `Last()` it sends what `last(job)` gives.
+    For `Last()` it sends the result of `last(job)`.
 
-    Returns when the pipe is closed or SIGTERM comes; work in progress then sees `Stopped` and clears up
-    after itself. When the parent dies, by whatever signal, the process ends at once.
+    The function returns when the pipe is closed or on SIGTERM; running work then gets `Stopped` and cleans
+    up. If the parent dies, by whatever signal, the process ends at once.
 
     Args:
         pipe: the worker's end; SIGINT and SIGTERM are blocked until this function has set its handlers.
@@ -72,12 +72,12 @@ def serve(pipe: "Connection[Any, Any]") -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
             _answer_all(pipe)
         finally:
-            # From here on the process only ends: no exception may come into that.
+            # From here on the process is ending: no exception may interrupt that.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> NoReturn:
-    # In a finalizer Python prints what is raised and goes on; the closed pipe then ends this process.
+    # In a finalizer Python prints the exception and continues; then the closed pipe ends this process.
     sys.unraisablehook = lambda _: None
     raise_stopped(signal_number, frame)
 
@@ -93,10 +93,10 @@ def _answer_all(pipe: "Connection[Any, Any]") -> None:
     try:
         work, last, job = pipe.recv()
     except Exception as error:
-        # Whatever unpickling raises: a module that cannot be imported, a name that is not in it.
+        # Unpickling can raise anything, for instance if a module cannot be imported or lacks a name.
         pipe.send(failure_of(error, "starting a worker"))
         return
-    # Modules and the job live as long as the process: collecting garbage need not walk them again and again.
+    # Modules and the job live as long as the process, so the garbage collector need not visit them again.
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     while True:
@@ -104,12 +104,12 @@ def _answer_all(pipe: "Connection[Any, Any]") -> None:
         try:
             pipe.send(last(job) if isinstance(task, Last) else work(job, task))
         except Exception as error:
-            # Nothing is swallowed: it is raised again in the parent, which alone can end the run.
+            # Nothing is lost: the parent raises the exception again, because only it can end the run.
             pipe.send(failure_of(error, str(task)))
 
 
 def failure_of(error: Exception, task: str) -> Failure:
-    """What the parent is to raise for an error that came while a worker was at `task`."""
+    """Return what the parent must raise for an error that a worker had in `task`."""
     if isinstance(error, LutkitError):
         return Failure(error)
     trace = "".join(traceback.format_exception(error))

@@ -1,7 +1,7 @@
-"""Batches through a VAE at the speed of the device.
+"""Run batches of images through a VAE at the speed of the device.
 
-Owns how many images go at once, what is done when memory runs out, and the second try in float32. Must not
-know where images come from, nor how work gets onto a device.
+Owns the batch size, what happens when memory runs out, and the second try in float32. Must not know where
+images come from or how work reaches a device.
 """
 
 import math
@@ -24,29 +24,29 @@ from lutkit.latents.vae import Vae
 from lutkit.latents.vae_files import factor_of
 from lutkit.photos.decoding import Pixels
 
-# How many images go through a VAE at once: found by trying, halved when memory runs out.
+# The batch size: found by trying, halved when memory runs out.
 
 
-# A larger batch has to be faster by this to be worth its memory.
+# A larger batch must be faster by this factor to be worth its memory.
 _WORTH = 1.04
 _LARGEST = 512
-# Of one batch on a CPU, where more at once is no faster.
+# The pixels of one batch on a CPU, where larger batches are no faster.
 _CPU_PIXELS = 1 << 20
-# A GPU starts with so many, 8 images of 256 px: trying the few that are fewer takes longer than it tells.
+# The pixels of a GPU's first batch: 8 images of 256 px. Trying smaller batches takes time and tells little.
 _GPU_PIXELS = 1 << 19
-# Some of a GPU's kernels count elements with 32 bits and write zeros beyond them (torch's issue 141831).
+# Some GPU kernels count elements with 32 bits and write zeros beyond that (torch issue 141831).
 _GPU_ELEMENTS = (1 << 31) - 1
-_WIDTH = 128  # of the first layer, an encoder's largest tensor, where a config does not say
+_WIDTH = 128  # channels of the first layer, an encoder's largest tensor, if a config does not give them
 
 
 @dataclass
 class BatchSize:
-    """How many images go at once: grows while that is faster, halves when memory runs out.
+    """How many images go through a VAE at once: grows while that is faster, halves when memory runs out.
 
     Args:
-        largest: never more than this.
-        fixed: whether it starts there instead of trying from `now` on.
-        now: what is tried first.
+        largest: the upper limit.
+        fixed: whether to use `largest` from the start instead of trying sizes from `now` on.
+        now: the size to try first.
     """
 
     largest: int
@@ -61,11 +61,11 @@ class BatchSize:
             self.settle(self.largest)
 
     def settle(self, size: int) -> None:
-        """Stay at this size from now on."""
+        """Keep this size from now on."""
         self.now, self.settled = size, True
 
     def took(self, images: int, seconds: float) -> None:
-        """Learn how long a batch took; of each size the second one counts: the first one warms up."""
+        """Record how long a batch took. Of each size only the second batch counts: the first warms up."""
         if self.settled or images != self.now:
             return
         self._tried += 1
@@ -75,7 +75,7 @@ class BatchSize:
         best = max(self._rates.values(), default=0.0)
         self._rates[images] = images / max(seconds, 1e-9)
         if self._rates[images] < best * _WORTH:
-            # The smallest of those that are as good as the best.
+            # The smallest size that is about as fast as the best.
             near = max(self._rates.values()) / _WORTH
             self.settle(min(size for size, rate in self._rates.items() if rate >= near))
         elif images * 2 > self.largest:
@@ -84,22 +84,24 @@ class BatchSize:
             self.now = images * 2
 
     def ran_out(self, images: int) -> None:
-        """Halve: so many images, two or more, were too many."""
+        """Halve the size, because a batch of this many images (two or more) did not fit into memory."""
         self.settle(max(1, min(self.now, images) // 2))
         self.largest = self.now
 
 
 def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> BatchSize:
-    """The size that was asked for, or one that is still to be found; on a GPU, never more than it can count.
+    """Return the requested batch size, or one that is found by trying.
+
+    On a GPU the size never exceeds what its kernels can count.
 
     Raises:
-        VaeError: less than 1 is asked for.
+        VaeError: if the requested size is below 1.
     """
     on_gpu = vae.device.type == "cuda"
     most = max(1, most_at_once(vae.device, vae.identity, height, width))
     if asked is not None:
         if asked < 1:
-            raise VaeError(f"a batch of {asked}", remedy="ask for at least 1")
+            raise VaeError(f"the batch size is {asked}", remedy="give 1 or more")
         return BatchSize(min(asked, most), fixed=True)
     if not on_gpu:
         return BatchSize(max(1, _CPU_PIXELS // (height * width)))
@@ -108,69 +110,69 @@ def batch_size_for(vae: Vae, height: int, width: int, asked: int | None) -> Batc
 
 
 def most_at_once(device: torch.device, vae: VaeIdentity, height: int, width: int) -> int:
-    """How many images of this size a device can count the elements of; on a CPU any number."""
+    """Return how many images of this size fit a GPU kernel's element count; on a CPU there is no limit."""
     if device.type != "cuda":
         return sys.maxsize
-    # A row and a column more: a layer that halves pads by one.
+    # One more row and column, because a layer that halves the size pads by one.
     return _GPU_ELEMENTS // (_widest(vae) * (height + 1) * (width + 1))
 
 
 def require_countable(
     device: torch.device, vae: VaeIdentity, size: tuple[int, int], where: str = "", *, can_cut: bool = False
 ) -> None:
-    """Raise VaeError where one image has more elements than a device can count.
+    """Raise VaeError if a single image has more elements in a layer than the device can count.
 
     Args:
-        device: where it is encoded.
-        vae: by what.
-        size: its height and width.
-        where: what the message begins with.
-        can_cut: whether --size is what mends it.
+        device: the device that encodes.
+        vae: the VAE that encodes.
+        size: the image's (height, width).
+        where: the place that the message names.
+        can_cut: whether --size can make the images smaller.
     """
     height, width = size
     if most_at_once(device, vae, height, width):
         return
     largest = _largest(vae, _widest(vae))
-    what = f"an image of {width} x {height} px, and with this VAE a GPU can count {largest} x {largest} only"
-    smaller = f"give --size {largest} at most" if can_cut else f"make images of {largest} px a side at most"
-    raise VaeError(f"{what} (2^31 elements a layer)", where=where, remedy=f"{smaller}, or --device cpu")
+    what = f"{width} x {height} px are too many: on a GPU this VAE encodes {largest} x {largest} px at most"
+    smaller = f"give --size {largest} or less" if can_cut else f"use images of {largest} px or less a side"
+    raise VaeError(f"{what} (2^31 elements in a layer)", where=where, remedy=f"{smaller}, or --device cpu")
 
 
 def can_decode(device: torch.device, vae: VaeIdentity, height: int, width: int) -> bool:
-    """Whether a device can count the elements of one decoding of this size; on a CPU always.
+    """Return whether a device can count the elements of decoding one image of this size; a CPU always can.
 
-    They are more than an encoder's: a decoder comes to full size with the channels of its last block but one.
+    Decoding needs more elements than encoding: a decoder reaches full size with the channels of its last
+    block but one.
     """
     return device.type != "cuda" or _widest_decoded(vae) * (height + 1) * (width + 1) <= _GPU_ELEMENTS
 
 
 def require_decodable(device: torch.device, vae: VaeIdentity, size: tuple[int, int]) -> None:
-    """Raise VaeError where one decoding of this (height, width) has more elements than a device can count."""
+    """Raise VaeError if decoding to this (height, width) has more elements than the device can count."""
     if not can_decode(device, vae, *size):
         side, (height, width) = _largest(vae, _widest_decoded(vae)), size
-        what = f"a decoding of {width} x {height} px, and with this VAE a GPU can count {side} x {side} only"
-        raise VaeError(f"{what} (2^31 elements a layer)", remedy="choose --device cpu")
+        what = f"{width} x {height} px are too many: on a GPU this VAE decodes to {side} x {side} px at most"
+        raise VaeError(f"{what} (2^31 elements in a layer)", remedy="choose --device cpu")
 
 
 def undecoded_note(device: torch.device, vae: VaeIdentity, height: int, width: int) -> str:
-    """What a user has to know where images are encoded, and a GPU cannot count a decoding; else empty."""
+    """Return a note for the user if images can be encoded but not decoded on this GPU, or ''."""
     if can_decode(device, vae, height, width):
         return ""
     side = _largest(vae, _widest_decoded(vae))
     return (
-        f"images of {width} x {height} px are encoded, and none is decoded: there a GPU can count"
-        f" {side} x {side} px only (2^31 elements a layer), so PSNR, input ranges and channel orders are not"
-        " checked"
+        f"PSNR, input ranges and channel orders are not checked: on a GPU this VAE encodes {width} x {height}"
+        f" px but decodes to {side} x {side} px at most (2^31 elements in a layer)"
     )
 
 
 def cut_note(size: BatchSize, asked: int | None, height: int, width: int) -> str:
-    """What a user has to know where fewer images go at once than were asked for; else empty."""
+    """Return a note for the user if fewer images go at once than were requested, or ''."""
     if asked is None or size.now >= asked:
         return ""
     return (
-        f"--batch-size {asked:,} is cut to {size.now:,}: a GPU can count 2^31 elements of a layer, those of"
-        f" {size.now:,} images of {width} x {height} px"
+        f"--batch-size {asked:,} is reduced to {size.now:,}: a GPU can count 2^31 elements in a layer, those"
+        f" of {size.now:,} images of {width} x {height} px"
     )
 
 
@@ -179,7 +181,7 @@ def _widest(vae: VaeIdentity) -> int:
 
 
 def _widest_decoded(vae: VaeIdentity) -> int:
-    # diffusers' Decoder (models/autoencoders/vae.py, 0.42): each block but the last ends in an upsampling
+    # diffusers' Decoder (models/autoencoders/vae.py, 0.42): each block except the last ends in an upsampling
     # that keeps its channels.
     return max(*_widths(vae)[:2], _WIDTH)
 
@@ -189,12 +191,12 @@ def _widths(vae: VaeIdentity) -> list[int]:
 
 
 def _largest(vae: VaeIdentity, channels: int) -> int:
-    """The side of the largest square that a GPU can count with so many channels, that the factor divides."""
+    """Return the side of the largest square that a GPU can count; `channels` is the widest layer's."""
     factor = factor_of(vae)
     return (math.isqrt(_GPU_ELEMENTS // channels) - 1) // factor * factor
 
 
-# Images through the encoder, batch by batch.
+# Encoding images batch by batch.
 
 _Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -203,12 +205,12 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class LaunchedBatch:
-    """Images that a device encodes.
+    """A batch whose encoding has started.
 
     Args:
         images: (H, W, 3) uint8 sRGB, all of one size.
-        moments: to come, in several transfers where not all images went at once.
-        decodings: to come, by the image's number.
+        moments: the transfers of the results; several if the batch had to be split.
+        decodings: the transfers of decoded images, by the image's position in `images`.
     """
 
     images: Sequence[Pixels]
@@ -218,11 +220,11 @@ class LaunchedBatch:
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """What came of a batch.
+    """The results of a batch.
 
     Args:
         moments: (B, 2C, h, w) float32.
-        decodings: (3, H, W) float32 sRGB 0..1, by the image's number.
+        decodings: (3, H, W) float32 sRGB 0..1, by the image's position in the batch.
     """
 
     moments: _Floats
@@ -231,15 +233,15 @@ class EncodedBatch:
 
 @dataclass
 class BatchEncoder:
-    """Encodes images batch by batch; `busy_s` is the time the device spent on it.
+    """An encoder of images, batch by batch; `busy_s` is the time that the device has spent.
 
     Args:
-        vae: what encodes.
-        size: how many at once.
-        compiled: whether to compile the encoder, once the size is settled: for that size alone, to which
-            smaller batches are filled up then, as they are on a GPU.
-        load_float32: gives the VAE in float32, for images that overflow; None makes it of `vae`, whose
-            weights stay as they were rounded.
+        vae: the VAE that encodes.
+        size: the batch size.
+        compiled: whether to compile the encoder. This happens once the batch size is settled, for that size
+            only; smaller batches are then padded to it, as they are on a GPU.
+        load_float32: loads the VAE in float32, for images that overflow. If None, `vae` is converted, whose
+            weights remain rounded to its dtype.
     """
 
     vae: Vae
@@ -252,14 +254,14 @@ class BatchEncoder:
     _fast: Vae | None = None
 
     def launch(self, images: Sequence[Pixels], decoded: Sequence[int] = ()) -> LaunchedBatch:
-        """Start encoding; on a GPU this returns before it is done.
+        """Start encoding a batch; on a GPU this returns before the encoding is done.
 
         Args:
             images: (H, W, 3) uint8 sRGB, all of one size, at least one.
-            decoded: the numbers of those whose means are decoded, too, where there is memory for it and the
-                device can count it.
+            decoded: the positions of the images whose means are decoded too, if memory and the device allow
+                it.
         Raises:
-            VaeError: memory runs out with one image, or a size that the VAE does not take.
+            VaeError: if memory runs out with a single image, or the VAE does not take this size.
         """
         moments: list[Transfer] = []
         start = 0
@@ -284,10 +286,11 @@ class BatchEncoder:
         return LaunchedBatch(images, moments, decodings)
 
     def fetch(self, launched: LaunchedBatch) -> EncodedBatch:
-        """Wait for what was launched.
+        """Wait for a batch and return its results.
 
-        An image whose moments are not all finite is encoded again in float32, and counted in `again`; what
-        is not finite then either is left so. A decoding that is not finite is made again in float32.
+        An image whose moments are not all finite is encoded again in float32 and counted in `again`. Values
+        that are not finite in float32 either are returned as they are. A decoding that is not finite is
+        repeated in float32.
         """
         self.busy_s += sum(transfer.wait() for transfer in launched.moments)
         moments = np.concatenate([transfer.on_cpu.numpy() for transfer in launched.moments])
@@ -319,12 +322,12 @@ class BatchEncoder:
         return replace(transfer, on_device=transfer.on_device[:count], on_cpu=transfer.on_cpu[:count])
 
     def _short_by(self, batch: Sequence[Pixels]) -> int:
-        """By how many a batch is filled up: a GPU tries algorithms for a second on each size that is new."""
+        """Return how many images to pad by: a GPU takes a second to adapt to a new batch size."""
         constant = self.compiled or self.vae.device.type == "cuda"
         return self.size.now - len(batch) if constant and self.size.settled else 0
 
     def in_float32(self) -> Vae:
-        """The VAE in float32, loaded when it is first asked for."""
+        """Return the VAE in float32, loaded on the first call."""
         if self._exact is None:
             load = self.load_float32 if self.vae.dtype != "float32" else None
             self._exact = load() if load else self.vae.in_dtype("float32")
@@ -345,7 +348,7 @@ class BatchEncoder:
 
 
 def stacked(images: Sequence[Pixels], device: torch.device = _CPU) -> Tensor:
-    """(H, W, 3) images of one size as (B, 3, H, W) uint8, channels last in memory, ready for the device."""
+    """Stack (H, W, 3) images into (B, 3, H, W) uint8, channels last in memory, ready for the device."""
     batch = cpu_memory(device, (len(images), *images[0].shape), torch.uint8)
     np.stack(images, out=batch.numpy())
     return batch.permute(0, 3, 1, 2)

@@ -1,6 +1,6 @@
-"""Whether latents decode to what was encoded: how well, and whether another convention does better.
+"""Check whether latents decode to the encoded images, and whether another convention decodes better.
 
-Owns PSNR, and the comparison of input ranges and channel orders.
+Owns PSNR and the comparison of input ranges and channel orders.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,27 +19,27 @@ from lutkit.photos.decoding import Pixels
 
 Conventions: TypeAlias = dict[str, float | None]
 
-# Another convention has to be better by this in every image, and by itself as good as that, to be worth a
-# warning.
+# A warning needs another convention that is better by this much in every image and that decodes at least
+# this well itself.
 _BETTER_DB = 1.0
 _DECODES_DB = 20.0
-# In another range dark or flat pictures turn into other flat ones, which may well decode better; and colours
-# near grey look alike in either order. So either is judged where it shows: standard deviation of codes, and
-# root mean square of red less blue, of 1.
+# In a wrong range, dark or flat images turn into other flat images, which may decode better. Colours near
+# grey look alike in both channel orders. Each is therefore judged only on images that show a difference:
+# by the standard deviation of codes, and by the root mean square of red minus blue, both on a 0..1 scale.
 _LEAST_CONTRAST, _LEAST_COLOR = 0.1, 0.04
 _OTHER_RANGE: dict[InputRange, InputRange] = {"-1,1": "0,1", "0,1": "-1,1"}
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How near a decoding comes: PSNR in dB, and the mean delta E 2000 of its pixels."""
+    """How close a decoding is to its image: PSNR in dB, and the mean delta E 2000 of its pixels."""
 
     psnr: float
     delta_e_2000: float
 
 
 def fidelity(image: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity | None:
-    """Compare an image with its decoding; None where not all of that is finite: there is no number for it.
+    """Compare an image with its decoding; return None if the decoding is not finite everywhere.
 
     Args:
         image: (H, W, 3) uint8 sRGB.
@@ -55,25 +55,25 @@ def fidelity(image: Pixels, decoded: npt.NDArray[np.float32]) -> Fidelity | None
 
 @dataclass(frozen=True)
 class ConventionTrial:
-    """How some images decode in each convention.
+    """How well some images decode in each convention.
 
     Args:
-        psnrs: in dB of each image, by name, such as `RGB -1,1`; the convention that is used first. NaN where
-            an image decodes to what is no number, in float32 neither.
-        colored: whether the images tell RGB from BGR.
+        psnrs: the PSNR of each image in dB, by convention (such as `RGB -1,1`), the current convention first.
+            NaN if an image decodes to values that are not finite, even in float32.
+        colored: whether the images have enough colour to tell RGB from BGR.
     """
 
     psnrs: Mapping[str, tuple[float, ...]]
     colored: bool
 
     def means(self) -> Conventions:
-        """The mean PSNR of each; None where an image has none."""
+        """Return the mean PSNR of each convention, or None if an image has no PSNR."""
         means = {name: float(np.mean(values)) for name, values in self.psnrs.items()}
         return {name: mean if np.isfinite(mean) else None for name, mean in means.items()}
 
 
 def telling_images(images: Sequence[Pixels], most: int) -> list[Pixels]:
-    """Those, at most so many, whose contrast tells one input range from the other; coloured ones first.
+    """Return up to `most` images with enough contrast to tell the input ranges apart, coloured images first.
 
     Args:
         images: (H, W, 3) uint8.
@@ -89,12 +89,12 @@ def _is_colored(image: Pixels) -> bool:
 
 
 def try_conventions(vae: Vae, images: Sequence[Pixels], in_float32: Callable[[], Vae]) -> ConventionTrial:
-    """The PSNR of decodings: in both input ranges, as RGB and as BGR.
+    """Measure the PSNR of decodings in both input ranges, as RGB and as BGR.
 
     Args:
-        vae: in the range that is used.
-        images: (H, W, 3) uint8, at least one; as `telling_images` gives them.
-        in_float32: gives the VAE in float32, for what overflows.
+        vae: the VAE in its current range.
+        images: (H, W, 3) uint8, at least one, as `telling_images` returns them.
+        in_float32: returns the VAE in float32, for values that overflow.
     """
     found: dict[str, tuple[float, ...]] = {}
     for input_range in (vae.input_range, _OTHER_RANGE[vae.input_range]):
@@ -110,27 +110,27 @@ def try_conventions(vae: Vae, images: Sequence[Pixels], in_float32: Callable[[],
 
 
 def convention_warning(trial: ConventionTrial) -> str:
-    """What to say of it: that every image decodes better in another one, or that none decodes; else empty."""
+    """Return a warning if every image decodes better in another convention or none decodes well, or ''."""
     means = trial.means()
     used, psnr = next(iter(means.items()))
     judged = {name: value for name, value in means.items() if trial.colored or name[:3] == used[:3]}
     numbers = {name: value for name, value in judged.items() if value is not None}
     best = max(numbers, key=lambda name: numbers[name], default="")
-    shown = "no numbers" if psnr is None else f"{psnr:.1f} dB"
+    shown = "values that are not finite" if psnr is None else f"{psnr:.1f} dB"
     if best and numbers[best] >= _DECODES_DB:
-        # What decodes to no number is worse than all.
+        # A decoding that is not finite counts as the worst.
         apart = np.subtract(trial.psnrs[best], np.nan_to_num(trial.psnrs[used], nan=0.0))
         if apart.min() >= _BETTER_DB:
             count = len(apart)
-            sure = "of one image" if count == 1 else f"of {count} images each"
+            sure = "in one image" if count == 1 else f"in each of {count} images"
             return (
                 f"WARNING: these images decode better as {best} ({numbers[best]:.1f} dB) than as {used}"
-                f" ({shown}), {sure} by {apart.min():.1f} dB or more: {_advice(used, best)}"
+                f" ({shown}), by {apart.min():.1f} dB or more {sure}: {_advice(used, best)}"
             )
     if psnr is None or psnr < _DECODES_DB:
         return (
-            f"WARNING: these images decode to {shown}, where good VAEs reach 25 dB and more: are weights"
-            " and config those of a trained VAE?"
+            f"WARNING: these images decode to {shown}, but a good VAE reaches 25 dB or more: check that the"
+            " weights and the config are those of a trained VAE"
         )
     return ""
 
@@ -141,7 +141,7 @@ def _advice(used: str, best: str) -> str:
     if not used.endswith(input_range):
         parts.append(f"try --input-range={input_range} into another folder")
     if order == "BGR":
-        parts.append("were red and blue swapped when they were written?")
+        parts.append("check whether red and blue were swapped when the images were written")
     return "; ".join(parts)
 
 

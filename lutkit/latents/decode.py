@@ -1,6 +1,6 @@
-"""Stored latents decoded again, beside the images they were made from where those can be found.
+"""Decode stored latents, next to the images they were made from if those can be found.
 
-Owns which samples are taken and how their images are found. Must not know how they are shown.
+Owns which samples are decoded and how their images are found. Must not know how they are shown.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,20 +28,20 @@ from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
 from lutkit.photos.decoding import Pixels
 
 _AS_ENCODED = "name with --images what `lutkit encode-latents` was given"
-_BESIDE = "pairs"  # where `lutkit synth` writes, next to `lutkit encode-latents`
+_BESIDE = "pairs"  # the folder that `lutkit synth` writes, next to that of `lutkit encode-latents`
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """One latent decoded.
+    """One decoded latent.
 
     Args:
-        key: of its sample.
-        field: which of the sample's latents.
+        key: the key of its sample.
+        field: the field of the sample that it belongs to.
         decoded: (H, W, 3) uint8 sRGB, the decoding of the posterior's mean; black where it is not finite.
-        finite: whether all of it is.
-        photo: what was encoded, of the same shape; None where it was not found.
-        fidelity: how near they are; None without a photo, or where not all of the decoding is finite.
+        finite: whether the whole decoding is finite.
+        photo: the encoded image, of the same shape, or None if it was not found.
+        fidelity: how close the two are, or None if there is no image or the decoding is not finite.
     """
 
     key: str
@@ -53,10 +53,12 @@ class Decoding:
 
 
 def open_latents(folder: Path) -> LatentIndex:
-    """The index of a folder of latents that holds some; a run may still be under way.
+    """Open a folder of latents that has finished shards; its run may still be under way.
 
+    Returns:
+        Its index.
     Raises:
-        DatasetError: it is none, or has no finished shard.
+        DatasetError: if the folder holds no latents or has no finished shard.
     """
     index = read_latent_index(folder)
     if index is None:
@@ -69,28 +71,30 @@ def open_latents(folder: Path) -> LatentIndex:
 
 
 def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str) -> Vae:
-    """The VAE that latents were made with, computing in float32, in their input range.
+    """Load the VAE that made some latents, in float32 and with their input range.
 
     Args:
-        index: of the latents.
-        name: a folder, a hub name, a .safetensors; empty for the name that the index gives.
-        config: of a lone .safetensors.
+        index: the index of the latents.
+        name: a folder, a hub name or a .safetensors file; empty for the name in the index.
+        config: the `config.json` of a lone .safetensors file.
         device: `cpu`, `cuda` or `cuda:1`.
     Raises:
-        VaeError: it is not there or cannot be loaded; no such device, or a GPU that cannot count so large
-            a decoding.
-        DatasetError: the index names files, not a hub name; or the weights are others.
+        VaeError: if the VAE is missing or cannot be loaded, the device does not exist, or a GPU cannot count
+            the elements of so large a decoding.
+        DatasetError: if the index names files instead of a hub name, or the weights are different ones.
     """
     made_with = index.vae
     if not name and not made_with.revision:
-        what = f"made with the files {made_with.name!r}; where they lie is not recorded"
+        what = f"the latents were made with the files {made_with.name!r}, whose location is not recorded"
         raise DatasetError(what, remedy="name them with --vae")
     if config is not None and not name:
         raise VaeError("--vae-config without --vae", remedy="name its .safetensors with --vae")
-    # By its name alone: a folder that bears it may hold anything.
+    # Look on the hub only: a local folder of that name may hold anything.
     files = find_vae(name, config=config) if name else find_hub_vae(made_with.name, made_with.revision)
     if files.sha256 != made_with.sha256:
-        what = f"sha256 {files.sha256[:12]}, and the latents were made with {made_with.sha256[:12]}"
+        what = (
+            f"weights of sha256 {files.sha256[:12]}, but the latents were made with {made_with.sha256[:12]}"
+        )
         remedy = f"name the weights of {made_with.name!r} with --vae"
         raise DatasetError(what, where=f"--vae {files.name}", remedy=remedy)
     identity, factor = files.identity(), factor_of(files.identity())
@@ -100,15 +104,15 @@ def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str)
 
 
 def find_images(folder: Path, index: LatentIndex, images: str) -> ImageSource | None:
-    """The images that latents were made from, or None where they are not found.
+    """Find the images that latents were made from, or return None if they are not found.
 
     Args:
-        folder: of the latents.
-        index: theirs.
-        images: as `lutkit encode-latents` takes a SOURCE; where empty, and the latents are those of pairs,
-            a folder `pairs` beside them is looked at, and passed over if it is another dataset by now.
+        folder: the folder of the latents.
+        index: its index.
+        images: a SOURCE as `lutkit encode-latents` takes it. If it is empty and the latents were made from
+            pairs, the folder `pairs` next to `folder` is used, unless it now holds another dataset.
     Raises:
-        DatasetError, SourceError: `images` cannot be opened, or something else was encoded.
+        DatasetError, SourceError: if `images` cannot be opened or is not what was encoded.
     """
     beside = folder.absolute().parent / _BESIDE
     if not images and not (index.source.get("kind") == "pairs" and (beside / INDEX_NAME).is_file()):
@@ -122,23 +126,23 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> ImageSource | 
         opened = open_source(images or str(beside), fields, size)
     except (DatasetError, SourceError) as error:
         if not images:
-            return None  # nobody asked for what lies beside
-        # Its remedies are of another command's options.
+            return None  # the user did not name this folder
+        # The original remedy names options of another command.
         raise DatasetError(error.what, where=error.where, remedy=_AS_ENCODED) from error
     what = ""
     if differing_names(about, opened.about) or opened.fields != index.fields:
         now, then = (
             ", ".join(f"{name} {value}" for name, value in told.items()) for told in (opened.about, about)
         )
-        what = f"other images than were encoded: {now}, not {then}"
+        what = f"not the images that were encoded: {now}, not {then}"
     listed = folder / SOURCES_NAME
     if not what and opened.listing and listed.is_file() and listed.read_bytes() != opened.listing.encode():
-        what = f"other images than were encoded: not those that {listed} lists, by name and size"
-    # Names and seeds may be alike: a shard's record says what its latents were made from.
+        what = f"not the images that were encoded: their names and sizes differ from the list in {listed}"
+    # Names and seeds can be equal by chance: a shard's record says what its latents were made from.
     for task in opened.tasks if not what else ():
         record = read_record(folder, task.shard) if task.shard in index.shards else None
         if record is not None and not is_made_from(opened, task, record):
-            what = f"other images than were encoded: its shard {task.shard} is another"
+            what = f"not the images that were encoded: its shard {task.shard} differs"
             break
     if not what:
         return opened
@@ -150,19 +154,19 @@ def find_images(folder: Path, index: LatentIndex, images: str) -> ImageSource | 
 def decode_some(
     folder: Path, index: LatentIndex, count: int, vae: Vae, images: ImageSource | None
 ) -> Iterator[Decoding]:
-    """Decode the latents of samples from all over a folder.
+    """Decode the latents of samples spread over a folder.
 
     Args:
-        folder: of the latents.
-        index: theirs.
-        count: how many samples; all where there are fewer.
-        vae: what they were made with.
-        images: what they were made from.
+        folder: the folder of the latents.
+        index: its index.
+        count: how many samples to decode, or all if there are fewer.
+        vae: the VAE that made the latents.
+        images: the images that they were made from, or None.
     Yields:
-        A decoding for each field of each sample, as they lie in the shards.
+        A decoding for each field of each chosen sample, in the order of the shards.
     Raises:
-        DatasetError: a shard that is damaged, or images that do not match it.
-        OSError: a shard that cannot be read.
+        DatasetError: if a shard is damaged or the images do not match it.
+        OSError: if a shard cannot be read.
     """
     total = sum(file.samples for file in index.shards.values())
     wanted = {i * total // count for i in range(count)}
@@ -191,7 +195,7 @@ def decode_some(
 
 
 def _photos(images: ImageSource | None, shard: str, chosen: Sequence[Sample]) -> dict[str, SourceSample]:
-    """What the chosen samples of a shard were made from, by key; no other photograph stands in for one."""
+    """Return the samples that the chosen latents were made from, by key; each must be the same image."""
     if images is None:
         return {}
     keys = {sample.key for sample in chosen}
@@ -204,12 +208,12 @@ def _photos(images: ImageSource | None, shard: str, chosen: Sequence[Sample]) ->
             break
     missing = sorted(keys - set(found))
     if missing:
-        what = f"the images have no sample {missing[0]} in a shard {shard}"
+        what = f"the images have no sample {missing[0]} in shard {shard}"
         raise DatasetError(what, where="--images", remedy=_AS_ENCODED)
-    # Carried over as it was: it tells the photograph by its sha256, and of pairs the damage.
+    # The JSON is carried over unchanged. It identifies the photo by its sha256, and the damage of a pair.
     for sample in chosen:
         if found[sample.key].json != dict(sample.members).get("json", b""):
-            what = "another image than was encoded: its json differs, which tells what it is"
+            what = "not the image that was encoded: its JSON differs"
             raise DatasetError(what, where=f"{shard}: {sample.key}", remedy=_AS_ENCODED)
     return found
 
@@ -221,7 +225,8 @@ def _compared(key: str, field: str, decoded: npt.NDArray[np.float32], photo: Pix
         return Decoding(key, field, codes, finite)
     if photo.shape != codes.shape:
         what = (
-            f"an image of {photo.shape[1]} x {photo.shape[0]} px, decoded {codes.shape[1]} x {codes.shape[0]}"
+            f"the image has {photo.shape[1]} x {photo.shape[0]} px, but its latents decode to"
+            f" {codes.shape[1]} x {codes.shape[0]} px"
         )
         raise DatasetError(what, where=f"{key}.{field}", remedy="name the images that were encoded")
     return Decoding(key, field, codes, finite, photo, fidelity(photo, decoded))

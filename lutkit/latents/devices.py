@@ -1,6 +1,6 @@
-"""CPUs and GPUs: found by name, given work, and what they raise when it fails.
+"""CPUs and GPUs: find them by name, give them work, and explain their errors.
 
-Owns devices' names, memory that runs out, what float32 means on a GPU, and transfers. Must not know VAEs.
+Owns device names, out-of-memory errors, the meaning of float32 on a GPU, and transfers. Must not know VAEs.
 """
 
 import ctypes
@@ -16,13 +16,13 @@ from torch import Tensor
 
 from lutkit.errors import VaeError
 
-# Memory that runs out, a GPU's or the machine's: told from other errors, and gone on from.
+# Out-of-memory errors, of a GPU or of the machine: how to recognize them and how to continue.
 
 
 _Found = TypeVar("_Found")
 
-# What those below torch say: the machine's allocator, the driver, and the libraries for products and
-# convolutions, which find no room for what they need beside their arguments, and then no algorithm.
+# Messages from below torch: from the machine's allocator, the driver, and the libraries for matrix products
+# and convolutions, which find no room for their working memory and then no algorithm.
 _OUT_OF_MEMORY = (
     "can't allocate memory",
     "CUDA error: out of memory",
@@ -31,7 +31,7 @@ _OUT_OF_MEMORY = (
     "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
     "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
 )
-# These are said of other things as well, which fewer images do not mend.
+# These messages have other causes too, which fewer images do not fix.
 _PERHAPS_OUT_OF_MEMORY = (
     "CUDNN_STATUS_NOT_SUPPORTED",
     "Unable to find a valid cuDNN algorithm",
@@ -41,14 +41,14 @@ _OF_A_GPU = ("CUDA error", "cuDNN error", "CUDA driver error")
 
 
 def within_memory(work: Callable[[], _Found], *, with_less: bool = True) -> _Found | None:
-    """What `work` gives, or None where memory ran out; all that it held is free again then.
+    """Return what `work` returns, or None if memory runs out; everything it held is freed by then.
 
     Args:
-        work: what is done.
-        with_less: whether the caller goes on with less where this gives None.
+        work: the function to call.
+        with_less: whether the caller tries again with less work when this returns None.
     Raises:
-        VaeError: memory ran out, and there is no less.
-        whatever else `work` raises.
+        VaeError: if memory runs out and `with_less` is False.
+        Exception: any other error that `work` raises.
     """
     try:
         return work()
@@ -57,13 +57,13 @@ def within_memory(work: Callable[[], _Found], *, with_less: bool = True) -> _Fou
             raise
         if not with_less:
             raise _no_memory(error, "memory runs out with a single image") from error
-    # Only here is it free: the error's traceback held it.
+    # The memory is free only here, because the error's traceback held it.
     torch.cuda.empty_cache()
     return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: a GPU's, which has an error of its own, or the machine's, which has not."""
+    """Return whether memory ran out: on a GPU, whose error has its own type, or on the machine."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     texts = (*_OUT_OF_MEMORY, *_PERHAPS_OUT_OF_MEMORY)
@@ -78,7 +78,7 @@ def _no_memory(error: BaseException, what: str) -> VaeError:
 
 @contextmanager
 def plain_device_errors() -> Generator[None]:
-    """Within the block, memory that runs out and GPUs that fail are one line.
+    """Turn out-of-memory errors and GPU failures inside the block into errors of one line.
 
     Raises:
         VaeError: instead of torch's error.
@@ -89,28 +89,28 @@ def plain_device_errors() -> Generator[None]:
         if is_out_of_memory(error):
             raise _no_memory(error, "memory runs out") from error
         if isinstance(error, RuntimeError) and str(error).startswith(_OF_A_GPU):
-            remedy = "look at the system's log, and run the same command again: it goes on where it stopped"
+            remedy = "check the system log, then run the same command again: it continues where it stopped"
             raise VaeError(f"the GPU failed: {first_line(error)}", remedy=remedy) from error
         raise
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without what it adds below."""
+    """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def require_device(name: str) -> torch.device:
-    """The device of that name; takes none of a GPU's memory.
+    """Return the device of that name without allocating GPU memory.
 
     Raises:
-        VaeError: no such device; CUDA, and this torch or this machine has none.
+        VaeError: if there is no such device, or CUDA is requested and this torch or this machine has none.
     """
     try:
         device = torch.device(name)
     except RuntimeError:
         raise VaeError(f"no device {name!r}", remedy="choose cpu, cuda or cuda:0, cuda:1, ...") from None
     if device.type == "cuda":
-        # GPUs are counted even where their driver is too old for this torch.
+        # torch counts GPUs even if their driver is too old for it.
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not count:
             why, remedy = (
@@ -118,8 +118,8 @@ def require_device(name: str) -> torch.device:
                 "install one that is built with it",
             )
             if torch.backends.cuda.is_built():
-                why, remedy = "torch finds no GPU that it can use", "see what `nvidia-smi` says"
-            raise VaeError(f"CUDA was asked for, and {why}", remedy=f"choose --device cpu, or {remedy}")
+                why, remedy = "torch finds no usable GPU", "check what `nvidia-smi` says"
+            raise VaeError(f"CUDA is requested, but {why}", remedy=f"choose --device cpu, or {remedy}")
         if cast("int | None", device.index) not in (None, *range(count)):
             raise VaeError(f"no {name}: GPUs are numbered 0 to {count - 1}", remedy="choose one of them")
     elif device.type != "cpu":
@@ -128,11 +128,11 @@ def require_device(name: str) -> torch.device:
 
 
 def open_device(name: str | torch.device) -> torch.device:
-    """The device of that name, which has computed something: a GPU may be there and refuse.
+    """Return the device of that name after a trial computation, because a GPU can exist and still not work.
 
     Raises:
-        VaeError: see `require_device`; a GPU that another process holds, that is full, or that this torch
-            has no code for.
+        VaeError: as `require_device`; or if the GPU is held by another process, is full, or is not supported
+            by this torch.
     """
     device = require_device(str(name))
     if device.type == "cuda":
@@ -140,21 +140,21 @@ def open_device(name: str | torch.device) -> torch.device:
             torch.ones(1, device=device).add(1).item()
         except RuntimeError as error:
             what = f"{name} cannot be used: {first_line(error)}"
-            raise VaeError(what, remedy="choose another, or see what `nvidia-smi` says") from error
+            raise VaeError(what, remedy="choose another, or check what `nvidia-smi` says") from error
     return device
 
 
 @contextmanager
 def computing_on(device: torch.device, dtype: torch.dtype) -> Generator[None]:
-    """Within the block, float32 is float32 and half floats are as fast as can be; flags are put back then.
+    """Inside the block, compute in true float32, and in half floats as fast as possible; then restore flags.
 
-    By default GPUs compute float32's convolutions with 10 bits of mantissa, and in some environments its
-    products, too. Of algorithms the fastest is tried out for half floats; for float32 they stay those that
-    torch takes by itself.
+    By default GPUs compute float32 convolutions with a mantissa of 10 bits, and in some environments matrix
+    products too. For half floats the fastest algorithm is found by trying; for float32 torch's own choice
+    stays.
 
     Args:
-        device: where; on CPUs nothing is to do.
-        dtype: of weights and activations.
+        device: the device; on a CPU nothing changes.
+        dtype: the dtype of weights and activations.
     """
     if device.type != "cuda":
         yield
@@ -164,14 +164,15 @@ def computing_on(device: torch.device, dtype: torch.dtype) -> Generator[None]:
     wanted: list[tuple[object, str, object]] = [(cudnn, "benchmark", not exact)]
     if exact:
         for older, newer in ((products, products), (cudnn, getattr(cudnn, "conv", None))):
-            # Where the newer of torch's two names was used, the older one cannot be read; and without its
-            # leave the newer one may still follow what was chosen for all that a GPU computes.
+            # After torch's newer name was used, the older name cannot be read. Unless the older name is set
+            # too, the newer one may still follow the global setting for everything that a GPU computes.
             wanted += [(older, "allow_tf32", False), (newer, "fp32_precision", "ieee")]
     undo: list[tuple[object, str, object]] = []
     try:
         for of, name, value in wanted:
             before = _read(of, name)
-            # What is so already is not written: torch would hold it against what is chosen later.
+            # A flag that has the right value already is not written: torch would treat it as an explicit
+            # choice.
             if before not in (None, value) and before != "none":
                 undo.append((of, name, before))
                 setattr(of, name, value)
@@ -182,24 +183,24 @@ def computing_on(device: torch.device, dtype: torch.dtype) -> Generator[None]:
 
 
 def _read(of: object, name: str) -> object:
-    """A flag, or None where this torch has it not, or not any more."""
+    """Return a flag, or None if this version of torch does not have it."""
     try:
         return getattr(of, name, None)
     except RuntimeError:
         return None
 
 
-# Work on a device, and its results on the way back.
+# Work on a device and the transfer of its results.
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """The result of some work, on its way from a device to the CPU.
+    """The result of some work on its way from a device to the CPU.
 
     Args:
-        on_device: the result, where it was made.
-        on_cpu: the same on the CPU, once `wait` has been called.
-        wait: waits for it, and gives the seconds that the device took.
+        on_device: the result on the device.
+        on_cpu: the result on the CPU, valid once `wait` has been called.
+        wait: waits for the result and returns the seconds that the device took.
     """
 
     on_device: Tensor
@@ -208,22 +209,22 @@ class Transfer:
 
 
 def cpu_memory(device: torch.device, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Memory on the CPU to be copied to or from a device; a GPU copies it while the CPU goes on.
+    """Return CPU memory for copies to or from a device; a GPU copies it while the CPU continues.
 
-    torch does not use such memory for anything else before the GPU has copied it, though nobody holds it.
+    torch does not reuse such memory before the GPU has copied it, even if nothing refers to it.
     """
     return torch.empty(shape, dtype=dtype, pin_memory=device.type == "cuda")
 
 
 def start_transfer(device: torch.device, work: Callable[[Tensor], Tensor], values: Tensor) -> Transfer:
-    """Start `work` on `values`, and the copying of its result to the CPU.
+    """Start `work` on `values` and the copy of its result to the CPU.
 
     Args:
-        device: where.
-        work: from `values`, wherever they lie, to float32 on `device`.
-        values: of `cpu_memory`, or on the device.
+        device: the device.
+        work: maps `values`, wherever they are, to float32 on `device`.
+        values: a tensor from `cpu_memory`, or on the device.
     Returns:
-        On a GPU before it is done; on a CPU afterwards.
+        The transfer; on a GPU before the work is done, on a CPU after.
     """
     if device.type != "cuda":
         began = time.perf_counter()
@@ -232,7 +233,7 @@ def start_transfer(device: torch.device, work: Callable[[Tensor], Tensor], value
         return Transfer(found, found, lambda: spent)
     with torch.cuda.device(device):
         start = torch.cuda.Event(enable_timing=True)
-        # Blocking: who waits for it sleeps, and leaves the core to those who decode.
+        # A blocking event: the thread that waits sleeps and leaves the core to the threads that decode.
         end = torch.cuda.Event(enable_timing=True, blocking=True)
         start.record()
         found = work(values).contiguous()
@@ -247,19 +248,19 @@ def start_transfer(device: torch.device, work: Callable[[Tensor], Tensor], value
     return Transfer(found, on_cpu, wait)
 
 
-# Memory that a process keeps: on a CPU, a VAE asks for and frees hundreds of megabytes in every layer.
+# Memory that a process keeps. On a CPU, a VAE allocates and frees hundreds of megabytes in every layer.
 
 
-# From malloc.h.
+# Constants from malloc.h.
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _KEPT_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Keep what is freed, up to a gigabyte, for the blocks that come next; nothing happens without glibc.
+    """Keep up to a gigabyte of freed memory for the next allocations; without glibc nothing happens.
 
-    It holds for the main thread, whose heap alone can grow so far, and to the end of the process.
+    This applies to the main thread, whose heap alone can grow so far, until the process ends.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,8 +1,8 @@
-"""`encode-latents`: a source of images becomes a dataset folder of posteriors.
+"""Turn a source of images into a dataset folder of posteriors.
 
-Owns the order of things: claim the folder, compare it with what is asked, choose a dtype, encode what is
-missing, sum up. Encoding itself is `pipeline`'s. Several processes may share the work: rank 0 holds the lock
-of the folder for all of them.
+Owns the order of steps: claim the folder, compare it with the request, choose a dtype, encode what is
+missing, write the summary. `pipeline` does the encoding. Several processes may share the work: rank 0 holds
+the lock of the folder for all of them.
 """
 
 from collections.abc import Callable
@@ -61,9 +61,10 @@ from lutkit.latents.vae_files import VaeFiles, factor_of
 
 _OTHER_FOLDER = "or write into another folder"
 _LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "simplejpeg")
-# On so many images dtypes are compared: a CPU takes seconds for each.
+# The number of images on which dtypes are compared: a CPU takes seconds for each.
 _TRIED = {"cpu": 2, "cuda": 16}
-# Of a process, images that wait decoded; of all together, latents kept in case their image comes again.
+# Bytes of decoded images that may wait, for each process; and bytes of latents that are kept in case their
+# image occurs again, for all processes together.
 _AHEAD_BYTES = 512_000_000
 _KEPT_BYTES = 2_000_000_000
 _MOST_AHEAD = 2048
@@ -74,13 +75,14 @@ class EncodeSettings:
     """How latents are made.
 
     Args:
-        dtype: what the VAE computes in; None tries what is fast here, and takes it where it is close.
-        store_dtype: what shards hold.
-        input_range: what the VAE is fed.
+        dtype: the dtype that the VAE computes in. None tries the fast dtypes of the device and uses the
+            fastest that is close to float32.
+        store_dtype: the dtype of the stored latents.
+        input_range: the range of sRGB values that the VAE gets.
         device: `cpu`, `cuda` or `cuda:1`.
-        batch: how many images at once; None finds it out.
-        compiled: whether the encoder is compiled first.
-        threads: that decode; None takes what the device needs.
+        batch: how many images go at once; None finds a size by trying.
+        compiled: whether to compile the encoder first.
+        threads: the number of threads that decode; None chooses it for the device.
     """
 
     dtype: Dtype | None = None
@@ -92,14 +94,14 @@ class EncodeSettings:
     threads: int | None = None
 
 
-# What an earlier run left in the folder, and whether this one may go on there.
+# The state that an earlier run left in the folder, and whether this run may continue there.
 
 
 def begun_latents(folder: Path) -> LatentIndex | None:
-    """The index that an earlier run left; None where none built anything, which binds nobody.
+    """Return the index that an earlier run left, or None if no run has written anything yet.
 
     Raises:
-        DatasetError: the folder holds a dataset of images, or its index is damaged or lost.
+        DatasetError: if the folder holds a dataset of images, or its index is damaged or missing.
     """
     if not folder.exists():
         return None
@@ -122,12 +124,12 @@ def _begins_with(path: Path, start: bytes) -> bool:
 def require_same_latents(
     folder: Path, begun: LatentIndex, *, vae: VaeIdentity, source: ImageSource, settings: EncodeSettings
 ) -> None:
-    """Raise DatasetError unless a run may go on where an earlier one stopped; what differs is named.
+    """Raise DatasetError, naming the differences, unless this run may continue an earlier run.
 
     Args:
         folder: the dataset folder.
-        begun: what the earlier run did.
-        vae: asked for now, as `source` and `settings` are.
+        begun: the index of the earlier run.
+        vae: the VAE requested now, as are `source` and `settings`.
     """
     then, now = begun.vae, vae
     differing: list[str] = []
@@ -150,26 +152,26 @@ def require_same_latents(
         for name in differing_names(was, is_now)
     ]
     if differing:
-        what = f"begun otherwise: {'; '.join(differing)}"
-        raise DatasetError(what, where=str(folder), remedy=f"ask for the same, {_OTHER_FOLDER}")
+        what = f"begun with other settings: {'; '.join(differing)}"
+        raise DatasetError(what, where=str(folder), remedy=f"use the same settings, {_OTHER_FOLDER}")
 
 
 def finished_shards(folder: Path, source: ImageSource) -> tuple[dict[str, Record], tuple[str, ...]]:
-    """The shards that are whole, and were made from what the source has now.
+    """Find the shards that are complete and were made from the current source.
 
     Returns:
-        (done, grown): records by name; and the names of shards that are whole, and were made from the first
-        samples of what the source has now.
+        (done, grown): the records by name; and the names of complete shards that were made from the first
+        samples of a source shard that has grown since.
     Raises:
-        DatasetError: shards of which the source knows nothing, or which were made from other images: what
-            is finished is never replaced by the latents of another dataset.
+        DatasetError: if there are shards that the source does not have, or that were made from other images:
+            finished latents are never replaced by those of another dataset.
     """
     planned = {task.shard: task for task in source.tasks}
     there = {path.stem for part in ("shards/*.tar", "records/*.json") for path in folder.glob(part)}
     strangers = sorted(there - set(planned))
     if strangers:
         more = f" and {len(strangers) - 1} more" if strangers[1:] else ""
-        what = f"holds latents of {strangers[0]}{more}, which the source has not"
+        what = f"holds latents of {strangers[0]}{more}, which the source does not have"
         raise DatasetError(what, where=str(folder), remedy=f"name the same source, {_OTHER_FOLDER}")
     done: dict[str, Record] = {}
     grown: list[str] = []
@@ -180,24 +182,24 @@ def finished_shards(folder: Path, source: ImageSource) -> tuple[dict[str, Record
         elif holds_still(source, task, record):
             grown.append(name)
         else:
-            what = f"its {name} was made from other images than the source has in {name} now"
-            remedy = f"name the same dataset, {_OTHER_FOLDER}; where these images have replaced those, "
+            what = f"its {name} was not made from the images that the source now has in {name}"
+            remedy = f"name the same dataset, {_OTHER_FOLDER}; if the images were replaced on purpose, "
             raise DatasetError(what, where=str(folder), remedy=f"{remedy}delete records/{name}.json first")
     return done, tuple(grown)
 
 
-# Before a run encodes: the folder is compared with what is asked, and the first images are tried.
+# Before a run encodes: compare the folder with the request, and try the first images.
 
 
 @dataclass(frozen=True)
 class EncodePlan:
-    """What every process of a run has to know.
+    """The plan that every process of a run needs.
 
     Args:
-        todo: the shards that are to be encoded.
-        index: `dataset.json` as far as it is known; its shards are those that are done.
-        size: (height, width) of every image; (0, 0) where nothing is to do.
-        notes: what a user has to know, a line each.
+        todo: the shards to encode.
+        index: `dataset.json` as far as it is known; it lists the finished shards.
+        size: the (height, width) of every image; (0, 0) if there is nothing to do.
+        notes: lines for the user.
     """
 
     todo: tuple[EncodeTask, ...]
@@ -213,19 +215,19 @@ def prepare(
     folder: Path,
     on_start: Callable[[int, int], None],
 ) -> tuple[EncodePlan, DiffusersVae | None]:
-    """Compare, choose, and write the first `dataset.json`.
+    """Compare the folder with the request, choose a dtype, and write the first `dataset.json`.
 
     Args:
-        source: what is to be encoded.
-        files: of the VAE.
-        settings: how.
-        folder: the dataset folder, claimed.
-        on_start: called with the number of samples that are there, and of all; 0 where nobody knows it.
+        source: the images to encode.
+        files: the files of the VAE.
+        settings: how to encode.
+        folder: the dataset folder, already claimed.
+        on_start: called with the number of finished samples and the total number; 0 if it is unknown.
     Returns:
-        What was found out; and the VAE, loaded only where there is something to encode.
+        The plan; and the VAE, which is loaded only if there is something to encode.
     Raises:
-        DatasetError: begun otherwise, or a source that is damaged or holds no image.
-        VaeError: the VAE does not fit its files or the images.
+        DatasetError: if the folder was begun with other settings, or the source is damaged or holds no image.
+        VaeError: if the VAE does not fit its files or the images.
     """
     begun = begun_latents(folder)
     if begun is not None:
@@ -257,18 +259,18 @@ def prepare(
     notes: tuple[str, ...] = ()
     if grown:
         more = f" and {len(grown) - 1} more" if grown[1:] else ""
-        notes = (f"{grown[0]}{more}: encoded again, since what it was made from has grown",)
+        notes = (f"{grown[0]}{more}: encoded again, because the source has more samples there now",)
     return EncodePlan(todo, index, size, notes), vae
 
 
 def _freeze_list(source: ImageSource, folder: Path) -> None:
     if source.listing:
-        remedy = "give the same photographs, or write into another folder"
+        remedy = "use the same photos, or write into another folder"
         freeze(folder / SOURCES_NAME, source.listing, remedy)
 
 
 def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> DiffusersVae:
-    """The VAE as the index has it."""
+    """Load the VAE with the dtype and the input range of the index."""
     vae = load_vae(files, device=settings.device).in_range(index.encoding.input_range)
     return vae.in_dtype(index.encoding.dtype)
 
@@ -280,7 +282,7 @@ def _first_index(
     settings: EncodeSettings,
     begun: LatentIndex | None,
 ) -> tuple[LatentIndex, DiffusersVae, tuple[int, int]]:
-    """The index before a shard is encoded, the VAE as it says, and the (height, width) of the images."""
+    """Return the index before any shard is encoded, the VAE for it, and the (height, width) of the images."""
     if side := cast("int", source.about.get("size_px", 0)):
         _require_fitting(source, files, settings, (side, side), "--size")
     images = first_images(source, todo, _TRIED[settings.device.partition(":")[0]])
@@ -292,7 +294,7 @@ def _first_index(
     if begun is not None:
         if begun.encoding.latent_shape != shape:
             then = [length * vae.factor for length in begun.encoding.latent_shape[1:]]
-            what = f"begun with images of {then[1]} x {then[0]} px, and these are {width} x {height}"
+            what = f"begun with images of {then[1]} x {then[0]} px, but these are {width} x {height} px"
             raise DatasetError(what, where=todo[0].shard, remedy="write into another folder")
         return replace(begun, complete=False), vae.in_dtype(begun.encoding.dtype), (height, width)
     if settings.dtype is None:
@@ -328,7 +330,7 @@ def _require_fitting(
     vae, device = files.identity(), torch.device(settings.device)
     factor = factor_of(vae)
     least = max(min(size) // factor, 1) * factor
-    # Pairs are encoded at the size they have; of photos and tars squares can be cut.
+    # Pairs are encoded at their own size; only photos and images in tars can be cut to squares.
     can_cut = source.about.get("kind") != "pairs"
     require_divisible_size(*size, factor, where, f"give --size {least}" if can_cut else "")
     require_countable(device, vae, size, where, can_cut=can_cut)
@@ -339,10 +341,10 @@ def _device_name(device: torch.device) -> str:
 
 
 def latent_card(index: LatentIndex) -> Card:
-    """The dataset card of a folder of latents: which VAE made them and how, and what each field holds.
+    """Return the dataset card of a folder of latents: which VAE made them, how, and what each field holds.
 
     Args:
-        index: what `dataset.json` says.
+        index: the content of `dataset.json`.
     """
     vae, encoding = index.vae, index.encoding
     channels, rows, columns = encoding.latent_shape
@@ -375,7 +377,7 @@ class EncodedFolder:
 
     @property
     def missing(self) -> int:
-        """How many samples have no latents."""
+        """The number of samples without latents."""
         return sum(record.planned - record.file.samples for record in self.records)
 
 
@@ -398,9 +400,9 @@ def encode_source(
         listener: who is told how it goes.
         ranks: this process among those that fill the folder.
     Raises:
-        DatasetError: the folder is in use, holds something else, or was begun otherwise; a source that is
-            damaged or whose images differ in size; the disk is full.
-        VaeError: the VAE does not fit its files or the images; no such device.
+        DatasetError: if the folder is in use, holds something else, or was begun with other settings; if the
+            source is damaged or its images differ in size; if the disk is full.
+        VaeError: if the VAE does not fit its files or the images, or there is no such device.
     """
     device = require_device(settings.device)
     if device.type == "cpu":
@@ -410,7 +412,7 @@ def encode_source(
         if device.type == "cuda":
             open_device(device)
             if cast("int | None", device.index) is not None:
-                torch.cuda.set_device(device)  # what asks for no device by name means this one
+                torch.cuda.set_device(device)  # for code that does not name a device
         plan, vae = None, None
         if ranks.rank == 0:
             held.enter_context(claim(folder))
@@ -418,7 +420,7 @@ def encode_source(
             for note in plan.notes:
                 listener.on_note(note)
         plan = ranks.agree(plan)
-        assert plan is not None  # rank 0 has raised what kept it from preparing
+        assert plan is not None  # if rank 0 could not prepare, it has raised an error
         stats = None
         share = plan.todo[ranks.rank :: ranks.world]
         if share:
@@ -460,14 +462,14 @@ def _job(
     device: torch.device,
     ranks: Ranks,
 ) -> EncodeJob:
-    """The share of this process, and how much of it fits into memory."""
+    """Return the job of this process, with limits on memory."""
     height, width = plan.size
     encoding = plan.index.encoding
     channels, rows, columns = encoding.latent_shape
     latent_bytes = channels * rows * columns * (4 if encoding.store_dtype == "float32" else 2)
     sample_bytes = height * width * 3 * len(source.fields)
     if threads is None:
-        # On a CPU the encoder needs the cores; a GPU needs all there are to be fed.
+        # On a CPU the encoder needs the cores; to feed a GPU, all cores are needed.
         threads = 1 if device.type == "cpu" else cpu_count()
     return EncodeJob(
         source=source,

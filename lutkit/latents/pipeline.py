@@ -1,9 +1,9 @@
-"""An image's way through the encoder, from its source to its shard.
+"""The path of an image through the encoder, from its source to its shard.
 
     source -> read -> decode -> batch -> transfer -> encode -> check -> write
 
-`EncodePipeline` owns this way; `PendingLatent` is one image on it. Reading, decoding, encoding and writing
-overlap. What a device is given is `BatchEncoder`'s matter.
+`EncodePipeline` owns this path; `PendingLatent` is one image on it. Reading, decoding, encoding and writing
+overlap. `BatchEncoder` decides what a device computes.
 """
 
 import hashlib
@@ -46,17 +46,17 @@ from lutkit.latents.sources import (
 )
 from lutkit.photos.decoding import Pixels
 
-NOT_FINITE = "not finite, in float32 neither"
+NOT_FINITE = "not finite, even in float32"
 BEYOND_STORED = "beyond what float16 holds: store float32"
 _OVERFLOWS = (
-    "WARNING: most images overflow in {dtype} and are encoded a second time, in float32: --dtype auto takes"
-    " what does not, into another folder"
+    "WARNING: most images overflow in {dtype} and are encoded again in float32: --dtype auto, with another"
+    " output folder, chooses a dtype in which they do not overflow"
 )
 
-_CHECKED = 4  # of a shard's images are decoded again,
-_CHECK_EVERY = 64  # one for so many encoded
+_CHECKED = 4  # images of a shard that are decoded for the check, at most
+_CHECK_EVERY = 64  # one image is decoded for each 64 that are encoded
 _CONVENTION_IMAGES = 2
-_MOST_WAITING = 4096  # samples, with all their bytes
+_MOST_WAITING = 4096  # samples that wait in memory with all their bytes
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class EncodeJob:
     """What one process encodes, and how much of it may be in memory.
 
     Args:
-        source: where samples come from.
-        tasks: its shards that are to be encoded here.
+        source: the source of samples.
+        tasks: the shards of the source that this process encodes.
         folder: the dataset folder.
-        size: (height, width) that every image must have.
-        store_dtype: what is written.
-        threads: how many decode.
-        most_ahead: how many samples may wait for the encoder, and as many for the disk.
-        most_kept: how many images are remembered, in case they come again.
-        tries_conventions: whether the first images with contrast are decoded in other conventions, too.
+        size: the (height, width) that every image must have.
+        store_dtype: the dtype of the stored latents.
+        threads: the number of threads that decode.
+        most_ahead: how many samples may wait for the encoder, and how many for the disk.
+        most_kept: how many images are remembered in case they occur again.
+        tries_conventions: whether the first images with contrast are also decoded in other conventions.
     """
 
     source: ImageSource
@@ -88,14 +88,14 @@ class EncodeJob:
 
 @dataclass(frozen=True)
 class EncodeListener:
-    """Who is told how a run goes, on the thread that encodes.
+    """Callbacks that report the progress of a run, called on the thread that encodes.
 
     Args:
-        on_start: called once, with the number of samples that are there already, and of all (0 where that
-            shows only when they are read).
-        on_ready: called with what was found out about the VAE, before anything is encoded.
-        on_samples: called with how many more samples are done.
-        on_note: called with a line that a user has to know.
+        on_start: called once with the number of samples that are done already and the total number (0 if
+            only reading them will tell).
+        on_ready: called before anything is encoded, with what was found out about the VAE.
+        on_samples: called with the number of further samples that are done.
+        on_note: called with a line for the user.
     """
 
     on_start: Callable[[int, int], None]
@@ -106,14 +106,14 @@ class EncodeListener:
 
 @dataclass(frozen=True)
 class EncodeStats:
-    """What a run came to.
+    """The result of a run.
 
     Args:
-        records: of the shards that were written.
-        images: how many were encoded.
-        seconds: of wall time.
-        busy_s: of it, how long the device encoded.
-        batch: how many images went at once at the end.
+        records: the records of the shards that were written.
+        images: the number of encoded images.
+        seconds: the wall time.
+        busy_s: the part of `seconds` in which the device encoded.
+        batch: the batch size at the end.
     """
 
     records: tuple[Record, ...]
@@ -125,18 +125,18 @@ class EncodeStats:
 
 @dataclass(eq=False)
 class ShardTally:
-    """What is found out about a shard while it is encoded; its record tells it.
+    """What is counted and measured while a shard is encoded; it goes into the shard's record.
 
     Args:
         task: the shard.
         encoded: images that were encoded.
-        to_decode: of these, how many were chosen to be decoded again.
-        shared: images that came again and were not encoded again.
+        to_decode: how many of these were chosen for the check by decoding.
+        shared: images that occurred before and were not encoded again.
         again: images that overflowed and were encoded again in float32.
-        checks: how near the decodings come; None for one that is not finite.
-        conventions: of the first images with contrast, where they were tried.
-        batch: how many images went at once, when its last ones did.
-        samples: `sample_digest` of each, in order.
+        checks: how close the decodings are; None for a decoding that is not finite.
+        conventions: the comparison of conventions on the first images with contrast, if it was made.
+        batch: the batch size when the shard's last images were encoded.
+        samples: the `sample_digest` of each sample, in order.
     """
 
     task: EncodeTask
@@ -150,19 +150,19 @@ class ShardTally:
     samples: list[bytes] = field(default_factory=lambda: list[bytes]())
 
     def next_is_decoded(self) -> bool:
-        """Count an image that is about to be encoded: whether it is decoded, too."""
+        """Count an image that is about to be encoded, and return whether it is decoded for the check."""
         decoded = self.to_decode < _CHECKED and self.encoded >= _CHECK_EVERY * self.to_decode
         self.to_decode += decoded
         self.encoded += 1
         return decoded
 
     def summary(self, absent: Sequence[str]) -> dict[str, Json]:
-        """What the shard's record says; waits for the checks.
+        """Return what the shard's record says; waits for the checks.
 
         Args:
             absent: the keys of the samples without latents.
         """
-        # Of no number there is no mean: such decodings are counted by themselves.
+        # A decoding that is not finite has no PSNR, so it is counted separately and not averaged.
         found = [check.result() for check in self.checks]
         measured = [one for one in found if one is not None]
         summary: dict[str, Json] = {
@@ -188,17 +188,17 @@ class ShardTally:
 
 @dataclass(eq=False)
 class PendingLatent:
-    """One image on its way: being decoded, in a batch, then stored, or failed.
+    """One image on its way: being decoded, in a batch, then stored or failed.
 
-    Samples that hold the same image share one.
+    Samples that hold the same image share one latent.
 
     Args:
-        place: what the image is called.
-        tally: of the shard that it came in first.
-        decoding: the pixels to come; None once they are encoded, or cannot be.
-        is_queued: whether it is in a batch, or was.
-        npy: the latent as the bytes of an .npy, at the end.
-        error: why there is none.
+        place: the name of the image.
+        tally: the tally of the shard in which the image occurred first.
+        decoding: the future pixels; None once they are encoded or cannot be decoded.
+        is_queued: whether it is or was in a batch.
+        npy: the finished latent as the bytes of a .npy file.
+        error: the reason why there is no latent.
     """
 
     place: str
@@ -210,16 +210,16 @@ class PendingLatent:
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing more to come."""
+        """Whether the latent is stored or has failed."""
         return bool(self.npy or self.error)
 
     def pixels(self, size: tuple[int, int]) -> Pixels | None:
-        """Wait for the pixels; None, and failed, where they cannot be decoded.
+        """Wait for the pixels; if they cannot be decoded, set `error` and return None.
 
         Args:
-            size: the (height, width) that they must have.
+            size: the (height, width) that the image must have.
         Raises:
-            DatasetError: they are of another size.
+            DatasetError: if the image has another size.
         """
         assert self.decoding is not None  # it has not been encoded yet
         try:
@@ -231,7 +231,7 @@ class PendingLatent:
         return pixels
 
     def store(self, moments: npt.NDArray[np.float32], dtype: StoreDtype) -> None:
-        """Become an .npy, or fail where the moments, or what is stored of them, are not finite."""
+        """Store the moments as .npy bytes, or fail if they or their cast to `dtype` are not finite."""
         with np.errstate(over="ignore"):
             stored = moments.astype(dtype)
         self.decoding = None
@@ -245,7 +245,7 @@ class PendingLatent:
 
 @dataclass(frozen=True)
 class PendingSample:
-    """A sample of a shard, with a latent to come for each of its images."""
+    """A sample of a shard, with a pending latent for each of its images."""
 
     tally: ShardTally
     sample: SourceSample
@@ -253,32 +253,32 @@ class PendingSample:
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing more to come."""
+        """Whether all latents are stored or have failed."""
         return all(latent.is_done for latent in self.latents)
 
     def faults(self) -> list[Reject]:
-        """Why the sample has no latents; empty where it has all of them."""
+        """Return the reasons why the sample has no latents, or an empty list if it has all of them."""
         if self.sample.fault is not None:
             return [self.sample.fault]
-        # By this sample's own names: a latent that many share bears the name of the first.
+        # The names of this sample: a shared latent has the name of the image that occurred first.
         images = zip(self.sample.images, self.latents, strict=True)
         return [Reject(image.place, latent.error) for image, latent in images if latent.error]
 
 
-# The samples of a shard, and then its tally, which ends it; None after the last shard.
+# The samples of a shard, followed by its tally, which ends the shard; None after the last shard.
 _Item: TypeAlias = PendingSample | ShardTally
 _T = TypeVar("_T")
 
 
 class Closed(Exception):  # noqa: N818  (nothing went wrong)
-    """The other side is gone."""
+    """The channel was closed."""
 
 
 class Channel(Generic[_T]):
-    """A bounded line of items from one thread to another, which either side can end at any moment.
+    """A bounded queue of items from one thread to another, which either side can close at any moment.
 
     Args:
-        room: how many may lie in it.
+        room: how many items it holds at most.
     """
 
     def __init__(self, room: int) -> None:
@@ -288,10 +288,10 @@ class Channel(Generic[_T]):
         self._changed = Condition()
 
     def put(self, item: _T) -> None:
-        """Add an item, once there is room.
+        """Add an item, waiting until there is room.
 
         Raises:
-            Closed: by whichever side; the item is not added.
+            Closed: if either side closed the channel; the item is not added.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._room)
@@ -301,10 +301,10 @@ class Channel(Generic[_T]):
             self._changed.notify_all()
 
     def get(self) -> _T:
-        """Take the oldest item, once there is one.
+        """Take the oldest item, waiting until there is one.
 
         Raises:
-            Closed: by whichever side; what lay in it is lost.
+            Closed: if either side closed the channel; items in it are lost.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._items))
@@ -315,25 +315,26 @@ class Channel(Generic[_T]):
             return item
 
     def close(self) -> None:
-        """End it for both sides, at once."""
+        """Close the channel for both sides at once."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
 class EncodePipeline:
-    """Encodes the samples of a job, and writes their shards.
+    """Encodes the samples of a job and writes their shards.
 
-    One thread reads samples, and has a pool decode their images. The thread that calls `run` fills batches,
-    starts them on the device and takes what comes of them. Another thread checks decodings, and one writes.
+    One thread reads samples and lets a pool of threads decode their images. The thread that calls `run` fills
+    batches, starts them on the device and takes the results. One more thread checks decodings, and one
+    writes.
 
     Args:
-        job: what is encoded.
-        encoder: on the device.
-        listener: who is told how it goes.
+        job: what to encode.
+        encoder: the encoder on the device.
+        listener: the callbacks for progress.
     """
 
-    _written: "Future[list[Record]]"  # of the thread that writes
+    _written: "Future[list[Record]]"  # the result of the thread that writes
 
     def __init__(self, job: EncodeJob, encoder: BatchEncoder, listener: EncodeListener) -> None:
         self.job = job
@@ -343,22 +344,22 @@ class EncodePipeline:
         self._done_samples = Channel[_Item | None](job.most_ahead)
         self._decoding = ThreadPoolExecutor(job.threads, "decode")
         self._checking = ThreadPoolExecutor(1, "check")
-        self._known = OrderedDict[bytes, PendingLatent]()  # by digest; the latest used are last
+        self._known = OrderedDict[bytes, PendingLatent]()  # by digest, the most recently used last
         self._batch: list[PendingLatent] = []  # to be encoded next
         self._in_flight: deque[tuple[list[PendingLatent], LaunchedBatch]] = deque()
-        self._waiting: deque[_Item] = deque()  # until all before them are done
+        self._waiting: deque[_Item] = deque()  # items that wait until all items before them are done
         self._images = 0
         self._tries_conventions = job.tries_conventions
         self._has_warned = False
 
     def run(self) -> EncodeStats:
-        """Encode every sample of every task, and write shards and records; once.
+        """Encode every sample of every task, and write shards and records. Call it only once.
 
         Raises:
-            DatasetError: an image of another size; a shard that is damaged.
-            SourceError: a photo changed since it was listed.
-            VaeError: memory runs out with a single image.
-            OSError: from the system, among them ENOSPC where the disk is full.
+            DatasetError: if an image has another size or a shard is damaged.
+            SourceError: if a photo has changed since it was listed.
+            VaeError: if memory runs out with a single image.
+            OSError: from the system, for instance ENOSPC if the disk is full.
         """
         start = time.perf_counter()
         with (
@@ -383,7 +384,7 @@ class EncodePipeline:
                 self._decoding.shutdown(cancel_futures=True)
         return EncodeStats(tuple(records), self._images, seconds, self.encoder.busy_s, self.encoder.size.now)
 
-    # On the thread that reads.
+    # Methods of the thread that reads.
 
     def _read(self) -> None:
         try:
@@ -395,11 +396,11 @@ class EncodePipeline:
                     self._read_samples.put(PendingSample(tally, sample, latents))
                 self._read_samples.put(tally)
         finally:
-            # An error is raised by this thread's future, once what was read before it is encoded.
+            # An error stays in this thread's future until the samples read before it are encoded.
             self._read_samples.put(None)
 
     def _latent(self, image: SourceImage, tally: ShardTally) -> PendingLatent:
-        """The latent of an image: the one that is known, where the image came before and is remembered."""
+        """Return the known latent of an image that occurred before and is remembered, or else a new one."""
         known = self._known.get(image.digest)
         if known is not None:
             self._known.move_to_end(image.digest)
@@ -411,10 +412,10 @@ class EncodePipeline:
             self._known.popitem(last=False)
         return latent
 
-    # On the thread that encodes.
+    # Methods of the thread that encodes.
 
     def _take(self, item: _Item) -> None:
-        """Queue the images that are new, and start a batch once it is full."""
+        """Queue new images, and start a batch once it is full."""
         self._waiting.append(item)
         for latent in item.latents if isinstance(item, PendingSample) else ():
             if not latent.is_queued:
@@ -423,21 +424,22 @@ class EncodePipeline:
         while len(self._batch) >= self.encoder.size.now and self._launch():
             pass
         if len(self._waiting) > _MOST_WAITING:
-            # Of few images that come again and again no batch gets full.
+            # If a few images occur again and again, no batch gets full.
             self._flush()
         self._hand_over()
 
     def _flush(self) -> None:
-        """Encode what is left, and hand everything over."""
+        """Encode what is left, and pass on everything."""
         self._launch(full=False)  # fewer are left than a batch holds
         while self._in_flight:
             self._fetch()
         self._hand_over()
 
     def _launch(self, *, full: bool = True) -> bool:
-        """Start a batch, as large as batches are now; whether enough of the images were sound for one.
+        """Start a batch of the current size; return whether enough images could be decoded to fill it.
 
-        No batch is larger: what is beyond one would go by itself, and take a GPU nearly as long.
+        A batch is never larger: the surplus images would form a batch of their own, and take a GPU nearly as
+        long.
         """
         latents: list[PendingLatent] = []
         images: list[Pixels] = []
@@ -459,7 +461,7 @@ class EncodePipeline:
             self._in_flight.append((latents, self.encoder.launch(images, decoded)))
             for latent in latents:
                 latent.tally.batch = self.encoder.size.now
-        # One batch more than the GPU is at, so that it never waits for this thread.
+        # On a GPU one more batch is started than the GPU computes, so that it never waits for this thread.
         ahead = self.encoder.vae.device.type == "cuda" and self.encoder.size.settled
         while len(self._in_flight) > (1 if ahead else 0):
             self._fetch()
@@ -489,13 +491,13 @@ class EncodePipeline:
         self._hand_over()
 
     def _try_conventions(self, tally: ShardTally, images: Sequence[Pixels]) -> None:
-        """Decode some images in every input range and channel order; a user hears where another is better."""
+        """Decode some images in every input range and channel order; warn the user if another is better."""
         vae = self.encoder.vae
         if not can_decode(vae.device, vae.identity, *self.job.size):
             return
         found = within_memory(partial(try_conventions, vae, images, self.encoder.in_float32))
         if found is None:
-            self.listener.on_note("no memory to decode: input ranges and channel orders are not compared")
+            self.listener.on_note("no memory to decode, so input ranges and channel orders are not compared")
             return
         tally.conventions.update(found.means())
         warning = convention_warning(found)
@@ -503,7 +505,7 @@ class EncodePipeline:
             self.listener.on_note(warning)
 
     def _hand_over(self) -> None:
-        """Give what is done to the thread that writes, in the order in which it was read."""
+        """Pass finished samples to the thread that writes, in the order in which they were read."""
         done = 0
         while self._waiting:
             item = self._waiting[0]
@@ -519,10 +521,10 @@ class EncodePipeline:
         try:
             self._done_samples.put(item)
         except Closed:
-            self._written.result()  # raises what ended it
+            self._written.result()  # raises the error that ended the writing thread
             raise
 
-    # On the thread that writes.
+    # Methods of the thread that writes.
 
     def _write(self) -> list[Record]:
         records: list[Record] = []
@@ -534,7 +536,7 @@ class EncodePipeline:
         return records
 
     def _write_shard(self, first: _Item) -> Record:
-        """Write the tar and the record of a shard that begins with this sample; whole, or not at all."""
+        """Write the tar and the record of the shard that begins with this sample, all or nothing."""
         tally = first.tally if isinstance(first, PendingSample) else first
         planned, absent = 0, dict[str, list[Reject]]()
 

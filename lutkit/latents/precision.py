@@ -1,6 +1,6 @@
-"""Which dtype a VAE may compute in: the fast ones tried on real images, and compared with float32.
+"""Choose the dtype that a VAE computes in: try the fast dtypes on real images and compare with float32.
 
-Owns what is compared and how far the two may be apart.
+Owns what is compared and how large the difference may be.
 """
 
 import time
@@ -21,30 +21,30 @@ from lutkit.nn.posterior import posterior_kl
 
 AnyVae = TypeVar("AnyVae", bound=Vae)
 
-# How far means may be from float32's, as ||difference|| / ||means||, in any image.
+# The largest allowed difference of means from float32's, as ||difference|| / ||means||, in any image.
 L2_TOLERANCE = 3e-2
-# Speeds are not told apart any finer; of what is equally fast, the nearest to float32 is taken.
+# Speeds closer than this count as equal; of equally fast dtypes, the closest to float32 is chosen.
 _AS_FAST = 0.95
-# What a trial says of values that are all finite, and cannot of others.
+# The numbers of a trial that are unknown if a value is not finite.
 _OF_NUMBERS = ("l2_mean", "l2_logvar", "sigmas", "nats", "psnr")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of encoding some images in one dtype; all but the speed is against float32.
+    """The result of encoding some images in one dtype, compared with float32.
 
     Args:
-        dtype: which.
-        images_per_s: how fast.
+        dtype: the dtype.
+        images_per_s: the speed.
         l2_mean: ||difference|| / ||float32|| of the means, in the worst image.
-        l2_logvar: the same of the log-variances.
-        sigmas: root mean square of the means' differences, in standard deviations of float32's posterior.
+        l2_logvar: the same for the log-variances.
+        sigmas: the root mean square of the means' differences, in standard deviations of float32's posterior.
         nats: KL(this || float32) of an image's whole posterior, mean over the images.
-        psnr: of float32's decoding of the means against the image, in dB; mean over the images that were
-            decoded, None where none was, where there was no memory for it or more elements than a GPU can
-            count, or where it was no number.
-        finite: whether all values were; the others say nothing where they were not.
-        taken: whether this is what the run computes in.
+        psnr: the PSNR in dB between the image and float32's decoding of the means, mean over the decoded
+            images. None if no image was decoded, because memory or the GPU's element count did not allow it,
+            or if the result was not finite.
+        finite: whether all values were finite. If not, the other numbers mean nothing.
+        taken: whether the run computes in this dtype.
     """
 
     dtype: Dtype
@@ -59,11 +59,11 @@ class Trial:
 
     @property
     def is_close(self) -> bool:
-        """Whether it stays within the tolerance."""
+        """Whether the difference stays within the tolerance."""
         return self.finite and self.l2_mean <= L2_TOLERANCE
 
     def row(self) -> Mapping[str, Json]:
-        """As JSON, rounded to what it is worth; null where it is not known."""
+        """Return the trial as JSON, rounded to its useful digits; unknown values are null."""
         known = vars(self) if self.finite else {**vars(self), **dict.fromkeys(_OF_NUMBERS)}
         values = {name: cast("Json", value) for name, value in known.items()}
         return {
@@ -73,9 +73,9 @@ class Trial:
 
 
 def fast_dtypes(device: torch.device) -> tuple[Dtype, ...]:
-    """What a device computes faster than float32, as far as it says so."""
+    """Return the dtypes that a device reports to compute faster than float32."""
     if device.type == "cuda":
-        # By itself: torch emulates bfloat16 on GPUs before Ampere, which have no convolutions of it.
+        # Checked here: torch emulates bfloat16 on GPUs before Ampere, which have no bfloat16 convolutions.
         has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
         return ("float16", "bfloat16") if has_bf16 else ("float16",)
     has = torch.cpu.get_capabilities()
@@ -85,20 +85,20 @@ def fast_dtypes(device: torch.device) -> tuple[Dtype, ...]:
 def choose_dtype(
     vae: AnyVae, images: Tensor, candidates: tuple[Dtype, ...], decoded: int = 1
 ) -> tuple[AnyVae, tuple[Trial, ...]]:
-    """Try each dtype on the same images, and take the fastest that stays within `L2_TOLERANCE`.
+    """Try each dtype on the same images, and choose the fastest that stays within `L2_TOLERANCE`.
 
-    Of two that are equally fast to 5%, it is the one that is nearer to float32. Where memory runs out, fewer
-    of the images are tried.
+    Of two dtypes whose speeds differ by less than 5%, the closer to float32 is chosen. If memory runs out,
+    fewer images are tried.
 
     Args:
-        vae: in float32.
+        vae: the VAE in float32.
         images: (B, 3, H, W) uint8; the first batch of what is to be encoded.
-        candidates: to be tried beside float32.
-        decoded: how many of the images are decoded, in float32, to see what a dtype costs.
+        candidates: the dtypes to try next to float32.
+        decoded: how many of the images are decoded, in float32, to measure the cost of a dtype.
     Returns:
-        The VAE in the dtype taken, and all trials, float32's first.
+        The VAE in the chosen dtype, and all trials, float32's first.
     Raises:
-        VaeError: memory runs out with one image.
+        VaeError: if memory runs out with a single image.
     """
     while True:
         several = len(images) > 1
@@ -128,7 +128,7 @@ def _choose(
 
 
 def _timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:
-    """The moments on the CPU, and the seconds that the second time took: the first one warms up."""
+    """Return the moments on the CPU and the seconds of the second run; the first run warms the device up."""
     vae.encode(images)
     _wait(vae.device)
     start = time.perf_counter()
@@ -143,10 +143,10 @@ def _wait(device: torch.device) -> None:
 
 
 def _judge(dtype: Dtype, moments: Tensor, exact: Tensor, rate: float, psnr: float | None) -> Trial:
-    """The trial of a dtype, from its moments and float32's."""
+    """Return the trial of a dtype from its moments and float32's."""
     ours, exact = moments.double(), exact.double()
     if not (ours.isfinite().all() and exact.isfinite().all()):
-        # float32 stays the measure even so: what else would be taken?
+        # Even then float32 is the reference, because there is no better one.
         return Trial(dtype, rate, finite=dtype == "float32")
     (mean, logvar), (true_mean, true_logvar) = ours.chunk(2, 1), exact.chunk(2, 1)
     off = (mean - true_mean) ** 2 / true_logvar.exp()

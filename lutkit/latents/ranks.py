@@ -1,6 +1,6 @@
-"""Several processes that encode one dataset: who they are, and how they agree.
+"""Several processes that encode one dataset: which rank each has, and how they agree.
 
-Owns what torchrun sets in the environment. A process alone is rank 0 of 1 and needs no network.
+Owns the environment variables that torchrun sets. A single process is rank 0 of 1 and needs no network.
 """
 
 import os
@@ -17,18 +17,18 @@ from lutkit.errors import LutkitError
 
 _Value = TypeVar("_Value")
 
-# Ranks end at different times, and the slowest may have days to go; one that dies is torchrun's to notice.
+# Ranks end at different times, and the slowest may need days. torchrun notices a rank that dies.
 _PATIENCE = timedelta(days=30)
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its equals.
+    """This process among the processes of a run.
 
     Args:
-        rank: its number; 0 is the one that writes what belongs to the whole dataset.
-        world: how many there are.
-        local: its number on this machine: that of its GPU.
+        rank: its number; rank 0 writes everything that belongs to the whole dataset.
+        world: the number of processes.
+        local: its number on this machine, which is the number of its GPU.
     """
 
     rank: int = 0
@@ -36,10 +36,10 @@ class Ranks:
     local: int = 0
 
     def agree(self, value: _Value) -> _Value:
-        """What rank 0 calls this with, for all; nobody goes on before all have called it.
+        """Return the value that rank 0 passes, on every rank, after all ranks have called this.
 
         Raises:
-            LutkitError: another rank is gone.
+            LutkitError: if another rank has stopped.
         """
         if self.world == 1:
             return value
@@ -50,7 +50,7 @@ class Ranks:
             torch.distributed.broadcast_object_list(shared, src=0)
             torch.distributed.barrier()
         except RuntimeError:
-            raise LutkitError("another rank has stopped", remedy="see what it said") from None
+            raise LutkitError("another rank has stopped", remedy="read its error message") from None
         return cast("_Value", shared[0])
 
 
@@ -58,17 +58,17 @@ ALONE = Ranks()
 
 
 def join_ranks() -> Ranks:
-    """The ranks that torchrun, or `--devices`, started; one alone where there are none.
+    """Join the ranks that torchrun or `--devices` started; without them, return a single rank.
 
     Raises:
-        LutkitError: an environment that is torchrun's in part only.
+        LutkitError: if only some of torchrun's environment variables are set.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return Ranks()
     try:
         rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     except (KeyError, ValueError):
-        what = "WORLD_SIZE is set, and RANK, WORLD_SIZE and LOCAL_RANK are not three numbers"
+        what = "WORLD_SIZE is set, but RANK, WORLD_SIZE and LOCAL_RANK are not all numbers"
         raise LutkitError(what, remedy="start it with torchrun, or unset WORLD_SIZE") from None
     import torch.distributed
 
@@ -77,14 +77,14 @@ def join_ranks() -> Ranks:
 
 
 def leave_ranks(ranks: Ranks) -> None:
-    """Say goodbye to the others."""
+    """Leave the group of ranks."""
     if ranks.world > 1:
         import torch.distributed
 
         torch.distributed.destroy_process_group()
 
 
-# One command on several devices: a process for each, as torchrun would start them.
+# One command on several devices: one process for each device, started as torchrun does it.
 
 
 _POLL_S = 0.2
@@ -94,13 +94,12 @@ _GRACE_S = 20.0
 def run_on_devices(count: int, threads: int | None, arguments: list[str]) -> int:
     """Run a command of lutkit in `count` processes, ranks 0 to `count` - 1, and wait for them.
 
-    Rank 0 writes to the terminal; of the others only what they say on stderr comes through. When one fails,
-    the others are stopped.
+    Only rank 0 writes to stdout; the stderr of every rank is shown. If one fails, the others are stopped.
 
     Args:
-        count: how many.
-        threads: of each one's torch; its own choice where None.
-        arguments: of the command, after `lutkit`.
+        count: the number of processes.
+        threads: the torch threads of each process; None leaves the choice to torch.
+        arguments: the arguments of the command, after `lutkit`.
     Returns:
         The first exit code that is not 0, or 0.
     """
@@ -127,7 +126,7 @@ def _first_failure(pool: list["subprocess.Popen[bytes]"]) -> int:
         codes = [process.poll() for process in pool]
         failed = [code for code in codes if code]
         if failed and codes[0] == 1:
-            # Rank 0 says that a latent is missing when all is done: the others are about to end.
+            # Rank 0 reports missing latents at the very end: the other ranks are about to finish.
             _wait(pool)
         if failed or None not in codes:
             code = (failed or [0])[0]

@@ -1,4 +1,4 @@
-"""Latents for training: a folder of posteriors as a torch dataset, drawn from, scaled and joined on request.
+"""Latents for training: folders of posteriors as a torch dataset, sampled, scaled and joined on request.
 
 Owns what a sample is, what an epoch is, and which folders belong together.
 """
@@ -36,7 +36,7 @@ from lutkit.nn.ranks import own_rank, require_ranks
 from lutkit.photos.decoding import decode_image
 from lutkit.photos.walk import expand_braces
 
-# Folders and their shards, and whether they belong together.
+# Folders and their shards, and whether the folders belong together.
 
 
 LatentPaths = str | Path | Sequence[str | Path]
@@ -47,10 +47,10 @@ class OpenedFolder:
     """A folder that fields are read from.
 
     Args:
-        name: what its fields are told apart by: `{name}.{field}`; empty for the first.
-        folder: where it lies.
-        shards: those to read, by name, in order.
-        index: what its latents are; None for a dataset of images.
+        name: the prefix of its fields: `{name}.{field}`; empty for the first folder.
+        folder: its path.
+        shards: the shards to read, by name, in order.
+        index: the index of its latents; None for a dataset of images.
     """
 
     name: str
@@ -59,11 +59,11 @@ class OpenedFolder:
     index: LatentIndex | None
 
     def path(self, shard: str) -> Path:
-        """Where a shard lies."""
+        """Return the path of a shard."""
         return shard_path(self.folder, shard)
 
     def field_name(self, field: str) -> str:
-        """What a sample calls a field of this folder."""
+        """Return the name of a field of this folder in a sample."""
         return f"{self.name}.{field}" if self.name else field
 
 
@@ -71,14 +71,14 @@ def open_folder(source: LatentPaths, name: str = "", split: str = "") -> OpenedF
     """Open a folder, or some of its shards.
 
     Args:
-        source: a folder that `lutkit encode-latents` or `lutkit synth` wrote, or the paths of tars of one;
-            `train-{000000..000009}.tar` stands for ten.
-        name: of its fields.
-        split: the split to read, as the folder's card has it; empty for all.
+        source: a folder that `lutkit encode-latents` or `lutkit synth` wrote, or the paths of some of its
+            tars; `train-{000000..000009}.tar` stands for ten tars.
+        name: the prefix of its fields.
+        split: the split to read, as named in the folder's card; empty for all.
     Raises:
-        DatasetError: no dataset, one that is not finished or damaged, tars of several folders or that its
-            index does not list, or no such split.
-        SourceError: braces that cannot be expanded.
+        DatasetError: if there is no dataset, it is not finished or damaged, the tars are of several folders
+            or not in the index, or there is no such split.
+        SourceError: if braces cannot be expanded.
     """
     tars = _tars(source)
     folder = tars[0].parent.parent if tars else Path(str(source))
@@ -90,25 +90,26 @@ def open_folder(source: LatentPaths, name: str = "", split: str = "") -> OpenedF
     if not chosen:
         known = ", ".join(sorted({split_named(shard) for shard in shards})) or "none"
         what = f"no split {split!r}" if split else "no shards"
-        raise DatasetError(what, where=str(folder), remedy=f"splits there are: {known}")
+        raise DatasetError(what, where=str(folder), remedy=f"choose one of its splits: {known}")
     return OpenedFolder(name, folder, chosen, index)
 
 
 def matched_folders(
     folders: Sequence[OpenedFolder], *, skip: bool, same_vae: bool
 ) -> tuple[OpenedFolder, ...]:
-    """The folders with the shards that all of them have, in the order of the first.
+    """Return the folders with the shards that all of them have, in the order of the first.
 
     Args:
-        folders: the first gives the order; it must hold latents.
-        skip: whether shards that are not in all of them are passed over, instead of refused.
-        same_vae: whether latents of another VAE, input range or shape than the first's are refused.
+        folders: the first folder gives the order and must hold latents.
+        skip: whether to skip shards that are not in all folders, instead of raising an error.
+        same_vae: whether all latents must have the VAE, input range and shape of the first folder.
     Raises:
-        DatasetError: the first holds images, or the folders do not belong together; what differs is named.
+        DatasetError: if the first folder holds images, or the folders do not belong together; the message
+            names the difference.
     """
     first = folders[0]
     if first.index is None:
-        what, remedy = "a dataset of images, not of latents", "encode it with `lutkit encode-latents`"
+        what, remedy = "holds images, not latents", "encode it with `lutkit encode-latents`"
         raise DatasetError(what, where=str(first.folder), remedy=remedy)
     for opened in folders[1:]:
         if same_vae and opened.index is not None:
@@ -117,7 +118,7 @@ def matched_folders(
             _require_same_shards(first, opened)
     common = [shard for shard in first.shards if all(shard in opened.shards for opened in folders)]
     if not common:
-        raise DatasetError("no shard that all folders have", where=str(first.folder))
+        raise DatasetError("has no shard that is in all folders", where=str(first.folder))
     return tuple(
         replace(opened, shards={shard: opened.shards[shard] for shard in common}) for opened in folders
     )
@@ -130,7 +131,7 @@ def _tars(source: LatentPaths) -> list[Path]:
         return []
     if not paths or len({path.parent for path in paths}) != 1 or any(path.suffix != ".tar" for path in paths):
         raise DatasetError(
-            f"expected .tar files of one folder, found {len(paths)} paths",
+            f"expected .tar files from one folder, found {len(paths)} paths",
             where=str(paths[0]) if paths else "",
             remedy="name a folder of latents, or tars in its `shards`",
         )
@@ -143,7 +144,7 @@ def _expanded(text: str) -> list[str]:
 
 def _listed(tar: Path, folder: Path, shards: Mapping[str, ShardFile]) -> ShardFile:
     if tar.stem not in shards:
-        where, remedy = str(tar), "name one that it lists"
+        where, remedy = str(tar), "name a tar that is listed there"
         raise DatasetError(f"not in {folder.name}/dataset.json", where=where, remedy=remedy)
     return shards[tar.stem]
 
@@ -154,15 +155,15 @@ def _require_same_posteriors(first: LatentIndex, other: LatentIndex, folder: Pat
         "input range": (first.encoding.input_range, other.encoding.input_range),
         "latent shape": (first.encoding.latent_shape, other.encoding.latent_shape),
     }
-    # The same weights may bear two names: a hub's and a file's.
+    # The same weights may have two names: that of the hub and that of a file.
     if first.vae.sha256 == other.vae.sha256:
         del pairs["VAE"]
     for what, (mine, theirs) in pairs.items():
         if mine != theirs:
             raise DatasetError(
-                f"another {what} than the first folder's: {theirs}, not {mine}",
+                f"its {what} is {theirs}, but the first folder's is {mine}",
                 where=str(folder),
-                remedy="encode both alike, or read them with same_vae=False",
+                remedy="encode both in the same way, or read them with same_vae=False",
             )
 
 
@@ -171,30 +172,30 @@ def _require_same_shards(first: OpenedFolder, other: OpenedFolder) -> None:
         missing = [shard for shard in one.shards if shard not in two.shards]
         if missing:
             raise DatasetError(
-                f"has no shard {missing[0]}, which {one.folder} has, nor {len(missing) - 1} more",
+                f"has no shard {missing[0]}, which {one.folder} has, and lacks {len(missing) - 1} more",
                 where=str(two.folder),
                 remedy='encode what is missing, or read them with mismatched="skip"',
             )
 
 
-# Samples as streams: webdataset reads the tars, and nothing in them is ever unpickled.
+# Samples as streams. webdataset reads the tars, and no content is ever unpickled.
 
 
 _BROKEN = (tarfile.TarError, EOFError, ValueError)
 _CHANGED = "the file is damaged or was replaced: encode it again"
-_SHOWN = 80  # of what a damaged header says
+_SHOWN = 80  # characters of a damaged header that a message shows
 _STORED = ("<f4", "<f2")
 _IMAGES = frozenset(("jpg", "png", "webp"))
 
 
 @dataclass(frozen=True)
 class RawSample:
-    """A sample as it lies in its shards.
+    """A sample as stored in its shards.
 
     Args:
-        key: its key, the same in all of them.
-        shard: their name.
-        members: the content by suffix, a mapping a folder.
+        key: its key, the same in all folders.
+        shard: the name of its shard, the same in all folders.
+        members: for each folder, the content by suffix.
     """
 
     key: str
@@ -208,13 +209,13 @@ def read_share(
     """Stream some samples of a shard, joined by key over all folders, in the order of the first.
 
     Args:
-        folders: where the shard of this name lies; all but the first are held in memory, a shard at a time.
-        shard: its name.
-        within: the numbers of samples in the first folder's shard.
-        skip: whether keys that are not in all folders are passed over, instead of refused.
-        check: whether the sha256 of the tars is compared.
+        folders: the folders that have the shard. The shards of all but the first are held in memory.
+        shard: the name of the shard.
+        within: the positions of the samples in the first folder's shard.
+        skip: whether to skip keys that are not in all folders, instead of raising an error.
+        check: whether to compare the sha256 of the tars.
     Raises:
-        DatasetError: a shard that is missing, damaged or not what its index says, or keys that differ.
+        DatasetError: if a shard is missing, damaged or does not match its index, or keys differ.
     """
     others = [dict(_read(opened, shard, check)) for opened in folders[1:]]
     for key, members in islice(_read(folders[0], shard, check), within.start, within.stop):
@@ -233,17 +234,18 @@ def read_share(
 
 
 def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor:
-    """The moments in a `.npy` member: float32, of this shape, finite; new memory.
+    """Decode the moments in a `.npy` member to a new float32 tensor of this shape.
 
     Raises:
-        DatasetError: not a plain array of float32 or float16, another shape, cut off, NaN or infinity.
+        DatasetError: if the member is not a plain array of float32 or float16, has another shape, is cut off,
+            or holds NaN or infinity.
     """
-    # Magic, version, and the header with its length before it.
+    # The magic number, the version, and the header preceded by its length.
     start = 10 + int.from_bytes(content[8:10], "little")
     try:
         found, fortran, dtype = _npy_header(content[:start])
     except Exception as error:
-        # numpy evaluates the header as a Python literal, which raises whatever Python's parser does.
+        # numpy evaluates the header as a Python literal, so any error of Python's parser can occur.
         first = str(error).partition("\n")[0][:_SHOWN]
         raise DatasetError(f"not a .npy array: {first}", where=where, remedy=_CHANGED) from None
     if dtype.str not in _STORED or found != shape:
@@ -251,7 +253,7 @@ def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor
         raise DatasetError(what, where=where, remedy=_CHANGED)
     body = memoryview(content)[start:]
     if len(body) != dtype.itemsize * math.prod(shape):
-        raise DatasetError("a .npy array that is cut off or too long", where=where, remedy=_CHANGED)
+        raise DatasetError("a .npy array that is too short or too long", where=where, remedy=_CHANGED)
     stored = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
     values = np.array(stored, np.float32, order="C")
     if not np.isfinite(values).all():
@@ -261,7 +263,7 @@ def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor
 
 @lru_cache(maxsize=16)
 def _npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    # Parsing one costs more than all else that is done to a small member; they are alike in all.
+    # Parsing the header takes longer than the rest of the work on a small member, and all headers are equal.
     file = BytesIO(start)
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
@@ -270,10 +272,10 @@ def _npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def decode_images(members: Mapping[str, bytes], where: str) -> dict[str, Tensor]:
-    """The images among a sample's members, by field: (3, H, W) uint8 sRGB, new memory.
+    """Decode the images among a sample's members to new (3, H, W) uint8 sRGB tensors, by field.
 
     Raises:
-        DatasetError: one that cannot be decoded.
+        DatasetError: if an image cannot be decoded.
     """
     images: dict[str, Tensor] = {}
     for suffix, content in members.items():
@@ -302,11 +304,11 @@ def _read(opened: OpenedFolder, shard: str, check: bool) -> Iterator[tuple[str, 
         what, remedy = explain_os_error(error)
         raise DatasetError(what, where=str(path), remedy=remedy) from None
     except _BROKEN as error:
-        # webdataset adds streams and urls behind the message.
+        # webdataset appends streams and urls to the message.
         first = str(error.args[0] if error.args else error).partition("\n")[0]
         raise DatasetError(f"not a sound tar: {first}", where=str(path), remedy=_CHANGED) from None
     if count != file.samples:
-        what = f"holds {count} samples, and dataset.json says {file.samples}"
+        what = f"holds {count} samples, but dataset.json says {file.samples}"
         raise DatasetError(what, where=str(path), remedy=_CHANGED)
 
 
@@ -317,29 +319,29 @@ def _webdataset_samples(path: Path, stream: BufferedReader) -> Iterator[dict[str
 
 
 def require_whole_shard(path: Path, stream: BufferedReader, file: ShardFile, *, check: bool) -> None:
-    """Raise DatasetError unless an open shard is what its index says; it stands at its beginning then.
+    """Raise DatasetError unless an open shard matches its index; leave the stream at its beginning.
 
     Args:
-        path: for the message.
+        path: the path for the message.
         stream: the shard.
-        file: what the index says.
-        check: whether its sha256 is compared; its size always is.
+        file: the entry of the index.
+        check: whether to compare the sha256; the size is always compared.
     """
     length = stream.seek(0, SEEK_END)
     stream.seek(0)
     if length != file.bytes:
-        what = f"{length} bytes, and dataset.json says {file.bytes}"
+        what = f"{length} bytes, but dataset.json says {file.bytes}"
         raise DatasetError(what, where=str(path), remedy=_CHANGED)
     if check:
         if sha256_of(stream) != file.sha256:
-            what = "its sha256 is not the one that dataset.json gives"
+            what = "its sha256 differs from the one in dataset.json"
             raise DatasetError(what, where=str(path), remedy=_CHANGED)
         stream.seek(0)
 
 
 def _unequal(key: str, there: Path, missing: Path) -> DatasetError:
     return DatasetError(
-        f"no {key}, which {there} has",
+        f"has no {key}, but {there} has",
         where=str(missing),
         remedy='encode it again, or read them with mismatched="skip"',
     )
@@ -355,41 +357,45 @@ Mismatched = Literal["refuse", "skip"]
 class Latents(IterableDataset[dict[str, Any]]):
     """The latents of a folder that `lutkit encode-latents` wrote, for a `DataLoader`.
 
-    A sample is a dict: `__key__`; `json`, its metadata; and a float32 tensor a field, the (2C, h, w)
-    moments of its posterior, means first, or (C, h, w) where they are drawn from. Images of a joined
-    dataset of pairs are (3, H, W) uint8. Without keys and metadata it holds tensors alone.
+    A sample is a dict. It has `__key__`; `json`, its metadata; and for each field a float32 tensor: the
+    (2C, h, w) moments of the posterior, means first, or a (C, h, w) sample of it if `draw` is set. Images of
+    a joined dataset of pairs are (3, H, W) uint8. With `keys=False` and `metadata=False` the dict holds only
+    tensors.
 
-    Over all workers of all ranks an epoch gives every sample once, each worker as many as any other, to
-    within one, however few the shards. Ranks are those of torchrun's environment or of
-    `torch.distributed`; Lightning leaves the sharing to this class. Whatever shares samples out by itself
-    needs `ranks=None`, or each rank gets a share of a share: accelerate's `prepare(DataLoader(...))` does
-    (which takes tensors alone, so with `keys=False, metadata=False`). What is drawn depends on seed, epoch,
-    key and field alone, not on workers; the order of a shuffled epoch also on their number.
+    Over all workers of all ranks, an epoch yields every sample once. Every worker gets the same number of
+    samples, to within one, even if there are few shards. Ranks come from torchrun's environment or from
+    `torch.distributed`. Lightning leaves the distribution to this class. If something else distributes the
+    samples, set `ranks=None`, or each rank gets only a share of its share. accelerate's
+    `prepare(DataLoader(...))` does so; it takes only tensors, so set `keys=False, metadata=False` too. Random
+    draws depend only on seed, epoch, key and field, not on workers. The order of a shuffled epoch also
+    depends on the number of workers.
 
     Args:
-        source: the folder, or tars in its `shards`, braces allowed: `train-{000000..000009}.tar`.
-        split: the split to read; empty takes all.
-        fields: those of the latents to read; empty takes all.
-        draw: whether to draw from each posterior, freshly each epoch, instead of giving its moments.
-        scaled: whether to give (z - shift) * scaling, each folder by its own VAE's factors; moments are
-            those of that.
-        shuffle: how many samples the shuffle holds at a time, after it shuffled the shards; 0 keeps order.
-        seed: of order and draws; 0 or above.
-        joined: folders to join by shard and key, of latents or of pairs, by a name: their fields are
+        source: the folder, or tars in its `shards`; braces are allowed: `train-{000000..000009}.tar`.
+        split: the split to read; empty for all.
+        fields: the fields of the latents to read; empty for all.
+        draw: whether to draw a sample from each posterior, anew in each epoch, instead of giving its moments.
+        scaled: whether to scale latents to (z - shift) * scaling, with the factors of each folder's own VAE.
+            Moments are scaled to the moments of the scaled latent.
+        shuffle: the number of samples that the shuffle buffer holds, after the shards are shuffled; 0 keeps
+            the order.
+        seed: the seed of order and draws; 0 or above.
+        joined: folders of latents or pairs to join by shard and key, by name: their fields become
             `{name}.{field}`. One shard of each is held in memory.
         mismatched: what to do about shards and keys that are not in all folders.
-        same_vae: whether joined latents must be of the same VAE, input range and shape.
-        metadata: whether samples have `json`. `DataLoader`'s own collating needs it alike in all.
+        same_vae: whether joined latents must have the same VAE, input range and shape.
+        metadata: whether samples have `json`. `DataLoader`'s default collation needs the same keys in all of
+            them.
         keys: whether samples have `__key__`.
-        ranks: `"torch"` shares samples out to ranks; None gives all of them to each rank: where something
-            else shares them out, and where one rank evaluates alone.
-        even: whether all workers get equally many, as training on several ranks needs, and the few that
-            are left over are dropped, others each epoch where it is shuffled.
-        check: whether the sha256 of each shard is compared whenever it is opened; its size always is.
+        ranks: `"torch"` distributes samples over ranks. None gives all samples to each rank: for use when
+            something else distributes them, or when one rank evaluates alone.
+        even: whether all workers get exactly the same number of samples, as training on several ranks needs.
+            The few that are left over are dropped; with shuffling they differ from epoch to epoch.
+        check: whether to compare the sha256 of each shard when it is opened; its size is always compared.
     Raises:
-        DatasetError: see `open_folder` and `matched_folders`; `scaled`, and a VAE that is scaled by channel;
-            a field there is none of, a negative number; when reading, a shard that is missing, damaged or not
-            what its index says, or keys that differ.
+        DatasetError: as `open_folder` and `matched_folders`; if `scaled` is set for a VAE that is scaled by
+            channel, a field does not exist, or a number is negative. When reading: if a shard is missing,
+            damaged or does not match its index, or keys differ.
     """
 
     source: LatentPaths
@@ -408,7 +414,7 @@ class Latents(IterableDataset[dict[str, Any]]):
     keys: bool = True
     ranks: Literal["torch"] | None = "torch"
     _folders: tuple[OpenedFolder, ...] = field(init=False, repr=False)
-    # In shared memory, so that workers that outlive an epoch learn of the next one.
+    # In shared memory, so that persistent workers see a change of the epoch.
     _epoch: Tensor = field(init=False, repr=False)
     _rank: tuple[int, int] | None = field(init=False, repr=False, default=None)
 
@@ -420,8 +426,10 @@ class Latents(IterableDataset[dict[str, Any]]):
             raise DatasetError(f'mismatched is {self.mismatched!r}, not "refuse" or "skip"', where="Latents")
         require_ranks(self.ranks, "Latents")
         if self.even and self.joined and self.mismatched == "skip":
-            remedy = "encode what is missing, or leave out even and end epochs on all ranks at once"
-            raise DatasetError('even cannot be kept with mismatched="skip"', where="Latents", remedy=remedy)
+            remedy = "encode what is missing, or leave out even and end epochs on all ranks together"
+            raise DatasetError(
+                'even cannot be combined with mismatched="skip"', where="Latents", remedy=remedy
+            )
         folders = [open_folder(self.source, "", self.split)]
         folders += [open_folder(folder, name, self.split) for name, folder in self.joined.items()]
         for opened in folders if self.scaled else ():
@@ -433,21 +441,21 @@ class Latents(IterableDataset[dict[str, Any]]):
         if unknown:
             known = ", ".join(self.index.fields)
             raise DatasetError(
-                f"no field {unknown[0]!r}", where=str(folders[0].folder), remedy=f"there are: {known}"
+                f"no field {unknown[0]!r}", where=str(folders[0].folder), remedy=f"choose from: {known}"
             )
 
     @property
     def index(self) -> LatentIndex:
-        """What `dataset.json` says of the latents: the VAE and its factors, their shape, the fields."""
+        """The content of `dataset.json`: the VAE and its factors, the shape and the fields of the latents."""
         return cast("LatentIndex", self._folders[0].index)
 
     @property
     def samples(self) -> int:
-        """How many samples an epoch has over all ranks, before any is skipped or dropped."""
+        """The number of samples in an epoch over all ranks, before any is skipped or dropped."""
         return sum(file.samples for file in self._folders[0].shards.values())
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives: another order, other draws; 0 at first."""
+        """Set the epoch of the next iteration, which decides the order and the draws; 0 at first."""
         self._epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -458,7 +466,7 @@ class Latents(IterableDataset[dict[str, Any]]):
             yield self._sample(raw, epoch)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that starts by spawn knows no process group. Outside of one nothing is settled yet.
+        # A worker started by spawn knows no process group. Without a group, the rank is not decided yet.
         rank, world = own_rank(self.ranks)
         return {**self.__dict__, "_rank": self._rank or ((rank, world) if world > 1 else None)}
 
@@ -519,14 +527,14 @@ class Latents(IterableDataset[dict[str, Any]]):
 
 
 def _require_one_scale(opened: OpenedFolder) -> None:
-    """Raise DatasetError where a VAE is scaled channel by channel, which its two factors do not say."""
+    """Raise DatasetError if the VAE has a scale for each channel, which two factors cannot express."""
     if opened.index is None:
         return
     config = opened.index.vae.config
     per_channel = [name for name in ("latents_mean", "latents_std") if config.get(name) is not None]
     if per_channel:
-        what = f"its VAE's config has {' and '.join(per_channel)}, a scale a channel"
-        remedy = "leave out scaled=True, and scale them as the model that works on them does"
+        what = f"its VAE's config has {' and '.join(per_channel)}, a scale for each channel"
+        remedy = "leave out scaled=True, and scale the latents as the model that uses them does"
         raise DatasetError(what, where=str(opened.folder), remedy=remedy)
 
 

@@ -1,4 +1,4 @@
-"""A sheet of decoded latents: photo, decoding and their difference side by side, for a person to judge."""
+"""A sheet of decoded latents for visual checks: photo, decoding and their difference side by side."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from lutkit.latents.decode import Decoding
 from lutkit.photos.decoding import Pixels
 from lutkit.report.sheet import GAP_PX, LINE_PX, SHEET_FAINT, SHEET_INK, SHEET_PAPER, fitted, sheet_font
 
-# How much larger differences are shown: good VAEs are a few codes off.
+# The gain of the shown differences: good VAEs are a few codes off.
 _GAIN = 4
 
 _PICTURE_PX = 224
 _GREY = 128
-_COLUMNS_ALONE = 5  # of decodings that have no photos beside them
-_COLUMNS = 2  # of photo, decoding and difference
+_COLUMNS_ALONE = 5  # of decodings without photos
+_COLUMNS = 2  # of triples: photo, decoding, difference
 _HEAD = ("photo", "decoding of the mean", f"difference x {_GAIN}; grey is none")
 
 
@@ -23,8 +23,8 @@ def draw_latent_sheet(decodings: Sequence[Decoding], title: str) -> Pixels:
     """Draw decodings in a grid, with captions.
 
     Args:
-        decodings: at least one; all with photos, or none.
-        title: what stands above.
+        decodings: at least one; either all with photos or all without.
+        title: the title above the grid.
     Returns:
         (H, W, 3) uint8 sRGB.
     """
@@ -49,7 +49,7 @@ def draw_latent_sheet(decodings: Sequence[Decoding], title: str) -> Pixels:
 
 
 def difference_picture(photo: Pixels, decoded: Pixels) -> Pixels:
-    """`_GAIN` times what a decoding is above the photo, about grey; what is beyond black and white is cut.
+    """Return `_GAIN` times the decoding minus the photo, centred on grey and clipped to 0..255.
 
     Args:
         photo: (H, W, 3) uint8.
@@ -77,7 +77,7 @@ def _draw_one(sheet: Image.Image, decoding: Decoding, left: int, top: int) -> No
         measure = f"PSNR {decoding.fidelity.psnr:.1f} dB, delta E 2000 {decoding.fidelity.delta_e_2000:.2f}"
     else:
         return
-    # Below a single picture there is no room beside its name.
+    # Below a single image there is no room for the measure next to its name.
     below += LINE_PX if decoding.photo is None else 0
     draw.text((left + width - font.getlength(measure), below), measure, SHEET_INK, font)
 

@@ -1,4 +1,4 @@
-"""What `lutkit encode-latents` prints: what it found out, and the summary."""
+"""The output of `lutkit encode-latents`: notes and the summary."""
 
 import json
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def print_summary(result: EncodeResult, *, quiet: bool, as_json: bool) -> None:
 
 
 def ready_lines(encoding: Encoding) -> list[str]:
-    """On what and in what it is encoded, and what each dtype that was tried came to."""
+    """Return lines with the dtype, the device and the shape, and the result of each dtype that was tried."""
     shape = " x ".join(str(length) for length in encoding.latent_shape)
     first = f"Encoding in {encoding.dtype} on {encoding.device}, to {shape}."
     return [first, *(f"  {_trial_text(row)}" for row in encoding.trials)]
@@ -61,9 +61,9 @@ def encoded_rows(result: EncodedFolder) -> Rows:
         rows.append(("decoded", f"PSNR {quality[0]:.1f} dB, delta E 2000 {quality[1]:.1f} ({of})"))
     if broken := summed(result, "decoded_not_finite"):
         images = "one image" if broken == 1 else f"{broken:,} images"
-        rows.append(("no numbers", f"{images} decoded to NaN or infinity, in float32 too"))
+        rows.append(("not finite", f"{images} decoded to NaN or infinity, even in float32"))
     if shared := summed(result, "shared"):
-        rows.append(("shared", f"{shared:,} images came again and were not encoded again"))
+        rows.append(("shared", f"{shared:,} images occurred again and were not encoded again"))
     if again := summed(result, "again_in_float32"):
         rows.append(("overflowed", f"{again:,} images, encoded again in float32"))
     if result.stats is not None:
@@ -90,14 +90,14 @@ def next_line(result: EncodedFolder) -> str:
 
 
 def _trial_text(row: Mapping[str, Json]) -> str:
-    """A trial as `dataset.json` has it, where it may stand since an earlier run."""
+    """Return the text of a trial; `dataset.json` may hold it from an earlier run."""
     trial = Fields(row, "encoding.trials.")
     with refused_as(DatasetError, where="dataset.json", remedy="restore it, or encode into another folder"):
         rate = f"{trial.text('dtype')}: {trial.number('images_per_s'):.3g} images/s"
         taken = ", taken" if trial.flag("taken") else ""
         if not trial.flag("finite"):
             return f"{rate}, overflows{taken}"
-        # What was not decoded was recorded as 0 once, and is null now.
+        # Earlier versions recorded 0 for "not decoded"; now it is null.
         decodes = f", decodes at {trial.number('psnr'):.2f} dB" if row.get("psnr") else ""
         if row["dtype"] == "float32":
             return f"{rate}{decodes}{taken}"

@@ -1,6 +1,6 @@
-"""Where the images that are encoded come from: pairs, plain tars or photos, as shards of samples.
+"""The sources of images to encode: pairs, plain tars or photos, as shards of samples.
 
-Owns what SOURCE means to `lutkit encode-latents`. Must not know what becomes of the images.
+Owns what SOURCE means to `lutkit encode-latents`. Must not know what happens to the images.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from lutkit.photos.sources import IMAGE_SUFFIXES, list_photos, list_tars
 from lutkit.synthesis.pairs import Pairs, pairs, read_pair
 from lutkit.synthesis.plan import SHARD_SAMPLES
 
-_MOST_BROKEN = 64  # images that are passed over to find some more that are sound
+_MOST_BROKEN = 64  # broken images that are skipped in the search for sound ones
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class SourceImage:
     """One image of a sample.
 
     Args:
-        digest: equal for two images only where their pixels are equal.
-        place: what a reject names it by.
-        decode: gives (H, W, 3) uint8 sRGB, in any thread; raises ImageError where it cannot.
+        digest: equal for two images only if their pixels are equal.
+        place: the name of the image in rejects.
+        decode: returns (H, W, 3) uint8 sRGB, in any thread; raises ImageError if the image cannot be decoded.
     """
 
     digest: bytes
@@ -52,10 +52,10 @@ class SourceSample:
     """One sample.
 
     Args:
-        key: as its shard has it.
-        images: one a field of the source, in its order; none where there is a fault.
-        json: carried over as it is; empty where there is none.
-        fault: why there are no images.
+        key: its key in its shard.
+        images: one image for each field of the source, in the same order; none if there is a fault.
+        json: its JSON, carried over unchanged; empty if it has none.
+        fault: the reason why there are no images.
     """
 
     key: str
@@ -66,14 +66,14 @@ class SourceSample:
 
 @dataclass(frozen=True)
 class EncodeTask:
-    """One shard to be encoded.
+    """One shard to encode.
 
     Args:
-        shard: its name without `.tar`, that of the latents too.
-        samples: how many it holds; 0 where that shows only when it is read.
-        bytes: the size of the tar; 0 where there is none.
-        sha256: of the tar, in hex; empty where nobody has written it down.
-        path: of a tar whose sha256 is to be taken of itself.
+        shard: its name without `.tar`; the shard of latents has the same name.
+        samples: how many it holds; 0 if only reading it will tell.
+        bytes: the size of the tar; 0 if there is none.
+        sha256: the sha256 of the tar, in hex; empty if it is not recorded anywhere.
+        path: the path of a tar whose sha256 is not recorded and must be computed.
     """
 
     shard: str
@@ -83,16 +83,17 @@ class EncodeTask:
     path: Path | None = None
 
     def recorded(self) -> Mapping[str, Json]:
-        """What a record says of the shard it was made from, for a later run to compare.
+        """Return what a record says about the source shard, for a later run to compare.
 
-        Tars are padded, so that another one easily has the same size: what nobody has hashed is hashed now.
+        Tars are padded, so two different tars easily have the same size: if no sha256 is recorded, it is
+        computed.
         """
         digest = sha256_of(self.path) if self.path is not None else self.sha256
         return {"bytes": self.bytes, "sha256": digest, "samples": self.samples}
 
 
 def sample_digest(sample: SourceSample) -> bytes:
-    """Equal for two samples only where their keys and their images are equal."""
+    """Return a digest that is equal for two samples only if their keys and images are equal."""
     digest = hashlib.sha256(sample.key.encode(errors="surrogateescape") + b"\0")
     for image in sample.images:
         digest.update(image.digest)
@@ -100,13 +101,14 @@ def sample_digest(sample: SourceSample) -> bytes:
 
 
 def is_made_from(source: "ImageSource", task: EncodeTask, record: Record) -> bool:
-    """Whether a shard of latents was made from all that a source's shard of that name has now.
+    """Return whether a shard of latents was made from the whole current source shard of the same name.
 
-    Of tars by their bytes. Photographs are many files, and their list is compared by itself: names and sizes.
-    Of each shard the first one is read, too, since those of two sets may be alike in both.
+    Tars are compared by their bytes. Photos are many files: their list of names and sizes is compared
+    elsewhere. The first photo of each shard is read too, because two sets of photos can have equal names and
+    sizes.
 
     Raises:
-        DatasetError, SourceError: see `ImageSource.read`.
+        DatasetError, SourceError: as `ImageSource.read`.
     """
     if record.summary.get("source") != task.recorded():
         return False
@@ -117,33 +119,34 @@ def is_made_from(source: "ImageSource", task: EncodeTask, record: Record) -> boo
 
 
 def holds_still(source: "ImageSource", task: EncodeTask, record: Record) -> bool:
-    """Whether the samples that a shard of latents was made from still stand at the start of a source's shard.
+    """Return whether a source shard still begins with the samples that a shard of latents was made from.
 
-    By their keys and images, not by names: the shards of all datasets are called alike, and of many their
-    keys, too. A shard that has grown holds them still; one that lost or changed one does not.
+    Samples are compared by keys and images, not by the shard's name: the shards of all datasets have the same
+    names, and many have the same keys. A shard that has grown still holds the samples; a shard that lost or
+    changed a sample does not.
 
     Args:
-        source: what is to be encoded now.
-        task: its shard of that name; its images are read, and not decoded.
-        record: of the latents. One that tells no content, or another, is not held.
+        source: the current source.
+        task: its shard of that name; its images are read, but not decoded.
+        record: the record of the latents. A record without a digest of its content never matches.
     Raises:
-        DatasetError, SourceError: see `ImageSource.read`.
+        DatasetError, SourceError: as `ImageSource.read`.
     """
     samples = (sample_digest(sample) for sample in islice(source.read(task), record.planned))
     return record.summary.get("content") == hashlib.sha256(b"".join(samples)).hexdigest()
 
 
 def differing_names(then: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
-    """In what two sources differ, as their `about` says; what one of them does not know is alike."""
+    """Return the names of the `about` values in which two sources differ; a value that one lacks is equal."""
     return [name for name in then if name in now and then[name] != now[name]]
 
 
 class ImageSource(Protocol):
-    """What samples come from."""
+    """A source of samples."""
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What each sample's latents are called: `{key}.{field}.npy`."""
+        """The names of each sample's latents: `{key}.{field}.npy`."""
         ...
 
     @property
@@ -153,35 +156,35 @@ class ImageSource(Protocol):
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """What a later run must find the same: JSON values, no path of a machine."""
+        """What must be the same in a later run: JSON values without paths of a machine."""
         ...
 
     @property
     def listing(self) -> str:
-        """Lines that must not change from run to run; empty where shards may be added."""
+        """Lines that must not change from run to run; empty if shards may be added."""
         ...
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
-        """The samples of a shard, in order, one in memory at a time.
+        """Yield the samples of a shard in order, with only one in memory at a time.
 
         Raises:
-            DatasetError: the shard is damaged, or is not what it was.
-            SourceError: a photo changed since it was listed.
+            DatasetError: if the shard is damaged or has changed.
+            SourceError: if a photo has changed since it was listed.
         """
         ...
 
 
 def first_images(source: ImageSource, tasks: Iterable[EncodeTask], count: int) -> list[Pixels]:
-    """The first images that can be decoded, all of one size.
+    """Decode the first images that can be decoded, all of one size.
 
     Args:
-        source: what holds them.
-        tasks: where to look, in order.
-        count: how many at most; fewer where many of the first ones cannot be decoded.
+        source: the source of the images.
+        tasks: the shards to search, in order.
+        count: how many images at most; fewer if many of the first ones cannot be decoded.
     Returns:
-        At least one, each (H, W, 3) uint8 sRGB.
+        At least one image, each (H, W, 3) uint8 sRGB.
     Raises:
-        DatasetError: there is none, or one is of another size than the first.
+        DatasetError: if no image can be decoded, or one has another size than the first.
     """
     found: list[Pixels] = []
     broken: list[str] = []
@@ -196,24 +199,24 @@ def first_images(source: ImageSource, tasks: Iterable[EncodeTask], count: int) -
         if len(found) == count or (found and len(broken) >= _MOST_BROKEN):
             return found
     if not found:
-        first = f": of {len(broken):,} the first is {broken[0]}" if broken else ""
+        first = f": {len(broken):,} cannot be decoded, the first is {broken[0]}" if broken else ""
         remedy = "name another source, other --fields or another --size"
-        raise DatasetError(f"not one image can be used{first}", remedy=remedy)
+        raise DatasetError(f"no image can be used{first}", remedy=remedy)
     return found
 
 
 def require_same_size(pixels: Pixels, size: tuple[int, ...], place: str) -> None:
-    """Raise DatasetError unless an image is (height, width) pixels large, as all others are."""
+    """Raise DatasetError unless an image has the (height, width) of all other images."""
     height, width = size
     if pixels.shape[:2] != (height, width):
         raise DatasetError(
-            f"{pixels.shape[1]} x {pixels.shape[0]} px, and the others are {width} x {height}",
+            f"{pixels.shape[1]} x {pixels.shape[0]} px, but the other images have {width} x {height} px",
             where=place,
-            remedy="give images of one size, or --size PX to cut squares of tars and photos",
+            remedy="use images of one size, or give --size PX to cut squares from tars and photos",
         )
 
 
-# A dataset of pairs, its inputs stored or replayed.
+# A dataset of pairs, with stored or replayed inputs.
 
 _FIELDS = ("input", "target")
 _SHOWN = 12  # digits of a sha256
@@ -232,16 +235,16 @@ class PairSource:
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """That these are pairs, from which seed and which list of photos: the start of its sha256."""
+        """That the source holds pairs, and their seed and list of photos (the start of its sha256)."""
         known = {"photos": self.photos} if self.photos else {}
         return {"kind": "pairs", "seed": self.seed, **known}
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
-        """The samples of a shard whose bytes are those that were written; see `ImageSource.read`."""
+        """Yield the samples of a shard after a check that its bytes are unchanged; see `ImageSource.read`."""
         path = shard_path(self.opened.folder, task.shard)
         written = ShardFile(task.samples, task.bytes, task.sha256)
         if not is_intact(self.opened.folder, Record(task.shard, task.samples, written)):
-            what = "its bytes are not those that were written: missing, or size or sha256 differ"
+            what = "missing, or its size or sha256 differs from what was written"
             raise DatasetError(what, where=str(path), remedy="run the same `lutkit synth` again")
         for sample in read_samples(path):
             stored = {suffix.partition(".")[0]: (suffix, content) for suffix, content in sample.members}
@@ -259,7 +262,7 @@ class PairSource:
             suffix, content = stored[field]
             place = f"{path.name}/{sample.key}.{suffix}"
             return SourceImage(hashlib.sha256(content).digest(), place, partial(decode_image, content))
-        # The recipe lies in the JSON, which names its sample: no two of these are taken for equal.
+        # The recipe is in the JSON, which names its sample, so two replayed images never count as equal.
         digest = hashlib.sha256(stored["target"][1] + stored["json"][1]).digest()
         return SourceImage(digest, f"{path.name}/{sample.key}", partial(self._replayed, sample, path))
 
@@ -271,10 +274,10 @@ def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
     """Open a dataset of pairs for encoding.
 
     Args:
-        folder: what `lutkit synth` wrote.
-        fields: of `input` and `target`; both where empty.
+        folder: a folder that `lutkit synth` wrote.
+        fields: `input`, `target` or both; both if empty.
     Raises:
-        DatasetError: not finished, damaged, or without one of the fields.
+        DatasetError: if the dataset is not finished or damaged, or has no such field.
     """
     wanted = fields or _FIELDS
     unknown = [name for name in wanted if name not in _FIELDS]
@@ -282,21 +285,21 @@ def open_pairs(folder: Path, fields: tuple[str, ...]) -> PairSource:
         remedy = f"a dataset of pairs has {' and '.join(_FIELDS)}"
         raise DatasetError(f"no field {unknown[0]!r}", where=str(folder), remedy=remedy)
     opened, index = pairs(folder), read_dataset_json(folder)
-    assert index is not None  # pairs() raises where it is
+    assert index is not None  # pairs() raises if it is
     tasks = (EncodeTask(shard, file.samples, file.bytes, file.sha256) for shard, file in index.shards.items())
     listed = folder / SOURCES_NAME
     photos = sha256_of(listed)[:_SHOWN] if listed.is_file() else ""
     return PairSource(opened, wanted, tuple(tasks), index.seed, photos)
 
 
-# Photos, squares cut from their centres, in shards of 256.
+# Photos, as centred squares, in shards of 256.
 
 _SPLIT = "photos"
 
 
 @dataclass(frozen=True)
 class PhotoSource:
-    """Photos, in the order of their list; see `ImageSource`.
+    """Photos in the order of their list; see `ImageSource`.
 
     Args:
         photos: the list.
@@ -309,7 +312,7 @@ class PhotoSource:
 
     @property
     def tasks(self) -> tuple[EncodeTask, ...]:
-        """A task for each 256 photos."""
+        """One task for each 256 photos."""
         count = len(self.photos.photos)
         return tuple(
             EncodeTask(shard_name(_SPLIT, start // SHARD_SAMPLES), min(SHARD_SAMPLES, count - start))
@@ -318,16 +321,16 @@ class PhotoSource:
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """That these are photos, and at what size."""
+        """That the source holds photos, and the size of the squares."""
         return {"kind": "photos", "size_px": self.size_px}
 
     @property
     def listing(self) -> str:
-        """The list: keys count the photos, so none may come in between."""
+        """The list of photos. Keys are positions in the list, so no photo may be inserted."""
         return format_sources(self.photos)
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
-        """The photos of a shard; see `ImageSource.read`."""
+        """Yield the photos of a shard; see `ImageSource.read`."""
         start = int(task.shard.rpartition("-")[2]) * SHARD_SAMPLES
         for i in range(start, start + task.samples):
             yield self._sample(f"{_SPLIT}-{i:09d}", self.photos.photos[i])
@@ -347,7 +350,7 @@ class PhotoSource:
 # Plain WebDataset tars.
 
 _SHOWN_TARS = 6
-_LOOKED_AT = 16  # samples that tell what the others are
+_LOOKED_AT = 16  # samples that show which members the samples have
 
 
 @dataclass(frozen=True)
@@ -356,10 +359,10 @@ class TarSource:
 
     Args:
         paths: the tars by the names of their shards.
-        members: which suffix is meant by each field.
-        size_px: images are cut to centred squares of this size; None takes them as they are.
-        has_json: whether samples have a JSON: all do, or none, since Hugging Face `datasets` refuses what is
-            mixed.
+        members: the member suffix for each field.
+        size_px: the side of the centred squares that images are cut to; None keeps images as they are.
+        has_json: whether samples have a JSON. Either all must have one or none, because Hugging Face
+            `datasets` rejects a mixture.
     """
 
     paths: Mapping[str, Path]
@@ -370,23 +373,23 @@ class TarSource:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What latents are called."""
+        """The names of the latents."""
         return tuple(self.members)
 
     @property
     def tasks(self) -> tuple[EncodeTask, ...]:
-        """A task a tar."""
+        """One task for each tar."""
         return tuple(
             EncodeTask(name, bytes=path.stat().st_size, path=path) for name, path in self.paths.items()
         )
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """Which members were encoded, and at what size."""
+        """Which members are encoded, and at what size."""
         return {"kind": "tars", "members": list(self.members.values()), "size_px": self.size_px or 0}
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:
-        """The samples of a tar; see `ImageSource.read`."""
+        """Yield the samples of a tar; see `ImageSource.read`."""
         path = self.paths[task.shard]
         for sample in read_joined_samples(path):
             yield self._sample(sample, path)
@@ -409,7 +412,7 @@ class TarSource:
         return SourceSample(sample.key, tuple(images), json)
 
     def _fault(self, sample: Sample) -> str:
-        """Why no shard can hold the latents of a sample, whatever its images are; empty where one can."""
+        """Return why no shard can hold the latents of this sample, whatever its images, or ""."""
         longest = max(len(f".{name}") for name in ("json", *(f"{field}.npy" for field in self.fields)))
         if not is_storable_key(sample.key, longest):
             return "its key is not printable ASCII without spaces, or too long for a tar"
@@ -433,25 +436,25 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
 
     Args:
         paths: at least one.
-        fields: suffixes: `jpg`, `x.jpg`, or `x` for `x.` and any suffix of images; where empty, the only
+        fields: member suffixes: `jpg`, `x.jpg`, or `x` for `x.` plus any image suffix. If empty, the only
             image that most of the first samples have.
         size_px: see `TarSource`.
     Raises:
-        DatasetError: two tars of one name or one that no shard can bear, a tar that is damaged, first samples
-            of which none has these fields.
+        DatasetError: if two tars have the same name, a name cannot be the name of a shard, a tar is damaged,
+            or none of the first samples has these fields.
     """
     named: dict[str, Path] = {}
     for path in paths:
         require_file_name(path.stem, str(path))
         if named.setdefault(path.stem, path) != path:
-            what = f"both {named[path.stem]} and this would become the shard {path.stem}"
+            what = f"this tar and {named[path.stem]} would both become the shard {path.stem}"
             raise DatasetError(what, where=str(path), remedy="encode them into two folders")
-    # Any one of them may be the bad one: what most have is meant.
+    # A few samples may be faulty, so the members that most samples have are used.
     first = [
         dict.fromkeys(name for name, _ in sample.members) for sample in islice(_samples(paths), _LOOKED_AT)
     ]
     if not first:
-        raise DatasetError("no samples", where=str(paths[0]), remedy="name tars that hold some")
+        raise DatasetError("no samples", where=str(paths[0]), remedy="name tars that hold samples")
     found = Counter(name for suffixes in first for name in suffixes)
     those = "its first sample" if len(first) == 1 else f"its first {len(first)} samples"
     most = [name for name, times in found.items() if 2 * times > len(first)]
@@ -460,7 +463,7 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
     if not fields and len(images) != 1:
         has = "its first sample has" if len(first) == 1 else f"most of {those} have"
         what = f"{has} {', '.join(images) or 'no image'}"
-        raise DatasetError(what, where=str(paths[0]), remedy=f"name --fields of {shown}")
+        raise DatasetError(what, where=str(paths[0]), remedy=f"choose --fields from {shown}")
     wanted = tuple(name.lower() for name in fields) or tuple(images)
     for name in wanted:
         if not any(is_meant(suffix, name) for suffix in found):
@@ -468,7 +471,7 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
             raise DatasetError(what, where=str(paths[0]), remedy=f"there are {shown}")
     members = {field_name(name): name for name in wanted}
     if len(members) < len(wanted):
-        what = f"two of {', '.join(wanted)} would be called the same"
+        what = f"two of {', '.join(wanted)} would have the same name"
         raise DatasetError(what, where="--fields", remedy="encode them into two folders")
     return TarSource(named, members, size_px, has_json="json" in most)
 
@@ -479,40 +482,40 @@ def _samples(paths: Iterable[Path]) -> Iterator[Sample]:
 
 
 def is_meant(suffix: str, wanted: str) -> bool:
-    """Whether a member of that suffix is what a field names."""
+    """Return whether a field refers to the member with this suffix."""
     stem, _, last = suffix.rpartition(".")
     return suffix == wanted or (stem == wanted and last in IMAGE_SUFFIXES)
 
 
 def field_name(wanted: str) -> str:
-    """What the latents of a member are called: `jpg` becomes `image`, `x.jpg` and `x` become `x`.
+    """Return the name of a member's latents: `jpg` becomes `image`, `x.jpg` and `x` become `x`.
 
     Raises:
-        DatasetError: more than one dot.
+        DatasetError: if there is more than one dot.
     """
     stem, _, last = wanted.rpartition(".")
     name = (stem or "image") if last in IMAGE_SUFFIXES else wanted
     if "." in name:
         raise DatasetError(
-            f"no field {wanted!r} can be stored", where="--fields", remedy="rename the members"
+            f"{wanted!r} has too many dots for a field", where="--fields", remedy="rename the members"
         )
     return name
 
 
-# Opening what a user names.
+# Opening the SOURCE that a user names.
 
 
 def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None = None) -> ImageSource:
-    """Open what a user names.
+    """Open the SOURCE that a user names.
 
     Args:
-        source: a dataset folder that `lutkit synth` wrote; a tar, a pattern of tars, a folder that holds
+        source: a dataset folder that `lutkit synth` wrote; a tar, a pattern of tars, or a folder that holds
             tars and no photos; or photos, as `list_photos` takes them.
-        fields: which images of a sample; empty takes both of a pair, or a tar's only one.
-        size_px: the side of the squares that photos are cut to; of tars, where their images are to be cut.
+        fields: the images of a sample; if empty, both images of a pair, or the only image in a tar's samples.
+        size_px: the side of the squares that photos are cut to; for tars, only if their images are to be cut.
     Raises:
-        DatasetError, SourceError: nothing there, not finished, damaged, without the fields, or with options
-            that do not fit it.
+        DatasetError, SourceError: if nothing is there, the source is not finished or damaged, it has no such
+            fields, or an option does not fit it.
     """
     path = Path(source)
     if path.is_dir() and (path / INDEX_NAME).is_file() and (path / "shards").is_dir():
@@ -520,10 +523,10 @@ def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None =
             kind = read_index_document(path).values.get("kind")
         if kind == LATENTS:
             remedy = "name the images they were made from"
-            raise DatasetError("holds latents already", where=source, remedy=remedy)
+            raise DatasetError("already holds latents", where=source, remedy=remedy)
         if size_px is not None:
             remedy = "leave out --size: pairs are encoded at the size they have"
-            raise DatasetError("a dataset of pairs and --size", where=source, remedy=remedy)
+            raise DatasetError("--size does not apply to a dataset of pairs", where=source, remedy=remedy)
         return open_pairs(path, fields)
     tars = list_tars(source)
     if tars:
@@ -533,5 +536,5 @@ def open_source(source: str, fields: tuple[str, ...] = (), size_px: int | None =
         raise SourceError("photos have no fields", where=source, remedy="leave out --fields")
     if size_px is None:
         remedy = "add --size PX, the side of the squares to encode"
-        raise SourceError("photos come in all sizes", where=source, remedy=remedy)
+        raise SourceError("photos have different sizes", where=source, remedy=remedy)
     return PhotoSource(photos, size_px)

@@ -1,6 +1,6 @@
-"""VAEs as encoders of images: pixels in, the posterior's mean and log-variance out, and back.
+"""VAEs as encoders of images: from pixels to the posterior's mean and log-variance, and back.
 
-Owns what encoding and decoding mean: ranges, dtypes, what is clamped. Where files lie is `vae_files`' matter.
+Owns the meaning of encoding and decoding: ranges, dtypes, clamping. `vae_files` knows where files are.
 """
 
 import copy
@@ -23,21 +23,21 @@ from lutkit.latents.devices import computing_on, first_line, is_out_of_memory, o
 from lutkit.latents.vae_files import VaeFiles, factor_of, find_vae
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
 
-# A module compiled by torch, and one line where that cannot be.
+# Compilation by torch, with an error of one line if it fails.
 
 
 def torch_compiled(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The same function, compiled the first time that it meets a shape, each shape by itself.
+    """Return the same function, compiled separately for each shape when it first occurs.
 
     Args:
-        work: of one tensor.
+        work: a function of one tensor.
     Returns:
-        Raises VaeError where it cannot be compiled; what `work` itself raises comes through.
+        A function that raises VaeError if `work` cannot be compiled; errors of `work` itself are passed on.
     """
     fast = torch.compile(work, dynamic=False)
 
     def call(values: Tensor) -> Tensor:
-        # torch's own errors of compiling are no part of its public names.
+        # The classes of torch's compiler errors are not public.
         from torch._dynamo.exc import TorchDynamoException
 
         try:
@@ -75,72 +75,73 @@ TORCH_DTYPE: dict[Dtype, torch.dtype] = {
 
 
 class Vae(Protocol):
-    """What encodes images into posteriors, and decodes latents."""
+    """An encoder of images into posteriors, and decoder of latents."""
 
     @property
     def identity(self) -> VaeIdentity:
-        """Which VAE it is."""
+        """The identity of the VAE."""
         ...
 
     @property
     def factor(self) -> int:
-        """How many pixels a side one latent stands for."""
+        """How many pixels wide and high the area of one latent is."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that it computes on."""
         ...
 
     @property
     def dtype(self) -> Dtype:
-        """What it computes in."""
+        """The dtype that it computes in."""
         ...
 
     @property
     def input_range(self) -> InputRange:
-        """What sRGB is scaled to before it goes in."""
+        """The range that sRGB values are scaled to before encoding."""
         ...
 
     def encode(self, images: Tensor) -> Tensor:
-        """The posterior of each image.
+        """Return the posterior of each image.
 
         Args:
-            images: (B, 3, H, W) sRGB, uint8, or floating with 0..1; of any memory format, on any device.
-                H and W are multiples of `factor`.
+            images: (B, 3, H, W) sRGB, uint8 or floating with 0..1, in any memory format, on any device. H and
+                W are multiples of `factor`.
         Returns:
-            (B, 2C, H / factor, W / factor) float32 on `device`, unscaled: means over channels 0..C-1, then
-            log-variances, clamped to -30..20 as diffusers does; NaN where they overflowed.
+            (B, 2C, H / factor, W / factor) float32 on `device`, unscaled: means in channels 0..C-1, then
+            log-variances, clamped to -30..20 as in diffusers. Values that overflowed are NaN.
         Raises:
-            ArrayError: images of another shape or dtype.
-            VaeError: a size that `factor` does not divide; the message says which sizes it does.
+            ArrayError: if images have another shape or dtype.
+            VaeError: if `factor` does not divide the size; the message names a size that it divides.
         """
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The image of each latent.
+        """Return the image of each latent.
 
         Args:
-            latents: (B, C, h, w) floating, unscaled as `encode` gives means, on any device.
+            latents: (B, C, h, w) floating, unscaled like the means of `encode`, on any device.
         Returns:
-            (B, 3, h x factor, w x factor) float32 sRGB on `device`, clamped to 0..1; NaN where it overflowed.
+            (B, 3, h x factor, w x factor) float32 sRGB on `device`, clamped to 0..1. Values that overflowed
+            are NaN.
         Raises:
-            ArrayError: latents of another shape.
+            ArrayError: if latents have another shape.
         """
         ...
 
     def in_dtype(self, dtype: Dtype) -> Self:
-        """The same VAE computing in another dtype; weights are copied unless it is this one's."""
+        """Return the same VAE in another dtype; weights are copied unless the dtype is the same."""
         ...
 
     def in_range(self, input_range: InputRange) -> Self:
-        """The same VAE fed in another range; weights are shared."""
+        """Return the same VAE with another input range; weights are shared."""
         ...
 
     def compiled(self) -> Self:
-        """The same VAE with its encoder compiled for each size of batch that it meets; weights are shared.
+        """Return the same VAE with an encoder that is compiled for each batch size; weights are shared.
 
-        Its `encode` raises VaeError where it cannot be compiled.
+        Its `encode` raises VaeError if the encoder cannot be compiled.
         """
         ...
 
@@ -150,12 +151,12 @@ class DiffusersVae:
     """diffusers' `AutoencoderKL` as a `Vae`; its tiling and slicing are not used.
 
     Args:
-        identity: which it is.
+        identity: the identity of the VAE.
         encoder: (B, 3, H, W) -> (B, 2C, h, w), in `dtype`, on `device`.
-        decoder: (B, C, h, w) -> (B, 3, H, W), likewise.
-        device: where.
-        dtype: of weights and activations.
-        input_range: what sRGB is scaled to.
+        decoder: (B, C, h, w) -> (B, 3, H, W), in `dtype`, on `device`.
+        device: the device.
+        dtype: the dtype of weights and activations.
+        input_range: the range that sRGB values are scaled to.
     """
 
     identity: VaeIdentity
@@ -167,12 +168,12 @@ class DiffusersVae:
 
     @property
     def factor(self) -> int:
-        """How many pixels a side one latent stands for: each block but the last halves."""
+        """How many pixels wide and high the area of one latent is: all blocks but the last halve it."""
         return factor_of(self.identity)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """The posterior of each image; see `Vae.encode`."""
+        """Return the posterior of each image; see `Vae.encode`."""
         _require_images(images)
         require_divisible_size(images.shape[-2], images.shape[-1], self.factor)
         values = images.to(self.device, non_blocking=True)
@@ -182,26 +183,26 @@ class DiffusersVae:
         with computing_on(self.device, TORCH_DTYPE[self.dtype]):
             moments = self.encoder(self._prepared(values)).float()
         mean, logvar = moments.chunk(2, dim=1)
-        # Clamped, an overflow would pass for a number.
+        # Clamping would turn an overflow into an ordinary number.
         bounded = logvar.clamp(LOWEST_LOG_VARIANCE, HIGHEST_LOG_VARIANCE)
         clamped = torch.where(logvar.isfinite(), bounded, torch.nan)
         return torch.cat([mean, clamped], dim=1)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """The image of each latent; see `Vae.decode`."""
+        """Return the image of each latent; see `Vae.decode`."""
         channels = self.identity.latent_channels
         if latents.ndim != 4 or latents.shape[1] != channels:
-            raise ArrayError(f"latents are (B, {channels}, h, w), not {tuple(latents.shape)}")
+            raise ArrayError(f"expected latents of shape (B, {channels}, h, w), found {tuple(latents.shape)}")
         with computing_on(self.device, TORCH_DTYPE[self.dtype]):
             values = self.decoder(self._prepared(latents.to(self.device))).float()
         if self.input_range == "-1,1":
             values = (values + 1) / 2
-        # Clamped, an overflow would pass for a number.
+        # Clamping would turn an overflow into an ordinary number.
         return torch.where(values.isfinite(), values.clamp(0, 1), torch.nan)
 
     def in_dtype(self, dtype: Dtype) -> "DiffusersVae":
-        """The same VAE computing in another dtype; weights are copied unless it is this one's."""
+        """Return the same VAE in another dtype; weights are copied unless the dtype is the same."""
         if dtype == self.dtype:
             return self
         encoder, decoder = (
@@ -211,11 +212,11 @@ class DiffusersVae:
         return replace(self, encoder=encoder, decoder=decoder, dtype=dtype)
 
     def in_range(self, input_range: InputRange) -> "DiffusersVae":
-        """The same VAE fed in another range; weights are shared."""
+        """Return the same VAE with another input range; weights are shared."""
         return replace(self, input_range=input_range)
 
     def compiled(self) -> "DiffusersVae":
-        """The same VAE with its encoder compiled by torch; see `Vae.compiled`."""
+        """Return the same VAE with its encoder compiled by torch; see `Vae.compiled`."""
         return replace(self, encoder=torch_compiled(self.encoder))
 
     def _prepared(self, values: Tensor) -> Tensor:
@@ -234,16 +235,16 @@ def load_vae(
     """Load a VAE for encoding and decoding.
 
     Args:
-        name: a folder that diffusers saved, a lone .safetensors, or a hub name, as `find_vae` takes them; or
-            the files that it found.
-        revision: of a hub name.
-        config: of a lone .safetensors.
+        name: a folder that diffusers saved, a lone .safetensors file or a hub name, as for `find_vae`; or the
+            files that `find_vae` returned.
+        revision: the revision of a hub name.
+        config: the `config.json` of a lone .safetensors file.
         device: `cpu`, `cuda`, `cuda:1`.
-        dtype: what it computes in; weights are read as float32 first.
+        dtype: the dtype to compute in; weights are first read as float32.
     Returns:
-        Fed in -1..1; `in_range` gives the other.
+        The VAE with the input range -1..1; `in_range` changes it.
     Raises:
-        VaeError: the files are missing or do not fit each other; no such device.
+        VaeError: if files are missing or do not fit each other, or there is no such device.
     """
 
     files = name if isinstance(name, VaeFiles) else find_vae(name, revision=revision, config=config)
@@ -257,32 +258,33 @@ def load_vae(
 
 
 def require_divisible_size(height: int, width: int, factor: int, where: str = "", remedy: str = "") -> None:
-    """Raise VaeError unless `factor` divides both; the message says which sizes it does."""
+    """Raise VaeError unless `factor` divides height and width; the message names a size that it divides."""
     if height % factor or width % factor or not height or not width:
         near = " x ".join(str(max(round(side / factor), 1) * factor) for side in (width, height))
-        what = f"an image of {width} x {height} px, and this VAE takes multiples of {factor}, {near} say"
-        raise VaeError(what, where=where, remedy=remedy or "make images of such a size")
+        what = f"an image of {width} x {height} px, but this VAE needs multiples of {factor}, such as {near}"
+        raise VaeError(what, where=where, remedy=remedy or "use images of such a size")
 
 
 def _require_images(images: Tensor) -> None:
     if images.ndim != 4 or images.shape[1] != 3:
-        raise ArrayError(f"images are (B, 3, H, W), not {tuple(images.shape)}")
+        raise ArrayError(f"expected images of shape (B, 3, H, W), found {tuple(images.shape)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise ArrayError(f"images are uint8 or floating, not {images.dtype}")
+        raise ArrayError(f"expected uint8 or floating images, found {images.dtype}")
 
 
 def _placed(part: nn.Module, device: torch.device, dtype: Dtype) -> nn.Module:
-    """The same module, moved."""
+    """Return the same module, moved."""
     part.to(device, TORCH_DTYPE[dtype])
     part.to(memory_format=_memory_format(device, dtype))  # pyright: ignore[reportCallIssue]
     return part
 
 
 def _memory_format(device: torch.device, dtype: Dtype) -> torch.memory_format:
-    """Channels last is faster; but of float32 on a CPU by 3% only, and at a price.
+    """Return channels last, which is faster, except for float32 on a CPU.
 
-    There torch takes a group's variance as the mean of squares less the squared mean, and of float32's digits
-    few are left where groups lie far from 0: posteriors were off by 1e-4.
+    There channels last is only 3% faster, and torch then computes a group's variance as the mean of squares
+    minus the squared mean. If a group lies far from 0, that leaves few of float32's digits: posteriors were
+    off by 1e-4.
     """
     exact = device.type == "cpu" and dtype == "float32"
     return torch.contiguous_format if exact else torch.channels_last
@@ -293,27 +295,27 @@ def _chain(*parts: nn.Module | None) -> nn.Module:
     return there[0] if len(there) == 1 else nn.Sequential(*there)
 
 
-# From files to an `AutoencoderKL`: its config strictly, its weights tensor by tensor.
+# From files to an `AutoencoderKL`: a strict check of the config, and of each weight tensor.
 
 
 _SHOWN = 2
-# What attention was called in diffusers before 0.18, sd-vae-ft-mse among what was saved then.
+# The names of attention layers before diffusers 0.18; sd-vae-ft-mse is among the VAEs saved then.
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-# In the names that latent diffusion's own code gave.
+# The names that latent diffusion's own code used.
 _ORIGINAL_MARK = "encoder.mid.block_1."
 
 
 def load_autoencoder(files: VaeFiles) -> AutoencoderKL:
-    """Build the model and fill it.
+    """Build the model and load its weights.
 
     Args:
-        files: config and weights; weights named as diffusers names them, now or formerly, or as latent
-            diffusion's own code did, alone or within a whole checkpoint.
+        files: config and weights. Weights have diffusers' current or former names, or those of latent
+            diffusion's own code, alone or inside a whole checkpoint.
     Returns:
         A new model in float32, on the CPU, in evaluation mode, without gradients.
     Raises:
-        VaeError: a config that diffusers does not know or that cannot be, a file that is damaged, weights of
-            another architecture.
+        VaeError: if diffusers does not know the config or cannot build it, the file is damaged, or the
+            weights are of another architecture.
     """
     with torch.device("meta"):
         model = _empty_model(files)
@@ -321,7 +323,7 @@ def load_autoencoder(files: VaeFiles) -> AutoencoderKL:
         found = load_file(files.weights)
     except (SafetensorError, OSError) as error:
         what = f"cannot be read as safetensors: {error}"
-        raise VaeError(what, where=str(files.weights), remedy="fetch the file again") from None
+        raise VaeError(what, where=str(files.weights), remedy="download the file again") from None
     weights = {name: tensor.to(torch.float32) for name, tensor in _renamed(found, files).items()}
     expected = cast("dict[str, Tensor]", model.state_dict())
     _require_same(expected, weights, files)
@@ -334,12 +336,12 @@ def _empty_model(files: VaeFiles) -> AutoencoderKL:
     settings: dict[str, Any] = {k: v for k, v in files.config.items() if not k.startswith("_")}
     unknown = [name for name in settings if name not in known]
     if unknown:
-        what = f"its config has {', '.join(unknown)}, which this diffusers does not know"
+        what = f"its config has {', '.join(unknown)}, which the installed diffusers does not know"
         raise VaeError(what, where=files.name, remedy="install a newer diffusers")
     try:
         return AutoencoderKL(**settings)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
-        what = f"its config cannot be built ({str(error).splitlines()[0]})"
+        what = f"no VAE can be built from its config ({str(error).splitlines()[0]})"
         raise VaeError(what, where=files.name, remedy="use the config.json saved with the weights") from None
 
 
@@ -367,7 +369,7 @@ def _require_same(expected: dict[str, Tensor], found: dict[str, Tensor], files: 
     faults = [f"{len(names)} {kind} ({_first_of(names)})" for kind, names in counted.items() if names]
     if faults:
         raise VaeError(
-            f"weights of another architecture than its config: {', '.join(faults)}",
+            f"weights do not have the architecture of the config: {', '.join(faults)}",
             where=str(files.weights),
             remedy="use the config.json that belongs to these weights",
         )

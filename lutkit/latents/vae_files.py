@@ -1,6 +1,6 @@
-"""The files of a VAE: found on disk, or fetched from the hub; checked to be what they are called.
+"""The files of a VAE: find them on disk or download them from the hub, and check them.
 
-Owns where weights and config lie. Only safetensors are taken, which cannot run code. Loads no torch.
+Owns where weights and config are. Reads only safetensors files, which cannot run code. Loads no torch.
 """
 
 import os
@@ -18,7 +18,7 @@ from lutkit.dataset.os_errors import explain_os_error
 from lutkit.documents import fields_of, read_json, refused_as
 from lutkit.errors import DatasetError, VaeError
 
-# One file from the Hugging Face hub, or one line that says why not; it never hangs.
+# Download of one file from the Hugging Face hub, or an error of one line; it never hangs.
 
 
 _PATIENCE_S = 15.0
@@ -26,19 +26,19 @@ _TIMEOUT_S = 8.0
 
 
 def fetch(repository: str, file: str, revision: str) -> Path | None:
-    """The path of a file in huggingface_hub's cache, where it is put if it is not there yet.
+    """Return the path of a file in huggingface_hub's cache, and download the file if it is not there yet.
 
     Args:
         repository: `owner/name`.
         file: its path in the repository.
-        revision: a branch, tag or commit; empty for the newest. What an earlier run fetched under the same
-            name is taken as it is.
+        revision: a branch, tag or commit; empty for the newest. A file that an earlier run downloaded under
+            the same name is used as it is.
     Returns:
-        The path, whose folders end in `snapshots/COMMIT/` and the file's own; None where the repository has
-        no such file.
+        The path, whose last folders are `snapshots/COMMIT/` and the folders of `file`; None if the repository
+        has no such file.
     Raises:
-        VaeError: the hub cannot be reached and the file was not fetched before; no such repository or
-            revision, or one that asks for a login.
+        VaeError: if the hub cannot be reached and the file was not downloaded before; if there is no such
+            repository or revision, or it requires a login.
     """
     from huggingface_hub import hf_hub_download  # pyright: ignore[reportUnknownVariableType]
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -60,7 +60,7 @@ def fetch(repository: str, file: str, revision: str) -> Path | None:
 
 
 def fetched(repository: str, file: str, revision: str) -> Path | None:
-    """What `fetch` gives, where it needs no network for that; None where it does."""
+    """Return what `fetch` returns if that needs no network, or else None."""
     from huggingface_hub import hf_hub_download  # pyright: ignore[reportUnknownVariableType]
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -71,7 +71,7 @@ def fetched(repository: str, file: str, revision: str) -> Path | None:
 
 
 def _require_reachable(repository: str, file: str, revision: str) -> None:
-    """One short question first: the library itself asks an unreachable hub again and again."""
+    """Send one short request first, because the library itself retries an unreachable hub many times."""
     from huggingface_hub import (
         get_hf_file_metadata,  # pyright: ignore[reportUnknownVariableType]
         hf_hub_url,
@@ -86,11 +86,11 @@ def _require_reachable(repository: str, file: str, revision: str) -> None:
                 raise OSError("HF_HUB_OFFLINE is set")
             get_hf_file_metadata(hf_hub_url(repository, file, revision=revision), timeout=_TIMEOUT_S)
         except HfHubHTTPError:
-            pass  # it answers: what it says is for the true request
+            pass  # the hub answers; the real request handles the error
         except Exception as error:
             failures.append(error)
 
-    # Looking a name up has no time limit of its own.
+    # A DNS lookup has no time limit of its own.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(_PATIENCE_S)
@@ -103,11 +103,11 @@ def _require_reachable(repository: str, file: str, revision: str) -> None:
 def _unreachable(repository: str, file: str, revision: str, reason: str) -> VaeError:
     at = "" if revision == "main" else f" --revision {revision}"
     return VaeError(
-        f"no such folder here, and the hub cannot be reached ({_first_line(reason)}); looked for {file}"
+        f"no such folder here, and the hub cannot be reached ({_first_line(reason)}); needed: {file}"
         f" of {repository} at revision {revision}",
         where=repository,
-        remedy=f"where there is a network, run `hf download {repository}{at}`, or copy its folder here and"
-        " name that",
+        remedy=f"run `hf download {repository}{at}` with a network, or copy its folder here and name"
+        " that folder",
     )
 
 
@@ -115,13 +115,13 @@ def _refused(repository: str, file: str, revision: str, error: Exception) -> Vae
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     if isinstance(error, GatedRepoError):
-        what, remedy = "asks for a login", "run `hf auth login` with an account that may read it"
+        what, remedy = "requires a login", "run `hf auth login` with an account that may read it"
     elif isinstance(error, RevisionNotFoundError):
         what, remedy = f"has no revision {revision}", "correct --revision"
     elif isinstance(error, RepositoryNotFoundError):
         what, remedy = "not on the hub, or private", "correct the name, or run `hf auth login`"
     else:
-        what = f"{file} cannot be fetched: {_first_line(str(error))}"
+        what = f"{file} cannot be downloaded: {_first_line(str(error))}"
         remedy = "run the same command again, or name a folder"
     return VaeError(what, where=repository, remedy=remedy)
 
@@ -133,9 +133,9 @@ def _first_line(text: str) -> str:
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 
-_SPLIT_NAME = f"{WEIGHTS_NAME}.index.json"  # what diffusers writes beside weights that it split
+_SPLIT_NAME = f"{WEIGHTS_NAME}.index.json"  # diffusers writes it next to weights in several files
 _CLASS = "AutoencoderKL"
-_PART = "vae"  # the folder within a whole pipeline's
+_PART = "vae"  # the folder of the VAE in the folder of a whole pipeline
 _PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"(?:[\w-][\w./-]*)?", re.ASCII)
@@ -148,14 +148,14 @@ _AS_SAFETENSORS = "pickled weights can run code and are not read: convert them t
 
 @dataclass(frozen=True)
 class VaeFiles:
-    """What a VAE is loaded from.
+    """The files that a VAE is loaded from.
 
     Args:
         name: a hub name, or the last part of a path.
-        revision: the hub's commit; empty for files.
-        config: its `config.json`.
-        weights: the .safetensors.
-        sha256: of that file, in hex.
+        revision: the hub's commit; empty for local files.
+        config: the content of its `config.json`.
+        weights: the path of its .safetensors file.
+        sha256: the sha256 of that file, in hex.
     """
 
     name: str
@@ -165,20 +165,20 @@ class VaeFiles:
     sha256: str
 
     def identity(self) -> VaeIdentity:
-        """What a dataset records of it.
+        """Return what a dataset records about the VAE.
 
         Raises:
-            VaeError: a factor or a number of channels in the config that is none.
+            VaeError: if a value in the config is not valid.
         """
         shift, widths = self.config.get("shift_factor"), self.config.get("block_out_channels", [64])
         whole = isinstance(widths, list) and all(isinstance(width, int) for width in widths)
-        # Each block but the last halves the sides: no picture has so many to halve.
+        # Each block except the last halves the sides, and no image can be halved more often.
         if not (whole and 1 <= len(cast("list[int]", widths)) <= _MOST_BLOCKS):
-            what = f"a config that cannot be: block_out_channels is {widths!r}"
+            what = f"an invalid config: block_out_channels is {widths!r}"
             raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
         layers = self.config.get("layers_per_block", 1)
         if not (isinstance(layers, int) and 1 <= layers <= _MOST_LAYERS):
-            what = f"a config that cannot be: layers_per_block is {layers!r}"
+            what = f"an invalid config: layers_per_block is {layers!r}"
             raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
         try:
             return VaeIdentity(
@@ -186,36 +186,38 @@ class VaeFiles:
                 revision=self.revision,
                 sha256=self.sha256,
                 config=self.config,
-                # What diffusers takes where a config does not say.
+                # diffusers' defaults if a config does not give the values.
                 scaling_factor=float(cast("float", self.config.get("scaling_factor", 0.18215))),
                 shift_factor=0.0 if shift is None else float(cast("float", shift)),
                 latent_channels=int(cast("int", self.config.get("latent_channels", 4))),
             )
         except (TypeError, ValueError, DatasetError) as error:
             remedy = "use the config.json saved with the weights"
-            raise VaeError(f"a config that cannot be: {error}", where=self.name, remedy=remedy) from None
+            raise VaeError(f"an invalid config: {error}", where=self.name, remedy=remedy) from None
 
 
 def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> VaeFiles:
     """Find the files of a VAE.
 
     Args:
-        name: a folder as diffusers saves it (of a VAE, or of a pipeline that holds one in `vae/`); a lone
-            .safetensors; or the name of either folder on the hub, `owner/name`.
-        revision: of a hub name, a branch, tag or commit; empty for the newest.
-        config: of a lone .safetensors, its `config.json`.
+        name: a folder that diffusers saved (of a VAE, or of a pipeline that holds one in `vae/`); a lone
+            .safetensors file; or the name of either kind of folder on the hub, `owner/name`.
+        revision: the branch, tag or commit of a hub name; empty for the newest.
+        config: the `config.json` of a lone .safetensors file.
     Raises:
-        VaeError: nothing of that name, files that are missing, pickled weights, a config of another class,
-            a hub that cannot be reached.
+        VaeError: if nothing has that name, files are missing, weights are pickled, the config is of another
+            class, or the hub cannot be reached.
     """
     path = Path(name)
     if path.suffix.lower() in _PICKLED:
-        raise VaeError(f"{path.suffix} weights", where=name, remedy=_AS_SAFETENSORS)
+        raise VaeError(f"{path.suffix} weights cannot be used", where=name, remedy=_AS_SAFETENSORS)
     lone = path.suffix.lower() == ".safetensors"
     if config is not None and not lone:
-        raise VaeError("--vae-config beside a folder or hub name", remedy="it is for a lone .safetensors")
+        raise VaeError(
+            "--vae-config with a folder or hub name", remedy="use it only with a lone .safetensors"
+        )
     if revision and (lone or path.is_dir()):
-        raise VaeError("files have no revisions", where=name, remedy="leave out --revision")
+        raise VaeError("local files have no revisions", where=name, remedy="leave out --revision")
     if lone:
         return _lone(path, config)
     if path.is_dir():
@@ -227,7 +229,7 @@ def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> Va
 
 
 def factor_of(vae: VaeIdentity) -> int:
-    """How many pixels a side one latent stands for, as the config says."""
+    """Return how many pixels wide and high the area of one latent is, according to the config."""
     blocks = vae.config.get("block_out_channels", [64])
     return 2 ** (len(cast("list[int]", blocks)) - 1)
 
@@ -237,7 +239,7 @@ def _lone(path: Path, config: Path | None) -> VaeFiles:
         raise VaeError("no such file", where=str(path), remedy="correct the name")
     if config is None:
         remedy = "add --vae-config FILE, the config.json that belongs to it"
-        raise VaeError("a lone .safetensors does not say how it is built", where=str(path), remedy=remedy)
+        raise VaeError("a lone .safetensors file needs a config", where=str(path), remedy=remedy)
     return VaeFiles(path.name, "", _read_config(config), path, _sha256_of(path))
 
 
@@ -257,8 +259,8 @@ def _weights_in(folder: Path) -> Path:
     if (folder / WEIGHTS_NAME).is_file():
         return folder / WEIGHTS_NAME
     if (folder / _SPLIT_NAME).is_file():
-        what = f"weights in several files, as {_SPLIT_NAME} lists them"
-        remedy = "save it as one: save_pretrained with max_shard_size='100GB'"
+        what = f"the weights are in several files, listed in {_SPLIT_NAME}"
+        remedy = "save them as one file: save_pretrained with max_shard_size='100GB'"
         raise VaeError(what, where=str(folder), remedy=remedy)
     found = sorted(folder.glob("*.safetensors"))
     if len(found) == 1:
@@ -266,7 +268,7 @@ def _weights_in(folder: Path) -> Path:
     if found:
         names = ", ".join(path.name for path in found)
         remedy = "name one of them, with --vae-config"
-        raise VaeError(f"several weights: {names}", where=str(folder), remedy=remedy)
+        raise VaeError(f"several files of weights: {names}", where=str(folder), remedy=remedy)
     pickled = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLED)
     if pickled:
         raise VaeError(f"only {pickled[0]} here", where=str(folder), remedy=_AS_SAFETENSORS)
@@ -275,19 +277,20 @@ def _weights_in(folder: Path) -> Path:
 
 
 def find_hub_vae(name: str, revision: str) -> VaeFiles:
-    """Find the files of a VAE on the hub, or where an earlier run put them; no folder here is taken for it.
+    """Find the files of a VAE on the hub or in the cache of an earlier run, never in a local folder.
 
     Args:
         name: `owner/name`.
         revision: a branch, tag or commit; empty for the newest.
     Raises:
-        VaeError: see `find_vae`.
+        VaeError: as `find_vae`.
     """
-    # Both stand in the index of any folder of latents, and become paths in the hub's cache.
+    # Both come from the index of any folder of latents, and become paths in the hub's cache.
     if not _HUB_NAME.fullmatch(name) or not _REVISION.fullmatch(revision) or ".." in f"{name}/{revision}":
-        what = f"{name!r} at revision {revision!r} cannot be on the hub"
+        what = f"{name!r} at revision {revision!r} is no valid hub name and revision"
         raise VaeError(what, remedy="name the VAE with --vae")
-    # First without a network, both: that a pipeline has no config of its own only the hub knows.
+    # Look for both configs in the cache first: only the hub can tell that a pipeline has no config of its
+    # own.
     looked = ((look, part) for look in (fetched, fetch) for part in ("", f"{_PART}/"))
     found = (
         (part, config) for look, part in looked if (config := look(name, f"{part}{CONFIG_NAME}", revision))
@@ -321,6 +324,6 @@ def _read_config(path: Path) -> Mapping[str, Json]:
         raise VaeError(what, where=str(path), remedy=_NAME_CONFIG) from None
     kind = config.get("_class_name", _CLASS)
     if kind != _CLASS:
-        raise VaeError(f"a config of {kind}", where=str(path), remedy=f"only {_CLASS} is read")
-    # diffusers notes there where it was loaded from, a path of some machine at times.
+        raise VaeError(f"a config of the class {kind}", where=str(path), remedy=f"only {_CLASS} is supported")
+    # diffusers writes there where the config was loaded from, which can be a path of some machine.
     return {name: value for name, value in config.items() if name != "_name_or_path"}

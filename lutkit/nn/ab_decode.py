@@ -1,4 +1,4 @@
-"""From logits on the quantized ab plane back to colours."""
+"""Turn logits on the quantized ab plane back into colours."""
 
 from typing import Any, TypeAlias, cast
 
@@ -10,38 +10,39 @@ from lutkit.errors import ArrayError
 from lutkit.nn.ab import AbBins
 from lutkit.nn.logits import logit_chunks, refuse_unsound, require_logits, unsound, working_dtype
 
-_Context: TypeAlias = Any  # where autograd keeps what a gradient needs
+_Context: TypeAlias = Any  # where autograd stores tensors for the gradient
 
 _LEAST_TEMPERATURE = torch.finfo(torch.float32).tiny
 
 
 def annealed_mean(logits: Tensor, temperature: float, bins: AbBins) -> Tensor:
-    """The colours that logits stand for: the mean of the bins by softmax(logits / temperature).
+    """Return the colours that logits stand for: the mean of the bins under softmax(logits / temperature).
 
     Args:
         logits: (B, Q, H, W), floating, without NaN; float16 and bfloat16 are computed in float32.
-        temperature: 0 or above. 1 is the mean, grey where the network is unsure; 0 is the limit, the bin of
-            the largest logit, and of several equally large ones their mean. The paper's is 0.38.
-        bins: as the logits were trained on.
+        temperature: 0 or above. 1 gives the mean, which is greyish where the network is unsure. 0 gives the
+            limit: the bin of the largest logit, or the mean of the bins if several logits are equally large.
+            The paper uses 0.38.
+        bins: the bins that the logits were trained on.
     Returns:
-        (B, 2, H, W), a and b, new; float32, or float64 for float64 logits. Differentiable, once; the
-        gradient at temperature 0 is 0.
+        (B, 2, H, W), a and b, new; float32, or float64 for float64 logits. Differentiable once; at
+        temperature 0 the gradient is 0.
     Raises:
-        ArrayError: another shape, dtype or device, as many logits as another grid has bins, NaN or +inf in
-            logits (on CUDA the check waits for the device), or a temperature below 0.
+        ArrayError: if the shape, dtype or device is wrong, the number of logits is not that of the bins,
+            logits hold NaN or +inf (on CUDA this check waits for the device), or the temperature is below 0.
     Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, equation 5.
     """
     where = "annealed_mean"
     require_logits(logits, bins, where)
     if not 0 <= temperature < float("inf"):
-        raise ArrayError(f"the temperature is 0 or above, not {temperature}", where=where)
+        raise ArrayError(f"the temperature must be 0 or above, not {temperature}", where=where)
     ab = cast("Tensor", cast("Any", _AnnealedMean).apply(logits, temperature, bins.bins))
     refuse_unsound(unsound(ab), where)
     return ab
 
 
 class _AnnealedMean(torch.autograd.Function):
-    """(B, Q, H, W) to (B, 2, H, W)."""
+    """Map (B, Q, H, W) to (B, 2, H, W)."""
 
     @staticmethod
     def forward(ctx: _Context, logits: Tensor, temperature: float, bins: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ class _AnnealedMean(torch.autograd.Function):
         ab = torch.empty((len(flat), 2, flat.shape[2]), dtype=kind, device=logits.device)
         for chunk in logit_chunks(flat):
             chances = _annealed(flat[chunk].to(kind), temperature)
-            for axis in (0, 1):  # no matrix product: its precision is a setting of the user's
+            for axis in (0, 1):  # no matrix product: its precision depends on a setting of the user
                 ab[chunk[0], axis, chunk[2]] = (chances * bins[:, axis, None]).sum(1)
         ctx.save_for_backward(logits, bins, ab)
         ctx.temperature = temperature
@@ -76,9 +77,9 @@ class _AnnealedMean(torch.autograd.Function):
 
 
 def _annealed(values: Tensor, temperature: float) -> Tensor:
-    """(G, Q, P) to their softmax at a temperature, new."""
+    """Return the softmax of (G, Q, P) values at a temperature, new."""
     off = values - values.amax(1, keepdim=True)
-    # Below the least normal number the division would be one by 0.
+    # Below the smallest normal number the division would be a division by 0.
     chances = off.eq(0).to(off.dtype) if temperature < _LEAST_TEMPERATURE else (off / temperature).exp_()
     chances /= chances.sum(1, keepdim=True)
     return chances

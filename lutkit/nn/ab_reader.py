@@ -1,8 +1,8 @@
-"""Reading a dataset's targets as what a colorization network learns from: lightness, classes of ab, weights.
+"""Read a dataset's targets as training data for a colorization network: lightness, classes of ab, weights.
 
-Owns who reads what: shards are dealt out to ranks and to their workers, and shuffled. Which classes colours
-are is `ab`'s matter. Reads the dataset folder's `dataset.json` and shards; inputs, stored or not, are never
-looked at.
+Owns how samples are distributed: shards are assigned to ranks and their workers, and shuffled. `ab` owns the
+classes of colours. Reads the dataset folder's `dataset.json` and shards; inputs, stored or not, are never
+read.
 """
 
 import copy
@@ -32,7 +32,7 @@ from lutkit.nn.ranks import own_rank, require_ranks
 from lutkit.photos.decoding import decode_image
 
 AbTarget: TypeAlias = tuple[Tensor, Tensor | SoftClasses, Tensor]
-_Target: TypeAlias = tuple[str, bytes]  # what an error calls it, and the encoded picture
+_Target: TypeAlias = tuple[str, bytes]  # its name in errors, and the encoded image
 _Place: TypeAlias = tuple[int, int]  # number and count, of ranks or of workers
 
 
@@ -41,21 +41,22 @@ class TargetOptions:
     """How targets are read.
 
     Args:
-        split: `train`, `val`, ...; empty takes all splits.
-        soft: soft classes in place of hard ones.
-        stride: one class for so many pixels each way, of their mean a and b, 1 or above: what a network
-            takes that answers at a fraction of its input's size. L stays as it is.
-        shuffle: samples in the buffer that the next one is drawn from, in each worker; shards are shuffled
-            too. 0 reads in the dataset's order.
-        seed: of all shuffling.
-        resampled: read without end, each worker from shards drawn at random: batches never run out on one
-            rank before another. Otherwise every sample comes once an epoch, over all ranks and workers.
-        ranks: `"torch"` deals shards out to ranks; None gives all of them to each rank: where something else
-            shares samples out, as accelerate's `prepare(DataLoader(...))` does, and where one rank evaluates
-            alone.
+        split: `train`, `val`, ...; empty for all splits.
+        soft: whether to yield soft classes instead of hard classes.
+        stride: one class, of the mean a and b, for each square of this many pixels a side; 1 or above. This
+            is for a network whose output is smaller than its input. L keeps its size.
+        shuffle: the size of the buffer of samples that the next sample is drawn from, in each worker; shards
+            are shuffled too. 0 keeps the dataset's order.
+        seed: the seed of all shuffling.
+        resampled: whether to read without end, each worker from randomly drawn shards, so that no rank runs
+            out of batches before another. Otherwise an epoch yields every sample once over all ranks and
+            workers.
+        ranks: `"torch"` assigns shards to ranks. None gives all shards to each rank: for use when something
+            else distributes the samples, such as accelerate's `prepare(DataLoader(...))`, or when one rank
+            evaluates alone.
     Raises:
-        ArrayError: a number out of range.
-        DatasetError: `ranks` is something else.
+        ArrayError: if a number is out of range.
+        DatasetError: if `ranks` is another value.
     """
 
     split: str = "train"
@@ -69,30 +70,31 @@ class TargetOptions:
     def __post_init__(self) -> None:
         require_ranks(self.ranks, "TargetOptions")
         if self.stride < 1 or self.shuffle < 0:
-            what = f"stride is 1 or above and shuffle 0 or above, not {self.stride} and {self.shuffle}"
+            what = f"stride must be 1 or above and shuffle 0 or above, not {self.stride} and {self.shuffle}"
             raise ArrayError(what, where="TargetOptions")
 
 
 class AbTargets(IterableDataset[AbTarget]):
     """The targets of a dataset folder, for `torch.utils.data.DataLoader`.
 
-    Yields (L, classes, weight) of each target: L (1, H, W) float32, 0..100; classes (h, w) int64, or where
-    soft, indices (k, h, w) int16 and shares (k, h, w) float32; weight (h, w) float32, that of the bin each
-    colour falls into. h is H / stride, rounded down. Classes are exactly those that `lutkit ab-hist` counts.
+    Yields (L, classes, weight) for each target. L is (1, H, W) float32, 0..100. Classes are (h, w) int64, or,
+    if soft, indices (k, h, w) int16 and shares (k, h, w) float32. The weight is (h, w) float32, that of the
+    bin of each colour. h is H / stride, rounded down. Classes are exactly those that `lutkit ab-hist` counts.
 
-    Ranks are those of torchrun (RANK and WORLD_SIZE) or torch.distributed; Lightning leaves dealing out to
-    this class, and with what deals out by itself give `ranks=None`. Ranks may get different numbers of
-    samples: where every step needs all ranks, resample. Call `set_epoch` before each epoch, as with
-    torch's DistributedSampler, also with persistent workers; without, all epochs have the same order.
+    Ranks come from torchrun (RANK and WORLD_SIZE) or torch.distributed. Lightning leaves the distribution of
+    samples to this class; if something else distributes them, set `ranks=None`. Ranks may get different
+    numbers of samples: if every step needs all ranks, set `resampled`. Call `set_epoch` before each epoch, as
+    with torch's DistributedSampler, also with persistent workers; otherwise all epochs have the same order.
 
     Args:
         folder: a finished dataset that `lutkit synth` wrote, with stored inputs or with recipes only.
         bins: the classes; a copy on the CPU is kept.
         options: how to read.
     Raises:
-        DatasetError: not a dataset folder, one that is not finished, or no such split. While iterating:
-            fewer shards than ranks, a shard that is missing or damaged, or a sample without a target. Where
-            only workers are left with nothing to read, a warning says so.
+        DatasetError: if the folder is not a dataset or not finished, or there is no such split. While
+            iterating: if there are fewer shards than ranks, a shard is missing or damaged, or a sample has no
+                target. If only
+            some workers have nothing to read, there is a warning.
     """
 
     def __init__(self, folder: Path | str, bins: AbBins, options: TargetOptions | None = None) -> None:
@@ -101,20 +103,20 @@ class AbTargets(IterableDataset[AbTarget]):
         self.shards, self.samples = _split_shards(Path(folder), self.options.split)
         self._bins = copy.deepcopy(bins).cpu()
         self._rank: _Place | None = None
-        # In memory that workers share, or those that persist would never hear of the next epoch.
+        # In shared memory, because otherwise persistent workers would not see the next epoch.
         self._epoch: Tensor = torch.zeros((), dtype=torch.int64)
         self._epoch.share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Shuffle, and draw shards, anew from now on."""
+        """Set the epoch, which changes the shuffling and the drawn shards."""
         self._epoch.fill_(epoch)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that is spawned knows nothing of its parent's torch.distributed.
+        # A spawned worker does not know its parent's torch.distributed.
         return {**self.__dict__, "_rank": self._rank or own_rank(self.options.ranks)}
 
     def __iter__(self) -> Iterator[AbTarget]:
-        """Yield what this worker of this rank has to read."""
+        """Yield the targets that this worker of this rank reads."""
         rank = self._rank or own_rank(self.options.ranks)
         _, _, *numbers = cast("tuple[int, int, int, int]", cast("Any", pytorch_worker_info)())
         worker = (numbers[0], numbers[1])
@@ -137,7 +139,7 @@ class AbTargets(IterableDataset[AbTarget]):
         self._require_enough(rank, worker)
         shards = list(self.shards)
         if self.options.shuffle:
-            self._random().shuffle(shards)  # the same on all ranks
+            self._random().shuffle(shards)  # equal on all ranks
         yield from shards[rank[0] :: rank[1]][worker[0] :: worker[1]]
 
     def _require_enough(self, rank: _Place, worker: _Place) -> None:
@@ -150,7 +152,7 @@ class AbTargets(IterableDataset[AbTarget]):
             warnings.warn(f"{where}: {wasted}: some have nothing to read; start fewer", stacklevel=2)
 
     def _random(self, *place: int) -> random.Random:
-        # Of a text, so that it depends on every number and on no process's hash.
+        # Seeded with a text, so that it depends on every number but not on the process's hash seed.
         return random.Random(f"{self.options.seed} {int(self._epoch)} {place}")
 
 
@@ -167,7 +169,7 @@ def _encoded(pixels: npt.NDArray[np.uint8], bins: AbBins, options: TargetOptions
     lab = torch.from_numpy(codes_to_lab(pixels)).permute(2, 0, 1)
     lightness, ab = lab[:1].float(), lab[None, 1:]
     if options.stride > min(ab.shape[2:]):
-        what = f"stride {options.stride} on targets of {ab.shape[3]} x {ab.shape[2]}"
+        what = f"stride {options.stride} is too large for targets of {ab.shape[3]} x {ab.shape[2]} px"
         raise ArrayError(what, where="TargetOptions", remedy="give a smaller stride")
     if options.stride > 1:
         ab = cast("Tensor", cast("Any", functional).avg_pool2d(ab, options.stride))
@@ -180,14 +182,14 @@ def _encoded(pixels: npt.NDArray[np.uint8], bins: AbBins, options: TargetOptions
 
 
 def _split_shards(folder: Path, split: str) -> tuple[tuple[Path, ...], int]:
-    """The shards of a split, in order, and how many samples they hold."""
+    """Return the paths of a split's shards, in order, and the number of samples in them."""
     kind, shards = read_shard_list(folder)
     if kind:
-        raise DatasetError(f"a dataset of {kind}", where=str(folder), remedy="name one of images")
+        raise DatasetError(f"a dataset of {kind}", where=str(folder), remedy="name a dataset of images")
     splits = [name.rpartition("-")[0] for name in shards]
     kept = [name for name, own in zip(shards, splits, strict=True) if not split or own == split]
     if not kept:
         known = ", ".join(sorted(set(splits))) or "none"
-        raise DatasetError(f"no split {split!r}", where=str(folder), remedy=f"there are: {known}")
+        raise DatasetError(f"no split {split!r}", where=str(folder), remedy=f"choose from: {known}")
     paths = tuple(shard_path(folder, name) for name in kept)
     return paths, sum(shards[name].samples for name in kept)

@@ -1,4 +1,4 @@
-"""Cutting a batch of pixels into chunks, so that memory in between never grows with the batch."""
+"""Cut a batch of pixels into chunks, so that the memory for intermediate results does not grow with it."""
 
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -7,14 +7,14 @@ PixelChunk: TypeAlias = tuple[slice, slice, slice]
 
 
 def pixel_chunks(images: int, count: int, most: int) -> Iterator[PixelChunk]:
-    """Index (images, channels, pixels) chunk by chunk, all channels of each pixel together.
+    """Yield index ranges over (images, channels, pixels), chunk by chunk, with all channels of each pixel.
 
     Args:
-        images: how many there are.
-        count: pixels of each.
-        most: pixels of a chunk, 1 or above.
+        images: the number of images.
+        count: the pixels of each image.
+        most: the largest number of pixels of a chunk, 1 or above.
     Yields:
-        Some whole images at a time where they are small, else some pixels of one.
+        Several whole images at a time if they are small, otherwise some pixels of one image.
     """
     together = max(1, most // max(1, count))
     for first in range(0, images, together):

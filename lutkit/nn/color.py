@@ -1,6 +1,6 @@
 """sRGB to and from CIELAB on tensors, differentiable: `lutkit.color.lab` for networks.
 
-The constants are those of `lutkit.color`. Owns no differences of colours: those are `color_losses`'.
+The constants are those of `lutkit.color`. Colour differences are in `color_losses`.
 """
 
 from typing import Any, cast
@@ -13,7 +13,7 @@ from lutkit.color import srgb
 from lutkit.errors import ArrayError
 from lutkit.lut.apply import CODES_FROM
 
-_MOST, _FEWEST_VALUES = (4, 3, 32, 32), 48  # what is looked at of a batch, along each axis
+_MOST, _FEWEST_VALUES = (4, 3, 32, 32), 48  # how much of a batch is looked at, along each axis
 _looked_at: set[str] = set()
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -22,14 +22,14 @@ def srgb_to_lab(images: Tensor) -> Tensor:
     """Convert sRGB images to CIELAB (1976, D65).
 
     Args:
-        images: (B, 3, H, W), sRGB-encoded, uint8, or floating with 0..1 nominal; values outside follow the
-            same formulae, the sRGB curve mirrored about 0.
+        images: (B, 3, H, W), sRGB-encoded, uint8, or floating with 0..1 nominal. The same formulas apply to
+            values outside, with the sRGB curve mirrored about 0.
     Returns:
-        (B, 3, H, W), L 0..100, a and b unscaled, new; a = b = 0 exactly where R = G = B. float32, which half
-        precision is converted to first, or float64 for float64 images. Gradients are finite everywhere,
+        (B, 3, H, W), L 0..100, a and b unscaled, new; a = b = 0 exactly where R = G = B. float32 (half
+        precision is converted to it first), or float64 for float64 images. Gradients are finite everywhere,
         at black and grey too.
     Raises:
-        ArrayError: another shape or dtype, or floats that are codes of 0..255 (see `require_no_codes`).
+        ArrayError: if the shape or dtype is wrong, or floats are codes of 0..255 (see `require_no_codes`).
     Source: CIE 15:2018, section 8.2.1; primaries, white and curve of IEC 61966-2-1.
     """
     require_images(images, "images", "srgb_to_lab")
@@ -50,18 +50,18 @@ def lab_to_srgb(lab: Tensor) -> Tensor:
     Args:
         lab: (B, 3, H, W), floating, L 0..100, a and b unscaled.
     Returns:
-        (B, 3, H, W), sRGB-encoded, outside 0..1 where the colour is out of gamut, new; its dtype as that of
+        (B, 3, H, W), sRGB-encoded, outside 0..1 where the colour is out of gamut, new; the dtype is as for
         `srgb_to_lab`. Gradients are finite everywhere.
     Raises:
-        ArrayError: another shape or dtype.
+        ArrayError: if the shape or dtype is wrong.
     """
     require_images(lab, "lab", "lab_to_srgb")
     if lab.dtype == torch.uint8:
-        raise ArrayError("lab is a tensor of floats, not torch.uint8", where="lab_to_srgb")
+        raise ArrayError("lab must be a tensor of floats, not torch.uint8", where="lab_to_srgb")
     lightness, a, b = lab.to(_working_dtype(lab)).unbind(1)
     middle = (lightness + 16) / 116
     points = (_unfold(middle + a / 500), _unfold(middle), _unfold(middle - b / 200))
-    # Plain arithmetic, on tensors as on arrays.
+    # This function is plain arithmetic, so it works on tensors as on arrays.
     linear = cast("tuple[Tensor, ...]", cast("Any", lab_space.relative_xyz_to_linear)(*points))
     return _encoded(torch.stack(linear, 1))
 
@@ -70,23 +70,23 @@ def require_images(images: object, name: str, where: str) -> None:
     """Raise ArrayError unless `images` is a (B, 3, H, W) tensor with pixels, uint8 or floating."""
     if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, *_FLOATS):
         kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise ArrayError(f"{name} is a tensor of uint8 or floats, not {kind}", where=where)
+        raise ArrayError(f"{name} must be a tensor of uint8 or floats, not {kind}", where=where)
     if images.ndim != 4 or images.shape[1] != 3 or images.numel() == 0:
-        raise ArrayError(f"{name} is (B, 3, H, W), not {tuple(images.shape)}", where=where)
+        raise ArrayError(f"{name} must be (B, 3, H, W), not {tuple(images.shape)}", where=where)
 
 
 def require_no_codes(images: Tensor, high: float, where: str) -> None:
-    """Refuse floats half of which lie above 4 times the most that is nominal: codes of 0..255.
+    """Raise ArrayError if half of the floats exceed 4 times the nominal maximum: they are codes of 0..255.
 
-    On the CPU some of every batch are looked at; elsewhere, where looking makes the device wait, of the first
-    batch of each caller. Compiled and captured code is not looked into.
+    On the CPU a part of every batch is checked. On other devices a check makes the device wait, so only the
+    first batch of each caller is checked. Compiled and captured code is not checked.
 
     Args:
         images: (B, 3, H, W); integers pass.
-        high: the most that is nominal; below 1 it counts as 1.
-        where: whom the error names.
+        high: the nominal maximum; a value below 1 counts as 1.
+        where: the caller that the error names.
     Raises:
-        ArrayError: such floats.
+        ArrayError: if the floats are codes.
     """
     key = f"{where} {images.device}"
     if not images.is_floating_point() or key in _looked_at or torch.compiler.is_compiling():
@@ -100,13 +100,13 @@ def require_no_codes(images: Tensor, high: float, where: str) -> None:
     some = images.detach()[::batch, :, ::rows, ::columns]
     try:
         share = float((some > limit).float().mean()) if some.numel() >= _FEWEST_VALUES else 0.0
-    except RuntimeError:  # within a transform, vmap say, no value can be asked for
+    except RuntimeError:  # inside a transform such as vmap no value can be read
         return
     if images.device.type != "cpu":
         _looked_at.add(key)
     if share > 0.5:
         what = f"half of the values are above {limit:g}; floats are 0..1"
-        raise ArrayError(what, where=where, remedy="divide codes of 0..255 by 255, or give them as uint8")
+        raise ArrayError(what, where=where, remedy="divide codes of 0..255 by 255, or use uint8")
 
 
 def _working_dtype(images: Tensor) -> torch.dtype:
@@ -114,13 +114,16 @@ def _working_dtype(images: Tensor) -> torch.dtype:
 
 
 def _without(values: Tensor, grey: Tensor) -> Tensor:
-    """0 where grey, with the gradient that it had: equal numbers do not have equal powers, to the last bit,
-    where some go through vector units and some, at the end of a tensor, do not."""
+    """Return 0 where grey, with the gradient unchanged.
+
+    Powers of equal numbers can differ in their last bit, because most go through vector units and those at
+    the end of a tensor do not.
+    """
     return values - torch.where(grey, values.detach(), 0.0)
 
 
-# In each of these one branch is a power, the slope of which may have no end where the other is meant: its
-# argument is held above the edge, or the gradient would be 0 times infinity.
+# In each of these functions one branch is a power whose slope can be infinite where the other branch applies.
+# Its argument is therefore clamped to the edge; otherwise the gradient would be 0 times infinity.
 
 
 def _decoded(images: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Cross entropy against soft classes, of which only the few that have a share are ever looked at.
+"""Cross entropy against soft classes, computed only from the few classes that have a share.
 
-Logits go through in chunks, and the gradient is worked out anew in the backward pass instead of being kept:
-beside logits and their gradient nothing grows with the number of classes. Owns arithmetic; checks are
-`ab_loss`'s.
+Logits are processed in chunks, and the backward pass recomputes the gradient instead of storing it: besides
+logits and their gradient, no memory grows with the number of classes. Owns arithmetic; `ab_loss` does the
+checks.
 """
 
 from typing import Any, TypeAlias, cast
@@ -14,33 +14,33 @@ from torch.autograd.function import once_differentiable
 from lutkit.errors import ArrayError
 from lutkit.nn.logits import logit_chunks, working_dtype
 
-_Context: TypeAlias = Any  # where autograd keeps what a gradient needs
+_Context: TypeAlias = Any  # where autograd stores tensors for the gradient
 
 
 def cross_entropies(logits: Tensor, indices: Tensor, shares: Tensor, *, inplace: bool) -> Tensor:
-    """The cross entropy of each pixel.
+    """Compute the cross entropy of each pixel.
 
     Args:
         logits: (B, Q, H, W), floating.
         indices: (B, k, H, W), integers, 0..Q - 1.
         shares: (B, k, H, W), floating.
-        inplace: write the gradient over the logits in the backward pass.
+        inplace: whether to write the gradient over the logits in the backward pass.
     Returns:
-        (B, H, W), float32, or float64 for float64 logits; with a gradient for the logits alone. NaN or
-        infinite where the pixel's logits are.
+        (B, H, W), float32, or float64 for float64 logits; only the logits get a gradient. NaN or infinite
+        where the pixel's logits are.
     Raises:
-        ArrayError: in place, and the logits are a leaf.
+        ArrayError: if `inplace` is set and the logits are a leaf.
     """
     if inplace and logits.requires_grad and logits.is_leaf:
-        what = "in place, the gradient would overwrite a leaf"
-        raise ArrayError(what, where="logits", remedy="give what a layer returns, or leave out inplace")
+        what = "with inplace, the gradient would overwrite a leaf tensor"
+        raise ArrayError(what, where="logits", remedy="use the output of a layer, or leave out inplace")
     flat = (tensor.flatten(2) for tensor in (logits, indices, shares))
     losses = cast("Tensor", cast("Any", _CrossEntropy).apply(*flat, inplace))
     return losses.view(len(logits), *logits.shape[2:])
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """(B, Q, P), and (B, k, P) twice, to (B, P)."""
+    """Map (B, Q, P), and (B, k, P) twice, to (B, P)."""
 
     @staticmethod
     def forward(ctx: _Context, logits: Tensor, indices: Tensor, shares: Tensor, inplace: bool) -> Tensor:
@@ -79,7 +79,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def _less(values: Tensor, totals: Tensor, target: Tensor) -> Tensor:
-    """values - totals in the dtype of totals: in `target` itself, if that is of this dtype."""
+    """Return values - totals in the dtype of totals; stored in `target` if it has this dtype."""
     if values.dtype == totals.dtype:
         return torch.sub(values, totals, out=target)
     return values.to(totals.dtype).sub_(totals)

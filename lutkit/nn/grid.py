@@ -1,4 +1,4 @@
-"""Where values lie in a table on tensors, and how it is read there. Knows no tensors."""
+"""Where values lie in a table on tensors, and how the table is read. Knows no tensors."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -9,13 +9,13 @@ Triple: TypeAlias = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class TableGrid:
-    """How values find their places in a table, and what is read there.
+    """How values map to points of a table, and how the table is read.
 
     Args:
-        sizes: points along each axis.
+        sizes: the number of points along each axis.
         low: the value at the first point, in the image's own units: codes for uint8.
         scale: points per unit.
-        reading: a cube's `tetrahedral` or `trilinear`, or three `curves`, each read linearly.
+        reading: `tetrahedral` or `trilinear` for a cube; `curves` for three curves, each read linearly.
     """
 
     sizes: tuple[int, int, int]

@@ -1,8 +1,8 @@
-"""Reading a table between its points on tensors, differentiable in the pixels and in the table.
+"""Interpolate a table on tensors, differentiable in the pixels and in the table.
 
-Pixels go through in chunks, so that what is between input and output never grows with the batch; the gradient
-reads each chunk once more instead of keeping it. Under `torch.compile` the compiler sees to both, and the
-plain operations are handed to it. Owns arithmetic alone: no checks, no options, no `Lut`.
+Pixels are processed in chunks, so the memory between input and output does not grow with the batch. The
+backward pass computes each chunk again instead of storing it. Under `torch.compile` the compiler handles
+both, and gets the plain operations. Owns only arithmetic: no checks, no options, no `Lut`.
 """
 
 from collections.abc import Iterator
@@ -20,23 +20,23 @@ from lutkit.nn.chunks import PixelChunk, pixel_chunks
 from lutkit.nn.grid import TableGrid, Triple
 
 Planes: TypeAlias = tuple[Tensor, Tensor, Tensor]
-_Context: TypeAlias = Any  # where autograd keeps what a gradient needs
+_Context: TypeAlias = Any  # where autograd stores tensors for the gradient
 _Corner: TypeAlias = tuple[Tensor | float, Tensor]
 
-_CPU_PIXELS = 1 << 15  # what goes through at a time, to stay in the second-level cache
-_GPU_PIXELS = 1 << 20  # what keeps a GPU busy
+_CPU_PIXELS = 1 << 15  # pixels at a time that fit the second-level cache
+_GPU_PIXELS = 1 << 20  # pixels at a time that keep a GPU busy
 
 
 def interpolate(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
-    """Every pixel through the table.
+    """Map every pixel through the table.
 
     Args:
         pixels: (B, 3, P), uint8 or floating.
-        table: (T, M, 3), floating, T being 1 or B; M points, those of the last axis next to each other.
-        grid: where the points lie.
-        output: dtype of the result. For uint8 values are rounded to nearest, ties to even, and clamped.
+        table: (T, M, 3), floating; T is 1 or B. M counts the points; points along the last axis are adjacent.
+        grid: the positions of the points.
+        output: the dtype of the result. For uint8, values are rounded to nearest, ties to even, and clamped.
     Returns:
-        (B, 3, P), new. Half precision is computed in float32. No gradient goes through uint8.
+        (B, 3, P), new. Half precision is computed in float32. uint8 gets no gradient.
     """
     if torch.compiler.is_compiling():
         kind = _working_dtype(pixels, table)
@@ -108,7 +108,7 @@ def _working_dtype(pixels: Tensor, table: Tensor) -> torch.dtype:
 
 
 def _planar(table: Tensor, kind: torch.dtype) -> Tensor:
-    """(T, M, 3) to (T, 3, M): three numbers that lie side by side are gathered more slowly."""
+    """Rearrange (T, M, 3) to (T, 3, M), because gathering three adjacent numbers is slower."""
     return table.to(kind).transpose(1, 2).contiguous()
 
 
@@ -120,15 +120,15 @@ def _chunks(pixels: Tensor) -> Iterator[PixelChunk]:
 def _finish(values: Tensor, output: torch.dtype) -> Tensor:
     if output != torch.uint8:
         return values.to(output)
-    snap = float(SNAP)  # as the compiled loops do
+    snap = float(SNAP)  # the same as in the compiled loops
     return (values * 255 + snap - snap).round().clamp(0, 255).to(torch.uint8)
 
 
 def _read(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:
-    """(G, 3, P) floats through a planar table, (G, 3, M) or (1, 3, M)."""
+    """Map (G, 3, P) floats through a planar table, (G, 3, M) or (1, 3, M)."""
     if len(table) == len(pixels):
         return _read_each(pixels, table, grid)
-    images, _, count = pixels.shape  # all through one table: one long image
+    images, _, count = pixels.shape  # one table for all images: treat them as one long image
     values = _read_each(pixels.transpose(0, 1).reshape(1, 3, images * count), table, grid)
     return values.reshape(3, images, count).transpose(0, 1)
 
@@ -138,7 +138,7 @@ def _read_each(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:
     if grid.reading == "curves":
         first, weight = torch.stack(cells, 1).long(), torch.stack(rests, 1)
         return table.gather(2, first) * (1 - weight) + table.gather(2, first + 1) * weight
-    # Points are counted in floats, which hold every whole number up to 256^3.
+    # Point numbers are floats, which represent every whole number up to 256^3.
     steps = (float(grid.sizes[1] * grid.sizes[2]), float(grid.sizes[2]), 1.0)
     first = cells[0] * steps[0] + cells[1] * steps[1] + cells[2]
     corners = _tetrahedron(rests, steps) if grid.reading == "tetrahedral" else _cell(rests, steps)
@@ -151,8 +151,8 @@ def _read_each(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:
 
 
 def _places(pixels: Tensor, grid: TableGrid) -> tuple[Planes, Planes]:
-    """The cell on each axis, a finite whole number whatever the value, and how far into it the value lies."""
-    exact = grid.reading == "curves"  # among many rows float32 cannot tell the fraction
+    """Return the cell on each axis, a finite whole number for any value, and the position within the cell."""
+    exact = grid.reading == "curves"  # with many rows float32 is too coarse for the fraction
     cells: list[Tensor] = []
     rests: list[Tensor] = []
     for channel, (size, low, scale) in enumerate(zip(grid.sizes, grid.low, grid.scale, strict=True)):
@@ -165,10 +165,10 @@ def _places(pixels: Tensor, grid: TableGrid) -> tuple[Planes, Planes]:
 
 
 def _tetrahedron(rests: Planes, steps: Triple) -> list[_Corner]:
-    """Offsets and weights of four corners: along the axis of the largest rest, of the middle, the smallest.
+    """Return offsets and weights of four corners: along the axis of the largest, middle and smallest rest.
 
-    Which axis that is stands in masks of 0 and 1: choosing by `where` takes five times as long on a CPU.
-    Ties go to red, then green, in offsets and weights alike, so that the gradient is that of one tetrahedron.
+    Masks of 0 and 1 select the axis: selection by `where` takes five times as long on a CPU. Ties go to red,
+    then green, in offsets and weights alike, so that the gradient is that of one tetrahedron.
     """
     r, g, b = rests
     rg, gb, rb = (one.ge(other).to(r.dtype) for one, other in ((r, g), (g, b), (r, b)))
@@ -192,7 +192,7 @@ def _mixed(values: Planes | Triple, masks: Planes) -> Tensor:
 
 
 def _cell(rests: Planes, steps: Triple) -> list[_Corner]:
-    """Offsets and weights of eight corners."""
+    """Return offsets and weights of the eight corners."""
     (r, g, b), (red, green, blue) = rests, steps
     sides = [(1 - rest, rest) for rest in (r, g, b)]
     return [

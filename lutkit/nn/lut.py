@@ -1,7 +1,7 @@
 """LUTs on image tensors: `apply_lut`, `apply_curves`, and `LutModule`, a `Lut` as a layer.
 
-The same interpolation as `lutkit.lut.apply`, on any device, differentiable in the image and in the LUT. Owns
-shapes, options and their limits; the arithmetic is `interpolation`'s.
+The interpolation is that of `lutkit.lut.apply`, on any device, differentiable in the image and in the LUT.
+Owns shapes, options and their limits; `interpolation` owns the arithmetic.
 """
 
 import math
@@ -42,32 +42,32 @@ def apply_lut(
     domain_max: Rgb = _WHITE,
     interpolation: Interpolation = "tetrahedral",
 ) -> Tensor:
-    """Map every pixel of `images` through a cube, or through a cube of its image's own.
+    """Map every pixel of `images` through one cube, or through a separate cube for each image.
 
     Input is clamped to the domain; table values are not clamped. Integer results are clamped to the range of
     codes and rounded to nearest; float results are not clamped. A pixel with a NaN becomes NaN in all three
-    channels, and a gradient that comes through it makes NaN of some of the table's; infinities are clamped
-    like any value outside the domain. On the edge between two tetrahedra or cells the gradient is that of
-    one side. There is no second derivative.
+    channels, and a gradient through it makes some of the table's gradients NaN. Infinities are clamped like
+    any value outside the domain. On the edge between two tetrahedra or cells the gradient is that of one
+    side. There is no second derivative.
 
-    On CUDA, where Triton is installed, a kernel reads tetrahedra; there uint8 results may differ from the
-    CPU's by 1, in about 1% of values, the identity's excepted. The table's gradient is summed in no fixed
-    order there, unless `torch.use_deterministic_algorithms(True)` asks for one.
+    On CUDA, if Triton is installed, a kernel reads tetrahedra. Its uint8 results may differ from the CPU's by
+    1 in about 1% of values, except for the identity. There the table's gradient is summed in no fixed order,
+    unless `torch.use_deterministic_algorithms(True)` is set.
 
     Args:
-        images: (B, 3, H, W), sRGB-encoded, uint8 or floating with 0..1 nominal; of any memory format.
-            float16 and bfloat16 are computed in float32.
+        images: (B, 3, H, W), sRGB-encoded, uint8 or floating with 0..1 nominal, in any memory format. float16
+            and bfloat16 are computed in float32.
         table: (nr, ng, nb, 3), each n in 2..256, or (B, nr, ng, nb, 3); floating, on the images' device;
             `table[r, g, b]` -> RGB, as in `Lut3D`.
-        domain_min: input of the first lattice point, a channel each.
-        domain_max: input of the last lattice point, a channel each; above `domain_min`.
+        domain_min: the input of the first lattice point, for each channel.
+        domain_max: the input of the last lattice point, for each channel; above `domain_min`.
         interpolation: `tetrahedral` or `trilinear`, as in `lutkit.apply`.
     Returns:
         New images of the same shape and dtype, with gradients for images and table unless they are uint8.
     Raises:
-        ArrayError: images of another shape or dtype, or floats that are codes of 0..255 (see
+        ArrayError: if images have another shape or dtype, or are floats with codes of 0..255 (see
             `lutkit.nn.color.require_no_codes`).
-        LutError: a table of another shape, dtype or device, or an option out of its range.
+        LutError: if the table has another shape, dtype or device, or an option is out of range.
     Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional
         linear interpolation", Journal of Electronic Imaging 4(3), 1995.
     """
@@ -78,37 +78,37 @@ def apply_lut(
 def apply_curves(
     images: Tensor, table: Tensor, *, domain_min: Rgb = _BLACK, domain_max: Rgb = _WHITE
 ) -> Tensor:
-    """Map every pixel of `images` through three curves, or through curves of its image's own, linearly.
+    """Map every pixel of `images` through three linear curves, or through separate curves for each image.
 
-    A NaN stays one, in its own channel; all else is as `apply_lut` says.
+    A NaN stays NaN in its own channel; everything else is as for `apply_lut`.
 
     Args:
-        images: (B, 3, H, W), as `apply_lut` takes them.
+        images: (B, 3, H, W), as for `apply_lut`.
         table: (n, 3), n in 2..65536, or (B, n, 3); floating, on the images' device; `table[i, channel]`.
-        domain_min: input of the first row, a channel each.
-        domain_max: input of the last row, a channel each; above `domain_min`.
+        domain_min: the input of the first row, for each channel.
+        domain_max: the input of the last row, for each channel; above `domain_min`.
     Returns:
         New images of the same shape and dtype, with gradients for images and table unless they are uint8.
     Raises:
-        ArrayError: images of another shape or dtype.
-        LutError: a table of another shape, dtype or device, or an empty domain.
+        ArrayError: if images have another shape or dtype.
+        LutError: if the table has another shape, dtype or device, or the domain is empty.
     """
     return _checked_through(images, table, _Stage("apply_curves", "curves", domain_min, domain_max))
 
 
 class LutModule(nn.Module):
-    """A LUT as a layer: (B, 3, H, W) in and out, as `lutkit.apply` would map them.
+    """A LUT as a layer: (B, 3, H, W) in and out, with the results of `lutkit.apply`.
 
-    Its tables are `table_0`, `table_1`, ..., one a stage, float32: buffers, or parameters where they are to
-    be learned. Domains and interpolation are no part of the state dict. Between the stages of a chain values
-    are float32, or float64 for float64 images; uint8 images are rounded once, after the last.
+    Its tables are `table_0`, `table_1`, ..., one for each stage, float32: buffers, or parameters if they are
+    learnable. Domains and interpolation are not in the state dict. Between the stages of a chain values are
+    float32, or float64 for float64 images; uint8 images are rounded once, after the last stage.
 
     Args:
-        lut: what to apply; the stages of a chain one after the other.
-        interpolation: how cubes are read, as `apply_lut` has it.
+        lut: the LUT to apply; the stages of a chain one after the other.
+        interpolation: how cubes are read, as for `apply_lut`.
         learnable: whether the tables are parameters.
     Raises:
-        LutError: not a LUT, or no such interpolation.
+        LutError: if `lut` is not a LUT or the interpolation is unknown.
     """
 
     def __init__(
@@ -131,15 +131,15 @@ class LutModule(nn.Module):
             self._stages.append(_Stage("LutModule", reading, stage.domain_min, stage.domain_max))
 
     def forward(self, images: Tensor) -> Tensor:
-        """The images through the LUT.
+        """Map images through the LUT.
 
         Args:
-            images: (B, 3, H, W), as `apply_lut` takes them, on the module's device.
+            images: (B, 3, H, W), as for `apply_lut`, on the module's device.
         Returns:
             New images of the same shape and dtype.
         Raises:
-            ArrayError: images of another shape or dtype.
-            LutError: images on another device.
+            ArrayError: if images have another shape or dtype.
+            LutError: if images are on another device.
         """
         _require_images(images, self._stages[0])
         require_no_codes(images, max(self._stages[0].domain_max), "LutModule")
@@ -150,12 +150,12 @@ class LutModule(nn.Module):
         return values
 
     def lut(self) -> Lut:
-        """The LUT as it stands now, after learning say, to be written or applied without torch.
+        """Return the current LUT, for instance after learning, to be written or applied without torch.
 
         Returns:
             A new `Lut1D`, `Lut3D`, or `LutChain` of them, without title and comments.
         Raises:
-            LutError: a table holds NaN or infinity.
+            LutError: if a table holds NaN or infinity.
         """
         stages: list[Lut1D | Lut3D] = []
         for index, stage in enumerate(self._stages):
@@ -170,7 +170,7 @@ class LutModule(nn.Module):
 
 @dataclass(frozen=True)
 class _Stage:
-    """What a table does not say itself; `where` is the caller that an error names."""
+    """The properties of a stage that its table does not give; `where` is the caller that an error names."""
 
     where: str
     reading: TableReading
@@ -185,7 +185,7 @@ class _Stage:
             raise LutError(f"domain_min {bounds[0]} is not below domain_max {bounds[1]}", where=self.where)
 
     def grid(self, sizes: tuple[int, int, int], white: int) -> TableGrid:
-        """Where the points of a table lie for images that write 1 as `white`."""
+        """Return the positions of a table's points, for images in which 1 is stored as `white`."""
         low_r, low_g, low_b = (white * low for low in self.domain_min)
         scale_r, scale_g, scale_b = (
             (size - 1) / (white * (high - low))
@@ -218,7 +218,7 @@ def _require_interpolation(interpolation: str, where: str) -> None:
 
 def _require_images(images: object, stage: _Stage) -> None:
     if not isinstance(images, Tensor):
-        raise ArrayError(f"images are a tensor, not {type(images).__name__}", where=stage.where)
+        raise ArrayError(f"images must be a tensor, not {type(images).__name__}", where=stage.where)
     if images.dtype not in _DTYPES:
         remedy = "convert them to uint8 or a floating dtype"
         raise ArrayError(f"images have dtype {images.dtype}", where=stage.where, remedy=remedy)
@@ -230,15 +230,15 @@ def _require_images(images: object, stage: _Stage) -> None:
 def _require_table(table: object, images: Tensor, stage: _Stage) -> None:
     if not isinstance(table, Tensor) or table.dtype not in _DTYPES[1:]:
         kind = table.dtype if isinstance(table, Tensor) else type(table).__name__
-        raise LutError(f"a table is a tensor of floats, not {kind}", where=stage.where)
+        raise LutError(f"a table must be a tensor of floats, not {kind}", where=stage.where)
     if table.device != images.device:
-        what = f"the table is on {table.device}, the images are on {images.device}"
+        what = f"the table is on {table.device}, but the images are on {images.device}"
         raise LutError(what, where=stage.where, remedy="move one to the other")
     points, most, form = (1, MAX_SIZE_1D, "(n, 3)") if stage.reading == "curves" else _CUBE
     shape = tuple(table.shape)
     each = len(shape) == points + 2
     fits = each or len(shape) == points + 1
     if not fits or shape[-1] != 3 or not all(MIN_SIZE <= n <= most for n in shape[-1 - points : -1]):
-        raise LutError(f"a table is {form}, each n in {MIN_SIZE}..{most}, not {shape}", where=stage.where)
+        raise LutError(f"a table must be {form}, n in {MIN_SIZE}..{most}, not {shape}", where=stage.where)
     if each and shape[0] != len(images):
-        raise LutError(f"there are {shape[0]} tables for {len(images)} images", where=stage.where)
+        raise LutError(f"{shape[0]} tables for {len(images)} images", where=stage.where)

@@ -1,4 +1,4 @@
-"""Which rank reads what: readers share samples out to the ranks of torch, or leave that to others."""
+"""Which rank reads which samples: readers distribute them over torch's ranks, or leave that to others."""
 
 from typing import Any, cast
 
@@ -8,10 +8,10 @@ from lutkit.errors import DatasetError
 
 
 def own_rank(ranks: str | None) -> tuple[int, int]:
-    """This process's rank and how many there are: those of torchrun's environment or of torch.distributed.
+    """Return this process's rank and the number of ranks, from torchrun's environment or torch.distributed.
 
     Args:
-        ranks: None for a reader that gives every rank all samples: it is rank 0 of 1 then.
+        ranks: None for a reader that gives all samples to every rank: then this is rank 0 of 1.
     """
     if ranks is None:
         return 0, 1
@@ -20,7 +20,7 @@ def own_rank(ranks: str | None) -> tuple[int, int]:
 
 
 def require_ranks(ranks: object, where: str) -> None:
-    """Raise DatasetError unless `ranks` is one of the two that a reader knows."""
+    """Raise DatasetError unless `ranks` is one of the two values that a reader accepts."""
     if ranks not in ("torch", None):
         what = f'ranks is {ranks!r}, not "torch" or None'
-        raise DatasetError(what, where=where, remedy="None leaves sharing out to others")
+        raise DatasetError(what, where=where, remedy="None leaves the distribution to others")

@@ -1,10 +1,11 @@
-"""Cubes on CUDA, tetrahedrally, in one pass over the pixels: a Triton kernel.
+"""A Triton kernel for cubes on CUDA: tetrahedral interpolation in one pass over the pixels.
 
-Loaded when first used, and only where Triton is installed. Forward alone: gradients are `interpolation`'s.
+Loaded when first used, and only if Triton is installed. Computes only the forward pass; `interpolation`
+computes gradients.
 
-For uint8 results a point is read as one word of four half floats, less 0.5 to make the most of their digits:
-from 0 to 1 that is within 0.03 of a code. A table with values beyond -0.5..1.5, where half floats are too
-coarse, is read as float32; the GPU decides that by itself, so that the CPU never waits for it.
+For uint8 results a point is read as one word of four half floats, minus 0.5 to use most of their digits:
+from 0 to 1 that is within 0.03 of a code. A table with values outside -0.5..1.5, where half floats are too
+coarse, is read as float32; the GPU itself decides that, so that the CPU never waits for it.
 """
 
 from collections.abc import Callable
@@ -29,19 +30,19 @@ else:
 
 _compiled = cast("Callable[[Callable[..., Any]], Any]", import_module("triton").jit)
 
-_BLOCK = 512  # pixels a program takes
+_BLOCK = 512  # pixels for each program
 _SNAP = float(SNAP)
-_WHOLE = float(3 << 22)  # added to a small number, this rounds it, ties to even, into the lowest bits
+_WHOLE = float(3 << 22)  # adding this to a small number rounds it, ties to even, into the lowest bits
 
 
 def tetrahedral(pixels: Tensor, table: Tensor, target: Tensor, grid: TableGrid) -> None:
-    """Fill `target` with every pixel through the table, as `interpolation` does.
+    """Fill `target` with every pixel mapped through the table, as `interpolation` does it.
 
     Args:
         pixels: (B, 3, P), uint8 or floating, of any strides.
-        table: (T, M, 3), T being 1 or B.
+        table: (T, M, 3); T is 1 or B.
         target: (B, 3, P), uint8 (rounded, clamped) or floating, of any strides.
-        grid: where the points lie.
+        grid: the positions of the points.
     """
     images, _, count = pixels.shape
     blocks = -(-count // _BLOCK)
@@ -58,7 +59,7 @@ def tetrahedral(pixels: Tensor, table: Tensor, target: Tensor, grid: TableGrid) 
 
 
 def _words(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """A word a row, and whether half floats will do."""
+    """Return one word for each row, and whether half floats are precise enough."""
     shifted = rows - 0.5
     halves = functional.pad(shifted, (0, 1)).to(torch.float16)
     return halves.view(torch.int64), (shifted.abs().amax() <= 1).to(torch.int32)
@@ -88,7 +89,7 @@ def _through_cube(
     upper, lower = tl.maximum(r, g), tl.minimum(r, g)
     largest, smallest = tl.maximum(upper, b), tl.minimum(lower, b)
     middle = tl.maximum(lower, tl.minimum(upper, b))
-    # On a tie the corner in doubt has weight 0.
+    # If two rests are equal, the corner in doubt has weight 0.
     along = tl.where(largest == r, step_r, tl.where(largest == g, step_g, 1))
     across = tl.where(smallest == b, 1, tl.where(smallest == g, step_g, step_r))
     first = cell_r * step_r + cell_g * step_g + cell_b
@@ -112,7 +113,7 @@ def _through_cube(
 
 @_compiled
 def _place(value: "Block", low: "Block", scale: "Block", top: "Block", whole: constexpr) -> "Block":
-    """The cell as an integer and the rest, 0 to 1; a point between two cells may count to either."""
+    """Return the cell as an integer and the rest, 0 to 1; a point between two cells may count to either."""
     place = tl.minimum(tl.maximum((value - low) * scale, 0.0), top)  # NaN becomes 0
     rounded = tl.minimum(place - 0.5, top - 1) + whole
     return rounded.to(tl.int32, bitcast=True) & 0xFFFF, place - (rounded - whole)
@@ -156,7 +157,7 @@ def _weigh_words(
     r = _half(p1) * w1 + _half(p2) * w2 + _half(p3) * w3 + _half(p4) * w4
     g = _half(p1 >> 16) * w1 + _half(p2 >> 16) * w2 + _half(p3 >> 16) * w3 + _half(p4 >> 16) * w4
     b = _half(p1 >> 32) * w1 + _half(p2 >> 32) * w2 + _half(p3 >> 32) * w3 + _half(p4 >> 32) * w4
-    return r + 0.5, g + 0.5, b + 0.5  # what the words are less by; the weights sum to 1
+    return r + 0.5, g + 0.5, b + 0.5  # the words store values minus 0.5; the weights sum to 1
 
 
 @_compiled

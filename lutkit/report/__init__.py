@@ -1,1 +1,1 @@
-"""What a person looks at: contact sheets, summaries."""
+"""Output for people: contact sheets, summaries."""

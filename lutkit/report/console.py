@@ -1,4 +1,4 @@
-"""The console that commands print to: what users named comes out plainly, and nobody need read it."""
+"""The console that commands print to: shows user text literally, and survives if nobody reads it."""
 
 import os
 import sys
@@ -13,9 +13,9 @@ from lutkit.report.plain_text import plain
 
 
 class PlainConsole(Console):
-    """A console that takes `[b]` and `:smile:` in a path for what they are, and outlives its reader.
+    """A console that shows `[b]` and `:smile:` in a path literally, and survives if its reader goes away.
 
-    Whatever it prints, cells of tables included, goes through `plain`.
+    Everything that it prints, including cells of tables, goes through `plain`.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -33,7 +33,7 @@ class PlainConsole(Console):
         highlight: bool | None = None,
         highlighter: Callable[[str | Text], Text] | None = None,
     ) -> Text:
-        """A text as Rich's; every string that is printed passes here, and those in tables."""
+        """Convert text to Rich's; every printed string passes here, including those in tables."""
         return super().render_str(
             _plain_block(text),
             style=style,
@@ -76,18 +76,18 @@ class PlainConsole(Console):
             self.print(f"{left_out} more {columns} in a wider terminal, or with --json.")
 
     def on_broken_pipe(self) -> None:
-        """Whoever goes away, as `| head` does, wants no more text; the work goes on."""
+        """Ignore that the reader went away, as `| head` does; the work continues."""
         self.quiet = True
         close_stdout()
 
 
 def _plain_block(text: str) -> str:
-    """Plain, line by line: what commands print may have several."""
+    """Return plain text, line by line: the output of commands may have several lines."""
     return "\n".join(map(plain, text.split("\n")))
 
 
 def close_stdout() -> None:
-    """Let what is printed from now on go nowhere."""
+    """Discard everything that is printed from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""What an inspection of a LUT says: in two sentences, in rows of a table, in one row among many."""
+"""The inspection of a LUT: in two sentences, as rows of a table, as one row among many."""
 
 from lutkit.lut.collapse import COLLAPSED_SLOPE
 from lutkit.lut.inspection import Inspection
@@ -12,7 +12,7 @@ from lutkit.lut.quality import (
 )
 from lutkit.report.wording import share_text
 
-# A drift below this is rounding.
+# A smaller drift is a rounding error.
 _SEEN_DRIFT = 0.05
 
 OVERVIEW_TITLES = (
@@ -23,7 +23,7 @@ OVERVIEW_TITLES = (
 
 
 def headline(inspection: Inspection) -> list[tuple[str, bool]]:
-    """The measures that matter most, as short texts, each with whether the verdict's gate lets it pass."""
+    """Return the most important measures as short texts, each with whether it passes the verdict's gate."""
     fold, clip, back = _gates(inspection)
     judged = inspection.judged
     return [
@@ -37,11 +37,11 @@ def headline(inspection: Inspection) -> list[tuple[str, bool]]:
 
 
 def verdict_sentences(inspection: Inspection, photo: str = "") -> tuple[str, str]:
-    """What photographs lose, with the verdict and its reasons; and what the whole cube of colours loses.
+    """Return what photos lose, with the verdict and its reasons; and what the whole cube of colours loses.
 
     Args:
         inspection: the measures.
-        photo: the name of the photo whose colours they are of; empty where they are of natural colours.
+        photo: the name of the photo whose colours were measured; empty for natural colours.
     """
     judged, whole = inspection.judged, inspection.whole
     fold, clip, back = _gates(inspection)
@@ -52,16 +52,16 @@ def verdict_sentences(inspection: Inspection, photo: str = "") -> tuple[str, str
     }
     failed = [reason for reason, passes in reasons.items() if not passes]
     listed = " and ".join(filter(None, (", ".join(failed[:-1]), *failed[-1:])))
-    why = f", as {listed}" if failed else ""
+    why = f", because {listed}" if failed else ""
     of_photos = f"{photo or 'Photographs'}: {_losses(judged)}: {judged.label}{why}."
     holder, holds = (photo, "does") if photo else ("photographs", "do")
-    # A swap of channels puts ends where there were none, and loses nothing.
+    # A swap of channels moves colours to other ends of the range, and loses nothing.
     if whole.label == "recoverable" or whole.round_trip_db >= MAX_ROUND_TRIP_DB:
         rest = "" if judged.label == "lossy" else "; little is lost anywhere"
     elif judged.label == "recoverable":
-        rest = f"; colours that {holder} {holds} not hold are lost there"
+        rest = f"; colours that {holder} {holds} not have are lost there"
     else:
-        rest = f"; {holder} {'holds' if photo else 'hold'} some of the colours that are lost there"
+        rest = f"; {holder} {'has' if photo else 'have'} some of the colours that are lost there"
     return of_photos, f"The whole cube: {_losses(whole)}{rest}."
 
 
@@ -71,11 +71,11 @@ def _losses(of: Verdict) -> str:
 
 
 def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, str, str]]:
-    """The measures of one file: what, how much, and what that means.
+    """Return the measures of one file as rows: name, value, explanation.
 
     Args:
         inspection: the measures.
-        judged_on: whose colours clipping, round trip and delta E are of, as in `natural colours`.
+        judged_on: whose colours clipping, round trip and delta E are measured on, such as `natural colours`.
     """
     judged, whole = inspection.judged, inspection.whole
     drift, banding = inspection.neutral_drift, inspection.banding
@@ -112,7 +112,7 @@ def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, s
 
 
 def overview_row(file: str, inspection: Inspection) -> tuple[str, ...]:
-    """One file among many, under `OVERVIEW_TITLES`; of levels the fewest of the three channels."""
+    """Return the row of one file, under `OVERVIEW_TITLES`; of levels the fewest of the three channels."""
     judged = inspection.judged
     return (
         file,

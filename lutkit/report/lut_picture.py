@@ -1,4 +1,4 @@
-"""A picture of what a LUT does: curves, neutral axis, lattice, gradients, natural colours, verdict."""
+"""A picture of the effect of a LUT: curves, neutral axis, lattice, gradients, natural colours, verdict."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 _SIZE_INCHES = (14.0, 9.2)
 _IN_WORDS: dict[Label, str] = {"recoverable": "photographs come back", "lossy": "photographs lose colours"}
 
-# Beyond this values are far off the picture, and would make everything else small.
+# Values outside are far from the picture, and would make everything else small.
 _SHOWN = (-0.5, 1.5)
 _LATTICE_LINES = 6
 _PATCH_PX = 30
 _GREYS = np.repeat(np.linspace(0, 1, 256)[:, None], 3, axis=1)
 
-# The RGB cube stands on black, white above it, blue behind, turned and looked at a little from above.
+# The RGB cube stands on black, with white above it and blue behind, rotated and seen slightly from above.
 _TURN, _RAISED = math.radians(18), math.radians(17)
 _BLACK_TO_WHITE = np.array([1.0, 1.0, 1.0]) / math.sqrt(3)
 _RED_SIDE, _FRONT = np.array([1.0, -1.0, 0.0]) / math.sqrt(2), np.array([1.0, 1.0, -2.0]) / math.sqrt(6)
@@ -56,23 +56,24 @@ _TOWARDS = math.sin(_RAISED) * _BLACK_TO_WHITE + math.cos(_RAISED) * _NEAR
 
 
 def picture_paths(files: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
-    """Where the pictures of LUT files go, refused before anything is drawn.
+    """Return the paths for pictures of LUT files, after checks that they can be written.
 
     Args:
         files: the LUT files.
-        out: for one LUT a file that ends in `.png`, or a folder that exists; for several a folder.
-        overwrite: whether pictures that are there are replaced.
+        out: for one LUT a file that ends in `.png`, or an existing folder; for several a folder.
+        overwrite: whether to replace existing pictures.
     Returns:
-        A path a file: `out`, or in the folder each file's name with the suffix `.png`, numbered from its
-        second bearer on.
+        A path for each file: `out`, or in the folder the file's name with the suffix `.png`; equal names get
+        a number from the second on.
     Raises:
-        LutkitError: such a picture is there already, or is one of the files; or `out` is no such thing.
+        LutkitError: if a picture exists already or is one of the files, or `out` is neither a .png nor a
+            folder.
     """
     is_png = out.suffix.lower() == ".png"
     if len(files) == 1 and not out.is_dir() and not is_png:
-        raise LutkitError("no PNG file", where=f"--plot {out}", remedy="name one that ends in .png")
+        raise LutkitError("not a PNG file", where=f"--plot {out}", remedy="name a file that ends in .png")
     if len(files) > 1 and not out.is_dir() and (is_png or out.exists()):
-        raise LutkitError("no folder", where=f"--plot {out}", remedy="name a folder for several pictures")
+        raise LutkitError("not a folder", where=f"--plot {out}", remedy="name a folder for several pictures")
     paths: list[Path] = []
     for file in files:
         path = out / f"{file.stem}.png" if len(files) > 1 or out.is_dir() else out
@@ -91,7 +92,7 @@ def picture_paths(files: Sequence[Path], out: Path, *, overwrite: bool) -> list[
 
 
 def draw_curves(axes: "Axes", lut: Lut) -> None:
-    """What each channel of a grey becomes, beside the diagonal that would leave it alone."""
+    """Draw what each channel of a grey becomes, with the diagonal of no change."""
     values = _through(lut, _GREYS)
     x = np.arange(256)
     axes.plot([0, 255], [0, 255], color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
@@ -99,7 +100,7 @@ def draw_curves(axes: "Axes", lut: Lut) -> None:
         axes.plot(x, 255 * values[:, 1], color=INK, linewidth=2.2, label="red = green = blue")
     else:
         for channel, (name, color) in enumerate(CHANNEL_COLORS):
-            # Ever thinner, so that one beneath another is still seen.
+            # Each curve is thinner than the one below it, so that all can be seen.
             axes.plot(x, 255 * values[:, channel], color=color, linewidth=3.4 - 0.9 * channel, label=name)
     for end in (0, 255):
         axes.axhline(end, color=FAINT, linewidth=0.8)
@@ -114,7 +115,7 @@ def draw_curves(axes: "Axes", lut: Lut) -> None:
 
 
 def draw_neutral_axis(axes: "Axes", lut: Lut) -> None:
-    """Where greys go in the ab plane: a path from black to white that a neutral LUT leaves at the centre."""
+    """Draw where greys go in the ab plane: a path from black to white, at the centre if neutral."""
     lab = srgb_to_lab(np.clip(_through(lut, _GREYS), 0, 1))
     reach = max(1.15 * float(np.abs(lab[:, 1:]).max()), 12.0)
     plane = np.linspace(-reach, reach, 121)
@@ -132,7 +133,7 @@ def draw_neutral_axis(axes: "Axes", lut: Lut) -> None:
 
 
 def draw_lattice(axes: "Axes", lut: Lut) -> None:
-    """The RGB cube as the LUT bends it, standing on black, in the colours it gives; dotted: as it was."""
+    """Draw the RGB cube as the LUT deforms it, in its new colours; dotted lines show the original."""
     from matplotlib.collections import LineCollection
 
     before = _lattice_lines(2, 2)
@@ -140,7 +141,7 @@ def draw_lattice(axes: "Axes", lut: Lut) -> None:
     after = np.clip(_through(lut, _lattice_lines(_LATTICE_LINES, 41)), *_SHOWN)
     segments = np.stack([after[:, :-1], after[:, 1:]], axis=2).reshape(-1, 2, 3)
     middle = segments.mean(axis=1)
-    # The farthest first, so that what is near lies over it.
+    # The farthest lines come first, so that nearer lines cover them.
     order = np.argsort((middle * _TOWARDS).sum(axis=1))
     colors = np.clip(middle[order], 0, 1)
     shown = LineCollection(list(_projected(segments[order])), colors=colors, linewidths=1.7, capstyle="round")
@@ -154,7 +155,7 @@ def draw_lattice(axes: "Axes", lut: Lut) -> None:
 
 
 def draw_gradients(axes: "Axes", lut: Lut) -> None:
-    """Smooth gradients of grey and of every hue, each before above and after below."""
+    """Draw smooth gradients of grey and of every hue, before above and after below."""
     steps = 512
     grey = np.repeat(np.linspace(0, 1, steps)[:, None], 3, axis=1)
     turn = np.linspace(0, 6, steps, endpoint=False)[:, None] + np.array([0.0, 4.0, 2.0])
@@ -167,7 +168,7 @@ def draw_gradients(axes: "Axes", lut: Lut) -> None:
 
 
 def draw_natural_colors(axes: "Axes", lut: Lut) -> None:
-    """The palette of natural colours, darkest row first: of each square the left half is before."""
+    """Draw the palette of natural colours, darkest row first; the left half of each square is before."""
     _, a, b = palette_lab().T
     hues = np.arctan2(b, a).reshape(4, 16)
     order = (np.argsort(hues, axis=1) + 16 * np.arange(4)[:, None]).reshape(-1)
@@ -185,17 +186,17 @@ def draw_natural_colors(axes: "Axes", lut: Lut) -> None:
 
 
 def _through(lut: Lut, colors: FloatArray) -> FloatArray:
-    """What a LUT makes of (..., 3) colours, not clamped."""
+    """Return (..., 3) colours after a LUT, not clamped."""
     return value_and_jacobian(lut, colors.reshape(-1, 3))[0].reshape(colors.shape)
 
 
 def _band(row: FloatArray) -> FloatArray:
-    # As 8 bits hold it, so that bands show as they would.
+    # Rounded to 8 bits, so that bands appear as they would in an image.
     return np.repeat(np.rint(255 * np.clip(row, 0, 1))[None] / 255, 12, axis=0)
 
 
 def _lattice_lines(count: int, points: int) -> FloatArray:
-    """All lines of a lattice of `count` points an axis, along each axis: (n, points, 3)."""
+    """Return all lines of a lattice of `count` points on each axis, along each axis: (n, points, 3)."""
     along = np.linspace(0, 1, points)
     first, second = (grid.reshape(-1, 1) for grid in np.meshgrid(*[np.linspace(0, 1, count)] * 2))
     ones = np.ones((count * count, points))
@@ -207,7 +208,7 @@ def _projected(points: FloatArray) -> npt.NDArray[np.float64]:
     return np.stack([(points * direction).sum(axis=-1) for direction in (_ACROSS, _UP)], axis=-1)
 
 
-# Left, bottom, width and height, in shares of the page.
+# Left, bottom, width and height, as shares of the page.
 _PANELS: tuple[tuple[Callable[["Axes", Lut], None], str, PanelBox], ...] = (
     (draw_curves, "What becomes of greys, channel by channel", (0.045, 0.40, 0.27, 0.42)),
     (draw_neutral_axis, "Where greys drift to", (0.375, 0.40, 0.28, 0.42)),
@@ -221,9 +222,9 @@ def draw_lut(lut: Lut, inspection: Inspection, title: str) -> Image.Image:
     """Draw a LUT.
 
     Args:
-        lut: what to draw.
+        lut: the LUT.
         inspection: its measures, for the headline.
-        title: what stands above, shortened to fit: the file's name, say.
+        title: the title at the top, for instance the file's name; shortened to fit.
     Returns:
         An RGB image of 1400 x 920 pixels.
     """

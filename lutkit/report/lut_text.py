@@ -1,4 +1,4 @@
-"""What is said of a LUT: what its file holds, in words, and how far it is off."""
+"""Texts about a LUT: the content of its file in words, and the size of its errors."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
 from lutkit.lutfiles.formats import kind_words
 from lutkit.report.wording import share_text
 
-if TYPE_CHECKING:  # what only is named here need not be loaded to say what a file holds
+if TYPE_CHECKING:  # used only in annotations, so it need not be loaded
     from lutkit.lut.algebra import Baked
     from lutkit.lut.inverse import Inverse
     from lutkit.lutfiles.convert import MadeLut
@@ -18,17 +18,17 @@ _TINY = 0.01 / 255
 
 
 def sizes_words(lut: Lut) -> str:
-    """Kinds with sizes: `3D 33 x 33 x 33`, `1D 1,024 + 3D 17 x 17 x 17`."""
+    """Return the kinds with sizes: `3D 33 x 33 x 33`, `1D 1,024 + 3D 17 x 17 x 17`."""
     return " + ".join(f"{kind_words(stage)} {_size(stage)}" for stage in lut_stages(lut))
 
 
 def error_words(error: float) -> str:
-    """`exact`, or how large an error of 0..1 is in code values too."""
+    """Return `exact`, or the size of an error of 0..1, also in code values."""
     return "exact" if error == 0 else f"largest error {error:.2g} ({255 * error:.2g} of 255)"
 
 
 def error_sentence(errors: "Baked | Inverse | MadeLut | InvertResult") -> str:
-    """`exact`, or the mean, the 99th percentile and the largest error found; one word where all are tiny."""
+    """Return `exact`, or the mean, 99th percentile and maximum of errors; one figure if all are tiny."""
     if errors.max_error == 0:
         return "exact"
     if errors.max_error < _TINY:
@@ -38,27 +38,27 @@ def error_sentence(errors: "Baked | Inverse | MadeLut | InvertResult") -> str:
 
 
 def inverse_sentences(inverse: "Inverse | InvertResult", name: str) -> list[str]:
-    """What a user should know of an inverse, a sentence a line.
+    """Return what a user should know about an inverse, one sentence for each line.
 
     Args:
-        inverse: measured.
-        name: of the LUT that it undoes.
+        inverse: the measured inverse.
+        name: the name of the LUT that it inverts.
     """
     lines = [f"{name} and back: {error_sentence(inverse)}."]
     if inverse.unreachable_share > 0:
-        gamut = f"{_share(inverse.unreachable_share)} of all colours cannot come out of {name}"
-        lines.append(f"{gamut}, and have no inverse: they are taken to the nearest that can.")
+        gamut = f"{_share(inverse.unreachable_share)} of all colours cannot be produced by {name}"
+        lines.append(f"{gamut} and have no inverse: the nearest colour that has one is used.")
     if inverse.lost_share > 0:
-        lost = f"{_share(inverse.lost_share)} of all colours do not come back, as {name} merges them"
-        lines.append(f"{lost} with others: what went in there is a guess.")
+        lost = f"{_share(inverse.lost_share)} of all colours do not come back, because {name} merges them"
+        lines.append(f"{lost} with others: their original colour is a guess.")
     return lines
 
 
 def summary_rows(file_format: str, baked: "Baked") -> Iterator[tuple[str, str]]:
-    """What a file holds: names and values, in the order in which they are shown.
+    """Yield the content of a file as names and values, in display order.
 
     Args:
-        file_format: its name.
+        file_format: the name of the format.
         baked: what was read.
     """
     lut = baked.lut
@@ -84,13 +84,13 @@ def _size(stage: Lut1D | Lut3D) -> str:
 
 
 def _share(share: float) -> str:
-    """A share at the beginning of a sentence."""
+    """Return a share as the beginning of a sentence."""
     text = share_text(share)
     return text[0].upper() + text[1:]
 
 
 def _range(low: Rgb | list[float], high: Rgb | list[float]) -> str:
-    """`0..1`, or a channel each where they differ."""
+    """Return `0..1`, or a range for each channel if they differ."""
     ends = [f"{a:.6g}..{b:.6g}" for a, b in zip(low, high, strict=True)]
     return ends[0] if len(set(ends)) == 1 else ", ".join(f"{c} {e}" for c, e in zip("RGB", ends, strict=True))
 

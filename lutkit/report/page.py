@@ -1,4 +1,4 @@
-"""The page that pictures are drawn on: its colours, its panels, and how it becomes a PNG.
+"""The page that pictures are drawn on: its colours, its panels, and its conversion to PNG.
 
 Owns what all pages have in common. Knows nothing of what a panel shows.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PanelBox: TypeAlias = tuple[float, float, float, float]
 
-# Neutral and darker than middle grey: it neither tints nor dazzles the eye that judges the colours.
+# A neutral grey, darker than middle grey, neither tints nor dazzles the eye that judges the colours.
 PAPER, INK, FAINT = "#2e2e2e", "#e6e6e6", "#a0a0a0"
 GOOD, BAD = "#8fd694", "#f0965a"
 CHANNEL_COLORS = (("red", "#ff6b6b"), ("green", "#63d471"), ("blue", "#6aa8ff"))
@@ -27,17 +27,17 @@ _DPI = 100
 
 
 def new_page(width_inches: float, height_inches: float) -> "Figure":
-    """An empty page of 100 pixels an inch."""
-    # The object API alone: nothing of a caller's pyplot is touched.
+    """Return an empty page of 100 pixels an inch."""
+    # Uses only the object API, so that a caller's pyplot is not changed.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width_inches, height_inches), dpi=_DPI, facecolor=PAPER)
 
 
 def add_panel(figure: "Figure", heading: str, box: PanelBox) -> "Axes":
-    """Axes at (left, bottom, width, height) in shares of the page, with a heading above."""
+    """Add axes at (left, bottom, width, height), as shares of the page, with a heading above."""
     axes: Any = figure.add_axes(box, facecolor=PAPER)
-    # Not the axes' own title: that moves with what keeps its shape.
+    # Not the axes' own title, which moves if the axes keep their aspect ratio.
     figure.text(box[0], box[1] + box[3] + 0.013, heading, color=INK, fontsize=11)
     axes.tick_params(colors=FAINT, labelsize=8)
     for spine in axes.spines.values():
@@ -46,32 +46,32 @@ def add_panel(figure: "Figure", heading: str, box: PanelBox) -> "Axes":
 
 
 def say(axes: "Axes", text: str) -> None:
-    """Write in the middle of a panel why nothing is drawn: an empty one looks like a broken one."""
-    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 4}  # or axes would strike it out
+    """Write in the middle of a panel why nothing is drawn, because an empty panel looks broken."""
+    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 4}  # hides the axes behind the text
     axes.text(0.5, 0.5, text, transform=axes.transAxes, color=FAINT, fontsize=12, ha="center", bbox=ground)
 
 
 def add_title(figure: "Figure", text: str, y: float = 0.945) -> None:
-    """What stands above all panels, shortened to fit: a file's name, say."""
+    """Write the title above all panels, for instance a file's name, shortened to fit."""
     name = text if len(text) <= 70 else f"{text[:66]}..."
-    # A dollar sign in a name is no mathematics.
+    # A dollar sign in a name does not start a formula.
     figure.text(0.02, y, name, color=INK, fontsize=18, weight="bold", parse_math=False)
 
 
 def render(figure: "Figure") -> Image.Image:
-    """The page as an RGB image."""
+    """Return the page as an RGB image."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        # A name may hold letters that the font has not; a box stands for them.
+        # The font may lack letters of a name; a box is drawn for them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def write_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture as PNG, whole or not at all; its folder is made where there is none.
+    """Write a picture as PNG, completely or not at all; its folder is created if it is missing.
 
     Raises:
         OSError: from the system.

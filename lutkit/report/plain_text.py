@@ -1,8 +1,8 @@
-"""Text from anywhere, as a terminal may show it: the one place where what a file holds is escaped.
+"""Text from any source, made safe for a terminal: the only place where untrusted text is escaped.
 
-Titles of LUTs, names of files, keys of samples and words of other libraries may hold escape sequences, line
-breaks, marks that turn the direction of writing, and bytes that are no text. Whatever commands print goes
-through here: `tell` for messages, `PlainConsole` for all else.
+Titles of LUTs, names of files, keys of samples and messages of other libraries may contain escape sequences,
+line breaks, marks that change the direction of writing, and bytes that are not text. Everything that commands
+print passes here: `tell` for messages, `PlainConsole` for everything else.
 """
 
 import io
@@ -14,10 +14,10 @@ _KEPT = ("\t", " ")
 
 
 def plain(text: str) -> str:
-    r"""A text in which every character that is not seen, blanks aside, is written as `\x1b` or `\u202e`.
+    r"""Return text in which every invisible character except blanks is written as `\x1b` or `\u202e`.
 
     Args:
-        text: anything; bytes of a file's name that are not UTF-8 become `\xff`.
+        text: any text; bytes of a file's name that are not UTF-8 become `\xff`.
     """
     if text.isprintable():
         return text
@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 
 def tell(message: object) -> None:
-    """Print a message, one line, on stderr, after the program's name."""
+    """Print a message as one line on stderr, after the program's name."""
     print(f"lutkit: {plain(str(message))}", file=sys.stderr)
 
 
@@ -35,7 +35,7 @@ def print_line(text: str) -> None:
 
 
 def escape_what_cannot_be_encoded() -> None:
-    """Let stdout write what its encoding lacks, Chinese in cp1252 say, as `\\u4e2d`; stderr does anyway."""
+    """Let stdout write characters that its encoding lacks, such as Chinese in cp1252, as `\\u4e2d`."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 

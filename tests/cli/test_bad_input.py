@@ -388,7 +388,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(lutkit_, few, tmp_path
     thesis = tmp_path / "here/thesis.tex"
     thesis.write_text("years of work")
     ended = lutkit_("synth", "--images", few, "--out", ".", "-q", *SMALL)
-    assert_refused(ended, "holds something else than a dataset of lutkit: thesis.tex", "empty or new")
+    assert_refused(ended, "is not a dataset of lutkit, and holds thesis.tex", "empty or new")
     assert contents(tmp_path / "here") == {"thesis.tex": b"years of work"}
 
 
@@ -428,7 +428,7 @@ def test_what_may_not_change_on_resume(lutkit_, few, tmp_path, monkeypatch):
     (few / "z.jpg").unlink()
     versions = synth_module.library_versions("simplejpeg")
     monkeypatch.setattr(synth_module, "library_versions", lambda *_: versions | {"numba": "1.2.3"})
-    assert_refused(lutkit_(*arguments), f"numba {versions['numba']} then, 1.2.3 now", "versions of then")
+    assert_refused(lutkit_(*arguments), f"numba {versions['numba']} then, 1.2.3 now", "earlier versions")
     assert contents(tmp_path / "here") == before
 
 

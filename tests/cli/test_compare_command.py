@@ -75,7 +75,7 @@ def test_a_series_as_json_with_the_training_set(lutkit_, photos, outputs):
     assert same["delta_e_2000"] == {"mean": 0, "p95": 0}
     assert found["train"]["photos"] == 12
     assert half["unmatched"]["outputs"] == ["new"]
-    assert "outputs have moved away from it" in found["answers"][1]
+    assert "outputs have moved away from the training set" in found["answers"][1]
 
 
 def test_grey_references_leave_nothing_to_measure(lutkit_, tmp_path):
@@ -113,7 +113,7 @@ def test_a_channel_that_cannot_be_registered_is_named(lutkit_, photos, tmp_path)
     known = json.loads(lutkit_("compare", photos, photos, "--json").out)["sets"][0]["artefacts"]
     lost = 12 - known["images_not_registered"][2]
     assert lost > 0  # of small photos some have no edges
-    assert "Misregistration of blue is not known in 12 of 12 images: flat, or too unlike" in done.out
+    assert "Fringing of blue is unknown in 12 of 12 images: they are flat, or too unlike" in done.out
     artefacts = json.loads(lutkit_("compare", photos, flat, "--json").out)["sets"][0]["artefacts"]
     assert artefacts["images_not_registered"][2] == 12
     assert artefacts["median_fringing_px"][2] is None
@@ -147,9 +147,9 @@ def test_clipping_by_a_cast_is_its_consequence(lutkit_, photos, tmp_path):
 
     strong = save_changed(photos, tmp_path / "strong", glow)
     done = lutkit_("compare", photos, strong)
-    assert "caused by the cast, not counted as a fault of its own." in done.out
-    assert "RGB artefacts: none beside that clipping." in done.out
-    assert "Saturation: chroma rises with cast alone; of all pixels mean chroma x1." in done.out
+    assert "caused by the cast, so it is no separate fault." in done.out
+    assert "RGB artefacts: none except this clipping." in done.out
+    assert "Saturation: chroma rises only because of cast; over all pixels mean chroma x1." in done.out
     one = json.loads(lutkit_("compare", photos, strong, "--json").out)["sets"][0]
     assert [finding["kind"] for finding in one["findings"]] == ["cast"]
     assert [(c["kind"], c["channels"]) for c in one["consequences"]] == [("clipping", ["red"])]
@@ -159,7 +159,7 @@ def test_a_washed_out_network_is_not_called_unchanged(lutkit_, photos, tmp_path)
     faded = save_changed(photos, tmp_path / "out", lambda pixels: (70 + 0.4 * pixels).astype(np.uint8))
     done = lutkit_("compare", photos, faded)
     assert (
-        "Saturation: chroma falls with lightness and contrast alone; of all pixels mean chroma x0.4"
+        "Saturation: chroma falls only because of lightness and contrast; over all pixels mean chroma x0.4"
         in done.out
     )
     assert "Contrast: less, x0.4" in done.out
@@ -172,7 +172,7 @@ def test_of_a_dead_network_nothing_else_is_judged(lutkit_, photos, tmp_path):
     _, _, row, note, answer = done.out.splitlines()
     assert row.split()[-8:] == ["-"] * 8
     assert note.startswith(" fringe (px)")
-    assert answer == "Outputs are nearly one colour: nothing else can be judged."
+    assert answer == "All outputs have nearly one and the same colour: nothing else can be judged."
     found = json.loads(lutkit_("compare", photos, dead, "--json").out)
     assert [finding["kind"] for finding in found["sets"][0]["findings"]] == ["flat"]
     assert len(found["answers"]) == 1
@@ -190,7 +190,7 @@ def test_what_one_image_has_is_told_as_such(lutkit_, photos, tmp_path):
     moved = save_changed(photos, tmp_path / "out", move_one)
     done = lutkit_("compare", photos, moved)
     assert "In 1 of 12 images, fewer than one in ten: fringing 3.00 px in blue (" in done.out
-    assert "RGB artefacts: none that one image in ten has." in done.out
+    assert "RGB artefacts: none that at least one image in ten has." in done.out
     one = json.loads(lutkit_("compare", photos, moved, "--json").out)["sets"][0]
     assert one["findings"] == []
     assert [(rare["kind"], rare["images"], rare["channels"]) for rare in one["rare"]] == [
@@ -432,17 +432,17 @@ def test_a_pattern_that_the_shell_filled_in_is_refused(lutkit_, few, no_measurin
     photos = sorted((few / "in").iterdir())
     done = lutkit_("compare", *photos, few / "out")
     assert done.code == 2
-    said = "0.png: this photo is the reference, and 2 others would be a set each; put the pattern in quotes"
+    said = "0.png: this photo is the reference, and 2 others would each be a set; put the pattern in quotes"
     assert_one_line(done.err, f"{said}, or name the folder {few}/in")
     done = lutkit_("compare", few / "in", *sorted((few / "out").iterdir()))
-    assert_one_line(done.err, "0.png: this photo and 2 more would be a set each, of one photo; put the")
+    assert_one_line(done.err, "0.png: this photo and 2 more would each be a set of one photo; put the")
 
 
 def test_a_series_of_one_photo_is_compared_and_warned_of(lutkit_, few):
     done = lutkit_("compare", *sorted((few / "in").iterdir()), "--json")
     assert done.code == 0
     assert_one_line(
-        done.err, "0.png: this photo is the reference, and 2 others beside it are a set each; if a"
+        done.err, "0.png: this photo is the reference, and 2 others in its folder are a set each; if you"
     )
     assert [one["pairs"] for one in json.loads(done.out)["sets"]] == [1, 1]
     done = lutkit_("compare", few / "in/0.png", few / "out/0.png", few / "out/0.png")
@@ -451,9 +451,11 @@ def test_a_series_of_one_photo_is_compared_and_warned_of(lutkit_, few):
 
 def test_a_pattern_of_folders_is_refused(lutkit_, few, no_measuring):
     done = lutkit_("compare", few / "in", few / "o?t")
-    assert_one_line(done.err, "o?t: this pattern finds a folder, and no photos; without quotes each is a set")
+    assert_one_line(
+        done.err, "o?t: this pattern finds a folder and no photos; without quotes each folder is a set"
+    )
     done = lutkit_("compare", few / "in", few.parent / few.name / "[ios]*")
-    assert_one_line(done.err, "this pattern finds 3 folders, and no photos")
+    assert_one_line(done.err, "this pattern finds 3 folders and no photos")
 
 
 @pytest.mark.parametrize("name", ["o[u]t", "out/*.png"])
@@ -470,8 +472,8 @@ def test_another_size_is_told_before_any_set_is_measured(lutkit_, few, no_measur
     assert done.code == 2
     assert_one_line(
         done.err,
-        f"{few}/small: of another size than the references: 0.png is 36 x 32, its reference 72 x 64; give"
-        " --size PX, 32 say",
+        f"{few}/small: its sizes differ from the references': 0.png is 36 x 32 px, its reference 72 x 64 px;"
+        " give --size PX, for instance --size 32",
     )
 
 
@@ -486,7 +488,7 @@ def test_what_mends_pairs_of_two_sizes_is_told(lutkit_, few):
         shutil.copy(few / "small" / name, few / "out" / name)
     done = lutkit_("compare", few / "in", few / "out")
     assert "out: not compared: 0.png: another size: 36 x 32, its reference 72 x 64\n" in done.out
-    assert "\nout: --size PX brings pairs of two sizes to one\n" in done.out
+    assert "\nout: --size PX brings pairs of different sizes to one size\n" in done.out
     (few / "out/1.png").write_bytes(b"text")
     shutil.copy(few / "in/2.png", few / "out/2.png")
     assert "\nout: --size PX brings" in lutkit_("compare", few / "in", few / "out").out
@@ -504,7 +506,7 @@ def test_what_mends_pairs_of_two_sizes_is_told(lutkit_, few):
 def test_photos_compared_with_themselves_are_warned_of(lutkit_, few):
     done = lutkit_("compare", few / "in", few / "in", few / "out", "--json")
     assert done.code == 0
-    assert_one_line(done.err, f"{few}/in: the same photos as the references, so that nothing can differ")
+    assert_one_line(done.err, f"{few}/in: these are the same photos as the references, so nothing can differ")
     assert [one["delta_e_2000"]["mean"] > 0 for one in json.loads(done.out)["sets"]] == [False, True]
 
 
@@ -512,7 +514,9 @@ def test_inputs_of_a_dataset_are_compared_with_its_targets(lutkit_, photos, tmp_
     pairs = tmp_path / "pairs"
     build(manifest_of(photos, n=6, splits=(("train", 1.0),)), pairs)
     done = lutkit_("compare", pairs, pairs, "--json")
-    assert_one_line(done.err, "can differ; --set-field names other members, `input` of a dataset")
+    assert_one_line(
+        done.err, "can differ; choose other members with --set-field, such as `input` of a dataset"
+    )
     done = lutkit_("compare", pairs, pairs, "--set-field", "input", "--json")
     assert (done.code, done.err) == (0, "")
     (one,) = json.loads(done.out)["sets"]
@@ -576,13 +580,15 @@ def test_a_folder_too_high_is_told_from_other_names(lutkit_, few):
     (few / "run").mkdir()
     shutil.copytree(few / "out", few / "run/7/out")
     done = lutkit_("compare", few / "in", few / "run")
-    assert_one_line(done.err, "the first is '7/out/0'", "; name the folder '7/out' below it as the SET")
+    assert_one_line(done.err, "its first photo is '7/out/0'", "; name the folder '7/out' below it as the SET")
     done = lutkit_("compare", few / "run", few / "in")
     assert_one_line(done.err, "; name the folder '7/out' below it as the REFERENCE")
     for path in (few / "out").iterdir():
         path.rename(path.with_name(f"{path.stem}_made.png"))
     done = lutkit_("compare", few / "in", few / "out")
-    assert_one_line(done.err, "the first is '0_made', and that of the references '0'; give outputs the names")
+    assert_one_line(
+        done.err, "its first photo is '0_made', the first reference is '0'; give outputs the names"
+    )
 
 
 @pytest.mark.parametrize(
@@ -613,7 +619,10 @@ def test_an_output_that_shows_something_else_is_named_first_and_not_judged(lutki
     done = lutkit_("compare", few / "in", few / "out")
     lines = done.out.splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("Not judged: "))
-    assert "in 1 of 3 images the output shows something else than its reference (1): flipped" in lines[first]
+    assert (
+        "in 1 of 3 images the output shows something else than its reference (1): it is flipped"
+        in lines[first]
+    )
     assert lines[first + 1].startswith("Saturation: less colourful, chroma x0.5")
     assert lines[first + 2] == "RGB artefacts: none beyond the references'."
     found = json.loads(lutkit_("compare", few / "in", few / "out", "--json").out)["sets"][0]
@@ -627,7 +636,7 @@ def test_swapped_channels_are_told_before_saturation(lutkit_, few):
         with Image.open(few / f"in/{number}.png") as image:
             Image.fromarray(np.asarray(image)[..., ::-1].copy()).save(few / f"out/{number}.png")
     out = lutkit_("compare", few / "in", few / "out").out
-    assert 0 < out.index("Channels: swapped: ") < out.index("Saturation: ")
+    assert 0 < out.index("Channels are swapped: ") < out.index("Saturation: ")
 
 
 def test_some_samples_of_a_dataset_are_compared(lutkit_, many_kinds, tmp_path):

@@ -73,7 +73,7 @@ def test_a_missing_latent_is_exit_code_1(made, photos, lutkit_, tmp_path):
         (["more", "names"], ["2 names where one source is expected"]),
         (["--size", "7"], ["leave out --size"]),
         (["--vae-config", "x.json"], ["--vae-config", "lone .safetensors"]),
-        (["--batch-size", "0"], ["a batch of 0"]),
+        (["--batch-size", "0"], ["the batch size is 0; give 1 or more"]),
     ],
 )
 def test_mistakes_are_one_line(arguments, words, made, lutkit_):
@@ -92,7 +92,7 @@ def test_half_of_a_torchrun_is_no_torchrun(ranks, made, lutkit_, monkeypatch):
     pairs, vae = made
     ended = lutkit_("encode-latents", pairs, "--vae", vae, "--device", "cpu")
     assert ended.code == 2
-    assert_one_line(ended.err, "are not three numbers", "torchrun")
+    assert_one_line(ended.err, "are not all numbers", "torchrun")
 
 
 def test_photos_of_no_fitting_size_and_what_is_said_when_done(made, photos, lutkit_, tmp_path):
@@ -118,7 +118,7 @@ def test_cuda_that_is_not_there(made, lutkit_):
     for options in (["--device", "cuda"], ["--devices", "0,1"]):
         ended = lutkit_("encode-latents", made[0], "--vae", made[1], *options)
         assert ended.code == 2
-        assert_one_line(ended.err, "CUDA was asked for", "--device cpu")
+        assert_one_line(ended.err, "CUDA is requested", "--device cpu")
 
 
 def test_bare_and_without_a_network(made, lutkit_, tmp_path, monkeypatch):

@@ -87,8 +87,8 @@ def test_invert_says_what_cannot_come_back(lutkit_, files):
     done = lutkit_("lut", "invert", files / "clipped.cube", "-o", files / "small.cube", "--size", "9")
     assert done.out.splitlines()[0].endswith("3D 9 x 9 x 9.")
     assert trip.startswith("clipped.cube and back: off by ")
-    assert "% of all colours cannot come out of clipped.cube" in gamut
-    assert "% of all colours do not come back, as clipped.cube merges them with others" in merged
+    assert "% of all colours cannot be produced by clipped.cube" in gamut
+    assert "% of all colours do not come back, because clipped.cube merges them with others" in merged
 
 
 @pytest.mark.parametrize("command", ["compose", "invert", "resize"])

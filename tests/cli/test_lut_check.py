@@ -85,7 +85,7 @@ def test_a_photo_s_colours_decide_where_one_is_given(lutkit_, luts):
     assert dark["mean_delta_e_2000"] == pytest.approx(inspect(BRIGHT, pixels).mean_delta_e_2000, rel=1e-5)
     said = lutkit_("lut", "check", luts / "bright.cube", "--photo", luts / "light.png").out.splitlines()
     assert said[1].startswith("light.png: ")
-    assert "as 2% or more is clipped" in said[1]
+    assert "because 2% or more is clipped" in said[1]
     assert said[2].endswith("; light.png holds some of the colours that are lost there.")
     assert "of the photo" in lutkit_("lut", "check", luts / "dim.cube", "--photo", luts / "dark.png").out
 
@@ -136,7 +136,7 @@ def test_pictures_of_one_and_of_several(lutkit_, luts):
     [
         (["--photo", "none.jpg"], "none.jpg: cannot be read"),
         (["--photo", "dim.cube"], "not an image"),
-        (["--plot", "out.jpg"], "name one that ends in .png"),
+        (["--plot", "out.jpg"], "name a file that ends in .png"),
     ],
 )
 def test_what_is_wrong_with_options_is_said_in_one_line(lutkit_, luts, monkeypatch, arguments, told):

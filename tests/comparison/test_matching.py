@@ -76,14 +76,14 @@ def test_the_remedy_is_the_nearest(before, after, mends):
 @pytest.mark.parametrize(
     ("paths", "offset", "mends"),
     [
-        (("a.jpg", "a.png"), -1, "leave one of them out, or name a pattern of one suffix"),
-        (("s.tar/a.input.jpg", "s.tar/a.target.jpg"), 512, "say with --field which is meant"),
+        (("a.jpg", "a.png"), -1, "leave one of them out, or name a pattern with one suffix"),
+        (("s.tar/a.input.jpg", "s.tar/a.target.jpg"), 512, "choose one with --field"),
     ],
 )
 def test_two_of_one_key_are_refused(paths, offset, mends):
     with pytest.raises(SourceError) as caught:
         match_photos(listed("a.png", "b.png"), listed(*paths, offset=offset), "x")
-    assert str(caught.value) == f"/x: {paths[0]} and {paths[1]} are of one name; {mends}"
+    assert str(caught.value) == f"/x: {paths[0]} and {paths[1]} have the same name; {mends}"
 
 
 def save(path, size=(72, 64), orientation=1):
@@ -125,18 +125,18 @@ OUT = ("out/a.png", "out/b.png", "out/c.png")
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ((*IN, "out"), "in/a.png: this photo is the reference, and 2 others would be a set each; put the"),
-        (("in/a.png", "in/b.png", "out"), "the reference, and 1 other would be a set each; put the pattern"),
+        ((*IN, "out"), "in/a.png: this photo is the reference, and 2 others would each be a set; put the"),
+        (("in/a.png", "in/b.png", "out"), "the reference, and 1 other would each be a set; put the pattern"),
         (
             (*IN, "out/*.png"),
-            "2 others would be a set each; put the pattern in quotes, or name the folder in",
+            "2 others would each be a set; put the pattern in quotes, or name the folder in",
         ),
         ((*IN, "list.txt", "out"), "2 others"),
-        ((*IN, *OUT), "in/a.png: this photo is the reference, and 4 others would be a set each; put the"),
+        ((*IN, *OUT), "in/a.png: this photo is the reference, and 4 others would each be a set; put the"),
         (("a.png", "b.png", "in"), "or name the folder ."),
-        (("in/x/a.png", "in/y/d.png", "deep"), "1 other would be a set each"),
-        (("in/a.png", "in/b.png", "s.tar"), "1 other would be a set each"),
-        (("in", *OUT), "out/a.png: this photo and 2 more would be a set each, of one photo; put the pattern"),
+        (("in/x/a.png", "in/y/d.png", "deep"), "1 other would each be a set"),
+        (("in/a.png", "in/b.png", "s.tar"), "1 other would each be a set"),
+        (("in", *OUT), "out/a.png: this photo and 2 more would each be a set of one photo; put the pattern"),
         (("in/*.png", "out/b.png", "out", "out/a.png"), "quotes, or name the folder out"),
     ],
 )
@@ -175,17 +175,20 @@ def test_a_series_is_not_taken_for_a_pattern(here, names):
     [
         (
             ("ref.png", "out1.png", "out2.png"),
-            "ref.png: this photo is the reference, and 2 others beside it are",
+            "ref.png: this photo is the reference, and 2 others in its folder are",
         ),
         (
             IN,
-            "in/a.png: this photo is the reference, and 2 others beside it are a set each; if a pattern w",
+            "in/a.png: this photo is the reference, and 2 others in its folder are a set each; if you meant",
         ),
-        (("in/a.png", "in/b.png", "out/c.png"), "1 other beside it is a set; if a pattern was meant, put it"),
-        ((*IN, "list.txt"), "2 others beside it are a set each"),
-        (("a.png", "b.png", "epochs/1"), "1 other beside it is a set; if"),  # a photo, ours, another's
+        (
+            ("in/a.png", "in/b.png", "out/c.png"),
+            "1 other in its folder is a set; if you meant a pattern, put it",
+        ),
+        ((*IN, "list.txt"), "2 others in its folder are a set each"),
+        (("a.png", "b.png", "epochs/1"), "1 other in its folder is a set; if"),  # a photo, ours, another's
         (("a.png", "b.png", "one"), "or name the folder ."),
-        (("a.png", "b.png", "in/b.png"), "1 other beside it is a set"),  # outputs of their own name
+        (("a.png", "b.png", "in/b.png"), "1 other in its folder is a set"),  # outputs of their own name
     ],
 )
 def test_what_may_be_either_is_warned_of(here, names, said):
@@ -204,10 +207,10 @@ def test_a_set_of_another_size_is_refused(tmp_path):
     with pytest.raises(SourceError) as caught:
         checked(tmp_path / "in", tmp_path / "out")
     assert str(caught.value) == (
-        "runs/out: of another size than the references: 0.png is 36 x 32, its reference 72 x 64;"
-        " give --size PX, 32 say, to compare centre squares of one size"
+        "runs/out: its sizes differ from the references': 0.png is 36 x 32 px, its reference 72 x 64 px;"
+        " give --size PX, for instance --size 32, to compare centre squares of one size"
     )
-    with pytest.raises(SourceError, match="give --size PX, 32 say"):
+    with pytest.raises(SourceError, match="give --size PX, for instance --size 32"):
         checked(tmp_path / "out", tmp_path / "in")
 
 
@@ -225,7 +228,8 @@ def test_sizes_are_those_of_photos_that_stand_upright(tmp_path):
     checked(tmp_path / "in", tmp_path / "out")
     save(tmp_path / "out/a.png", (72, 64))
     with pytest.raises(
-        SourceError, match=r"a\.png is 72 x 64, its reference 64 x 72; give --size PX, 64 say"
+        SourceError,
+        match=r"a\.png is 72 x 64 px, its reference 64 x 72 px; give --size PX, for instance --size 64",
     ):
         checked(tmp_path / "in", tmp_path / "out")
 
@@ -233,7 +237,7 @@ def test_sizes_are_those_of_photos_that_stand_upright(tmp_path):
 def test_no_smaller_size_is_named_than_may_be_given(tmp_path):
     save(tmp_path / "in/a.png")
     save(tmp_path / "out/a.png", (9, 8))
-    with pytest.raises(SourceError, match="give --size PX, 16 say"):
+    with pytest.raises(SourceError, match="give --size PX, for instance --size 16"):
         checked(tmp_path / "in", tmp_path / "out")
 
 
@@ -261,14 +265,14 @@ def tar_of(path, *names):
 
 
 def test_photos_beside_themselves_are_told(here, tmp_path):
-    same = "x: the same photos as the references, so that nothing can differ"
+    same = "x: these are the same photos as the references, so nothing can differ"
     assert warned("in", "in") == warned("in", here / "in") == warned("in", "in/*.png") == same
     assert warned("list.txt", "in/a.png") == warned("in/a.png", "in") == same
     (tmp_path / "link").symlink_to("in")
     assert warned("in", "link") == same
     assert warned("in", "out") == warned("in/a.png", "in/b.png") == ""
     tar = tar_of(tmp_path / "a.tar", "s-1.png", "s-2.png")
-    assert warned(tar, tar) == f"{same}; --set-field names other members, `input` of a dataset"
+    assert warned(tar, tar) == f"{same}; choose other members with --set-field, such as `input` of a dataset"
 
 
 def test_other_members_of_the_same_tars_are_no_warning(tmp_path):
@@ -280,5 +284,5 @@ def test_other_members_of_the_same_tars_are_no_warning(tmp_path):
 def test_photos_of_one_name_are_refused(here):
     Image.new("RGB", (9, 9)).save(here / "in/a.bmp")
     folder = list_photos("in")
-    with pytest.raises(SourceError, match="leave one of them out, or name a pattern of one suffix"):
+    with pytest.raises(SourceError, match="leave one of them out, or name a pattern with one suffix"):
         match_photos(folder, folder, "x")

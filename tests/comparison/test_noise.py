@@ -165,8 +165,8 @@ def test_a_set_whose_noise_is_hidden_says_so():
     names = [name for name, hidden in zip(("red", "green", "blue"), unknown, strict=True) if hidden]
     assert names
     assert hidden_noise_lines(SimpleNamespace(pairs=pairs)) == [
-        f"Noise of {' and '.join(names)} is not known in 2 of 2 images: no more than grain and compression"
-        " may make, or no flat part to see it in."
+        f"Noise of {' and '.join(names)} is unknown in 2 of 2 images: it is no more than grain and"
+        " compression may make, or there is no flat part to measure it in."
     ]
     clean = [measured_pair("a", grain, grain.copy())]
     assert hidden_noise_lines(SimpleNamespace(pairs=[*clean, *pairs[:1]])) == []

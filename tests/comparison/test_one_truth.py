@@ -148,8 +148,8 @@ def test_the_answer_says_that_outputs_show_something_else_first_and_only():
     worst = sorted(one.pairs, key=lambda pair: pair.likeness)[:3]
     assert line == (
         "Outputs do not look like their references: 3 of 4 show something else (least"
-        f" alike: {', '.join(pair.key for pair in worst)}), so that nothing else can be judged. Are names"
-        " matched rightly? Are outputs flipped, rotated or cropped?"
+        f" alike: {', '.join(pair.key for pair in worst)}). Nothing else can be judged. Check whether"
+        " names match, and whether outputs are flipped, rotated or cropped."
     )
     findings = set_json(one)["findings"]
     assert [(finding["kind"], finding["images"]) for finding in findings] == [("unlike", 3)]

@@ -73,10 +73,10 @@ def test_one_photo_and_one_photo_are_a_pair(tmp_path):
 
 def test_nothing_matched_and_two_of_one_name_are_errors(tmp_path):
     before, after = save(tmp_path / "in", ["a.png", "b.png"]), save(tmp_path / "out", ["c.png", "d.png"])
-    with pytest.raises(SourceError, match=r"none of its 2 photos has a reference: the first is 'c'"):
+    with pytest.raises(SourceError, match=r"none of its 2 photos has a reference: its first photo is 'c'"):
         compared(before, after)
     save(after, ["c.bmp"])
-    with pytest.raises(SourceError, match=r"c.bmp and c.png are of one name"):
+    with pytest.raises(SourceError, match=r"c.bmp and c.png have the same name"):
         compared(before, after)
 
 

@@ -34,23 +34,24 @@ BOTH = ", the median of the 2 of 2 images that have it; worst: 1, 0."
     [
         (
             Finding("channels", 1, ("blue", "green", "red")),
-            "Channels: swapped: output's red is the reference's blue, output's blue is the reference's red.",
+            "Channels are swapped: the output's red is the reference's blue,"
+            " the output's blue is the reference's red.",
         ),
-        (Finding("hue", -12.34), "Hue: turned by -12.3 degrees (above 0 from red towards yellow)."),
-        (Finding("hue", 7), "Hue: turned by +7.0 degrees (above 0 from red towards yellow)."),
+        (Finding("hue", -12.34), "Hue: turned by -12.3 degrees (positive: from red towards yellow)."),
+        (Finding("hue", 7), "Hue: turned by +7.0 degrees (positive: from red towards yellow)."),
         (Finding("lightness", 4.26), "Lightness: 4.3 lighter on average."),
         (Finding("lightness", -4.26), "Lightness: 4.3 darker on average."),
         (Finding("contrast", 1.2), "Contrast: more, x1.20 of the references'."),
         (Finding("contrast", 0.8), "Contrast: less, x0.80 of the references'."),
         (Finding("contrast", -0.8), "Contrast: inverted, x-0.80 of the references'."),
-        (Finding("shift", 0.5, **MANY), f"Shift of the whole picture: 0.50 px{BOTH}"),
+        (Finding("shift", 0.5, **MANY), f"Shift of the whole image: 0.50 px{BOTH}"),
         (Finding("noise", 3.56, ("red", "blue"), **MANY), f"Noise: 3.6 codes in red and blue{BOTH}"),
         (Finding("noise", 3, ("red", "green", "blue"), **MANY), f"Noise: 3.0 codes in all channels{BOTH}"),
         (Finding("speckle", 1234.5, **MANY), f"Speckle: 1,234 spots of up to 8 px in a million{BOTH}"),
         (Finding("clipping", 0.046, ("red",), **MANY), f"Clipping: 4.6% of pixels newly at 0 or 255 in red{BOTH}"),  # noqa: E501
         (
             Finding("clipping", 0.046, (), images=1, worst=("1",)),
-            "Clipping: 4.6% of pixels newly at 0 or 255 in one channel or another, in 1 of 2 images: 1.",
+            "Clipping: 4.6% of pixels newly at 0 or 255 in single channels, in 1 of 2 images: 1.",
         ),
         (
             Finding("fringing", 0.4, ("red", "blue"), **MANY),
@@ -66,7 +67,7 @@ def test_a_cast_is_told_by_its_size_and_its_parts(by_name):
     one = by_name["cast"]
     a, b = one.explanation.cast
     assert finding_text(Finding("cast", 11.04), one) == (
-        f"Cast: neutral colours move by 11.0, a {a:+.1f}, b {b:+.1f}."
+        f"Cast: neutral colours move by 11.0 (a {a:+.1f}, b {b:+.1f})."
     )
     assert b > 5 > abs(a)
 
@@ -84,9 +85,9 @@ def test_what_follows_names_its_cause(by_name, colors, cause):
     one = replace(by_name["half"], findings=(*colors, clipping))
     assert finding_text(clipping, one) == (
         "  Clipping: 5.0% of pixels newly at 0 or 255 in red, the median of the 2 of 2 images that have it:"
-        f" caused by the {cause}, not counted as a fault of its own."
+        f" caused by the {cause}, so it is no separate fault."
     )
-    assert "RGB artefacts: none beside that clipping." in answers([one], None)
+    assert "RGB artefacts: none except this clipping." in answers([one], None)
 
 
 @pytest.mark.parametrize(("name", "sides"), [("right", ["right", "down"]), ("left", ["left", "up"])])
@@ -103,7 +104,9 @@ def test_fringing_of_one_channel_has_a_direction(by_name, name, sides):
 def test_fringing_that_differs_from_image_to_image_has_none(by_name):
     mixed = replace(by_name["right"], pairs=(by_name["right"].pairs[0], by_name["left"].pairs[1]))
     text = finding_text(Finding("fringing", 2.2, ("blue",), **MANY), mixed)
-    assert text.startswith("Fringing: blue misregistered by 2.20 px, another way from image to image, the")
+    assert text.startswith(
+        "Fringing: blue misregistered by 2.20 px, in different directions from image to image, the"
+    )
     assert "(" not in finding_text(Finding("fringing", 2.2, ("red", "blue"), **MANY), mixed)
     assert "(" not in finding_text(Finding("noise", 2.2, ("blue",), **MANY), mixed)
 
@@ -111,10 +114,12 @@ def test_fringing_that_differs_from_image_to_image_has_none(by_name):
 def test_what_no_change_explains(by_name):
     finding = Finding("unexplained", 16.21, of=17.38, worst=("1", "0"))
     text = unexplained_text(finding)
-    assert "of a mean difference of 17.4, 16.2 is left. " in text
+    assert "mean difference is 17.4, and the best single change leaves 16.2. " in text
     assert text.endswith("worst: 1, 0.")
     one = replace(by_name["half"], findings=(finding,))
-    assert saturation_text(one, None).startswith("Saturation: no one factor; of all pixels mean chroma x0.5")
+    assert saturation_text(one, None).startswith(
+        "Saturation: no single factor; over all pixels mean chroma x0.5"
+    )
     assert answers([one], None)[0] == text
 
 
@@ -130,7 +135,7 @@ def test_rare_faults_are_told_apart(by_name):
     assert f"{some}clipping 5.3% in red (1)." in lines
     assert f"{some}speckle 1,061 in a million (1)." in lines
     assert f"{some}shift 0.30 px (1)." in lines
-    assert "RGB artefacts: none that one image in ten has." in lines
+    assert "RGB artefacts: none that at least one image in ten has." in lines
     assert sum("images" in line for line in lines) == 4  # nowhere else
 
 
@@ -159,11 +164,11 @@ CAST, NOISE = Finding("cast", 9), Finding("noise", 3, ("red",), **MANY)
         (1.02, 0.98, (), "unchanged;"),
         (0.6, 0.7, (Finding("saturation", 0.6),), "less colourful, chroma x0.60 of the references';"),
         (1.4, 1.3, (Finding("saturation", 1.41), CAST), "more colourful, chroma x1.41 of the references';"),
-        (0.8, 1.0, (), "chroma falls, x0.80, by no one factor on all colours;"),
-        (1.3, 1.0, (), "chroma rises, x1.30, by no one factor on all colours;"),
-        (1.3, 1.0, (CAST,), "chroma rises with cast alone;"),
-        (0.8, 1.0, (CAST, NOISE), "chroma falls with cast and noise alone;"),
-        (1.02, 1.3, (CAST,), "unchanged but for what cast does to that of HSV;"),
+        (0.8, 1.0, (), "chroma falls, x0.80, but by no single factor for all colours;"),
+        (1.3, 1.0, (), "chroma rises, x1.30, but by no single factor for all colours;"),
+        (1.3, 1.0, (CAST,), "chroma rises only because of cast;"),
+        (0.8, 1.0, (CAST, NOISE), "chroma falls only because of cast and noise;"),
+        (1.02, 1.3, (CAST,), "unchanged, except for the effect of cast on HSV saturation;"),
         (1.02, 1.3, (), "unchanged;"),
         (1.02, 1.3, (replace(NOISE, rare=True),), "unchanged;"),
         (1.02, 1.3, (Finding("clipping", 0.1, **MANY),), "unchanged;"),
@@ -172,7 +177,7 @@ CAST, NOISE = Finding("cast", 9), Finding("noise", 3, ("red",), **MANY)
 def test_saturation_is_told_with_its_cause(by_name, chroma, hsv, findings, verdict):
     text = saturation_of(by_name["half"], chroma, hsv, *findings)
     assert text == (
-        f"Saturation: {verdict} of all pixels mean chroma x{chroma:.2f}, HSV saturation x{hsv:.2f}"
+        f"Saturation: {verdict} over all pixels mean chroma x{chroma:.2f}, HSV saturation x{hsv:.2f}"
         " (slope 0.97)."
     )
 
@@ -180,22 +185,22 @@ def test_saturation_is_told_with_its_cause(by_name, chroma, hsv, findings, verdi
 def test_ratios_that_there_are_none_of_are_left_out(by_name):
     change = replace(by_name["half"].change, saturation_ratio=None, saturation_slope=None, chroma_ratio=0.99)
     text = saturation_text(replace(by_name["half"], change=change, findings=()), None)
-    assert text == "Saturation: unchanged; of all pixels mean chroma x0.99."
+    assert text == "Saturation: unchanged; over all pixels mean chroma x0.99."
 
 
 @pytest.mark.parametrize(
     ("after", "theirs", "where"),
     [
-        (15.0, 10.0, "have moved nearer to it"),
-        (10.3, 10.0, "have reached it"),
-        (13.0, 16.0, "have moved past it, and are nearer than they were"),
-        (30.0, 26.0, "have moved past it, and are nearer than they were"),
-        (30.0, 22.0, "have moved past it, and are farther from it now"),
-        (5.0, 18.0, "have moved past it, and are farther from it now"),
-        (15.0, 30.0, "have moved away from it"),
-        (25.0, 30.0, "have moved nearer to it"),
-        (20.9, 30.0, "are where they were"),
-        (19.1, 30.0, "are where they were"),
+        (15.0, 10.0, "have moved towards the training set"),
+        (10.3, 10.0, "have reached the training set"),
+        (13.0, 16.0, "have moved past the training set, closer to it than before"),
+        (30.0, 26.0, "have moved past the training set, closer to it than before"),
+        (30.0, 22.0, "have moved past the training set, farther from it than before"),
+        (5.0, 18.0, "have moved past the training set, farther from it than before"),
+        (15.0, 30.0, "have moved away from the training set"),
+        (25.0, 30.0, "have moved towards the training set"),
+        (20.9, 30.0, "have not moved"),
+        (19.1, 30.0, "have not moved"),
     ],
 )
 def test_the_training_set_is_a_third_party(by_name, after, theirs, where):
@@ -203,7 +208,7 @@ def test_the_training_set_is_a_third_party(by_name, after, theirs, where):
     change = replace(one.change, mean_before=(50, 0, 0, 20.0, 0.3), mean_after=(50, 0, 0, after, 0.3))
     text = saturation_text(replace(one, change=change), SimpleNamespace(means=(50, 0, 0, theirs, 0.3)))
     assert text.endswith(
-        f" Mean chroma of references 20.0, outputs {after:.1f}, training set {theirs:.1f}: outputs {where}."
+        f" Mean chroma: references 20.0, outputs {after:.1f}, training set {theirs:.1f}; outputs {where}."
     )
 
 
@@ -266,8 +271,8 @@ LEVELS = [
 @pytest.mark.parametrize(("kind", "channels", "level"), LEVELS)
 def test_references_are_told_with_the_level_of_the_channels_concerned(kind, channels, level):
     assert told(found(kind, channels), OWN) == (
-        f"  Origin of {kind}: not from the references; --train tells whether the training set has it"
-        f" (references {level} by themselves)."
+        f"  Origin of {kind}: not from the references; --train SOURCE shows whether the training set has it"
+        f" (references have {level} on their own)."
     )
 
 
@@ -275,19 +280,19 @@ def test_references_are_told_with_the_level_of_the_channels_concerned(kind, chan
 def test_what_the_training_set_has_as_well_may_be_learned(kind, channels, level):
     text = told(found(kind, channels), NONE, OWN)
     learned = "the training set has it too: probably learned from there ("
-    made = "not in the training set: the model or its pipeline makes it ("
+    made = "not in the training set: the model or its pipeline creates it ("
     # Of noise 1 code and of clipping 1% are no more than others have.
     little = level in ("1.0 codes", "1.0%")
-    assert text.startswith(f"  Origin of {kind}: {made if little else learned}references 0")
-    assert text.endswith(f" by themselves, training set {level}).")
+    assert text.startswith(f"  Origin of {kind}: {made if little else learned}references have 0")
+    assert text.endswith(f" on their own, training set has {level}).")
     assert made in told(found(kind, channels), OWN, OWN)
     assert made in told(found(kind, channels), OWN, NONE)
 
 
 def test_what_is_not_known_is_none():
     unknown = having(NONE, Fringing(np.full((3, 2), np.nan)), Noise(np.full(3, np.nan)))
-    assert "(references 0.00 px by themselves)" in told(found("fringing", BLUE), unknown)
-    assert "training set 0.0 codes)" in told(found("noise", RED), NONE, unknown)
+    assert "(references have 0.00 px on their own)" in told(found("fringing", BLUE), unknown)
+    assert "training set has 0.0 codes)" in told(found("noise", RED), NONE, unknown)
 
 
 def test_a_series_tells_in_which_sets_it_is_and_since_when():
@@ -302,7 +307,9 @@ def test_a_series_tells_in_which_sets_it_is_and_since_when():
     assert "; in all sets (references" in told(noise, others=[dirty])
     sets = [*clean, dirty, (set_of("last", OWN, noise))]
     text = origin_text(noise, sets, None)
-    assert "; in 2 of 6 sets, first in dirty (references 0.0 codes by themselves)." in text  # all are alike
+    assert (
+        "; in 2 of 6 sets, first in dirty (references have 0.0 codes on their own)." in text
+    )  # all are alike
     assert "sets" not in told(noise)
 
 

@@ -129,7 +129,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(lay, tmp_path):
     lay(folder / ".lock", mine)
     holds = (lambda: locked(folder).__enter__(), lambda: claim(folder).__enter__(), lambda: holder_of(folder))
     for hold in holds:
-        with pytest.raises(DatasetError, match=r"data/\.lock: a link or no file, .*; remove it"):
+        with pytest.raises(DatasetError, match=r"data/\.lock: is a link or no plain file, .*; remove it"):
             hold()
     assert (mine.read_text(), mine.exists()) == ("precious", True)
 
@@ -180,7 +180,10 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path, names)
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DatasetError, match="holds something else") as raised, claim(tmp_path):
+    with (
+        pytest.raises(DatasetError, match="is not a dataset of lutkit, and holds") as raised,
+        claim(tmp_path),
+    ):
         pass
     assert sorted(tmp_path.rglob("*")) == before
     assert str(tmp_path) in str(raised.value)
@@ -307,7 +310,9 @@ def test_a_folder_that_holds_more_than_is_planned_is_told_and_nothing_removed(tm
     assert outgrown(tmp_path, planned) == more
     record_path(tmp_path, "train-000001").unlink()
     if "train-000001" not in planned:
-        with pytest.raises(DatasetError, match=r"train-000001\.tar: not of this dataset; remove it"):
+        with pytest.raises(
+            DatasetError, match=r"train-000001\.tar: does not belong to this dataset; remove it"
+        ):
             outgrown(tmp_path, planned)
     assert contents(tmp_path).keys() == before.keys() - {"records/train-000001.json"}
 
@@ -422,9 +427,9 @@ def test_another_kind_of_cpu_is_refused_as_that():
         require_same_libraries({**now, "cpu": "other-cpu", "machine": "vax"}, now, "data")
     assert str(raised.value) == (
         f"data: begun on another kind of CPU: vax other-cpu then, {now['machine']} {now['cpu']} now; "
-        "go on with it on a machine of that kind, or write into another folder"
+        "continue on a machine of that kind, or write into another folder"
     )
-    with pytest.raises(DatasetError, match=r"other versions: numpy 1 then.*install the versions of then"):
+    with pytest.raises(DatasetError, match=r"other versions: numpy 1 then.*install the earlier versions"):
         require_same_libraries({**now, "numpy": "1"}, now, "data")
 
 
@@ -449,7 +454,7 @@ def test_an_index_of_another_format_is_named(tmp_path):
     make_dataset(tmp_path, {"train": [1]})
     path = tmp_path / "dataset.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(DatasetError, match=r"dataset\.json: format 2, and this lutkit reads 1; "):
+    with pytest.raises(DatasetError, match=r"dataset\.json: format 2, but this lutkit reads 1; "):
         read_dataset_json(tmp_path)
 
 

@@ -74,9 +74,9 @@ def test_shards_of_a_split_are_told_by_their_names(folder):
     ("members", "said"),
     [
         ((("target.jpg", b"x"),), "sample x has no json; run `lutkit verify`"),
-        ((("json", b"{"),), "x.json: tells no kind; run"),
-        ((("json", b"[1]"),), "x.json: tells no kind; run"),
-        ((("json", b'{"label": "lossy"}'),), "x.json: tells no kind; run"),
+        ((("json", b"{"),), "x.json: its JSON has no kind; run"),
+        ((("json", b"[1]"),), "x.json: its JSON has no kind; run"),
+        ((("json", b'{"label": "lossy"}'),), "x.json: its JSON has no kind; run"),
     ],
 )
 @pytest.mark.parametrize("place", [0, 1])

@@ -228,7 +228,7 @@ def test_a_bug_arrives_with_its_traceback(tmp_path, task, message, trace):
     ("task", "what"),
     [
         ("kill", "a worker process was killed by SIGKILL while it worked on kill; .*use fewer workers"),
-        ("exit", r"a worker process ended by itself \(exit code 3\) while it worked on exit; "),
+        ("exit", r"a worker process ended unexpectedly \(exit code 3\) while it worked on exit; "),
         ("memory", "memory: ran out of memory; use fewer workers"),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_batch_that_a_gpu_cannot_count_is_cut_and_said():
     size = batch_size_for(gpu, 256, 256, 300)
     assert (size.now, size.settled) == (254, True)
     said = cut_note(size, 300, 256, 250)
-    assert "--batch-size 300 is cut to 254: a GPU can count 2^31 elements" in said
+    assert "--batch-size 300 is reduced to 254: a GPU can count 2^31 elements" in said
     assert "254 images of 250 x 256 px" in said
     for vae, asked in ((gpu, 254), (gpu, None), (cpu, 300)):
         assert cut_note(batch_size_for(vae, 256, 256, asked), asked, 256, 256) == ""
@@ -115,7 +115,7 @@ def test_an_image_that_a_gpu_cannot_count_is_refused(widths, largest):
         require_countable(gpu, identity, (largest + factor, largest + factor), "here", can_cut=True)
     for word in ("here: ", f"{largest + factor} x {largest + factor} px", "2^31", f"--size {largest}", "cpu"):
         assert word in str(caught.value)
-    with pytest.raises(VaeError, match=rf"9000 x 5000 px.*make images of {largest} px"):
+    with pytest.raises(VaeError, match=rf"9000 x 5000 px.*use images of {largest} px"):
         require_countable(gpu, identity, (5000, 9000))
 
 
@@ -150,11 +150,11 @@ def test_a_decoding_that_a_gpu_cannot_count_is_told_of_what_it_can_encode():
     assert 256 * 2888**2 < 2**31 < 256 * 2904**2
     require_decodable(gpu, identity, (2888, 2888))
     require_countable(gpu, identity, (2904, 4000))
-    with pytest.raises(VaeError, match=r"a decoding of 4000 x 2904 px.* 2888 x 2888 only.*--device cpu"):
+    with pytest.raises(VaeError, match=r"4000 x 2904 px .* decodes to 2888 x 2888 px .*--device cpu"):
         require_decodable(gpu, identity, (2904, 4000))
     require_decodable(cpu, identity, (2904, 4000))
     said = undecoded_note(gpu, identity, 2904, 4000)
-    assert "images of 4000 x 2904 px are encoded, and none is decoded" in said
+    assert "encodes 4000 x 2904 px but decodes to 2888 x 2888 px" in said
     assert "2888 x 2888 px" in said
     assert undecoded_note(gpu, identity, 2888, 2888) == undecoded_note(cpu, identity, 2904, 4000) == ""
 

@@ -194,7 +194,7 @@ def test_a_driver_too_old_is_told_from_a_torch_without_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    with pytest.raises(VaeError, match="CUDA was asked for, and torch finds no GPU"):
+    with pytest.raises(VaeError, match="CUDA is requested, but torch finds no usable GPU"):
         require_device("cuda")
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
     with pytest.raises(VaeError, match="is built without it"):
@@ -237,5 +237,5 @@ def test_only_what_is_known_becomes_one_line():
     full = torch.OutOfMemoryError("CUDA out of memory")
     with pytest.raises(VaeError, match="runs out with a single image; use smaller"):
         within_memory(lambda: failing(full), with_less=False)
-    with pytest.raises(VaeError, match="the GPU failed: cuDNN error: X; look"), plain_device_errors():
+    with pytest.raises(VaeError, match="the GPU failed: cuDNN error: X; check"), plain_device_errors():
         failing(RuntimeError("cuDNN error: X\nmore"))

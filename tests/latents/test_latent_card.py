@@ -77,7 +77,7 @@ def test_tars_of_any_name_load_and_no_split_takes_another_s(tmp_path, load):
     assert found == {"val": ["a-000000000"], "data": ["b-000000000", "c-000000000"]}
     # Our own reader takes the same splits.
     assert {split: [s["__key__"] for s in Latents(folder, split=split)] for split in found} == found
-    with pytest.raises(DatasetError, match="no split 'val-more'; splits there are: data, val"):
+    with pytest.raises(DatasetError, match="no split 'val-more'; choose one of its splits: data, val"):
         Latents(folder, split="val-more")
 
 

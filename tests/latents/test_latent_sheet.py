@@ -169,31 +169,33 @@ def test_differences_are_four_times_as_large_about_grey():
 def test_what_does_not_belong_together_is_refused(made, tmp_path):
     root, _, _ = made
     index = open_latents(root / "latents")
-    with pytest.raises(DatasetError, match=r"made with the files 'vae'; .*name them with --vae"):
+    with pytest.raises(DatasetError, match=r"made with the files 'vae', .*name them with --vae"):
         load_vae_of(index, "", None, "cpu")
-    with pytest.raises(DatasetError, match=r"--vae other: sha256 .* the latents were made with"):
+    with pytest.raises(DatasetError, match=r"--vae other: weights of sha256 .* the latents were made with"):
         load_vae_of(index, str(root / "other"), None, "cpu")
     with pytest.raises(VaeError, match="no such folder"):
         load_vae_of(index, str(root / "nowhere"), None, "cpu")
     build(manifest_of(root / "photos", n=9, size_px=SIZE_PX, seed=99), tmp_path / "others")
-    with pytest.raises(DatasetError, match=r"others: other images than were encoded: .*99"):
+    with pytest.raises(DatasetError, match=r"others: not the images that were encoded: .*99"):
         find_images(root / "latents", index, str(tmp_path / "others"))
     build(manifest_of(root / "photos", n=5, size_px=SIZE_PX), tmp_path / "few")
-    with pytest.raises(DatasetError, match=r"--images: the images have no sample train-000000006 in a shard"):
+    with pytest.raises(DatasetError, match=r"--images: the images have no sample train-000000006 in shard"):
         opened(root, 3, str(tmp_path / "few"))
     build(manifest_of(root / "photos", n=9, size_px=48), tmp_path / "large")
     with pytest.raises(
-        DatasetError, match=r"train-000000000: another image than was encoded: its json differs"
+        DatasetError, match=r"train-000000000: not the image that was encoded: its JSON differs"
     ):
         opened(root, 3, str(tmp_path / "large"))
-    with pytest.raises(DatasetError, match=r"k\.image: an image of 48 x 48 px, decoded 32 x 32"):
+    with pytest.raises(
+        DatasetError, match=r"k\.image: the image has 48 x 48 px, but its latents decode to 32 x 32"
+    ):
         module._compared("k", "image", np.zeros((3, 32, 32), np.float32), np.zeros((48, 48, 3), np.uint8))
     with pytest.raises(DatasetError, match=r"nothing: no dataset.json here"):
         open_latents(tmp_path / "nothing")
     make_latents(tmp_path / "begun", {}, complete=False)
     with pytest.raises(DatasetError, match="begun: no finished shards"):
         open_latents(tmp_path / "begun")
-    with pytest.raises(DatasetError, match="a dataset of images, not of latents"):
+    with pytest.raises(DatasetError, match="holds a dataset of images, not latents"):
         open_latents(root / "pairs")
 
 
@@ -224,7 +226,9 @@ def test_a_damaged_shard_is_not_decoded(made, tmp_path):
     data = bytearray(shard.read_bytes())
     data[2000] ^= 1  # a digit of a number
     shard.write_bytes(data)
-    with pytest.raises(DatasetError, match=r"train-000000\.tar: its sha256 is not the one that dataset.json"):
+    with pytest.raises(
+        DatasetError, match=r"train-000000\.tar: its sha256 differs from the one in dataset.json"
+    ):
         opened(tmp_path, 2)
 
 
@@ -235,7 +239,7 @@ def test_a_decoding_that_a_gpu_cannot_count_is_one_line(made, monkeypatch):
     monkeypatch.setattr(module, "load_vae", Mock(side_effect=AssertionError("it was loaded")))
     large = dataclasses.replace(index.encoding, latent_shape=(8, 2100, 2090))
     index = dataclasses.replace(index, encoding=large)
-    said = r"a decoding of 4180 x 4200 px, .*GPU can count 4094 x 4094 only .*2\^31.*; choose --device cpu"
+    said = r"4180 x 4200 px .*decodes to 4094 x 4094 px .*2\^31.*; choose --device cpu"
     with pytest.raises(VaeError, match=said):
         load_vae_of(index, str(root / "vae"), None, "cuda:1")
     with pytest.raises(AssertionError, match="loaded"):

@@ -241,7 +241,7 @@ def test_one_rank_alone_can_read_all(folder, monkeypatch):
     assert keys(pickle.loads(pickle.dumps(Latents(folder, split="train", ranks=None)))) == TRAIN  # noqa: S301
     assert keys(Latents(folder, split="train")) == TRAIN[:3]
     with pytest.raises(
-        DatasetError, match='ranks is 2, not "torch" or None; None leaves sharing out to others'
+        DatasetError, match='ranks is 2, not "torch" or None; None leaves the distribution to others'
     ):
         Latents(folder, ranks=2)
 
@@ -338,7 +338,7 @@ def test_several_folders_join_by_key(folder, tmp_path):
         for name, field in (("a.depth", "depth"), ("b.edges", "edges")):
             np.testing.assert_array_equal(sample[name], moments_of(sample["__key__"], field))
     # The folder that lacks the key is named.
-    with pytest.raises(DatasetError, match=r"b/shards/train-000000\.tar: no train-000000001, which .*made"):
+    with pytest.raises(DatasetError, match=r"b/shards/train-000000\.tar: has no train-000000001, but .*made"):
         list(Latents(folder, joined=joined))
 
 
@@ -346,7 +346,7 @@ def test_each_folder_is_scaled_by_its_own_vae(folder, tmp_path):
     other = dataclasses.replace(VAE, sha256="cd" * 32, scaling_factor=3.0, shift_factor=-1.0)
     make_latents(tmp_path / "more", COUNTS, vae=other)
     joined = {"more": tmp_path / "more"}
-    with pytest.raises(DatasetError, match=r"more: another VAE .*same_vae=False"):
+    with pytest.raises(DatasetError, match=r"more: its VAE is .*same_vae=False"):
         Latents(folder, joined=joined)
     sample = next(iter(Latents(folder, joined=joined, same_vae=False, scaled=True)))
     want = moments_of(sample["__key__"], "input")
@@ -357,8 +357,8 @@ def test_each_folder_is_scaled_by_its_own_vae(folder, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"input_range": "0,1"}, "another input range than the first folder's: 0,1, not -1,1"),
-        ({"latent_shape": (8, 5, 6)}, r"another latent shape than the first folder's: \(8, 5, 6\)"),
+        ({"input_range": "0,1"}, "its input range is 0,1, but the first folder's is -1,1"),
+        ({"latent_shape": (8, 5, 6)}, r"its latent shape is \(8, 5, 6\), but the first folder's"),
     ],
 )
 def test_other_posteriors_are_refused(folder, tmp_path, change, said):
@@ -376,7 +376,7 @@ def test_the_same_weights_under_another_name_are_the_same(folder, tmp_path):
 def test_unequal_keys_are_refused_or_skipped(folder, tmp_path, reversed_):
     short = make_latents(tmp_path / "short", COUNTS, drop=(TRAIN[1], TRAIN[7]))
     first, second = (short, folder) if reversed_ else (folder, short)
-    said = r"short/shards/train-000000.tar: no train-000000001, which .*made/shards.*mismatched=\"skip\""
+    said = r"short/shards/train-000000.tar: has no train-000000001, but .*made/shards.*mismatched=\"skip\""
     with pytest.raises(DatasetError, match=said):
         list(Latents(first, joined={"other": second}))
     found = list(Latents(first, joined={"other": second}, mismatched="skip"))
@@ -389,7 +389,7 @@ def test_unequal_keys_are_refused_or_skipped(folder, tmp_path, reversed_):
 
 def test_even_shares_are_not_promised_where_keys_are_skipped(folder):
     # A rank that ends before the others would leave them waiting for ever.
-    with pytest.raises(DatasetError, match='even cannot be kept with mismatched="skip"'):
+    with pytest.raises(DatasetError, match='even cannot be combined with mismatched="skip"'):
         Latents(folder, joined={"other": folder}, mismatched="skip", even=True)
     Latents(folder, mismatched="skip", even=True)
 
@@ -398,7 +398,9 @@ def test_even_shares_are_not_promised_where_keys_are_skipped(folder):
 def test_unequal_shards_are_refused_or_skipped(folder, tmp_path, reversed_):
     few = make_latents(tmp_path / "few", {"train": [5, 3], "val": [2]})
     first, second = (few, folder) if reversed_ else (folder, few)
-    with pytest.raises(DatasetError, match=r"few: has no shard train-000002, which .*made has, nor 0 more"):
+    with pytest.raises(
+        DatasetError, match=r"few: has no shard train-000002, which .*made has, and lacks 0 more"
+    ):
         Latents(first, joined={"other": second})
     found = keys(Latents(first, joined={"other": second}, mismatched="skip"))
     assert found == [*TRAIN[:8], "val-000000000", "val-000000001"]
@@ -406,7 +408,7 @@ def test_unequal_shards_are_refused_or_skipped(folder, tmp_path, reversed_):
 
 def test_folders_without_a_common_shard_are_refused(folder, tmp_path):
     make_latents(tmp_path / "test", {"test": [2]})
-    with pytest.raises(DatasetError, match="no shard that all folders have"):
+    with pytest.raises(DatasetError, match="has no shard that is in all folders"):
         Latents(folder, joined={"other": tmp_path / "test"}, mismatched="skip")
 
 
@@ -423,7 +425,7 @@ def test_images_of_pairs_join_by_key(tmp_path):
             assert image.dtype == torch.uint8
             want = decode_image(stored[sample["__key__"]][f"{field}.jpg"])
             np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), want)
-    with pytest.raises(DatasetError, match=r"pairs: a dataset of images, not of latents; .*encode-latents"):
+    with pytest.raises(DatasetError, match=r"pairs: holds images, not latents; .*encode-latents"):
         Latents(pairs)
 
 
@@ -441,7 +443,9 @@ def test_a_wrong_checksum_is_named(folder, tmp_path):
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(DatasetError, match=r"train-000001.tar: its sha256 is not the one that dataset.json"):
+    with pytest.raises(
+        DatasetError, match=r"train-000001.tar: its sha256 differs from the one in dataset.json"
+    ):
         list(Latents(copy))
     assert keys(Latents(copy, split="val")) == ["val-000000000", "val-000000001"]
 
@@ -449,10 +453,10 @@ def test_a_wrong_checksum_is_named(folder, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda data: data[:4096], "4096 bytes, and dataset.json says"),
-        (lambda data: bytes(len(data)), "holds 0 samples, and dataset.json says 3"),
+        (lambda data: data[:4096], "4096 bytes, but dataset.json says"),
+        (lambda data: bytes(len(data)), "holds 0 samples, but dataset.json says 3"),
         (lambda data: b"x" * len(data), "not a sound tar: "),
-        (lambda data: data[: 20 * 512] + bytes(len(data) - 20 * 512), "holds . samples, and dataset.json"),
+        (lambda data: data[: 20 * 512] + bytes(len(data) - 20 * 512), "holds . samples, but dataset.json"),
     ],
 )
 def test_a_damaged_shard_is_named_even_unchecked(folder, tmp_path, damage, said):
@@ -504,8 +508,8 @@ OBJECTS = (
         ),
         (np.zeros(SHAPE), r"found float64"),
         (np.zeros(SHAPE, ">f4"), r"found >f4"),
-        (npy(np.zeros(SHAPE, np.float32))[:-4], "a .npy array that is cut off"),
-        (npy(np.zeros(SHAPE, np.float32)) + b"more", "a .npy array that is cut off or too long"),
+        (npy(np.zeros(SHAPE, np.float32))[:-4], "a .npy array that is too short"),
+        (npy(np.zeros(SHAPE, np.float32)) + b"more", "a .npy array that is too short or too long"),
         (npy_2(np.zeros(SHAPE, np.float32)), "not a .npy array: npy version 2"),
         (NAN, "NaN or infinity in a posterior"),
     ],
@@ -544,8 +548,8 @@ def test_a_missing_field_and_broken_metadata_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"split": "test"}, "made: no split 'test'; splits there are: train, val"),
-        ({"fields": ("depth",)}, "made: no field 'depth'; there are: input, target"),
+        ({"split": "test"}, "made: no split 'test'; choose one of its splits: train, val"),
+        ({"fields": ("depth",)}, "made: no field 'depth'; choose from: input, target"),
         ({"shuffle": -1}, "shuffle is -1, below 0"),
         ({"seed": -1}, "seed is -1, below 0"),
         ({"mismatched": "ignore"}, 'mismatched is \'ignore\', not "refuse" or "skip"'),
@@ -566,9 +570,9 @@ def test_sources_that_are_none_are_refused(folder, tmp_path):
         (tmp_path / "nothing", "nothing: no dataset.json here"),
         (unfinished, "copy: not finished; run the same `lutkit encode-latents` again"),
         (folder / "shards" / "train-000009.tar", r"train-000009.tar: not in made/dataset.json"),
-        ([], "expected .tar files of one folder, found 0 paths"),
-        (two_folders, "expected .tar files of one folder, found 2 paths"),
-        ([folder], "expected .tar files of one folder"),
+        ([], "expected .tar files from one folder, found 0 paths"),
+        (two_folders, "expected .tar files from one folder, found 2 paths"),
+        ([folder], "expected .tar files from one folder"),
     ]:
         with pytest.raises(DatasetError, match=said):
             Latents(source)

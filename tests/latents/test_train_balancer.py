@@ -65,7 +65,7 @@ def test_a_split_that_is_not_there_is_said_before_anything_is_learned(scripts, l
     from train_balancer import options_of, train
 
     arguments = [str(latents), "--epochs=1", "--workers=0", "--validate=test", f"--out={tmp_path / 'b.pt'}"]
-    with pytest.raises(DatasetError, match="no split 'test'; splits there are: train, val"):
+    with pytest.raises(DatasetError, match="no split 'test'; choose one of its splits: train, val"):
         train(options_of([*arguments, "--device=cpu"]))
     assert capsys.readouterr().out == ""
 

@@ -348,10 +348,12 @@ def test_the_usual_name_is_preferred_to_others(saved, copied, tmp_path):
 def test_weights_that_diffusers_split_are_one_line(tmp_path):
     small_autoencoder().save_pretrained(tmp_path / "vae", max_shard_size="20KB")
     assert len(list((tmp_path / "vae").glob("*.safetensors"))) > 1
-    assert_vae_error(tmp_path / "vae", "weights in several files", f"{WEIGHTS}.index.json", "max_shard_size")
+    assert_vae_error(
+        tmp_path / "vae", "the weights are in several files", f"{WEIGHTS}.index.json", "max_shard_size"
+    )
     for path in sorted((tmp_path / "vae").glob("*.safetensors"))[1:]:
         path.unlink()
-    assert_vae_error(tmp_path / "vae", "weights in several files")
+    assert_vae_error(tmp_path / "vae", "the weights are in several files")
 
 
 def test_several_weights(copied):
@@ -367,14 +369,20 @@ def test_several_weights(copied):
         ("{", ["not JSON"]),
         ("[]", ["not a VAE's config"]),
         ('{"_class_name": "AutoencoderTiny"}', ["AutoencoderTiny", "only AutoencoderKL"]),
-        ('{"latent_channels": "four"}', ["cannot be"]),
+        ('{"latent_channels": "four"}', ["an invalid config: "]),
         ('{"block_out_channels": 8}', ["block_out_channels is 8", "saved with the weights"]),
         ('{"block_out_channels": []}', ["block_out_channels is []"]),
-        (f'{{"block_out_channels": {[4] * 40}}}', ["cannot be: block_out_channels is [4, 4,", "saved with"]),
-        ('{"layers_per_block": 1000000000}', ["cannot be: layers_per_block is 1000000000", "saved with"]),
+        (
+            f'{{"block_out_channels": {[4] * 40}}}',
+            ["an invalid config: block_out_channels is [4, 4,", "saved with"],
+        ),
+        (
+            '{"layers_per_block": 1000000000}',
+            ["an invalid config: layers_per_block is 1000000000", "saved with"],
+        ),
         ('{"scaling_factor": 0}', ["scaling_factor is 0"]),
         ('{"latent_chanels": 4}', ["latent_chanels", "newer diffusers"]),
-        ('{"block_out_channels": [6], "norm_num_groups": 4}', ["cannot be built"]),
+        ('{"block_out_channels": [6], "norm_num_groups": 4}', ["no VAE can be built"]),
     ],
 )
 def test_bad_configs(text, words, copied):
@@ -385,7 +393,11 @@ def test_bad_configs(text, words, copied):
 def test_weights_of_another_architecture(copied, tmp_path):
     save_vae(tmp_path / "other", channels=16, use_quant_conv=False)
     shutil.copy(tmp_path / "other" / WEIGHTS, copied / WEIGHTS)
-    words = ("another architecture", "2 missing (quant_conv.weight", "encoder.conv_out.weight (32, 8, 3, 3)")
+    words = (
+        "do not have the architecture",
+        "2 missing (quant_conv.weight",
+        "encoder.conv_out.weight (32, 8, 3, 3)",
+    )
     assert_vae_error(copied, *words)
 
 
@@ -393,14 +405,16 @@ def test_weights_with_more_than_the_architecture_has(copied):
     weights = load_file(copied / WEIGHTS)
     extra = {f"encoder.more.{i}": torch.zeros(2) for i in range(3)}
     save_file({**weights, **extra}, copied / WEIGHTS)
-    words = ("another architecture", "3 unexpected (encoder.more.0, encoder.more.1, ...)")
+    words = ("do not have the architecture", "3 unexpected (encoder.more.0, encoder.more.1, ...)")
     assert_vae_error(copied, *words)
 
 
 def test_weights_that_cannot_be_read(copied, monkeypatch):
     files = find_vae(str(copied))
     (copied / WEIGHTS).unlink()
-    with pytest.raises(VaeError, match=rf"{WEIGHTS}: cannot be read as safetensors: .*fetch the file again"):
+    with pytest.raises(
+        VaeError, match=rf"{WEIGHTS}: cannot be read as safetensors: .*download the file again"
+    ):
         load_vae(files)
 
 
@@ -458,7 +472,7 @@ def test_a_vae_on_the_hub_is_of_one_commit(part, saved, tmp_path, monkeypatch):
 def test_devices_that_are_not_there(saved):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    assert_vae_error(saved[0], "CUDA was asked for", "--device cpu", device="cuda")
+    assert_vae_error(saved[0], "CUDA is requested", "--device cpu", device="cuda")
     with pytest.raises(VaeError, match="choose cpu, cuda"):
         require_device("gpu")
 
@@ -466,7 +480,9 @@ def test_devices_that_are_not_there(saved):
 @pytest.mark.parametrize(("height", "width"), [(15, 16), (16, 17)])
 def test_sizes_that_the_factor_does_not_divide(height, width, saved):
     vae = load_vae(str(saved[0]))
-    with pytest.raises(VaeError, match=rf"{width} x {height} px, and this VAE takes multiples of 2, 16 x 16"):
+    with pytest.raises(
+        VaeError, match=rf"{width} x {height} px, but this VAE needs multiples of 2, such as 16 x 16"
+    ):
         vae.encode(images(1, height, width))
 
 

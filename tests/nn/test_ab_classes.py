@@ -184,7 +184,7 @@ def test_bins_keep_their_dtype_and_follow_a_network_to_another_device():
     assert list(bins.parameters()) == []
     network.to("meta")
     assert bins.weights.device.type == bins.candidates.device.type == "meta"
-    with pytest.raises(ArrayError, match=r"bins are on meta, a tensor is on cpu; move the bins with"):
+    with pytest.raises(ArrayError, match=r"bins are on meta, but a tensor is on cpu; move the bins with"):
         hard_classes(random_ab(), bins)
 
 
@@ -220,18 +220,18 @@ def test_bins_of_the_public_prior(shared):
 @pytest.mark.parametrize(
     ("ab", "words"),
     [
-        (np.zeros((1, 2, 3, 4)), "ab is a tensor of floats, not ndarray"),
+        (np.zeros((1, 2, 3, 4)), "ab must be a tensor of floats, not ndarray"),
         (torch.zeros(1, 2, 3, 4, dtype=torch.uint8), "not torch.uint8"),
-        (torch.zeros(1, 3, 3, 4), r"ab is \(B, 2, H, W\), not \(1, 3, 3, 4\)"),
-        (torch.zeros(2, 3, 4), r"ab is \(B, 2, H, W\), not \(2, 3, 4\)"),
-        (torch.zeros(0, 2, 3, 4), r"ab is \(B, 2, H, W\)"),
+        (torch.zeros(1, 3, 3, 4), r"ab must be \(B, 2, H, W\), not \(1, 3, 3, 4\)"),
+        (torch.zeros(2, 3, 4), r"ab must be \(B, 2, H, W\), not \(2, 3, 4\)"),
+        (torch.zeros(0, 2, 3, 4), r"ab must be \(B, 2, H, W\)"),
         (plane((0, 0), (1, float("nan"))), "ab holds NaN"),
-        (plane((0, 0), (98.75, 0)), r"outside what sRGB reaches, a -86.2..98.2, b -107.9..94.5"),
+        (plane((0, 0), (98.75, 0)), r"outside the range of sRGB, a -86.2..98.2, b -107.9..94.5"),
         (plane((0, 0), (0, -108.45)), "outside"),
         (plane((0, 95.05)), "outside"),
         (plane((-86.75, 0)), "outside"),
         (plane((0, float("inf"))), "outside"),
-        (plane((128, 128)), "give a and b of CIELAB, unscaled"),
+        (plane((128, 128)), "use unscaled a and b of CIELAB"),
     ],
 )
 def test_what_is_no_ab(encode, ab, words):
@@ -271,9 +271,9 @@ def test_before_it_is_refused_whatever_the_values_classes_are_bins_and_shares_ar
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"nearest": 0}, "nearest is 1..261, the number of bins, not 0"),
+        ({"nearest": 0}, "nearest must be in 1..261 (all bins), not 0"),
         ({"nearest": 262}, "not 262"),
-        ({"sigma": 0}, "sigma is above 0, not 0"),
+        ({"sigma": 0}, "sigma must be above 0, not 0"),
         ({"sigma": float("nan")}, "not nan"),
     ],
 )

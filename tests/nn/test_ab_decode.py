@@ -133,12 +133,12 @@ def test_logits_that_are_not_finite(value, temperature):
 @pytest.mark.parametrize(
     ("logits", "temperature", "words"),
     [
-        (random_logits(261), -0.1, "the temperature is 0 or above, not -0.1"),
+        (random_logits(261), -0.1, "the temperature must be 0 or above, not -0.1"),
         (random_logits(261), float("nan"), "not nan"),
         (random_logits(261), float("inf"), "not inf"),
-        (random_logits(313), 1, r"313 logits a pixel, but 261 bins \(grid 10\)"),
-        (random_logits(261)[0], 1, r"logits are \(B, Q, H, W\)"),
-        (random_logits(261).long(), 1, "logits are a tensor of floats"),
+        (random_logits(313), 1, r"313 logits for each pixel, but 261 bins \(grid 10\)"),
+        (random_logits(261)[0], 1, r"logits must be \(B, Q, H, W\)"),
+        (random_logits(261).long(), 1, "logits must be a tensor of floats"),
     ],
 )
 def test_what_does_not_fit(logits, temperature, words):

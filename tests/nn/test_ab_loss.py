@@ -224,7 +224,7 @@ def test_in_place_no_other_use_of_the_logits_goes_unnoticed():
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
-    with pytest.raises(ArrayError, match="would overwrite a leaf; give what a layer returns"):
+    with pytest.raises(ArrayError, match="would overwrite a leaf tensor; use the output of a layer"):
         rebalanced_cross_entropy(base, ab, TENS, inplace=True)
 
 
@@ -264,18 +264,26 @@ def nan_ab():
 @pytest.mark.parametrize(
     ("logits", "ab", "words"),
     [
-        (random_logits(313), random_ab(), r"313 logits a pixel, but 261 bins \(grid 10\); give the weights"),
+        (
+            random_logits(313),
+            random_ab(),
+            r"313 logits for each pixel, but 261 bins \(grid 10\); use weights",
+        ),
         (random_logits(Q), nan_ab(), "ab holds NaN"),
-        (random_logits(Q), random_ab() * 3, "ab is outside what sRGB reaches"),
-        (random_logits(Q), random_ab(3), r"logits are \(2, 261, 6, 7\), but ab \(3, 2, 6, 7\); B, H and W"),
+        (random_logits(Q), random_ab() * 3, "ab is outside the range of sRGB"),
+        (
+            random_logits(Q),
+            random_ab(3),
+            r"logits are \(2, 261, 6, 7\), but ab \(3, 2, 6, 7\); resize one of them: B, H and W",
+        ),
         (random_logits(Q), random_ab(2, 7, 6), r"but ab \(2, 2, 7, 6\)"),
-        (random_logits(Q), random_ab()[0], r"ab is \(B, 2, H, W\), not \(2, 6, 7\)"),
-        (random_logits(Q), random_ab().long(), "ab is a tensor of floats, not torch.int64"),
-        (random_logits(Q)[0], random_ab(), r"logits are \(B, Q, H, W\), not \(261, 6, 7\)"),
-        (random_logits(Q)[:0], random_ab(), r"logits are \(B, Q, H, W\), not \(0, 261, 6, 7\)"),
-        (random_logits(Q).int(), random_ab(), "logits are a tensor of floats, not torch.int32"),
-        ([1.0], random_ab(), "logits are a tensor of floats, not list"),
-        (random_logits(Q).to("meta"), random_ab(), "bins are on cpu, a tensor is on meta"),
+        (random_logits(Q), random_ab()[0], r"ab must be \(B, 2, H, W\), not \(2, 6, 7\)"),
+        (random_logits(Q), random_ab().long(), "ab must be a tensor of floats, not torch.int64"),
+        (random_logits(Q)[0], random_ab(), r"logits must be \(B, Q, H, W\), not \(261, 6, 7\)"),
+        (random_logits(Q)[:0], random_ab(), r"logits must be \(B, Q, H, W\), not \(0, 261, 6, 7\)"),
+        (random_logits(Q).int(), random_ab(), "logits must be a tensor of floats, not torch.int32"),
+        ([1.0], random_ab(), "logits must be a tensor of floats, not list"),
+        (random_logits(Q).to("meta"), random_ab(), "bins are on cpu, but a tensor is on meta"),
     ],
 )
 def test_what_does_not_fit(logits, ab, words):
@@ -292,15 +300,19 @@ SOFT = torch.zeros(2, 5, 6, 7, dtype=torch.int64), torch.zeros(2, 5, 6, 7)
 @pytest.mark.parametrize(
     ("classes", "weight", "words"),
     [
-        (ZEROS + Q, None, "classes run from 261 to 261, logits 0..260"),
-        (ZEROS - 1, None, "classes run from -1 to -1"),
-        (ZEROS.float(), None, "classes are integers and their shares floats, not torch.float32"),
+        (ZEROS + Q, None, "classes are 261..261, but logits are 0..260"),
+        (ZEROS - 1, None, "classes are -1..-1"),
+        (ZEROS.float(), None, "classes must be integers and their shares floats, not torch.float32"),
         ((SOFT[0], SOFT[0]), None, "not torch.int64 and torch.int64"),
-        ((SOFT[0], SOFT[1][:, :4]), None, r"\(2, 5, 6, 7\) classes and \(2, 4, 6, 7\) shares; give"),
-        ((*SOFT, SOFT[1]), None, "soft classes are indices and shares, not 3 tensors"),
+        (
+            (SOFT[0], SOFT[1][:, :4]),
+            None,
+            r"classes of shape \(2, 5, 6, 7\) and shares of shape \(2, 4, 6, 7\); use",
+        ),
+        ((*SOFT, SOFT[1]), None, "soft classes must be indices and shares, not 3 tensors"),
         (ZEROS[:1], None, r"logits are \(2, 261, 6, 7\), but classes \(1, 1, 6, 7\)"),
-        (ZEROS.to("meta"), None, "the logits are on cpu, but not all of the classes"),
-        (ZEROS, torch.ones(2, 1, 6, 7), r"weight is \(2, 6, 7\), floating, not \(2, 1, 6, 7\)"),
+        (ZEROS.to("meta"), None, "the logits are on cpu, but some of the classes are not"),
+        (ZEROS, torch.ones(2, 1, 6, 7), r"weight must be \(2, 6, 7\), floating, not \(2, 1, 6, 7\)"),
         (ZEROS, ZEROS, "not .* torch.int64"),
     ],
 )

@@ -266,9 +266,9 @@ def test_what_is_no_dataset(folder, tmp_path):
             AbTargets(tmp_path, BINS)
     latents = {"kind": "latents", "complete": True, "shardlist": []}
     (tmp_path / "dataset.json").write_text(json.dumps(latents))
-    with pytest.raises(DatasetError, match="a dataset of latents; name one of images"):
+    with pytest.raises(DatasetError, match="a dataset of latents; name a dataset of images"):
         AbTargets(tmp_path, BINS)
-    with pytest.raises(DatasetError, match=r"no split 'trial'; there are: test, train, val"):
+    with pytest.raises(DatasetError, match=r"no split 'trial'; choose from: test, train, val"):
         AbTargets(folder, BINS, TargetOptions(split="trial"))
     document = json.loads((folder / "dataset.json").read_text())
     (tmp_path / "dataset.json").write_text(json.dumps({**document, "complete": False}))
@@ -302,8 +302,10 @@ def test_a_target_that_is_no_picture(folder, tmp_path):
 
 def test_options_out_of_range(folder):
     for options in ({"stride": 0}, {"shuffle": -1}):
-        with pytest.raises(ArrayError, match="stride is 1 or above and shuffle 0 or above"):
+        with pytest.raises(ArrayError, match="stride must be 1 or above and shuffle 0 or above"):
             TargetOptions(**options)
-    with pytest.raises(ArrayError, match="stride 33 on targets of 32 x 32; give a smaller stride"):
+    with pytest.raises(
+        ArrayError, match="stride 33 is too large for targets of 32 x 32 px; give a smaller stride"
+    ):
         next(iter(AbTargets(folder, BINS, TargetOptions(stride=33))))
     assert next(iter(AbTargets(folder, BINS, TargetOptions(stride=32))))[1].shape == (1, 1)

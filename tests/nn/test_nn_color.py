@@ -289,9 +289,9 @@ def test_a_grey_answer_is_pulled_toward_the_colour(loss):
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (torch.zeros(3, 4, 5), r"is \(B, 3, H, W\), not \(3, 4, 5\)"),
-        (torch.zeros(1, 4, 4, 5), r"is \(B, 3, H, W\), not \(1, 4, 4, 5\)"),
-        (torch.zeros(0, 3, 4, 5), r"is \(B, 3, H, W\)"),
+        (torch.zeros(3, 4, 5), r"must be \(B, 3, H, W\), not \(3, 4, 5\)"),
+        (torch.zeros(1, 4, 4, 5), r"must be \(B, 3, H, W\), not \(1, 4, 4, 5\)"),
+        (torch.zeros(0, 3, 4, 5), r"must be \(B, 3, H, W\)"),
         (torch.zeros(1, 3, 4, 5).long(), "not torch.int64"),
         (np.zeros((1, 3, 4, 5)), "not ndarray"),
     ],
@@ -312,9 +312,11 @@ def test_codes_are_no_lab():
 @pytest.mark.parametrize("loss", [*PAIR_LOSSES, chroma_ratio, delta_e_76, delta_e_2000])
 def test_images_that_do_not_match(loss):
     images = random_images()
-    with pytest.raises(ArrayError, match=r"\(2, 3, 3, 4\) on cpu and \(1, 3, 3, 4\) on cpu; compare two of"):
+    with pytest.raises(
+        ArrayError, match=r"\(2, 3, 3, 4\) on cpu and \(1, 3, 3, 4\) on cpu do not match; compare"
+    ):
         loss(images, images[:1])
-    with pytest.raises(ArrayError, match=r"the second is \(B, 3, H, W\)"):
+    with pytest.raises(ArrayError, match=r"the second image must be \(B, 3, H, W\)"):
         loss(images, images[:, :2])
     with pytest.raises(ArrayError, match="on meta"):
         loss(images, images.to("meta"))

@@ -377,9 +377,9 @@ def test_images_of_other_kinds(images, words):
 @pytest.mark.parametrize(
     ("table", "options", "words"),
     [
-        (torch.rand(2, 2, 2), {}, "each n in 2..256"),
-        (torch.rand(2, 1, 2, 3), {}, "each n in 2..256"),
-        (torch.rand(2, 2, 257, 3), {}, "each n in 2..256"),
+        (torch.rand(2, 2, 2), {}, ", n in 2..256"),
+        (torch.rand(2, 1, 2, 3), {}, ", n in 2..256"),
+        (torch.rand(2, 2, 257, 3), {}, ", n in 2..256"),
         (torch.rand(3, 2, 2, 2, 3), {}, "3 tables for 2 images"),
         (torch.zeros(2, 2, 2, 3, dtype=torch.uint8), {}, "not torch.uint8"),
         (np.zeros((2, 2, 2, 3)), {}, "not ndarray"),

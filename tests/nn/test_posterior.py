@@ -115,7 +115,7 @@ def test_any_number_of_leading_axes_will_do(shape):
 
 
 def test_a_scale_of_nothing_is_refused():
-    with pytest.raises(ArrayError, match="scale_moments: a scale of 0"):
+    with pytest.raises(ArrayError, match="scale_moments: the scale is 0"):
         scale_moments(moments(), 0.0, 0.1)
 
 
@@ -210,16 +210,22 @@ def test_arguments_stay_as_they_are():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda m: posterior_kl(m, m[:1]), r"two shapes: \(2, 6, 5, 4\) and \(1, 6, 5, 4\)"),
-        (lambda m: posterior_kl(m[:, :5], m[:, :5]), r"expected \(..., 2C, h, w\), not \(2, 5, 5, 4\)"),
-        (lambda m: scale_moments(m[:, :0], 1.0, 0.0), r"expected \(..., 2C, h, w\), not \(2, 0, 5, 4\)"),
-        (lambda m: posterior_kl(m[0, 0], m[0, 0]), r"expected \(..., 2C, h, w\), not \(5, 4\)"),
-        (lambda m: posterior_kl(m.int(), m.int()), "expected floating moments, not torch.int32"),
+        (lambda m: posterior_kl(m, m[:1]), r"different shapes: \(2, 6, 5, 4\) and \(1, 6, 5, 4\)"),
+        (
+            lambda m: posterior_kl(m[:, :5], m[:, :5]),
+            r"moments must be \(..., 2C, h, w\), not \(2, 5, 5, 4\)",
+        ),
+        (
+            lambda m: scale_moments(m[:, :0], 1.0, 0.0),
+            r"moments must be \(..., 2C, h, w\), not \(2, 0, 5, 4\)",
+        ),
+        (lambda m: posterior_kl(m[0, 0], m[0, 0]), r"moments must be \(..., 2C, h, w\), not \(5, 4\)"),
+        (lambda m: posterior_kl(m.int(), m.int()), "moments must be floating, not torch.int32"),
         (lambda m: posterior_kl(m, m, direction="both"), "'both' is not one of target"),
         (lambda m: posterior_kl(m, m, reduction="sum"), "'sum' is not one of mean, sample, none"),
         (lambda m: posterior_kl(m, m, log_variance_floor=20.0), "log_variance_floor is 20.0, not below 20"),
         (lambda m: posterior_kl(m, m, log_variance_floor=math.nan), "log_variance_floor is nan"),
-        (lambda m: sample_posterior(m.numpy()), "sample_posterior: expected floating moments, not ndarray"),
+        (lambda m: sample_posterior(m.numpy()), "sample_posterior: moments must be floating, not ndarray"),
     ],
 )
 def test_what_is_no_posterior_is_refused(call, said):

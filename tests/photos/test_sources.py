@@ -420,7 +420,7 @@ def test_broken_tars(tmp_path):
     for name, mode in (("z.tar", "w:gz"), ("z.tar.gz", "w:gz"), ("Z.TGZ", "w:gz"), ("z.tar.xz", "w:xz")):
         packed = tmp_path / name
         put_tar(packed, "a.jpg", mode=mode)
-        what = "a compressed tar cannot be read at any place; decompress it first"
+        what = "a compressed tar cannot be read at random positions; decompress it first"
         assert complaint(packed) == f"{packed}: {what}"
     put_tar(tar, "a.jpg", "a.jpg")
     assert "this photo is listed twice: t.tar/a.jpg" in complaint(tar)

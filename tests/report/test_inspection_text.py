@@ -104,7 +104,7 @@ def test_a_real_one_is_json_too():
             made(back=58.9, whole=(0.136, 0.0, 33.3)),
             "Photographs: 0.00% newly clipped, no folds, 58.9 dB come back: recoverable.",
             "The whole cube: 0.00% newly clipped, 13.6% folds, 33.3 dB come back; colours that photographs do"
-            " not hold are lost there.",
+            " not have are lost there.",
         ),
         (
             made(whole=(0.0005, 0.019, 47.0)),
@@ -113,21 +113,22 @@ def test_a_real_one_is_json_too():
         ),
         (
             made(clip=0.0625, back=42.7, whole=(0.0013, 0.0625, 39.4)),
-            "Photographs: 6.25% newly clipped, no folds, 42.7 dB come back: lossy, as 2% or more is clipped.",
-            "The whole cube: 6.25% newly clipped, 0.13% folds, 39.4 dB come back; photographs hold some of"
+            "Photographs: 6.25% newly clipped, no folds, 42.7 dB come back: lossy, because 2% or more is"
+            " clipped.",
+            "The whole cube: 6.25% newly clipped, 0.13% folds, 39.4 dB come back; photographs have some of"
             " the colours that are lost there.",
         ),
         (
             made(fold=1e-6, back=34.9, whole=(0.0, 0.0, 36.0)),
-            "Photographs: 0.00% newly clipped, under 0.01% folds, 34.9 dB come back: lossy, as less than"
+            "Photographs: 0.00% newly clipped, under 0.01% folds, 34.9 dB come back: lossy, because less than"
             " 35 dB come back.",
             "The whole cube: 0.00% newly clipped, no folds, 36.0 dB come back.",
         ),
         (
             made(fold=1.0, clip=0.02, back=21.5, whole=(0.9999, 0.03, 11.6)),
-            "Photographs: 2.00% newly clipped, 100.0% folds, 21.5 dB come back: lossy, as 2% or more is"
+            "Photographs: 2.00% newly clipped, 100.0% folds, 21.5 dB come back: lossy, because 2% or more is"
             " clipped, 0.1% or more folds and less than 35 dB come back.",
-            "The whole cube: 3.00% newly clipped, over 99.9% folds, 11.6 dB come back; photographs hold some"
+            "The whole cube: 3.00% newly clipped, over 99.9% folds, 11.6 dB come back; photographs have some"
             " of the colours that are lost there.",
         ),
     ],
@@ -139,9 +140,9 @@ def test_two_sentences_tell_of_photographs_and_of_the_whole_cube(inspection, pho
 def test_sentences_on_a_photo_bear_its_name():
     first, second = verdict_sentences(made(whole=(0.5, 0.0, 20.0)), "holiday.jpg")
     assert first == "holiday.jpg: 0.00% newly clipped, no folds, 60.0 dB come back: recoverable."
-    assert second.endswith("; colours that holiday.jpg does not hold are lost there.")
+    assert second.endswith("; colours that holiday.jpg does not have are lost there.")
     second = verdict_sentences(made(back=20.0, whole=(0.5, 0.0, 20.0)), "holiday.jpg")[1]
-    assert second.endswith("; holiday.jpg holds some of the colours that are lost there.")
+    assert second.endswith("; holiday.jpg has some of the colours that are lost there.")
 
 
 def test_sentences_on_real_luts_have_the_numbers_of_closed_forms():
@@ -158,5 +159,5 @@ def test_sentences_on_real_luts_have_the_numbers_of_closed_forms():
             f"The whole cube: {clips} newly clipped, no folds, 99.0 dB come back; little is lost anywhere.",
         )
     tent = verdict_sentences(inspect(Lut1D(1 - np.abs(2 * rising - 1))))
-    assert "lossy, as " in tent[0]
+    assert "lossy, because " in tent[0]
     assert "The whole cube: 0.00% newly clipped, 50.0% folds" in tent[1]

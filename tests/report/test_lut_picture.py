@@ -182,7 +182,7 @@ def test_one_lut_goes_to_a_file_or_into_a_folder(tmp_path):
     files = [Path("a/look.cube")]
     assert picture_paths(files, tmp_path / "new/out.PNG", overwrite=False) == [tmp_path / "new/out.PNG"]
     assert picture_paths(files, tmp_path, overwrite=False) == [tmp_path / "look.png"]
-    with pytest.raises(LutkitError, match=r"name one that ends in \.png"):
+    with pytest.raises(LutkitError, match=r"name a file that ends in \.png"):
         picture_paths(files, tmp_path / "out.jpg", overwrite=False)
 
 

@@ -34,10 +34,10 @@ def made(unreachable, lost):
 def test_an_inverse_is_told_in_sentences():
     assert inverse_sentences(made(0.0, 0.0), "a.cube") == ["a.cube and back: exact."]
     assert inverse_sentences(made(0.304, 0.0421), "a.cube")[1:] == [
-        "30.4% of all colours cannot come out of a.cube, and have no inverse: they are taken to the nearest"
-        " that can.",
-        "4.21% of all colours do not come back, as a.cube merges them with others: what went in there is a"
-        " guess.",
+        "30.4% of all colours cannot be produced by a.cube and have no inverse: the nearest colour that has"
+        " one is used.",
+        "4.21% of all colours do not come back, because a.cube merges them with others: their"
+        " original colour is a guess.",
     ]
     said = inverse_sentences(made(0.99999, 0.00001), "a.cube")
     assert [line.split(" of all")[0] for line in said[1:]] == ["Over 99.9%", "Under 0.01%"]
@@ -71,7 +71,7 @@ HALF_CODE = 0.5 / 255
 )
 def test_shares_are_those_of_closed_forms(lut, without_inverse, lost):
     said = " ".join(inverse_sentences(invert_lut(lut), "a.cube")[1:])
-    for share, words in ((without_inverse, "cannot come out of"), (lost, "do not come back")):
+    for share, words in ((without_inverse, "cannot be produced by"), (lost, "do not come back")):
         told = re.search(rf"([\d.]+)% of all colours {words}", said)
         if share == 0:
             assert told is None, said

@@ -485,7 +485,7 @@ def test_a_smaller_n_than_what_was_begun_is_told_in_pairs(photos, tmp_path):
 @pytest.mark.parametrize("name", ["shards/notes.tar", "shards/train-000009.tar", "records/notes.json"])
 def test_a_stranger_is_named_as_one(name, copy, photos):
     (copy / name).write_bytes(b"x")
-    with pytest.raises(DatasetError, match=rf"{re.escape(name)}: not of this dataset; remove it"):
+    with pytest.raises(DatasetError, match=rf"{re.escape(name)}: does not belong to this dataset; remove it"):
         build(manifest_of(photos, n=700), copy)
     assert (copy / name).exists()
 

@@ -248,7 +248,9 @@ def test_a_shard_with_fewer_samples_than_promised_is_named(png_300, tmp_path):
     found = lutkit.pairs(copy, split="val")
     with pytest.raises(LutkitError, match=r"val-000000\.tar: ends before the sample 14 .*lutkit verify"):
         list(found)
-    with pytest.raises(LutkitError, match=r"val-000000\.tar: no sample 9: it has 9; run `lutkit verify`"):
+    with pytest.raises(
+        LutkitError, match=r"val-000000\.tar: no sample 9, because it has 9; run `lutkit verify`"
+    ):
         found[9]
 
 
@@ -272,7 +274,7 @@ def test_a_shard_that_changes_is_missing_or_damaged_is_named(png_300, tmp_path):
     was = shard.stat()
     shard.write_bytes(bytes(was.st_size))
     os.utime(shard, ns=(was.st_atime_ns, was.st_mtime_ns))
-    with pytest.raises(LutkitError, match="changed while it was read; open the dataset anew"):
+    with pytest.raises(LutkitError, match="changed while it was read; open the dataset again"):
         found[3]
     shard.unlink()
     with pytest.raises(LutkitError, match=r"val-000000\.tar: cannot be read \(No such file or directory\)"):

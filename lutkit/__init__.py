@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lutkit.lut.model import Lut1D as Lut1D
     from lutkit.lut.model import Lut3D as Lut3D
     from lutkit.lut.model import LutChain as LutChain
+    from lutkit.lutfiles.apply_photos import apply_photos as apply_photos
     from lutkit.lutfiles.convert import convert as convert
     from lutkit.lutfiles.convert import identity as identity
     from lutkit.lutfiles.formats import read_lut as read_lut
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from lutkit.lutfiles.making import invert as invert
     from lutkit.lutfiles.making import resize as resize
     from lutkit.lutfiles.random_luts import random_luts as random_luts
-    from lutkit.photos.apply_photos import apply_photos as apply_photos
     from lutkit.report.lut_check import inspect_lut as inspect_lut
     from lutkit.statistics.histogram import count_colors as count_colors
     from lutkit.statistics.stats import stats as stats
@@ -73,7 +73,7 @@ _HOMES = {
     "Recipe": "lutkit.distort.recipe",
     "ab_weights": "lutkit.statistics.weights",
     "apply": "lutkit.lut.apply",
-    "apply_photos": "lutkit.photos.apply_photos",
+    "apply_photos": "lutkit.lutfiles.apply_photos",
     "compare": "lutkit.comparison.compare",
     "compose": "lutkit.lutfiles.making",
     "convert": "lutkit.lutfiles.convert",

@@ -64,3 +64,31 @@ def test_options_are_parameters_and_the_other_way_round(command):
     parameters = set(inspect.signature(getattr(lutkit, name)).parameters)
     assert arguments <= parameters
     assert options - OF_THE_SCREEN == parameters - arguments - OF_PYTHON
+
+
+def test_each_process_of_several_devices_is_given_every_option(monkeypatch):
+    pytest.importorskip("diffusers")
+    import lutkit.latents.latents as latents
+
+    given = {}
+
+    def capture(count, threads, arguments):
+        command = EVERY["encode-latents"]
+        given.update(command.make_context("encode-latents", arguments[1:]).params)
+        assert (count, arguments[0]) == (2, "encode-latents")
+        return 3
+
+    monkeypatch.setattr(latents, "run_on_devices", capture)
+    with pytest.raises(lutkit.LutkitError, match="exit code 3"):
+        lutkit.encode_latents(
+            "-in", "to", vae="v", revision="r", vae_config="c.json", fields=["a", "b"], size=32, dtype="fp32",
+            store_dtype="fp16", input_range="0,1", device="cpu", devices=[0, 1], batch_size=5, compile=True,
+            workers=3,
+        )  # fmt: skip
+    told = {name: str(value) for name, value in given.items()}
+    assert told == {
+        "source": "-in", "out": "to", "vae": "v", "revision": "r", "vae_config": "c.json", "fields": "a,b",
+        "size": "32", "dtype": "fp32", "store_dtype": "fp16", "input_range": "0,1", "device": "cpu",
+        "devices": "0,1", "batch_size": "5", "compiled": "True", "workers": "3", "quiet": "True",
+        "as_json": "False",
+    }  # fmt: skip

@@ -1,12 +1,15 @@
 """What public functions return, and how they behave in scripts, notebooks and workers of others."""
 
 import dataclasses
+import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,22 @@ def test_results_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         look.verdict = "lossy"
     assert list(look.to_dict())[:3] == ["file", "verdict", "judged_on"]
+
+
+def result_classes():
+    """What public functions return that has a dictionary."""
+    functions = [getattr(lutkit, name) for name in lutkit.__all__]
+    hints = [inspect.signature(one).return_annotation for one in functions if inspect.isfunction(one)]
+    kinds = {kind for hint in hints for kind in (hint, *typing.get_args(hint)) if hasattr(kind, "to_dict")}
+    return sorted(kinds, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", result_classes(), ids=lambda kind: kind.__name__)
+def test_every_field_of_a_result_is_documented(kind):
+    assert len(result_classes()) == 17
+    assert kind.__dataclass_params__.frozen
+    documented = set(re.findall(r"^    (\w+):", inspect.getdoc(kind), re.MULTILINE))
+    assert {field.name for field in dataclasses.fields(kind)} <= documented
 
 
 def test_without_a_callback_nothing_is_printed_and_with_one_all_is_told(tmp_path, capfd):
@@ -136,6 +155,8 @@ def test_a_worker_of_others_starts_no_processes(monkeypatch):
         (lambda: lutkit.count_colors(np.zeros((2, 2, 3))), "an image is (..., 3) uint8"),
         (lambda: lutkit.synth(n="5"), "--n is a whole number, not '5'"),
         (lambda: lutkit.synth(splits=3), "--splits: 3 are no shares"),
+        (lambda: lutkit.Manifest(splits={"train": "x"}), "[splits]: {'train': 'x'} are no shares"),
+        (lambda: lutkit.Manifest(images="photos"), "images is Images, not 'photos'"),
         (lambda: lutkit.Recipe().label(np.zeros((2, 2, 3))), "a label is of (H, W, 3) uint8"),
     ],
 )
@@ -150,6 +171,7 @@ def test_families_are_taken_as_a_mapping():
     settings = lutkit.DamageSettings(families={"lamp": 2, "exposure": 1.0})
     assert settings == lutkit.DamageSettings(families=(("lamp", 2.0), ("exposure", 1.0)))
     assert settings.families == (("lamp", 2.0), ("exposure", 1.0))
+    assert lutkit.Manifest(splits={"a": 1, "b": 2}).splits == (("a", 1.0), ("b", 2.0))
 
 
 def test_floats_may_pass_their_range_by_rounding():

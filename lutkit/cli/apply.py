@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.photos.apply_photos import ApplyResult
+    from lutkit.lutfiles.apply_photos import ApplyResult
 
 HELP = """Apply LUTs to photos: JPEG, PNG, TIFF, WebP and EXR.
 
@@ -77,19 +77,16 @@ def apply(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result of each photo as JSON.")] = False,
 ) -> None:
-    from lutkit.cli.arguments import read_lut_aloud
     from lutkit.engine.stopping import stopping
-    from lutkit.photos.apply_photos import apply_photos, require_in_range
+    from lutkit.lutfiles.apply_photos import apply_photos
     from lutkit.report.plain_text import tell
     from lutkit.report.progress import shown_progress
 
-    require_in_range(strength=strength, quality=quality)  # before LUTs are read
-    luts = [read_lut_aloud(path).lut for path in lut]
     with stopping(), shown_progress(quiet=quiet or as_json) as on_progress:
         found = apply_photos(
             photos,
             out,
-            lut=luts,
+            lut=lut,
             strength=strength,
             profile=profile,
             floats=floats,

@@ -1,14 +1,11 @@
 """What every command checks of its arguments. Imports little: `--help` loads it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from lutkit.errors import LutkitError, ManifestError
-
-if TYPE_CHECKING:
-    from lutkit.lut.algebra import Baked
 
 # Options that measuring commands share.
 Plot: TypeAlias = Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Draw an image as well.")]
@@ -35,17 +32,6 @@ def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
     if extra:
         found = f"{len(extra) + allowed} names where {expected} is expected"
         raise LutkitError(found, remedy="put a pattern in quotes")
-
-
-def read_lut_aloud(path: Path) -> "Baked":
-    """Read a LUT file; what had to be assumed of it is told on stderr."""
-    from lutkit.lutfiles.formats import read_baked
-    from lutkit.report.plain_text import tell
-
-    baked = read_baked(path)
-    if baked.assumed:
-        tell(f"{path}: assumed: {baked.assumed}")
-    return baked
 
 
 def parse_shares(text: str, option: str, of: str, example: str) -> tuple[tuple[str, float], ...]:

@@ -31,11 +31,12 @@ def verify(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import require_no_more
     from lutkit.engine.stopping import stopping
     from lutkit.report.console import PlainConsole
+    from lutkit.report.progress import shown_progress
     from lutkit.synthesis.verify import verify as verify_folder
 
     require_no_more(context.args, 1, "one folder")
-    with stopping():
-        found = verify_folder(folder, workers=workers)
+    with stopping(), shown_progress(quiet=as_json) as on_progress:
+        found = verify_folder(folder, workers=workers, on_progress=on_progress)
     console = PlainConsole()
     if as_json:
         console.out(json.dumps(found.to_dict()))

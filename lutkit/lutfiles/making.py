@@ -1,59 +1,24 @@
 """LUTs made from LUTs, and written as files: what `lutkit lut compose`, `resize` and `invert` do.
 
-Owns what these functions take for a LUT. What is computed is `lutkit.lut`'s.
+What is computed is `lutkit.lut`'s.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutError, LutkitError
 from lutkit.lut.algebra import Baked, compose_luts, is_single, resize_lut, to_single
 from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip, with_round_trip
-from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+from lutkit.lut.model import Lut
 from lutkit.lutfiles.convert import MadeLut, made_lut, write_fitted
 from lutkit.lutfiles.difference import error_against
-from lutkit.lutfiles.formats import format_to_write, read_baked
+from lutkit.lutfiles.formats import format_to_write
+from lutkit.lutfiles.given import LutLike, given_lut
 from lutkit.results import ASIDE, to_values
-
-
-@dataclass(frozen=True)
-class GivenLut:
-    """A LUT as it was given: itself, or by its file.
-
-    Args:
-        lut: the LUT.
-        file: where it was read from; None where the LUT itself was given.
-        assumed: what had to be assumed of the file, a sentence; else empty.
-    """
-
-    lut: Lut
-    file: Path | None
-    assumed: tuple[str, ...]
-
-
-LutLike: TypeAlias = Lut | Path | str | GivenLut  # a LUT, or the path of its file
-
-
-def given_lut(lut: LutLike) -> GivenLut:
-    """A LUT, or what the file of that path holds.
-
-    Raises:
-        SourceError: the file cannot be read.
-        LutFormatError: an unknown suffix, or content that its format does not allow.
-        LutError: neither a LUT nor a path.
-    """
-    if isinstance(lut, GivenLut):
-        return lut
-    if isinstance(lut, Lut1D | Lut3D | LutChain):
-        return GivenLut(lut, None, ())
-    if not isinstance(lut, Path | str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise LutError(f"a LUT or the path of a LUT file is expected, not {type(lut).__name__}")
-    baked = read_baked(lut)
-    return GivenLut(baked.lut, Path(lut), (f"{lut}: assumed: {baked.assumed}",) if baked.assumed else ())
 
 
 def compose(

@@ -4,6 +4,7 @@ Owns what is returned of it. What is measured is `lutkit.lut.inspection`'s.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lutkit.errors import ArrayError
 from lutkit.lut.inspection import Inspection, inspect
 from lutkit.lut.model import Lut
 from lutkit.lut.quality import Label
-from lutkit.lutfiles.making import GivenLut, LutLike, given_lut
+from lutkit.lutfiles.given import GivenLut, LutLike, given_lut
 from lutkit.results import ASIDE, to_values
 
 
@@ -167,12 +168,19 @@ def inspect_result(
 def _photo_colors(photo: Path | str | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """(n, 3), 0..1."""
     if isinstance(photo, Path | str):
-        from lutkit.photos.decoding import read_photo_colors
-
-        return read_photo_colors(Path(photo))
+        path = Path(photo)
+        return _colors_of_file(path, path.stat().st_mtime_ns if path.exists() else 0)
     if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.shape[-1:] != (3,):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ArrayError("a photo is a path, or (..., 3) uint8", where="inspect_lut")
     return photo.reshape(-1, 3) / 255.0
+
+
+@lru_cache(maxsize=1)
+def _colors_of_file(path: Path, _changed: int) -> npt.NDArray[np.float64]:
+    """Of many LUTs on one photo, it is decoded for the first."""
+    from lutkit.photos.decoding import read_photo_colors
+
+    return read_photo_colors(path)
 
 
 def _short(value: float) -> float:

@@ -18,7 +18,7 @@ import tomli_w
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.distort.draws import Range
 from lutkit.distort.presets import PRESETS, preset
-from lutkit.distort.settings import DamageSettings
+from lutkit.distort.settings import DamageSettings, named_shares
 from lutkit.documents import fields_of, parse_toml, read_toml, refused_as
 from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
@@ -147,6 +147,8 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _require_types(self)
+        for name in ("splits", "kinds"):
+            object.__setattr__(self, name, named_shares(getattr(self, name), f"[{name}]"))
         _require(self.images.source != "", "images.source", "a folder, a glob, a list, tars or 'sample'", "")
         _require(1 <= self.n <= _MOST_N, "n", f"1 to {_MOST_N:,} (keys have nine digits)", self.n)
         _require(0 <= self.seed < 2**63, "seed", f"0 to {2**63 - 1:,}", self.seed)

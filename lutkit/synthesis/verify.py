@@ -152,11 +152,13 @@ def verify(
     """
     samples = shards = 0
     report = on_progress or unheard
+    total = len(_index_of(Path(folder)).shards)
+    report(Progress("shards", 0, total))
 
     def on_shard(checked: Checked) -> None:
         nonlocal samples, shards
         samples, shards = samples + checked.samples, shards + 1
-        report(Progress("shards", shards))
+        report(Progress("shards", shards, total))
 
     faults = check_dataset(Path(folder), local_engine(workers), on_shard)
     return VerifyResult(samples, faults, Path(folder))
@@ -174,9 +176,7 @@ def check_dataset(folder: Path, engine: Engine, on_shard: Callable[[Checked], No
     Raises:
         DatasetError: not a dataset folder at all.
     """
-    index = read_dataset_json(folder)
-    if index is None:
-        raise DatasetError("no dataset.json here", where=str(folder), remedy="name a dataset folder")
+    index = _index_of(folder)
     job = _Job(folder, read_manifest(folder / MANIFEST_NAME), index)
     faults = _folder_faults(job)
     checked: list[Checked] = []
@@ -188,6 +188,13 @@ def check_dataset(folder: Path, engine: Engine, on_shard: Callable[[Checked], No
     for result in checked:
         faults += result.faults
     return (*faults, *_source_faults(checked))
+
+
+def _index_of(folder: Path) -> DatasetIndex:
+    index = read_dataset_json(folder)
+    if index is None:
+        raise DatasetError("no dataset.json here", where=str(folder), remedy="name a dataset folder")
+    return index
 
 
 def check_shard(job: _Job, shard: str) -> Checked:

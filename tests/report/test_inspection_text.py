@@ -9,7 +9,7 @@ import pytest
 from lutkit.lut.inspection import Banding, Inspection, NeutralDrift, inspect
 from lutkit.lut.model import Lut1D, Lut3D
 from lutkit.lut.quality import Verdict
-from lutkit.lutfiles.making import GivenLut
+from lutkit.lutfiles.given import GivenLut
 from lutkit.report.inspection_text import (
     OVERVIEW_TITLES,
     headline,

@@ -42,7 +42,7 @@ def check(  # noqa: D103  (its help text is set below)
     as_json: Annotated[bool, typer.Option("--json", help="Print a list instead of the table.")] = False,
 ) -> None:
     from lutkit.errors import LutkitError
-    from lutkit.lutfiles.making import given_lut
+    from lutkit.lutfiles.given import given_lut
     from lutkit.report.lut_check import inspect_lut
     from lutkit.report.plain_text import print_line, tell
 

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lutkit.engine.engine import wanted_workers
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
-from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+from lutkit.lut.model import LutChain
+from lutkit.lutfiles.given import LutLike, given_lut
 from lutkit.photos.grade_many import Applied, ApplyPlan, ApplySettings, Status, grade_photos, plan_apply
 from lutkit.photos.grading import Grading, require_floats, require_profile
 from lutkit.photos.photo_list import shown_path
@@ -62,7 +63,7 @@ def apply_photos(
     photos: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
-    lut: Lut | Sequence[Lut],
+    lut: LutLike | Sequence[LutLike],
     strength: float = 1.0,
     profile: str = "convert",
     floats: str = "linear",
@@ -80,7 +81,7 @@ def apply_photos(
     Args:
         photos: files, folders and patterns; a folder is searched through and mirrored below `out`.
         out: a folder; for one photo it may be a file, whose suffix then says the format.
-        lut: one or several LUTs, applied in this order, in one pass.
+        lut: one or several, each a LUT or the path of a LUT file, applied in this order, in one pass.
         strength: 0 changes nothing, 1 is the full LUT.
         profile: what becomes of a photo whose ICC profile is not sRGB: `convert` or `keep`.
         floats: what floats without a profile are: `linear` or `encoded`.
@@ -91,7 +92,8 @@ def apply_photos(
         on_progress: called with how many photos are done.
         on_error: called with why a photo failed, as it happens.
     Raises:
-        SourceError: no photos, or names that cannot be.
+        SourceError: no photos, names that cannot be, or a LUT file that cannot be read.
+        LutFormatError: a file that holds no LUT.
         LutkitError: an option out of its range.
 
     >>> import lutkit, numpy
@@ -102,12 +104,15 @@ def apply_photos(
     """
     require_in_range(strength=strength, quality=quality)
     threads = wanted_workers(workers)
-    chain = LutChain([lut] if isinstance(lut, Lut1D | Lut3D | LutChain) else lut)
-    grading = Grading(chain, strength, require_profile(profile), require_floats(floats))
+    given = [given_lut(one) for one in (lut if isinstance(lut, list | tuple) else [cast("LutLike", lut)])]
+    assumed = tuple(text for one in given for text in one.assumed)
+    grading = Grading(
+        LutChain([one.lut for one in given]), strength, require_profile(profile), require_floats(floats)
+    )
     named = [photos] if isinstance(photos, Path | str) else photos
     plan = plan_apply([Path(photo) for photo in named], Path(out))
     report, done = on_progress or unheard, 0
-    report(Progress("photos", 0, len(plan.tasks)))
+    report(Progress("photos", 0, len(plan.tasks), warnings=assumed))
 
     def on_photo(applied: Applied) -> None:
         nonlocal done

@@ -58,17 +58,19 @@ def _bar(*, unit: str, wraps: bool) -> Generator[OnProgress]:
     began: Progress | None = None
     started = 0.0
     with bars:
-        bar = bars.add_task("", total=None, rate="", visible=False)
+        bar: rich.progress.TaskID | None = None
 
         def on_progress(now: Progress) -> None:
-            nonlocal began, started
+            nonlocal bar, began, started
             for warning in now.warnings:
                 tell(warning)
             for note in now.notes:
                 console.print(note, soft_wrap=not wraps)
-            if began is None or began.stage != now.stage:
+            if bar is None or began is None or began.stage != now.stage:
                 began, started = now, time.monotonic()
-                bars.reset(bar, total=now.total, description=now.stage, rate="", visible=True)
+                if bar is not None:
+                    bars.remove_task(bar)  # one that is reset would keep the total of the stage before
+                bar = bars.add_task(now.stage, total=now.total, rate="")
             made, spent = now.done - began.done, max(time.monotonic() - started, 1e-3)
             rate = f"{made / spent:,.3g} {unit}/s" if unit and made else ""
             bars.update(bar, completed=now.done, total=now.total, rate=rate)

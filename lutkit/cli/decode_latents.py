@@ -45,12 +45,9 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
-    import json
-
     from lutkit.cli.arguments import require_no_more
     from lutkit.engine.stopping import stopping
     from lutkit.latents.latents import decode_latents as decode_folder
-    from lutkit.report.console import PlainConsole
     from lutkit.report.progress import shown_progress
 
     require_no_more(context.args, 1, "one folder")
@@ -66,23 +63,9 @@ def decode_latents(  # noqa: D103  (its help text is set below)
             overwrite=overwrite,
             on_progress=on_progress,
         )
-    console = PlainConsole(quiet=quiet and not as_json)
-    if as_json:
-        console.out(json.dumps(found.to_dict()))
-        return
-    console.print(f"{out}: {found.title}.", soft_wrap=True)
-    measured = [one.fidelity for one in found.decodings if one.fidelity is not None]
-    if measured:
-        decibels = sorted(near.psnr for near in measured)
-        mean = sum(near.delta_e_2000 for near in measured) / len(measured)
-        spread = f"{decibels[0]:.1f} to {decibels[-1]:.1f}"
-        console.print(
-            f"PSNR {sum(decibels) / len(decibels):.1f} dB ({spread}), delta E 2000 {mean:.2f} on average.",
-            soft_wrap=True,
-        )
-    if found.not_finite:
-        of_all = f"{found.not_finite:,} of {found.decoded:,} decodings"
-        console.print(f"{of_all} are not finite: black there, and not measured.")
+    from lutkit.latents.show import print_decoded
+
+    print_decoded(found, quiet=quiet, as_json=as_json)
 
 
 decode_latents.__doc__ = HELP

@@ -1,6 +1,6 @@
 """What `encode_latents` and `decode_latents` return. Imports no torch, for whoever only reads their help."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -172,3 +172,30 @@ class DecodeResult:
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON values: what `lutkit decode-latents --json` prints."""
         return to_values(self)
+
+
+def decode_result(decodings: Sequence["Decoding"], file: Path | None, title: str) -> DecodeResult:
+    """What is to be known of some decodings.
+
+    Args:
+        decodings: the pictures.
+        file: the picture that shows them, or None.
+        title: what was decoded, in words.
+    """
+    return DecodeResult(
+        file=file,
+        decoded=len(decodings),
+        not_finite=sum(not one.finite for one in decodings),
+        measured=tuple(
+            MeasuredDecoding(
+                one.key,
+                one.field,
+                one.fidelity.psnr if one.fidelity else None,
+                one.fidelity.delta_e_2000 if one.fidelity else None,
+            )
+            for one in decodings
+            if one.photo is not None
+        ),
+        decodings=tuple(decodings),
+        title=title,
+    )

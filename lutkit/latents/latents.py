@@ -14,7 +14,7 @@ from lutkit.engine.engine import wanted_workers
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
 from lutkit.extras import require_installed
-from lutkit.latents.encoded import DecodeResult, EncodeResult, MeasuredDecoding, encode_result
+from lutkit.latents.encoded import DecodeResult, EncodeResult, decode_result, encode_result
 from lutkit.latents.ranks import Ranks, join_ranks, leave_ranks, run_on_devices
 
 if TYPE_CHECKING:
@@ -337,23 +337,7 @@ def decode_latents(
         if out is not None:
             Path(out).parent.mkdir(parents=True, exist_ok=True)
             write_whole(Path(out), encode_image(draw_latent_sheet(found, title), "png", 95))
-    return DecodeResult(
-        file=None if out is None else Path(out),
-        decoded=len(found),
-        not_finite=sum(not one.finite for one in found),
-        measured=tuple(
-            MeasuredDecoding(
-                one.key,
-                one.field,
-                one.fidelity.psnr if one.fidelity else None,
-                one.fidelity.delta_e_2000 if one.fidelity else None,
-            )
-            for one in found
-            if one.photo is not None
-        ),
-        decodings=tuple(found),
-        title=title,
-    )
+    return decode_result(found, None if out is None else Path(out), title)
 
 
 def read_latents(

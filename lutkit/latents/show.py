@@ -1,4 +1,4 @@
-"""The output of `lutkit encode-latents`: notes and the summary."""
+"""The output of `lutkit encode-latents` and `decode-latents`: notes and summaries."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from lutkit.dataset.latent_index import Encoding
 from lutkit.documents import Fields, refused_as
 from lutkit.errors import DatasetError
 from lutkit.latents.encode import EncodedFolder
-from lutkit.latents.encoded import EncodeResult, mean_quality, summed
+from lutkit.latents.encoded import DecodeResult, EncodeResult, mean_quality, summed
 from lutkit.report.console import PlainConsole
 from lutkit.report.wording import size_text, time_text
 from lutkit.synthesis.summary import Rows
@@ -30,6 +30,27 @@ def print_summary(result: EncodeResult, *, quiet: bool, as_json: bool) -> None:
     console = PlainConsole(quiet=quiet)
     console.print(table)
     console.print(next_line(result.encoded), soft_wrap=True)
+
+
+def print_decoded(found: DecodeResult, *, quiet: bool, as_json: bool) -> None:
+    """Print how near decodings are to what was encoded."""
+    console = PlainConsole(quiet=quiet and not as_json)
+    if as_json:
+        console.out(json.dumps(found.to_dict()))
+        return
+    console.print(f"{found.file}: {found.title}.", soft_wrap=True)
+    measured = [one.fidelity for one in found.decodings if one.fidelity is not None]
+    if measured:
+        decibels = sorted(near.psnr for near in measured)
+        mean = sum(near.delta_e_2000 for near in measured) / len(measured)
+        spread = f"{decibels[0]:.1f} to {decibels[-1]:.1f}"
+        console.print(
+            f"PSNR {sum(decibels) / len(decibels):.1f} dB ({spread}), delta E 2000 {mean:.2f} on average.",
+            soft_wrap=True,
+        )
+    if found.not_finite:
+        of_all = f"{found.not_finite:,} of {found.decoded:,} decodings"
+        console.print(f"{of_all} are not finite: black there, and not measured.")
 
 
 def ready_lines(encoding: Encoding) -> list[str]:

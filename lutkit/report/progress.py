@@ -113,11 +113,14 @@ def _bar(pace: _Pace, *, wraps: bool) -> Generator[tuple[Callable[[str], None], 
     )
     bars = rich.progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
     with bars:
-        bar = bars.add_task("", total=None, rate="", visible=False)
+        bar: rich.progress.TaskID | None = None
 
         def draw(now: Progress) -> None:
-            if pace.is_new_stage:
-                bars.reset(bar, total=now.total, description=now.stage, rate="", visible=True)
+            nonlocal bar
+            if bar is None or pace.is_new_stage:
+                if bar is not None:
+                    bars.remove_task(bar)  # a bar that is reset would keep the total of the stage before
+                bar = bars.add_task(now.stage, total=now.total, rate="")
             bars.update(bar, completed=now.done, total=now.total, rate=pace.rate())
 
         yield lambda note: console.print(note, soft_wrap=not wraps), draw

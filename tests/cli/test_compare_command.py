@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from small_datasets import assert_one_line, build, make_photos, manifest_of, samples_of, textured
 
+import lutkit
 from lutkit.comparison.artefacts import ARTEFACTS, own_artefacts
 from lutkit.comparison.table import NOTE
 from lutkit.engine.engine import InProcess
@@ -327,34 +328,17 @@ def test_text_and_picture_say_what_json_does(lutkit_, few, monkeypatch):
     assert "Picture" not in lutkit_("compare", few / "in", few / "out").out
 
 
-def test_a_bar_counts_what_is_measured(lutkit_, few, monkeypatch):
-    counted = []
-
-    class Bar:
-        def __init__(self, console, **options):
-            counted.append((console.quiet, options))
-
-        __enter__ = lambda self: self  # noqa: E731
-        __exit__ = lambda *_: None  # noqa: E731
-
-        def add_task(self, _, total):
-            counted.append(total)
-            return 7
-
-        def update(self, task, advance):
-            counted.append((task, advance))
-
-    monkeypatch.setattr("rich.progress.Progress", Bar)
-    monkeypatch.setattr("lutkit.comparison.run.TRAIN_PHOTOS", 2)
-    lutkit_("compare", few / "in", few / "out", few / "in", "--train", few / "out")
-    assert counted == [(False, {"disable": True, "transient": True}), 8, (7, 3), (7, 3), (7, 2)]
-    counted.clear()
-    lutkit_("compare", few / "in", few / "out", "--json")
-    assert counted == [(True, {"disable": True, "transient": True}), 3, (7, 3)]
-    counted.clear()
-    monkeypatch.setattr("lutkit.report.console.PlainConsole.is_terminal", True)
-    lutkit_("compare", few / "in", few / "out")
-    assert counted[0] == (False, {"disable": False, "transient": True})
+def test_progress_counts_what_is_measured(lutkit_, few, monkeypatch):
+    for module in ("run", "compare"):
+        monkeypatch.setattr(f"lutkit.comparison.{module}.TRAIN_PHOTOS", 2)
+    seen = []
+    sets = [few / "out", few / "in"]
+    lutkit.compare(few / "in", sets, train=few / "out", on_progress=seen.append)
+    told = [progress for progress in seen if not progress.warnings]
+    assert [(progress.done, progress.total) for progress in told] == [(0, 8), (3, 8), (6, 8), (8, 8)]
+    assert [text for progress in seen for text in progress.warnings] == [
+        f"{few / 'in'}: the same photos as the references, so that nothing can differ"
+    ]
 
 
 def test_a_comparison_can_be_stopped(lutkit_, few, monkeypatch):

@@ -16,12 +16,13 @@ from skimage.metrics import peak_signal_noise_ratio
 from small_datasets import assert_one_line, build, make_photos, manifest_of, run_lutkit, samples_of
 from small_latents import ENCODING, make_latents, npy
 
-from lutkit.cli.decode_latents import _show
 from lutkit.errors import DatasetError, VaeError
 from lutkit.latents import decode as module
 from lutkit.latents import vae_files
 from lutkit.latents.decode import decode_some, find_images, load_vae_of, open_latents
+from lutkit.latents.encoded import decode_result
 from lutkit.latents.sheet import difference_picture, draw_latent_sheet
+from lutkit.latents.show import print_decoded
 from lutkit.latents.vae_files import find_vae
 from lutkit.synthesis.pairs import pairs
 
@@ -286,11 +287,11 @@ def test_a_decoding_that_is_not_finite_is_shown_black_and_not_measured(made, und
 
 def test_the_command_says_what_was_not_finite(made, undecodable, capsys):
     found = opened(made[0], 1)
-    _show(found, Path("a.png"), "one", as_json=False)
+    print_decoded(decode_result(found, Path("a.png"), "one"), quiet=False, as_json=False)
     printed = capsys.readouterr().out
     assert "2 of 2 decodings are not finite: black there, and not measured." in printed
     assert "PSNR" not in printed
-    _show(found, Path("a.png"), "one", as_json=True)
+    print_decoded(decode_result(found, Path("a.png"), "one"), quiet=False, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["decoded"], told["not_finite"]) == (2, 2)
     unknown = {"psnr": None, "delta_e_2000": None}

@@ -31,7 +31,7 @@ from lutkit.synthesis.build import plan_synth
 from lutkit.synthesis.manifest import Images, Looks, Manifest
 from lutkit.synthesis.plan import sample_number
 from lutkit.synthesis.sample import prepare_target
-from lutkit.synthesis.summary import result_rows
+from lutkit.synthesis.summary import result_of, result_rows
 
 # What the default draws `library_lut` from.
 LIBRARY = lutkit.lut_library()
@@ -507,7 +507,8 @@ def test_photos_left_out_are_rejects_with_their_reason(photos, tmp_path):
     assert [(reject.path, reject.reason) for reject in result.rejects] == [
         (f"grey-{i}.png", "grey") for i in range(3)
     ]
-    rows = dict(result_rows(plan_synth(manifest_of(mixed, n=40, images=images)), result, 1.0))
+    plan = plan_synth(manifest_of(mixed, n=40, images=images))
+    rows = dict(result_rows(result_of(plan, result, tmp_path / "sheet.png", 1.0)))
     assert rows["rejected"].startswith("3 photos: 3 x grey\n")
     used = {data["source"]["path"] for _, _, data in samples_of(tmp_path / "out")}
     assert not any(path.startswith("grey") for path in used)

@@ -373,7 +373,7 @@ def test_stacked_images_keep_their_channels_last():
 
 
 class Noisy(StandInVae):
-    """Off by as much as is said, in half floats: in the mean, and in the log-variance by half of it."""
+    """A VAE that is off by a known amount in half floats, and by half of it in the log-variance."""
 
     OFF: ClassVar = {"float32": 0.0, "bfloat16": 0.02, "float16": 0.04}
 

@@ -126,7 +126,7 @@ def newly_clipped(
 
 
 def swept_to_ends(reference: Uint8Image, output: Uint8Image) -> Swept:
-    """Find the codes of a channel that the output has moved to an end, together with most codes beyond them.
+    """Find the codes of a channel that the output has moved to an end, with most codes in between.
 
     Args:
         reference: (H, W, 3) uint8.

@@ -1,4 +1,4 @@
-"""`compare`: outputs beside their references, as `lutkit compare` does it, but for printing."""
+"""`compare`: compare outputs with their references, like `lutkit compare` without its printing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ class CompareResult:
     """How outputs differ from their references.
 
     Args:
-        sets: each set of outputs, in the order of their series.
-        train: the training set; None where none was named.
-        answers: what that means, a sentence each.
-        measured: the same in full; beside the dictionary.
-        matched: which output belongs to which reference; beside the dictionary.
-        title: what was compared with, in words; beside the dictionary.
+        sets: the sets of outputs, in the order of their series.
+        train: the training set; None if none was named.
+        answers: the conclusions, one sentence each.
+        measured: the complete measures; not in the dictionary.
+        matched: which output belongs to which reference; not in the dictionary.
+        title: the references in words; not in the dictionary.
     """
 
     sets: tuple[ComparedSet, ...]
@@ -43,7 +43,7 @@ class CompareResult:
     title: str = field(repr=False, metadata=ASIDE)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit compare --json` prints."""
+        """Return the result as JSON values, as `lutkit compare --json` prints it."""
         return to_values(self)
 
 
@@ -66,28 +66,29 @@ def compare(
 ) -> CompareResult:
     """Measure how outputs differ from their references, as `lutkit compare` does.
 
-    A photo and its output bear one name, below their folders and without suffix; in tars, one key.
+    A photo and its output have the same name, without folder and suffix; in tars, the same key.
 
     Args:
-        reference: what is compared with: a folder, a photo, a pattern, a .txt list, tars, or a dataset, of
-            which the targets are meant.
-        sets: one or several sets of outputs, each given likewise; several give a series.
-        train: the training set, as a third party; at most 1,000 of its photos are looked at.
-        size: compare squares of this side, cut from the centre and resized; whole photos where None.
-        field: in tars of `reference`, the member that is meant, `input` say.
-        set_field: the same in tars of each set.
-        train_field: the same in tars of `train`.
-        split: of a dataset, samples of this split; all where empty.
-        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; all where empty.
-        label: of a dataset, `recoverable` or `lossy`; both where empty.
-        plot: also draw a picture into this PNG file.
-        workers: how many processes; one for each CPU.
-        overwrite: whether a picture that is there is replaced.
-        on_progress: called with how many pairs are done.
+        reference: the references: a folder, a photo, a pattern, a .txt list, tars, or a dataset, whose
+        targets
+            are used.
+        sets: one or several sets of outputs, each given like `reference`; several sets form a series.
+        train: the training set, as a third party; at most 1,000 of its photos are measured.
+        size: compare squares of this side, cut from the centre and resized; None compares whole photos.
+        field: the member to use in tars of `reference`, such as `input`.
+        set_field: the member to use in tars of each set.
+        train_field: the member to use in tars of `train`.
+        split: for datasets, the split of the samples; empty for all.
+        kind: for datasets, `distort`, `enhance` or `distort+enhance`; empty for all.
+        label: for datasets, `recoverable` or `lossy`; empty for both.
+        plot: also draw a picture and write it to this PNG file.
+        workers: the number of processes; None means one for each CPU.
+        overwrite: whether to replace an existing picture.
+        on_progress: called with the number of finished pairs.
     Raises:
-        SourceError: photos that are not there, that do not match, or of which none can be used.
-        DatasetError: no such split, kind or label.
-        LutkitError: a picture that is there already or is no PNG.
+        SourceError: if photos are missing, do not match, or none of them can be used.
+        DatasetError: if there is no such split, kind or label.
+        LutkitError: if the picture exists already or is not a PNG.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=4, size=32, workers=1)
@@ -107,7 +108,7 @@ def compare(
     def warn(text: str) -> None:
         report(Progress("pairs", warnings=(text,)))
 
-    # All names first: a mistake in the last one is told before hours of work.
+    # All names come first: a mistake in the last one is reported before hours of work.
     photos = list_train(str(train), train_field, warn)
     matched = list_sets(
         str(reference), names, field=field, set_field=set_field, size_px=size, samples=samples, warn=warn

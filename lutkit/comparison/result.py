@@ -1,7 +1,7 @@
-"""A comparison under stable names: what `lutkit.compare` returns of each set.
+"""A comparison under stable names: what `lutkit.compare` returns for each set.
 
-None stands where nothing can be measured: of greys, of flat outputs, or of such that do not look like their
-references. Numbers have six digits.
+A value is None if nothing can be measured: for greys, for flat outputs, and for outputs that do not look like
+their references. Numbers have six digits.
 """
 
 import math
@@ -46,7 +46,7 @@ class NeutralCast:
 
 @dataclass(frozen=True)
 class Sector:
-    """What became of the colours of one range of hues: `SectorChange` says what is measured."""
+    """How the colours in one range of hues changed: `SectorChange` describes the measures."""
 
     name: str
     share: float | None
@@ -56,14 +56,14 @@ class Sector:
 
 @dataclass(frozen=True)
 class FoundFault:
-    """A fault of a set; `lutkit.comparison.findings.Finding` says what is measured.
+    """A fault of a set; `lutkit.comparison.findings.Finding` describes the measures.
 
     Args:
-        kind: of colours, of place, or an artefact's name.
-        value: how much: the set's where `images` is 0, else the median of so many images.
-        channels: those concerned.
+        kind: a fault of colours or position, or the name of an artefact.
+        value: how much: for the whole set if `images` is 0, otherwise the median of that many images.
+        channels: the channels that have it.
         images: how many images have it.
-        worst: the names of those that have most of it.
+        worst: the names of the images that have most of it.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class FoundFault:
 
 @dataclass(frozen=True)
 class Unexplained:
-    """What no change of colours explains, as mean differences (CIE 1976), of how much, and where."""
+    """What no change of colours explains, as mean differences (CIE 1976): how much, of how much, where."""
 
     left: float | None
     of: float | None
@@ -84,7 +84,7 @@ class Unexplained:
 
 @dataclass(frozen=True)
 class WorstPair:
-    """A pair that differs most: its key, and its mean CIEDE2000."""
+    """One of the pairs that differ most: its key, and its mean CIEDE2000."""
 
     key: str
     mean: float | None
@@ -100,33 +100,33 @@ class Unmatched:
 
 @dataclass(frozen=True)
 class ComparedSet:
-    """A set of outputs beside its references.
+    """A set of outputs compared with its references.
 
     Args:
         set: its name.
-        pairs: how many pairs were compared.
+        pairs: the number of compared pairs.
         delta_e_2000: how far they differ.
-        mean_before: the references' colours.
-        mean_after: the outputs' colours.
-        saturation_ratio: of mean HSV saturations.
-        saturation_slope: of outputs' saturation on references'.
-        chroma_ratio: of mean CIELAB chromas.
-        chroma_gain: the factor on colour differences, by the simplest change that explains the set.
-        hue_turn: the turn of hues of that change, in degrees.
-        cast: of that change.
-        bias: what code 0 becomes, a channel each.
-        gain: the slope of codes, a channel each.
-        sectors: hue by hue.
-        skin: of skin tones.
-        artefacts: what images have beyond their references, by the name of the artefact: a number, or one a
-            channel; and `images_not_registered`.
-        findings: faults.
-        consequences: what follows from the change of colours, and is no fault beside it.
+        mean_before: the references' mean colours.
+        mean_after: the outputs' mean colours.
+        saturation_ratio: the ratio of mean HSV saturations.
+        saturation_slope: the slope of the outputs' saturation over the references'.
+        chroma_ratio: the ratio of mean CIELAB chromas.
+        chroma_gain: the chroma factor of the simplest change of colours that explains the set.
+        hue_turn: the hue rotation of that change, in degrees.
+        cast: the cast of that change.
+        bias: what code 0 becomes, for each channel.
+        gain: the slope of codes, for each channel.
+        sectors: the change of each hue.
+        skin: the change of skin tones.
+        artefacts: what images have beyond their references, by the name of the artefact: one number, or one
+            for each channel; and `images_not_registered`.
+        findings: the faults.
+        consequences: what follows from the change of colours, and is therefore no fault.
         rare: what fewer than one image in ten has.
         unexplained: what no change of colours explains.
         worst_delta_e: the three pairs that differ most.
         rejects: pairs that could not be compared, each with its reason.
-        unmatched: what has no counterpart.
+        unmatched: references and outputs without a counterpart.
     """
 
     set: str
@@ -156,13 +156,13 @@ class ComparedSet:
 
 @dataclass(frozen=True)
 class ComparedTrain:
-    """A training set, measured by itself.
+    """A training set, measured on its own.
 
     Args:
         set: its name.
-        photos: how many photos were looked at.
-        mean: their colours.
-        artefacts: how much of each artefact they have, a channel each.
+        photos: the number of measured photos.
+        mean: their mean colours.
+        artefacts: how much of each artefact they have, for each channel.
         rejects: photos that could not be read, each with its reason.
     """
 
@@ -174,7 +174,7 @@ class ComparedTrain:
 
 
 def compared_set(one: SetMeasure, unmatched: Unmatched = Unmatched()) -> ComparedSet:
-    """A set that was measured, under stable names."""
+    """Return a measured set under stable names."""
     change, found = one.change, artefact_levels(one)
     (gain, turn, cast), (hues, skin) = color_numbers(one), judged_sectors(one)
     judged = not any(finding.is_alone for finding in one.findings)
@@ -216,7 +216,7 @@ def compared_set(one: SetMeasure, unmatched: Unmatched = Unmatched()) -> Compare
 
 
 def compared_train(train: TrainMeasure) -> ComparedTrain:
-    """A training set that was measured, under stable names."""
+    """Return a measured training set under stable names."""
     own = {
         kind: tuple(_short(float(value)) for value in values)
         for kind, values in own_levels(train.images).items()

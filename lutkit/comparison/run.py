@@ -214,7 +214,7 @@ def _tasks(every: Sequence[One]) -> Iterator[_Task[One]]:
 def _gathered(
     results: Generator[_Done[Measure], None, None], on_pairs: Callable[[int], None]
 ) -> tuple[ColorChange | None, tuple[Measure, ...], tuple[Reject, ...]]:
-    """Gather all results in the order of their tasks; the sums, which are large, are added as they arrive."""
+    """Gather all results in the order of their tasks; large sums are added as soon as the order allows."""
     early: dict[int, _Done[Measure]] = {}
     total: ColorSums | None = None
     at, measures, rejects = 0, list[Measure](), list[Reject]()

@@ -20,7 +20,7 @@ _WIDEST_PX = 17  # the width of the mean that is subtracted: stripes are narrowe
 _BANDS = 8  # the number of bands in which a stripe must continue
 _LEAST_PX = 4  # of a band, in each row or column
 _LEAST_COLUMNS = 32
-_SURE = 6.0  # times the standard error: an edge leaves a few such columns, stripes many
+_SURE = 6.0  # times the standard error: an edge affects a few columns, stripes affect most
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Files that a run is to write: refused before the work begins, where they cannot be or would replace one.
+"""Checks of output files before the work begins: whether they can be written, and replace nothing.
 
 Must not know what any file holds.
 """
@@ -10,16 +10,16 @@ from lutkit.errors import LutkitError
 
 
 def require_vacant(path: Path, *, overwrite: bool) -> None:
-    """Refuse what cannot become a file, and to write over one unless that was asked for.
+    """Raise LutkitError if a file cannot be written, or exists and must not be replaced.
 
     Raises:
-        LutkitError: a folder, a file that may not be replaced, or a place where none can be made.
+        LutkitError: if the path is a folder, a file that must not be replaced, or in a place without access.
     """
     if path.is_dir():
         raise LutkitError("is a folder", where=str(path), remedy="name a file in it")
     if path.exists() and not overwrite:
         raise LutkitError("exists already", where=str(path), remedy="give --overwrite or another name")
-    # What is missing of its folders is made when the file is written.
+    # Missing folders are created when the file is written.
     nearest = next(folder for folder in path.parents if folder.exists())
     if not nearest.is_dir():
         raise LutkitError("is no folder", where=str(nearest), remedy=f"name another place than {path}")
@@ -29,10 +29,10 @@ def require_vacant(path: Path, *, overwrite: bool) -> None:
 
 
 def require_picture(path: Path, *, overwrite: bool) -> None:
-    """The same of a picture, which is a PNG and is named so.
+    """Do the same for a picture, whose name must end in .png.
 
     Raises:
-        LutkitError: as `require_vacant`; or another suffix.
+        LutkitError: as `require_vacant`; or if the suffix is another one.
     """
     if path.suffix.lower() != ".png" and not path.is_dir():
         raise LutkitError("no PNG file", where=str(path), remedy="name one that ends in .png")

@@ -161,15 +161,15 @@ def wanted_workers(asked: int | None) -> int:
 
 
 def local_engine(workers: int | None) -> Engine:
-    """The engine for this machine and process.
+    """Return the engine for this machine and process.
 
     Args:
-        workers: how many processes; None is one for each CPU that this process may use.
+        workers: the number of processes; None means one for each CPU that this process may use.
     Returns:
-        Worker processes; or, in a process that may start none, as a worker of torch's `DataLoader` is, this
-        process itself. What is computed is the same.
+        Worker processes; or this process itself, if it may start none, such as a worker of torch's
+        `DataLoader`. The results are the same.
     Raises:
-        LutkitError: fewer than one worker.
+        LutkitError: if there is less than one worker.
     """
     count = wanted_workers(workers)
     return InProcess() if multiprocessing.current_process().daemon else LocalEngine(count)
@@ -248,10 +248,10 @@ def _start(count: int) -> list[_Worker]:
 
 @contextmanager
 def _without_main(work: Callable[..., object], job: object) -> Generator[None]:
-    """Within the block a new process is not told of this one's main script, unless the work is defined there.
+    """Hide this process's main script from new processes inside the block, unless it defines the work.
 
-    It would run the script once more: one that is not under `if __name__ == "__main__"` would start workers
-    of its own.
+    A new process would run the script again. A script without `if __name__ == "__main__"` would then start
+    workers of its own.
     """
     main = sys.modules.get("__main__")
     if main is None or "__main__" in (work.__module__, type(job).__module__):

@@ -1,6 +1,6 @@
-"""How far long work has come: what public functions tell whoever asks, and nobody else.
+"""The progress of long work, which public functions report to the caller's callback.
 
-Must not know what is worked on, nor how it is shown.
+Must not know what the work is, or how progress is shown.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come. The first report of a stage has what is done already, from an earlier run too.
+    """The progress of a run. The first report of a stage includes what an earlier run has done.
 
     Args:
-        stage: what is being done, as in `pairs`.
+        stage: what is being done, such as `pairs`.
         done: how much of it is done.
-        total: how much there is; None where nobody knows.
-        notes: what there is to know at this point, a sentence each.
-        warnings: the same of what may spoil the result.
+        total: how much there is; None if unknown.
+        notes: information for the user, one sentence each.
+        warnings: warnings about what may spoil the result, one sentence each.
     """
 
     stage: str
@@ -31,4 +31,4 @@ OnProgress: TypeAlias = Callable[[Progress], None]
 
 
 def unheard(_progress: Progress) -> None:
-    """Take a report, and tell nobody: what functions use where no `on_progress` is given."""
+    """Ignore a report; functions use this if no `on_progress` is given."""

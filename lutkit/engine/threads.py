@@ -1,6 +1,6 @@
-"""Tasks on threads of this process, for work that spends its time outside Python: decoding, compiled loops.
+"""Run tasks on threads of this process, for work outside Python's lock: decoding, compiled loops.
 
-Nothing is started that has to load the package again, and nothing is sent. Must not know what a task does.
+No process has to load the package again, and nothing is sent. Must not know what a task does.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -19,14 +19,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Threads:
-    """Threads of this process, which share one job: what `work` keeps on it, it guards against others.
+    """Threads of this process that share one job; `work` must protect what it stores on the job.
 
-    A Ctrl-C, or an error, waits for the tasks that have begun. What kills one thread kills the caller.
+    Ctrl-C, or an error, waits for the running tasks. What kills one thread kills the caller.
 
     Args:
-        threads: how many, at least 1.
+        threads: the number of threads, at least 1.
     Raises:
-        LutkitError: fewer than one thread.
+        LutkitError: if there is less than one thread.
     """
 
     threads: int
@@ -44,7 +44,7 @@ class Threads:
     ) -> Generator[Result, None, None]:
         """Call `work(job, task)` for every task on some thread; see `Engine.run`.
 
-        `last` is called once, for there is one job, on the thread that takes the results.
+        `last` is called once, because there is one job, on the thread that takes the results.
         """
         waiting = iter(tasks)
         pool = ThreadPoolExecutor(self.threads)
@@ -62,7 +62,7 @@ class Threads:
                 tasks_done = [running.pop(future) for future in done]
                 if not _has_failed(done[-1]):
                     begin(len(done))
-                # Results that came in with an error are yielded before it is raised.
+                # Results that arrived with an error are yielded before it is raised.
                 for future, task in zip(done, tasks_done, strict=True):  # noqa: B007
                     yield future.result()
             if some and last is not None:

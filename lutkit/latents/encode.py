@@ -367,7 +367,7 @@ unscaled: a latent is (sample - {vae.shift_factor:g}) * {vae.scaling_factor:g} w
 
 @dataclass(frozen=True)
 class EncodedFolder:
-    """A finished folder; `stats` is None where there was nothing to do for this process."""
+    """A finished folder; `stats` is None if there was nothing to do for this process."""
 
     folder: Path
     index: LatentIndex
@@ -390,14 +390,14 @@ def encode_source(
     *,
     ranks: Ranks = ALONE,
 ) -> EncodedFolder:
-    """Encode every sample of a source, or whatever of it is missing.
+    """Encode every sample of a source that is not encoded yet.
 
     Args:
-        source: what to encode.
-        files: of the VAE.
-        settings: how.
+        source: the images to encode.
+        files: the files of the VAE.
+        settings: how to encode.
         folder: the dataset folder.
-        listener: who is told how it goes.
+        listener: the callbacks for progress.
         ranks: this process among those that fill the folder.
     Raises:
         DatasetError: if the folder is in use, holds something else, or was begun with other settings; if the

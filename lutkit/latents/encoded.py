@@ -1,4 +1,4 @@
-"""What `encode_latents` and `decode_latents` return. Imports no torch, for whoever only reads their help."""
+"""The results of `encode_latents` and `decode_latents`. Imports no torch, so that help loads quickly."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EncodedBy:
-    """The VAE of latents: its name, its revision on the hub or "", and the sha256 of its weights."""
+    """The VAE of latents: its name, its revision on the hub (or ""), and the sha256 of its weights."""
 
     name: str
     revision: str
@@ -30,30 +30,30 @@ class EncodeResult:
 
     Args:
         folder: the folder.
-        samples: how many samples have latents.
-        shards: how many shards it has.
-        built: how many of them were encoded by this run.
+        samples: the number of samples with latents.
+        shards: the number of shards.
+        built: how many of the shards this run encoded.
         bytes: the size of all shards.
-        fields: which images of each sample were encoded.
-        vae: by what.
-        dtype: what it computed in.
-        store_dtype: what is stored.
-        input_range: what it was fed.
-        device: where.
-        latent_shape: of the stored arrays, (2C, h, w).
-        trials: what each dtype that was tried came to.
-        psnr: of the images that were decoded again, the mean in dB; None where none was.
-        delta_e_2000: the same, in CIEDE2000.
-        decoded: how many images were decoded again, to look at.
+        fields: the images of each sample that were encoded.
+        vae: the VAE.
+        dtype: the dtype that the VAE computed in.
+        store_dtype: the dtype of the stored latents.
+        input_range: the range of sRGB values that the VAE got.
+        device: the device.
+        latent_shape: the shape of the stored arrays, (2C, h, w).
+        trials: the result of each dtype that was tried.
+        psnr: the mean PSNR in dB of the images that were decoded for a check; None if there are none.
+        delta_e_2000: the mean CIEDE2000 of the same images.
+        decoded: how many images were decoded for a check.
         decoded_not_finite: how many of these decoded to NaN or infinity.
         pictures: how many images this run encoded.
-        seconds: how long it took.
-        encoder_share: the share of that time that the device encoded.
+        seconds: the duration of the run.
+        encoder_share: the share of that time in which the device encoded.
         batch: how many images went at once.
-        missing: how many samples have no latents.
-        rejects: which, each with its reason.
-        encoded: the same in full; beside the dictionary.
-        rank: which of the processes that share the work this is; beside the dictionary.
+        missing: the number of samples without latents.
+        rejects: these samples, each with its reason.
+        encoded: the complete result; not in the dictionary.
+        rank: the number of this process among those that share the work; not in the dictionary.
     """
 
     folder: Path
@@ -83,12 +83,12 @@ class EncodeResult:
     rank: int = field(repr=False, metadata=ASIDE, default=0)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit encode-latents --json` prints."""
+        """Return the result as JSON values, as `lutkit encode-latents --json` prints it."""
         return to_values(self)
 
 
 def encode_result(encoded: "EncodedFolder", rank: int = 0) -> EncodeResult:
-    """What is to be known of a folder that is encoded."""
+    """Return the result for an encoded folder."""
     index, stats, quality = encoded.index, encoded.stats, mean_quality(encoded)
     return EncodeResult(
         folder=encoded.folder,
@@ -120,7 +120,7 @@ def encode_result(encoded: "EncodedFolder", rank: int = 0) -> EncodeResult:
 
 
 def mean_quality(encoded: "EncodedFolder") -> tuple[float, float] | None:
-    """Mean PSNR and delta E 2000 over the shards; None where nothing was decoded."""
+    """Return the mean PSNR and delta E 2000 over the shards, or None if nothing was decoded."""
     found = [
         (psnr, difference)
         for record in encoded.records
@@ -134,14 +134,14 @@ def mean_quality(encoded: "EncodedFolder") -> tuple[float, float] | None:
 
 
 def summed(encoded: "EncodedFolder", name: str) -> int:
-    """What the shards' records add up to under a name."""
+    """Return the sum of a value over the shards' records."""
     counts = (record.summary.get(name, 0) for record in encoded.records)
     return sum(count for count in counts if isinstance(count, int))
 
 
 @dataclass(frozen=True)
 class MeasuredDecoding:
-    """How near a decoding is to what was encoded: dB and CIEDE2000; None where it is not finite."""
+    """How close a decoding is to the encoded image: PSNR in dB, and CIEDE2000; None if it is not finite."""
 
     key: str
     field: str
@@ -151,15 +151,15 @@ class MeasuredDecoding:
 
 @dataclass(frozen=True)
 class DecodeResult:
-    """Some latents, decoded.
+    """Some decoded latents.
 
     Args:
-        file: the picture that shows them; None where no file was asked for.
+        file: the picture that shows them; None if none was requested.
         decoded: how many latents were decoded.
-        not_finite: how many of these gave NaN or infinity.
-        measured: those beside which what was encoded was found.
-        decodings: the pictures; beside the dictionary.
-        title: what was decoded, in words; beside the dictionary.
+        not_finite: how many of these decoded to NaN or infinity.
+        measured: the decodings whose encoded image was found.
+        decodings: the decoded images; not in the dictionary.
+        title: what was decoded, in words; not in the dictionary.
     """
 
     file: Path | None
@@ -170,7 +170,7 @@ class DecodeResult:
     title: str = field(repr=False, metadata=ASIDE)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit decode-latents --json` prints."""
+        """Return the result as JSON values, as `lutkit decode-latents --json` prints it."""
         return to_values(self)
 
 

@@ -1,6 +1,6 @@
-"""`encode_latents`, `decode_latents` and `read_latents`: what the commands do beside printing.
+"""`encode_latents`, `decode_latents` and `read_latents`: the commands without their printing.
 
-Owns what their options mean. Loads torch when one of them is called, and not before.
+Owns the meaning of their options. Loads torch only when one of them is called.
 """
 
 import os
@@ -50,33 +50,34 @@ def encode_latents(
 ) -> EncodeResult:
     """Encode images to the posteriors of a VAE, as `lutkit encode-latents` does.
 
-    A run that was stopped goes on with the same call.
+    A stopped run continues with the same call.
 
     Args:
-        source: a dataset that `synth` wrote; WebDataset tars (one, a folder, a pattern), of which `fields`
-            names the images; or photos, from whose centres squares of `size` are cut.
+        source: a dataset that `synth` wrote; WebDataset tars (one, a folder, a pattern), whose images
+            `fields` names; or photos, from whose centres squares of `size` are cut.
         out: the folder of latents.
-        vae: a folder that diffusers saved, a name on the Hugging Face hub, or a lone .safetensors.
-        revision: of a hub name: a branch, tag or commit.
-        vae_config: of a lone .safetensors: its config.json.
-        fields: which images, `input,target` say; all there are where empty.
-        size: the side of centred squares in pixels, of photos and tars.
-        dtype: what the VAE computes in: `auto`, `fp32`, `bf16` or `fp16`.
-        store_dtype: what is stored: `fp32` or `fp16`.
-        input_range: what the VAE is fed: `-1,1` or `0,1`.
+        vae: a folder that diffusers saved, a name on the Hugging Face hub, or a lone .safetensors file.
+        revision: for a hub name: a branch, tag or commit.
+        vae_config: for a lone .safetensors file: its config.json.
+        fields: the images to encode, such as `input,target`; empty for all.
+        size: the side in pixels of centred squares, for photos and tars.
+        dtype: the dtype that the VAE computes in: `auto`, `fp32`, `bf16` or `fp16`.
+        store_dtype: the dtype of the stored latents: `fp32` or `fp16`.
+        input_range: the range of sRGB values that the VAE gets: `-1,1` or `0,1`.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
-        devices: the numbers of several GPUs, `0,1` or `[0, 1]`: a process each, which share the shards.
-        batch_size: how many images at once; found by trying.
-        compile: compile the encoder first.
-        workers: threads that decode; 1, or for GPUs one for each CPU.
-        on_progress: called with how many samples are done.
+        devices: the numbers of several GPUs, `0,1` or `[0, 1]`: one process for each, which share the shards.
+        batch_size: how many images go at once; None finds a size by trying.
+        compile: whether to compile the encoder first.
+        workers: the number of threads that decode; None means 1, or for GPUs one for each CPU.
+        on_progress: called with the number of finished samples.
     Returns:
-        What was encoded; samples without latents are counted as `missing`.
+        The result; samples without latents are counted as `missing`.
     Raises:
-        DatasetError: the folder holds something else or was begun otherwise, or a source that is damaged.
-        SourceError: a source that is not there.
-        VaeError: a VAE that is not there or does not fit the images, or no such device.
-        LutkitError: an option that there is not, or a package that is not installed.
+        DatasetError: if the folder holds something else or was begun with other settings, or the source is
+            damaged.
+        SourceError: if the source is missing.
+        VaeError: if the VAE is missing or does not fit the images, or there is no such device.
+        LutkitError: if an option has an unknown value, or a package is not installed.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=4, size=32, workers=1)
@@ -97,7 +98,9 @@ def encode_latents(
         ),
     )  # fmt: skip
     if code not in (None, 0, 1):
-        raise LutkitError(f"a process of --devices ended with exit code {code}", remedy="see what it said")
+        raise LutkitError(
+            f"a process of --devices ended with exit code {code}", remedy="read its error message"
+        )
 
     from lutkit.latents.encode import EncodeSettings, encode_source
     from lutkit.latents.pipeline import EncodeListener
@@ -141,7 +144,7 @@ def encode_latents(
         report(Progress(stage, done, left))
 
     def on_note(text: str) -> None:
-        # A warning: a wrong range spoils every latent, and nothing else tells.
+        # A warning: a wrong range spoils every latent, and nothing else reveals it.
         report(Progress(stage, done, left, warnings=(text,)))
 
     listener = EncodeListener(on_start, on_ready, on_samples, on_note)
@@ -151,20 +154,20 @@ def encode_latents(
 
 
 def run_in_processes(device: str, numbers: tuple[int, ...], arguments: list[str]) -> int | None:
-    """Where several devices are named, run the command in a process for each, and wait for them.
+    """Run the command in one process for each device, if several are named, and wait for them.
 
     Args:
-        device: as `encode_latents` takes it.
-        numbers: of the devices.
-        arguments: of the command, after `lutkit`.
+        device: as for `encode_latents`.
+        numbers: the numbers of the devices.
+        arguments: the arguments of the command, after `lutkit`.
     Returns:
-        The first exit code that is not 0, or 0; None where this process is to do the work.
+        The first exit code that is not 0, or 0; None if this process must do the work.
     Raises:
-        VaeError: no such device.
-        LutkitError: a device beside several.
+        VaeError: if there is no such device.
+        LutkitError: if a device is named in addition to several.
     """
     if numbers and ":" in device:
-        what = f"--device {device} beside --devices"
+        what = f"--device {device} together with --devices"
         raise LutkitError(what, remedy="give --device cuda, or leave it out")
     kind = _kind(device, numbers)
     if len(numbers) < 2 or "WORLD_SIZE" in os.environ:
@@ -176,10 +179,10 @@ def run_in_processes(device: str, numbers: tuple[int, ...], arguments: list[str]
 
 
 def require_encodable(*, dtype: str, store_dtype: str, input_range: str) -> None:
-    """Refuse options that there are not, and to start without the packages that encoding needs.
+    """Raise LutkitError for unknown option values and for missing packages, before anything starts.
 
     Raises:
-        LutkitError: such an option, or a package that is not installed.
+        LutkitError: if an option has an unknown value, or a package is not installed.
     """
     choices = {
         "--dtype": (dtype, ("auto", *_DTYPES)),
@@ -193,7 +196,7 @@ def require_encodable(*, dtype: str, store_dtype: str, input_range: str) -> None
 
 
 def _kind(device: str, numbers: tuple[int, ...]) -> str:
-    """`cpu`, `cuda` or `cuda:1`, which is there."""
+    """Return `cpu`, `cuda` or `cuda:1`, whichever exists."""
     import torch
 
     from lutkit.latents.devices import require_device
@@ -208,7 +211,7 @@ def _kind(device: str, numbers: tuple[int, ...]) -> str:
 
 
 def _device_and_rank(device: str, numbers: tuple[int, ...]) -> tuple[str, Ranks]:
-    """This process's device and rank."""
+    """Return this process's device and rank."""
     kind = _kind(device, numbers)
     ranks = join_ranks()
     if kind != "cuda":
@@ -217,15 +220,15 @@ def _device_and_rank(device: str, numbers: tuple[int, ...]) -> tuple[str, Ranks]
 
 
 def device_numbers(devices: str | Sequence[int]) -> tuple[int, ...]:
-    """The numbers in `0,1`.
+    """Return the numbers in `0,1`.
 
     Raises:
-        LutkitError: anything else, or one that comes twice.
+        LutkitError: if it is anything else, or a number occurs twice.
     """
     text = devices if isinstance(devices, str) else ",".join(map(str, devices))
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise LutkitError(f"{text!r} are no numbers of GPUs", where="--devices", remedy="write 0,1")
+        raise LutkitError(f"{text!r} is not a list of GPU numbers", where="--devices", remedy="write 0,1")
     return tuple(int(part) for part in parts)
 
 
@@ -252,7 +255,7 @@ def _arguments(
     compile_first: bool,
     workers: int | None,
 ) -> list[str]:
-    """The options as the command takes them."""
+    """Return the options as arguments of the command."""
     given = {
         "out": out, "vae": vae, "revision": revision, "vae-config": vae_config,
         "fields": ",".join(_names(fields)), "size": size, "dtype": dtype, "store-dtype": store_dtype,
@@ -285,19 +288,20 @@ def decode_latents(
     """Decode some latents, beside the photos they were made from, as `lutkit decode-latents` does.
 
     Args:
-        folder: what `encode_latents` wrote.
-        out: the picture to write, a PNG; without one nothing is written.
-        n: how many samples, from all over the folder, 1..200.
-        vae: a folder, a hub name, or a .safetensors; where empty, the hub name that they were made with.
-        vae_config: of a lone .safetensors: its config.json.
-        images: what was encoded, as `encode_latents` took it; the folder `pairs` beside `folder` where empty.
+        folder: a folder that `encode_latents` wrote.
+        out: the picture to write, a PNG; None writes nothing.
+        n: how many samples, spread over the folder, 1..200.
+        vae: a folder, a hub name, or a .safetensors file; empty for the hub name that made the latents.
+        vae_config: for a lone .safetensors file: its config.json.
+        images: the encoded images, as for `encode_latents`; empty for the folder `pairs` next to `folder`.
         device: `cpu`, `cuda` or `cuda:1`.
-        overwrite: whether a picture that is there is replaced.
-        on_progress: called with how many latents are decoded.
+        overwrite: whether to replace an existing picture.
+        on_progress: called with the number of decoded latents.
     Raises:
-        DatasetError: no folder of latents, a damaged one, or images that were not encoded.
-        VaeError: a VAE that is not there, or no such device.
-        LutkitError: a picture that is there already, or a package that is not installed.
+        DatasetError: if there is no folder of latents, it is damaged, or the images are not those that were
+            encoded.
+        VaeError: if the VAE is missing, or there is no such device.
+        LutkitError: if the picture exists already, or a package is not installed.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=2, size=32, workers=1)
@@ -361,26 +365,26 @@ def read_latents(
     """Open a folder of latents for training, as an `IterableDataset` of torch.
 
     Args:
-        source: what `encode_latents` wrote, or tars in its `shards`, braces allowed.
-        split: the split to read; all where empty.
-        fields: those of the latents to read; all where empty.
-        draw: draw from each posterior, freshly each epoch, instead of giving its moments.
-        scaled: give (z - shift) * scaling, by the VAE's own factors.
-        shuffle: how many samples the shuffle holds at a time; 0 keeps the order.
-        seed: of order and draws.
-        joined: folders to join by shard and key, by a name: their fields are `{name}.{field}`.
+        source: a folder that `encode_latents` wrote, or tars in its `shards`; braces are allowed.
+        split: the split to read; empty for all.
+        fields: the fields of the latents to read; empty for all.
+        draw: whether to draw a sample from each posterior, anew in each epoch, instead of giving its moments.
+        scaled: whether to scale latents to (z - shift) * scaling, with the VAE's own factors.
+        shuffle: the number of samples in the shuffle buffer; 0 keeps the order.
+        seed: the seed of order and draws.
+        joined: folders to join by shard and key, by name: their fields become `{name}.{field}`.
         mismatched: what to do about shards and keys that are not in all folders: `refuse` or `skip`.
-        same_vae: whether joined latents must be of one VAE.
+        same_vae: whether joined latents must have the same VAE.
         metadata: whether samples have `json`.
-        even: whether all workers get equally many.
-        check: whether the sha256 of shards is compared.
+        even: whether all workers get the same number of samples.
+        check: whether to compare the sha256 of shards.
         keys: whether samples have `__key__`.
-        ranks: `torch` shares samples out to ranks; None gives all of them to each.
+        ranks: `torch` distributes samples over ranks; None gives all samples to each rank.
     Returns:
-        A `lutkit.nn.latents.Latents`, which says what a sample is.
+        A `lutkit.nn.latents.Latents`, whose help describes the samples.
     Raises:
-        DatasetError: no finished folder of latents, no such split or field, or folders that do not fit.
-        LutkitError: torch or webdataset is not installed.
+        DatasetError: if there is no finished folder of latents, no such split or field, or folders differ.
+        LutkitError: if torch or webdataset is not installed.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=2, size=32, workers=1)

@@ -61,7 +61,7 @@ def ready_lines(encoding: Encoding) -> list[str]:
 
 
 def encoded_rows(result: EncodedFolder) -> Rows:
-    """What was encoded, a row a line."""
+    """Return the summary of a run as (name, text) rows."""
     encoding, records = result.index.encoding, result.records
     samples = sum(record.file.samples for record in records)
     size = sum(record.file.bytes for record in records)

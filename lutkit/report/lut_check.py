@@ -1,6 +1,6 @@
-"""What a LUT does to colours, measured and drawn: what `lutkit lut check` does of one file.
+"""What a LUT does to colours, measured and drawn: the work of `lutkit lut check` on one file.
 
-Owns what is returned of it. What is measured is `lutkit.lut.inspection`'s.
+Owns the result. `lutkit.lut.inspection` owns the measures.
 """
 
 from dataclasses import dataclass, field
@@ -21,34 +21,34 @@ from lutkit.results import ASIDE, to_values
 
 @dataclass(frozen=True)
 class InspectResult:
-    """What a LUT does to colours: shares and colours are 0..1, code values where a name ends in `_255`.
+    """What a LUT does to colours. Shares and colours are 0..1; names that end in `_255` hold code values.
 
     Args:
-        file: of the LUT; None where the LUT itself was given.
+        file: the path of the LUT; None if the LUT itself was given.
         verdict: `recoverable` or `lossy`, as `lutkit.lut.quality` defines it.
-        judged_on: whose colours verdict, folds, clipping, round trip and delta E are of: `palette`, which is
-            of natural colours, or a photo's path, or `photo`.
+        judged_on: the colours for verdict, folds, clipping, round trip and delta E: `palette` for natural
+            colours, the path of a photo, or `photo`.
         fold_share: the share of these colours that is turned over or merged.
         clipped_share: the share of them that is newly at 0 or 255 in a channel.
-        round_trip_db: what comes back after an 8-bit save and the best inverse, in dB.
-        whole_fold_share: the same of the whole cube of colours, as the next two are.
-        whole_clipped_share: see `clipped_share`.
-        whole_round_trip_db: see `round_trip_db`.
-        collapse_share: the share of the domain where a direction of colour change is all but lost.
-        mean_delta_e_2000: how far the LUT moves the colours, CIEDE2000, the mean.
-        p95_delta_e_2000: the 95th percentile of the same.
+        round_trip_db: the PSNR in dB after an 8-bit save and the best inverse.
+        whole_fold_share: `fold_share` for the whole cube of colours.
+        whole_clipped_share: `clipped_share` for the whole cube of colours.
+        whole_round_trip_db: `round_trip_db` for the whole cube of colours.
+        collapse_share: the share of the domain in which a direction of colour change is nearly lost.
+        mean_delta_e_2000: how far the LUT moves the colours: the mean CIEDE2000.
+        p95_delta_e_2000: the 95th percentile of the CIEDE2000.
         max_second_difference_255: the sharpest bend of a table.
-        rising: whether red, green and blue never fall as their own input rises.
-        grey_levels: how many of the 256 greys 8 bits keep, a channel each.
+        rising: whether red, green and blue never fall when their own input rises.
+        grey_levels: how many of the 256 greys remain at 8 bits, for each channel.
         largest_gap_255: the largest step between neighbouring greys.
         neutral_drift: the CIELAB chroma of the most coloured grey.
-        neutral_drift_grey_255: which grey that is.
+        neutral_drift_grey_255: the code of that grey.
         black: what 0, 0, 0 becomes.
         white: what 1, 1, 1 becomes.
-        inspection: the measures in full, where the dictionary has six digits; beside it.
-        lut: the LUT; beside the dictionary.
-        assumed: what had to be assumed of the file, a sentence; beside the dictionary.
-        picture: the picture that was drawn; None where none was asked for; beside the dictionary.
+        inspection: the measures with all digits; not in the dictionary, which has six.
+        lut: the LUT; not in the dictionary.
+        assumed: what had to be assumed about the file, a sentence; not in the dictionary.
+        picture: the drawn picture; None if none was requested; not in the dictionary.
     """
 
     file: Path | None
@@ -77,7 +77,7 @@ class InspectResult:
     picture: Path | None = field(repr=False, metadata=ASIDE)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: one of the objects that `lutkit lut check --json` prints."""
+        """Return the result as JSON values: one of the objects that `lutkit lut check --json` prints."""
         return to_values(self)
 
 
@@ -92,13 +92,13 @@ def inspect_lut(
 
     Args:
         lut: a LUT, or the path of a LUT file.
-        photo: judge on this photo's colours instead of natural colours at large: its path, or (..., 3) uint8.
-        plot: draw a picture into this PNG file, or into this folder under the name of the LUT's file.
-        overwrite: whether a picture that is there is replaced.
+        photo: judge the colours of this photo instead of natural colours: its path, or (..., 3) uint8.
+        plot: draw a picture into this PNG file, or into this folder with the name of the LUT's file.
+        overwrite: whether to replace an existing picture.
     Raises:
-        SourceError, LutFormatError: a LUT file that cannot be read, or holds none.
-        ImageError, ArrayError: a photo that cannot be used.
-        LutkitError: a picture that cannot be written or is there already.
+        SourceError, LutFormatError: if the LUT file cannot be read or holds no LUT.
+        ImageError, ArrayError: if the photo cannot be used.
+        LutkitError: if the picture cannot be written or exists already.
 
     >>> import lutkit
     >>> found = lutkit.inspect_lut(lutkit.Lut3D.identity(3))
@@ -128,13 +128,13 @@ def inspect_lut(
 def inspect_result(
     given: GivenLut, found: Inspection, judged_on: str, picture: Path | None = None
 ) -> InspectResult:
-    """What an inspection found, with six digits where that is enough.
+    """Return the result of an inspection, with six digits where that is enough.
 
     Args:
         given: the LUT.
         found: the measures.
-        judged_on: whose colours they are of.
-        picture: the picture that was drawn of them.
+        judged_on: whose colours were measured.
+        picture: the picture that was drawn.
     """
     judged, whole = found.judged, found.whole
     return InspectResult(
@@ -166,18 +166,18 @@ def inspect_result(
 
 
 def _photo_colors(photo: Path | str | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """(n, 3), 0..1."""
+    """Return (n, 3), 0..1."""
     if isinstance(photo, Path | str):
         path = Path(photo)
         return _colors_of_file(path, path.stat().st_mtime_ns if path.exists() else 0)
     if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.shape[-1:] != (3,):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ArrayError("a photo is a path, or (..., 3) uint8", where="inspect_lut")
+        raise ArrayError("photo must be a path, or (..., 3) uint8", where="inspect_lut")
     return photo.reshape(-1, 3) / 255.0
 
 
 @lru_cache(maxsize=1)
 def _colors_of_file(path: Path, _changed: int) -> npt.NDArray[np.float64]:
-    """Of many LUTs on one photo, it is decoded for the first."""
+    """Return a photo's colours; with many LUTs the photo is decoded only once."""
     from lutkit.photos.decoding import read_photo_colors
 
     return read_photo_colors(path)

@@ -69,7 +69,10 @@ def test_a_missing_latent_is_exit_code_1(made, photos, lutkit_, tmp_path):
         (["--input-range", "0,255"], ["--input-range is '0,255'", "-1,1, 0,1"]),
         (["--devices", "0,x"], ["'0,x'", "write 0,1"]),
         (["--device", "gpu"], ["no device 'gpu'", "choose cpu"]),
-        (["--devices", "0,1", "--device", "cuda:1"], ["--device cuda:1 beside --devices", "leave it out"]),
+        (
+            ["--devices", "0,1", "--device", "cuda:1"],
+            ["--device cuda:1 together with --devices", "leave it out"],
+        ),
         (["more", "names"], ["2 names where one source is expected"]),
         (["--size", "7"], ["leave out --size"]),
         (["--vae-config", "x.json"], ["--vae-config", "lone .safetensors"]),

@@ -86,7 +86,7 @@ def test_a_photo_s_colours_decide_where_one_is_given(lutkit_, luts):
     said = lutkit_("lut", "check", luts / "bright.cube", "--photo", luts / "light.png").out.splitlines()
     assert said[1].startswith("light.png: ")
     assert "because 2% or more is clipped" in said[1]
-    assert said[2].endswith("; light.png holds some of the colours that are lost there.")
+    assert said[2].endswith("; light.png has some of the colours that are lost there.")
     assert "of the photo" in lutkit_("lut", "check", luts / "dim.cube", "--photo", luts / "dark.png").out
 
 

@@ -50,5 +50,5 @@ def by_name(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def measures(by_name):
-    """Those whose colours change."""
+    """The sets whose colours change."""
     return [by_name[name] for name in ("half", "more", "cast")]

@@ -17,7 +17,7 @@ def photo(name):
 
 
 def scene(seed, height=160, width=160):
-    """Shapes of random colours and shadings with a fine texture: no photo, but of as much detail."""
+    """Shapes of random colours and shadings with a fine texture: not a photo, but with as much detail."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     found = np.ones((height, width, 1)) * rng.uniform(40, 210, 3)
@@ -57,7 +57,7 @@ def cast(image, a, b):
 
 
 def under_light(image, red, green, blue):
-    """As under light of another colour: linear light times a gain a channel."""
+    """Simulate light of another colour: linear light times a gain for each channel."""
     linear = np.where(image <= 10, image / 255 / 12.92, ((image / 255 + 0.055) / 1.055) ** 2.4)
     linear = linear * (red, green, blue)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
@@ -96,12 +96,12 @@ def gains(image, red, green, blue):
 
 
 def edited_saturation(image, factor):
-    """As image editors do it: towards luma."""
+    """Change saturation towards luma, like image editors."""
     return np.asarray(ImageEnhance.Color(Image.fromarray(image)).enhance(factor))
 
 
 def turned(image, degrees):
-    """All hues turned, at equal lightness and chroma."""
+    """Turn all hues, at equal lightness and chroma."""
     lab = skimage.color.rgb2lab(image)
     plane = (lab[..., 1] + 1j * lab[..., 2]) * np.exp(1j * np.radians(degrees))
     with warnings.catch_warnings():
@@ -118,7 +118,7 @@ def crushed(image, limit):
 
 
 def resized(image, factor):
-    """Smaller, and back to its size."""
+    """Scale down, and back up to the original size."""
     height, width = image.shape[:2]
     small = Image.fromarray(image).resize(
         (round(width * factor), round(height * factor)), Image.Resampling.LANCZOS

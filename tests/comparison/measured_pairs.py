@@ -1,4 +1,4 @@
-"""What is kept of a pair, measured as a comparison does, or made up."""
+"""The results for a pair: measured as in a comparison, or made up."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def measured_pair(key, reference, output, delta_e=0.0):
 
 
 def having(artefacts, *others):
-    """The same artefacts, but for these."""
+    """The same artefacts, with these replaced."""
     instead = {type(other): other for other in others}
     assert instead.keys() <= {type(one) for one in artefacts.each}
     return Artefacts(tuple(instead.get(type(one), one) for one in artefacts.each))

@@ -1,4 +1,4 @@
-"""The table of artefacts: each of them stands in all that is said, and is measured where it is made."""
+"""The table of artefacts: each appears in every output, and is measured where it is made."""
 
 import numpy as np
 import pytest

@@ -73,7 +73,7 @@ def test_hues_and_skin():
 @pytest.mark.parametrize(("spread", "colored"), [(0.8, False), (1.3, True)])
 @pytest.mark.parametrize("axis", [1, 2])
 def test_sets_of_one_hue_everywhere_have_no_colours_that_could_change(spread, colored, axis):
-    """Blocks whose a or b is spread so, about a strong tint; the last ones are smaller."""
+    """Blocks whose a or b has this spread, about a strong tint; the last blocks are smaller."""
     lab = np.full((83, 200, 3), (60.0, 9, 25))
     lab[..., axis] += np.where(np.arange(200) // 8 % 2, spread, -spread)
     image = np.clip(np.rint(255 * skimage.color.lab2rgb(lab)), 0, 255).astype(np.uint8)

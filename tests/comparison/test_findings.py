@@ -1,4 +1,4 @@
-"""What is told from which limit on: each is set beside a value on either side of it."""
+"""The limits from which findings are reported: each is tested with a value on either side."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def noise(*of_channels):
 
 
 def clipping(clipped, explained=0.0):
-    """Of green, at 255; beside it what is at 0, which is less."""
+    """Clipping of green at 255, and less at 0."""
     ends = [np.array([[0, 0.3 * share, 0], [0, share, 0]]) for share in (clipped, explained)]
     return having(CLEAN, Clipping(*ends))
 
@@ -199,7 +199,7 @@ def test_what_leaves_most_describes_nothing():
 
 @pytest.mark.parametrize(("before", "after", "dead"), [(9, 0.9, True), (9, 1.1, False), (0.9, 0.5, False)])
 def test_outputs_of_one_colour(before, after, dead):
-    """Half of the blocks lighter, half darker by so much L."""
+    """Half of the blocks are lighter and half darker, by this much L."""
     light = np.array([[50 - before, 50 - after], [50 + before, 50 + after]])
     lab = np.stack([light, 0 * light, 0 * light], axis=2)
     blocks = (255 * skimage.color.lab2rgb(lab)).astype(np.float32)

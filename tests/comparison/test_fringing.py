@@ -1,4 +1,4 @@
-"""Channels are placed to hundredths of a pixel in small pictures too, whatever became of their colours."""
+"""Channels are located to hundredths of a pixel, in small images too, whatever happened to their colours."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from lutkit.comparison.fringing import Fringing, channel_shifts
 
 
 def moved(large, *shifts):
-    """The middle of a scene, and the same with channels from elsewhere: what comes in at a side is real."""
+    """The middle of a scene, and the same with displaced channels; pixels that enter at a side are real."""
     height, width = large.shape[0] - 16, large.shape[1] - 16
     parts = [large[8 - y : 8 - y + height, 8 - x : 8 - x + width, c] for c, (x, y) in enumerate(shifts)]
     return large[8:-8, 8:-8], np.dstack(parts)
@@ -57,7 +57,7 @@ def test_places_beside_other_colours(change):
 
 
 def test_channels_that_few_blocks_tell_apart_are_their_own():
-    """Grey but for one corner: there is nothing else that says which of the channels an edge is of."""
+    """Grey except for one corner, which alone shows which channels an edge belongs to."""
     large = np.repeat(scene(4, 112, 112)[..., 1:2], 3, axis=2)
     large[:24, :24, 2] = 90
     reference, output = moved(large, (0, 0), (0, 0), (2, 1))
@@ -80,7 +80,7 @@ def test_a_picture_without_room_to_move_channels_back_is_placed_as_it_is(size, s
 
 
 def enlarged(image, right, down, factor):
-    """About its middle, with cubic interpolation; and moved."""
+    """Scaled about its middle, with cubic interpolation, and moved."""
     middle = (np.array(image.shape[:2]) - 1) / 2
     offset = middle - middle / factor - np.array([down, right]) / factor
     planes = [
@@ -95,7 +95,7 @@ def enlarged(image, right, down, factor):
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
 @pytest.mark.parametrize("shift", [(0, 0), (1.25, -0.5)])
 def test_a_picture_slightly_enlarged_has_no_channel_out_of_place(name, shift):
-    """As 252 of 256 pixels: what is found of each channel as a whole differs with where its edges lie."""
+    """Like 252 of 256 pixels: each channel's overall shift depends on where its edges are."""
     reference = photo(name)
     output = enlarged(reference, *shift, 256 / 252)
     shifts = Fringing(found(reference, output))

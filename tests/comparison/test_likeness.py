@@ -1,4 +1,4 @@
-"""Outputs of other references, flipped or rotated are told; what keeps the detail is not taken for such."""
+"""Outputs of other references, flipped or rotated ones are found; outputs that keep the detail are not."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ from lutkit.comparison.speckle import Speckle
 @pytest.mark.parametrize(("noise", "counts"), [(0, True), (2.5, True), (3.5, False), (np.nan, True)])
 @pytest.mark.parametrize("end", [0, 255])
 def test_noise_that_reaches_an_end_is_no_clipping(noise, counts, end):
-    """25 codes away: 16 and three times the noise."""
+    """25 codes away: 16 plus three times the noise."""
     reference = np.full((64, 64, 3), abs(end - 25), np.uint8)
     output = reference.copy()
     output[:, :8, 1] = end
@@ -79,7 +79,7 @@ def dotted(image, channel, step=16):
 
 
 def test_dots_of_a_channel_that_has_moved_are_none_of_the_output():
-    """Three pixels off lies where the output has one what the reference has itself."""
+    """Three pixels off, the reference has itself what the output has here."""
     smooth = np.full((128, 128, 3), 100, np.uint8)
     smooth[30:90, 20:70] = (140, 120, 90)
     smooth[60:, 80:] = (90, 110, 130)

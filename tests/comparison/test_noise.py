@@ -1,4 +1,4 @@
-"""Noise is told by channel and size beside grain of every kind; what compression makes of grain is not."""
+"""Noise is found by channel and size for every kind of grain; compressed grain is not noise."""
 
 from types import SimpleNamespace
 
@@ -16,13 +16,13 @@ STILL = np.zeros(3, bool)
 
 
 def grainy(image, shared, own, seed=5):
-    """Grain that channels share, and of their own: as of a camera, whose green has least."""
+    """Grain that channels share, and grain of their own, like a camera's, which is smallest in green."""
     rng = np.random.default_rng(seed)
     return codes(image + rng.normal(0, shared, (*image.shape[:2], 1)) + rng.normal(0, own, image.shape))
 
 
 def added(reference, output, moved=STILL):
-    """What is told; 0 where that is unknown."""
+    """The reported noise; 0 if it is unknown."""
     return np.nan_to_num(added_noise(reference, output, moved))
 
 
@@ -137,7 +137,7 @@ def test_a_hundred_flat_pixels_are_needed(side, known):
 @every_photo
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_a_checkerboard_is_no_more_noise_than_it_deviates(reference, size):
-    """The mask answers to it as to noise nearly four times as strong."""
+    """The mask responds to it as to noise nearly four times as strong."""
     board = np.indices(reference.shape[:2]).sum(axis=0) % 2 * 2 - 1
     output = reference.astype(float)
     output[..., 0] += size * board
@@ -148,7 +148,7 @@ def test_a_checkerboard_is_no_more_noise_than_it_deviates(reference, size):
 
 @every_photo
 def test_noise_that_two_channels_share_is_noise_of_both(reference):
-    """Of neither alone, and not of all three."""
+    """Noise that belongs neither to one channel alone nor to all three."""
     output = noisy(noisy(reference, 0, 6, 3), 2, 6, 3)
     assert added(reference, output) == pytest.approx([6, 0, 6], abs=0.5)
 

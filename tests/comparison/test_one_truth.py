@@ -1,4 +1,4 @@
-"""A set's row, JSON and answers tell one truth; what means nothing is a dash and null."""
+"""A set's row, JSON and answers agree; what means nothing is a dash and null."""
 
 from dataclasses import replace
 from functools import reduce
@@ -22,7 +22,7 @@ from lutkit.comparison.words import answers
 
 
 def blotches(seed):
-    """Of as much detail as photographs have."""
+    """An image with as much detail as a photo."""
     some = np.random.default_rng(seed).integers(10, 246, (12, 14, 3), np.uint8)
     return np.asarray(Image.fromarray(some).resize((112, 96), Image.Resampling.BICUBIC))
 

@@ -129,7 +129,7 @@ def test_any_number_of_workers_gives_the_same(tmp_path, workers):
 
 @pytest.mark.parametrize(("fitted", "kept"), [(6 * 50 + 5, 50), (10, 4)])
 def test_large_sets_keep_few_blocks_a_pair(tmp_path, monkeypatch, fitted, kept):
-    """As many as an explanation is fitted to, of all; no fewer than 4."""
+    """As many blocks as an explanation uses in total, but no fewer than 4."""
     monkeypatch.setattr("lutkit.comparison.run.MAX_FITTED", fitted)
     before = save(tmp_path / "in", [f"{number:02d}.png" for number in range(6)])
     one, _ = compared(before, before)

@@ -41,7 +41,7 @@ def in_a_million(count, image):
 @pytest.mark.parametrize("channels", [(0,), (2,), (0, 2), (0, 1, 2)])
 @pytest.mark.parametrize("side", range(1, 9))
 def test_spots_are_told_by_size_and_channel_at_their_rate(side, channels):
-    """Over four photographs: in each of them only where it is calm."""
+    """Over four photos, in each only where it is calm."""
     rates, sizes = [], set()
     for seed, name in enumerate(PHOTOS):
         reference = photo(name)

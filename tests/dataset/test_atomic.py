@@ -71,7 +71,7 @@ def test_an_exception_leaves_what_was_there(tmp_path, kind):
 
 
 def test_a_refused_write_names_the_file(tmp_path):
-    """The system names none, and the command line would say "no space left" of nothing."""
+    """The system names no file, and the command line would report "no space left" without a place."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:

@@ -1,4 +1,4 @@
-"""An OSError is told in words, with what to do about it."""
+"""An OSError is explained in words, with a remedy."""
 
 import errno
 import os

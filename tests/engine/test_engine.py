@@ -30,7 +30,7 @@ def wait_until(met, limit_s=60.0):
 
 
 def alive(pid):
-    """Whether a process with this number runs; one that ended and was not yet waited for does not."""
+    """Whether a process with this number runs; a process that ended and was not yet waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

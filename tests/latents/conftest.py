@@ -1,4 +1,4 @@
-"""Small VAEs are worked on by one thread: others would wait for each other longer than they work."""
+"""Small VAEs run on one thread: several threads would wait for each other longer than they work."""
 
 import pytest
 from small_vaes import one_thread

@@ -69,7 +69,7 @@ def test_the_size_that_is_asked_for():
     vae = StandInVae()
     size = batch_size_for(vae, 16, 16, 7)
     assert (size.now, size.settled) == (7, True)
-    with pytest.raises(VaeError, match="at least 1"):
+    with pytest.raises(VaeError, match="give 1 or more"):
         batch_size_for(vae, 16, 16, 0)
     assert batch_size_for(vae, 256, 256, None).largest == 16
     assert batch_size_for(vae, 4096, 4096, None).largest == 1
@@ -373,7 +373,7 @@ def test_stacked_images_keep_their_channels_last():
 
 
 class Noisy(StandInVae):
-    """Off by as much as is said, in half floats: in the mean, and in the log-variance by half of it."""
+    """A VAE that is off by a known amount in half floats, and by half of it in the log-variance."""
 
     OFF: ClassVar = {"float32": 0.0, "bfloat16": 0.02, "float16": 0.04}
 

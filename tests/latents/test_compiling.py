@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch, tmp_path):
-    """Nothing of earlier runs, and nothing left behind."""
+    """Remove what earlier runs left, and leave nothing behind."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     torch._dynamo.reset()
     with one_thread():
@@ -26,7 +26,7 @@ def _fresh(monkeypatch, tmp_path):
 
 
 def encoder(channels=8):
-    """The least that encodes: it halves sides once, as a VAE's encoder ends in twice its channels."""
+    """The smallest module that encodes: it halves sides once and ends in twice its channels, like a VAE."""
     torch.manual_seed(3)
     return torch.nn.Sequential(torch.nn.Conv2d(3, channels, 2, stride=2), torch.nn.SiLU()).eval()
 

@@ -1,4 +1,4 @@
-"""Devices and how they are given work, as far as that shows without a GPU: torch's events are stood in."""
+"""Devices, and how work reaches them, as far as tests need no GPU: torch's events are faked."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ CUDA = torch.device("cuda", 0)
 
 
 class Event:
-    """An event of a stream in which all is done at once: every recording comes a millisecond later."""
+    """An event of a stream that does everything at once: every recording comes a millisecond later."""
 
     clock = 0
     made: ClassVar = []
@@ -61,7 +61,7 @@ class On:
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """torch with a GPU as far as handing it work goes: (shapes of pinned memory, shapes copied back)."""
+    """A fake GPU for torch that records (shapes of pinned memory, shapes copied back)."""
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     pinned, copied = [], []
@@ -160,7 +160,7 @@ def test_float32_is_float32_within_the_block_alone(dtype, inside):
 @pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="this torch has one name for it")
 @pytest.mark.parametrize("chosen", ["", "cuda.matmul", "cudnn.conv", "fp32_precision", "legacy"])
 def test_flags_are_put_back_by_whatever_name_they_were_set(chosen):
-    """In a process of its own: names once used cannot be unused."""
+    """Run in a separate process: names that were used once cannot be unused."""
     code = f"""
 import torch
 from lutkit.latents.devices import computing_on

@@ -1,4 +1,4 @@
-"""Kills, stops and full disks while latents are made: nothing half written bears a final name."""
+"""Kills, stops and full disks during encoding: no final name ever has an unfinished file."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ def vae(tmp_path_factory):
 
 @pytest.fixture
 def start(jpeg_700, vae, tmp_path):
-    """Start a run, and wait until it writes a shard that was not there; killed at the end."""
+    """Start a run, and wait until it writes a new shard; it is killed at the end."""
     runs = []
     options = ["--device", "cpu", "--dtype", "fp32", "--batch-size", "1", "--quiet"]
 
@@ -106,7 +106,7 @@ def test_a_killed_and_a_stopped_run_go_on(start, jpeg_700, vae, tmp_path):
 
 
 def test_a_limit_on_file_size_is_one_line_and_the_next_run_goes_on(jpeg_700, vae, tmp_path):
-    """A real write that the system refuses: the nearest thing to a full disk without one."""
+    """A real write that the system refuses, which is the closest to a full disk without one."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, before[1]))
     try:

@@ -80,12 +80,12 @@ class Log:
 
 
 def encode(source, vae, out, settings=FLOAT32, fields=(), size_px=None):
-    """Encode here in this process; gives the result and what was said meanwhile."""
+    """Encode in this process; return the result and what was reported meanwhile."""
     log = Log()
     listener = EncodeListener(log.on_start, log.encodings.append, log.on_samples, log.notes.append)
     files = find_vae(str(vae[0]))
     opened = open_source(str(source), fields, size_px)
-    return module.encode_latents(opened, files, settings, out, listener), log
+    return module.encode_source(opened, files, settings, out, listener), log
 
 
 def latents_of(folder):
@@ -163,7 +163,7 @@ def test_what_is_kept_of_earlier_pictures_is_bounded(jpeg_300, vae, tmp_path, mo
 
 
 def assert_close(folder, other):
-    """Batches of other sizes round otherwise, by very little."""
+    """Batches of other sizes round slightly differently."""
     ours, theirs = latents_of(folder), latents_of(other)
     assert list(ours) == list(theirs)
     for key, (arrays, data) in ours.items():
@@ -325,7 +325,7 @@ def test_a_picture_that_cannot_be_decoded_is_absent_and_named(vae, tmp_path):
 
 
 def foreign_tar(path, members):
-    """A tar as others write them: any names, in any order."""
+    """A tar from elsewhere: any names, in any order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w") as tar:
         for name, content in members:
@@ -411,7 +411,7 @@ def test_every_sample_that_a_broken_picture_is_lost_to_is_named(vae, tmp_path):
 
 
 def stood_in(monkeypatch, vae):
-    """Let this one be loaded, whatever the files say."""
+    """Load this VAE, whatever the files say."""
     monkeypatch.setattr(module, "load_vae", lambda *_, **__: vae)
 
 
@@ -486,7 +486,7 @@ def test_memory_and_gpus_that_fail_elsewhere_are_one_line(tmp_path, vae, monkeyp
 
 
 class StandInGpu:
-    """Work in one other thread, in order, as in a GPU's one stream."""
+    """Work in one other thread, in order, like a GPU's single stream."""
 
     def __init__(self):
         self.thread = ThreadPoolExecutor(1)
@@ -719,7 +719,7 @@ def test_a_convention_that_decodes_to_no_number_has_no_psnr(tmp_path, vae, monke
 
 
 class HazyVae(StandInVae):
-    """As trained ones do, it decodes middling greys well, and whatever lies near the ends badly."""
+    """A VAE that, like trained ones, decodes mid greys well and values near the ends badly."""
 
     def decode(self, latents):
         off = latents.abs() * torch.where(torch.arange(latents.shape[-1]) % 2 == 0, 0.15, -0.15)
@@ -1059,7 +1059,7 @@ def test_pictures_of_mixed_sizes(vae, tmp_path):
 
 
 def decoded_by(monkeypatch):
-    """Where every picture of tars that is decoded from now on is noted."""
+    """The list of every image of a tar that is decoded from now on."""
     true, seen = sources.read_pixels, []
     monkeypatch.setattr(sources, "read_pixels", lambda *given: seen.append(given) or true(*given))
     return seen
@@ -1247,7 +1247,7 @@ def test_two_ranks_do_what_one_does(jpeg_300, vae, tmp_path, monkeypatch):
     source, files = open_source(str(jpeg_300)), find_vae(str(vae[0]))
     built = []
     for rank in (0, 1, 0):
-        result = module.encode_latents(
+        result = module.encode_source(
             source, files, FLOAT32, tmp_path / "two", listener, ranks=Half(rank, 2, rank)
         )
         built.append(sorted(path.stem for path in (tmp_path / "two/shards").iterdir()))

@@ -248,7 +248,7 @@ def test_a_decoding_that_a_gpu_cannot_count_is_one_line(made, monkeypatch):
 
 
 class Undecodable:
-    """A VAE one channel of whose decodings has a place that is no number."""
+    """A VAE with a value that is not finite in one channel of its decodings."""
 
     def __init__(self, vae):
         self.vae = vae

@@ -207,7 +207,7 @@ def test_ranks_can_be_given_equally_many(folder, monkeypatch):
 
 
 class SharedOut(IterableDataset):
-    """How accelerate's `IterableDatasetShard` shares out: each rank reads all, and takes its slice."""
+    """Distribute like accelerate's `IterableDatasetShard`: each rank reads all, and takes its slice."""
 
     def __init__(self, dataset, batch, rank, world):
         self.dataset, self.batch, self.rank, self.world = dataset, batch, rank, world

@@ -41,7 +41,7 @@ def saved(tmp_path_factory):
 
 @pytest.fixture
 def copied(saved, tmp_path):
-    """A folder of one's own to spoil."""
+    """A copy of a folder that a test may damage."""
     return shutil.copytree(saved[0], tmp_path / "vae")
 
 
@@ -197,7 +197,7 @@ def test_attention_by_its_old_names_is_known(saved, copied):
 
 
 def original_name(name, blocks):
-    """What latent diffusion's own code calls a weight, in its autoencoder's modules."""
+    """The name that latent diffusion's own code gives to a weight of its autoencoder."""
     name = re.sub(r"up_blocks\.(\d+)", lambda found: f"up.{blocks - 1 - int(found[1])}", name)
     for new, old in (
         (r"down_blocks\.(\d+)", r"down.\1"),
@@ -435,7 +435,7 @@ def test_options_that_do_not_belong(copied):
 
 
 def hub_of(monkeypatch, *files):
-    """Let the hub have these files of a repository `some-one/vae`; what was asked for is noted."""
+    """Fake a hub with these files of a repository `some-one/vae`, and record the requests."""
     asked = []
 
     def fetch(name, file, revision):

@@ -33,7 +33,7 @@ def weights_of(grid, sigma=5.0, observed=False):
 
 
 def few_weights():
-    """A dozen bins, for what is done bin by bin."""
+    """A dozen bins, for computations bin by bin."""
     grid = ab_grid("16")
     return weights_of_counts(FINE, keep_bins(grid, np.arange(len(grid.bins)) % 19 == 4))
 
@@ -44,7 +44,7 @@ def ab_of_codes(dtype=torch.float64):
 
 
 def random_ab(images=2, height=6, width=7, dtype=torch.float32, seed=0):
-    """Anywhere in the range; a and b spread differently."""
+    """Colours anywhere in the range; a and b have different spreads."""
     generator = torch.Generator().manual_seed(seed)
     ab = torch.rand(images, 2, height, width, generator=generator, dtype=torch.float64)
     low, high = torch.tensor([-86.2, -107.9]), torch.tensor([98.2, 94.5])

@@ -1,4 +1,4 @@
-"""Small tensors are worked on by one thread: others would wait for each other longer than they work."""
+"""Small tensors use one thread: several threads would wait for each other longer than they work."""
 
 import pytest
 import torch

@@ -104,7 +104,7 @@ def test_soft_classes_are_the_nearest_bins_by_a_gaussian_of_their_distances(bins
 
 @pytest.mark.parametrize("nearest", [1, 5])
 def test_the_corners_of_all_cells_find_bins_that_are_far_from_the_middle(nearest):
-    """Of the 16-unit grid a bin that is nearest in a corner may be the farther by 1.37 from the middle."""
+    """In the 16-unit grid, a bin that is nearest to a corner can be 1.37 farther from the cell's middle."""
     a, b = (np.add.outer(np.arange(low, high), [0.01, 0.99]).ravel() for low, high in ((-86, 98), (-107, 94)))
     corners = torch.from_numpy(np.stack(np.meshgrid(a, b, indexing="ij"))).float()[None]
     assert_soft(corners, AbBins(weights_of("16"), nearest=nearest))

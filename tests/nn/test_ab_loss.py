@@ -21,7 +21,7 @@ Q = len(TENS)
 
 
 def whole(logits, ab, bins):
-    """(B, H, W) by a target of all classes."""
+    """Return (B, H, W) cross entropies by a target of all classes."""
     indices, shares = soft_classes(ab, bins)
     target = torch.zeros_like(logits).scatter_add_(1, indices.long(), shares.to(logits.dtype))
     return functional.cross_entropy(logits, target, reduction="none") * bins.weights[hard_classes(ab, bins)]

@@ -118,7 +118,7 @@ def test_gradients_are_finite_from_black_to_beyond_white(dtype):
 
 
 def pairs_of_colors(count=3000, seed=42):
-    """Far apart, close together, greys on either side, both grey."""
+    """Colours far apart, close together, with a grey on either side, and both grey."""
     rng = np.random.default_rng(seed)
     first, second = (rng.uniform([0, -110, -110], [100, 110, 110], (count, 3)) for _ in range(2))
     third = count // 3
@@ -149,7 +149,7 @@ def test_the_34_published_pairs(dtype):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-3)])
 def test_many_random_pairs_are_those_of_arrays(dtype, tolerance):
-    """Three in four by chance; of the others hues are opposite, or all but equal."""
+    """Three in four random colours; the rest have opposite or nearly equal hues."""
     rng = np.random.default_rng(4)
     pair = rng.uniform([0, -110, -110], [100, 110, 110], (2, 200_000, 3)).astype(np.float32)
     pair[1, :40_000, 1:] = pair[0, :40_000, 1:] * -np.repeat(np.float32([1, 2, 3, 0.7]), 10_000)[:, None]

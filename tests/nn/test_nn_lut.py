@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def random_cube(sizes, domain="unit", seed=0):
-    """Noise in every lattice point: no axis, channel or cell can stand for another."""
+    """Noise in every lattice point, so that no axis, channel or cell can replace another."""
     table = np.random.default_rng(seed).uniform(-0.3, 1.4, (*sizes, 3))
     return Lut3D(table.astype(np.float32), *DOMAINS[domain])
 

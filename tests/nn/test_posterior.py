@@ -15,7 +15,7 @@ DIRECTIONS = ("target||predicted", "predicted||target")
 
 
 def moments(seed=0, shape=(2, 6, 5, 4), dtype=torch.float64, spread=(-6.0, 1.0)):
-    """Means about 0.7, log-variances within `spread`: no channel or place like another."""
+    """Means about 0.7, log-variances within `spread`; all channels and places differ."""
     generator = torch.Generator().manual_seed(seed)
     channels = shape[-3] // 2
     half = (*shape[:-3], channels, *shape[-2:])

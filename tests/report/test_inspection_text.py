@@ -1,4 +1,4 @@
-"""What is said of an inspection: every measure, and whether it passes."""
+"""The texts about an inspection: every measure, and whether it passes."""
 
 import json
 from pathlib import Path
@@ -146,7 +146,7 @@ def test_sentences_on_a_photo_bear_its_name():
 
 
 def test_sentences_on_real_luts_have_the_numbers_of_closed_forms():
-    """Of 16 codes an axis, 17 k, a gain of 1.5 takes k = 10 to 14 to 255 newly; 15 was there before."""
+    """Of 16 codes an axis, 17 k, a gain of 1.5 moves k = 10 to 14 newly to 255; 15 was there before."""
     rising = np.linspace(0, 1, 256)[:, None].repeat(3, axis=1)
     whole = verdict_sentences(inspect(Lut1D(np.minimum(1.5 * rising, 1))))[1]
     assert f"The whole cube: {1 - (11 / 16) ** 3:.1%} newly clipped, no folds" in whole

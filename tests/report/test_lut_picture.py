@@ -82,7 +82,7 @@ def test_the_neutral_axis_stays_at_the_centre_or_goes_to_the_cast():
 
 
 def corner(axes, colour):
-    """Where the segment in the colour nearest to `colour` lies."""
+    """The place of the segment in the colour nearest to `colour`."""
     after = axes.collections[1]
     nearest = np.abs(after.get_colors()[:, :3] - colour).sum(axis=1).argmin()
     return np.mean(after.get_segments()[nearest], axis=0)

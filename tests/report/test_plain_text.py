@@ -1,4 +1,4 @@
-"""What others wrote reaches no terminal as it is, by whatever way a command prints it."""
+"""Text from others never reaches a terminal unescaped, however a command prints it."""
 
 import ast
 import io
@@ -112,7 +112,7 @@ def test_an_output_that_cannot_encode_a_title_shows_its_numbers(encoding, tmp_pa
 
 
 def test_nobody_prints_by_another_way():
-    """`print`, and consoles of Rich's own, stand where text is made plain alone."""
+    """`print` and Rich's own consoles are used only where text is made plain."""
     root = Path(__file__).parents[2] / "lutkit"
     found = set()
     for path in root.rglob("*.py"):

@@ -1,4 +1,4 @@
-"""The contest and the coverage of generators, tiny, on made-up data: their figures mean what they say."""
+"""The contest and the coverage of generators, tiny, on made-up data: their figures are correct."""
 
 import importlib.util
 import subprocess
@@ -41,7 +41,7 @@ def scripts(monkeypatch):
 
 
 def warm_mappings(scenes=SCENES):
-    """Mappings that warm: red up, blue down, differently a scene and a rendering."""
+    """Mappings that warm: red up, blue down, differently for each scene and rendering."""
     mappings = np.broadcast_to(IDENTITY, (scenes, 10, 9, 3)).copy()
     strength = (np.linspace(0.02, 0.3, scenes)[:, None] * np.linspace(0.5, 1, 10)).astype(np.float32)
     mappings[:, :, 0, 0] += strength
@@ -51,7 +51,7 @@ def warm_mappings(scenes=SCENES):
 
 @pytest.fixture
 def shared(tmp_path):
-    """A folder of data as the real one is laid out, with pictures that a few seconds can read."""
+    """A folder of data laid out like the real one, with images that can be read in a few seconds."""
     rng = np.random.default_rng(0)
     for name in (
         "photos/imagenet",

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from lutkit.engine.worker import Last, failure_of
 from lutkit.errors import LutkitError
 
-Job = TypeVar("Job")
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+_Job = TypeVar("_Job")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class Threads:
 
     def run(
         self,
-        work: Callable[[Job, Task], Result],
-        job: Job,
-        tasks: Iterable[Task],
-        last: Callable[[Job], Result] | None = None,
-    ) -> Generator[Result, None, None]:
+        work: Callable[[_Job, _Task], _Result],
+        job: _Job,
+        tasks: Iterable[_Task],
+        last: Callable[[_Job], _Result] | None = None,
+    ) -> Generator[_Result, None, None]:
         """Call `work(job, task)` for every task on some thread; see `Engine.run`.
 
         `last` is called once, because there is one job, on the thread that takes the results.
         """
         waiting = iter(tasks)
         pool = ThreadPoolExecutor(self.threads)
-        running: dict[Future[Result], Any] = {}
+        running: dict[Future[_Result], Any] = {}
 
         def begin(count: int) -> None:
             running.update((pool.submit(work, job, task), task) for task in islice(waiting, count))

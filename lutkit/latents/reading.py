@@ -172,7 +172,7 @@ def _require_same_shards(first: OpenedFolder, other: OpenedFolder) -> None:
         missing = [shard for shard in one.shards if shard not in two.shards]
         if missing:
             raise DatasetError(
-                f"has no shard {missing[0]}, which {one.folder} has, and lacks {len(missing) - 1} more",
+                f"lacks {len(missing)} of the shards of {one.folder}, such as {missing[0]}",
                 where=str(two.folder),
                 remedy='encode what is missing, or read them with mismatched="skip"',
             )

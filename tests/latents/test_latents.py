@@ -399,7 +399,7 @@ def test_unequal_shards_are_refused_or_skipped(folder, tmp_path, reversed_):
     few = make_latents(tmp_path / "few", {"train": [5, 3], "val": [2]})
     first, second = (few, folder) if reversed_ else (folder, few)
     with pytest.raises(
-        DatasetError, match=r"few: has no shard train-000002, which .*made has, and lacks 0 more"
+        DatasetError, match=r"few: lacks 1 of the shards of .*made, such as train-000002"
     ):
         Latents(first, joined={"other": second})
     found = keys(Latents(first, joined={"other": second}, mismatched="skip"))

@@ -85,7 +85,7 @@ def encode(source, vae, out, settings=FLOAT32, fields=(), size_px=None):
     listener = EncodeListener(log.on_start, log.encodings.append, log.on_samples, log.notes.append)
     files = find_vae(str(vae[0]))
     opened = open_source(str(source), fields, size_px)
-    return module.encode_latents(opened, files, settings, out, listener), log
+    return module.encode_source(opened, files, settings, out, listener), log
 
 
 def latents_of(folder):
@@ -1244,7 +1244,7 @@ def test_two_ranks_do_what_one_does(jpeg_300, vae, tmp_path, monkeypatch):
     source, files = open_source(str(jpeg_300)), find_vae(str(vae[0]))
     built = []
     for rank in (0, 1, 0):
-        result = module.encode_latents(
+        result = module.encode_source(
             source, files, FLOAT32, tmp_path / "two", listener, ranks=Half(rank, 2, rank)
         )
         built.append(sorted(path.stem for path in (tmp_path / "two/shards").iterdir()))

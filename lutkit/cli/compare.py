@@ -29,26 +29,15 @@ Measured of the simplest change that explains the set, or - if none does:
   cast         a and b that neutral colours take on
 Measured per image, beyond what its reference has (the median over images; the
 mean if some images have no number):
-  fringe       the shift of a channel against the others, in pixels; - if it
-               is flat, or too unlike its reference
-  noise        of each channel in flat parts, in code values of 255; - if it
-               may be the photo's own grain
-  stripes      rows or columns of 1 to 8 px that stand out across flat parts,
-               in code values of 255
-  speckle      spots of up to 8 px that stand out, per million pixels that can
-               show them; - if hardly any can
-  new clip     the share of pixels newly at 0 or 255, 16 code values or more
-               from the reference, in the worst channel
+ARTEFACTS
 
 The sentences below the table report a change if the gain is 8% from 1, the turn
 over 5 degrees, the cast over 2, lightness off by 2 or contrast by 8%. They
-report an artefact if one in ten images or more has it: 0.25 px of shift, 0.15
-px of fringing, 1 code value of noise (more if the photo has grain), 0.6 code
-values of stripes, 35 speckles per million, or 2% newly clipped. They say how
-many images have it, and the median. If outputs are nearly of one colour, or do
-not look like their references, they report only that. Skin tones are references
-of hue 30..80, chroma 10..45, L 20..92 (a rule of our own; wood and sand fall
-into it, too).
+report an artefact if one in ten images or more has LIMITS, with the number of
+images that have it, and the median. If outputs are nearly of one colour, or do not
+look like their references, they report only that. Skin tones are references of
+hue 30..80, chroma 10..45, L 20..92 (a rule of our own; wood and sand fall into
+it, too).
 
 \b
 Examples:

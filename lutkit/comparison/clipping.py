@@ -49,8 +49,8 @@ class Clipping(Artefact):
     column = Column("new clip", "new clip", ".2%", "mean_newly_clipped")
     chart = Chart("new clipping", "clipped, %", lambda share: 100 * share)
     help = """\
-  new clip     pixels at 0 or 255 of which the reference is 16 codes away or
-               more, of the channel with most"""
+  new clip     the share of pixels newly at 0 or 255, 16 codes or more from
+               the reference, in the channel with most"""
     help_limit = "{:.0%} newly clipped"
 
     @classmethod

@@ -54,8 +54,8 @@ class Fringing(Artefact):
     column = Column("fringe r g b", "fringe (px)", ".2f", "median_fringing_px", "fringe px")
     chart = Chart("Fringing of channels, px")
     help = """\
-  fringe       how far a channel lies from the others, in pixels; - if it is
-               flat, or too unlike its reference, to be registered"""
+  fringe       the distance of a channel from the others, in pixels; - if it
+               is too flat, or too unlike its reference, to measure that"""
     help_limit = "{:g} px of fringing"
 
     @classmethod

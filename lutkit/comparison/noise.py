@@ -84,8 +84,8 @@ class Noise(Artefact):
     column = Column("noise r g b", "noise (codes)", ".1f", "median_noise", "noise")
     chart = Chart("Added noise, codes of 255")
     help = """\
-  noise        of each channel in flat parts, in codes of 255; - if it may be
-               no more than the photo's grain"""
+  noise        the noise of each channel in flat parts, in codes of 255; - if
+               it may be the photo's own grain"""
     help_limit = "{:g} code of noise (more where the photo has grain)"
 
     @classmethod

@@ -59,8 +59,8 @@ class Speckle(Artefact):
     column = Column("speckle", "speckle (in a million)", ",.0f", "mean_speckle_per_million")
     chart = Chart("speckle", "speckle, in 10,000", lambda per_million: per_million / 100)
     help = """\
-  speckle      spots of up to 8 px that stand out, in a million of the pixels
-               where spots can be found; - if there are too few of them"""
+  speckle      spots of up to 8 px that stand out, per million of the pixels
+               where spots can be found; - if there are too few such pixels"""
     help_limit = "{:g} speckles in a million"
 
     @classmethod

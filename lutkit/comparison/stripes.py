@@ -45,8 +45,8 @@ class Stripes(Artefact):
     column = Column("stripes", "stripes (codes)", ".1f", "mean_stripes")
     chart = Chart("stripes", "stripes, codes")
     help = """\
-  stripes      rows or columns of 1 to 8 px that stand out all across flat
-               parts, in codes of 255"""
+  stripes      rows or columns of 1 to 8 px that stand out across flat parts,
+               in codes of 255"""
     help_limit = "{:g} codes of stripes"
 
     @classmethod

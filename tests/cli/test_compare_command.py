@@ -337,7 +337,7 @@ def test_progress_counts_what_is_measured(lutkit_, few, monkeypatch):
     told = [progress for progress in seen if not progress.warnings]
     assert [(progress.done, progress.total) for progress in told] == [(0, 8), (3, 8), (6, 8), (8, 8)]
     assert [text for progress in seen for text in progress.warnings] == [
-        f"{few / 'in'}: the same photos as the references, so that nothing can differ"
+        f"{few / 'in'}: these are the same photos as the references, so nothing can differ"
     ]
 
 

@@ -161,4 +161,4 @@ def test_help_names_every_preset_and_the_defaults_as_they_are(lutkit_):
     low, high = default.severity
     for of in (f"natural colours. [default: {low:g},{high:g}]", f"0..1. [default: {default.lossy}]"):
         assert of in told
-    assert f"part of the picture. [default: {default.mixed_light}]" in told
+    assert f"part of the image. [default: {default.mixed_light}]" in told

@@ -398,9 +398,7 @@ def test_even_shares_are_not_promised_where_keys_are_skipped(folder):
 def test_unequal_shards_are_refused_or_skipped(folder, tmp_path, reversed_):
     few = make_latents(tmp_path / "few", {"train": [5, 3], "val": [2]})
     first, second = (few, folder) if reversed_ else (folder, few)
-    with pytest.raises(
-        DatasetError, match=r"few: lacks 1 of the shards of .*made, such as train-000002"
-    ):
+    with pytest.raises(DatasetError, match=r"few: lacks 1 of the shards of .*made, such as train-000002"):
         Latents(first, joined={"other": second})
     found = keys(Latents(first, joined={"other": second}, mismatched="skip"))
     assert found == [*TRAIN[:8], "val-000000000", "val-000000001"]

@@ -271,7 +271,7 @@ def test_before_it_is_refused_whatever_the_values_classes_are_bins_and_shares_ar
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"nearest": 0}, "nearest must be in 1..261 (all bins), not 0"),
+        ({"nearest": 0}, r"nearest must be in 1..261 \(all bins\), not 0"),
         ({"nearest": 262}, "not 262"),
         ({"sigma": 0}, "sigma must be above 0, not 0"),
         ({"sigma": float("nan")}, "not nan"),

@@ -14,4 +14,4 @@ def require_installed(packages: tuple[str, ...], extra: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         remedy = f"run `pip install 'lutkit[{extra}]'`"
-        raise LutkitError(f"this command needs {' and '.join(missing)}", remedy=remedy)
+        raise LutkitError(f"this needs {' and '.join(missing)}", remedy=remedy)

@@ -20,6 +20,8 @@ from lutkit.engine.engine import InProcess, LocalEngine, local_engine
 from lutkit.results import ASIDE, to_values
 
 ROOT = Path(__file__).resolve().parents[1]
+IDENTITY = lutkit.Lut3D.identity(3)
+GREY = np.full((4, 4, 3), 128, np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,3 +193,27 @@ def test_a_recipe_s_label_and_severity_are_those_that_a_dataset_records(tmp_path
         assert sum(layer.mask is not None for layer in layers) == len(recipe.masks)
         labels.add(metadata["label"])
     assert labels == {"recoverable", "lossy"}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: lutkit.compare("in", []), "no outputs to compare"),
+        (lambda: lutkit.apply_photos([], "out", lut=IDENTITY), "no photos"),
+        (lambda: lutkit.apply_photos("a.png", "out", lut=IDENTITY, strength="full"), "--strength is 'full'"),
+        (lambda: lutkit.compose(IDENTITY), "one LUT, and nothing to follow it"),
+        (lambda: lutkit.compose(lutkit.LutChain((IDENTITY, IDENTITY))), "one LUT, and nothing to follow it"),
+        (lambda: lutkit.resize(IDENTITY, size=5.5), "a table cannot have size 5.5"),
+        (lambda: lutkit.count_colors(GREY, split="val"), "an image is counted as it is"),
+        (lambda: lutkit.stats(GREY, size=4), "an image is counted as it is"),
+    ],
+)
+def test_what_means_nothing_is_one_line(call, said):
+    with pytest.raises(lutkit.LutkitError, match=re.escape(said)) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_compose_takes_any_iterable():
+    curve = lutkit.Lut1D([[0, 0, 0], [1, 0.5, 1]])
+    assert lutkit.compose(lut for lut in (curve, curve)).lut.table.tolist() == [[0, 0, 0], [1, 0.25, 1]]

@@ -19,6 +19,7 @@ from lutkit.dataset.outputs import require_picture
 from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import local_engine
 from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import LutkitError
 from lutkit.results import ASIDE, to_values
 
 
@@ -104,6 +105,8 @@ def compare(
     samples = SampleFilter(split, kind, label)
     title = f"{reference}, {samples}" if samples else str(reference)
     names = [str(name) for name in ([sets] if isinstance(sets, Path | str) else sets)]
+    if not names:
+        raise LutkitError("no outputs to compare", remedy="name a set, such as a folder")
 
     def warn(text: str) -> None:
         report(Progress("pairs", warnings=(text,)))

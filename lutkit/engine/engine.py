@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -223,8 +224,7 @@ def _death(exit_code: int | None, task: str) -> LutkitError:
         )
     return LutkitError(
         f"a worker process ended unexpectedly (exit code {exit_code}) while it worked on {task}",
-        remedy="see what it printed above; a script that starts workers must do so under "
-        'if __name__ == "__main__"',
+        remedy="see what it printed above",
     )
 
 
@@ -246,6 +246,9 @@ def _start(count: int) -> list[_Worker]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+_MAIN = threading.Lock()  # held while `__main__` is hidden: two threads would each restore what the other hid
+
+
 @contextmanager
 def _without_main(work: Callable[..., object], job: object) -> Generator[None]:
     """Hide this process's main script from new processes inside the block, unless it defines the work.
@@ -253,15 +256,16 @@ def _without_main(work: Callable[..., object], job: object) -> Generator[None]:
     A new process would run the script again. A script without `if __name__ == "__main__"` would then start
     workers of its own.
     """
-    main = sys.modules.get("__main__")
-    if main is None or "__main__" in (work.__module__, type(job).__module__):
+    if "__main__" in (work.__module__, type(job).__module__):
         yield
         return
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _MAIN:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _end(pool: list[_Worker], *, at_once: bool) -> None:

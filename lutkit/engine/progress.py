@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a run. The first report of a stage includes what an earlier run has done.
+    """The progress of a run. Where a run resumes another, `done` begins with what that one has done.
 
     Args:
         stage: what is being done, such as `pairs`.

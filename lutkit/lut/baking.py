@@ -146,8 +146,8 @@ def lattice(sizes: tuple[int, ...], low: Rgb, high: Rgb) -> FloatArray:
 
 def require_size(size: int, largest: int) -> None:
     """Raise LutError if a number of rows or lattice points is outside 2..`largest`."""
-    if not MIN_SIZE <= size <= largest:
-        raise LutError(f"a table cannot have size {size}", remedy=f"choose from {MIN_SIZE} to {largest}")
+    if not isinstance(size, int | np.integer) or not MIN_SIZE <= size <= largest:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutError(f"a table cannot have size {size!r}", remedy=f"choose from {MIN_SIZE} to {largest}")
 
 
 def _bake_shaped(function: Function, size: int, ends: tuple[Rgb, Rgb]) -> Baked:

@@ -149,5 +149,5 @@ def require_in_range(*, strength: float, quality: int | None) -> None:
     """
     given = (("--strength", strength, 0, 1), ("--quality", 95 if quality is None else quality, 1, 100))
     for option, value, low, high in given:
-        if not low <= value <= high:
-            raise LutkitError(f"{option} is {value:g}", remedy=f"choose from {low} to {high}")
+        if not isinstance(value, int | float) or not low <= value <= high:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise LutkitError(f"{option} is {value!r}", remedy=f"choose from {low} to {high}")

@@ -13,7 +13,7 @@ from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutError, LutkitError
 from lutkit.lut.algebra import Baked, compose_luts, is_single, resize_lut, to_single
 from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip, with_round_trip
-from lutkit.lut.model import Lut
+from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.convert import MadeLut, made_lut, write_fitted
 from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import format_to_write
@@ -42,13 +42,14 @@ def compose(
     >>> both.lut.table.tolist(), both.max_error
     ([[0.0, 0.0, 0.0], [1.0, 0.25, 1.0]], 0.0)
     """
-    if isinstance(luts, str | Path) or len(luts) < 2:
+    listed = [luts] if isinstance(luts, str | Path | Lut1D | Lut3D | LutChain) else list(luts)
+    if len(listed) < 2:
         remedy = "name two or more, the first to be applied first"
         raise LutkitError("one LUT, and nothing to follow it", remedy=remedy)
     target = None if out is None else format_to_write(out)
     if out is not None:
         require_vacant(Path(out), overwrite=overwrite)
-    given = [given_lut(lut) for lut in luts]
+    given = [given_lut(lut) for lut in listed]
     composed = reduce(compose_luts, [one.lut for one in given])
     assumed = tuple(text for one in given for text in one.assumed)
     if out is None or target is None:

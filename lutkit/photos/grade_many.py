@@ -76,6 +76,8 @@ def plan_apply(photos: Sequence[Path], out: Path) -> ApplyPlan:
             itself or another photo.
     """
     photos = [path for named in photos for path in _matching(named)]
+    if not photos:
+        raise SourceError("no photos", remedy="name a photo, a folder or a pattern")
     found: list[PhotoTask] = []
     unread: Counter[str] = Counter()
     if len(photos) == 1 and not photos[0].is_dir():

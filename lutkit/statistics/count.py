@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutkit.dataset.records import Reject
+from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import Engine, local_engine, wanted_workers
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.threads import Threads
-from lutkit.errors import ArrayError, ImageError
+from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.measure.counts import ColorCounts, ColorTotals, count_into, empty_counts
 from lutkit.photos.decoding import Pixels, read_pixels
 from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes, unread_text
@@ -149,6 +150,17 @@ def count_source(
         on_progress(Progress("photos", done, len(photos.photos)))
 
     return count_photos(photos, size_px, engine, on_counted)
+
+
+def require_no_choice(size: int | None, field: str, samples: SampleFilter) -> None:
+    """Refuse options that choose among photos or resize them, where an image is given.
+
+    Raises:
+        LutkitError: if one of them is given.
+    """
+    if size or field or samples:
+        remedy = "leave out size, field, split, kind and label, or name files"
+        raise LutkitError("an image is counted as it is", remedy=remedy)
 
 
 def count_image(image: npt.NDArray[np.uint8]) -> ColorTotals:

@@ -18,7 +18,7 @@ from lutkit.measure.color_summary import summarize
 from lutkit.photos.sources import list_photos
 from lutkit.results import ASIDE, to_values
 from lutkit.statistics.ab_files import FineCounts, merged_counts, write_counts
-from lutkit.statistics.count import count_image, count_source
+from lutkit.statistics.count import count_image, count_source, require_no_choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,7 @@ def count_colors(
     if merge:
         counts = _merged([Path(path) for path in merge])
     elif isinstance(source, np.ndarray):
+        require_no_choice(size, field, samples)
         counts = summarize(count_image(source)).ab
     else:
         report = on_progress or unheard

@@ -18,7 +18,7 @@ from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
 from lutkit.photos.sources import list_photos
 from lutkit.results import ASIDE, to_values
-from lutkit.statistics.count import count_image, count_source
+from lutkit.statistics.count import count_image, count_source, require_no_choice
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ def stats(
         require_picture(picture, overwrite=overwrite)
     samples = SampleFilter(split, kind, label)
     if isinstance(source, np.ndarray):
+        require_no_choice(size, field, samples)
         found = stats_of(summarize(count_image(source)), "image", photos=1)
     else:
         report = on_progress or unheard

@@ -68,14 +68,18 @@ class BuiltPairs:
     rejects: tuple[Reject, ...]
 
 
-def plan_synth(manifest: Manifest) -> SynthPlan:
+def plan_synth(manifest: Manifest, before_loops: Callable[[], None] = lambda: None) -> SynthPlan:
     """List the photographs and LUTs, check that what is wanted can be drawn, and share out the samples.
 
+    Args:
+        manifest: the dataset to plan.
+        before_loops: called when the photographs are listed, before the first compiled loop runs.
     Raises:
         SourceError: no photographs, or no LUTs where some are needed.
         ManifestError: a severity that no recipe reaches, or looks of which none is as wanted.
     """
     photos = list_photos(manifest.images.source, field=manifest.images.field)
+    before_loops()
     members = split_photos(manifest.seed, tuple(ref.path for ref in photos.photos), manifest.splits)
     members, rejects = keep_usable_splits(manifest, photos, members)
     counts = split_counts(manifest.n, manifest.splits, members)

@@ -217,9 +217,12 @@ def synth(
         return _written(manifest, Path(write_manifest))
     report = on_progress or unheard
     count = wanted_workers(workers)
-    if count > 1 and not dry_run:
-        compile_ahead(local_engine(2))
-    plan = plan_synth(manifest)
+
+    def before_loops() -> None:
+        if count > 1 and not dry_run:
+            compile_ahead(local_engine(2))
+
+    plan = plan_synth(manifest, before_loops)
     if dry_run:
         return forecast_of(plan, estimate(plan), count)
     folder = Path(out or folder or "data/pairs")

@@ -78,7 +78,7 @@ def test_choices_and_packages_that_there_are_none_of_are_named():
     assert str(caught.value) == "--store-dtype is 'bf16'; choose from fp32, fp16"
     with pytest.raises(LutkitError) as caught:
         require_installed(("json", "absent_a", "absent_b"), "nn")
-    assert str(caught.value) == ("this command needs absent_a and absent_b; run `pip install 'lutkit[nn]'`")
+    assert str(caught.value) == ("this needs absent_a and absent_b; run `pip install 'lutkit[nn]'`")
     require_installed(("json",), "nn")
 
 

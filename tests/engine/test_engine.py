@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import engine_work
 import pytest
 from engine_work import Job
 
+import lutkit.engine.engine as engine_module
 from lutkit.engine.engine import InProcess, LocalEngine
 from lutkit.engine.stopping import Stopped, stopping
 from lutkit.engine.threads import Threads
@@ -364,3 +365,30 @@ def test_sigterm_becomes_an_exception_once_and_the_handler_is_restored():
     assert raised.value.signal_number == signal.SIGTERM
     assert not isinstance(raised.value, Exception)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_engines_on_two_threads_leave_the_main_module_as_it_was(tmp_path, monkeypatch):
+    """Each hides it while its workers start; one that restored what the other hid would lose it for good."""
+    main, meet = sys.modules["__main__"], threading.Barrier(2, timeout=2)
+    start = engine_module._start
+
+    def slowly(count):
+        with suppress(threading.BrokenBarrierError):
+            meet.wait()
+        return start(count)
+
+    monkeypatch.setattr(engine_module, "_start", slowly)
+    seen = [[], []]
+
+    def run(number):
+        seen[number] += (
+            found["task"] for found in LocalEngine(1).run(engine_work.surroundings, Job(tmp_path), range(2))
+        )
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.modules["__main__"] is main
+    assert seen == [[0, 1], [0, 1]]

@@ -206,6 +206,9 @@ def test_a_recipe_s_label_and_severity_are_those_that_a_dataset_records(tmp_path
         (lambda: lutkit.resize(IDENTITY, size=5.5), "a table cannot have size 5.5"),
         (lambda: lutkit.count_colors(GREY, split="val"), "an image is counted as it is"),
         (lambda: lutkit.stats(GREY, size=4), "an image is counted as it is"),
+        (lambda: lutkit.synth("sample", "out", workers="2"), "'2' workers"),
+        (lambda: lutkit.sample_recipe("1", 2), "a seed must be 0 or above, not '1'"),
+        (lambda: lutkit.damage(GREY, "{}"), "a recipe is a Recipe, not str"),
     ],
 )
 def test_what_means_nothing_is_one_line(call, said):

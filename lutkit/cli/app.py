@@ -106,8 +106,7 @@ def _say_compiling() -> None:
 
 def _say_stopped() -> None:
     # synth takes up its shards, and apply passes over photos that are written.
-    goes_on = "the same command goes on with what is not done, or begins anew where nothing is kept"
-    tell(f"stopped; {goes_on}")
+    tell("stopped; run it again: synth, encode-latents and apply continue, other commands start over")
 
 
 def _flush() -> None:

@@ -25,7 +25,7 @@ from lutkit.distort.mask import Mask, mask_values
 from lutkit.distort.recipe import NO_LIBRARY, Entry, Masked, Recipe
 from lutkit.distort.rendering import Gains, Rendering, response, undone_response
 from lutkit.distort.smooth_field import SmoothField
-from lutkit.errors import ArrayError
+from lutkit.errors import ArrayError, RecipeError
 from lutkit.lut.apply import map_pixels, require_no_codes, values_through
 from lutkit.lut.jacobian import chained_slopes, value_and_jacobian
 from lutkit.lut.loops import WHITE, plan_over
@@ -153,6 +153,8 @@ def damage(
     """
     if not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ArrayError(f"an image is a numpy array, not {type(image).__name__}", where="damage")
+    if not isinstance(recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise RecipeError(f"a recipe is a Recipe, not {type(recipe).__name__}", where="damage")
     if image.ndim != 3 or image.shape[2] != 3:
         raise ArrayError(f"damage takes (H, W, 3), not {image.shape}")
     if image.dtype not in WHITE:

@@ -42,8 +42,8 @@ def generator(seed: int, stream: Stream, index: int, attempt: int = 0) -> Rng:
         index: the number of the sample, epoch or photo; 0 or above.
         attempt: the number of the attempt, from 0.
     """
-    if seed < 0:
-        raise RecipeError(f"a seed must be 0 or above, not {seed}")
+    if not isinstance(seed, int | np.integer) or seed < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise RecipeError(f"a seed must be 0 or above, not {seed!r}")
     key = (int(stream), index, attempt)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 

@@ -156,8 +156,8 @@ def wanted_workers(asked: int | None) -> int:
     Raises:
         LutkitError: if less than one is requested.
     """
-    if asked is not None and asked < 1:
-        raise LutkitError(f"{asked} workers", remedy="ask for at least 1")
+    if asked is not None and (not isinstance(asked, int) or asked < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutkitError(f"{asked!r} workers", remedy="ask for at least 1")
     return asked or cpu_count()
 
 

@@ -513,4 +513,4 @@ def test_stopped_by_a_signal(arguments, error, code, lutkit_, monkeypatch):
     monkeypatch.setattr(lutkit.synthesis.synth, "synth", stop)
     monkeypatch.setattr(lutkit.synthesis.verify, "verify", stop)
     ended = lutkit_(*arguments)
-    assert_refused(ended, "stopped; the same command goes on with what is not done", "begins anew", code=code)
+    assert_refused(ended, "stopped; run it again", "continue", code=code)

@@ -49,7 +49,8 @@ def ab_hist(  # noqa: D103  (its help text is set below)
         typer.Option("--merge", metavar="FILE", help="Add up counts instead. Repeat it for each file."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Threads or processes.  [default: one per core]")
+        int | None,
+        typer.Option("--workers", help="Threads; processes for many photos.  [default: one per core]"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,

@@ -131,7 +131,8 @@ def count_source(
     Args:
         photos: what to count.
         size_px: as `count_photos`.
-        workers: how many threads, or processes where so many are worth it; None for one a core.
+        workers: the number of threads, at most 4; or of processes, for 5,000 photos or more. None means one
+            for each CPU.
         on_progress: called with how many photos are counted.
     Returns:
         As `count_photos`.

@@ -74,7 +74,7 @@ def count_colors(
         kind: of a dataset, `distort`, `enhance` or `distort+enhance`; all where empty.
         label: of a dataset, `recoverable` or `lossy`; both where empty.
         merge: files of counts to add up, instead of counting.
-        workers: how many photos at once; one for each CPU.
+        workers: how many photos are read at once, at most 4 below 5,000 photos; None means one for each CPU.
         overwrite: whether a file that is there is replaced.
         on_progress: called with how many photos are done.
     Raises:

@@ -146,9 +146,9 @@ def synth(
 ) -> SynthResult | SynthForecast | Manifest:
     """Make a dataset of (input, target) pairs from photographs, as `lutkit synth` does.
 
-    A run that was stopped goes on with the same call; a larger `n` adds to a finished dataset. The same
-    arguments give the same bytes, on any number of workers. Options win over the preset; one that is None
-    leaves what the preset says, and no preset that ships says other than the defaults below.
+    The same call resumes a run that was stopped; a larger `n` adds to a finished dataset. The same arguments
+    give the same bytes, on any number of workers. Options override the preset; None leaves the preset's value.
+    The defaults below are those of the preset `default`; others differ in the options on damage.
 
     Args:
         images: where the photos are: a folder, searched recursively, a pattern, a photo, a .txt list,

@@ -147,8 +147,8 @@ def synth(
     """Make a dataset of (input, target) pairs from photographs, as `lutkit synth` does.
 
     The same call resumes a run that was stopped; a larger `n` adds to a finished dataset. The same arguments
-    give the same bytes, on any number of workers. Options override the preset; None leaves the preset's value.
-    The defaults below are those of the preset `default`; others differ in the options on damage.
+    give the same bytes, on any number of workers. Options override the preset; None leaves its value. The
+    defaults below are those of the preset `default`; others differ in the options on damage.
 
     Args:
         images: where the photos are: a folder, searched recursively, a pattern, a photo, a .txt list,

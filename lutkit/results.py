@@ -1,4 +1,4 @@
-"""What public functions return, as JSON values: the dictionary of a frozen result, which `--json` prints.
+"""Results of public functions as JSON values: the dictionary that `--json` prints.
 
 Owns how a result's fields become JSON. Must not know any of the results.
 """

@@ -1,4 +1,4 @@
-"""One small file a command: parse, call one function, print a summary.
+"""One small file for each command: parse, call one function, print a summary.
 
 Owns the entry point. Loads nothing on import: Ctrl-C may come while everything else is loading.
 """
@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; a Ctrl-C before it is ready ends it as quietly as one after."""
+    """Run the command line; a Ctrl-C during start-up ends it as quietly as a later one."""
     try:
         from lutkit.cli.app import run
 

@@ -1,4 +1,4 @@
-"""The command line: its commands, and what a run of it ends with.
+"""The command line: its commands, exit codes and last message.
 
 Owns exit codes and the last line on stderr. Commands load what they need when they run: `lutkit --help` is
 quick.
@@ -63,7 +63,7 @@ app.add_typer(lut_app, name="lut")
 
 
 def run() -> None:
-    """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
+    """Run the command line; a user's mistake ends with one line and exit code 2, never with a traceback."""
     escape_what_cannot_be_encoded()
     PROCESS.needs_blas = False
     if sys.stderr.isatty():
@@ -110,7 +110,7 @@ def _say_stopped() -> None:
 
 
 def _flush() -> None:
-    """Now rather than at the interpreter's end, where a reader that has gone would change the exit code."""
+    """Flush now: at the interpreter's end, a closed reader would change the exit code."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What every command checks of its arguments. Imports little: `--help` loads it."""
+"""Checks of arguments that several commands share. It imports little, because `--help` loads it."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -28,7 +28,7 @@ OnlyLabel: TypeAlias = Annotated[
 
 
 def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
-    """Refuse more names than a command takes: most often a pattern that the shell has filled in."""
+    """Refuse more names than a command takes; often they come from a pattern that the shell expanded."""
     if extra:
         found = f"{len(extra) + allowed} names where {expected} is expected"
         raise LutkitError(found, remedy="put a pattern in quotes")

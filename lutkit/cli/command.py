@@ -1,4 +1,4 @@
-"""What all commands look like in their help."""
+"""The common format of the commands' help."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ class Command(TyperCommand):
     """A command whose usage line names DIR as DIR, where Typer may write {DIR} or {FILE...}..."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """The arguments, read; what is wrong with one is told in our words."""
+        """Parse the arguments; errors have our own messages."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
@@ -26,7 +26,7 @@ class Command(TyperCommand):
             raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401
-        """The pieces of the usage line."""
+        """Return the pieces of the usage line."""
         pieces = super().collect_usage_pieces(ctx)
         return [piece.replace("...}...", "...").strip("{}").replace("......", "...") for piece in pieces]
 
@@ -38,7 +38,7 @@ _NO_NUMBER = re.compile(r"valid (integer|number|float)")
 
 
 def _in_words(error: Any, given: list[str]) -> str:  # noqa: ANN401
-    """A usage error's message; of what should be a number and is none, what was given."""
+    """Return the message of a usage error; for something that should be a number, with the given text."""
     found, option = _NO_NUMBER.search(error.message), getattr(error, "param", None)
     values = [value for name in getattr(option, "opts", ()) for value in _values(given, name)]
     if found is None or not values:
@@ -50,6 +50,6 @@ def _in_words(error: Any, given: list[str]) -> str:  # noqa: ANN401
 
 
 def _values(given: list[str], name: str) -> list[str]:
-    """What stands behind an option, `--size 3` or `--size=3`."""
+    """Return the values given to an option, as `--size 3` or `--size=3`."""
     apart = [value for before, value in itertools.pairwise(given) if before == name]
     return apart + [one.partition("=")[2] for one in given if one.startswith(f"{name}=")]

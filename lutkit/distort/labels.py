@@ -1,6 +1,6 @@
-"""The label of damage on a picture: whether an 8-bit save and the best inverse give it back.
+"""The label of damage on an image: whether the best inverse restores it after saving at 8 bits.
 
-Owns on which of a picture's pixels that is judged. What is judged is `lutkit.lut.quality`'s.
+Owns which pixels are judged. `lutkit.lut.quality` owns how.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def judged_pixels(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def damage_comes_back(colors: FloatArray, recipe: Recipe, layers: tuple[BakedLayer, ...]) -> bool:
-    """Whether folds and the round trip leave enough of a picture's judged pixels.
+    """Return whether folds and the round trip leave enough of an image's judged pixels.
 
     Args:
         colors: `judged_pixels`, 0..1.
@@ -49,7 +49,7 @@ def label_by_clipping(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8
 
 
 def label_on(image: npt.NDArray[np.uint8], recipe: Recipe, library: Library = NO_LIBRARY) -> Label:
-    """The label of a recipe on a picture, as a dataset would record it.
+    """Return the label of a recipe on an image, as a dataset would record it.
 
     Args:
         image: (H, W, 3) uint8, sRGB-encoded, of at least one pixel.

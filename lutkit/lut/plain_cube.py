@@ -1,6 +1,6 @@
-"""One cube on integer codes without compiled loops, to the bits of `kernels.cube_codes`.
+"""Apply one cube to integer codes without compiled loops, with the same bits as `kernels.cube_codes`.
 
-For the first pixels that a process maps: numpy has mapped a photograph before numba would be loaded.
+It maps the first pixels of a process: numpy maps a photograph before numba is loaded.
 """
 
 from threading import Lock
@@ -21,7 +21,7 @@ _BLOCK_PIXELS = 1 << 13  # its temporaries stay in the second-level cache
 
 
 class _Spent:
-    """How many values this process has mapped without loops; photos, and strips of one, add up."""
+    """The number of values that this process has mapped without loops, over all photos."""
 
     def __init__(self) -> None:
         self.values = 0
@@ -32,7 +32,7 @@ _SPENT = _Spent()
 
 
 def takes(values: int) -> bool:
-    """Whether so many more values of this process are mapped here; if so, they are counted."""
+    """Return whether this process maps so many more values here; if so, count them."""
     if loops_run():
         return False
     with _SPENT.lock:

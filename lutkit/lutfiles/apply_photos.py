@@ -19,7 +19,7 @@ from lutkit.results import ASIDE, to_values
 
 @dataclass(frozen=True)
 class AppliedPhoto:
-    """What became of a photo.
+    """The result for a photo.
 
     Args:
         photo: its path.
@@ -38,14 +38,14 @@ class AppliedPhoto:
 
 @dataclass(frozen=True)
 class ApplyResult:
-    """What became of photos.
+    """The results for all photos.
 
     Args:
         written: how many were written.
         kept: how many were there already.
         failed: how many failed.
         photos: each of them.
-        plan: what was to be done; beside the dictionary.
+        plan: the plan of the run; not in the dictionary.
     """
 
     written: int
@@ -145,7 +145,7 @@ def require_in_range(*, strength: float, quality: int | None) -> None:
     """Refuse a strength beyond 0..1, or a quality beyond 1..100.
 
     Raises:
-        LutkitError: such a one.
+        LutkitError: if a value is out of range.
     """
     given = (("--strength", strength, 0, 1), ("--quality", 95 if quality is None else quality, 1, 100))
     for option, value, low, high in given:

@@ -220,12 +220,12 @@ class MadeLut:
     """A LUT that was made, and how far it is from what was asked for.
 
     Args:
-        file: where it was written; None where no file was asked for.
+        file: the written file; None if no file was requested.
         mean_error: the mean error, in units of 0..1.
         p99_error: what one colour in a hundred exceeds.
         max_error: the largest error found; 0 is exact.
         assumed: what had to be assumed of the files that were read, a sentence each.
-        lut: the LUT, as its file gives it back; beside the dictionary.
+        lut: the LUT, as its file gives it back; not in the dictionary.
     """
 
     file: Path | None
@@ -262,7 +262,7 @@ class ConvertResult:
         baked_error: how much of that baking the original's formulas cost; 0 where it holds tables.
         is_cut: whether the original reacts to colours beyond the new file's domain.
         assumed: what had to be assumed of the original; else empty.
-        lut: the LUT, as the new file gives it back; beside the dictionary.
+        lut: the LUT, as the new file gives it back; not in the dictionary.
     """
 
     file: Path
@@ -292,7 +292,7 @@ def convert(
         out: the LUT file to write.
         size: lattice points an axis, or rows of curves; as they are, where the format can hold them.
         bits: of a Hald image, 8 or 16; 16.
-        overwrite: whether a file that is there is replaced.
+        overwrite: whether to replace an existing file.
     Raises:
         SourceError, LutFormatError: a file that cannot be read, or a LUT that the format cannot hold.
         LutkitError: a file that cannot be written or is there already, or bits that there are not.
@@ -330,7 +330,7 @@ def identity(
         level: of a Hald image, 2..16; 8, which holds 64^3 colours in 512 x 512 pixels.
         bits: of a Hald image, 8 or 16; 16.
         size: of other files, lattice points an axis, or rows of curves; 33.
-        overwrite: whether a file that is there is replaced.
+        overwrite: whether to replace an existing file.
     Raises:
         LutkitError: a level of no Hald image, a size of one, bits or a level that there are not, or a file
             that cannot be written or is there already.

@@ -1,4 +1,4 @@
-"""What functions take for a LUT: the LUT itself, or the path of its file."""
+"""LUTs as arguments: the LUT itself, or the path of its file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ class GivenLut:
     Args:
         lut: the LUT.
         file: where it was read from; None where the LUT itself was given.
-        assumed: what had to be assumed of the file, a sentence; else empty.
+        assumed: assumptions about the file, one sentence each; else empty.
     """
 
     lut: Lut

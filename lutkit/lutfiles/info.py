@@ -45,7 +45,7 @@ class LutInfo:
         max_error: what baking formulas cost, in units of 0..1; 0 where the file holds tables.
         assumed: what had to be assumed of it, or "".
         stages: its tables, in the order in which they are applied.
-        baked: the LUT, and its error; beside the dictionary.
+        baked: the LUT, and its error; not in the dictionary.
     """
 
     file: Path

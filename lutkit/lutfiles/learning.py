@@ -1,4 +1,4 @@
-"""A LUT learned from two pictures, and written as a file: what `lutkit lut fit` does beside printing.
+"""Learn a LUT from two images and write it to a file: the work of `lutkit lut fit`.
 
 Owns what is refused as no one LUT's work. What is learned is `lutkit.lut.fit`'s.
 """
@@ -28,7 +28,7 @@ class FitResult:
     """A learned LUT, and how well it does on pixels that it was not learned from.
 
     Args:
-        file: where it was written; None where no file was asked for.
+        file: the written file; None if no file was requested.
         size: lattice points an axis.
         mean_delta_e: CIEDE2000 on held-out pixels, the mean.
         p95_delta_e: the 95th percentile of the same.
@@ -37,7 +37,7 @@ class FitResult:
         strength: of the smoothness that did best on the held-out pixels.
         reached_share: the share of lattice points that a pixel lay beside, 0..1.
         misfit_share: the share of pixels that fit so badly that they hardly counted, 0..1.
-        lut: the LUT; beside the dictionary.
+        lut: the LUT; not in the dictionary.
     """
 
     file: Path | None
@@ -53,7 +53,7 @@ class FitResult:
 
     @property
     def doubtful(self) -> bool:
-        """Whether so much does not fit that more than one LUT made one picture of the other."""
+        """True if so many pixels do not fit that a single LUT cannot explain the change."""
         return self.misfit_share > MANY_MISFITS or self.mean_delta_e > FAR_OFF
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,16 +71,16 @@ def fit(
     anyway: bool = False,
     overwrite: bool = False,
 ) -> FitResult:
-    """Learn the LUT that makes one picture of another, as `lutkit lut fit` does.
+    """Learn the LUT that turns one image into another, as `lutkit lut fit` does.
 
     Args:
-        before: a picture as it was: (..., 3) sRGB-encoded, uint8, uint16 or float32; or the path of a photo.
+        before: the original image: (..., 3) sRGB-encoded, uint8, uint16 or float32; or the path of a photo.
         after: what became of it, pixel by pixel, given likewise.
         out: the LUT file to write; its suffix says the format. Without one nothing is written.
         size: lattice points an axis, 2..65.
         monotone: no channel may fall while the same channel of a colour rises.
         anyway: take even what fits badly: delta E 2000 above 5 on average is refused otherwise.
-        overwrite: whether a file that is there is replaced.
+        overwrite: whether to replace an existing file.
     Raises:
         ArrayError, ImageError: pictures of two sizes, of another shape or dtype, or broken ones.
         LutkitError: no one LUT makes one of the other, a path beside an array, or a file that cannot be

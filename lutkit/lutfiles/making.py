@@ -1,6 +1,6 @@
-"""LUTs made from LUTs, and written as files: what `lutkit lut compose`, `resize` and `invert` do.
+"""Make LUTs from LUTs and write them: the work of `lutkit lut compose`, `resize` and `invert`.
 
-What is computed is `lutkit.lut`'s.
+`lutkit.lut` computes them.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def compose(
         out: the LUT file to write; its suffix says the format. Without one nothing is written, and the LUT is
             exact: a chain, where nothing else is.
         size: lattice points an axis, where the format needs a cube that has to be baked.
-        overwrite: whether a file that is there is replaced.
+        overwrite: whether to replace an existing file.
     Raises:
         LutkitError: fewer than two LUTs, or a file that cannot be written or is there already.
         SourceError, LutFormatError: a file that cannot be read, or holds no such LUT.
@@ -69,7 +69,7 @@ def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite:
         lut: a LUT, or the path of a LUT file.
         out: the LUT file to write; its suffix says the format. Without one nothing is written.
         size: lattice points an axis, 2..256, or rows of curves, 2..65536.
-        overwrite: whether a file that is there is replaced.
+        overwrite: whether to replace an existing file.
     Raises:
         LutError: no such size.
         LutkitError: a file that cannot be written or is there already.
@@ -98,16 +98,16 @@ class InvertResult:
     """The LUT that undoes a LUT, and how well it does; `lutkit.lut.inverse.Inverse` says what is measured.
 
     Args:
-        file: where it was written; None where no file was asked for.
-        undoes: the file of the LUT that it undoes; None where the LUT itself was given.
+        file: the written file; None if no file was requested.
+        undoes: the file of the LUT that it inverts; None if the LUT itself was given.
         unreachable_share: the share of all colours that cannot come out of the LUT, 0..1.
         lost_share: the share of all colours that do not come back, since the LUT merges them with others.
         folded_share: the share of the LUT's colour space that is turned over or merged.
         mean_error: of the way through the LUT and back, in units of 0..1.
         p99_error: what one colour in a hundred exceeds.
         max_error: the largest found.
-        lut: the inverse, as its file gives it back; beside the dictionary.
-        assumed: what had to be assumed of the file, a sentence; beside the dictionary.
+        lut: the inverse, as its file gives it back; not in the dictionary.
+        assumed: assumptions about the file, one sentence each; not in the dictionary.
     """
 
     file: Path | None
@@ -140,7 +140,7 @@ def invert(
         out: the LUT file to write; its suffix says the format. Without one nothing is written, and the
             inverse has a stage for each of the LUT's.
         size: lattice points an axis where it takes a cube; 33, or 65 where photographs need it.
-        overwrite: whether a file that is there is replaced.
+        overwrite: whether to replace an existing file.
     Raises:
         LutError: a LUT that gives one colour only, or no such size.
         LutkitError: a file that cannot be written or is there already.

@@ -113,7 +113,7 @@ class RandomLutFile:
         severity: delta E 2000, mean over the palette.
         label: `recoverable` or `lossy`, on the palette.
         max_error_255: by how much the file errs, in code values.
-        recipe: its damage; beside the dictionary.
+        recipe: its damage; not in the dictionary.
     """
 
     file: str

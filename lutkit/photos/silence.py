@@ -1,4 +1,4 @@
-"""What decoders say of odd files is no news to a user: notes and reasons say it in our words.
+"""Silence the warnings of decoders: notes and reasons tell the user about odd files.
 
 Python's filters of warnings are the process's, and threads decode at once.
 """

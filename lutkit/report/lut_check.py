@@ -1,4 +1,4 @@
-"""What a LUT does to colours, measured and drawn: the work of `lutkit lut check` on one file.
+"""Measure and draw the effect of a LUT on colours: the work of `lutkit lut check` on one file.
 
 Owns the result. `lutkit.lut.inspection` owns the measures.
 """
@@ -21,7 +21,7 @@ from lutkit.results import ASIDE, to_values
 
 @dataclass(frozen=True)
 class InspectResult:
-    """What a LUT does to colours. Shares and colours are 0..1; names that end in `_255` hold code values.
+    """The effect of a LUT on colours. Shares and colours are 0..1; names that end in `_255` hold code values.
 
     Args:
         file: the path of the LUT; None if the LUT itself was given.

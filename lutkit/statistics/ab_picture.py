@@ -1,4 +1,4 @@
-"""A picture of an ab histogram and the weights made of it: which colours are common, and which count."""
+"""An image of an ab histogram and its weights: which colours are common, and which weigh much."""
 
 import io
 from pathlib import Path
@@ -57,7 +57,7 @@ def write_ab_picture(path: Path, weights: AbWeights) -> None:
 
 
 def _draw_colours(axes: "Axes", weights: AbWeights) -> None:
-    """A square a bin, in its own colour, whose side grows with the logarithm of its pixels."""
+    """Draw a square for each bin, in its own colour; its side grows with the logarithm of its pixels."""
     bins, side = weights.grid.bins, _side(weights)
     middles = _middles(weights)
     most = np.log1p(weights.counts.max())
@@ -110,7 +110,7 @@ def _finish(axes: "Axes", title: str) -> None:
 
 
 def _middles(weights: AbWeights) -> npt.NDArray[np.float32]:
-    """Where bins are drawn: of `16` at the rim, whose bins lie off the middle, in the middle of the cell."""
+    """Return where bins are drawn. Bins of grid `16` at the rim are drawn in the middle of their cells."""
     bins = weights.grid.bins
     return np.floor(bins / 16) * 16 + 8 if weights.grid.name == "16" else bins
 

@@ -1,8 +1,7 @@
 """The colours of many photographs, counted by many workers.
 
-Threads of this process count into one memory, one photograph at a time; a worker process counts into memory
-of its own from task to task, and gives its totals back at the end. Sums of integers do not depend on who
-counted what.
+Threads of this process count into one memory, one thread at a time. A worker process counts into its own
+memory and returns its totals at the end. Sums of integers do not depend on which worker counted what.
 """
 
 import threading
@@ -40,7 +39,7 @@ _COUNTING = threading.Lock()  # of a job's counts, which are added to by one thr
 
 @dataclass(frozen=True)
 class Counted:
-    """What came of some photographs: how many there were, and which could not be used."""
+    """The result for some photographs: how many there were, and which could not be used."""
 
     photos: int
     rejects: tuple[Reject, ...]
@@ -53,7 +52,7 @@ class _Job:
 
     @cached_property
     def counts(self) -> ColorCounts:
-        """What this worker has counted so far: made where it is first asked for, and never sent."""
+        """The counts of this worker so far; made on first use, and never sent."""
         return empty_counts()
 
 
@@ -72,15 +71,15 @@ def count_photos(
     """Count the colours of every pixel.
 
     Args:
-        photos: what to count.
+        photos: the photos to count.
         size_px: count squares of this side, cut from the centre and resized as `lutkit synth` does; every
             pixel of the photographs where None.
-        engine: what runs the work.
-        on_counted: called as photographs are done, in any order.
+        engine: the engine that runs the work.
+        on_counted: called when photographs are done, in any order.
     Returns:
-        The totals, the same for any number of workers; and what could not be used, by path.
+        The totals, the same for any number of workers; and the photographs that could not be used, by path.
     Raises:
-        SourceError: not one photograph can be used.
+        SourceError: if no photograph can be used.
     """
     rejects: list[Reject] = []
     totals: list[ColorTotals] = []
@@ -129,7 +128,7 @@ def count_source(
     """Count the colours of photos.
 
     Args:
-        photos: what to count.
+        photos: the photos to count.
         size_px: as `count_photos`.
         workers: the number of threads, at most 4; or of processes, for 5,000 photos or more. None means one
             for each CPU.
@@ -137,8 +136,8 @@ def count_source(
     Returns:
         As `count_photos`.
     Raises:
-        SourceError: not one photograph can be used.
-        LutkitError: fewer than one worker.
+        SourceError: if no photograph can be used.
+        LutkitError: if fewer than one worker is requested.
     """
     wanted = wanted_workers(workers)
     of_processes = wanted > _THREADS and len(photos.photos) >= _MANY
@@ -170,7 +169,7 @@ def count_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
     Args:
         image: (..., 3) uint8 sRGB, of at least one pixel.
     Raises:
-        ArrayError: another shape or dtype, or no pixel.
+        ArrayError: if the shape or dtype is another, or there is no pixel.
     """
     if image.dtype != np.uint8 or image.shape[-1:] != (3,) or not image.size:
         what = f"an image is (..., 3) uint8, with a pixel or more, not {image.shape} {image.dtype}"
@@ -181,7 +180,7 @@ def count_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
 
 
 def left_out_lines(unread: tuple[tuple[str, int], ...], rejects: Sequence[Reject]) -> list[str]:
-    """What was not counted, a line each: the first photos by name, and files of kinds that are not read."""
+    """Return a line for everything that was not counted: the first photos by name, and unsupported files."""
     lines = [f"not counted: {reject.path}: {reject.reason}" for reject in rejects[:_NAMED]]
     if len(rejects) > _NAMED:
         lines.append(f"not counted: {len(rejects) - _NAMED:,} more")

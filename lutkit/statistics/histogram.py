@@ -1,4 +1,4 @@
-"""The ab histogram of photographs, counted exactly: what `lutkit ab-hist` does beside printing."""
+"""The exact ab histogram of photographs: the work of `lutkit ab-hist`."""
 
 import os
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from lutkit.statistics.count import count_image, count_source, require_no_choice
 
 @dataclass(frozen=True, eq=False)
 class CountResult:
-    """How often each colour of CIELAB's ab plane occurs.
+    """The counts of colours in CIELAB's ab plane.
 
     Args:
-        file: where the counts were written; None where no file was asked for.
-        pixels: how many pixels were counted.
-        cells: how many cells of one unit of a and b hold any.
+        file: the file with the counts; None if no file was requested.
+        pixels: the number of counted pixels.
+        cells: the number of cells of one unit of a and b that hold pixels.
         rejects: the photos that could not be used, each with its reason.
         counts: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128 and floor(b) = j - 128;
-            beside the dictionary.
-        unread: files of kinds that are not read: how many of each suffix; beside the dictionary.
+            not in the dictionary.
+        unread: files of kinds that are not read: how many of each suffix; not in the dictionary.
     """
 
     file: Path | None
@@ -43,7 +43,7 @@ class CountResult:
     unread: tuple[tuple[str, int], ...] = field(repr=False, metadata=ASIDE, default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit ab-hist --json` prints."""
+        """Return the result as JSON values, as `lutkit ab-hist --json` prints it."""
         return to_values(self)
 
 
@@ -65,22 +65,22 @@ def count_colors(
 
     Args:
         source: what to count: a folder, a pattern, a photo, a .txt list, WebDataset tars, or a dataset that
-            `synth` wrote, of which the targets are counted; `data/pairs` where None. Or an image: (..., 3)
+            `synth` wrote, with its targets; None means `data/pairs`. Or an image: (..., 3)
             uint8 sRGB.
         out: the file to write the counts to, a `.npz`; without one nothing is written.
-        size: count squares of this side, cut from the centre and resized; every pixel where None.
-        field: of tars, the member to count, `jpg` say.
-        split: of a dataset, samples of this split; all where empty.
-        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; all where empty.
-        label: of a dataset, `recoverable` or `lossy`; both where empty.
+        size: count squares of this side, cut from the centre and resized; None counts every pixel.
+        field: in tars, the member to count, such as `jpg`.
+        split: of a dataset, only samples of this split; empty means all.
+        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; empty means all.
+        label: of a dataset, `recoverable` or `lossy`; empty means both.
         merge: files of counts to add up, instead of counting.
         workers: how many photos are read at once, at most 4 below 5,000 photos; None means one for each CPU.
-        overwrite: whether a file that is there is replaced.
+        overwrite: whether to replace an existing file.
         on_progress: called with how many photos are done.
     Raises:
         SourceError: no photos, or none that can be used; a file to merge that holds no counts.
         DatasetError: no such split, kind or label.
-        LutkitError: options that exclude each other, or a file that is there already.
+        LutkitError: options that exclude each other, or a file that exists already.
 
     >>> import lutkit, numpy
     >>> grey = numpy.full((2, 3, 3), 128, numpy.uint8)

@@ -1,4 +1,4 @@
-"""The colours of photographs at a glance: what `lutkit stats` does beside printing."""
+"""The colours of photographs at a glance: the work of `lutkit stats`."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from lutkit.statistics.count import count_image, count_source, require_no_choice
 
 @dataclass(frozen=True)
 class ChannelStats:
-    """What is known of a channel.
+    """The statistics of a channel.
 
     Args:
         percentiles: its values, 0..1, by the percent of pixels that lie at or below.
@@ -38,7 +38,7 @@ class ChannelStats:
 
 @dataclass(frozen=True)
 class Spread:
-    """How a quantity is spread over pixels.
+    """The distribution of a quantity over pixels.
 
     Args:
         mean: its mean.
@@ -68,7 +68,7 @@ class Clipped:
 
 @dataclass(frozen=True)
 class StatsResult:
-    """How colourful, how balanced and how clipped photographs are.
+    """The colourfulness, cast and clipping of photographs.
 
     Args:
         source: what was counted.
@@ -84,9 +84,9 @@ class StatsResult:
         cast: the mean a and b.
         clipped: the shares of clipped pixels.
         rejects: the photos that could not be used, each with its reason.
-        summary: all histograms; beside the dictionary.
-        title: what was counted, in words; beside the dictionary.
-        unread: files of kinds that are not read: how many of each suffix; beside the dictionary.
+        summary: all histograms; not in the dictionary.
+        title: what was counted, in words; not in the dictionary.
+        unread: files of kinds that are not read: how many of each suffix; not in the dictionary.
     """
 
     source: str
@@ -107,7 +107,7 @@ class StatsResult:
     unread: tuple[tuple[str, int], ...] = field(repr=False, metadata=ASIDE, default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit stats --json` prints."""
+        """Return the result as JSON values, as `lutkit stats --json` prints it."""
         return to_values(self)
 
 
@@ -124,24 +124,24 @@ def stats(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> StatsResult:
-    """Say how colourful, how balanced and how clipped photographs are, as `lutkit stats` does.
+    """Measure the colourfulness, cast and clipping of photographs, as `lutkit stats` does.
 
     Args:
         source: a folder, a pattern, a photo, a .txt list, WebDataset tars, or a dataset that `synth` wrote,
-            of which the targets are meant. Or an image: (..., 3) uint8 sRGB.
-        size: count squares of this side, cut from the centre and resized; every pixel where None.
-        field: of tars, the member that is meant, `jpg` say.
-        split: of a dataset, samples of this split; all where empty.
-        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; all where empty.
-        label: of a dataset, `recoverable` or `lossy`; both where empty.
-        plot: also draw a picture into this PNG file.
+            with its targets. Or an image: (..., 3) uint8 sRGB.
+        size: count squares of this side, cut from the centre and resized; None counts every pixel.
+        field: in tars, the member to read, such as `jpg`.
+        split: of a dataset, only samples of this split; empty means all.
+        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; empty means all.
+        label: of a dataset, `recoverable` or `lossy`; empty means both.
+        plot: also draw an image and write it to this PNG file.
         workers: how many photos are read at once, at most 4 below 5,000 photos; None means one for each CPU.
-        overwrite: whether a picture that is there is replaced.
+        overwrite: whether to replace an existing image.
         on_progress: called with how many photos are done.
     Raises:
         SourceError: no photos, or none that can be used.
         DatasetError: no such split, kind or label.
-        LutkitError: a picture that is there already or is no PNG.
+        LutkitError: if the image exists already or is not a PNG.
 
     >>> import lutkit
     >>> found = lutkit.stats("sample", size=64, workers=1)
@@ -186,14 +186,14 @@ def stats_of(
     title: str = "",
     unread: tuple[tuple[str, int], ...] = (),
 ) -> StatsResult:
-    """What is said of colours that are counted, numbers with six digits.
+    """Return the statistics of counted colours, with six digits.
 
     Args:
         summary: of at least one pixel.
         source: what was counted.
         photos: how many photos.
         rejects: the photos that could not be used.
-        title: what was counted, in words; the source where empty.
+        title: what was counted, in words; empty means the source.
         unread: files of kinds that are not read.
     """
     moments = [mean_and_deviation(codes) for codes in summary.channels]

@@ -1,4 +1,4 @@
-"""A picture of a dataset's colours: channels, saturation, chroma, the ab plane, cast, clipping."""
+"""An image of a dataset's colours: channels, saturation, chroma, the ab plane, cast, clipping."""
 
 import math
 from collections.abc import Callable

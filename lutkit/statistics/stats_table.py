@@ -9,7 +9,7 @@ _SEEN_CAST = 1.0
 
 
 def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
-    """What is known of a dataset's colours: what, how much, and what that means.
+    """Return the statistics of a dataset's colours as rows: name, value, meaning.
 
     Args:
         summary: of at least one pixel.
@@ -38,7 +38,7 @@ def colors_text(summary: ColorSummary) -> str:
 
 
 def cast_text(summary: ColorSummary) -> str:
-    """The mean a and b in words: where the whole dataset leans."""
+    """Return the mean a and b in words, such as `leans to red and yellow`."""
     a, b = summary.mean_lab[1:]
     leanings = [("red" if a > 0 else "green", abs(a)), ("yellow" if b > 0 else "blue", abs(b))]
     named = [name for name, size in sorted(leanings, key=lambda pair: -pair[1]) if size >= _SEEN_CAST]
@@ -46,7 +46,7 @@ def cast_text(summary: ColorSummary) -> str:
 
 
 def _histogram_row(name: str, histogram: Counts, mean: float, scale: int, note: str) -> tuple[str, str, str]:
-    """Of values that are `scale` times as large as shown."""
+    """Return a row for a histogram whose values are `scale` times as large as shown."""
     shape = ".3f" if scale == 255 else ".1f"
     return name, f"{mean:{shape}}", f"{_range(histogram, scale, '.2f' if scale == 255 else '.1f')}; {note}"
 

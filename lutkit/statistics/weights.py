@@ -1,4 +1,4 @@
-"""From counts of colours to class-rebalancing weights: what `lutkit ab-weights` does beside printing."""
+"""Class-rebalancing weights from counts of colours: the work of `lutkit ab-weights`."""
 
 import os
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from lutkit.statistics.histogram import CountResult
 
 @dataclass(frozen=True)
 class WeighedBin:
-    """A bin and what it weighs.
+    """A bin and its weight.
 
     Args:
         weight: its weight.
@@ -35,7 +35,7 @@ class WeightsResult:
     """The class-rebalancing weights of colorization.
 
     Args:
-        file: where they were written; None where no file was asked for.
+        file: the written file; None if no file was requested.
         grid: `10`, `zhang313` or `16`.
         bins: how many bins there are.
         normalise: `smoothed` or `data`: where weights average 1.
@@ -43,8 +43,8 @@ class WeightsResult:
         pixels: how many pixels were counted.
         least: the bin that weighs least.
         most: the bin that weighs most.
-        weights: bins, counts, prior, smoothed prior and weights; beside the dictionary.
-        also: what was written beside `file`; beside the dictionary.
+        weights: bins, counts, prior, smoothed prior and weights; not in the dictionary.
+        also: the other files that were written; not in the dictionary.
     """
 
     file: Path | None
@@ -59,7 +59,7 @@ class WeightsResult:
     also: tuple[Path, ...] = field(repr=False, metadata=ASIDE)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit ab-weights --json` prints."""
+        """Return the result as JSON values, as `lutkit ab-weights --json` prints it."""
         return to_values(self)
 
 
@@ -87,12 +87,12 @@ def ab_weights(
         normalise: where weights average 1: `smoothed`, as published, or `data`.
         observed: drop bins that never occur.
         npy: also write `pts_in_hull.npy` and `prior_probs.npy` into this folder.
-        plot: also draw a picture into this PNG file.
+        plot: also draw an image and write it to this PNG file.
         overwrite: whether files that are there are replaced.
     Raises:
         SourceError: no such file of counts.
         ArrayError: no such grid, options out of range, no pixel, or a weight without end.
-        LutkitError: two outputs of one name, or a file that is there already.
+        LutkitError: two outputs of one name, or a file that exists already.
     Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, section 2.2.
 
     >>> import lutkit, numpy

@@ -1,7 +1,7 @@
 """`build_pairs`: a manifest becomes a dataset folder of (input, target) pairs.
 
-Owns the order of things: list, freeze, compare with what is there, build what is missing, sum up. `sample`
-makes a sample, `plan` says which shard holds it, and `lutkit.dataset` owns the folder.
+Owns the order of the steps: list, freeze, compare with the existing folder, build what is missing, sum up.
+`sample` makes a sample, `plan` assigns it to a shard, and `lutkit.dataset` owns the folder.
 """
 
 import dataclasses
@@ -35,13 +35,13 @@ class SynthPlan:
     """A run before it starts: nothing has been written.
 
     Args:
-        manifest: what is to be made.
-        photos: the photographs found.
+        manifest: the dataset to make.
+        photos: the photographs that were found.
         members: the numbers of each split's photographs.
-        counts: how many samples each split gets.
+        counts: the number of samples of each split.
         libraries: the LUT files to draw from.
-        recorded: what a resuming run must find unchanged: library versions, and the sha256 of LUT files.
-        rejects: the photographs of splits without a single usable one, whose samples went to the others.
+        recorded: library versions and the sha256 of LUT files, which a resumed run must find unchanged.
+        rejects: the photographs of splits without a usable one; their samples go to the other splits.
     """
 
     manifest: Manifest
@@ -54,7 +54,7 @@ class SynthPlan:
 
     @property
     def shards(self) -> int:
-        """How many shards that is; `plan_shards(counts)` gives them."""
+        """The number of shards; `plan_shards(counts)` gives them."""
         return sum(shard_count(count) for count in self.counts.values())
 
 
@@ -69,14 +69,14 @@ class BuiltPairs:
 
 
 def plan_synth(manifest: Manifest, before_loops: Callable[[], None] = lambda: None) -> SynthPlan:
-    """List the photographs and LUTs, check that what is wanted can be drawn, and share out the samples.
+    """List the photographs and LUTs, check that the wanted damage can be drawn, and divide the samples.
 
     Args:
         manifest: the dataset to plan.
         before_loops: called when the photographs are listed, before the first compiled loop runs.
     Raises:
-        SourceError: no photographs, or no LUTs where some are needed.
-        ManifestError: a severity that no recipe reaches, or looks of which none is as wanted.
+        SourceError: if there are no photographs, or no LUTs although some are needed.
+        ManifestError: if no recipe reaches the severity, or no look is as wanted.
     """
     photos = list_photos(manifest.images.source, field=manifest.images.field)
     before_loops()
@@ -106,18 +106,19 @@ def plan_synth(manifest: Manifest, before_loops: Callable[[], None] = lambda: No
 def keep_usable_splits(
     manifest: Manifest, photos: PhotoList, members: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, tuple[int, ...]], tuple[Reject, ...]]:
-    """Leave out splits without a single usable photograph; a small split may well consist of one bad file.
+    """Leave out splits without a usable photograph; a small split may consist of one bad file.
 
-    Photographs are tried in the list's order until one of each split works: a pure function of them.
+    Photographs are tried in the order of the list until one of each split works: the result depends only on
+    them.
 
     Args:
-        manifest: the size that is asked of them.
+        manifest: the size that the photographs must have.
         photos: the list.
         members: the numbers of each split's photographs.
     Returns:
-        The splits that remain, and the photographs of those that do not, with reasons.
+        The remaining splits, and the photographs of the others with the reasons.
     Raises:
-        SourceError: no photograph of any split can be used.
+        SourceError: if no photograph of any split can be used.
     """
     kept: dict[str, tuple[int, ...]] = {}
     rejects: list[Reject] = []
@@ -146,14 +147,14 @@ def build_pairs(
     on_start: Callable[[int], None],
     on_shard: Callable[[Record], None],
 ) -> BuiltPairs:
-    """Build a dataset, or whatever of it is missing.
+    """Build a dataset, or the missing part of it.
 
     Args:
-        plan: what to build.
-        folder: the dataset folder: new, without a shard yet, or one that a run of the same plan began.
+        plan: the dataset to build.
+        folder: the dataset folder: a new one, or one that a run of the same plan began.
         engine: where the shards are built.
-        on_start: called once with the number of samples that are there already.
-        on_shard: called after each shard that is done, with its record.
+        on_start: called once with the number of samples that exist already.
+        on_shard: called after each finished shard with its record.
     Raises:
         DatasetError: the folder is in use, holds something else, or was begun with other settings,
             photographs or library versions; or the disk is full.
@@ -221,13 +222,13 @@ def require_same_run(
     recorded: Mapping[str, Mapping[str, str]],
     planned: Mapping[str, int],
 ) -> None:
-    """Raise DatasetError unless a run of `manifest` may go on in `folder`; one that is new always may.
+    """Raise DatasetError unless a run of `manifest` may continue in `folder`; a new folder is always allowed.
 
     Args:
         folder: the dataset folder.
-        manifest: what is asked now.
+        manifest: the manifest of this run.
         recorded: library versions, and the sha256 of LUT files, as they are now.
-        planned: the number of samples asked of each shard, by name.
+        planned: the number of samples of each shard, by name.
     Raises:
         DatasetError: another manifest, other LUT files, libraries or CPU; a smaller n; the list of sources
             is lost; or files that belong to no run of this dataset.
@@ -273,9 +274,9 @@ def _refuse_to_shrink(folder: Path, begun: int, asked: int) -> None:
 
 
 def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
-    """What differs between two manifests and decides bytes: not n, nor where photographs and LUTs lie.
+    """Return the differences between two manifests that change bytes: all but n and the paths of files.
 
-    Photographs and LUTs are compared by what they are, not by their folders' names.
+    Photographs and LUTs are compared by their content, not by the names of their folders.
     """
     differing: list[str] = []
     for part in dataclasses.fields(Manifest):

@@ -1,4 +1,4 @@
-"""What the dataset card of a dataset of pairs says: how it was made, and what each field holds."""
+"""The text of the dataset card of pairs: how the dataset was made, and the meaning of each field."""
 
 from lutkit.dataset.card import Card
 from lutkit.photos.encoding import CODEC_SUFFIX
@@ -12,11 +12,11 @@ less than 35 dB from what is stored; a dataset of PNG or WebP has none of this.
 
 
 def pair_card(manifest: Manifest, photos: int) -> Card:
-    """The card of a dataset of pairs.
+    """Return the card of a dataset of pairs.
 
     Args:
-        manifest: what the dataset was made from.
-        photos: how many photographs were listed.
+        manifest: the manifest of the dataset.
+        photos: the number of listed photographs.
     """
     total = sum(share for _, share in manifest.kinds)
     kinds = [

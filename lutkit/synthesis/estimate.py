@@ -1,4 +1,4 @@
-"""What a run will come to: gigabytes, minutes, and which families of damage at which severity."""
+"""An estimate of a run: gigabytes, minutes, and the families of damage by severity."""
 
 import time
 from collections import Counter
@@ -34,15 +34,15 @@ class SeverityBand:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What samples made on trial came to.
+    """The result of a few trial samples.
 
     Args:
         sample_bytes: mean size of a sample in its shard.
         sample_s: mean seconds of a sample on one worker.
-        enlarged: the share of samples whose photograph is smaller than the square.
-        totals: what the samples add up to, as a shard's record counts it.
-        samples: how many there were.
-        bands: the quarters of the severity range; none where nothing is damaged.
+        enlarged: the share of samples with a photograph smaller than the square.
+        totals: the totals of the samples, as a shard's record counts them.
+        samples: the number of samples.
+        bands: the quarters of the severity range; none if nothing is damaged.
     """
 
     sample_bytes: float

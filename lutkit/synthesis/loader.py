@@ -11,7 +11,7 @@ _MEANT_OTHERWISE = frozenset("{}:\\")
 
 
 def loader_lines(plan: SynthPlan, out: Path) -> str:
-    """Ten lines of PyTorch that load the split with the most samples."""
+    """Return ten lines of PyTorch code that load the split with the most samples."""
     split, count = max(plan.counts.items(), key=lambda item: item[1])
     shards = shard_count(count)
     suffix = CODEC_SUFFIX[plan.manifest.codec]
@@ -37,7 +37,7 @@ for input, target, metadata in loader:  # {count:,} samples
 
 
 def _urls(split: str, shards: int, out: Path) -> tuple[str, str]:
-    """The shards as webdataset takes them, and what to import for that."""
+    """Return the shards as webdataset takes them, and the imports for that."""
     # Shards have six digits, and from a million on more: a range would write them all alike.
     if _MEANT_OTHERWISE & set(str(out)) or shards > 1_000_000:
         files = f'pathlib.Path({str(out.absolute())!r}, "shards").glob("{split}-*.tar")'

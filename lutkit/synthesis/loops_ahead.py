@@ -1,7 +1,7 @@
-"""The loops of `synth` compiled by two processes at once, where they are not kept on disk yet.
+"""Compile the loops of `synth` in two processes at once, if they are not stored on disk yet.
 
-numba compiles one loop after the other in a process. So two processes do a part each of what makes a pair,
-for nothing but its loops: one judges LUTs and draws recipes, the other makes a few small pairs.
+numba compiles one loop after the other in a process. So two processes each do a part of the work, only to
+compile its loops: one judges LUTs and draws recipes, the other makes a few small pairs.
 """
 
 from contextlib import closing
@@ -26,10 +26,10 @@ _PAIRS = 6
 
 
 def compile_ahead(engine: Engine) -> None:
-    """Compile what most pairs need, unless it is kept already; what else a manifest needs is compiled later.
+    """Compile the loops that most pairs need, unless they are stored; other loops are compiled later.
 
     Args:
-        engine: of two workers, where that is compiled.
+        engine: an engine of two workers, which compile.
     """
     if not is_lacking(kernels.chain):
         return

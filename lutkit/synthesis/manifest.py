@@ -1,4 +1,4 @@
-"""Dataset manifests: what a dataset is to be, as TOML, read strictly and written back whole.
+"""Dataset manifests: the settings of a dataset as TOML, read strictly and written completely.
 
 Owns the noun `Manifest`. An unknown key is an error that names the nearest known one, never ignored.
 """
@@ -38,7 +38,7 @@ ALL_LABELS: Labels = get_args(Label)
 
 @dataclass(frozen=True)
 class Images:
-    """Where photographs come from, and which of them are fit to be targets.
+    """The source of the photographs, and which of them may be targets.
 
     Args:
         source: a folder, a glob, a text list, WebDataset tars, or `sample` (four photos that ship with
@@ -105,21 +105,21 @@ class Looks:
 
     @property
     def takes_all(self) -> bool:
-        """Whether every look is taken, whatever it does."""
+        """True if every look is taken, whatever it does."""
         return self.severity == (0.0, 100.0) and self.labels == ALL_LABELS
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a dataset is to be: everything that decides its bytes, and nothing else.
+    """The settings of a dataset: everything that determines its bytes, and nothing else.
 
     Args:
-        n: how many samples in all splits together, 1..999,999,999.
-        seed: of every draw, 0..2^63 - 1.
-        size_px: side of the square pictures, 8..4096.
+        n: the number of samples in all splits together, 1..999,999,999.
+        seed: the seed of all random draws, 0..2^63 - 1.
+        size_px: the side of the square images, 8..4096.
         crop: `center`, or `random` (where a sample's square lies is drawn).
         codec: `jpeg` (4:4:4), `png` or `webp` (both lossless).
-        quality: of JPEG, 1..100.
+        quality: the JPEG quality, 1..100.
         store: `pixels`, or `recipe`, which leaves the input to be replayed; needs a lossless codec.
         images: where photographs come from.
         splits: shares of samples and of photographs, by name; scaled to sum 1.
@@ -186,7 +186,7 @@ def find_manifest(name: str) -> tuple[Path, Path | None]:
         name: of a preset, else the path of a manifest, or of a dataset folder. A folder that is called as a
             preset is `./NAME`.
     Returns:
-        The manifest, and the dataset folder that it stands in, if it does: that dataset is gone on with.
+        The manifest, and the dataset folder that holds it, if any; that dataset is extended.
     Raises:
         ManifestError: neither is there; the nearest preset is named.
     """
@@ -258,7 +258,7 @@ def _manifest_of(data: dict[str, Any], where: str) -> Manifest:
 
 
 def read_recorded(path: Path) -> dict[str, dict[str, str]]:
-    """What a dataset recorded beside its manifest, table by table; empty where it recorded nothing.
+    """Return what a dataset recorded beside its manifest, table by table; empty if it recorded nothing.
 
     Raises:
         ManifestError: no such file, not TOML, or tables of something else than texts.
@@ -279,7 +279,7 @@ def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = 
 
 
 def _require_types(item: object, table: str = "") -> None:
-    """Refuse values of other types; what the types allow is for others to say."""
+    """Refuse values of other types; the values themselves are checked elsewhere."""
     hints = get_type_hints(type(item))
     for part in dataclasses.fields(cast("Any", item)):
         hint, value, name = hints[part.name], getattr(item, part.name), f"{table}{part.name}"

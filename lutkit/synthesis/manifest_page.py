@@ -1,6 +1,6 @@
-"""A manifest as a page to read and change: every key, its value, and a few words on what it does.
+"""A manifest as a page to read and edit: every key, its value, and a short description.
 
-Owns those words, and writes the manifests that ship. `manifest` reads what is written here.
+Owns the descriptions, and writes the shipped manifests. `manifest` reads what is written here.
 """
 
 import sys
@@ -17,7 +17,7 @@ _COLUMN = 26  # where comments begin, if the value ends before
 
 
 def preset_page(name: str) -> str:
-    """The manifest that ships for a preset: its damage, and the default of everything else."""
+    """Return the shipped manifest of a preset: its damage, and the defaults of everything else."""
     preset = PRESETS[name]
     command = "lutkit synth" if name == "default" else f"lutkit synth {name}"
     heading = [
@@ -32,8 +32,8 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
     """Write a manifest as TOML with comments; `parse_manifest` gives back an equal one.
 
     Args:
-        manifest: what to write.
-        heading: lines to stand on top, as comments.
+        manifest: the manifest to write.
+        heading: lines at the top, as comments.
     """
     images, looks, damage = manifest.images, manifest.looks, manifest.damage
     kinds, families = dict(manifest.kinds), dict(damage.families)
@@ -109,7 +109,7 @@ def _shown(value: float | str) -> str:
 
 
 def _of_family(name: str) -> str:
-    """What a family does: the first line of its own file, after its name."""
+    """Return the description of a family: the first line of its own file, after its name."""
     family = next(family for family in FAMILIES if family.name == name)
     first = (sys.modules[family.__module__].__doc__ or "").partition("\n")[0]
     return first.partition(": ")[2].rstrip(".")

@@ -1,6 +1,6 @@
-"""Options of `lutkit synth` put into a manifest: they win over what it says, and none may be without effect.
+"""The options of `lutkit synth`: they override a manifest, and none may be without effect.
 
-Owns how a key of the manifest is called as an option.
+Owns the names that the manifest's keys have as options.
 """
 
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ OPTION_OF_KEY: Mapping[str, str] = {
 
 
 def with_options(manifest: Manifest, options: Mapping[str, object]) -> Manifest:
-    """The manifest with options put in.
+    """Return the manifest with the options put in.
 
     Args:
-        manifest: what is changed.
-        options: by the key of the manifest, with the table before it: `images.source`.
+        manifest: the manifest to change.
+        options: the options by the manifest's key, with its table: `images.source`.
     Raises:
-        ManifestError: a value out of its range, or an option without effect; the option is named.
+        ManifestError: if a value is out of range, or an option has no effect; the message names the option.
     """
     changes: dict[str, Any] = {}
     tables: dict[str, dict[str, Any]] = {}

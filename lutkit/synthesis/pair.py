@@ -1,4 +1,4 @@
-"""What a sample of a dataset of pairs is: two pictures, and the JSON that says how they were made.
+"""A sample of a dataset of pairs: two images, and JSON metadata about how they were made.
 
 Owns the JSON's fields, their types and order, and the words that document them. Every field has one type
 in every sample: readers infer a schema from a few. Must not know how a sample is drawn or stored.
@@ -138,12 +138,12 @@ class SampleMetadata:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A sample: its pictures and its metadata.
+    """A sample: its images and its metadata.
 
     Args:
-        input: (H, W, 3) uint8 sRGB, what is to be fixed.
-        target: (H, W, 3) uint8 sRGB, what it should look like.
-        metadata: how they were made.
+        input: (H, W, 3) uint8 sRGB, the image to fix.
+        target: (H, W, 3) uint8 sRGB, the wanted result.
+        metadata: the metadata.
     """
 
     input: Pixels
@@ -152,7 +152,7 @@ class Pair:
 
 
 def _mistyped(data: Mapping[str, object], kind: type[Any]) -> list[str]:
-    """The names of fields that are missing, unknown, or of another type, sorted."""
+    """Return the names of fields that are missing, unknown or of another type, sorted."""
     fields = {part.name: part.type for part in dataclasses.fields(kind)}
     json_types = {"label": str, "crop": list}
     wrong: list[str] = []

@@ -1,4 +1,4 @@
-"""Reading a dataset of pairs: pixels and metadata, in order or by number; what is not stored is replayed.
+"""Read a dataset of pairs: pixels and metadata, in order or by number.
 
 Needs no torch, and knows just so much of it that the workers of its `DataLoader` share the pairs.
 """
@@ -67,7 +67,7 @@ class Pairs:
                 raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
 
     def __len__(self) -> int:
-        """How many pairs there are, over all workers."""
+        """Return the number of pairs, over all workers."""
         return self._ends[-1]
 
     def __getitem__(self, number: int) -> PairTuple:
@@ -89,7 +89,7 @@ class Pairs:
 
     @cached_property
     def _ends(self) -> tuple[int, ...]:
-        """How many pairs there are up to each shard's end."""
+        """The number of pairs up to the end of each shard."""
         return tuple(accumulate(map(len, self.shards.values())))
 
 
@@ -106,7 +106,7 @@ def pairs(
         split: `train`, `val`, ...; empty takes all splits.
         kind: `distort`, `enhance` or `distort+enhance`; empty takes all kinds.
         label: `recoverable` or `lossy`; empty takes both. Either has every sample's JSON read here.
-        luts: the folder of LUT files that recipes name, where it is not the one the dataset was made with.
+        luts: the folder of the LUT files that recipes name, if it is not the one used for the dataset.
     Raises:
         DatasetError: not a dataset folder, one that is not finished, no such split, or no sample of that kind
             and label.
@@ -157,7 +157,7 @@ def read_pair(sample: Sample, path: Path, library: Library) -> Pair:
 
 
 def _as_tuple(pair: Pair) -> PairTuple:
-    """As `DataLoader` collates it."""
+    """Return a pair in the form that `DataLoader` collates."""
     return pair.input, pair.target, pair.metadata.to_dict()
 
 
@@ -171,7 +171,7 @@ def _library(folder: Path, luts: Path | str) -> Library:
 
 
 def _worker() -> tuple[int, int]:
-    """Of several that iterate over one `IterableDataset` of torch: which this is, and how many there are."""
+    """Return this worker's number and the number of workers that iterate over one torch `IterableDataset`."""
     data: Any = sys.modules.get("torch.utils.data")  # a worker of torch's has it
     worker = data and data.get_worker_info()
     shared = worker and isinstance(worker.dataset, data.IterableDataset)

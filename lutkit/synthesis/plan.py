@@ -82,7 +82,7 @@ def split_photos(seed: int, paths: tuple[str, ...], splits: Shares) -> dict[str,
 
 
 def split_counts(n: int, splits: Shares, present: Mapping[str, object]) -> dict[str, int]:
-    """How many of n samples each split gets, by its share among the splits that are present.
+    """Return the number of samples of each split, by its share among the splits that are present.
 
     Webster's method: the only rounding to whole numbers that is unbiased, sums to n, and never takes a
     sample from a split when n grows (Balinski and Young, "Fair Representation", 1982).
@@ -109,7 +109,7 @@ def plan_shards(counts: Mapping[str, int]) -> Iterator[ShardTask]:
 
 
 def shard_count(samples: int) -> int:
-    """How many shards `plan_shards` cuts so many samples of a split into."""
+    """Return the number of shards into which `plan_shards` cuts the samples of a split."""
     return -(-samples // SHARD_SAMPLES)
 
 

@@ -202,7 +202,7 @@ def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, numbe
 def _draw_look(
     target: Target, manifest: Manifest, libraries: Libraries, number: int
 ) -> tuple[AppliedLook, float, Label, Pixels]:
-    """A look of the wanted severity and label, both of them, and the graded picture."""
+    """Draw a look of the wanted severity and label; return them and the graded image."""
     wanted = manifest.looks
     found: tuple[AppliedLook, float, Label, Pixels] | None = None
     labelled = 0

@@ -1,4 +1,4 @@
-"""What `lutkit synth` prints: the plan, or what was built."""
+"""The output of `lutkit synth`: the plan, or the summary of what was built."""
 
 import json
 
@@ -18,7 +18,7 @@ from lutkit.synthesis.summary import (
 
 
 def show_plan(forecast: SynthForecast, *, as_json: bool) -> None:
-    """Print what a run will come to."""
+    """Print the plan of a run."""
     console = PlainConsole()
     if as_json:
         console.out(json.dumps(forecast.to_dict()))

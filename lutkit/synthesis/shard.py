@@ -24,7 +24,7 @@ _KEPT_BYTES = 128_000_000
 
 @dataclass(frozen=True)
 class SynthJob:
-    """What every shard needs: the manifest, the photographs, which split has which, and the LUTs."""
+    """The data that every shard needs: manifest, photographs, the photographs of each split, LUTs."""
 
     manifest: Manifest
     photos: PhotoList
@@ -69,13 +69,13 @@ class _Photograph:
 
     @property
     def kept_bytes(self) -> int:
-        """What keeping it takes."""
+        """The number of bytes that it takes in memory."""
         return self.target.pixels.nbytes + len(self.encoded) + self.target.colors.nbytes
 
 
 @dataclass
 class _Kept:
-    """What a worker keeps of one job from shard to shard: the photographs it used last.
+    """The data that a worker keeps from shard to shard: the photographs it used last.
 
     No byte of a dataset depends on it: a photograph that was let go is prepared again.
     """
@@ -135,7 +135,7 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
 
 
 def counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:
-    """What a sample adds one to in the totals of its shard: `kind distort`, `family lamp` and the like."""
+    """Return the totals of a shard that a sample adds one to: `kind distort`, `family lamp` and others."""
     yield f"label {metadata.label}"
     yield f"kind {metadata.kind}"
     yield f"{metadata.kind} label {metadata.label}"

@@ -40,7 +40,7 @@ class TrialPairs:
 
 @dataclass(frozen=True)
 class SynthForecast:
-    """What a run of `synth` will come to.
+    """The forecast of a run of `synth`.
 
     Args:
         n: how many pairs.
@@ -58,9 +58,9 @@ class SynthForecast:
         looks: how many LUTs grade targets.
         trial: what was made on trial.
         bands: the quarters of the severity range; none where nothing is damaged.
-        plan: the photos and LUTs; beside the dictionary.
-        guess: what the trial came to; beside the dictionary.
-        workers: on how many processes; beside the dictionary.
+        plan: the photos and LUTs; not in the dictionary.
+        guess: the result of the trial; not in the dictionary.
+        workers: the number of processes; not in the dictionary.
     """
 
     n: int
@@ -103,9 +103,9 @@ class SynthResult:
         reject_reasons: how many photos were left out for each reason.
         rejects: the photos that were left out, each with its reason.
         unread: files of kinds that are not read: how many of each suffix.
-        contact_sheet: a picture of some pairs.
-        plan: the photos and LUTs; beside the dictionary.
-        seconds: how long this run took; beside the dictionary.
+        contact_sheet: an image of some pairs.
+        plan: the photos and LUTs; not in the dictionary.
+        seconds: the duration of this run; not in the dictionary.
     """
 
     folder: Path
@@ -129,7 +129,7 @@ class SynthResult:
 
 
 def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast:
-    """What is to be known of a plan, of which some pairs were made on trial."""
+    """Return the forecast of a plan, of which some pairs were made on trial."""
     manifest, n, photos = plan.manifest, plan.manifest.n, len(plan.photos.photos)
     return SynthForecast(
         n=n,
@@ -154,7 +154,7 @@ def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast
 
 
 def result_of(plan: SynthPlan, built: BuiltPairs, sheet: Path, seconds: float) -> SynthResult:
-    """What is to be known of a dataset that is built."""
+    """Return the result for a dataset that is built."""
     return SynthResult(
         folder=built.folder,
         n=plan.manifest.n,
@@ -193,7 +193,7 @@ def plan_rows(forecast: SynthForecast) -> Rows:
 
 
 def result_rows(result: SynthResult) -> Rows:
-    """What was built, a row a line; percentages are of all pairs of the dataset."""
+    """Return what was built as rows of a table; percentages are of all pairs of the dataset."""
     plan, n, totals = result.plan, result.n, Counter(result.totals)
     shards = "1 shard" if result.shards == 1 else f"{result.shards:,} shards"
     rows = [
@@ -228,12 +228,12 @@ def few_shards_lines(plan: SynthPlan, workers: int) -> list[str]:
 
 
 def _split_counts(plan: SynthPlan) -> dict[str, int]:
-    """How many pairs each split that is asked for gets."""
+    """Return the number of pairs of each requested split."""
     return {name: plan.counts.get(name, 0) for name, share in plan.manifest.splits if share > 0}
 
 
 def source_lines(plan: SynthPlan) -> list[str]:
-    """What is to be known of the photographs before anything is made of them."""
+    """Return lines about the photographs, to be printed before the run."""
     photos, manifest = len(plan.photos.photos), plan.manifest
     draws = f"{manifest.n / photos:,.0f} draws each" if manifest.n >= 1.5 * photos else "about a draw each"
     if manifest.n < photos:
@@ -326,7 +326,7 @@ def _totals(result: BuiltPairs) -> Counter[str]:
 
 
 def _reasons(result: BuiltPairs) -> dict[str, int]:
-    """How many photographs were left out for each reason, the commonest first."""
+    """Return the number of photographs that were left out for each reason, the most common first."""
     return dict(Counter(reject.reason.partition(":")[0] for reject in result.rejects).most_common())
 
 
@@ -340,7 +340,7 @@ def _rejects_text(result: SynthResult) -> str:
 
 
 def _kind_rows(plan: SynthPlan) -> Rows:
-    """What is asked for: kinds of pair, damage, looks."""
+    """Return the requested kinds of pair, damage and looks as rows."""
     manifest, damage = plan.manifest, plan.manifest.damage
     rows = [("kinds", ", ".join(f"{kind} {share:.0%}" for kind, share in _shares(manifest.kinds).items()))]
     if _damages(manifest):

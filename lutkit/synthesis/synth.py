@@ -154,35 +154,35 @@ def synth(
         images: where the photos are: a folder, searched recursively, a pattern, a photo, a .txt list,
             WebDataset tars, or `sample` (the default), four photos that ship with lutkit.
         out: the dataset folder; `data/pairs`, or the dataset that `preset` names.
-        n: how many pairs; 1000.
+        n: the number of pairs; 1000.
         preset: `default`, `camera`, `film`, `stage` or `edits`; the path of a manifest, or of a dataset to go
             on with; or settings of damage, or a whole manifest.
-        seed: of every draw; 0.
-        size: the side of the square pictures in pixels; 256.
+        seed: the seed of all random draws; 0.
+        size: the side of the square images in pixels; 256.
         codec: `jpeg` (4:4:4), `png` or `webp` (lossless); `jpeg`.
-        quality: of JPEG; 95.
-        store: `pixels`, or `recipe`: lossless, without the input, which `lutkit.pairs` replays; `pixels`.
+        quality: the JPEG quality; 95.
+        store: `pixels`, or `recipe`: lossless targets without inputs, which `lutkit.pairs` computes.
         crop: `center` or `random`; `center`.
         splits: shares of photos by name; `{"train": 0.9, "val": 0.05, "test": 0.05}`.
         kinds: shares of `distort`, `enhance` and `distort+enhance` pairs; `{"distort": 1}`.
-        field: of tars, the member to read, `jpg` say.
+        field: in tars, the member to read, such as `jpg`.
         looks: a folder of LUTs that grade targets, in place of those that ship.
         damage_luts: a folder of LUTs that damage, in place of those that ship.
         severity: delta E 2000 of damage on natural colours, the least and the most; `(4, 20)`.
-        lossy: the share of damage that is past undoing, 0..1; 0.2.
-        mixed_light: the share of damage with a second light over part of the picture, 0..1; 0.15.
+        lossy: the share of damage that cannot be undone, 0..1; 0.2.
+        mixed_light: the share of damage with a second light over part of the image, 0..1; 0.15.
         families: which damage, with shares, or names alone; all.
-        workers: how many processes; one for each CPU.
-        write_manifest: write the manifest that the options come to into this file, and stop.
-        dry_run: make a few pairs, keep none, and say what the run will come to.
-        on_progress: called with how far the run has come.
+        workers: the number of processes; one for each CPU.
+        write_manifest: write the settings as a manifest into this file, and stop.
+        dry_run: make a few pairs, keep none, and return a forecast of the run.
+        on_progress: called with the progress of the run.
     Returns:
-        What was built; with `dry_run` a forecast, and with `write_manifest` the manifest.
+        The result; with `dry_run` a forecast, and with `write_manifest` the manifest.
     Raises:
         ManifestError: an option or manifest with an unknown name, a wrong type or a value out of its range.
-        SourceError: no photos, no LUTs where some are needed, or no photo that can be used.
-        DatasetError: the folder is in use, holds something else, or was begun with other settings.
-        LutkitError: the manifest's file cannot be written.
+        SourceError: if there are no photos, no LUTs although some are needed, or no usable photo.
+        DatasetError: if the folder is in use, holds something else, or was begun with other settings.
+        LutkitError: if the manifest's file cannot be written.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=4, size=32, splits={"train": 1}, workers=1)
@@ -255,7 +255,7 @@ def synth(
 def _asked_manifest(
     preset: PathName | DamageSettings | Manifest, options: Mapping[str, object]
 ) -> tuple[Manifest, Path | None]:
-    """What is asked for, and the dataset folder that it stands in, if it does."""
+    """Return the requested manifest, and the dataset folder that holds it, if any."""
     folder: Path | None = None
     if isinstance(preset, Manifest):
         begun = preset

@@ -1,6 +1,6 @@
 """`verify`: everything that can be wrong with a dataset folder of pairs, found and named.
 
-Reads every byte: the folder, its shards, and every sample's members, pictures and JSON.
+Reads every byte: the folder, its shards, and every sample's members, images and JSON.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -83,7 +83,7 @@ _NEEDED = (
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, where (a shard, a sample or a file of the folder), and how to mend it."""
+    """A fault: what is wrong, where (a shard, a sample or a file of the folder), and how to fix it."""
 
     where: str
     what: str
@@ -92,12 +92,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """What is wrong with a dataset.
+    """The faults of a dataset.
 
     Args:
         samples: how many samples were read.
         faults: what is wrong, by place; none in a sound dataset.
-        folder: the dataset; beside the dictionary.
+        folder: the dataset; not in the dictionary.
     """
 
     samples: int
@@ -106,7 +106,7 @@ class VerifyResult:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if there is no fault."""
         return not self.faults
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class VerifyResult:
 
 @dataclass(frozen=True)
 class Checked:
-    """What one shard came to: samples, faults, and by (sha256, path) of each source who used it first."""
+    """The result for one shard: samples, faults, and which sample used each source (sha256, path) first."""
 
     shard: str
     samples: int

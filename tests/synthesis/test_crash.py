@@ -105,7 +105,7 @@ def test_a_stop_says_so_in_one_line_and_the_same_command_goes_on(
     (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
     _, stderr = run.communicate(timeout=LIMIT_S)
     assert run.returncode == code, stderr
-    assert_one_line(stderr, "stopped", "the same command goes on")
+    assert_one_line(stderr, "stopped; run it again", "continue")
     left = [path.name for path in (tmp_path / "out").rglob("*") if path.name.startswith(".")]
     assert left == []
     again = run_lutkit("synth", manifest, "--out", tmp_path / "out", "--quiet", cwd=tmp_path)

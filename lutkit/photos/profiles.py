@@ -299,6 +299,9 @@ _BRADFORD: tuple[Row, Row, Row] = (
     (0.0389, -0.0685, 1.0296),
 )
 _LEAST_AREA = 1e-4  # the smallest triangle that counts as primaries
+# A PNG states chromaticities in steps of 1e-5. Smaller ones are no primaries; dividing by them may overflow.
+_LEAST_Y = 1e-6
+_MOST_XYZ = 32_767.0  # the largest number that a profile holds
 _CURVE_ROWS = 4096
 _UNCALIBRATED, _INTEROP_INDEX, _OPTION_FILE = 0xFFFF, 1, b"R03"
 
@@ -386,7 +389,7 @@ def _columns(primaries: Chromaticities) -> tuple[Row, Row, Row] | None:
     """Return XYZ of full red, green and blue, with the sum D50; None if they cannot be primaries."""
     rx, ry, gx, gy, bx, by, wx, wy = primaries
     area = abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) / 2
-    if min(ry, gy, by, wy) <= 0 or area < _LEAST_AREA or max(map(abs, primaries)) > 2:
+    if min(ry, gy, by, wy) < _LEAST_Y or area < _LEAST_AREA or max(map(abs, primaries)) > 2:
         return None
     corners = tuple((x / y, 1.0, (1 - x - y) / y) for x, y in ((rx, ry), (gx, gy), (bx, by)))
     white = (wx / wy, 1.0, (1 - wx - wy) / wy)
@@ -399,6 +402,8 @@ def _columns(primaries: Chromaticities) -> tuple[Row, Row, Row] | None:
         seen = _mixed(_BRADFORD, (scale * corner[0], scale * corner[1], scale * corner[2]))
         under = [value * new / old for value, new, old in zip(seen, wanted, cones, strict=True)]
         adapted.append(_mixed(_inverse(_BRADFORD), (under[0], under[1], under[2])))
+    if max(abs(value) for row in adapted for value in row) > _MOST_XYZ:
+        return None
     return adapted[0], adapted[1], adapted[2]
 
 

@@ -9,7 +9,7 @@ import colour
 import numpy as np
 import pytest
 import stored_photos as made
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -264,6 +264,8 @@ def test_the_made_profile_is_one_to_lcms():
 
 
 @given(st.tuples(*[st.floats(-0.5, 2.5, allow_nan=False)] * 8))
+@example((0.0, 1.0, 0.0, 2.3e-309, 1.0, 1.0, 0.5, 0.25))  # 1 / y overflows
+@example((-0.5, 1e-6, 0.5, 1e-6, 0.3, 2.0, 0.3, 0.33))
 def test_any_numbers_give_a_profile_or_none(numbers):
     profile = profile_of_numbers(numbers, 2.2, "x")
     assert profile == b"" or matrix_profile(profile) is not None

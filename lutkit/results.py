@@ -1,4 +1,4 @@
-"""Results of public functions as JSON values: the dictionary that `--json` prints.
+"""Results of public functions: frozen dataclasses that are `CommandResult`s, and their dictionaries.
 
 Owns how a result's fields become JSON. Must not know any of the results.
 """
@@ -11,6 +11,14 @@ from typing import Any, cast
 
 # Metadata of a field that a result holds beside its dictionary: arrays, LUTs, what a table is printed from.
 ASIDE: Mapping[str, bool] = MappingProxyType({"aside": True})
+
+
+class CommandResult:
+    """What the frozen results of public functions have in common."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values, as its command prints it with `--json`."""
+        return to_values(self)
 
 
 def to_values(result: object) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lutkit.comparison.matching import MatchedSet, list_sets, list_train
 from lutkit.comparison.result import (
@@ -20,11 +19,11 @@ from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import local_engine
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 
 @dataclass(frozen=True)
-class CompareResult:
+class CompareResult(CommandResult):
     """How outputs differ from their references.
 
     Args:
@@ -42,10 +41,6 @@ class CompareResult:
     measured: Comparison = field(repr=False, metadata=ASIDE)
     matched: tuple[MatchedSet, ...] = field(repr=False, metadata=ASIDE)
     title: str = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values, as `lutkit compare --json` prints it."""
-        return to_values(self)
 
 
 def compare(

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.records import Reject
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 if TYPE_CHECKING:
     from lutkit.latents.decode import Decoding
@@ -25,7 +25,7 @@ class EncodedBy:
 
 
 @dataclass(frozen=True)
-class EncodeResult:
+class EncodeResult(CommandResult):
     """A finished folder of latents.
 
     Args:
@@ -81,10 +81,6 @@ class EncodeResult:
     rejects: tuple[Reject, ...]
     encoded: "EncodedFolder" = field(repr=False, metadata=ASIDE)
     rank: int = field(repr=False, metadata=ASIDE, default=0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values, as `lutkit encode-latents --json` prints it."""
-        return to_values(self)
 
 
 def encode_result(encoded: "EncodedFolder", rank: int = 0) -> EncodeResult:
@@ -150,7 +146,7 @@ class MeasuredDecoding:
 
 
 @dataclass(frozen=True)
-class DecodeResult:
+class DecodeResult(CommandResult):
     """Some decoded latents.
 
     Args:
@@ -168,10 +164,6 @@ class DecodeResult:
     measured: tuple[MeasuredDecoding, ...]
     decodings: tuple["Decoding", ...] = field(repr=False, metadata=ASIDE)
     title: str = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values, as `lutkit decode-latents --json` prints it."""
-        return to_values(self)
 
 
 def decode_result(decodings: Sequence["Decoding"], file: Path | None, title: str) -> DecodeResult:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from lutkit.engine.engine import wanted_workers
 from lutkit.engine.progress import OnProgress, Progress, unheard
@@ -14,7 +14,7 @@ from lutkit.lutfiles.given import LutLike, given_lut
 from lutkit.photos.grade_many import Applied, ApplyPlan, ApplySettings, Status, grade_photos, plan_apply
 from lutkit.photos.grading import Grading, require_floats, require_profile
 from lutkit.photos.photo_list import shown_path
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class AppliedPhoto:
 
 
 @dataclass(frozen=True)
-class ApplyResult:
+class ApplyResult(CommandResult):
     """The results for all photos.
 
     Args:
@@ -53,10 +53,6 @@ class ApplyResult:
     failed: int
     photos: tuple[AppliedPhoto, ...]
     plan: ApplyPlan = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit apply --json` prints."""
-        return to_values(self)
 
 
 def apply_photos(

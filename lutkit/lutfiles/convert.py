@@ -6,7 +6,6 @@ unchanged.
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from lutkit.lutfiles.formats import (
     read_baked,
     write_and_read_back,
 )
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 _CURVE_SIZES = range(2, MAX_SIZE_1D + 1)
 _PART_COLORS = 1 << 18
@@ -216,7 +215,7 @@ def _titled(lut: Lut, original: Lut) -> Lut:
 
 
 @dataclass(frozen=True)
-class MadeLut:
+class MadeLut(CommandResult):
     """A LUT that was made, and how far it is from what was asked for.
 
     Args:
@@ -235,10 +234,6 @@ class MadeLut:
     assumed: tuple[str, ...]
     lut: Lut = field(repr=False, metadata=ASIDE)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values."""
-        return to_values(self)
-
 
 def made_lut(file: Path | None, errors: Baked, assumed: tuple[str, ...], lut: Lut | None = None) -> MadeLut:
     """The result of making a LUT, with the errors that were measured; its LUT unless another is given."""
@@ -253,7 +248,7 @@ def made_lut(file: Path | None, errors: Baked, assumed: tuple[str, ...], lut: Lu
 
 
 @dataclass(frozen=True)
-class ConvertResult:
+class ConvertResult(CommandResult):
     """A LUT file that was made from another.
 
     Args:
@@ -271,10 +266,6 @@ class ConvertResult:
     is_cut: bool
     assumed: str
     lut: Lut = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values."""
-        return to_values(self)
 
 
 def convert(

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lutkit.lutfiles.formats import format_to_read, kind_words, read_baked
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 if TYPE_CHECKING:
     from lutkit.lut.algebra import Baked
@@ -33,7 +33,7 @@ class StageInfo:
 
 
 @dataclass(frozen=True)
-class LutInfo:
+class LutInfo(CommandResult):
     """What a LUT file holds.
 
     Args:
@@ -57,10 +57,6 @@ class LutInfo:
     assumed: str
     stages: tuple[StageInfo, ...]
     baked: "Baked" = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit lut info --json` prints."""
-        return to_values(self)
 
 
 def lut_info(lut: Path | str) -> LutInfo:

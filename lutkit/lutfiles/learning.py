@@ -5,7 +5,7 @@ Owns what is refused as no one LUT's work. What is learned is `lutkit.lut.fit`'s
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutkitError
@@ -13,7 +13,7 @@ from lutkit.lut.fit import Picture, fit_pixels
 from lutkit.lut.model import Lut3D
 from lutkit.lutfiles.formats import format_to_write, write_lut
 from lutkit.photos.before_after import read_before_after
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 PictureLike: TypeAlias = Picture | Path | str  # a picture, or the path of its file
 
@@ -24,7 +24,7 @@ MANY_MISFITS = 0.1
 
 
 @dataclass(frozen=True)
-class FitResult:
+class FitResult(CommandResult):
     """A learned LUT, and how well it does on pixels that it was not learned from.
 
     Args:
@@ -55,10 +55,6 @@ class FitResult:
     def doubtful(self) -> bool:
         """True if so many pixels do not fit that a single LUT cannot explain the change."""
         return self.misfit_share > MANY_MISFITS or self.mean_delta_e > FAR_OFF
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit lut fit --json` prints."""
-        return to_values(self)
 
 
 def fit(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutError, LutkitError
@@ -18,7 +17,7 @@ from lutkit.lutfiles.convert import MadeLut, made_lut, write_fitted
 from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import format_to_write
 from lutkit.lutfiles.given import LutLike, given_lut
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 
 def compose(
@@ -94,7 +93,7 @@ def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite:
 
 
 @dataclass(frozen=True)
-class InvertResult:
+class InvertResult(CommandResult):
     """The LUT that undoes a LUT, and how well it does; `lutkit.lut.inverse.Inverse` says what is measured.
 
     Args:
@@ -120,10 +119,6 @@ class InvertResult:
     max_error: float
     lut: Lut = field(repr=False, metadata=ASIDE)
     assumed: tuple[str, ...] = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit lut invert --json` prints."""
-        return to_values(self)
 
 
 def invert(

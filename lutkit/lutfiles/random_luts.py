@@ -7,7 +7,7 @@ the same for any larger number of files.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.distort.bake import bake_lut
@@ -19,7 +19,7 @@ from lutkit.lut.algebra import Baked, to_single
 from lutkit.lut.model import Lut1D
 from lutkit.lut.quality import Label, judge_lut
 from lutkit.lutfiles.formats import kind_words, write_lut
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 LutKind: TypeAlias = Literal["any", "curves", "cubes"]
 LUT_KINDS: tuple[LutKind, ...] = get_args(LutKind)
@@ -104,7 +104,7 @@ def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: boo
 
 
 @dataclass(frozen=True)
-class RandomLutFile:
+class RandomLutFile(CommandResult):
     """A random LUT that was written; its recipe lies beside it, as `.json`.
 
     Args:
@@ -122,10 +122,6 @@ class RandomLutFile:
     label: Label
     max_error_255: float
     recipe: Recipe = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: one of the objects that `lutkit lut random --json` prints."""
-        return to_values(self)
 
 
 def random_luts(

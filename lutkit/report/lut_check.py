@@ -16,11 +16,11 @@ from lutkit.lut.inspection import Inspection, inspect
 from lutkit.lut.model import Lut
 from lutkit.lut.quality import Label
 from lutkit.lutfiles.given import GivenLut, LutLike, given_lut
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 
 
 @dataclass(frozen=True)
-class InspectResult:
+class InspectResult(CommandResult):
     """The effect of a LUT on colours. Shares and colours are 0..1; names that end in `_255` hold code values.
 
     Args:
@@ -75,10 +75,6 @@ class InspectResult:
     lut: Lut = field(repr=False, metadata=ASIDE)
     assumed: tuple[str, ...] = field(repr=False, metadata=ASIDE)
     picture: Path | None = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values: one of the objects that `lutkit lut check --json` prints."""
-        return to_values(self)
 
 
 def inspect_lut(

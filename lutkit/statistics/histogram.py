@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +15,13 @@ from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
 from lutkit.measure.color_summary import summarize
 from lutkit.photos.sources import list_photos
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 from lutkit.statistics.ab_files import FineCounts, merged_counts, write_counts
 from lutkit.statistics.count import count_image, count_source, require_no_choice
 
 
 @dataclass(frozen=True, eq=False)
-class CountResult:
+class CountResult(CommandResult):
     """The counts of colours in CIELAB's ab plane.
 
     Args:
@@ -41,10 +40,6 @@ class CountResult:
     rejects: tuple[Reject, ...]
     counts: FineCounts = field(repr=False, metadata=ASIDE)
     unread: tuple[tuple[str, int], ...] = field(repr=False, metadata=ASIDE, default=())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values, as `lutkit ab-hist --json` prints it."""
-        return to_values(self)
 
 
 def count_colors(

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from lutkit.measure.color_summary import CHANNELS, HUNDREDTHS, ColorSummary, sum
 from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
 from lutkit.photos.sources import list_photos
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 from lutkit.statistics.count import count_image, count_source, require_no_choice
 
 
@@ -67,7 +66,7 @@ class Clipped:
 
 
 @dataclass(frozen=True)
-class StatsResult:
+class StatsResult(CommandResult):
     """The colourfulness, cast and clipping of photographs.
 
     Args:
@@ -105,10 +104,6 @@ class StatsResult:
     summary: ColorSummary = field(repr=False, metadata=ASIDE)
     title: str = field(repr=False, metadata=ASIDE, default="")
     unread: tuple[tuple[str, int], ...] = field(repr=False, metadata=ASIDE, default=())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values, as `lutkit stats --json` prints it."""
-        return to_values(self)
 
 
 def stats(

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from lutkit.ab.grid import ab_grid
 from lutkit.ab.weights import MIX, SIGMA, AbWeights, Normalisation, weights_of_counts
 from lutkit.dataset.outputs import require_picture, require_vacant
 from lutkit.errors import LutkitError
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 from lutkit.statistics.ab_files import read_counts, write_npy, write_weights
 from lutkit.statistics.histogram import CountResult
 
@@ -31,7 +31,7 @@ class WeighedBin:
 
 
 @dataclass(frozen=True)
-class WeightsResult:
+class WeightsResult(CommandResult):
     """The class-rebalancing weights of colorization.
 
     Args:
@@ -57,10 +57,6 @@ class WeightsResult:
     most: WeighedBin
     weights: AbWeights = field(repr=False, metadata=ASIDE)
     also: tuple[Path, ...] = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values, as `lutkit ab-weights --json` prints it."""
-        return to_values(self)
 
 
 def ab_weights(

@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lutkit.dataset.records import Reject
 from lutkit.photos.photo_list import unread_text
 from lutkit.report.wording import photos_text, size_text, time_text
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 from lutkit.synthesis.build import BuiltPairs, SynthPlan
 from lutkit.synthesis.estimate import Estimate, SeverityBand
 from lutkit.synthesis.manifest import ALL_LABELS, Manifest
@@ -39,7 +38,7 @@ class TrialPairs:
 
 
 @dataclass(frozen=True)
-class SynthForecast:
+class SynthForecast(CommandResult):
     """The forecast of a run of `synth`.
 
     Args:
@@ -82,13 +81,9 @@ class SynthForecast:
     guess: Estimate = field(repr=False, metadata=ASIDE)
     workers: int = field(repr=False, metadata=ASIDE)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The forecast as JSON values: what `lutkit synth --dry-run --json` prints."""
-        return to_values(self)
-
 
 @dataclass(frozen=True)
-class SynthResult:
+class SynthResult(CommandResult):
     """A finished dataset of pairs.
 
     Args:
@@ -122,10 +117,6 @@ class SynthResult:
     contact_sheet: Path
     plan: SynthPlan = field(repr=False, metadata=ASIDE)
     seconds: float = field(repr=False, metadata=ASIDE)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit synth --json` prints."""
-        return to_values(self)
 
 
 def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lutkit.dataset.atomic import is_temporary
 from lutkit.dataset.card import CARD_NAME
@@ -23,7 +22,7 @@ from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import DatasetError, LutkitError
 from lutkit.photos.decoding import decode_image
 from lutkit.photos.encoding import CODEC_SUFFIX
-from lutkit.results import ASIDE, to_values
+from lutkit.results import ASIDE, CommandResult
 from lutkit.synthesis.manifest import Manifest, read_manifest
 from lutkit.synthesis.pair import SampleMetadata, SourcePhoto
 from lutkit.synthesis.plan import SHARD_SAMPLES, sample_key
@@ -91,7 +90,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class VerifyResult:
+class VerifyResult(CommandResult):
     """The faults of a dataset.
 
     Args:
@@ -108,10 +107,6 @@ class VerifyResult:
     def sound(self) -> bool:
         """True if there is no fault."""
         return not self.faults
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values: what `lutkit verify --json` prints."""
-        return to_values(self)
 
 
 @dataclass(frozen=True)

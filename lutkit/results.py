@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-# Metadata of a field that a result holds beside its dictionary: arrays, LUTs, what a table is printed from.
+# Metadata of a field that the dictionary leaves out: arrays, LUTs, and data that tables are printed from.
 ASIDE: Mapping[str, bool] = MappingProxyType({"aside": True})
 
 
@@ -22,7 +22,7 @@ class CommandResult:
 
 
 def to_values(result: object) -> dict[str, Any]:
-    """The fields of a result as JSON values, in their order; those that stand `ASIDE` are left out.
+    """Return the fields of a result as JSON values, in their order, without those that are `ASIDE`.
 
     Args:
         result: a dataclass of texts, numbers, paths, None, and tuples, mappings and dataclasses of these.
@@ -31,6 +31,11 @@ def to_values(result: object) -> dict[str, Any]:
     """
     fields = dataclasses.fields(cast("Any", result))
     return {part.name: _value(getattr(result, part.name)) for part in fields if part.metadata != ASIDE}
+
+
+def six_digits(value: float) -> float:
+    """Return a number at six significant digits, as results state what is measured."""
+    return float(f"{value:.6g}")
 
 
 def _value(value: object) -> object:

@@ -15,6 +15,7 @@ from lutkit.comparison.findings import Finding, own_levels, unplaced
 from lutkit.comparison.run import SetMeasure, TrainMeasure
 from lutkit.comparison.table import artefact_levels, color_numbers, judged_sectors
 from lutkit.dataset.records import Reject
+from lutkit.results import six_digits
 
 
 @dataclass(frozen=True)
@@ -237,4 +238,4 @@ def _sector(part: SectorChange) -> Sector:
 
 
 def _short(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+    return None if value is None or not math.isfinite(value) else six_digits(value)

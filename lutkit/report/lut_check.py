@@ -16,7 +16,7 @@ from lutkit.lut.inspection import Inspection, inspect
 from lutkit.lut.model import Lut
 from lutkit.lut.quality import Label
 from lutkit.lutfiles.given import GivenLut, LutLike, given_lut
-from lutkit.results import ASIDE, CommandResult
+from lutkit.results import ASIDE, CommandResult, six_digits
 
 
 @dataclass(frozen=True)
@@ -137,20 +137,20 @@ def inspect_result(
         file=given.file,
         verdict=found.verdict,
         judged_on=judged_on,
-        fold_share=_short(judged.fold_share),
-        clipped_share=_short(judged.clipped_share),
-        round_trip_db=_short(judged.round_trip_db),
-        whole_fold_share=_short(whole.fold_share),
-        whole_clipped_share=_short(whole.clipped_share),
-        whole_round_trip_db=_short(whole.round_trip_db),
-        collapse_share=_short(found.collapse_share),
-        mean_delta_e_2000=_short(found.mean_delta_e_2000),
-        p95_delta_e_2000=_short(found.p95_delta_e_2000),
-        max_second_difference_255=_short(found.max_second_difference),
+        fold_share=six_digits(judged.fold_share),
+        clipped_share=six_digits(judged.clipped_share),
+        round_trip_db=six_digits(judged.round_trip_db),
+        whole_fold_share=six_digits(whole.fold_share),
+        whole_clipped_share=six_digits(whole.clipped_share),
+        whole_round_trip_db=six_digits(whole.round_trip_db),
+        collapse_share=six_digits(found.collapse_share),
+        mean_delta_e_2000=six_digits(found.mean_delta_e_2000),
+        p95_delta_e_2000=six_digits(found.p95_delta_e_2000),
+        max_second_difference_255=six_digits(found.max_second_difference),
         rising=found.rising,
         grey_levels=found.banding.levels,
         largest_gap_255=found.banding.largest_gap,
-        neutral_drift=_short(found.neutral_drift.chroma),
+        neutral_drift=six_digits(found.neutral_drift.chroma),
         neutral_drift_grey_255=found.neutral_drift.grey,
         black=_short_color(found.black),
         white=_short_color(found.white),
@@ -179,10 +179,6 @@ def _colors_of_file(path: Path, _changed: int) -> npt.NDArray[np.float64]:
     return read_photo_colors(path)
 
 
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")
-
-
 def _short_color(color: tuple[float, float, float]) -> tuple[float, float, float]:
-    red, green, blue = (_short(value) for value in color)
+    red, green, blue = (six_digits(value) for value in color)
     return red, green, blue

@@ -16,7 +16,7 @@ from lutkit.measure.color_summary import CHANNELS, HUNDREDTHS, ColorSummary, sum
 from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
 from lutkit.photos.sources import list_photos
-from lutkit.results import ASIDE, CommandResult
+from lutkit.results import ASIDE, CommandResult, six_digits
 from lutkit.statistics.count import count_image, count_source, require_no_choice
 
 
@@ -207,13 +207,13 @@ def stats_of(
         photos=photos,
         pixels=summary.pixels,
         distinct_colors=summary.distinct,
-        mean=tuple(_short(mean / 255) for mean, _ in moments),
-        std=tuple(_short(deviation / 255) for _, deviation in moments),
+        mean=tuple(six_digits(mean / 255) for mean, _ in moments),
+        std=tuple(six_digits(deviation / 255) for _, deviation in moments),
         channels=channels,
         saturation=_spread(summary.saturation, summary.mean_saturation, 255),
         chroma=_spread(summary.chroma, summary.mean_chroma, HUNDREDTHS),
         lightness=_spread(summary.lightness, summary.mean_lab[0], HUNDREDTHS),
-        cast=Cast(_short(a), _short(b), _short(math.hypot(a, b))),
+        cast=Cast(six_digits(a), six_digits(b), six_digits(math.hypot(a, b))),
         clipped=Clipped(low, high),
         rejects=rejects,
         summary=summary,
@@ -223,12 +223,8 @@ def stats_of(
 
 
 def _spread(histogram: Counts, mean: float, scale: int) -> Spread:
-    return Spread(_short(mean), _percentiles(histogram, scale))
+    return Spread(six_digits(mean), _percentiles(histogram, scale))
 
 
 def _percentiles(histogram: Counts, scale: int) -> dict[str, float]:
-    return {str(percent): _short(percentile(histogram, percent) / scale) for percent in PERCENTILES}
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")
+    return {str(percent): six_digits(percentile(histogram, percent) / scale) for percent in PERCENTILES}

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,13 @@ import numpy.typing as npt
 from lutkit.dataset.records import Reject
 from lutkit.dataset.sample_filter import SampleFilter
 from lutkit.engine.engine import Engine, local_engine, wanted_workers
-from lutkit.engine.progress import OnProgress, Progress
+from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.engine.threads import Threads
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.measure.counts import ColorCounts, ColorTotals, count_into, empty_counts
 from lutkit.photos.decoding import Pixels, read_pixels
 from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes, unread_text
+from lutkit.photos.sources import list_photos
 
 # Threads decode and count outside Python, which takes a tenth of their time: more than so many wait for it.
 _THREADS = 4
@@ -152,25 +154,59 @@ def count_source(
     return count_photos(photos, size_px, engine, on_counted)
 
 
-def require_no_choice(size: int | None, field: str, samples: SampleFilter) -> None:
-    """Refuse options that choose among photos or resize them, where an image is given.
-
-    Raises:
-        LutkitError: if one of them is given.
-    """
-    if size or field or samples:
-        remedy = "leave out size, field, split, kind and label, or name files"
-        raise LutkitError("an image is counted as it is", remedy=remedy)
-
-
-def count_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
-    """Count the colours of one image.
+@dataclass(frozen=True)
+class SourceColors:
+    """The counted colours of a source.
 
     Args:
-        image: (..., 3) uint8 sRGB, of at least one pixel.
-    Raises:
-        ArrayError: if the shape or dtype is another, or there is no pixel.
+        totals: the counts.
+        photos: the number of photos that were counted.
+        rejects: the photos that could not be used, each with its reason.
+        unread: unsupported files: the number for each suffix.
     """
+
+    totals: ColorTotals
+    photos: int
+    rejects: tuple[Reject, ...] = ()
+    unread: tuple[tuple[str, int], ...] = ()
+
+
+def colors_of(
+    source: Path | str | npt.NDArray[np.uint8],
+    *,
+    size: int | None,
+    field: str,
+    samples: SampleFilter,
+    workers: int | None,
+    on_progress: OnProgress | None,
+) -> SourceColors:
+    """Count the colours of photos, or of one image, as `count_colors` and `stats` take them.
+
+    Args:
+        source: photos, as `lutkit.photos.sources.list_photos` takes them; or an image, (..., 3) uint8 sRGB.
+        size: as for `count_photos`.
+        field: in tars, the member to read.
+        samples: in datasets, the samples to count.
+        workers: as for `count_source`.
+        on_progress: called with the number of counted photos.
+    Raises:
+        SourceError: if there are no photos, or none of them can be used.
+        ArrayError: if the image has another shape or dtype, or no pixel.
+        LutkitError: if photos are to be chosen or resized, but the source is an image.
+    """
+    if isinstance(source, np.ndarray):
+        if size or field or samples:
+            remedy = "leave out size, field, split, kind and label, or name files"
+            raise LutkitError("an image is counted as it is", remedy=remedy)
+        return SourceColors(_totals_of_image(source), photos=1)
+    report = on_progress or unheard
+    photos = list_photos(str(source), field=field, samples=samples)
+    report(Progress("photos", 0, len(photos.photos), warnings=tuple(filter(None, [photos.note]))))
+    totals, rejects = count_source(photos, size, workers, on_progress=report)
+    return SourceColors(totals, len(photos.photos) - len(rejects), rejects, tuple(photos.unread))
+
+
+def _totals_of_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
     if image.dtype != np.uint8 or image.shape[-1:] != (3,) or not image.size:
         what = f"an image is (..., 3) uint8, with a pixel or more, not {image.shape} {image.dtype}"
         raise ArrayError(what)

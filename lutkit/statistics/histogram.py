@@ -11,13 +11,12 @@ import numpy.typing as npt
 from lutkit.dataset.outputs import require_vacant
 from lutkit.dataset.records import Reject
 from lutkit.dataset.sample_filter import SampleFilter
-from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.engine.progress import OnProgress
 from lutkit.errors import LutkitError
 from lutkit.measure.color_summary import summarize
-from lutkit.photos.sources import list_photos
 from lutkit.results import ASIDE, CommandResult
 from lutkit.statistics.ab_files import FineCounts, merged_counts, write_counts
-from lutkit.statistics.count import count_image, count_source, require_no_choice
+from lutkit.statistics.count import SourceColors, colors_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,28 +91,24 @@ def count_colors(
     if out is not None:
         require_vacant(Path(out), overwrite=overwrite)
         Path(out).parent.mkdir(parents=True, exist_ok=True)  # before hours of counting, not after
-    rejects: tuple[Reject, ...] = ()
-    unread: tuple[tuple[str, int], ...] = ()
+    found: SourceColors | None = None
     if merge:
         counts = _merged([Path(path) for path in merge])
-    elif isinstance(source, np.ndarray):
-        require_no_choice(size, field, samples)
-        counts = summarize(count_image(source)).ab
     else:
-        report = on_progress or unheard
-        photos = list_photos(str(source or "data/pairs"), field=field, samples=samples)
-        report(Progress("photos", 0, len(photos.photos), warnings=tuple(filter(None, [photos.note]))))
-        totals, rejects = count_source(photos, size, workers, on_progress=report)
-        counts, unread = summarize(totals).ab, tuple(photos.unread)
+        found = colors_of(
+            source if isinstance(source, np.ndarray) else source or "data/pairs",
+            size=size, field=field, samples=samples, workers=workers, on_progress=on_progress,
+        )  # fmt: skip
+        counts = summarize(found.totals).ab
     if out is not None:
         write_counts(Path(out), counts)
     return CountResult(
         file=None if out is None else Path(out),
         pixels=int(counts.sum()),
         cells=int((counts > 0).sum()),
-        rejects=rejects,
+        rejects=found.rejects if found else (),
         counts=counts,
-        unread=unread,
+        unread=found.unread if found else (),
     )
 
 

@@ -11,13 +11,12 @@ import numpy.typing as npt
 from lutkit.dataset.outputs import require_picture
 from lutkit.dataset.records import Reject
 from lutkit.dataset.sample_filter import SampleFilter
-from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.engine.progress import OnProgress
 from lutkit.measure.color_summary import CHANNELS, HUNDREDTHS, ColorSummary, summarize
 from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import PERCENTILES, mean_and_deviation, percentile
-from lutkit.photos.sources import list_photos
 from lutkit.results import ASIDE, CommandResult, six_digits
-from lutkit.statistics.count import count_image, count_source, require_no_choice
+from lutkit.statistics.count import colors_of
 
 
 @dataclass(frozen=True)
@@ -147,23 +146,18 @@ def stats(
     if picture is not None:
         require_picture(picture, overwrite=overwrite)
     samples = SampleFilter(split, kind, label)
-    if isinstance(source, np.ndarray):
-        require_no_choice(size, field, samples)
-        found = stats_of(summarize(count_image(source)), "image", photos=1)
-    else:
-        report = on_progress or unheard
-        name = str(source)
-        photos = list_photos(name, field=field, samples=samples)
-        report(Progress("photos", 0, len(photos.photos), warnings=tuple(filter(None, [photos.note]))))
-        totals, rejects = count_source(photos, size, workers, on_progress=report)
-        found = stats_of(
-            summarize(totals),
-            name,
-            photos=len(photos.photos) - len(rejects),
-            rejects=rejects,
-            title=f"{name}, {samples}" if samples else name,
-            unread=tuple(photos.unread),
-        )
+    colors = colors_of(
+        source, size=size, field=field, samples=samples, workers=workers, on_progress=on_progress
+    )
+    name = "image" if isinstance(source, np.ndarray) else str(source)
+    found = stats_of(
+        summarize(colors.totals),
+        name,
+        photos=colors.photos,
+        rejects=colors.rejects,
+        title=f"{name}, {samples}" if samples else name,
+        unread=colors.unread,
+    )
     if picture is not None:
         from lutkit.report.page import write_picture
         from lutkit.statistics.stats_picture import draw_stats

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutkitError
 from lutkit.lut.fit import Picture, fit_pixels
 from lutkit.lut.model import Lut3D
-from lutkit.lutfiles.formats import format_to_write, write_lut
+from lutkit.lutfiles.formats import write_lut
+from lutkit.lutfiles.given import output_file
 from lutkit.photos.before_after import read_before_after
 from lutkit.results import ASIDE, CommandResult
 
@@ -88,9 +88,7 @@ def fit(
     >>> round(found.mean_delta_e, 1), found.lut.table[0, 0, 0].round().tolist()
     (0.0, [1.0, 1.0, 1.0])
     """
-    if out is not None:
-        format_to_write(out)
-        require_vacant(Path(out), overwrite=overwrite)
+    path = output_file(out, overwrite=overwrite)
     named = [isinstance(picture, Path | str) for picture in (before, after)]
     if any(named) and not all(named):
         raise LutkitError("a path beside an array", where="fit", remedy="give two paths, or two arrays")
@@ -103,10 +101,10 @@ def fit(
         raise LutkitError(what, where=where, remedy=remedy)
     remark = f"learned from two photos; delta E 2000 on held-out pixels: {found.mean_delta_e:.2f} on average"
     lut = replace(found.lut, comments=(remark,))
-    if out is not None:
-        write_lut(lut, out)
+    if path is not None:
+        write_lut(lut, path)
     return FitResult(
-        file=None if out is None else Path(out),
+        file=path,
         size=lut.sizes[0],
         mean_delta_e=found.mean_delta_e,
         p95_delta_e=found.p95_delta_e,

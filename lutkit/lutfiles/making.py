@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 
-from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutError, LutkitError
 from lutkit.lut.algebra import Baked, compose_luts, is_single, resize_lut, to_single
 from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip, with_round_trip
@@ -16,7 +15,7 @@ from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.convert import MadeLut, made_lut, write_fitted
 from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import format_to_write
-from lutkit.lutfiles.given import LutLike, given_lut
+from lutkit.lutfiles.given import LutLike, given_lut, output_file
 from lutkit.results import ASIDE, CommandResult
 
 
@@ -45,17 +44,15 @@ def compose(
     if len(listed) < 2:
         remedy = "name two or more, the first to be applied first"
         raise LutkitError("one LUT, and nothing to follow it", remedy=remedy)
-    target = None if out is None else format_to_write(out)
-    if out is not None:
-        require_vacant(Path(out), overwrite=overwrite)
+    path = output_file(out, overwrite=overwrite)
     given = [given_lut(lut) for lut in listed]
     composed = reduce(compose_luts, [one.lut for one in given])
     assumed = tuple(text for one in given for text in one.assumed)
-    if out is None or target is None:
+    if path is None:
         return made_lut(None, Baked(composed), assumed)
-    bakes = target.holds == "table" and not is_single(composed)
-    written = write_fitted(to_single(composed, size).lut if bakes else composed, out).lut
-    return made_lut(Path(out), error_against(written, composed), assumed)
+    bakes = format_to_write(path).holds == "table" and not is_single(composed)
+    written = write_fitted(to_single(composed, size).lut if bakes else composed, path).lut
+    return made_lut(path, error_against(written, composed), assumed)
 
 
 def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite: bool = False) -> MadeLut:
@@ -79,17 +76,15 @@ def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite:
     >>> finer.lut.sizes, finer.max_error
     ((5, 5, 5), 0.0)
     """
-    if out is not None:
-        format_to_write(out)
-        require_vacant(Path(out), overwrite=overwrite)
+    path = output_file(out, overwrite=overwrite)
     given = given_lut(lut)
     resized = resize_lut(given.lut, size)
-    if out is None:
+    if path is None:
         return made_lut(None, resized, given.assumed)
-    written = write_fitted(resized.lut, out, size=size)
+    written = write_fitted(resized.lut, path, size=size)
     # The error of resizing is 0 where it is exact; that of writing counts only where the format adds one.
     errors = resized if written.max_error == 0 else error_against(written.lut, given.lut)
-    return made_lut(Path(out), errors, given.assumed, written.lut)
+    return made_lut(path, errors, given.assumed, written.lut)
 
 
 @dataclass(frozen=True)
@@ -146,21 +141,19 @@ def invert(
     >>> lutkit.invert(darker).lut.domain_max
     (0.5, 0.5, 0.5)
     """
-    target = None if out is None else format_to_write(out)
-    if out is not None:
-        require_vacant(Path(out), overwrite=overwrite)
+    path = output_file(out, overwrite=overwrite)
     given = given_lut(lut)
-    single = target is not None and target.holds == "table"
+    single = path is not None and format_to_write(path).holds == "table"
     try:
         inverse = invert_to_single(given.lut, size) if single else invert_lut(given.lut, size)
     except LutError as error:
         where = error.where if given.file is None else str(given.file)
         raise LutError(error.what, where=where, remedy=error.remedy) from None
-    if out is not None:
-        written = write_fitted(inverse.lut, out).lut
+    if path is not None:
+        written = write_fitted(inverse.lut, path).lut
         inverse = with_round_trip(inverse, round_trip(given.lut, written))
     return InvertResult(
-        file=None if out is None else Path(out),
+        file=path,
         undoes=given.file,
         unreachable_share=inverse.unreachable_share,
         lost_share=inverse.lost_share,

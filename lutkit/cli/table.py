@@ -40,8 +40,7 @@ def print_rows(
         for row in listed:
             table.add_row(*(row[column] for column in columns) if heads else row)
         if heads or not console.is_terminal:
-            unbounded = console.options.update(width=10_000)
-            console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+            console.widen_for(table)
         console.print(table)
 
 

@@ -7,14 +7,11 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
+from lutkit.engine.engine import Job, Result, Task
 from lutkit.engine.worker import Last, failure_of
 from lutkit.errors import LutkitError
-
-_Job = TypeVar("_Job")
-_Task = TypeVar("_Task")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -37,18 +34,18 @@ class Threads:
 
     def run(
         self,
-        work: Callable[[_Job, _Task], _Result],
-        job: _Job,
-        tasks: Iterable[_Task],
-        last: Callable[[_Job], _Result] | None = None,
-    ) -> Generator[_Result, None, None]:
+        work: Callable[[Job, Task], Result],
+        job: Job,
+        tasks: Iterable[Task],
+        last: Callable[[Job], Result] | None = None,
+    ) -> Generator[Result, None, None]:
         """Call `work(job, task)` for every task on some thread; see `Engine.run`.
 
         `last` is called once, because there is one job, on the thread that takes the results.
         """
         waiting = iter(tasks)
         pool = ThreadPoolExecutor(self.threads)
-        running: dict[Future[_Result], Any] = {}
+        running: dict[Future[Result], Any] = {}
 
         def begin(count: int) -> None:
             running.update((pool.submit(work, job, task), task) for task in islice(waiting, count))

@@ -63,17 +63,23 @@ class PlainConsole(Console):
         A terminal that is too narrow gets the columns that fit, and a line that says how many are left out.
         Any other output gets all columns, however wide they are.
         """
-        unbounded = self.options.update(width=10_000)
         if not self.is_terminal:
-            self.width = max(self.width, self.measure(table, options=unbounded).maximum)
+            self.widen_for(table)
         left_out = 0
-        while len(table.columns) > 1 and self.measure(table, options=unbounded).maximum > self.width:
+        while len(table.columns) > 1 and self._width_of(table) > self.width:
             table.columns.pop()
             left_out += 1
         self.print(table)
         if left_out:
             columns = "column" if left_out == 1 else "columns"
             self.print(f"{left_out} more {columns} in a wider terminal, or with --json.")
+
+    def widen_for(self, table: Table) -> None:
+        """Make room for the whole table, however wide it is."""
+        self.width = max(self.width, self._width_of(table))
+
+    def _width_of(self, table: Table) -> int:
+        return self.measure(table, options=self.options.update(width=10_000)).maximum
 
     def on_broken_pipe(self) -> None:
         """Ignore that the reader went away, as `| head` does; the work continues."""

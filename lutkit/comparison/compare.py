@@ -65,9 +65,8 @@ def compare(
     A photo and its output have the same name, without folder and suffix; in tars, the same key.
 
     Args:
-        reference: the references: a folder, a photo, a pattern, a .txt list, tars, or a dataset, whose
-        targets
-            are used.
+        reference: the references: a folder, a photo, a pattern, a .txt list, tars, or the targets of a
+            dataset.
         sets: one or several sets of outputs, each given like `reference`; several sets form a series.
         train: the training set, as a third party; at most 1,000 of its photos are measured.
         size: compare squares of this side, cut from the centre and resized; None compares whole photos.

@@ -167,7 +167,7 @@ class DecodeResult(CommandResult):
 
 
 def decode_result(decodings: Sequence["Decoding"], file: Path | None, title: str) -> DecodeResult:
-    """What is to be known of some decodings.
+    """Return the result for some decodings.
 
     Args:
         decodings: the pictures.

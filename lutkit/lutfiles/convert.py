@@ -35,7 +35,7 @@ _SAME_END = 1e-6  # as a part of a domain's length: rounding to float32 in some 
 
 @dataclass(frozen=True)
 class Converted:
-    """A LUT file that was made from another.
+    """A LUT file in another format.
 
     Args:
         source: the LUT that was read; its error is that of baking the file's formulas, 0 for tables.
@@ -216,14 +216,14 @@ def _titled(lut: Lut, original: Lut) -> Lut:
 
 @dataclass(frozen=True)
 class MadeLut(CommandResult):
-    """A LUT that was made, and how far it is from what was asked for.
+    """A LUT that was made, and its error against the requested LUT.
 
     Args:
         file: the written file; None if no file was requested.
         mean_error: the mean error, in units of 0..1.
-        p99_error: what one colour in a hundred exceeds.
+        p99_error: the error that one colour in a hundred exceeds.
         max_error: the largest error found; 0 is exact.
-        assumed: what had to be assumed of the files that were read, a sentence each.
+        assumed: assumptions about the files that were read, one sentence each.
         lut: the LUT, as its file gives it back; not in the dictionary.
     """
 
@@ -236,7 +236,7 @@ class MadeLut(CommandResult):
 
 
 def made_lut(file: Path | None, errors: Baked, assumed: tuple[str, ...], lut: Lut | None = None) -> MadeLut:
-    """The result of making a LUT, with the errors that were measured; its LUT unless another is given."""
+    """Return the result for a LUT and its measured errors; `lut` replaces the LUT of `errors`."""
     return MadeLut(
         file=file,
         mean_error=errors.mean_error,
@@ -249,14 +249,14 @@ def made_lut(file: Path | None, errors: Baked, assumed: tuple[str, ...], lut: Lu
 
 @dataclass(frozen=True)
 class ConvertResult(CommandResult):
-    """A LUT file that was made from another.
+    """A LUT file in another format.
 
     Args:
         file: the new file.
         max_error: the largest error of the new file against the original, in units of 0..1; 0 is exact.
-        baked_error: how much of that baking the original's formulas cost; 0 where it holds tables.
+        baked_error: the part of it that baking the original's formulas costs; 0 if it holds tables.
         is_cut: whether the original reacts to colours beyond the new file's domain.
-        assumed: what had to be assumed of the original; else empty.
+        assumed: an assumption about the original; empty if there is none.
         lut: the LUT, as the new file gives it back; not in the dictionary.
     """
 
@@ -276,17 +276,17 @@ def convert(
     bits: int | None = None,
     overwrite: bool = False,
 ) -> ConvertResult:
-    """Write a LUT file in another format, as `lutkit lut convert` does; the suffixes say which.
+    """Write a LUT file in another format, by its suffix, as `lutkit lut convert` does.
 
     Args:
         lut: the LUT file to read.
         out: the LUT file to write.
-        size: lattice points an axis, or rows of curves; as they are, where the format can hold them.
-        bits: of a Hald image, 8 or 16; 16.
+        size: lattice points per axis, or rows of curves; None keeps them if the format can hold them.
+        bits: the bits of a Hald image, 8 or 16; None means 16.
         overwrite: whether to replace an existing file.
     Raises:
-        SourceError, LutFormatError: a file that cannot be read, or a LUT that the format cannot hold.
-        LutkitError: a file that cannot be written or is there already, or bits that there are not.
+        SourceError, LutFormatError: if the file cannot be read, or the format cannot hold the LUT.
+        LutkitError: if the file cannot be written or exists already, or the bits are impossible.
 
     >>> import lutkit
     >>> lutkit.write_lut(lutkit.Lut3D.identity(16), "neutral.cube")
@@ -317,14 +317,14 @@ def identity(
     """Write a LUT that changes nothing, to be graded in an image editor, as `lutkit lut identity` does.
 
     Args:
-        out: the file to write; its suffix says the format. `.png` and `.tif` are Hald images.
-        level: of a Hald image, 2..16; 8, which holds 64^3 colours in 512 x 512 pixels.
-        bits: of a Hald image, 8 or 16; 16.
-        size: of other files, lattice points an axis, or rows of curves; 33.
+        out: the file to write, in the format of its suffix. `.png` and `.tif` are Hald images.
+        level: the level of a Hald image, 2..16. None means 8, with 64^3 colours in 512 x 512 pixels.
+        bits: the bits of a Hald image, 8 or 16; None means 16.
+        size: in other files, lattice points per axis, or rows of curves; None means 33.
         overwrite: whether to replace an existing file.
     Raises:
-        LutkitError: a level of no Hald image, a size of one, bits or a level that there are not, or a file
-            that cannot be written or is there already.
+        LutkitError: if a level is given for another file, or a size for a Hald image; if bits or level are
+            impossible; or if the file cannot be written or exists already.
 
     >>> import lutkit
     >>> lutkit.identity("hald.png", level=3).lut.sizes
@@ -348,10 +348,10 @@ def identity(
 
 
 def require_bits(bits: int | None, path: Path) -> Bits:
-    """The bits of a Hald image, 16 where nobody asks for others; other files have none to ask for.
+    """Return the bits of a Hald image, 16 by default; other files have no bits to choose.
 
     Raises:
-        LutkitError: bits of another file, or a number that there is not.
+        LutkitError: if bits are given for another file, or are neither 8 nor 16.
     """
     if bits is not None and not format_to_write(path).has_bits:
         raise LutkitError(

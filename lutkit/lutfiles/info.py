@@ -1,4 +1,4 @@
-"""What a LUT file holds: what `lutkit lut info` says of one. Loads neither numba nor torch."""
+"""The content of a LUT file, as `lutkit lut info` prints it. Loads neither numba nor torch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,11 @@ class StageInfo:
 
     Args:
         kind: `1D` or `3D`.
-        sizes: rows, or lattice points an axis.
-        domain_min: input of the first row or lattice point, a channel each.
-        domain_max: input of the last.
-        values_min: the least value, a channel each.
-        values_max: the largest.
+        sizes: rows, or lattice points per axis.
+        domain_min: the input of the first row or lattice point, for each channel.
+        domain_max: the input of the last.
+        values_min: the least value, for each channel.
+        values_max: the largest value, for each channel.
     """
 
     kind: str
@@ -34,16 +34,16 @@ class StageInfo:
 
 @dataclass(frozen=True)
 class LutInfo(CommandResult):
-    """What a LUT file holds.
+    """The content of a LUT file.
 
     Args:
         file: its path.
         format: the name of its format.
         kind: its tables: `3D`, or `1D + 3D`.
         title: its title, or "".
-        comments: its comments, a line each.
-        max_error: what baking formulas cost, in units of 0..1; 0 where the file holds tables.
-        assumed: what had to be assumed of it, or "".
+        comments: its comments, one line each.
+        max_error: the error of baking formulas, in units of 0..1; 0 if the file holds tables.
+        assumed: an assumption about it, or "".
         stages: its tables, in the order in which they are applied.
         baked: the LUT, and its error; not in the dictionary.
     """
@@ -60,12 +60,12 @@ class LutInfo(CommandResult):
 
 
 def lut_info(lut: Path | str) -> LutInfo:
-    """Say what a LUT file holds, as `lutkit lut info` does.
+    """Read what a LUT file holds, as `lutkit lut info` does.
 
     Args:
         lut: the path of a LUT file.
     Raises:
-        SourceError, LutFormatError: a file that cannot be read, or holds no LUT.
+        SourceError, LutFormatError: if the file cannot be read, or holds no LUT.
 
     >>> import lutkit
     >>> lutkit.write_lut(lutkit.Lut3D.identity(5), "neutral.cube")

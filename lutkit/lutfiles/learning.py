@@ -1,6 +1,6 @@
 """Learn a LUT from two images and write it to a file: the work of `lutkit lut fit`.
 
-Owns what is refused as no one LUT's work. What is learned is `lutkit.lut.fit`'s.
+Owns which photos are refused because no single LUT explains them. `lutkit.lut.fit` learns the LUT.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from lutkit.results import ASIDE, CommandResult
 
 PictureLike: TypeAlias = Picture | Path | str  # a picture, or the path of its file
 
-# Beyond these no single LUT made one of the other: a local change, photos that are not aligned, other scenes.
+# Beyond these, no single LUT explains the change: it is local, or the photos are not aligned or not alike.
 # A look is learned to within 1 delta E, a rough repair of a photo to within 2 or 3.
 FAR_OFF = 5.0
 MANY_MISFITS = 0.1
@@ -29,14 +29,14 @@ class FitResult(CommandResult):
 
     Args:
         file: the written file; None if no file was requested.
-        size: lattice points an axis.
+        size: lattice points per axis.
         mean_delta_e: CIEDE2000 on held-out pixels, the mean.
         p95_delta_e: the 95th percentile of the same.
-        held_out: how many pixels were held out, of `pixels`.
-        pixels: how many pixels were used.
-        strength: of the smoothness that did best on the held-out pixels.
-        reached_share: the share of lattice points that a pixel lay beside, 0..1.
-        misfit_share: the share of pixels that fit so badly that they hardly counted, 0..1.
+        held_out: the number of pixels that were held out, of `pixels`.
+        pixels: the number of pixels that were used.
+        strength: the strength of smoothing that did best on the held-out pixels.
+        reached_share: the share of lattice points with a pixel next to them, 0..1.
+        misfit_share: the share of pixels that fit badly and therefore hardly counted, 0..1.
         lut: the LUT; not in the dictionary.
     """
 
@@ -71,16 +71,16 @@ def fit(
 
     Args:
         before: the original image: (..., 3) sRGB-encoded, uint8, uint16 or float32; or the path of a photo.
-        after: what became of it, pixel by pixel, given likewise.
-        out: the LUT file to write; its suffix says the format. Without one nothing is written.
-        size: lattice points an axis, 2..65.
+        after: the changed image, pixel by pixel, in the same form.
+        out: the LUT file to write, in the format of its suffix; None writes nothing.
+        size: lattice points per axis, 2..65.
         monotone: no channel may fall while the same channel of a colour rises.
-        anyway: take even what fits badly: delta E 2000 above 5 on average is refused otherwise.
+        anyway: accept a LUT that fits badly; a mean delta E 2000 above 5 is refused otherwise.
         overwrite: whether to replace an existing file.
     Raises:
-        ArrayError, ImageError: pictures of two sizes, of another shape or dtype, or broken ones.
-        LutkitError: no one LUT makes one of the other, a path beside an array, or a file that cannot be
-            written or is there already.
+        ArrayError, ImageError: if the images have two sizes, another shape or dtype, or are broken.
+        LutkitError: if no single LUT turns one into the other, a path is given with an array, or the file
+            cannot be written or exists already.
 
     >>> import lutkit, numpy
     >>> before = numpy.random.default_rng(0).integers(0, 256, (40, 50, 3), numpy.uint8)

@@ -25,14 +25,14 @@ def compose(
     """Make one LUT of several that are applied one after the other, as `lutkit lut compose` does.
 
     Args:
-        luts: two or more, each a LUT or the path of a LUT file; the first is applied first.
-        out: the LUT file to write; its suffix says the format. Without one nothing is written, and the LUT is
-            exact: a chain, where nothing else is.
-        size: lattice points an axis, where the format needs a cube that has to be baked.
+        luts: two or more, each a LUT or the path of a LUT file, in the order in which they are applied.
+        out: the LUT file to write, in the format of its suffix. None writes nothing; the LUT is then exact,
+            and a chain if nothing simpler is exact.
+        size: lattice points per axis, if the format needs a cube that has to be baked.
         overwrite: whether to replace an existing file.
     Raises:
-        LutkitError: fewer than two LUTs, or a file that cannot be written or is there already.
-        SourceError, LutFormatError: a file that cannot be read, or holds no such LUT.
+        LutkitError: if there are fewer than two LUTs, or the file cannot be written or exists already.
+        SourceError, LutFormatError: if a file cannot be read, or holds no such LUT.
 
     >>> import lutkit
     >>> curve = lutkit.Lut1D([[0, 0, 0], [1, 0.5, 1]])
@@ -58,18 +58,17 @@ def compose(
 def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite: bool = False) -> MadeLut:
     """Give a LUT another number of lattice points, or rows of curves, as `lutkit lut resize` does.
 
-    Every cube gets the size; a shaper before it stays. The map is kept exactly where the old points are among
-    the new.
+    Every cube gets the size; a shaper before it stays. The result is exact if the new points include the old.
 
     Args:
         lut: a LUT, or the path of a LUT file.
-        out: the LUT file to write; its suffix says the format. Without one nothing is written.
-        size: lattice points an axis, 2..256, or rows of curves, 2..65536.
+        out: the LUT file to write, in the format of its suffix; None writes nothing.
+        size: lattice points per axis, 2..256, or rows of curves, 2..65536.
         overwrite: whether to replace an existing file.
     Raises:
-        LutError: no such size.
-        LutkitError: a file that cannot be written or is there already.
-        SourceError, LutFormatError: a file that cannot be read, or holds no such LUT.
+        LutError: if the size is impossible.
+        LutkitError: if the file cannot be written or exists already.
+        SourceError, LutFormatError: if a file cannot be read, or holds no such LUT.
 
     >>> import lutkit
     >>> finer = lutkit.resize(lutkit.Lut3D.identity(3), size=5)
@@ -82,24 +81,24 @@ def resize(lut: LutLike, out: Path | str | None = None, *, size: int, overwrite:
     if path is None:
         return made_lut(None, resized, given.assumed)
     written = write_fitted(resized.lut, path, size=size)
-    # The error of resizing is 0 where it is exact; that of writing counts only where the format adds one.
+    # An exact resize has no error; the error of writing counts only if the format adds one.
     errors = resized if written.max_error == 0 else error_against(written.lut, given.lut)
     return made_lut(path, errors, given.assumed, written.lut)
 
 
 @dataclass(frozen=True)
 class InvertResult(CommandResult):
-    """The LUT that undoes a LUT, and how well it does; `lutkit.lut.inverse.Inverse` says what is measured.
+    """The LUT that undoes a LUT, and its errors; `lutkit.lut.inverse.Inverse` describes the measures.
 
     Args:
         file: the written file; None if no file was requested.
         undoes: the file of the LUT that it inverts; None if the LUT itself was given.
-        unreachable_share: the share of all colours that cannot come out of the LUT, 0..1.
-        lost_share: the share of all colours that do not come back, since the LUT merges them with others.
+        unreachable_share: the share of all colours that the LUT cannot produce, 0..1.
+        lost_share: the share of all colours that do not come back, because the LUT merges them with others.
         folded_share: the share of the LUT's colour space that is turned over or merged.
-        mean_error: of the way through the LUT and back, in units of 0..1.
-        p99_error: what one colour in a hundred exceeds.
-        max_error: the largest found.
+        mean_error: the mean error after the LUT and its inverse, in units of 0..1.
+        p99_error: the error that one colour in a hundred exceeds.
+        max_error: the largest error found.
         lut: the inverse, as its file gives it back; not in the dictionary.
         assumed: assumptions about the file, one sentence each; not in the dictionary.
     """
@@ -127,14 +126,14 @@ def invert(
 
     Args:
         lut: a LUT, or the path of a LUT file.
-        out: the LUT file to write; its suffix says the format. Without one nothing is written, and the
-            inverse has a stage for each of the LUT's.
-        size: lattice points an axis where it takes a cube; 33, or 65 where photographs need it.
+        out: the LUT file to write, in the format of its suffix. None writes nothing; the inverse then has a
+            stage for each stage of the LUT.
+        size: lattice points per axis, if it takes a cube; None means 33, or 65 if photographs need it.
         overwrite: whether to replace an existing file.
     Raises:
-        LutError: a LUT that gives one colour only, or no such size.
-        LutkitError: a file that cannot be written or is there already.
-        SourceError, LutFormatError: a file that cannot be read, or holds no such LUT.
+        LutError: if the LUT gives only one colour, or the size is impossible.
+        LutkitError: if the file cannot be written or exists already.
+        SourceError, LutFormatError: if a file cannot be read, or holds no such LUT.
 
     >>> import lutkit
     >>> darker = lutkit.Lut1D([[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -105,14 +105,14 @@ def write_random_luts(folder: Path, luts: Iterator[RandomLut], *, overwrite: boo
 
 @dataclass(frozen=True)
 class RandomLutFile(CommandResult):
-    """A random LUT that was written; its recipe lies beside it, as `.json`.
+    """A random LUT file; its recipe is beside it, as `.json`.
 
     Args:
         file: the file's name in its folder.
         table: `1D` or `3D`.
         severity: delta E 2000, mean over the palette.
         label: `recoverable` or `lossy`, on the palette.
-        max_error_255: by how much the file errs, in code values.
+        max_error_255: the error of the file, in code values.
         recipe: its damage; not in the dictionary.
     """
 
@@ -139,18 +139,18 @@ def random_luts(
 
     Args:
         out: the folder.
-        n: how many, 1..9999.
-        seed: of every draw.
+        n: the number of files, 1..9999.
+        seed: the seed of all random draws.
         kind: `any`, `curves` (1D), or `cubes` (those that mix channels).
-        severity: delta E 2000 on natural colours, the least and the most.
-        lossy: the share of those past undoing, 0..1.
-        families: which damage, with shares; as in `synth` where None.
-        overwrite: whether files that are there are replaced.
+        severity: the range of delta E 2000 on natural colours.
+        lossy: the share that cannot be undone, 0..1.
+        families: the families of damage, with shares; None means those of `synth`.
+        overwrite: whether to replace existing files.
     Returns:
-        What was written, in order.
+        The files, in order.
     Raises:
-        ManifestError: a range, share or family that there is not, or a severity that is out of reach.
-        LutkitError: no such kind or number, or a file that is there already or cannot be written.
+        ManifestError: if a range, share or family is impossible, or the severity cannot be reached.
+        LutkitError: if there is no such kind or number, or a file exists already or cannot be written.
 
     >>> import lutkit
     >>> made = lutkit.random_luts("luts", n=2, families={"channel_gamma": 1})

@@ -93,8 +93,7 @@ class AbTargets(IterableDataset[AbTarget]):
     Raises:
         DatasetError: if the folder is not a dataset or not finished, or there is no such split. While
             iterating: if there are fewer shards than ranks, a shard is missing or damaged, or a sample has no
-                target. If only
-            some workers have nothing to read, there is a warning.
+            target. If only some workers have nothing to read, there is a warning.
     """
 
     def __init__(self, folder: Path | str, bins: AbBins, options: TargetOptions | None = None) -> None:

@@ -76,7 +76,7 @@ def test_without_a_callback_nothing_is_printed_and_with_one_all_is_told(tmp_path
     assert lutkit.verify(tmp_path / "out", workers=1).sound
     assert capfd.readouterr() == ("", "")
     assert (made.built, counted.pixels) == (0, 4 * 32 * 32)
-    assert seen[0].notes[0].startswith("4 photos, about a draw each")
+    assert seen[0].notes[0].startswith("4 photos, about one pair each")
     assert (seen[-1].done, seen[-1].total) == (4, 4)
     assert "4 of 4 pairs are there already." in seen[-1].notes
 

@@ -440,11 +440,11 @@ def parse_cube(data: bytes, where: str) -> Lut:
 
 
 def format_cube(lut: Lut) -> bytes:
-    """Return a LUT as the content of a `.cube` file, from which `parse_cube` gives an equal LUT.
+    """Return a LUT as the content of a `.cube` file, from which `parse_cube` reads an equal LUT.
 
     One table is written in Adobe's form, with TITLE, and with DOMAIN_MIN and DOMAIN_MAX if the domain is not
     0..1. A shaper and a cube are written in Resolve's form, with input ranges. OpenColorIO rejects a TITLE in
-    that form, so titles become the first comments, and all comments are read back with the cube.
+    that form, so titles become comments, and all comments are read back as comments of the cube.
 
     Args:
         lut: a `Lut1D`, a `Lut3D` with the same number of points on each axis, or a chain of a `Lut1D` and a

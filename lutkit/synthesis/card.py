@@ -6,8 +6,8 @@ from lutkit.synthesis.manifest import Manifest
 from lutkit.synthesis.pair import FIELD_MEANINGS, PAIR_KINDS
 
 _JPEG = """
-Labels are judged before encoding. JPEG loses a little on top, so that some `recoverable` pairs come back at
-less than 35 dB from what is stored; a dataset of PNG or WebP has none of this.
+Labels are judged before the images are encoded. JPEG loses a little more, so some `recoverable` pairs come
+back at less than 35 dB from the stored files. PNG and WebP are lossless and do not have this loss.
 """
 
 
@@ -26,36 +26,37 @@ def pair_card(manifest: Manifest, photos: int) -> Card:
     damages = any(share > 0 and kind != "enhance" for kind, share in manifest.kinds)
     square = f"{manifest.size_px} x {manifest.size_px} px"
     damage = manifest.damage
-    past_undoing = (
-        "its label as it comes" if damage.labels == "any" else f"{damage.lossy:.0%} of it wanted past undoing"
+    lossy = (
+        "labels are whatever the draw gives"
+        if damage.labels == "any"
+        else f"{damage.lossy:.0%} were requested `lossy`"
     )
     about = f"""\
-Pairs of photographs, {square}, drawn from {photos:,} photographs by lutkit for training networks that fix
-colour:
+Pairs of images for training networks that fix colour: {square}, made by lutkit from {photos:,} photographs.
 
 {chr(10).join(kinds)}
 
-Damage is drawn at random to a severity of {low:g} to {high:g} (delta E 2000, mean over a palette of natural
-colours; what is recorded may pass these ends by at most 0.05), {past_undoing}
-and {manifest.damage.mixed_light:.0%} under mixed light. Every sample records its recipe, from
-which `lutkit` replays the damage.
+Damage is random. Its severity is {low:g} to {high:g}: the mean delta E 2000 over a palette of natural
+colours; recorded values may be at most 0.05 outside this range. Of the damaged pairs,
+{manifest.damage.mixed_light:.0%} have mixed light, and {lossy}.
+Every sample records its recipe, from which lutkit computes the damage again.
 """
     if damages and manifest.codec == "jpeg":
         about += _JPEG
-    return Card("Pairs of damaged and sound photographs", about, _fields(manifest))
+    return Card("Pairs of damaged and correct photographs", about, _fields(manifest))
 
 
 def _fields(manifest: Manifest) -> dict[str, str]:
     suffix = CODEC_SUFFIX[manifest.codec]
     fields = {
-        f"input.{suffix}": "the picture to be fixed, sRGB",
-        f"target.{suffix}": "what it should look like, sRGB",
+        f"input.{suffix}": "the damaged image, sRGB",
+        f"target.{suffix}": "the correct image, sRGB",
         **{f"json: {name}": meaning for name, meaning in FIELD_MEANINGS.items()},
     }
     if dict(manifest.kinds).get("enhance"):
         for name in ("label", "severity"):
-            fields[f"json: {name}"] += "; of an *enhance* pair, said of the look"
+            fields[f"json: {name}"] += "; for an *enhance* pair, of the look"
     if manifest.store == "recipe":
         del fields[f"input.{suffix}"]
-        fields["json: recipe"] += "; the input is not stored: `lutkit.pairs(...)` replays it from this"
+        fields["json: recipe"] += "; the input is not stored: `lutkit.pairs(...)` computes it from the recipe"
     return fields

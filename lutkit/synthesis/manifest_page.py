@@ -22,8 +22,8 @@ def preset_page(name: str) -> str:
     command = "lutkit synth" if name == "default" else f"lutkit synth {name}"
     heading = [
         preset.purpose,
-        f"This is what `{command}` builds. To have it otherwise, copy this file, change it, and run",
-        "`lutkit synth COPY.toml`. Options on the command line win.",
+        f"`{command}` uses these settings. To change them, copy this file, edit the copy, and run",
+        "`lutkit synth COPY.toml`. Options on the command line take precedence.",
     ]
     return manifest_page(Manifest(damage=preset.settings), heading)
 
@@ -41,26 +41,34 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
     lines += [
         "" if lines else "# A manifest of lutkit: `lutkit synth THIS_FILE` builds it.",
         *([] if lines else [""]),
-        _line("n", manifest.n, "pairs in all splits together; a larger n on a finished dataset adds to it"),
+        _line("n", manifest.n, "number of pairs in all splits; a larger n adds to a finished dataset"),
         _line("seed", manifest.seed, "the same seed, photos and manifest give the same bytes"),
         _line("size_px", manifest.size_px, "side of the squares; 224 suits the Stable Diffusion VAE"),
-        _line("crop", manifest.crop, '"center", or "random": where a sample\'s square lies is drawn'),
+        _line("crop", manifest.crop, '"center", or "random": each sample has its own random square'),
         _line("codec", manifest.codec, '"jpeg" (4:4:4), or "png" or "webp", both lossless'),
-        _line("quality", manifest.quality, "of JPEG"),
+        _line("quality", manifest.quality, "JPEG quality"),
         _line(
-            "store", manifest.store, '"pixels", or "recipe": no input, lutkit.pairs replays it; not as JPEG'
+            "store",
+            manifest.store,
+            '"pixels", or "recipe": no inputs are stored, lutkit.pairs computes them; not jpeg',
         ),
         "",
         "[images]",
         _line("source", images.source, 'a folder, a glob, a text list, tars; "sample": four shipped photos'),
         _line(
-            "field", images.field, "of tars: the member to read, `jpg` say; empty where there is one photo"
+            "field",
+            images.field,
+            "for tar files: the member to read, such as `jpg`; empty if each sample has one",
         ),
-        _line("min_side_px", images.min_side_px, "leave out photos with a shorter side below this"),
+        _line("min_side_px", images.min_side_px, "leave out photos whose shorter side is smaller"),
         _line("grey", images.grey, '"keep", or "skip": leave out photos without colour'),
-        _line("max_cast", images.max_cast, "leave out photos with a larger cast (lutkit stats); 0: none"),
         _line(
-            "max_clipped", images.max_clipped, "leave out photos with more pixels at 0, or at 255; 1: none"
+            "max_cast", images.max_cast, "leave out photos with a larger cast (see lutkit stats); 0: keep all"
+        ),
+        _line(
+            "max_clipped",
+            images.max_clipped,
+            "leave out photos with a larger share of pixels at 0 or 255; 1: keep all",
         ),
         "",
         "[splits]                  # shares of samples and of photos; no photo is in two splits",
@@ -70,26 +78,36 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
         *(_line(name, kinds.get(name, 0.0), meaning) for name, meaning in PAIR_KINDS.items()),
         "",
         "[damage]",
-        _line("severity", damage.severity, "delta E 2000, mean over natural colours, drawn uniformly"),
-        _line("lossy", damage.lossy, "share of samples whose damage is wanted past undoing"),
-        _line("labels", damage.labels, '"wanted": drawn anew until it is so; "any": as it comes'),
-        _line("mixed_light", damage.mixed_light, "share with a second light over part of the picture"),
-        _line("max_families", damage.max_families, "how many families one sample may hold, 1 to 3"),
-        _line("path", manifest.damage_luts, "folder of .cube files for library_lut; empty: those that ship"),
+        _line("severity", damage.severity, "mean delta E 2000 over natural colours, drawn uniformly"),
+        _line("lossy", damage.lossy, "share of damaged samples that cannot be fully undone"),
+        _line(
+            "labels",
+            damage.labels,
+            '"wanted": draw again until the label is the wanted one; "any": no condition',
+        ),
+        _line(
+            "mixed_light",
+            damage.mixed_light,
+            "share of damaged samples with a second light on part of the image",
+        ),
+        _line("max_families", damage.max_families, "most families in one sample, 1 to 3"),
+        _line(
+            "path", manifest.damage_luts, "folder of .cube files for library_lut; empty: the ones in lutkit"
+        ),
         "",
-        "[damage.families]         # how often each is drawn, relative to the others; no other is drawn",
+        "[damage.families]         # relative frequencies; only the families listed here are drawn",
         *(_line(name, share, _of_family(name)) for name, share in families.items()),
     ]
     left_out = [family.name for family in FAMILIES if family.name not in families]
     if left_out:
-        lines += ["# There are also:", *(f"#   {name}: {_of_family(name)}" for name in left_out)]
+        lines += ["# Other families:", *(f"#   {name}: {_of_family(name)}" for name in left_out)]
     lines += [
         "",
         "[looks]",
-        _line("path", looks.path, "folder of .cube files; empty: the looks that ship with lutkit"),
+        _line("path", looks.path, "folder of .cube files; empty: the looks in lutkit"),
         _line("strength", looks.strength, "drawn uniformly"),
-        _line("severity", looks.severity, "draw a look only where it does this much (delta E 2000)"),
-        _line("labels", looks.labels, "and only where it is one of these"),
+        _line("severity", looks.severity, "use looks with a severity in this range (mean delta E 2000)"),
+        _line("labels", looks.labels, "use looks with one of these labels"),
     ]
     return "\n".join(lines) + "\n"
 

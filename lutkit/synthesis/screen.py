@@ -28,7 +28,7 @@ def show_plan(forecast: SynthForecast, *, as_json: bool) -> None:
     console.print(_table("Plan", plan_rows(forecast)))
     if forecast.bands:
         console.print(_bands_table(forecast.bands))
-        console.print("Of each sample the families first drawn; labels may have some drawn again.")
+        console.print("Families as first drawn; some pairs are drawn again to get their label.")
     for line in few_shards_lines(forecast.plan, forecast.workers):
         console.print(line)
 

@@ -165,7 +165,7 @@ def result_of(plan: SynthPlan, built: BuiltPairs, sheet: Path, seconds: float) -
 
 
 def plan_rows(forecast: SynthForecast) -> Rows:
-    """The plan, a row a line: what it is of, and what it says."""
+    """Return the plan as rows of a table."""
     plan, guess, workers = forecast.plan, forecast.guess, forecast.workers
     manifest = plan.manifest
     rows = [
@@ -174,9 +174,9 @@ def plan_rows(forecast: SynthForecast) -> Rows:
         ("shards", f"{plan.shards:,}"),
         ("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}"),
         *_kind_rows(plan),
-        ("labels", f"{_labels_text(guess.totals)} (of {guess.samples} pairs made on trial)"),
+        ("labels", f"{_labels_text(guess.totals)} (of {guess.samples} pairs made as a trial)"),
         ("size", f"about {size_text(guess.sample_bytes * manifest.n)}"),
-        ("time", f"about {time_text(_seconds(plan, guess, workers))} on {workers} workers"),
+        ("time", f"about {time_text(_seconds(plan, guess, workers))} on {_workers_text(workers)}"),
     ]
     if guess.enlarged:
         rows.append(("enlarged", f"about {guess.enlarged:.0%} of pairs: {_enlarged_text(manifest)}"))
@@ -197,7 +197,7 @@ def result_rows(result: SynthResult) -> Rows:
     if _damages(plan.manifest):
         damaged = max(totals["kind distort"] + totals["kind distort+enhance"], 1)
         share, wanted = totals["light mixed"] / damaged, plan.manifest.damage.mixed_light
-        rows.append(("mixed light", f"{share:.0%} of the damaged pairs ({wanted:.0%} asked for)"))
+        rows.append(("mixed light", f"{share:.0%} of the damaged pairs ({wanted:.0%} requested)"))
     if plan.libraries.looks:
         rows.append(("looks", _looks_text(totals, len(plan.libraries.looks))))
     if result.built:
@@ -212,10 +212,14 @@ def result_rows(result: SynthResult) -> Rows:
 
 
 def few_shards_lines(plan: SynthPlan, workers: int) -> list[str]:
-    """That there is work for some of the workers only; nothing where there is for all."""
+    """Return a line if only some of the workers have work."""
     if plan.shards >= workers:
         return []
-    return [f"Work for {plan.shards} of {workers} workers: a shard holds {SHARD_SAMPLES} pairs."]
+    return [f"{plan.shards} of {workers} workers have work: a shard holds {SHARD_SAMPLES} pairs."]
+
+
+def _workers_text(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 def _split_counts(plan: SynthPlan) -> dict[str, int]:
@@ -226,30 +230,30 @@ def _split_counts(plan: SynthPlan) -> dict[str, int]:
 def source_lines(plan: SynthPlan) -> list[str]:
     """Return lines about the photographs, to be printed before the run."""
     photos, manifest = len(plan.photos.photos), plan.manifest
-    draws = f"{manifest.n / photos:,.0f} draws each" if manifest.n >= 1.5 * photos else "about a draw each"
+    draws = f"{manifest.n / photos:,.0f} pairs each" if manifest.n >= 1.5 * photos else "about one pair each"
     if manifest.n < photos:
         draws = f"{manifest.n:,} of them used"
     is_sample = manifest.images.source == "sample"
-    note = ": for trying out, not for training: give --images PHOTOS" if is_sample else ""
-    lines = [f"{photos_text(photos)}, {draws}{note}.", *filter(None, [plan.photos.note])]
+    note = " They are for trying out: give --images PHOTOS to train." if is_sample else ""
+    lines = [f"{photos_text(photos)}, {draws}.{note}", *filter(None, [plan.photos.note])]
     if manifest.store == "recipe":
-        lines.append(f"So that recipes replay to the bit: pictures are stored as {manifest.codec}.")
+        lines.append(f"Images are stored as {manifest.codec}, so that recipes give the inputs exactly.")
     if _is_overruled(plan):
         (split,) = plan.counts
         few = f"Fewer than {MIN_PHOTOS_TO_SPLIT} photos: all go to {split}; no photo may be in two splits."
         asked = _asked_splits(manifest)
-        return [*lines, few, *([f"The splits that were asked for are not used: {asked}."] if asked else [])]
+        return [*lines, few, *([f"The requested splits are not used: {asked}."] if asked else [])]
     return [*lines, *_empty_splits(plan)]
 
 
 def _empty_splits(plan: SynthPlan) -> list[str]:
-    """Which of the splits that are asked for stay empty, and why, a line each."""
+    """Return a line for each requested split that stays empty, with the reason."""
     found: list[str] = []
     photos = photos_text(len(plan.photos.photos))
     for name, share in plan.manifest.splits:
         if share > 0 and name not in plan.members:
-            # Moving one over would tie a photo's split to what else is listed: it is seed and path alone.
-            where = f"none of {photos} falls to it that can be used"
+            # No photo is moved: its split depends only on the seed and its path, not on other photos.
+            where = f"no usable one among {photos}"
             remedy = "give more photos, or another --seed"
             found.append(f"{name} has no photo: its share goes to the others ({where}; {remedy}).")
         elif share > 0 and not plan.counts.get(name):
@@ -263,7 +267,7 @@ def _is_overruled(plan: SynthPlan) -> bool:
 
 
 def _asked_splits(manifest: Manifest) -> str:
-    """The splits where they are not the default's; else empty."""
+    """Return the requested splits, or an empty text if they are the default."""
     is_default = manifest.splits == Manifest().splits
     return "" if is_default else ", ".join(f"{name}={share:g}" for name, share in manifest.splits)
 
@@ -287,7 +291,7 @@ def _seconds(plan: SynthPlan, guess: Estimate, workers: int) -> float:
 
 
 def _enlarged_text(manifest: Manifest) -> str:
-    return f"their squares are cut smaller than {manifest.size_px} px; a lower --size spares that"
+    return f"their photos give squares smaller than {manifest.size_px} px; a lower --size avoids that"
 
 
 def _unread_rows(plan: SynthPlan) -> Rows:
@@ -296,17 +300,17 @@ def _unread_rows(plan: SynthPlan) -> Rows:
 
 
 def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
-    """Say so where the families that were given could not damage as badly as was wanted."""
+    """Return a note if the families did not give the requested share of lossy damage."""
     if plan.manifest.damage.labels == "any":
         return ""
     damaged = totals["kind distort"] + totals["kind distort+enhance"]
     wanted = plan.manifest.damage.lossy
-    # What is no more than chance, as in a handful of pairs, is no fault of theirs.
+    # A difference within chance, as with a handful of pairs, is not reported.
     chance = 3 * math.sqrt(damaged * wanted * (1 - wanted))
     lossy = totals["distort label lossy"] + totals["distort+enhance label lossy"]
     if lossy >= damaged * wanted - max(0.05 * damaged, chance):
         return ""
-    return f"\n({wanted:.0%} of damage was wanted lossy: these families and photos allow less)"
+    return f"\n({wanted:.0%} was requested, but these families and photos allow less lossy damage)"
 
 
 def _totals(result: BuiltPairs) -> Counter[str]:
@@ -336,7 +340,7 @@ def _kind_rows(plan: SynthPlan) -> Rows:
     rows = [("kinds", ", ".join(f"{kind} {share:.0%}" for kind, share in _shares(manifest.kinds).items()))]
     if _damages(manifest):
         low, high = damage.severity
-        lossy = "labels as they come" if damage.labels == "any" else f"{damage.lossy:.0%} wanted lossy"
+        lossy = "labels as they come" if damage.labels == "any" else f"{damage.lossy:.0%} requested lossy"
         mixed = f"{damage.mixed_light:.0%} under mixed light"
         rows.append(("damage", f"severity {low:g} to {high:g}, {lossy}, {mixed}"))
     if plan.libraries.looks:

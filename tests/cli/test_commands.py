@@ -242,7 +242,7 @@ def test_pairs_from_enlarged_photos_are_counted(lutkit_, photos, tmp_path):
     for name, side in (("a.png", 40), ("b.png", 80)):
         Image.new("RGB", (side, side), (90, 120, 60)).save(small / name)
     arguments = ("synth", "--n", 20, "--size", 64, "--splits", "train=1", "--images", small)
-    cut = "their squares are cut smaller than 64 px; a lower --size spares that"
+    cut = "their photos give squares smaller than 64 px; a lower --size avoids that"
     assert f"about 50% of pairs: {cut}" in flat(lutkit_(*arguments, "--dry-run").out)
     assert json.loads(lutkit_(*arguments, "--dry-run", "--json").out)["enlarged"] == 0.5
     ended = lutkit_(*arguments, "--out", "out")
@@ -257,7 +257,7 @@ def test_pairs_from_enlarged_photos_are_counted(lutkit_, photos, tmp_path):
 def test_splits_that_are_asked_of_too_few_photos_are_said_not_to_be_used(more, lutkit_):
     arguments = ("synth", "--n", 10, "--size", 32)
     ended = lutkit_(*arguments, *more, "--splits", "train=0.8,val=0.2")
-    assert "The splits that were asked for are not used: train=0.8, val=0.2." in ended.out
+    assert "The requested splits are not used: train=0.8, val=0.2." in ended.out
     assert "(not train=0.8, val=0.2: fewer than 20 photos)" in ended.out
     for splits in ([], ["--splits", "train=1,val=0"]):
         usual = lutkit_(*arguments, "--dry-run", *splits)
@@ -284,7 +284,7 @@ def test_photos_of_kinds_that_are_not_read_are_counted(more, lutkit_, photos, tm
 def test_the_sample_photos_are_for_trying_out(lutkit_):
     ended = lutkit_("synth", "--n", 10, "--size", 32, "--out", "out")
     assert ended.code == 0
-    assert "4 photos, 2 draws each: for trying out, not for training" in ended.out
+    assert "4 photos, 2 pairs each. They are for trying out" in ended.out
     assert "Fewer than 20 photos: all go to train" in ended.out
     assert {key.partition("-")[0] for key, _, _ in samples_of(read_back("out"))} == {"train"}
 
@@ -305,7 +305,7 @@ def test_fewer_lossy_pairs_than_wanted_are_told_where_that_is_no_chance(
     labels = ended.out.partition("labels")[2].partition("kinds")[0]
     assert ended.code == 0
     assert "lossy 20%" not in labels
-    assert ("wanted lossy" in labels) is is_told
+    assert ("20% was requested" in labels) is is_told
 
 
 def test_rejects_are_named_in_the_summary(lutkit_, photos, tmp_path):
@@ -327,7 +327,7 @@ def test_a_dry_run_writes_nothing_and_says_what_would_come(lutkit_, photos, tmp_
     ended = lutkit_("synth", "--n", 2000, "--size", 32, "--images", photos, "--dry-run")
     assert (ended.code, ended.err) == (0, "")
     for words in ("Plan", "2,000 of 32 px, jpeg", "train 1,800 (24 photos)", "draws a photo", "4..8",
-                  "16..20", "illuminant", "first drawn; labels may have some drawn again"):  # fmt: skip
+                  "16..20", "illuminant", "first drawn; some pairs are drawn again"):  # fmt: skip
         assert words in ended.out
     assert list((tmp_path / "here").iterdir()) == []
 
@@ -351,7 +351,7 @@ def test_the_figures_of_a_dry_run_come_true(lutkit_, photos, tmp_path):
 @pytest.mark.parametrize("more", [["--dry-run"], ["--out", "out"]])
 def test_a_split_without_a_photo_is_told(more, lutkit_, photos):
     arguments = ("synth", "--n", 9, "--size", 32, "--images", photos, *more)
-    told = "rare has no photo: its share goes to the others (none of 30 photos falls to it that can be used;"
+    told = "rare has no photo: its share goes to the others (no usable one among 30 photos;"
     ended = lutkit_(*arguments, "--splits", "train=0.9999,rare=0.0001,none=0")
     assert told in " ".join(ended.out.split())
     assert "(empty: rare)" in ended.out
@@ -537,7 +537,7 @@ def test_recipes_are_kept_with_lossless_targets(text, lutkit_, photos, tmp_path)
     (tmp_path / "mine.toml").write_text(text)
     more = () if text else ("--store", "recipe")
     arguments = ("synth", tmp_path / "mine.toml", *more, "--n", 5, "--size", 32, "--images", photos)
-    assert "replay to the bit: pictures are stored as png" in lutkit_(*arguments, "--dry-run").out
+    assert "Images are stored as png, so that recipes" in lutkit_(*arguments, "--dry-run").out
     assert lutkit_(*arguments, "--out", "out", "-q").code == 0
     made = read_manifest(read_back("out/manifest.toml"))
     assert (made.store, made.codec) == ("recipe", "png")

@@ -137,9 +137,9 @@ def test_the_plan_and_the_summary_say_what_is_in_it(lutkit_, photos):
     arguments = ("synth", "--n", 40, "--size", 32, "--images", photos, *kinds)
     plan = " ".join(lutkit_(*arguments, "--dry-run").out.replace("\u2502", " ").split())
     assert "kinds distort 50%, enhance 50%" in plan
-    assert "damage severity 4 to 20, 20% wanted lossy, 40% under mixed light" in plan
+    assert "damage severity 4 to 20, 20% requested lossy, 40% under mixed light" in plan
     assert "looks 10 " in plan
-    assert "pairs made on trial)" in plan
+    assert "pairs made as a trial)" in plan
     planned = json.loads(lutkit_(*arguments, "--dry-run", "--json").out)
     assert planned["kinds"] == {"distort": 0.5, "enhance": 0.5}
     assert (planned["mixed_light"], planned["looks"]) == (0.4, 10)
@@ -147,7 +147,7 @@ def test_the_plan_and_the_summary_say_what_is_in_it(lutkit_, photos):
     found = [data for _, _, data in samples_of(Path("out"))]
     damaged = [Recipe.from_json(data["recipe"]) for data in found if data["recipe"]]
     mixed = sum(bool(recipe.masks) for recipe in damaged)
-    assert f"mixed light {mixed / len(damaged):.0%} of the damaged pairs (40% asked for)" in done
+    assert f"mixed light {mixed / len(damaged):.0%} of the damaged pairs (40% requested)" in done
     lossy = [data["label"] == "lossy" for data in found if data["kind"] == "enhance"]
     assert f"enhance: recoverable {1 - sum(lossy) / len(lossy):.0%}" in done
     looks = {data["look"]["path"] for data in found} - {""}

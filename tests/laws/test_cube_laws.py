@@ -1,5 +1,7 @@
 """What holds for every LUT and every text: the round trip, exact numbers, and one kind of error."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -240,11 +242,26 @@ def broken_files(draw):
     return bytes(data)
 
 
+def _titles_as_comments(lut):
+    """A chain as its file holds it: OpenColorIO refuses a title there."""
+    if not isinstance(lut, LutChain):
+        return lut
+    shaper, cube = lut.stages
+    comments = (*filter(None, [shaper.title]), *shaper.comments, *filter(None, [cube.title]), *cube.comments)
+    return LutChain(
+        (
+            dataclasses.replace(shaper, title="", comments=()),
+            dataclasses.replace(cube, title="", comments=comments),
+        )
+    )
+
+
 @settings(max_examples=1000)
 @given(st.one_of(broken_files(), st.binary(max_size=80)))
 @example(
     b"LUT_1D_SIZE 2\nDOMAIN_MIN 1 1 1\nDOMAIN_MAX 1.0000000000000002 2 2\nLUT_IN_VIDEO_RANGE\n0 0 0\n1 1 1"
 )
+@example(b"LUT_1D_SIZE 2\nTITLE a\n# b\nLUT_3D_SIZE 2" + 10 * b"\n0 0 0")
 @example(b"LUT_1D_SIZE 2\nLUT_OUT_VIDEO_RANGE\n3.4e38 0 0\n1 1 1")
 @example(b"\x0b\n\xa0\nLUT_1D_SIZE 2\n\xa00 0 0\n\x0c1 1 1\n\x0c1 1 1")
 def test_broken_files_give_a_lut_or_one_clear_error(data):
@@ -253,7 +270,7 @@ def test_broken_files_give_a_lut_or_one_clear_error(data):
     except LutFormatError as caught:
         error, lut = caught, None
     if lut is not None:
-        assert parse_cube(format_cube(lut), "") == lut
+        assert parse_cube(format_cube(lut), "") == _titles_as_comments(lut)
         return
     assert str(error).startswith("odd.cube:")
     assert error.remedy

@@ -14,7 +14,7 @@ def test_what_jpeg_costs_is_said_of_jpeg_alone():
 
 def test_severity_and_label_say_what_they_are_of():
     damage = pair_card(manifest_of("x"), 3)
-    assert "by at most 0.05" in damage.about
+    assert "at most 0.05 outside" in damage.about
     assert "look" not in damage.fields["json: severity"] + damage.fields["json: label"]
     both = pair_card(manifest_of("x", kinds=(("distort", 1.0), ("enhance", 1.0))), 3)
     assert "of the look" in both.fields["json: severity"]

@@ -25,6 +25,7 @@ from lutkit.photos.photo_files import (
     PHOTO_KIND_OF_SUFFIX,
     Buffer,
     PhotoKind,
+    StoredPhoto,
     Written,
     encode_stored,
     pillow_memory,
@@ -203,13 +204,14 @@ class ApplySettings:
     """The settings for grading and writing photos.
 
     Args:
-        grading: what is done to their colours.
+        grading: what is done to their colours; or a function of a photo that decides it, which must not
+            change the photo and may raise ImageError.
         quality: quality of JPEG and lossy WebP; None keeps that of an input JPEG.
         overwrite: whether outputs that already exist are replaced.
         layer: the layer of an EXR that is graded; empty for its plain channels.
     """
 
-    grading: Grading
+    grading: Grading | Callable[[PhotoTask, StoredPhoto], Grading]
     quality: int | None = None
     overwrite: bool = False
     layer: str = ""
@@ -304,7 +306,8 @@ def _apply_to(task: PhotoTask, settings: ApplySettings, means: _Means) -> Applie
     try:
         with means.budget.share() as reserve:
             photo = read_stored(task.source, reserve, means.scratch, layer=settings.layer)
-            graded = grade(photo, settings.grading)
+            chosen = settings.grading
+            graded = grade(photo, chosen if isinstance(chosen, Grading) else chosen(task, photo))
             kind = task.kind or photo.kind
             wanted = Written(kind, settings.quality, graded.icc, graded.now_srgb)
             data = encode_stored(photo, graded.pixels, wanted)

@@ -1,10 +1,12 @@
 """Apply a LUT to one photo, after a conversion to sRGB if needed, and choose the profile of the result.
 
+`preview` shrinks a photo to a small sRGB image, for those who choose a LUT by the photo.
+
 Owns the policy for ICC profiles, linear light, premultiplied alpha and grey. Knows no files and no formats.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
@@ -14,10 +16,12 @@ from PIL import Image
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.lut.apply import map_pixels
+from lutkit.lut.grid import LutGrid, map_by_place
 from lutkit.lut.model import Float32Array, Lut, lut_stages
 from lutkit.photos.photo_files import Samples, StoredPhoto
 from lutkit.photos.profiles import (
     Conversion,
+    MatrixProfile,
     apply_conversion,
     conversion_to_srgb,
     matrix_profile,
@@ -27,7 +31,8 @@ from lutkit.photos.profiles import (
 
 Profile: TypeAlias = Literal["convert", "keep"]
 FloatEncoding: TypeAlias = Literal["linear", "encoded"]
-_Grade: TypeAlias = Callable[[Samples, Samples | None], Samples]  # colours (n, 3), alpha (n,) -> colours
+# Colours (h, W, 3), alpha (h, W), number of the first row -> colours
+_Grade: TypeAlias = Callable[[Samples, Samples | None, int], Samples]
 
 _STRIP_PIXELS = 1 << 18  # the pixels graded at a time: they fit the cache, and no large copy is made
 # As a part of the domain: white is off by less after encoding and decoding.
@@ -43,7 +48,7 @@ class Grading:
     """The changes to the colours of every photo.
 
     Args:
-        lut: the LUT to apply; it maps sRGB-encoded values.
+        lut: the LUT to apply, or LUTs for places in the photo; they map sRGB-encoded values.
         strength: 0..1, for the whole of `lut`.
         profile: what happens to a photo whose ICC profile is not sRGB: `convert` it to sRGB, or `keep` its
             values and its profile as they are.
@@ -51,7 +56,7 @@ class Grading:
             decoded again, or already `encoded`.
     """
 
-    lut: Lut
+    lut: Lut | LutGrid
     strength: float = 1.0
     profile: Profile = "convert"
     floats: FloatEncoding = "linear"
@@ -108,15 +113,11 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
     """
     is_grey = photo.pixels.shape[2] < 3
     conversion = _conversion(photo, grading.profile)
-    needs_floats = photo.premultiplied or (
-        conversion.transform is not None and photo.pixels.dtype != np.uint8
-    )
-    decodes = photo.linear and grading.floats == "linear"
     beyond: list[bool] = []
-    if needs_floats or decodes or photo.pixels.dtype == np.float32:
+    if _needs_floats(photo, conversion, grading.floats) or isinstance(grading.lut, LutGrid):
         work = _by_floats(photo, conversion, grading, beyond)
     else:
-        work = _by_codes(conversion, grading, by_grey=_is_by_grey(photo))
+        work = _by_codes(conversion, grading.lut, grading.strength, by_grey=_is_by_grey(photo))
     pixels = _in_strips(photo.pixels, work)
     now_srgb = conversion.transform is not None
     if is_grey and not now_srgb and _stayed_grey(pixels):
@@ -129,6 +130,28 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
             )
         icc = srgb_profile()
     return Graded(pixels, icc, now_srgb, conversion.note, any(beyond))
+
+
+def preview(photo: StoredPhoto, grading: Grading, most_px: int) -> Float32Array:
+    """Return a small version of a photo as a LUT would get it; the photo is unchanged.
+
+    Args:
+        photo: the photo.
+        grading: its LUT does not matter.
+        most_px: the longest side of the result; photos that are smaller keep their size.
+    Returns:
+        (h, w, 3) float32, sRGB-encoded, 0..1 nominal. Each pixel is the mean of a square of the photo's
+        values, weighted by alpha.
+    Raises:
+        ImageError: as `grade`.
+    """
+    small = _shrunk(photo, -(-max(photo.pixels.shape[:2]) // most_px))
+    conversion = _conversion(photo, grading.profile)
+    colour, alpha = _parted(small.pixels)
+    if photo.pixels.dtype == np.uint8 and conversion.transform is not None and not photo.premultiplied:
+        codes = _converted(colour, conversion, by_grey=_is_by_grey(photo))
+        return np.divide(codes, 255, dtype=np.float32)
+    return _FloatWay.of(small, conversion, grading.floats).to_srgb(colour, alpha)
 
 
 def _conversion(photo: StoredPhoto, profile: Profile) -> Conversion:
@@ -149,53 +172,99 @@ def _is_by_grey(photo: StoredPhoto) -> bool:
     return photo.pixels.shape[2] < 3 and photo.icc[16:20] != b"RGB "
 
 
-def _by_codes(conversion: Conversion, grading: Grading, *, by_grey: bool) -> _Grade:
-    def work(colour: Samples, _alpha: Samples | None) -> Samples:
+def _needs_floats(photo: StoredPhoto, conversion: Conversion, floats: FloatEncoding) -> bool:
+    is_converted = conversion.transform is not None and photo.pixels.dtype != np.uint8
+    decodes = photo.linear and floats == "linear"
+    return photo.premultiplied or is_converted or decodes or photo.pixels.dtype == np.float32
+
+
+def _by_codes(conversion: Conversion, lut: Lut, strength: float, *, by_grey: bool) -> _Grade:
+    def work(colour: Samples, _alpha: Samples | None, _top: int) -> Samples:
         if conversion.transform is not None:
-            row = Image.fromarray((colour[:, 0] if by_grey else colour)[None].copy())
-            colour = np.asarray(apply_conversion(row, conversion))[0]
-        return map_pixels(colour, grading.lut, strength=grading.strength, threads=1)
+            colour = _converted(colour, conversion, by_grey=by_grey)
+        return map_pixels(colour, lut, strength=strength, threads=1)
 
     return work
 
 
-def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, beyond: list[bool]) -> _Grade:
-    """Return the function that grades floats; it notes in `beyond` whether values left the LUT's domain."""
-    first = lut_stages(grading.lut)[0]
-    low, high = np.array(first.domain_min, np.float32), np.array(first.domain_max, np.float32)
-    slack = _NO_STEP * (high - low)
-    profile = None
-    if conversion.transform is not None:
-        profile = matrix_profile(photo.icc)
-        if profile is None:
-            what = (
-                f"{conversion.note.removeprefix('converted from ')} is not a profile of primaries and curves"
-            )
-            raise ImageError(
-                f"{what}, and only such profiles can be converted at this bit depth", remedy=_KEEP
-            )
-    white = np.float32(_WHITE[photo.pixels.dtype.name])
-    decodes = photo.linear and grading.floats == "linear"
+def _converted(colour: Samples, conversion: Conversion, *, by_grey: bool) -> Samples:
+    """Return codes (h, W, 3) in sRGB, by the profile."""
+    image = Image.fromarray((colour[..., 0] if by_grey else colour).copy())
+    return np.asarray(apply_conversion(image, conversion))
 
-    def work(colour: Samples, alpha: Samples | None) -> Samples:
-        values = colour.astype(np.float32) / white
-        cover: Float32Array | None = None
-        if photo.premultiplied and alpha is not None:
-            cover = (alpha.astype(np.float32) / white)[:, None]
+
+@dataclass(frozen=True)
+class _FloatWay:
+    """The way from a photo's samples to sRGB-encoded floats, and back.
+
+    Args:
+        white: the sample that means 1.
+        profile: the photo's profile, if it is converted.
+        decodes: whether the samples are linear light.
+        premultiplied: whether colours are multiplied by alpha.
+    """
+
+    white: np.float32
+    profile: MatrixProfile | None
+    decodes: bool
+    premultiplied: bool
+
+    @classmethod
+    def of(cls, photo: StoredPhoto, conversion: Conversion, floats: FloatEncoding) -> "_FloatWay":
+        profile = None
+        if conversion.transform is not None:
+            profile = matrix_profile(photo.icc)
+            if profile is None:
+                name = conversion.note.removeprefix("converted from ")
+                what = f"{name} is not a profile of primaries and curves"
+                limit = "only such profiles can be converted at this bit depth"
+                raise ImageError(f"{what}, and {limit}", remedy=_KEEP)
+        white = np.float32(_WHITE[photo.pixels.dtype.name])
+        return cls(white, profile, photo.linear and floats == "linear", photo.premultiplied)
+
+    def cover(self, alpha: Samples | None) -> Float32Array | None:
+        """Return alpha (h, W, 1), 0..1, if colours are multiplied by it."""
+        if alpha is None or not self.premultiplied:
+            return None
+        return (alpha.astype(np.float32) / self.white)[..., None]
+
+    def to_srgb(self, colour: Samples, alpha: Samples | None) -> Float32Array:
+        values = colour.astype(np.float32) / self.white
+        cover = self.cover(alpha)
+        if cover is not None:
             values = np.divide(values, cover, out=np.zeros_like(values), where=cover > 0)
-        if profile is not None:
-            values = profile_to_srgb(values, profile)
-        elif decodes:
-            values = linear_to_srgb(values.astype(np.float64)).astype(np.float32)
-        if colour.dtype == np.float32:
-            beyond.append(bool(((values < low - slack) | (values > high + slack)).any()))
-        values = map_pixels(values, grading.lut, strength=grading.strength, threads=1)
-        if decodes:
+        if self.profile is not None:
+            return profile_to_srgb(values, self.profile)
+        return linear_to_srgb(values.astype(np.float64)).astype(np.float32) if self.decodes else values
+
+    def back(self, values: Float32Array, colour: Samples, alpha: Samples | None) -> Samples:
+        """Return mapped values as samples; `colour` and `alpha` are the samples that they come from."""
+        if self.decodes:
             values = srgb_to_linear(values.astype(np.float64)).astype(np.float32)
+        cover = self.cover(alpha)
         if cover is not None:
             # A pixel with alpha 0 has no colour of its own, so it is not changed.
-            values = np.where(cover > 0, values * cover, colour / white)
-        return _stored(values, white, colour.dtype)
+            values = np.where(cover > 0, values * cover, colour / self.white)
+        return _stored(values, self.white, colour.dtype)
+
+
+def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, beyond: list[bool]) -> _Grade:
+    """Return the function that grades floats; it notes in `beyond` whether values left the LUT's domain."""
+    lut, strength, height = grading.lut, grading.strength, len(photo.pixels)
+    first = lut_stages(lut.rows[0][0] if isinstance(lut, LutGrid) else lut)[0]
+    low, high = np.array(first.domain_min, np.float32), np.array(first.domain_max, np.float32)
+    slack = _NO_STEP * (high - low)
+    way = _FloatWay.of(photo, conversion, grading.floats)
+
+    def work(colour: Samples, alpha: Samples | None, top: int) -> Samples:
+        values = way.to_srgb(colour, alpha)
+        if colour.dtype == np.float32:
+            beyond.append(bool(((values < low - slack) | (values > high + slack)).any()))
+        if isinstance(lut, LutGrid):
+            values = map_by_place(values, lut, top=top, height=height, strength=strength)
+        else:
+            values = map_pixels(values, lut, strength=strength, threads=1)
+        return way.back(values, colour, alpha)
 
     return work
 
@@ -207,23 +276,51 @@ def _stored(values: Float32Array, white: np.float32, dtype: np.dtype[Any]) -> Sa
 
 
 def _in_strips(pixels: Samples, work: _Grade) -> Samples:
-    """Apply `work` to some pixels at a time; in place if there are three channels or more."""
+    """Apply `work` to some rows at a time; in place if there are three channels or more."""
     height, width, count = pixels.shape
-    has_alpha = count in (2, 4)
-    source = np.ascontiguousarray(pixels).reshape(-1, count)
-    target = source if count >= 3 else np.empty((len(source), count + 2), pixels.dtype)
-    for start in range(0, len(source), _STRIP_PIXELS):
-        strip = source[start : start + _STRIP_PIXELS]
-        colour = strip[:, :3] if count >= 3 else np.repeat(strip[:, :1], 3, axis=1)
-        alpha = strip[:, -1] if has_alpha else None
-        part = target[start : start + _STRIP_PIXELS]
+    source = np.ascontiguousarray(pixels)
+    target = source if count >= 3 else np.empty((height, width, count + 2), pixels.dtype)
+    rows = max(_STRIP_PIXELS // max(width, 1), 1)
+    for top in range(0, height, rows):
+        colour, alpha = _parted(source[top : top + rows])
+        part = target[top : top + rows]
         try:
-            part[:, :3] = work(colour, alpha)
+            part[..., :3] = work(colour, alpha, top)
         except ArrayError as error:
             raise ImageError(error.what, remedy=error.remedy) from error
         if alpha is not None and target is not source:
-            part[:, 3] = alpha
-    return target.reshape(height, width, -1)
+            part[..., 3] = alpha
+    return target
+
+
+def _parted(pixels: Samples) -> tuple[Samples, Samples | None]:
+    """Return colours (h, W, 3) and alpha (h, W), if there is one."""
+    count = pixels.shape[2]
+    colour = pixels[..., :3] if count >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
+    return colour, pixels[..., -1] if count in (2, 4) else None
+
+
+def _shrunk(photo: StoredPhoto, side: int) -> StoredPhoto:
+    """Return a photo of the means of squares of `side` px, weighted by alpha."""
+    height, width, count = photo.pixels.shape
+    has_alpha = count in (2, 4) and not photo.premultiplied
+    if side <= 1:
+        return photo
+    if min(height, width) < side:
+        pixels = photo.pixels[:: min(side, height), :: min(side, width)]
+        return replace(photo, pixels=pixels)
+    whole = photo.pixels[: height // side * side, : width // side * side]
+    squares = whole.reshape(height // side, side, width // side, side, count)
+    if has_alpha:
+        weights = squares[..., -1:].astype(np.float32)
+        total = weights.sum((1, 3))
+        colours = (squares[..., :-1] * weights).sum((1, 3)) / np.where(total > 0, total, 1)
+        means = np.concatenate([colours, total / side**2], -1)
+    else:
+        means = squares.mean((1, 3), dtype=np.float32)
+    if photo.pixels.dtype != np.float32:
+        means = np.rint(means)
+    return replace(photo, pixels=means.astype(photo.pixels.dtype))
 
 
 def _stayed_grey(pixels: Samples) -> bool:

@@ -10,8 +10,9 @@ from stored_photos import samples
 
 from lutkit.errors import ImageError, LutkitError
 from lutkit.lut.apply import apply
+from lutkit.lut.grid import LutGrid
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
-from lutkit.photos.grading import Grading, grade, require_floats, require_profile
+from lutkit.photos.grading import Grading, grade, preview, require_floats, require_profile
 from lutkit.photos.photo_files import StoredPhoto
 from lutkit.photos.profiles import srgb_profile
 
@@ -204,3 +205,48 @@ def test_policies_have_two_names_each():
         require_profile("ignore")
     with pytest.raises(LutkitError, match="choose linear or encoded"):
         require_floats("log")
+
+
+ASIDE = LutGrid(((LUT, NEUTRAL),))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_grid_of_luts_grades_each_side_by_its_own(dtype):
+    pixels = samples(dtype, 4, 20, 40)
+    graded = grade(photo(pixels), Grading(ASIDE)).pixels
+    for lut, columns in ((LUT, slice(0, 10)), (NEUTRAL, slice(30, 40))):
+        expected = apply(pixels[:, columns], lut)
+        assert abs(graded[:, columns].astype(int) - expected.astype(int)).max() <= 1
+    assert np.array_equal(graded[..., 3], pixels[..., 3])
+
+
+def test_a_preview_is_the_mean_of_squares_in_srgb():
+    pixels = samples(np.uint8, 3, 60, 90)
+    found = preview(photo(pixels), Grading(LUT), 30)
+    expected = pixels.reshape(20, 3, 30, 3, 3).mean((1, 3)) / 255
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(preview(photo(pixels), Grading(LUT), 90), pixels / 255, atol=1e-6)
+
+
+def test_a_preview_of_linear_floats_is_encoded_and_of_a_foreign_profile_converted():
+    linear = np.full((4, 6, 3), (0.2, 0.05, 0.7), np.float32)
+    found = preview(photo(linear, linear=True), Grading(LUT), 2)
+    np.testing.assert_allclose(found, np.broadcast_to(encode(linear[0, 0]), (1, 2, 3)), atol=1e-6)
+    for dtype in (np.uint8, np.uint16):
+        code = np.full((4, 6, 3), (110, 140, 160), dtype) * dtype(1 if dtype == np.uint8 else 257)
+        given = photo(code, icc=made.adobe_rgb())
+        seen = preview(given, Grading(LUT), 3)
+        graded = grade(given, Grading(Lut3D.identity(2))).pixels
+        white = np.iinfo(dtype).max
+        np.testing.assert_allclose(seen[0, 0], graded[0, 0] / white, atol=1 / white)
+
+
+@pytest.mark.parametrize("premultiplied", [False, True])
+def test_hidden_colours_do_not_count_in_a_preview(premultiplied):
+    pixels = np.zeros((2, 2, 4), np.uint16)
+    pixels[0, 0], pixels[1, 1] = (10000, 20000, 30000, 65535), (9, 9, 60000, 0)
+    if premultiplied:
+        pixels[1, 1] = 0
+    found = preview(photo(pixels, premultiplied=premultiplied), Grading(LUT), 1)
+    np.testing.assert_allclose(found[0, 0], np.array([10000, 20000, 30000]) / 65535, atol=1e-4)

@@ -13,7 +13,8 @@ True
 >>> difference = lutkit.compare("pairs", "pairs", set_field="input").sets[0].delta_e_2000.mean
 
 Each command of `lutkit --help` is a function here, with its options as keywords: synth, verify, stats,
-compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply); and of
+compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply),
+train_adaptive_lut (train adaptive-lut), balance_photos (balance); and of
 `lutkit lut --help` lut_info, inspect_lut (check), invert, compose, resize, fit, convert, identity and
 random_luts. Each returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is
 a LutkitError, one line. `on_progress` is called with how far a run has come; without it nothing is printed.
@@ -24,6 +25,9 @@ before it is needed.
 
 TYPE_CHECKING = False  # not typing's: a Ctrl-C while that loads would find nobody who answers it
 if TYPE_CHECKING:
+    from lutkit.balancing.balance import balance as balance
+    from lutkit.balancing.balance_photos import balance_photos as balance_photos
+    from lutkit.balancing.train_adaptive_lut import train_adaptive_lut as train_adaptive_lut
     from lutkit.comparison.compare import compare as compare
     from lutkit.distort.bake import damage as damage
     from lutkit.distort.presets import preset as preset
@@ -74,6 +78,8 @@ _HOMES = {
     "ab_weights": "lutkit.statistics.weights",
     "apply": "lutkit.lut.apply",
     "apply_photos": "lutkit.lutfiles.apply_photos",
+    "balance": "lutkit.balancing.balance",
+    "balance_photos": "lutkit.balancing.balance_photos",
     "compare": "lutkit.comparison.compare",
     "compose": "lutkit.lutfiles.making",
     "convert": "lutkit.lutfiles.convert",
@@ -96,6 +102,7 @@ _HOMES = {
     "sample_recipe": "lutkit.distort.sampling",
     "stats": "lutkit.statistics.stats",
     "synth": "lutkit.synthesis.synth",
+    "train_adaptive_lut": "lutkit.balancing.train_adaptive_lut",
     "verify": "lutkit.synthesis.verify",
     "write_lut": "lutkit.lutfiles.formats",
 }

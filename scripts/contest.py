@@ -48,15 +48,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 import lutkit
+from lutkit.balancing.adaptive_lut import THUMBNAIL_PX, AdaptiveLut
 from lutkit.nn.color import srgb_to_lab
 from lutkit.nn.color_losses import delta_e_2000, delta_e_2000_loss
 
 Codes = npt.NDArray[np.uint8]
 
 ROOT = Path(__file__).resolve().parents[1]
-THUMBNAIL_PX = 64
 TEST_PX = 256
-KNOTS = 9
+CUBE_SIZE = int(os.environ.get("CUBE", 0))
 BATCH = 32
 PAIRS, STEPS = 10_000, 1_000
 CHUNK = 500  # pairs in a task
@@ -269,54 +269,10 @@ def _damage(task: tuple[str, npt.NDArray[np.intp], list[int]]) -> Codes:
 # --- The network ----------------------------------------------------------------------------------------
 
 
-class Corrector(nn.Module):
-    """A thumbnail (B, 3, 64, 64), 0..1 -> curves (B, 3, 9) and a matrix (B, 9, 3), the identity at first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Small squares, then their mean over the whole image. With more information about positions the
-        # network would recognize the few hundred photos instead of their light.
-        self.see = nn.Sequential(
-            nn.Conv2d(3, 32, 4, stride=4),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(32, 64, 1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(64, 64, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(64, 128, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Dropout(0.2),
-        )
-        self.say = nn.Sequential(nn.Linear(128, 128), nn.LeakyReLU(0.1), nn.Linear(128, 3 * KNOTS + 27))
-        nn.init.normal_(self.say[-1].weight, std=1e-3)
-        nn.init.zeros_(self.say[-1].bias)
-        self.register_buffer("line", torch.linspace(0, 1, KNOTS).repeat(3, 1))
-        self.register_buffer("same", torch.eye(9, 3))
-
-    def forward(self, thumbnails: Tensor) -> tuple[Tensor, Tensor]:
-        said = 0.3 * self.say(self.see(2 * thumbnails - 1))
-        curves = self.line + said[:, : 3 * KNOTS].reshape(-1, 3, KNOTS)
-        return curves, self.same + said[:, 3 * KNOTS :].reshape(-1, 9, 3)
-
-
-def corrected(images: Tensor, curves: Tensor, matrix: Tensor) -> Tensor:
-    """Apply curves and matrix to images (B, 3, H, W), 0..1; the result is not clamped."""
-    flat = images.flatten(2)
-    place = flat * (KNOTS - 1)
-    low = place.detach().floor().clamp(0, KNOTS - 2)
-    index = low.long()
-    below, above = curves.gather(2, index), curves.gather(2, index + 1)
-    red, green, blue = (below + (above - below) * (place - low)).unbind(1)
-    phi = torch.stack((red, green, blue, red**2, green**2, blue**2, red * green, red * blue, green * blue), 1)
-    return (matrix.transpose(1, 2) @ phi).reshape(images.shape)
-
-
-def train(inputs: Codes, targets: Codes, *, steps: int, seed: int, device: str) -> Corrector:
+def train(inputs: Codes, targets: Codes, *, steps: int, seed: int, device: str) -> AdaptiveLut:
     """Train the network on pairs, with batches and first weights by the seed."""
     torch.manual_seed(seed)
-    network = Corrector().to(device)
+    network = AdaptiveLut(cube_size=CUBE_SIZE).to(device)
     before = torch.from_numpy(inputs).to(device).permute(0, 3, 1, 2)
     after = torch.from_numpy(targets).to(device).permute(0, 3, 1, 2)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
@@ -328,9 +284,8 @@ def train(inputs: Codes, targets: Codes, *, steps: int, seed: int, device: str) 
             queue += order.permutation(len(inputs)).tolist()
         chosen, queue = torch.tensor(queue[:BATCH], device=device), queue[BATCH:]
         images, truth = before[chosen].float() / 255, after[chosen].float() / 255
-        curves, matrix = network(images)
         part = (..., slice(None, None, LOSS_STRIDE), slice(None, None, LOSS_STRIDE))
-        loss = delta_e_2000_loss(corrected(images[part], curves, matrix), truth[part])
+        loss = delta_e_2000_loss(network(images)(images[part]), truth[part])
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -342,14 +297,14 @@ def train(inputs: Codes, targets: Codes, *, steps: int, seed: int, device: str) 
 # --- The test -------------------------------------------------------------------------------------------
 
 
-def by_network(network: Corrector, device: str) -> Callable[[Tensor], Tensor]:
+def by_network(network: AdaptiveLut, device: str) -> Callable[[Tensor], Tensor]:
     """Return a function that corrects an image (1, 3, H, W) with the network."""
 
     def correct(image: Tensor) -> Tensor:
         small = nn.functional.interpolate(
             image, (THUMBNAIL_PX, THUMBNAIL_PX), mode="bilinear", antialias=True, align_corners=False
         )
-        return corrected(image, *network(small))
+        return network(small)(image)
 
     return correct
 

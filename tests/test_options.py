@@ -17,6 +17,8 @@ COMMANDS = {
     "synth": ("synth", {"preset"}),
     "verify": ("verify", {"folder"}),
     "apply": ("apply_photos", {"photos"}),
+    "balance": ("balance_photos", {"photos"}),
+    "train adaptive-lut": ("train_adaptive_lut", {"data"}),
     "ab-hist": ("count_colors", {"source"}),
     "ab-weights": ("ab_weights", {"counts"}),
     "stats": ("stats", {"source"}),

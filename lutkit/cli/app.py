@@ -13,6 +13,7 @@ from lutkit import __version__
 from lutkit.cli.ab_hist import ab_hist
 from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
+from lutkit.cli.balance import balance
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.compare import CompareCommand, compare
 from lutkit.cli.decode_latents import decode_latents
@@ -20,6 +21,7 @@ from lutkit.cli.encode_latents import encode_latents
 from lutkit.cli.lut.app import lut_app
 from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
+from lutkit.cli.train.app import train_app
 from lutkit.cli.verify import verify
 from lutkit.compiled import PROCESS
 from lutkit.engine.stopping import Stopped
@@ -50,15 +52,31 @@ app = typer.Typer(
       encode a dataset to the latents of a VAE
   lutkit decode-latents DIR --vae VAE -o sheet.png
       decode some latents and look at them
+  lutkit train adaptive-lut DIR
+      train a network that balances photos
+  lutkit balance PHOTOS --model MODEL -o OUT
+      balance photos with it
   lutkit apply PHOTOS --lut look.cube --out DIR
       grade photos of any depth
   lutkit lut check look.cube
       see what a LUT does, and whether it can be undone
 """,
 )
-for command in (synth, verify, apply, ab_hist, ab_weights, stats, compare, encode_latents, decode_latents):
+for command in (
+    synth,
+    verify,
+    apply,
+    balance,
+    ab_hist,
+    ab_weights,
+    stats,
+    compare,
+    encode_latents,
+    decode_latents,
+):
     kind = CompareCommand if command is compare else Command
     app.command(cls=kind, context_settings=EXTRA)(command)
+app.add_typer(train_app, name="train")
 app.add_typer(lut_app, name="lut")
 
 

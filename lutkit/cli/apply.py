@@ -107,28 +107,20 @@ apply.__doc__ = HELP
 
 def _summarize(found: "ApplyResult", out: Path, *, quiet: bool, as_json: bool) -> None:
     import json
-    from collections import Counter
 
-    from lutkit.photos.photo_list import shown_path, unread_text
     from lutkit.report.console import PlainConsole
+    from lutkit.report.photo_summary import print_photo_summary
 
     console = PlainConsole(quiet=quiet and not as_json)
     if as_json:
         console.out(json.dumps(found.to_dict()))
         return
-    notes = Counter(note for photo in found.photos for note in photo.notes)
-    for note, count in notes.most_common():
-        console.print(f"{note}: {_photos(count)}", soft_wrap=True)
-    if found.plan.unread:
-        console.print(f"Passed over: {unread_text(found.plan.unread)}.", soft_wrap=True)
-    where = f" to {shown_path(str(out))}" if found.written else ""
-    ends = [f"{_photos(found.written)} written{where}"]
-    if found.kept:
-        ends.append(f"{found.kept:,} kept, which were there already (--overwrite replaces them)")
-    if found.failed:
-        ends.append(f"{found.failed:,} failed")
-    console.print(f"{', '.join(ends)}.", soft_wrap=True)
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count:,} photos"
+    print_photo_summary(
+        console,
+        written=found.written,
+        kept=found.kept,
+        failed=found.failed,
+        notes=(note for photo in found.photos for note in photo.notes),
+        plan=found.plan,
+        out=out,
+    )

@@ -1,0 +1,1 @@
+"""Networks that balance photographs: trained on pairs, applied to photos of any size."""

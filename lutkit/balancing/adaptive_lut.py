@@ -1,0 +1,112 @@
+"""The adaptive LUT: a small network that looks at a thumbnail and predicts how its colours should change.
+
+Owns the network, the colour map that it predicts, and the map's form as a LUT. Must not know how it is
+trained, or where photos come from.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from lutkit.errors import LutkitError
+from lutkit.lut.model import Lut3D
+from lutkit.nn.lut import apply_curves, apply_lut
+
+THUMBNAIL_PX = 64
+KNOTS = 9
+TERMS = 9
+LUT_SIZE = 33  # points an axis of a map as a LUT: four cells to an interval of a curve
+_CUBE_SIZES = (0, *range(2, 10))
+
+
+@dataclass(frozen=True)
+class ColorMaps:
+    """One colour map for each image of a batch: curves, then a quadratic matrix, plus a small cube.
+
+    Args:
+        curves: (B, 9, 3), floating; a curve for each channel, at nine even inputs from 0 to 1.
+        matrix: (B, 9, 3), floating; its rows multiply R, G, B, R^2, G^2, B^2, RG, RB and GB after the curves.
+        cubes: (B, n, n, n, 3), floating; what is added, by the colour after the curves; n is 0 for no cube.
+    Source: the quadratic terms are those of Afifi, Price, Cohen and Brown, "When Color Constancy Goes Wrong",
+        CVPR 2019, without their products of three and their constant.
+    """
+
+    curves: Tensor
+    matrix: Tensor
+    cubes: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W), sRGB-encoded, floating, 0..1; the new images are not clamped."""
+        bent = apply_curves(images, self.curves)
+        red, green, blue = bent.flatten(2).unbind(1)
+        terms = torch.stack(
+            (red, green, blue, red**2, green**2, blue**2, red * green, red * blue, green * blue), 1
+        )
+        mapped = (self.matrix.transpose(1, 2) @ terms).reshape(images.shape)
+        return mapped + apply_lut(bent, self.cubes) if self.cubes.shape[1] else mapped
+
+    def luts(self, size: int = LUT_SIZE) -> list[Lut3D]:
+        """Return each map as a cube of `size` points an axis; its values are clamped to 0..1."""
+        lattice = torch.from_numpy(Lut3D.identity(size).table.copy()).to(self.curves)
+        colors = lattice.reshape(1, -1, 1, 3).permute(0, 3, 1, 2).expand(len(self.curves), -1, -1, -1)
+        with torch.no_grad():
+            tables = self(colors).clamp(0, 1).permute(0, 2, 3, 1).float().cpu()
+        return [Lut3D(table.reshape(lattice.shape).numpy()) for table in tables]
+
+
+class AdaptiveLut(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="lutkit",
+    tags=["color", "white-balance", "image-to-image"],
+):
+    """A network from a thumbnail to a colour map; at first it changes nothing.
+
+    Args:
+        cube_size: points an axis of the small cube, 2..9; 0 for curves and matrix alone.
+    Raises:
+        LutkitError: if `cube_size` is out of range.
+    """
+
+    def __init__(self, cube_size: int = 5) -> None:
+        super().__init__()
+        if cube_size not in _CUBE_SIZES:
+            raise LutkitError(
+                f"cube_size is {cube_size!r}", where="AdaptiveLut", remedy="choose 0, or 2 to 9"
+            )
+        self.cube_size = cube_size
+        # Small squares, then their mean over the whole image. With more information about positions the
+        # network would recognize the few hundred photos instead of their light.
+        self.see = nn.Sequential(
+            nn.Conv2d(3, 32, 4, stride=4),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(32, 64, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(64, 64, 3, stride=2, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(64, 128, 3, stride=2, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+        )
+        last = nn.Linear(128, 3 * KNOTS + 3 * TERMS + 3 * cube_size**3)
+        self.say = nn.Sequential(nn.Linear(128, 128), nn.LeakyReLU(0.1), last)
+        nn.init.normal_(last.weight, std=1e-3)
+        nn.init.zeros_(last.bias)
+        self.register_buffer("line", torch.linspace(0, 1, KNOTS)[:, None].repeat(1, 3), persistent=False)
+        self.register_buffer("same", torch.eye(TERMS, 3), persistent=False)
+
+    def forward(self, thumbnails: Tensor) -> ColorMaps:
+        """Predict a colour map for each thumbnail (B, 3, 64, 64), sRGB-encoded, floating, 0..1."""
+        said = 0.3 * self.say(self.see(2 * thumbnails - 1))
+        curves, matrix, cubes = said.split((3 * KNOTS, 3 * TERMS, 3 * self.cube_size**3), 1)
+        cube = (-1, self.cube_size, self.cube_size, self.cube_size, 3)
+        return ColorMaps(
+            cast("Tensor", self.line) + curves.reshape(-1, KNOTS, 3),
+            cast("Tensor", self.same) + matrix.reshape(-1, TERMS, 3),
+            cubes.reshape(cube) if self.cube_size else cubes.reshape(len(cubes), 0, 0, 0, 3),
+        )

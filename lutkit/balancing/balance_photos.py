@@ -1,0 +1,235 @@
+"""`balance_photos`: balance photos with a trained model and write them, as `lutkit balance` does."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from lutkit.balancing.balance import (
+    PREVIEW_PX,
+    Model,
+    find_balance,
+    opened_model,
+    require_balance_options,
+)
+from lutkit.engine.engine import wanted_workers
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import ArrayError, ImageError, LutkitError
+from lutkit.lut.model import Lut3D
+from lutkit.lutfiles.apply_photos import require_in_range
+from lutkit.lutfiles.formats import format_to_write, write_lut
+from lutkit.lutfiles.given import output_file
+from lutkit.photos.grade_many import (
+    Applied,
+    ApplyPlan,
+    ApplySettings,
+    PhotoTask,
+    Status,
+    grade_photos,
+    plan_apply,
+)
+from lutkit.photos.grading import Grading, preview, require_floats, require_profile
+from lutkit.photos.photo_files import StoredPhoto
+from lutkit.photos.photo_list import shown_path
+from lutkit.results import ASIDE, CommandResult, six_digits
+
+
+@dataclass(frozen=True)
+class BalancedPhoto:
+    """The result for a photo.
+
+    Args:
+        photo: its path.
+        output: the path of the balanced photo.
+        status: `written`, `kept` (its output existed already) or `failed`.
+        error: why it failed; else empty.
+        notes: what else was done to it, and what of it is not kept.
+        moves: for each pass, the mean delta E 2000 by which it changed the photo; empty if not written.
+        unevenness: the mean delta E 2000 between one LUT for the photo and LUTs for its parts.
+        lut: the file of its LUT; empty without `export`.
+    """
+
+    photo: str
+    output: str
+    status: Status
+    error: str
+    notes: tuple[str, ...]
+    moves: tuple[float, ...]
+    unevenness: float
+    lut: str
+
+
+@dataclass(frozen=True)
+class BalanceResult(CommandResult):
+    """The results for all photos.
+
+    Args:
+        written: how many were written.
+        kept: how many existed already.
+        failed: how many failed.
+        photos: each of them.
+        plan: the plan of the run; not in the dictionary.
+    """
+
+    written: int
+    kept: int
+    failed: int
+    photos: tuple[BalancedPhoto, ...]
+    plan: ApplyPlan = field(repr=False, metadata=ASIDE)
+
+
+def balance_photos(
+    photos: Path | str | Sequence[Path | str],
+    out: Path | str,
+    *,
+    model: Model,
+    passes: int = 1,
+    strength: float = 1.0,
+    local: bool = False,
+    export: Path | str | None = None,
+    profile: str = "convert",
+    floats: str = "linear",
+    quality: int | None = None,
+    layer: str = "",
+    overwrite: bool = False,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+    on_error: Callable[[LutkitError], None] | None = None,
+) -> BalanceResult:
+    """Balance photos of any depth with a trained model and write them, as `lutkit balance` does.
+
+    Depth, alpha, EXIF, XMP and ICC profile are kept. A photo that fails does not stop the others.
+
+    Args:
+        photos: files, folders and patterns; a folder is searched recursively and mirrored below `out`.
+        out: a folder; for one photo it may be a file, whose suffix then states the format.
+        model: a folder that `lutkit train` wrote, a name on the Hugging Face hub, or the loaded network.
+        passes: how often the model looks at the result and corrects it again, 1..20.
+        strength: 0 changes nothing, 1 is the full correction.
+        local: correct parts of a photo by themselves, for mixed light.
+        export: a LUT file to write, which does to the photo in any editor what was done here. For several
+            photos, each has its own file: `look.cube` becomes `look-NAME.cube`. Not with `local`.
+        profile: what happens to a photo whose ICC profile is not sRGB: `convert` or `keep`.
+        floats: what floats without a profile are: `linear` or `encoded`.
+        quality: of JPEG and WebP, 1..100; None keeps a JPEG's own.
+        layer: of EXRs, the layer to balance.
+        overwrite: whether existing outputs are replaced.
+        workers: how many threads; None means one for each CPU.
+        on_progress: called with how many photos are done.
+        on_error: called with why a photo failed, as it happens.
+    Raises:
+        SourceError: if there are no photos, a name is impossible, or there is no such model.
+        LutkitError: if an option is out of range.
+
+    >>> import lutkit, numpy
+    >>> from PIL import Image
+    >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
+    >>> trained = lutkit.train_adaptive_lut("pairs", "model", steps=2, device="cpu")
+    >>> Image.fromarray(numpy.full((40, 50, 3), (150, 120, 90), numpy.uint8)).save("photo.png")
+    >>> lutkit.balance_photos("photo.png", "fixed", model="model", export="look.cube").written
+    1
+    """
+    require_in_range(strength=strength, quality=quality)
+    require_balance_options(passes=passes, strength=strength)
+    threads = wanted_workers(workers)
+    if local and export is not None:
+        raise LutkitError(
+            "--export with --local", remedy="one LUT cannot differ from place to place: leave one out"
+        )
+    if export is not None:
+        format_to_write(Path(export))
+    base = Grading(Lut3D.identity(2), 1.0, require_profile(profile), require_floats(floats))
+    named = [photos] if isinstance(photos, Path | str) else photos
+    plan = plan_apply([Path(photo) for photo in named], Path(out))
+    luts = _lut_files(plan, None if export is None else Path(export), Path(out), overwrite=overwrite)
+    report, done = on_progress or unheard, 0
+    report(Progress("loading the model"))
+    network = opened_model(model)
+    report(Progress("photos", 0, len(plan.tasks)))
+    figures: dict[PhotoTask, _Figures] = {}
+    to_write: dict[PhotoTask, Lut3D] = {}
+    predicting = Lock()  # torch uses all cores by itself
+
+    def grading_of(task: PhotoTask, photo: StoredPhoto) -> Grading:
+        seen = preview(photo, base, PREVIEW_PX)
+        try:
+            with predicting:
+                chosen = find_balance(seen, network, passes=passes, strength=strength, local=local)
+        except ArrayError as error:
+            raise ImageError(error.what, remedy=error.remedy) from error
+        figures[task] = _Figures(chosen.moves, chosen.unevenness)
+        if task in luts and isinstance(chosen.lut, Lut3D):
+            to_write[task] = chosen.lut
+        return Grading(chosen.lut, 1.0, base.profile, base.floats)
+
+    def on_photo(applied: Applied) -> None:
+        nonlocal done
+        lut = to_write.pop(applied.task, None)
+        if lut is not None and applied.status == "written":
+            write_lut(lut, luts[applied.task])
+        done += 1
+        report(Progress("photos", done, len(plan.tasks)))
+        if applied.error is not None and on_error is not None:
+            on_error(applied.error)
+
+    settings = ApplySettings(grading_of, quality, overwrite, layer)
+    results = grade_photos(plan, settings, threads, on_photo)
+    counts = Counter(applied.status for applied in results)
+    return BalanceResult(
+        written=counts["written"],
+        kept=counts["kept"],
+        failed=counts["failed"],
+        photos=tuple(_photo(applied, figures.get(applied.task), luts) for applied in results),
+        plan=plan,
+    )
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """The figures of a `Balance`, without its LUTs."""
+
+    moves: tuple[float, ...] = ()
+    unevenness: float = 0.0
+
+
+def _photo(applied: Applied, figures: _Figures | None, luts: dict[PhotoTask, Path]) -> BalancedPhoto:
+    is_written = applied.status == "written"
+    known = figures if figures is not None and is_written else _Figures()
+    return BalancedPhoto(
+        photo=shown_path(str(applied.task.source)),
+        output=shown_path(str(applied.task.target)),
+        status=applied.status,
+        error="" if applied.error is None else applied.error.what,
+        notes=applied.notes,
+        moves=tuple(map(six_digits, known.moves)),
+        unevenness=six_digits(known.unevenness),
+        lut=shown_path(str(luts[applied.task])) if is_written and applied.task in luts else "",
+    )
+
+
+def _lut_files(plan: ApplyPlan, export: Path | None, out: Path, *, overwrite: bool) -> dict[PhotoTask, Path]:
+    """Return the LUT file of each photo that will be written; each can be written.
+
+    Raises:
+        LutkitError: if a file exists and must not be replaced, or two photos would share one.
+    """
+    if export is None:
+        return {}
+    tasks = [task for task in plan.tasks if overwrite or not task.target.is_file()]
+    files: dict[PhotoTask, Path] = {}
+    for task in tasks:
+        path = export
+        if len(plan.tasks) > 1:
+            inside = task.target.relative_to(out).with_suffix("")
+            path = export.with_stem(f"{export.stem}-{'-'.join(inside.parts)}")
+        if path in files.values():
+            other = next(one for one, file in files.items() if file == path)
+            raise LutkitError(
+                f"would hold the LUTs of {shown_path(str(other.source))} and {shown_path(str(task.source))}",
+                where=str(path),
+                remedy="balance them one after the other",
+            )
+        output_file(path, overwrite=overwrite)
+        files[task] = path
+    return files

@@ -1,0 +1,248 @@
+"""`train_adaptive_lut`: an adaptive LUT learns from pairs, as `lutkit train adaptive-lut` does.
+
+Owns the meaning of the options, and the model card. Loads torch only when it is called.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lutkit import __version__
+from lutkit.dataset.digests import sha256_of
+from lutkit.dataset.folder import MANIFEST_NAME
+from lutkit.dataset.lock import locked
+from lutkit.dataset.shard_list import INDEX_NAME
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import DatasetError, LutkitError
+from lutkit.extras import require_installed
+from lutkit.results import CommandResult, six_digits
+from lutkit.synthesis.pairs import Pairs
+from lutkit.synthesis.pairs import pairs as open_pairs
+
+if TYPE_CHECKING:
+    from lutkit.balancing.adaptive_training import AdaptiveTraining
+    from lutkit.balancing.batches import Batch
+    from lutkit.balancing.training import Trained
+
+_NEEDED = ("torch", "lightning", "huggingface_hub", "safetensors")
+_BATCH = 32
+_VALIDATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class TrainResult(CommandResult):
+    """A trained model.
+
+    Args:
+        model: its folder.
+        architecture: `adaptive-lut`.
+        parameters: the number of weights.
+        pairs: the number of pairs that it learned from.
+        steps: the number of batches.
+        minutes: the time of training.
+        loss: the mean loss of the last batches.
+        validation: the mean delta E 2000 of the validation pairs after correction, at 64 px; or None.
+        undamaged: the mean delta E 2000 by which the model changes their correct images; or None.
+        before: the mean delta E 2000 of the validation pairs before correction; or None.
+    """
+
+    model: Path
+    architecture: str
+    parameters: int
+    pairs: int
+    steps: int
+    minutes: float
+    loss: float
+    validation: float | None
+    undamaged: float | None
+    before: float | None
+
+
+def train_adaptive_lut(
+    data: Path | str = "data/pairs",
+    out: Path | str = "models/adaptive-lut",
+    *,
+    kind: str = "",
+    label: str = "",
+    unchanged: float = 0.1,
+    cube_size: int = 5,
+    steps: int = 4000,
+    minutes: float = 0.0,
+    validate: int = 500,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "32-true",
+    log: str = "csv",
+    on_progress: OnProgress | None = None,
+) -> TrainResult:
+    """Train an adaptive LUT on a dataset of pairs, as `lutkit train adaptive-lut` does.
+
+    The network sees a thumbnail of 64 px and predicts curves, a quadratic matrix and a small cube. It learns
+    from the split `train`. The split `val`, if there is one, decides which checkpoint is kept. The same call
+    continues a run that was stopped.
+
+    Args:
+        data: a dataset that `synth` wrote.
+        out: the folder of the model; a new one, or that of a run that was stopped.
+        kind: learn only from `distort`, `enhance` or `distort+enhance` pairs; empty for all.
+        label: learn only from `recoverable` or `lossy` pairs; empty for both.
+        unchanged: the share of samples whose input is replaced by their target, 0..1, so that the model
+            learns to leave correct photos as they are.
+        cube_size: points an axis of the small cube, 2..9; 0 for none.
+        steps: the number of batches of 32 pairs.
+        minutes: the longest time; 0 for no limit.
+        validate: measure the validation pairs after this many steps.
+        learning_rate: the highest learning rate, above 0.
+        seed: the seed of the first weights and of the order of samples.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        precision: `32-true`, `bf16-mixed` or `16-mixed`.
+        log: how losses are logged in `out/logs`: `csv` or `tensorboard`.
+        on_progress: called with the number of steps; losses come as notes.
+    Returns:
+        The result; the model lies in `out`.
+    Raises:
+        DatasetError: if `data` is not a finished dataset, has no `train` split or no such pairs.
+        VaeError: if there is no such device.
+        LutkitError: if an option is out of range, `out` holds something else or was begun with other
+            settings, a package is not installed, or a loss is not finite.
+    Source: the idea is that of Zeng, Cai, Li, Cao and Zhang, "Learning Image-adaptive 3D Lookup Tables for
+        High Performance Photo Enhancement in Real-time", IEEE TPAMI, 2020.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
+    >>> found = lutkit.train_adaptive_lut("pairs", "model", steps=2, device="cpu")
+    >>> found.steps, found.parameters < 200_000
+    (2, True)
+    """
+    require_installed(_NEEDED, "train")
+    report = on_progress or unheard
+    data, out = Path(data), Path(out)
+    if not 0 <= unchanged < 1:
+        raise LutkitError(f"--unchanged is {unchanged}", remedy="choose from 0 to below 1")
+    learned_from = open_pairs(data, split="train", kind=kind, label=label)
+    held_back = _held_back(data, kind, label)
+    report(Progress("loading torch"))
+
+    import torch
+
+    from lutkit.balancing.adaptive_lut import AdaptiveLut
+    from lutkit.balancing.adaptive_training import AdaptiveTraining
+    from lutkit.balancing.batches import PairBatches, in_order
+    from lutkit.balancing.model_folder import save_model
+    from lutkit.balancing.thumbnails import read_thumbnails
+    from lutkit.balancing.training import TrainSettings, train
+    from lutkit.latents.devices import open_device
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    opened = open_device(device)
+    settings = TrainSettings(
+        steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate, seed=seed,
+        device=str(opened), precision=precision, log=log,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = AdaptiveLut(cube_size)
+    _require_free(out)
+    out.mkdir(parents=True, exist_ok=True)
+    about: dict[str, object] = {
+        "data": {"manifest": (data / MANIFEST_NAME).read_text(), "sha256": sha256_of(data / INDEX_NAME)},
+        "kind": kind,
+        "label": label,
+        "unchanged": unchanged,
+        "cube_size": cube_size,
+        "batch": _BATCH,
+        **settings.that_decide(),
+    }
+    with locked(out):
+        thumbnails = read_thumbnails(learned_from, _reporter(report, "training pairs"))
+        validation: Sequence[Batch] = ()
+        if held_back is not None:
+            read = read_thumbnails(held_back, _reporter(report, "validation pairs"))
+            validation = in_order(read, _VALIDATION_BATCH)
+        elif not held_back:
+            report(Progress("steps", 0, steps, ("No split `val`: the last weights are kept.",)))
+        module = AdaptiveTraining(network, settings)
+        batches = PairBatches(thumbnails, size=_BATCH, seed=seed, unchanged=unchanged)
+        trained = train(module, batches, validation, out, about, report)
+        result = _result(out, module, trained, len(thumbnails), validation)
+        metrics = {
+            name: getattr(result, name) for name in ("loss", "validation", "before", "undamaged", "minutes")
+        }
+        config = {"lutkit": __version__, "training": about, "metrics": metrics}
+        save_model(network.cpu().eval(), out, config, _card(result, data))
+    return result
+
+
+def _held_back(data: Path, kind: str, label: str) -> Pairs | None:
+    try:
+        return open_pairs(data, split="val", kind=kind, label=label)
+    except DatasetError:
+        return None
+
+
+def _require_free(out: Path) -> None:
+    """Refuse a folder with something else in it."""
+    from lutkit.balancing.training import CHECKPOINTS
+
+    if out.exists() and not out.is_dir():
+        raise LutkitError("not a folder", where=str(out), remedy="name a folder")
+    if out.is_dir() and not (out / CHECKPOINTS).is_dir() and any(out.iterdir()):
+        raise LutkitError("holds something else", where=str(out), remedy="name a new folder")
+
+
+def _reporter(report: OnProgress, stage: str) -> Callable[[int, int], None]:
+    def on_read(done: int, total: int) -> None:
+        report(Progress(stage, done, total))
+
+    return on_read
+
+
+def _result(
+    out: Path, module: "AdaptiveTraining", trained: "Trained", pairs: int, validation: "Sequence[Batch]"
+) -> TrainResult:
+    measured = module.measured(validation) if validation else {}
+    return TrainResult(
+        model=out,
+        architecture="adaptive-lut",
+        parameters=sum(weights.numel() for weights in module.network.parameters()),
+        pairs=pairs,
+        steps=trained.steps,
+        minutes=six_digits(trained.seconds / 60),
+        loss=six_digits(trained.loss),
+        validation=measured.get("validation"),
+        undamaged=measured.get("undamaged"),
+        before=measured.get("before"),
+    )
+
+
+def _card(result: TrainResult, data: Path) -> str:
+    rows = [f"- {result.pairs:,} pairs of `{data.name}`, {result.steps:,} steps of {_BATCH}"]
+    if result.validation is not None:
+        rows += [
+            f"- validation pairs: mean CIEDE2000 {result.before:.2f} before, {result.validation:.2f} after",
+            f"- their correct images change by {result.undamaged:.2f}",
+        ]
+    return f"""\
+---
+library_name: lutkit
+tags: [color, white-balance, image-to-image]
+---
+
+# An adaptive LUT
+
+A network of {result.parameters:,} weights. It looks at a thumbnail of a photograph and predicts a colour map:
+three curves, a quadratic matrix and a small cube. lutkit applies the map to the photograph at its full size:
+
+```
+lutkit balance PHOTOS --model THIS_FOLDER -o fixed
+```
+
+It was trained by lutkit {__version__} on:
+
+{chr(10).join(rows)}
+
+The figures are measured at 64 px. `config.json` holds the data's manifest and sha256, and all settings.
+"""

@@ -1,0 +1,376 @@
+"""Train a network with Lightning: the schedule, checkpoints, resuming, logs, and what stops a run.
+
+Owns how a run goes. Must not know any network, or how samples are read.
+"""
+
+import json
+import logging
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lutkit.dataset.atomic import write_whole
+from lutkit.documents import fields_of, read_json
+from lutkit.engine.progress import OnProgress, Progress
+from lutkit.engine.stopping import Stopped
+from lutkit.errors import LutkitError
+
+# Lightning and torch look for a NumPy that is not there, for workers that are not needed, and the like.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+CHECKPOINTS = "checkpoints"
+_RUN = "run.json"
+_WARM_UP = 0.1  # of the run
+_FIRST_RATE, _LAST_RATE = 1 / 25, 1e-5  # of the highest learning rate
+_SAVE_S = 60.0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long a network is trained, and how.
+
+    Args:
+        steps: the number of batches.
+        minutes: the longest time in minutes, over all runs that continue each other; 0 for no limit. The
+            schedule is then by time or by steps, whichever ends first.
+        validate: validate after this many batches.
+        learning_rate: the highest learning rate.
+        seed: the seed of the first weights and of the order of samples.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        precision: a precision of Lightning's Trainer, such as `32-true` or `bf16-mixed`.
+        log: `csv` or `tensorboard`.
+    Raises:
+        LutkitError: if a value is out of range.
+    """
+
+    steps: int
+    minutes: float
+    validate: int
+    learning_rate: float
+    seed: int
+    device: str
+    precision: str
+    log: str
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "validate"):
+            if getattr(self, name) < 1:
+                raise LutkitError(f"--{name} is {getattr(self, name)}", remedy="give at least 1")
+        if not 0 <= self.minutes < math.inf:
+            raise LutkitError(f"--minutes is {self.minutes}", remedy="give 0 for no limit, or more")
+        if not 0 < self.learning_rate <= 1:
+            raise LutkitError(f"--learning-rate is {self.learning_rate}", remedy="choose above 0, up to 1")
+        if self.precision not in _PRECISIONS:
+            remedy = f"choose from {', '.join(_PRECISIONS)}"
+            raise LutkitError(f"--precision is {self.precision!r}", remedy=remedy)
+        if self.log not in ("csv", "tensorboard"):
+            raise LutkitError(f"--log is {self.log!r}", remedy="choose csv or tensorboard")
+
+    def that_decide(self) -> dict[str, object]:
+        """Return the settings that decide what is learned."""
+        return {
+            name: value for name, value in asdict(self).items() if name not in ("log", "device", "validate")
+        }
+
+
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The end of a run.
+
+    Args:
+        steps: the number of batches, over all runs that continued each other.
+        seconds: the time of training, likewise.
+        loss: the mean loss of the last batches.
+        validation: the validation error of the best checkpoint; NaN if nothing was validated.
+    """
+
+    steps: int
+    seconds: float
+    loss: float
+    validation: float
+
+
+class Training(LightningModule):
+    """What is trained: a network, and its loss on a batch. Subclasses define both losses.
+
+    Args:
+        network: the network.
+        settings: how it is trained.
+    """
+
+    def __init__(self, network: nn.Module, settings: TrainSettings) -> None:
+        super().__init__()
+        self.network, self.settings = network, settings
+
+    def loss(self, batch: Any) -> Tensor:  # noqa: ANN401
+        """Return the mean loss of a batch."""
+        raise NotImplementedError
+
+    def error(self, batch: Any) -> Tensor:  # noqa: ANN401
+        """Return the validation error of each sample of a batch, (B,)."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401
+        """Return the loss.
+
+        Raises:
+            LutkitError: if it is not finite.
+        """
+        loss = self.loss(batch)
+        if not math.isfinite(float(loss.detach())):
+            keys = ", ".join(batch.keys[:8]) + (", ..." if len(batch.keys) > 8 else "")
+            raise LutkitError(
+                f"the loss of step {self.global_step} is {float(loss.detach())}, on {keys}",
+                remedy="check these samples, or give a lower --learning-rate; the last checkpoint is kept",
+            )
+        self.log("loss", loss)
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+        """Log the mean error of all samples."""
+        errors = self.error(batch)
+        self.log("validation", errors.mean(), batch_size=len(errors), on_epoch=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW with a little weight decay."""
+        return torch.optim.AdamW(self.parameters(), lr=self.settings.learning_rate, weight_decay=1e-3)
+
+
+def train(
+    module: Training,
+    batches: Iterable[Any],
+    validation: Sequence[Any],
+    out: Path,
+    about: Mapping[str, object],
+    on_progress: OnProgress,
+) -> Trained:
+    """Train a network, or continue a run that was stopped.
+
+    `out/checkpoints` holds `last.ckpt` and, with validation, `best.ckpt`; `out/logs` holds the losses. At the
+    end the network has the weights of the best checkpoint.
+
+    Args:
+        module: the network and its losses; changed in place.
+        batches: endless batches, with `state_dict` and `load_state_dict`.
+        validation: all batches for validation; empty for none.
+        out: an existing folder.
+        about: what determines the result: JSON values. A run continues only if they are equal.
+        on_progress: called with the number of steps; losses come as notes.
+    Raises:
+        LutkitError: if the run in `out` was begun with other settings, or a loss is not finite.
+    """
+    settings = module.settings
+    folder = out / CHECKPOINTS
+    last = folder / "last.ckpt"
+    _require_same_run(folder, about)
+    watch = _Watch(settings, last, on_progress, validates=bool(validation))
+    saver = ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor="validation" if validation else None,
+        save_top_k=1,
+        save_last=True,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+        every_n_train_steps=None if validation else settings.validate,
+    )
+    with _quietly():
+        trainer = Trainer(
+            accelerator="cuda" if settings.device.startswith("cuda") else "cpu",
+            devices=[int(settings.device.partition(":")[2] or 0)]
+            if settings.device.startswith("cuda")
+            else 1,
+            precision=cast("Any", settings.precision),
+            max_steps=settings.steps,
+            max_epochs=-1,
+            val_check_interval=settings.validate if validation else None,
+            check_val_every_n_epoch=None,
+            limit_val_batches=None if validation else 0,
+            num_sanity_val_steps=0,
+            gradient_clip_val=1.0,
+            log_every_n_steps=10,
+            logger=_logger(out, settings.log),
+            callbacks=[watch, saver],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        with _interruptible():
+            trainer.fit(
+                module,
+                batches,
+                DataLoader(cast("Any", validation), batch_size=None) if validation else None,
+                ckpt_path=last if last.is_file() else None,
+                weights_only=True,
+            )
+    best = folder / "best.ckpt"
+    if validation and best.is_file():
+        stored = torch.load(best, map_location="cpu", weights_only=True)
+        module.load_state_dict(stored["state_dict"])
+    best_error = float(cast("Tensor", saver.best_model_score)) if validation else math.nan
+    return Trained(trainer.global_step, watch.seconds, watch.loss, best_error)
+
+
+def one_cycle(progress: float) -> float:
+    """Return the learning rate as a share of the highest, after a share `progress` of the run.
+
+    It rises along half a cosine for a tenth of the run, and falls along another for the rest.
+
+    Source: Smith and Topin, "Super-convergence: very fast training of neural networks using large learning
+        rates", 2019, in the form of torch's OneCycleLR.
+    """
+    if progress < _WARM_UP:
+        low, high, part = _FIRST_RATE, 1.0, progress / _WARM_UP
+    else:
+        low, high, part = 1.0, _LAST_RATE, min((progress - _WARM_UP) / (1 - _WARM_UP), 1.0)
+    return low + (high - low) * (1 - math.cos(math.pi * part)) / 2
+
+
+class _Watch(Callback):
+    """Sets the learning rate, ends a run whose time is over, saves a stopped run, and reports."""
+
+    def __init__(
+        self, settings: TrainSettings, last: Path, on_progress: OnProgress, *, validates: bool
+    ) -> None:
+        self.settings, self.last, self.on_progress, self.validates = settings, last, on_progress, validates
+        self.earlier_s = self.loss = 0.0
+        self.began = self.saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.earlier_s + time.monotonic() - self.began
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.began = time.monotonic()
+        again = (f"Continuing at step {trainer.global_step:,}.",) if trainer.global_step else ()
+        self.on_progress(Progress("steps", trainer.global_step, self.settings.steps, again))
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        rate = self.settings.learning_rate * one_cycle(self._progress(trainer))
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        loss, step = float(outputs["loss"]), trainer.global_step
+        self.loss = loss if step <= 1 else self.loss + (loss - self.loss) / min(step, 50)
+        note = ()
+        if not self.validates and step % self.settings.validate == 0:
+            note = (f"step {step:,}: loss {self.loss:.2f}",)
+        self.on_progress(Progress("steps", step, self.settings.steps, note))
+        if self._progress(trainer) >= 1:
+            trainer.should_stop = True
+        if time.monotonic() - self.saved > _SAVE_S:
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        error = float(trainer.callback_metrics["validation"])
+        note = f"step {trainer.global_step:,}: loss {self.loss:.2f}, validation {error:.2f}"
+        self.on_progress(Progress("steps", trainer.global_step, self.settings.steps, (note,)))
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, _Interrupted | Stopped) and trainer.global_step:
+            self._save(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "loss": self.loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.earlier_s, self.loss = state_dict["seconds"], state_dict["loss"]
+
+    def _progress(self, trainer: Trainer) -> float:
+        by_time = self.seconds / (60 * self.settings.minutes) if self.settings.minutes else 0.0
+        return max(trainer.global_step / self.settings.steps, by_time)
+
+    def _save(self, trainer: Trainer) -> None:
+        partial = self.last.with_name("last.partial")
+        trainer.save_checkpoint(partial)
+        partial.replace(self.last)
+        self.saved = time.monotonic()
+
+
+def _require_same_run(folder: Path, about: Mapping[str, object]) -> None:
+    """Require that the run begun in `folder` is the same, or begin one."""
+    path = folder / _RUN
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(about, indent=2) + "\n").encode())
+        return
+    begun = fields_of(read_json(path), str(path)).values
+    other = [name for name in about if begun.get(name) != about[name]]
+    if other:
+        named = ", ".join(f"{name} {begun.get(name)!r}, not {about[name]!r}" for name in other[:3])
+        remedy = "give the same options to continue it, or another -o"
+        raise LutkitError(f"begun with {named}", where=str(folder.parent), remedy=remedy)
+
+
+def _logger(out: Path, kind: str) -> Logger:
+    if kind == "tensorboard":
+        return TensorBoardLogger(out, name="logs")
+    return CSVLogger(out, name="logs")
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C. Lightning would turn a KeyboardInterrupt into an exit of the process."""
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Raise KeyboardInterrupt from the block on Ctrl-C, after Lightning has ended."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise _Interrupted
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, interrupt) if is_main else None
+    try:
+        yield
+    except _Interrupted:
+        raise KeyboardInterrupt from None
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _quietly() -> Generator[None]:
+    """Silence Lightning's information about the machine and about itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            warnings.filterwarnings("ignore", module=r"torch\.")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,142 @@
+"""`lutkit balance`: photos, balanced by a trained model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lutkit.balancing.balance_photos import BalanceResult
+
+HELP = """Balance photos with a model that lutkit train made.
+
+The model looks at a small version of each photo and predicts a colour map, which
+is applied to the photo at its full size. PHOTOS are files, folders and patterns
+in quotes. Photos in subfolders go to the same subfolders of OUT; for one photo,
+OUT may be a file. JPEG, PNG, TIFF, WebP and EXR are read and written; depth,
+alpha, EXIF, XMP and ICC profile are kept, as lutkit apply keeps them.
+
+MODEL is the folder of a model, or the name of one on the Hugging Face hub.
+
+With --passes 3 the model looks at the result twice more and corrects it again.
+--export writes the photo's LUT as a file, for use in any editor; for several
+photos, look.cube becomes look-NAME.cube. A photo in mixed light, such as a
+window beside a lamp, needs different corrections in its parts: --local makes
+them. Photos that may need it are counted in the summary.
+
+Existing outputs are kept unless you give --overwrite. A photo without colour is
+written unchanged. Exit code 0: every output exists. 1: some photos failed. 2: a
+model or a name is wrong, and nothing was done.
+
+\b
+Examples:
+  lutkit balance photo.jpg --model models/adaptive-lut -o fixed.jpg
+      balance one photo
+  lutkit balance SCANS --model models/adaptive-lut -o fixed --passes 3
+      balance a folder, in three passes
+  lutkit balance photo.tif --model MODEL -o fixed --export look.cube
+      write the photo's LUT as well
+"""
+
+
+def balance(  # noqa: D103  (its help text is set below)
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTOS...", help="Photos and folders.")],
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="A model's folder, or its name on the hub.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", help="A folder, or a file for one photo.")
+    ],
+    passes: Annotated[int, typer.Option("--passes", help="How often the photo is corrected, 1 to 20.")] = 1,
+    strength: Annotated[
+        float, typer.Option("--strength", help="0 changes nothing, 1 is the full correction.")
+    ] = 1.0,
+    local: Annotated[
+        bool, typer.Option("--local", help="Correct parts of a photo by themselves: for mixed light.")
+    ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="Write the photo's LUT, such as look.cube."),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Photos that are not sRGB: convert or keep.")
+    ] = "convert",
+    floats: Annotated[
+        str, typer.Option("--floats", help="Floats without a profile: linear or encoded.")
+    ] = "linear",
+    quality: Annotated[
+        int | None,
+        typer.Option("--quality", help="JPEG and WebP quality, 1 to 100.  [default: a JPEG's own, else 95]"),
+    ] = None,
+    layer: Annotated[
+        str,
+        typer.Option("--layer", metavar="NAME", help="EXR layer to balance; the others stay as they are."),
+    ] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    workers: Annotated[int | None, typer.Option("--workers", help="Threads.  [default: all cores]")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what failed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result of each photo as JSON.")] = False,
+) -> None:
+    from lutkit.balancing.balance_photos import balance_photos
+    from lutkit.engine.stopping import stopping
+    from lutkit.report.plain_text import tell
+    from lutkit.report.progress import shown_progress
+
+    with stopping(), shown_progress(quiet=quiet or as_json) as on_progress:
+        found = balance_photos(
+            photos,
+            out,
+            model=model,
+            passes=passes,
+            strength=strength,
+            local=local,
+            export=export,
+            profile=profile,
+            floats=floats,
+            quality=quality,
+            layer=layer,
+            overwrite=overwrite,
+            workers=workers,
+            on_progress=on_progress,
+            on_error=tell,
+        )
+    _summarize(found, out, local=local, quiet=quiet, as_json=as_json)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+balance.__doc__ = HELP
+
+
+def _summarize(found: "BalanceResult", out: Path, *, local: bool, quiet: bool, as_json: bool) -> None:
+    import json
+
+    from lutkit.balancing.balance import UNEVEN
+    from lutkit.report.console import PlainConsole
+    from lutkit.report.photo_summary import print_photo_summary
+    from lutkit.report.wording import photos_text
+
+    console = PlainConsole(quiet=quiet and not as_json)
+    if as_json:
+        console.out(json.dumps(found.to_dict()))
+        return
+    written = [photo for photo in found.photos if photo.moves]
+    for number, moves in enumerate(zip(*(photo.moves for photo in written), strict=True), 1):
+        mean = sum(moves) / len(moves)
+        console.print(f"Pass {number}: photos change by {mean:.1f} delta E 2000 on average.", soft_wrap=True)
+    uneven = [photo for photo in written if photo.unevenness >= UNEVEN]
+    if uneven and not local:
+        console.print(
+            f"{photos_text(len(uneven))} may be in mixed light: parts need corrections that differ by "
+            f"{UNEVEN:g} delta E 2000 or more. Try --local.",
+            soft_wrap=True,
+        )
+    print_photo_summary(
+        console,
+        written=found.written,
+        kept=found.kept,
+        failed=found.failed,
+        notes=(note for photo in found.photos for note in photo.notes),
+        plan=found.plan,
+        out=out,
+    )

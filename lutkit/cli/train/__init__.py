@@ -1,0 +1,1 @@
+"""`lutkit train`: one small file a kind of network."""

@@ -1,6 +1,6 @@
-"""The options of `lutkit synth`: they override a manifest, and none may be without effect.
+"""The options of `lutkit synth`: they override a manifest, and an option without effect is an error.
 
-Owns the names that the manifest's keys have as options.
+Owns the option names of the manifest's keys.
 """
 
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ OPTION_OF_KEY: Mapping[str, str] = {
 
 
 def with_options(manifest: Manifest, options: Mapping[str, object]) -> Manifest:
-    """Return the manifest with the options put in.
+    """Return a copy of the manifest that the options have changed.
 
     Args:
-        manifest: the manifest to change.
-        options: the options by the manifest's key, with its table: `images.source`.
+        manifest: the manifest to start from.
+        options: the values by the manifest's key, with its table: `images.source`.
     Raises:
         ManifestError: if a value is out of range, or an option has no effect; the message names the option.
     """
@@ -56,7 +56,7 @@ def with_options(manifest: Manifest, options: Mapping[str, object]) -> Manifest:
 
 
 def _as_option(error: ManifestError, options: Mapping[str, object]) -> ManifestError:
-    """Name the option rather than the manifest's key."""
+    """Return the error with the option's name in place of the manifest's key."""
     kind = type(error)
     if (
         "damage.families" in options

@@ -1,4 +1,4 @@
-"""Checks of output files before the work begins: whether they can be written, and replace nothing.
+"""Check output files before the work begins: that they can be written, and replace no other file.
 
 Must not know what any file holds.
 """
@@ -29,10 +29,10 @@ def require_vacant(path: Path, *, overwrite: bool) -> None:
 
 
 def require_picture(path: Path, *, overwrite: bool) -> None:
-    """Do the same for a picture, whose name must end in .png.
+    """Raise LutkitError as `require_vacant` does, or if the name of a picture does not end in .png.
 
     Raises:
-        LutkitError: as `require_vacant`; or if the suffix is another one.
+        LutkitError: as `require_vacant`; or if the suffix is not .png.
     """
     if path.suffix.lower() != ".png" and not path.is_dir():
         raise LutkitError("no PNG file", where=str(path), remedy="name one that ends in .png")

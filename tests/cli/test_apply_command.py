@@ -1,4 +1,4 @@
-"""`lutkit apply` as it is typed: what it writes, says and ends with."""
+"""`lutkit apply` on the command line: its files, its output and its exit codes."""
 
 import json
 import os

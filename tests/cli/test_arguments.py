@@ -1,4 +1,4 @@
-"""What commands refuse of the files they are to write, before any work: all of them in the same words."""
+"""Commands refuse output files before any work, all with the same messages."""
 
 import os
 
@@ -18,7 +18,7 @@ FILES = (*PICTURES, ("ab-hist", "absent", "-o"), ("ab-weights", "absent", "-o"))
 
 @pytest.fixture
 def places(tmp_path):
-    """A folder named like a picture, a picture, and a text that is no folder."""
+    """A folder with the name of an image, an image, and a text file in place of a folder."""
     (tmp_path / "folder.png").mkdir()
     for name in ("there.png", "text"):
         (tmp_path / name).write_bytes(b"x")

@@ -1,4 +1,4 @@
-"""What a user may do wrong: each a message of one line that says what and where, and nothing is lost."""
+"""Each mistake of a user gives a message of one line that says what is wrong and where; no data is lost."""
 
 import errno
 import os
@@ -138,7 +138,7 @@ def test_sources_that_may_not_be_read_are_told_with_a_remedy(lutkit_, few, tmp_p
 
 
 def png_of(width, height, depth, colour_type, rows):
-    """A PNG by hand: what Pillow would not write."""
+    """Return the bytes of a PNG that Pillow would not write."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -149,7 +149,7 @@ def png_of(width, height, depth, colour_type, rows):
 
 
 def add_odd_photos(folder):
-    """One of each kind among the good ones: some with a reason, others usable with a note."""
+    """Good photos and one of each bad kind: some are rejected with a reason, others used with a note."""
     good = next(folder.glob("*.jpg")).read_bytes()
     (folder / "truncated.jpg").write_bytes(good[: len(good) // 2])
     (folder / "empty.jpg").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Commands as a newcomer meets them: help, output, exit codes, and what is loaded for them."""
+"""Commands as a new user sees them: help, output, exit codes, and which modules they load."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_the_entry_point_is_installed():
 
 
 def loaded_by(code):
-    """Which heavy modules a fresh interpreter holds after running `code`."""
+    """Return the heavy modules that a new interpreter has loaded after running `code`."""
     script = f"import sys\ntry:\n {code}\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return {name for name in done.stderr.split() if name in HEAVY}

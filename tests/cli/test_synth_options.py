@@ -1,4 +1,4 @@
-"""`lutkit synth`: presets, manifests and dataset folders by name; damage on the command line."""
+"""`lutkit synth`: presets, manifests and dataset folders by name; options for the damage."""
 
 import json
 import tomllib
@@ -72,7 +72,7 @@ def test_damage_on_the_command_line_wins_over_the_manifest(lutkit_, photos):
 
 
 def test_families_without_a_light_switch_mixed_light_off(lutkit_, photos):
-    """What was a default and not a wish need not be taken back by hand."""
+    """A default that cannot apply is switched off; only an explicit option would be an error."""
     arguments = (*SMALL, "--images", photos, "--out", "out", "--families", "film_fade")
     assert lutkit_("synth", *arguments).code == 0
     assert read_manifest(Path("out/manifest.toml")).damage.mixed_light == 0

@@ -1,4 +1,4 @@
-"""`counts.npz` and `weights.npz`: what numpy alone reads out of them, and what is refused."""
+"""`counts.npz` and `weights.npz`: what numpy alone reads from them, and which files are refused."""
 
 import contextlib
 import json
@@ -145,7 +145,7 @@ def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path, monkeypatch):
 
 
 class RunsWhenRead:
-    """What a pickle can do to whoever reads it."""
+    """An example of the harm that a pickle can do to its reader."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -1,4 +1,4 @@
-"""A sample's JSON: its fields, written and read back, and what cannot be one."""
+"""The JSON of a sample: its fields, written and read back, and invalid values."""
 
 import dataclasses
 import json

@@ -120,7 +120,7 @@ def _summarize(found: "ApplyResult", out: Path, *, quiet: bool, as_json: bool) -
     for note, count in notes.most_common():
         console.print(f"{note}: {_photos(count)}", soft_wrap=True)
     if found.plan.unread:
-        console.print(f"Passed over: {unread_text(found.plan.unread)}.", soft_wrap=True)
+        console.print(f"Skipped: {unread_text(found.plan.unread)}.", soft_wrap=True)
     where = f" to {shown_path(str(out))}" if found.written else ""
     ends = [f"{_photos(found.written)} written{where}"]
     if found.kept:

@@ -55,7 +55,9 @@ def read_counts(path: Path) -> FineCounts:
             return counts
     except ArrayError:
         pass
-    raise SourceError("its counts do not add up", where=str(path), remedy="count again with `lutkit ab-hist`")
+    raise SourceError(
+        "its counts are inconsistent", where=str(path), remedy="count again with `lutkit ab-hist`"
+    )
 
 
 def merged_counts(paths: Sequence[Path]) -> FineCounts:
@@ -74,7 +76,7 @@ def merged_counts(paths: Sequence[Path]) -> FineCounts:
         counts = read_counts(path)
         pixels += total_of(counts)
         if pixels >= 1 << 63:
-            what = f"with those before it {pixels:,} pixels, more than 64 bits count"
+            what = f"brings the sum to {pixels:,} pixels, which does not fit into 64 bits"
             raise SourceError(what, where=str(path), remedy="merge fewer files")
         total += counts
     return total

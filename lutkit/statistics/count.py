@@ -199,7 +199,7 @@ def colors_of(
     if isinstance(source, np.ndarray):
         if size or field or samples:
             remedy = "leave out size, field, split, kind and label, or name files"
-            raise LutkitError("an image is counted as it is", remedy=remedy)
+            raise LutkitError("an image is always counted completely", remedy=remedy)
         return SourceColors(_totals_of_image(source), photos=1)
     report = on_progress or unheard
     photos = list_photos(str(source), field=field, samples=samples)
@@ -210,7 +210,7 @@ def colors_of(
 
 def _totals_of_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
     if image.dtype != np.uint8 or image.shape[-1:] != (3,) or not image.size:
-        what = f"an image is (..., 3) uint8, with a pixel or more, not {image.shape} {image.dtype}"
+        what = f"an image is (..., 3) uint8 with at least one pixel, not {image.shape} {image.dtype}"
         raise ArrayError(what)
     counts = empty_counts()
     count_into(np.ascontiguousarray(image).reshape(1, -1, 3), counts)

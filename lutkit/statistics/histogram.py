@@ -83,11 +83,11 @@ def count_colors(
     (6, 6)
     """
     if merge and source is not None:
-        raise LutkitError("a source and --merge", remedy="give one of them")
+        raise LutkitError("both a source and --merge are given", remedy="give one of them")
     samples = SampleFilter(split, kind, label)
     if merge and (size or field or samples or workers):
         remedy = "leave out --size, --field, --split, --kind, --label and --workers"
-        raise LutkitError("--merge counts nothing", remedy=remedy)
+        raise LutkitError("--merge counts no images", remedy=remedy)
     if out is not None:
         require_vacant(Path(out), overwrite=overwrite)
         Path(out).parent.mkdir(parents=True, exist_ok=True)  # an error must come before hours of counting
@@ -118,6 +118,6 @@ def _merged(paths: list[Path]) -> FineCounts:
         # A file that is merged twice would count its photos twice, and nobody would notice.
         place = os.path.realpath(path)  # `Path.resolve` raises an error for circular links
         if place in known:
-            raise LutkitError("these counts come twice", where=str(path), remedy="name them once")
+            raise LutkitError("these counts are given twice", where=str(path), remedy="name them once")
         known.add(place)
     return merged_counts(paths)

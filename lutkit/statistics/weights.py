@@ -103,10 +103,12 @@ def ab_weights(
     outputs = [*([] if out is None else [Path(out)]), *extra, *([] if picture is None else [picture])]
     # `Path.resolve` raises an error for circular links.
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise LutkitError("two outputs of one name", where=str(outputs[0]), remedy="give each its own")
+        raise LutkitError(
+            "two outputs have the same name", where=str(outputs[0]), remedy="give each its own name"
+        )
     for path in outputs:
         if isinstance(counts, Path | str) and os.path.realpath(path) == os.path.realpath(counts):
-            raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
+            raise LutkitError("would overwrite the counts", where=str(path), remedy="give another name")
         require = require_picture if path == picture else require_vacant
         require(path, overwrite=overwrite)
     found = weights_of_counts(

@@ -197,7 +197,7 @@ def find_manifest(name: str) -> tuple[Path, Path | None]:
     path = Path(name)
     if path.is_dir():
         if not (path / MANIFEST_NAME).exists():
-            what = f"a folder without {MANIFEST_NAME}: no dataset of lutkit"
+            what = f"not a dataset of lutkit: the folder has no {MANIFEST_NAME}"
             raise ManifestError(what, where=str(path), remedy="photos are named with --images")
         return path / MANIFEST_NAME, path
     if not path.exists() and Path(name).name == name and not path.suffix:

@@ -170,4 +170,4 @@ def _mistyped(data: Mapping[str, object], kind: type[Any]) -> list[str]:
 
 def _require_none(wrong: list[str]) -> None:
     if wrong:
-        raise DatasetError(f"missing, unknown or mistyped: {', '.join(wrong)}")
+        raise DatasetError(f"missing, unknown or of a wrong type: {', '.join(wrong)}")

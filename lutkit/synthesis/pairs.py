@@ -63,7 +63,7 @@ class Pairs:
                 if found in wanted:
                     yield _as_tuple(read_pair(sample, path, self.library))
             if found < numbers[-1]:
-                what = f"ends before the sample {numbers[-1]} that dataset.json promises"
+                what = f"ends before sample {numbers[-1]}, which dataset.json lists"
                 raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
 
     def __len__(self) -> int:

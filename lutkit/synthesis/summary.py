@@ -172,7 +172,7 @@ def plan_rows(forecast: SynthForecast) -> Rows:
         ("pairs", f"{manifest.n:,} of {manifest.size_px} px, {manifest.codec}"),
         ("splits", _splits_text(plan)),
         ("shards", f"{plan.shards:,}"),
-        ("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}"),
+        ("draws per photo", f"{manifest.n / len(plan.photos.photos):,.1f}"),
         *_kind_rows(plan),
         ("labels", f"{_labels_text(guess.totals)} (of {guess.samples} pairs made as a trial)"),
         ("size", f"about {size_text(guess.sample_bytes * manifest.n)}"),
@@ -296,7 +296,7 @@ def _enlarged_text(manifest: Manifest) -> str:
 
 def _unread_rows(plan: SynthPlan) -> Rows:
     unread = plan.photos.unread
-    return [("passed over", f"{unread_text(unread)}; convert to JPEG or PNG")] if unread else []
+    return [("skipped", f"{unread_text(unread)}; convert to JPEG or PNG")] if unread else []
 
 
 def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
@@ -340,13 +340,13 @@ def _kind_rows(plan: SynthPlan) -> Rows:
     rows = [("kinds", ", ".join(f"{kind} {share:.0%}" for kind, share in _shares(manifest.kinds).items()))]
     if _damages(manifest):
         low, high = damage.severity
-        lossy = "labels as they come" if damage.labels == "any" else f"{damage.lossy:.0%} requested lossy"
+        lossy = "any labels" if damage.labels == "any" else f"{damage.lossy:.0%} requested lossy"
         mixed = f"{damage.mixed_light:.0%} under mixed light"
         rows.append(("damage", f"severity {low:g} to {high:g}, {lossy}, {mixed}"))
     if plan.libraries.looks:
         found = len(plan.recorded["looks"])
         used = len(plan.libraries.looks)
-        of_all = "" if used == found else f" of {found:,}: the others are not as [looks] wants them"
+        of_all = "" if used == found else f" of {found:,}: the others do not fit [looks]"
         rows.append(("looks", f"{used:,}{of_all}"))
     return rows
 

@@ -273,7 +273,7 @@ def _anchored(images: str) -> str:
 
 def _written(manifest: Manifest, path: Path) -> Manifest:
     if path.exists():
-        raise LutkitError("exists already", where=str(path), remedy="name a file that does not")
+        raise LutkitError("exists already", where=str(path), remedy="name a new file")
     require_vacant(path, overwrite=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, manifest_page(manifest).encode())

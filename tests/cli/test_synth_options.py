@@ -33,7 +33,7 @@ def test_a_preset_is_built_by_its_name(lutkit_, photos):
         ("camra", "lutkit: unknown preset 'camra'; did you mean 'camera'?\n"),
         (
             "./camera",
-            "lutkit: camera: a folder without manifest.toml: no dataset of lutkit; photos are named",
+            "lutkit: camera: not a dataset of lutkit: the folder has no manifest.toml; photos are named",
         ),
         ("x.toml", "lutkit: x.toml: cannot be read: No such file or directory; a manifest is a TOML file"),
         (
@@ -104,7 +104,7 @@ def test_a_manifest_is_not_written_over(lutkit_):
     Path("mine.toml").write_text("n = 3\n")
     ended = lutkit_("synth", "--write-manifest", "mine.toml")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "lutkit: mine.toml: exists already; name a file that does not\n"
+    assert ended.err == "lutkit: mine.toml: exists already; name a new file\n"
     assert Path("mine.toml").read_text() == "n = 3\n"
     said = lutkit_("synth", "--write-manifest", "other.toml").out
     assert said == "Wrote other.toml: `lutkit synth other.toml` builds it.\n"

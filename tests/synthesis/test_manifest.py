@@ -186,7 +186,9 @@ def test_what_is_no_manifest_is_named(tmp_path):
         ManifestError, match=r"^'PHOTOS' is no preset \(default, .*photos are named with --im"
     ):
         find_manifest("PHOTOS")
-    with pytest.raises(ManifestError, match=r"a folder without manifest\.toml: no dataset of lutkit; photos"):
+    with pytest.raises(
+        ManifestError, match=r"not a dataset of lutkit: the folder has no manifest\.toml; photos"
+    ):
         find_manifest(str(tmp_path))
 
 

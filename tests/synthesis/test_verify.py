@@ -265,14 +265,14 @@ def test_an_image_of_another_size(copy, photos):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"severity": None}, "json: missing, unknown or mistyped: severity"),
-        ({"severity": 12}, "json: missing, unknown or mistyped: severity"),
-        ({"label": ...}, "json: missing, unknown or mistyped: label"),
-        ({"extra": 1}, "json: missing, unknown or mistyped: extra"),
+        ({"severity": None}, "json: missing, unknown or of a wrong type: severity"),
+        ({"severity": 12}, "json: missing, unknown or of a wrong type: severity"),
+        ({"label": ...}, "json: missing, unknown or of a wrong type: label"),
+        ({"extra": 1}, "json: missing, unknown or of a wrong type: extra"),
         ({"key": "train-000000000"}, "json: another key or split"),
         ({"split": "val"}, "json: another key or split"),
         ({"recipe": '{"format": 2, "light": 3}'}, "json: recipe: light must be a list of families"),
-        ({"source": 3}, "json: missing, unknown or mistyped: source"),
+        ({"source": 3}, "json: missing, unknown or of a wrong type: source"),
     ],
 )
 def test_a_json_that_breaks_the_contract(changes, problem, copy):

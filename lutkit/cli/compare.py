@@ -34,10 +34,10 @@ ARTEFACTS
 The sentences below the table report a change of colours if the gain differs from
 1 by 8%, the turn is over 5 degrees, the cast is over 2, lightness differs by 2
 or contrast by 8%. They report an artefact if at least one in ten images has
-LIMITS. They then give the number of such images, and the median. If outputs have
-nearly one colour, or do not look like their references, they report only that.
-Skin tones are reference pixels with hue 30..80, chroma 10..45 and L 20..92; this
-rule is our own, and includes some wood and sand.
+LIMITS, and give the number of such images and the median. If outputs have nearly
+one colour, or do not look like their references, they report only that. Skin
+tones are reference pixels with hue 30..80, chroma 10..45 and L 20..92; this rule
+is our own, and includes some wood and sand.
 
 \b
 Examples:

@@ -1,13 +1,13 @@
-"""One small file for each command: parse, call one function, print a summary.
+"""One small file for each command, which parses the options, calls one function and prints a summary.
 
-Owns the entry point. Loads nothing on import: Ctrl-C may come while everything else is loading.
+Owns the entry point. Loads nothing on import, because Ctrl-C may come while everything else is loading.
 """
 
 import sys
 
 
 def main() -> None:
-    """Run the command line; a Ctrl-C during start-up ends it as quietly as a later one."""
+    """Run the command line; Ctrl-C ends it without a traceback, even during start-up."""
     try:
         from lutkit.cli.app import run
 

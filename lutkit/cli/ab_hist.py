@@ -10,10 +10,10 @@ from lutkit.cli.arguments import OnlyKind, OnlyLabel, OnlySplit
 HELP = """Count the colours of photographs in CIELAB's ab plane.
 
 SOURCE is a folder, a pattern in quotes, one photo, a .txt list, WebDataset
-tars, or a dataset that `lutkit synth` wrote. Of a dataset, the targets are
-counted. Every pixel is counted at its exact colour, in cells of one unit.
-`lutkit ab-weights` then adds the cells up to the bins of a grid. You can add
-counts of several sources with --merge.
+tars, or a dataset that `lutkit synth` wrote, of which the targets are counted.
+Every pixel is counted at its exact colour, in cells of one unit of a and b.
+`lutkit ab-weights` then adds the cells up to the bins of a grid. To add up the
+counts of several sources, use --merge.
 
 \b
 Examples:
@@ -22,7 +22,7 @@ Examples:
   lutkit ab-hist PHOTOS -o counts.npz
       count every pixel of a folder of photos
   lutkit ab-hist PHOTOS --size 256 -o counts.npz
-      count squares of 256 pixels, as a trainer sees them
+      count centre squares, resized to 256 pixels as for training
   lutkit ab-hist data/pairs --split train --kind distort -o counts.npz
       count the targets of some of a dataset's samples
   lutkit ab-hist --merge A.npz --merge B.npz -o counts.npz

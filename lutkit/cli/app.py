@@ -1,7 +1,7 @@
 """The command line: its commands, exit codes and last message.
 
-Owns exit codes and the last line on stderr. Commands load what they need when they run: `lutkit --help` is
-quick.
+Owns exit codes and the last line on stderr. A command loads the modules that it needs when it runs, so that
+`lutkit --help` is quick.
 """
 
 import sys
@@ -41,9 +41,9 @@ app = typer.Typer(
   lutkit synth --n 50000 --images PHOTOS --out DIR
       make a dataset of (input, target) pairs from your photos
   lutkit verify DIR
-      check every byte of it
+      check every byte of a dataset
   lutkit ab-hist, lutkit ab-weights
-      count its colours, and weigh them for colorization
+      count the colours of a dataset, and weigh them for colorization
   lutkit stats PHOTOS
       measure colourfulness, casts and clipping
   lutkit compare INPUTS OUTPUTS
@@ -57,7 +57,7 @@ app = typer.Typer(
   lutkit balance PHOTOS --model MODEL -o OUT
       balance photos with it
   lutkit apply PHOTOS --lut look.cube --out DIR
-      grade photos of any depth
+      apply a LUT to photos of any bit depth
   lutkit lut check look.cube
       see what a LUT does, and whether it can be undone
 """,
@@ -81,7 +81,7 @@ app.add_typer(lut_app, name="lut")
 
 
 def run() -> None:
-    """Run the command line; a user's mistake ends with one line and exit code 2, never with a traceback."""
+    """Run the command line; after a user's mistake, print one line, without a traceback, and exit with 2."""
     escape_what_cannot_be_encoded()
     PROCESS.needs_blas = False
     if sys.stderr.isatty():
@@ -92,7 +92,7 @@ def run() -> None:
         tell(error)
         sys.exit(2)
     except SystemExit as ended:
-        if ended.code == 130:  # Typer's silent answer to Ctrl-C
+        if ended.code == 130:  # Typer ends with this code after Ctrl-C, and prints nothing
             _say_stopped()
         raise
     except Stopped as stopped:
@@ -123,12 +123,12 @@ def _say_compiling() -> None:
 
 
 def _say_stopped() -> None:
-    # synth takes up its shards, and apply passes over photos that are written.
+    # synth and encode-latents keep finished shards, and apply skips photos that are already written.
     tell("stopped; run it again: synth, encode-latents and apply continue, other commands start over")
 
 
 def _flush() -> None:
-    """Flush now: at the interpreter's end, a closed reader would change the exit code."""
+    """Flush stdout now; if the reader is gone, Python's own flush at the end would change the exit code."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -22,15 +22,15 @@ LUTs map sRGB-encoded values. A photo in another colour space (by its ICC
 profile, or by the primaries and gamma that it states) is converted to sRGB
 first, and saved with an sRGB profile. With --profile keep, the LUT is applied
 to the values as they are, and the profile is kept. At 16 bits and in floats,
-only profiles of primaries and curves (Adobe RGB, Display P3, ProPhoto, ...) can
-be converted; others are refused.
+only profiles that consist of primaries and curves (Adobe RGB, Display P3,
+ProPhoto, ...) can be converted; others are refused.
 
 Floats without a profile (EXR, TIFF) are treated as linear light: they are
 encoded as sRGB, mapped and decoded again. Premultiplied colours are divided by
 alpha for this. With --floats encoded, the LUT gets the floats as they are; use
-it for LUTs made for linear or log values. Values outside a LUT's domain (0 to 1
-for most) are clamped, with a message: highlights above white become white. A
-grey photo becomes RGB if the LUT adds colour. CMYK is refused.
+this for LUTs made for linear or log values. Values outside a LUT's domain (0 to
+1 for most LUTs) are clamped, with a message: highlights above white become
+white. A grey photo becomes RGB if the LUT adds colour. CMYK is refused.
 
 Existing outputs are kept unless you give --overwrite. If a photo fails, it is
 named and the others are processed. Exit code 0: every output exists. 1: some
@@ -41,11 +41,11 @@ Examples:
   lutkit apply photo.jpg --lut warm.cube -o graded.jpg
       grade one photo
   lutkit apply PHOTOS --lut warm.cube --strength 0.5 -o graded
-      grade a folder, with half of the effect
+      grade a folder, with the LUT at half strength
   lutkit apply *.tif --lut balance.cube --lut print.cube -o graded
       grade many photos with two LUTs
   lutkit apply shot.exr --lut show.cube -o graded.exr
-      grade linear light: encoded for the LUT, decoded again
+      grade linear light: it is encoded for the LUT and decoded again
 """
 
 

@@ -7,7 +7,7 @@ import typer
 
 from lutkit.errors import LutkitError, ManifestError
 
-# Options that measuring commands share.
+# Options that all commands share that measure images.
 Plot: TypeAlias = Annotated[Path | None, typer.Option("--plot", metavar="PNG", help="Draw an image as well.")]
 Workers: TypeAlias = Annotated[
     int | None, typer.Option("--workers", help="Worker processes.  [default: one per core]")
@@ -15,27 +15,36 @@ Workers: TypeAlias = Annotated[
 OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace an existing image.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
-# Of a dataset folder: which of its samples are read.
+# Options that choose samples of a dataset folder.
 OnlySplit: TypeAlias = Annotated[
-    str, typer.Option("--split", help="Of a dataset: only samples of this split, such as `val`.")
+    str, typer.Option("--split", help="For a dataset: only samples of this split, such as `val`.")
 ]
 OnlyKind: TypeAlias = Annotated[
-    str, typer.Option("--kind", help="Of a dataset: only `distort`, `enhance` or `distort+enhance` pairs.")
+    str, typer.Option("--kind", help="For a dataset: only `distort`, `enhance` or `distort+enhance` pairs.")
 ]
 OnlyLabel: TypeAlias = Annotated[
-    str, typer.Option("--label", help="Of a dataset: only `recoverable` or `lossy` samples.")
+    str, typer.Option("--label", help="For a dataset: only `recoverable` or `lossy` samples.")
 ]
 
 
 def require_no_more(extra: list[str], allowed: int, expected: str) -> None:
-    """Refuse more names than a command takes; often they come from a pattern that the shell expanded."""
+    """Raise LutkitError if a command gets too many names, often from a pattern that the shell expanded."""
     if extra:
         found = f"{len(extra) + allowed} names where {expected} is expected"
         raise LutkitError(found, remedy="put a pattern in quotes")
 
 
 def parse_shares(text: str, option: str, of: str, example: str) -> tuple[tuple[str, float], ...]:
-    """`train=0.9,val=0.1` as names and shares; `option` gave it, of splits say."""
+    """Return the names and shares in a text such as `train=0.9,val=0.1`.
+
+    Args:
+        text: the value of the option.
+        option: the name of the option, for the message.
+        of: the kind of thing that has a share, such as `split`, for the message.
+        example: a valid value, for the message.
+    Raises:
+        ManifestError: if a share is missing or not a number.
+    """
     shares: list[tuple[str, float]] = []
     for part in text.split(","):
         name, _, share = part.partition("=")
@@ -48,7 +57,7 @@ def parse_shares(text: str, option: str, of: str, example: str) -> tuple[tuple[s
 
 
 def parse_range(text: str, option: str, example: str) -> tuple[float, float]:
-    """`4,20` as its two numbers."""
+    """Return the two numbers in a text such as `4,20`."""
     low, _, high = text.partition(",")
     try:
         return float(low), float(high)
@@ -58,7 +67,7 @@ def parse_range(text: str, option: str, example: str) -> tuple[float, float]:
 
 
 def parse_families(text: str, option: str) -> tuple[tuple[str, float], ...]:
-    """`illuminant,film_fade=2` as families and shares; a name by itself has a share of 1."""
+    """Return the families and shares in `illuminant,film_fade=2`; a name without a share has the share 1."""
     parts = (part if "=" in part else f"{part}=1" for part in text.split(","))
     shares = parse_shares(",".join(parts), option, "family", "illuminant,film_fade=2")
     names = [name for name, _ in shares]

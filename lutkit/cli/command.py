@@ -9,15 +9,15 @@ from typer.core import TyperCommand
 
 from lutkit.report.plain_text import plain
 
-# Extra names are let through, for the command to say what is wrong with them in one line.
+# Typer accepts extra names, so that the command can report them in one line of its own.
 EXTRA = {"allow_extra_args": True}
 
 
 class Command(TyperCommand):
-    """A command whose usage line names DIR as DIR, where Typer may write {DIR} or {FILE...}..."""
+    """A command whose usage line shows `DIR` and `FILE...`; Typer may write `{DIR}` and `{FILE...}...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Parse the arguments; errors have our own messages."""
+        """Parse the arguments; usage errors get messages of our own."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
@@ -31,14 +31,14 @@ class Command(TyperCommand):
         return [piece.replace("...}...", "...").strip("{}").replace("......", "...") for piece in pieces]
 
 
-# Typer brings its own copy of click, or does not: by its version.
+# Some versions of Typer contain their own copy of click, so the class is found through Typer.
 _USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 _NUMBERS = {"integer": "whole number", "number": "number", "float": "number"}
 _NO_NUMBER = re.compile(r"valid (integer|number|float)")
 
 
 def _in_words(error: Any, given: list[str]) -> str:  # noqa: ANN401
-    """Return the message of a usage error; for something that should be a number, with the given text."""
+    """Return the message of a usage error; if a number was expected, it contains the text that was given."""
     found, option = _NO_NUMBER.search(error.message), getattr(error, "param", None)
     values = [value for name in getattr(option, "opts", ()) for value in _values(given, name)]
     if found is None or not values:

@@ -10,46 +10,46 @@ from lutkit.cli.command import Command
 if TYPE_CHECKING:
     from lutkit.comparison.compare import CompareResult
 
-# ARTEFACTS and LIMITS are filled in where the help is read: to know them takes a second.
+# ARTEFACTS and LIMITS are replaced when the help is shown, because loading the artefacts takes a second.
 HELP = """Measure how outputs differ from their references.
 
 REFERENCE and each SET are a folder, one photo, a pattern in quotes, a .txt
-list, tars, or a dataset. Of a dataset, the targets are used. An output and its
-reference have the same name below their folders, without the suffix; in tars,
-the same key. Give several sets, such as one per checkpoint, to get a series. A
-pair of two sizes is not compared, unless --size brings both to one size.
+list, tars, or a dataset, of which the targets are used. An output belongs to
+the reference with the same relative path without suffix, or in tars with the
+same key. Give several sets, such as one per checkpoint, to get a series. Images
+of different sizes are not compared, unless --size brings both to one size.
 
 \b
 Measured over all pixels of a set:
   delta E      CIEDE2000, mean and 95th percentile
   saturation   HSV: the ratio of means; the slope of output over reference
   chroma, L    CIELAB: the ratio of mean chromas; the change of mean lightness
-Measured of the simplest change that explains the set, or - if none does:
-  gain, turn   the factor on colour differences; the turn of hues
-  cast         a and b that neutral colours take on
-Measured per image, beyond what its reference has (the median over images; the
-mean if some images have no number):
+Of the simplest change of colours that explains the set (- if there is none):
+  gain, turn   the factor on colour differences; the rotation of hues
+  cast         the a and b that neutral colours get
+Measured in each image, in addition to what its reference has (the median over
+the images; the mean if some images have no number):
 ARTEFACTS
 
-The sentences below the table report a change if the gain is 8% from 1, the turn
-over 5 degrees, the cast over 2, lightness off by 2 or contrast by 8%. They
-report an artefact if one in ten images or more has LIMITS, with the number of
-images that have it, and the median. If outputs are nearly of one colour, or do not
-look like their references, they report only that. Skin tones are references of
-hue 30..80, chroma 10..45, L 20..92 (a rule of our own; wood and sand fall into
-it, too).
+The sentences below the table report a change of colours if the gain differs from
+1 by 8%, the turn is over 5 degrees, the cast is over 2, lightness differs by 2
+or contrast by 8%. They report an artefact if at least one in ten images has
+LIMITS, and give the number of such images and the median. If outputs have nearly
+one colour, or do not look like their references, they report only that. Skin
+tones are reference pixels with hue 30..80, chroma 10..45 and L 20..92; this rule
+is our own, and includes some wood and sand.
 
 \b
 Examples:
   lutkit compare inputs outputs
   lutkit compare inputs epoch-1 epoch-5 epoch-20 --plot series.png
-      show what training did, one row per checkpoint, and as an image
+      show the effect of training: one row per checkpoint, and an image
   lutkit compare inputs outputs --train data/pairs
-      check if the training set has the same faults; reads 1,000 photos
+      check if the training set has the same faults (reads 1,000 photos of it)
   lutkit compare data/pairs data/pairs --set-field input
       compare a dataset's inputs with its targets
   lutkit compare data/pairs outputs --split val --label recoverable
-      use some of a dataset's samples; --train is read as a whole
+      use some of a dataset's samples; this does not apply to --train
 """
 
 
@@ -59,7 +59,7 @@ def compare(  # noqa: D103  (its help text is set below)
     ],
     sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Sets of outputs.", show_default=False)],
     train: Annotated[
-        str, typer.Option("--train", metavar="SOURCE", help="The training set, to look for the same faults.")
+        str, typer.Option("--train", metavar="SOURCE", help="The training set, to check for the same faults.")
     ] = "",
     size: Annotated[
         int | None,
@@ -115,10 +115,10 @@ compare.__doc__ = HELP
 
 
 class CompareCommand(Command):
-    """`compare`, whose help says what its artefacts are."""
+    """The command `compare`, whose help lists the artefacts."""
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
-        """Write the help with the artefacts in it."""
+        """Write the help, with the artefacts and their limits."""
         from lutkit.comparison.artefacts import ARTEFACTS
         from lutkit.comparison.findings import MAX_SHIFT_PX
 
@@ -150,9 +150,9 @@ def _print(result: "CompareResult") -> None:
     print_rows(console, f"Compared with {result.title}", map(set_row, found.sets), HEADS)
     console.print(f" {NOTE}", soft_wrap=True)
     if len(found.sets) == 1:
-        if sectors := sector_rows(found.sets[0]):  # grey references have none
+        if sectors := sector_rows(found.sets[0]):  # empty if the references are grey
             print_rows(console, "By hue, degrees", sectors, SECTOR_HEADS)
-        if channels := channel_rows(found.sets[0]):  # nor have outputs that cannot be judged
+        if channels := channel_rows(found.sets[0]):  # empty if the outputs cannot be judged
             print_rows(console, "By channel, codes of 255", channels, CHANNEL_HEADS)
     lines: list[str] = []
     for one, names in zip(found.sets, result.matched, strict=True):

@@ -7,20 +7,20 @@ import typer
 
 HELP = """Decode some latents and show them beside the photos they were made from.
 
-DIR is a folder that `lutkit encode-latents` wrote. Samples from all over it are
-decoded from the means of their posteriors. The sheet shows the photo, the
-decoding and their difference, with PSNR and mean delta E 2000. The photos of a
-dataset of pairs are found if it is named `pairs` and lies beside DIR; otherwise
-name them with --images. Without photos, only decodings are shown.
+DIR is a folder that `lutkit encode-latents` wrote. Samples from all parts of it
+are decoded from the means of their posteriors. The sheet shows the photo, the
+decoding and their difference, with PSNR and mean delta E 2000. A dataset of
+pairs is found if it is named `pairs` and lies beside DIR; otherwise name the
+photos with --images. Without photos, only decodings are shown.
 
 \b
 Examples:
   lutkit decode-latents -o sheet.png
       decode data/latents, with the photos of data/pairs
   lutkit decode-latents DIR --vae VAE -o sheet.png
-      name the VAE's files; only a name on the hub is recorded
+      name the VAE's files; this is necessary unless the VAE came from the hub
   lutkit decode-latents DIR --images "in/*.tar" --n 20 -o sheet.png
-      latents of plain tars or of photos: name what was encoded
+      for latents of plain tars or photos, name the source that was encoded
 """
 
 _VAE = "A folder, a name on the hub, or a .safetensors file.  [default: the recorded name on the hub]"

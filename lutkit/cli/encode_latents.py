@@ -18,8 +18,8 @@ VAE is a folder that diffusers saved, a name on the Hugging Face hub, or a
 .safetensors file with --vae-config. Any AutoencoderKL works. Pickled weights
 are not read.
 
-The fast dtypes are tried on the first images. One is used if its means are
-within 3% of float32's; the errors are printed and recorded. To resume a run
+The fast dtypes are tried on the first images. A fast dtype is used if its means
+are within 3% of float32's; the errors are printed and recorded. To resume a run
 that was stopped, repeat the command. Exit code 1: some samples have no latents;
 they are listed in rejects.jsonl.
 
@@ -43,7 +43,7 @@ _RANGE = "Range of the VAE's input: -1,1 or 0,1."
 _DTYPE = "Precision: auto, fp32, bf16 or fp16."
 _STORE = "Precision of the stored files: fp32 or fp16."
 _BATCH = "Images per batch; on GPUs at most 254 of 256 px.  [default: found by trying]"
-_DEVICES = "Several GPUs, such as `0,1`: one process each; they share the shards."
+_DEVICES = "Several GPUs, such as `0,1`; each has a process, and they divide the shards."
 
 
 def encode_latents(  # noqa: D103  (its help text is set below)
@@ -92,7 +92,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     require_encodable(dtype=dtype, store_dtype=store_dtype, input_range=input_range)
     with stopping():
         code = run_in_processes(device, device_numbers(devices), sys.argv[1:])
-    if code is not None:  # the first of them has printed what there is to say
+    if code is not None:  # the first process has already printed the summary
         raise typer.Exit(code)
     hidden = quiet or as_json or os.environ.get("RANK", "0") != "0"
     with stopping(), shown_progress(quiet=hidden, unit="samples") as on_progress:

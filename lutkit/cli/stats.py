@@ -1,4 +1,4 @@
-"""`lutkit stats`: the colours of photographs at a glance."""
+"""`lutkit stats`: statistics of the colours of photos."""
 
 from typing import Annotated
 
@@ -9,10 +9,10 @@ from lutkit.cli.arguments import AsJson, OnlyKind, OnlyLabel, OnlySplit, OverPlo
 HELP = """Measure the colourfulness, casts and clipping of photographs.
 
 SOURCE is a folder, a pattern in quotes, one photo, a .txt list, WebDataset
-tars, or a dataset that `lutkit synth` wrote. Of a dataset, the targets are
-measured. Every pixel is counted at its exact colour. The cast is the mean a and
-b of CIELAB over all pixels. With --json, `mean` and `std` are the values for
-input normalisation: red, green and blue, 0..1.
+tars, or a dataset that `lutkit synth` wrote, of which the targets are measured.
+Every pixel is counted at its exact colour. The cast is the mean a and b of
+CIELAB over all pixels. With --json, `mean` and `std` are the values for the
+normalisation of a network's input: red, green and blue, 0..1.
 
 \b
 Examples:
@@ -20,9 +20,9 @@ Examples:
   lutkit stats PHOTOS --plot stats.png
       draw channels, saturation, chroma, colours, cast and clipping
   lutkit stats data/pairs --json
-      measure a dataset's targets, for programs
+      measure a dataset's targets, and print JSON
   lutkit stats data/pairs --field input.jpg --size 224
-      measure its inputs, resized as a trainer sees them
+      measure its inputs, as centre squares resized to 224 pixels
   lutkit stats data/pairs --split val --label lossy
       measure the targets of some of its samples
 """

@@ -26,9 +26,9 @@ Examples:
   lutkit synth --n 50000 --images PHOTOS --out data/pairs
       use your own photos
   lutkit synth --n 50000 --images PHOTOS --dry-run
-      show the size, the time and the damage to expect
+      estimate the size, the time and the damage
   lutkit synth camera --n 50000 --images PHOTOS
-      only wrong white balance and exposure; a folder named camera is ./camera
+      draw only wrong white balance and exposure; a folder camera is ./camera
   lutkit synth --severity 8,16 --lossy 0 --families illuminant,film_fade=2
       choose the damage
   lutkit synth film --write-manifest mine.toml
@@ -40,14 +40,17 @@ Examples:
   lutkit synth --n 50000 --images "in/*.tar" --field jpg
       read photos from WebDataset tars
   lutkit synth --n 50000 --images PHOTOS --store recipe
-      store lossless targets and recipes only: half the bytes of --codec png
+      store lossless targets and recipes, but no inputs: half the size of png
   lutkit synth --images PHOTOS --kinds distort=0.5,enhance=0.5 --looks LOOKS
       grade half of the pairs with your own .cube files
 """
 
 _STORE = "pixels; or recipe: lossless targets without inputs, which lutkit.pairs computes.  [default: pixels]"
 _IMAGES = "Where the photos are.  [default: sample]"
-_SPLITS = "Shares of the photos, split by path; verify finds copies.  [default: train=0.9,val=0.05,test=0.05]"
+_SPLITS = (
+    "Shares of the photos. A photo's path decides its split; verify reports copies in two splits."
+    "  [default: train=0.9,val=0.05,test=0.05]"
+)
 _KINDS = "Shares of distort, enhance and distort+enhance pairs.  [default: distort=1]"
 _WHAT = "A preset, a TOML manifest, or a dataset folder.  [default: default]"
 _OUT = "The dataset folder.  [default: data/pairs]"

@@ -1,4 +1,4 @@
-"""The tables that commands print: a terminal gets them in parts that fit it, a file gets them whole."""
+"""The tables that commands print: in parts that fit on a terminal, or whole into a file."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -12,14 +12,14 @@ def print_rows(
 ) -> None:
     """Print rows under a title.
 
-    A table that is too wide for a terminal is printed in parts, one below the other. The first column
-    stands in each.
+    A table that is too wide for a terminal is printed in parts, one below the other. Each part begins with
+    the first column.
 
     Args:
-        console: where to print.
-        title: one line.
-        rows: texts; the first column names the row. With heads the other columns are numbers, else words.
-        heads: the heads of the columns, or none.
+        console: the console to print to.
+        title: the title, one line.
+        rows: texts; the first column names the row. With heads, the other columns are numbers, else texts.
+        heads: the heads of the columns; empty for a table without heads.
     """
     from rich.table import Table
 

@@ -1,6 +1,6 @@
 """The dataset card, `README.md`: for people, and for Hugging Face `datasets`, which finds the splits in it.
 
-Owns the card's layout. Must not know what samples consist of: it gets that as text.
+Owns the card's layout. Must not know what samples consist of; the caller passes that as text.
 """
 
 import hashlib

@@ -177,7 +177,7 @@ def _plain_errors(folder: Path) -> Generator[None]:
     try:
         yield
     except BrokenPipeError:
-        # The reader of our output went away, which does not concern the folder.
+        # The reader of stdout has closed the pipe, which is no error of the folder.
         raise
     except OSError as error:
         what, remedy = explain_os_error(error)

@@ -1,4 +1,4 @@
-"""Checks of output files before the work begins: whether they can be written, and replace nothing.
+"""Check output files before the work begins: that they can be written, and replace no other file.
 
 Must not know what any file holds.
 """
@@ -22,18 +22,18 @@ def require_vacant(path: Path, *, overwrite: bool) -> None:
     # Missing folders are created when the file is written.
     nearest = next(folder for folder in path.parents if folder.exists())
     if not nearest.is_dir():
-        raise LutkitError("is no folder", where=str(nearest), remedy=f"name another place than {path}")
+        raise LutkitError("is not a folder", where=str(nearest), remedy=f"name another place than {path}")
     if not os.access(nearest, os.W_OK | os.X_OK):
         remedy = f"allow it, or name another place than {path}"
-        raise LutkitError("nothing may be written here", where=str(nearest), remedy=remedy)
+        raise LutkitError("cannot be written to", where=str(nearest), remedy=remedy)
 
 
 def require_picture(path: Path, *, overwrite: bool) -> None:
-    """Do the same for a picture, whose name must end in .png.
+    """Raise LutkitError as `require_vacant` does, or if the name of a picture does not end in .png.
 
     Raises:
-        LutkitError: as `require_vacant`; or if the suffix is another one.
+        LutkitError: as `require_vacant`; or if the suffix is not .png.
     """
     if path.suffix.lower() != ".png" and not path.is_dir():
-        raise LutkitError("no PNG file", where=str(path), remedy="name one that ends in .png")
+        raise LutkitError("is not a PNG file", where=str(path), remedy="name one that ends in .png")
     require_vacant(path, overwrite=overwrite)

@@ -22,10 +22,12 @@ from lutkit.errors import DatasetError, DocumentError
 
 # A split is a word: Hugging Face requires it, and `train-*` must not match another split's shards.
 _SHARD = re.compile(r"(\w+)-(\d{6,12})", re.ASCII)
-# Latents have the names of the tars that they were made from, whatever those are.
-_FILE_NAME = re.compile(r"[!-\-0-~][!-.0-~]{0,199}")  # file systems allow 255, including what is added
+# A shard of latents has the name of the tar that it was made from, which may be any name.
+_FILE_NAME = re.compile(
+    r"[!-\-0-~][!-.0-~]{0,199}"
+)  # file systems allow 255, which includes suffixes and the names of temporary files
 _HASHING_THREADS = 8
-_SHOWN = 60  # characters of an invalid name
+_SHOWN = 60  # how many characters of an invalid name a message shows
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Record:
     Args:
         shard: its name without `.tar`: `{split}-{index:06d}`, or that of the tar it was made from.
         planned: how many samples it should have.
-        file: what was written: samples, which may be fewer than planned, bytes and sha256.
+        file: the written tar: its samples, which may be fewer than planned, its bytes and its sha256.
         rejects: sources that could not be used for this shard.
         summary: totals that the pipeline adds up later; JSON values.
     Raises:
@@ -61,7 +63,7 @@ class Record:
 
 
 def require_file_name(shard: str, where: str = "") -> None:
-    """Raise DatasetError unless a shard's file can have this name, which comes from what it was made from."""
+    """Raise DatasetError unless a shard's file can have this name, which may come from a user's tar."""
     if not _FILE_NAME.fullmatch(shard):
         remedy = "use up to 200 printable ASCII characters, no spaces or slashes, and no dot at the beginning"
         shown = shard if len(shard) <= _SHOWN else f"{shard[:_SHOWN]}..."

@@ -36,7 +36,7 @@ class SampleFilter:
     label: str = ""
 
     def __bool__(self) -> bool:
-        """Whether anything is filtered."""
+        """Return whether anything is filtered."""
         return bool(self.split or self.kind or self.label)
 
     def __str__(self) -> str:

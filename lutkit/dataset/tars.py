@@ -49,7 +49,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """What was written: the number of samples, the size in bytes, and the sha256 of the file in hex.
+    """A written shard: the number of samples, the size in bytes, and the sha256 of the file in hex.
 
     Raises:
         DatasetError: if a number is impossible for a shard, or the sha256 is not valid.

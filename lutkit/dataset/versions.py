@@ -1,6 +1,6 @@
-"""What the bytes of a dataset depend on besides its manifest: recorded at the start, compared on resume.
+"""The versions of libraries that the bytes of a dataset depend on: recorded at the start, compared on resume.
 
-Owns that list. Importing it loads none of the libraries.
+Owns the list of these libraries. Importing this module loads none of them.
 """
 
 import platform
@@ -10,7 +10,7 @@ from importlib.metadata import version
 import lutkit
 from lutkit.errors import DatasetError
 
-# Decoding, resizing and encoding; draws; and the compiled loops with their compiler.
+# Libraries for decoding, resizing and encoding, for random draws, and for compiled loops.
 _ALWAYS = ("numpy", "numba", "llvmlite", "pillow")
 # Libraries inside Pillow's wheel or on the system: the same version of Pillow may decode with different ones.
 _WITHIN_PILLOW = {

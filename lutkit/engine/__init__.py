@@ -1,1 +1,1 @@
-"""Where tasks run, and how they stop."""
+"""Run tasks on processes or threads, and stop them cleanly."""

@@ -4,5 +4,5 @@ import os
 
 
 def cpu_count() -> int:
-    """Return how many CPUs this process may use, at least 1; if the system tells, those it is bound to."""
+    """Return how many CPUs this process may use, at least 1; respects its CPU affinity if there is one."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

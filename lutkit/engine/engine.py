@@ -1,4 +1,4 @@
-"""Where work runs: an engine gives tasks to workers and yields their results as they arrive.
+"""Engines: an engine gives tasks to workers and yields their results as they arrive.
 
 Owns the local pool of processes. Must not know what a task does: neither shards nor images.
 """
@@ -42,12 +42,12 @@ class Engine(Protocol):
         tasks: Iterable[Task],
         last: Callable[[Job], Result] | None = None,
     ) -> Generator[Result, None, None]:
-        """Call `work(job, task)` for every task, somewhere, and yield the results in any order.
+        """Call `work(job, task)` for every task on some worker, and yield the results in any order.
 
         Args:
             work: a function at a module's top level, which workers can import.
-            job: what all tasks share; picklable, and sent to each worker once. A worker keeps its copy from
-                task to task, including what `work` stores on it.
+            job: the data that all tasks share; picklable, and sent to each worker once. A worker keeps its
+                copy from task to task, including anything that `work` stores on it.
             tasks: small and picklable; `str(task)` names a task in errors. Tasks are taken as workers become
                 free, never many in advance.
             last: called as `last(job)` once by each worker that had tasks, after all of them; its result is
@@ -197,7 +197,7 @@ class _Worker:
         self.send(task)
 
     def go_on(self, waiting: Iterator[object], *, last: bool) -> bool:
-        """Give the next task or, once after all tasks, `Last` if wanted; False if nothing was given."""
+        """Send the next task or, once after all tasks, `Last` if requested; return whether one was sent."""
         if self.handed_over:
             return False
         task = next(waiting, _NO_MORE)
@@ -246,7 +246,9 @@ def _start(count: int) -> list[_Worker]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-_MAIN = threading.Lock()  # held while `__main__` is hidden: two threads would each restore what the other hid
+_MAIN = (
+    threading.Lock()
+)  # held while `__main__` is hidden, because a second thread would restore the hidden state
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The progress of long work, which public functions report to the caller's callback.
+"""The progress of a long run, which public functions report to the caller's callback.
 
 Must not know what the work is, or how progress is shown.
 """
@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a run. Where a run resumes another, `done` begins with what that one has done.
+    """The progress of a run. If the run resumes an earlier one, `done` includes the work of the earlier run.
 
     Args:
-        stage: what is being done, such as `pairs`.
-        done: how much of it is done.
-        total: how much there is; None if unknown.
+        stage: the current stage, such as `pairs`.
+        done: how many items of this stage are done.
+        total: how many items there are; None if unknown.
         notes: information for the user, one sentence each.
-        warnings: warnings about what may spoil the result, one sentence each.
+        warnings: warnings about problems that may spoil the result, one sentence each.
     """
 
     stage: str

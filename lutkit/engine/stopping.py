@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM as exceptions, so that `finally` blocks run and nothing unfinished remains.
 
-Owns signal handlers. Must not know what is stopped.
+Owns signal handlers. Must not know what work is stopped.
 """
 
 import signal

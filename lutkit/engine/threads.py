@@ -1,6 +1,6 @@
 """Run tasks on threads of this process, for work outside Python's lock: decoding, compiled loops.
 
-No process has to load the package again, and nothing is sent. Must not know what a task does.
+No new process has to load the package, and no data is sent. Must not know what a task does.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -16,9 +16,9 @@ from lutkit.errors import LutkitError
 
 @dataclass(frozen=True)
 class Threads:
-    """Threads of this process that share one job; `work` must protect what it stores on the job.
+    """Threads of this process that share one job; `work` must use a lock for data that it stores on the job.
 
-    Ctrl-C, or an error, waits for the running tasks. What kills one thread kills the caller.
+    After Ctrl-C or an error, the running tasks are finished first. A crash of one thread ends the process.
 
     Args:
         threads: the number of threads, at least 1.

@@ -46,7 +46,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Last:
-    """A message in place of a task: there are no more tasks, return what was kept."""
+    """A message in place of a task: there are no more tasks, so send the result of `last(job)`."""
 
     def __str__(self) -> str:
         return "handing over what was done"

@@ -1,1 +1,1 @@
-"""Output for people: contact sheets, summaries."""
+"""Pictures, pages and terminal output that several commands share."""

@@ -1,4 +1,4 @@
-"""The console that commands print to: shows user text literally, and survives if nobody reads it."""
+"""The console that commands print to: it shows user text literally, and ignores that its reader is gone."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from lutkit.report.plain_text import plain
 
 
 class PlainConsole(Console):
-    """A console that shows `[b]` and `:smile:` in a path literally, and survives if its reader goes away.
+    """A console that shows `[b]` and `:smile:` in a path literally, and continues if its reader goes away.
 
     Everything that it prints, including cells of tables, goes through `plain`.
     """
@@ -33,7 +33,7 @@ class PlainConsole(Console):
         highlight: bool | None = None,
         highlighter: Callable[[str | Text], Text] | None = None,
     ) -> Text:
-        """Convert text to Rich's; every printed string passes here, including those in tables."""
+        """Return the text as Rich's type; every printed string passes here, including those in tables."""
         return super().render_str(
             _plain_block(text),
             style=style,
@@ -58,7 +58,7 @@ class PlainConsole(Console):
         super().out(*texts, sep=sep, end=end, style=style, highlight=highlight)
 
     def print_table(self, table: Table) -> None:
-        """Print a table with a row a line.
+        """Print a table with one line for each row.
 
         A terminal that is too narrow gets the columns that fit, and a line that says how many are left out.
         Any other output gets all columns, however wide they are.
@@ -75,7 +75,7 @@ class PlainConsole(Console):
             self.print(f"{left_out} more {columns} in a wider terminal, or with --json.")
 
     def widen_for(self, table: Table) -> None:
-        """Make room for the whole table, however wide it is."""
+        """Set the console's width so that the whole table fits."""
         self.width = max(self.width, self._width_of(table))
 
     def _width_of(self, table: Table) -> int:
@@ -88,7 +88,7 @@ class PlainConsole(Console):
 
 
 def _plain_block(text: str) -> str:
-    """Return plain text, line by line: the output of commands may have several lines."""
+    """Return text that `plain` has escaped line by line, because output may have several lines."""
     return "\n".join(map(plain, text.split("\n")))
 
 

@@ -1,4 +1,4 @@
-"""The inspection of a LUT: in two sentences, as rows of a table, as one row among many."""
+"""The inspection of a LUT as two sentences, as rows of a table, or as one row for each LUT."""
 
 from lutkit.lut.collapse import COLLAPSED_SLOPE
 from lutkit.lut.inspection import Inspection
@@ -37,7 +37,7 @@ def headline(inspection: Inspection) -> list[tuple[str, bool]]:
 
 
 def verdict_sentences(inspection: Inspection, photo: str = "") -> tuple[str, str]:
-    """Return what photos lose, with the verdict and its reasons; and what the whole cube of colours loses.
+    """Return a sentence on the loss in photos with the verdict and its reasons, and one on the whole cube.
 
     Args:
         inspection: the measures.
@@ -112,7 +112,7 @@ def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, s
 
 
 def overview_row(file: str, inspection: Inspection) -> tuple[str, ...]:
-    """Return the row of one file, under `OVERVIEW_TITLES`; of levels the fewest of the three channels."""
+    """Return the row of one file for `OVERVIEW_TITLES`; its grey levels are those of the worst channel."""
     judged = inspection.judged
     return (
         file,

@@ -28,8 +28,8 @@ class InspectResult(CommandResult):
         verdict: `recoverable` or `lossy`, as `lutkit.lut.quality` defines it.
         judged_on: the colours for verdict, folds, clipping, round trip and delta E: `palette` for natural
             colours, the path of a photo, or `photo`.
-        fold_share: the share of these colours that is turned over or merged.
-        clipped_share: the share of them that is newly at 0 or 255 in a channel.
+        fold_share: the share of these colours that is folded: reversed in order or merged.
+        clipped_share: the share of these colours that is newly at 0 or 255 in a channel.
         round_trip_db: the PSNR in dB after an 8-bit save and the best inverse.
         whole_fold_share: `fold_share` for the whole cube of colours.
         whole_clipped_share: `clipped_share` for the whole cube of colours.
@@ -43,11 +43,11 @@ class InspectResult(CommandResult):
         largest_gap_255: the largest step between neighbouring greys.
         neutral_drift: the CIELAB chroma of the most coloured grey.
         neutral_drift_grey_255: the code of that grey.
-        black: what 0, 0, 0 becomes.
-        white: what 1, 1, 1 becomes.
+        black: the output for 0, 0, 0.
+        white: the output for 1, 1, 1.
         inspection: the measures with all digits; not in the dictionary, which has six.
         lut: the LUT; not in the dictionary.
-        assumed: what had to be assumed about the file, a sentence; not in the dictionary.
+        assumed: a sentence on what had to be assumed about the file; not in the dictionary.
         picture: the drawn picture; None if none was requested; not in the dictionary.
     """
 
@@ -124,7 +124,7 @@ def inspect_lut(
 def inspect_result(
     given: GivenLut, found: Inspection, judged_on: str, picture: Path | None = None
 ) -> InspectResult:
-    """Return the result of an inspection, with six digits where that is enough.
+    """Return the result of an inspection, with numbers rounded to six digits.
 
     Args:
         given: the LUT.

@@ -92,7 +92,7 @@ def picture_paths(files: Sequence[Path], out: Path, *, overwrite: bool) -> list[
 
 
 def draw_curves(axes: "Axes", lut: Lut) -> None:
-    """Draw what each channel of a grey becomes, with the diagonal of no change."""
+    """Draw the output of each channel for greys, with a diagonal that stands for no change."""
     values = _through(lut, _GREYS)
     x = np.arange(256)
     axes.plot([0, 255], [0, 255], color=FAINT, linewidth=1, linestyle=(0, (4, 4)))
@@ -115,7 +115,7 @@ def draw_curves(axes: "Axes", lut: Lut) -> None:
 
 
 def draw_neutral_axis(axes: "Axes", lut: Lut) -> None:
-    """Draw where greys go in the ab plane: a path from black to white, at the centre if neutral."""
+    """Draw the output for greys in the ab plane: a path from black to white, at the centre if neutral."""
     lab = srgb_to_lab(np.clip(_through(lut, _GREYS), 0, 1))
     reach = max(1.15 * float(np.abs(lab[:, 1:]).max()), 12.0)
     plane = np.linspace(-reach, reach, 121)
@@ -155,7 +155,7 @@ def draw_lattice(axes: "Axes", lut: Lut) -> None:
 
 
 def draw_gradients(axes: "Axes", lut: Lut) -> None:
-    """Draw smooth gradients of grey and of every hue, before above and after below."""
+    """Draw smooth gradients of grey and of every hue, with the original above and the output below."""
     steps = 512
     grey = np.repeat(np.linspace(0, 1, steps)[:, None], 3, axis=1)
     turn = np.linspace(0, 6, steps, endpoint=False)[:, None] + np.array([0.0, 4.0, 2.0])
@@ -168,7 +168,7 @@ def draw_gradients(axes: "Axes", lut: Lut) -> None:
 
 
 def draw_natural_colors(axes: "Axes", lut: Lut) -> None:
-    """Draw the palette of natural colours, darkest row first; the left half of each square is before."""
+    """Draw the palette of natural colours, darkest row first; the left half of a square is the original."""
     _, a, b = palette_lab().T
     hues = np.arctan2(b, a).reshape(4, 16)
     order = (np.argsort(hues, axis=1) + 16 * np.arange(4)[:, None]).reshape(-1)

@@ -46,7 +46,7 @@ def add_panel(figure: "Figure", heading: str, box: PanelBox) -> "Axes":
 
 
 def say(axes: "Axes", text: str) -> None:
-    """Write in the middle of a panel why nothing is drawn, because an empty panel looks broken."""
+    """Write the reason for an empty panel in its middle, because an empty panel looks like an error."""
     ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 4}  # hides the axes behind the text
     axes.text(0.5, 0.5, text, transform=axes.transAxes, color=FAINT, fontsize=12, ha="center", bbox=ground)
 

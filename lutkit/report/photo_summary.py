@@ -1,4 +1,4 @@
-"""The summary of a command that writes photos: what was written, kept and passed over."""
+"""The summary of a command that writes photos: what was written, kept and skipped."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ def print_photo_summary(
     plan: ApplyPlan,
     out: Path,
 ) -> None:
-    """Print each note with the number of its photos, the suffixes that were passed over, and the counts."""
+    """Print each note with the number of its photos, the suffixes that were skipped, and the counts."""
     for note, count in Counter(notes).most_common():
         console.print(f"{note}: {photos_text(count)}", soft_wrap=True)
     if plan.unread:
-        console.print(f"Passed over: {unread_text(plan.unread)}.", soft_wrap=True)
+        console.print(f"Skipped: {unread_text(plan.unread)}.", soft_wrap=True)
     where = f" to {shown_path(str(out))}" if written else ""
     ends = [f"{photos_text(written)} written{where}"]
     if kept:

@@ -1,4 +1,4 @@
-"""Show how far a run has come: what commands give to functions that take `on_progress`.
+"""Show the progress of a run: the callbacks that commands pass as `on_progress`.
 
 Rich is loaded only if there is a terminal to draw a bar on, or text to wrap.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.report.plain_text import print_line, tell
 
-# How often a run whose output is not a terminal says how far it has come.
+# How often a run prints its progress if its output is not a terminal, in seconds.
 LOG_SECONDS = 60.0
 
 
@@ -24,10 +24,10 @@ def shown_progress(*, quiet: bool = False, unit: str = "", wraps: bool = False) 
 
     Args:
         quiet: show warnings only.
-        unit: what the rate counts per second; empty for no rate.
+        unit: the unit of the rate per second, such as `pairs`; empty for no rate.
         wraps: whether long notes are wrapped at the terminal's width.
     Yields:
-        The callback for the reports.
+        The callback for progress reports.
     """
     on_terminal = not quiet and (sys.stdout.isatty() or "FORCE_COLOR" in os.environ)
     logs = not on_terminal and not quiet
@@ -54,7 +54,7 @@ def shown_progress(*, quiet: bool = False, unit: str = "", wraps: bool = False) 
 
 
 class _Pace:
-    """How fast a stage goes, and when its next line in a log is due."""
+    """The speed of a stage, and the time of its next line in a log."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
@@ -63,7 +63,7 @@ class _Pace:
 
     @property
     def is_new_stage(self) -> bool:
-        """Whether the last report is the first of its stage."""
+        """True if the last report is the first of its stage."""
         return self._now is self._began
 
     def take(self, now: Progress) -> None:
@@ -79,13 +79,13 @@ class _Pace:
         return True
 
     def rate(self) -> str:
-        """`140 pairs/s`; empty if there is no unit, or nothing is made yet."""
+        """Return the rate as `140 pairs/s`; empty if there is no unit, or nothing is done yet."""
         made = self._now.done - self._began.done
         spent = max(time.monotonic() - self._started, 1e-3)
         return f"{made / spent:,.3g} {self._unit}/s" if self._unit and made else ""
 
     def line(self) -> str:
-        """`pairs: 12,000 of 50,000, 140 pairs/s, 5 min left`."""
+        """Return the line `pairs: 12,000 of 50,000, 140 pairs/s, 5 min left`."""
         now, made = self._now, self._now.done - self._began.done
         total = "" if now.total is None else f" of {now.total:,}"
         parts = [f"{now.stage}: {now.done:,}{total}", self.rate()]
@@ -97,7 +97,7 @@ class _Pace:
 
 @contextmanager
 def _bar(pace: _Pace, *, wraps: bool) -> Generator[tuple[Callable[[str], None], Callable[[Progress], None]]]:
-    """Yield what prints a note above the bar, and what moves the bar."""
+    """Yield two functions: one prints a note above the bar, the other moves the bar."""
     import rich.progress
 
     from lutkit.report.console import PlainConsole
@@ -119,7 +119,7 @@ def _bar(pace: _Pace, *, wraps: bool) -> Generator[tuple[Callable[[str], None], 
             nonlocal bar
             if bar is None or pace.is_new_stage:
                 if bar is not None:
-                    bars.remove_task(bar)  # a bar that is reset would keep the total of the stage before
+                    bars.remove_task(bar)  # resetting the bar would keep the total of the previous stage
                 bar = bars.add_task(now.stage, total=now.total, rate="")
             bars.update(bar, completed=now.done, total=now.total, rate=pace.rate())
 

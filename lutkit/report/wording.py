@@ -22,7 +22,7 @@ def photos_text(count: int) -> str:
 
 
 def share_text(share: float) -> str:
-    """Return a share of 0..1 in percent: `13.6%`, `0.42%`; never 0 or 100 unless it is exactly that."""
+    """Return a share of 0..1 in percent: `13.6%`, `0.42%`; only exactly 0 and 1 give 0% and 100%."""
     if 0 < share < 0.00005:
         return "under 0.01%"
     if 0.9995 <= share < 1:

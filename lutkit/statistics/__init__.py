@@ -1,1 +1,1 @@
-"""`lutkit ab-hist`, `ab-weights` and `stats`: the colours of a dataset."""
+"""`lutkit ab-hist`, `ab-weights` and `stats`: statistics of the colours of a dataset."""

@@ -1,7 +1,7 @@
 """`counts.npz` and `weights.npz`: the files that colorization trainers read.
 
-Owns their members and what makes a file one of them. Nothing is ever unpickled. The same contents give the
-same bytes.
+Owns the members of these files and the checks on reading. Nothing is ever unpickled. The same contents give
+the same bytes.
 """
 
 import io
@@ -28,11 +28,11 @@ LAB_CONVENTION = "CIE 1976 L*a*b*, D65, sRGB; L 0..100, a and b unscaled; greys 
 
 
 def write_counts(path: Path, counts: FineCounts) -> None:
-    """Write a fine ab histogram, whole or not at all.
+    """Write a fine ab histogram, completely or not at all.
 
     Args:
-        path: where to; an existing file is replaced.
-        counts: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128, floor(b) = j - 128.
+        path: the file to write; an existing file is replaced.
+        counts: (256, 256) int64; cell [i, j] counts the pixels with floor(a) = i - 128, floor(b) = j - 128.
     Raises:
         OSError: from the system.
     """
@@ -40,12 +40,12 @@ def write_counts(path: Path, counts: FineCounts) -> None:
 
 
 def read_counts(path: Path) -> FineCounts:
-    """Read what `write_counts` wrote.
+    """Read a file that `write_counts` wrote.
 
     Returns:
-        (256, 256) int64, 0 or above, as written.
+        (256, 256) int64, 0 or above.
     Raises:
-        SourceError: no such file, another file, or counts that do not add up.
+        SourceError: if there is no such file, it is a file of another kind, or its counts are inconsistent.
     """
     members = _read(path, ("counts", "pixels"), "a counts file, as `lutkit ab-hist` writes it")
     counts, pixels = members["counts"], members["pixels"]
@@ -55,18 +55,20 @@ def read_counts(path: Path) -> FineCounts:
             return counts
     except ArrayError:
         pass
-    raise SourceError("its counts do not add up", where=str(path), remedy="count again with `lutkit ab-hist`")
+    raise SourceError(
+        "its counts are inconsistent", where=str(path), remedy="count again with `lutkit ab-hist`"
+    )
 
 
 def merged_counts(paths: Sequence[Path]) -> FineCounts:
-    """Read several files of counts, and add them.
+    """Read several files of counts and add them up.
 
     Args:
-        paths: at least one.
+        paths: the files, at least one.
     Returns:
-        (256, 256) int64, new.
+        (256, 256) int64, a new array.
     Raises:
-        SourceError: see `read_counts`; or so many pixels that 64 bits do not count them together.
+        SourceError: as `read_counts`; or if the sum of all pixels does not fit into 64 bits.
     """
     total = np.zeros((AB_SIZE, AB_SIZE), np.int64)
     pixels = 0
@@ -74,14 +76,14 @@ def merged_counts(paths: Sequence[Path]) -> FineCounts:
         counts = read_counts(path)
         pixels += total_of(counts)
         if pixels >= 1 << 63:
-            what = f"with those before it {pixels:,} pixels, more than 64 bits count"
+            what = f"brings the sum to {pixels:,} pixels, which does not fit into 64 bits"
             raise SourceError(what, where=str(path), remedy="merge fewer files")
         total += counts
     return total
 
 
 def write_weights(path: Path, weights: AbWeights) -> None:
-    """Write bins, counts, prior, smoothed prior and weights, with how they were made, whole or not at all.
+    """Write bins, counts, prior, smoothed prior, weights and settings, completely or not at all.
 
     Raises:
         OSError: from the system.
@@ -106,29 +108,29 @@ def write_weights(path: Path, weights: AbWeights) -> None:
 
 
 def read_weights(path: Path) -> AbWeights:
-    """Read what `write_weights` wrote.
+    """Read a file that `write_weights` wrote.
 
     Returns:
         The weights, on the grid that the file names, without the bins that were dropped.
     Raises:
-        SourceError: no such file, another file, or arrays that do not fit each other.
+        SourceError: if there is no such file, it is of another kind, or its arrays do not fit together.
     """
     names = ("bins", "counts", "prior", "smoothed", "weights", "meta")
     members = _read(path, names, "a weights file, as `lutkit ab-weights` writes it")
     try:
         meta = fields_of(parse_json(str(members["meta"])))
         whole = ab_grid(meta.text("grid"))
-        # Which of the grid's bins were kept; a bin's place is its name.
+        # True for each bin of the grid that was kept.
         kept = (whole.bins[:, None] == members["bins"]).all(axis=-1).any(axis=1)
         grid = keep_bins(whole, kept)
         if np.array_equal(grid.bins, members["bins"]):
             arrays = (members[name] for name in names[1:-1])
-            # Files were once written without.
+            # Older files lack this member.
             normalise = meta.text("normalise") if "normalise" in meta.values else "smoothed"
             sigma, mix = meta.number("sigma"), meta.number("mix")
             return AbWeights(grid, *arrays, sigma=sigma, mix=mix, normalise=cast("Normalisation", normalise))
     except (ValueError, TypeError, IndexError, LutkitError):
-        pass  # all of them say that this is no such file
+        pass  # all of them mean that this is not such a file
     raise SourceError("its arrays do not fit each other", where=str(path), remedy="write it again")
 
 
@@ -136,8 +138,8 @@ def write_npy(folder: Path, weights: AbWeights) -> None:
     """Write `pts_in_hull.npy` (Q, 2) and `prior_probs.npy` (Q,), which colorization trainers read.
 
     Args:
-        folder: made where it does not exist.
-        weights: whose bins and prior (not smoothed, as those files hold it) to write.
+        folder: the folder for the files; it is created if it is missing.
+        weights: the weights whose bins and prior to write; the prior in these files is not smoothed.
     Raises:
         OSError: from the system.
     """
@@ -171,5 +173,5 @@ def _read(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArra
                 if set(names) <= set(file.files):
                     return {name: file[name] for name in names}
     except Exception:
-        pass  # a damaged archive raises whatever zipfile, zlib and numpy's parser of headers do
+        pass  # for a damaged archive, zipfile, zlib and numpy's header parser raise all kinds of errors
     raise SourceError(f"not {kind}", where=str(path))

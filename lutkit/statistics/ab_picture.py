@@ -1,4 +1,4 @@
-"""An image of an ab histogram and its weights: which colours are common, and which weigh much."""
+"""An image of an ab histogram and its weights: which colours are common, and which have large weights."""
 
 import io
 from pathlib import Path
@@ -21,10 +21,10 @@ from lutkit.report.page import FAINT, INK, PAPER
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LIGHTNESS = 60.0  # at which most bins lie nearest to sRGB's gamut
-_FLOOR = 1e-7  # shares below it are drawn as the least
+_LIGHTNESS = 60.0  # the lightness at which most bins are closest to sRGB's gamut
+_FLOOR = 1e-7  # smaller shares are drawn as this share
 
-# Left and bottom of each panel in shares of the page; all of one size, so that they can be compared.
+# The left and bottom of each panel, as shares of the page. All panels have one size, so they can be compared.
 _PLACES = ((0.065, 0.525), (0.53, 0.525), (0.065, 0.05), (0.53, 0.05))
 _SIDES = (0.36, 0.41)
 _REACH = (-131.0, 131.0)
@@ -77,7 +77,7 @@ def _draw_values(
     middles = _middles(weights)
     _add_squares(axes, middles, np.full(len(middles), _side(weights)), scale.to_rgba(shown)[:, :3])
     _finish(axes, title)
-    # Beside the panel, of which it takes nothing.
+    # Beside the panel, so that the panel keeps its size.
     bar = axes.inset_axes((1.025, 0.1, 0.03, 0.8))
     assert axes.figure is not None
     axes.figure.colorbar(scale, cax=bar)
@@ -110,7 +110,7 @@ def _finish(axes: "Axes", title: str) -> None:
 
 
 def _middles(weights: AbWeights) -> npt.NDArray[np.float32]:
-    """Return where bins are drawn. Bins of grid `16` at the rim are drawn in the middle of their cells."""
+    """Return the positions for the squares of bins; at the rim of grid `16`, the middles of the cells."""
     bins = weights.grid.bins
     return np.floor(bins / 16) * 16 + 8 if weights.grid.name == "16" else bins
 

@@ -1,4 +1,4 @@
-"""The colours of many photographs, counted by many workers.
+"""Count the colours of many photos on many workers.
 
 Threads of this process count into one memory, one thread at a time. A worker process counts into its own
 memory and returns its totals at the end. Sums of integers do not depend on which worker counted what.
@@ -26,22 +26,23 @@ from lutkit.photos.decoding import Pixels, read_pixels
 from lutkit.photos.photo_list import PhotoList, none_usable, read_bytes, unread_text
 from lutkit.photos.sources import list_photos
 
-# Threads decode and count outside Python, which takes a tenth of their time: more than so many wait for it.
+# Threads decode and count without Python's lock, but need it for a tenth of their time. More threads than
+# this would wait for the lock.
 _THREADS = 4
-# Photos: where there are more cores than that, this many are worth as many processes. One starts for the
-# price of some 400 photos, and gives back millions of colours.
+# With more cores than threads are useful, processes are worth it from this many photos on: starting one takes
+# as long as counting about 400 photos, and each returns millions of colours.
 _MANY = 5_000
 _A_TASK = 8
-# Images are decoded first and then counted together, up to this size: the counters and the decoder would
-# otherwise drive each other out of the caches.
+# Images up to this total size are decoded first and then counted together, because alternating would push the
+# data of decoder and counters out of the CPU caches.
 _WAITING_BYTES = 8_000_000
-_NAMED = 10  # photos that were not counted
-_COUNTING = threading.Lock()  # of a job's counts, which are added to by one thread at a time
+_NAMED = 10  # how many photos are named that were not counted
+_COUNTING = threading.Lock()  # lets only one thread at a time add to a job's counts
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The result for some photographs: how many there were, and which could not be used."""
+    """The result for some photos: their number, and those that could not be used."""
 
     photos: int
     rejects: tuple[Reject, ...]
@@ -54,7 +55,7 @@ class _Job:
 
     @cached_property
     def counts(self) -> ColorCounts:
-        """The counts of this worker so far; made on first use, and never sent."""
+        """The counts of this worker so far; created on first use, and never sent to another process."""
         return empty_counts()
 
 
@@ -74,14 +75,14 @@ def count_photos(
 
     Args:
         photos: the photos to count.
-        size_px: count squares of this side, cut from the centre and resized as `lutkit synth` does; every
-            pixel of the photographs where None.
+        size_px: count squares of this side, cut from the centre and resized as `lutkit synth` does; None
+            counts every pixel of the photos.
         engine: the engine that runs the work.
-        on_counted: called when photographs are done, in any order.
+        on_counted: called when photos are done, in any order.
     Returns:
-        The totals, the same for any number of workers; and the photographs that could not be used, by path.
+        The totals, the same for any number of workers; and the photos that could not be used, sorted by path.
     Raises:
-        SourceError: if no photograph can be used.
+        SourceError: if no photo can be used.
     """
     rejects: list[Reject] = []
     totals: list[ColorTotals] = []
@@ -131,14 +132,14 @@ def count_source(
 
     Args:
         photos: the photos to count.
-        size_px: as `count_photos`.
+        size_px: as for `count_photos`.
         workers: the number of threads, at most 4; or of processes, for 5,000 photos or more. None means one
             for each CPU.
-        on_progress: called with how many photos are counted.
+        on_progress: called with the number of counted photos.
     Returns:
-        As `count_photos`.
+        The same as `count_photos`.
     Raises:
-        SourceError: if no photograph can be used.
+        SourceError: if no photo can be used.
         LutkitError: if fewer than one worker is requested.
     """
     wanted = wanted_workers(workers)
@@ -180,24 +181,25 @@ def colors_of(
     workers: int | None,
     on_progress: OnProgress | None,
 ) -> SourceColors:
-    """Count the colours of photos, or of one image, as `count_colors` and `stats` take them.
+    """Count the colours of photos or of one image; `count_colors` and `stats` both use this.
 
     Args:
-        source: photos, as `lutkit.photos.sources.list_photos` takes them; or an image, (..., 3) uint8 sRGB.
+        source: photos, in any form that `lutkit.photos.sources.list_photos` accepts; or an image, (..., 3)
+            uint8 sRGB.
         size: as for `count_photos`.
         field: in tars, the member to read.
-        samples: in datasets, the samples to count.
+        samples: for a dataset, the samples to count.
         workers: as for `count_source`.
         on_progress: called with the number of counted photos.
     Raises:
         SourceError: if there are no photos, or none of them can be used.
         ArrayError: if the image has another shape or dtype, or no pixel.
-        LutkitError: if photos are to be chosen or resized, but the source is an image.
+        LutkitError: if the source is an image, and `size`, `field` or `samples` is given.
     """
     if isinstance(source, np.ndarray):
         if size or field or samples:
             remedy = "leave out size, field, split, kind and label, or name files"
-            raise LutkitError("an image is counted as it is", remedy=remedy)
+            raise LutkitError("an image is always counted completely", remedy=remedy)
         return SourceColors(_totals_of_image(source), photos=1)
     report = on_progress or unheard
     photos = list_photos(str(source), field=field, samples=samples)
@@ -208,7 +210,7 @@ def colors_of(
 
 def _totals_of_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
     if image.dtype != np.uint8 or image.shape[-1:] != (3,) or not image.size:
-        what = f"an image is (..., 3) uint8, with a pixel or more, not {image.shape} {image.dtype}"
+        what = f"an image is (..., 3) uint8 with at least one pixel, not {image.shape} {image.dtype}"
         raise ArrayError(what)
     counts = empty_counts()
     count_into(np.ascontiguousarray(image).reshape(1, -1, 3), counts)
@@ -216,7 +218,7 @@ def _totals_of_image(image: npt.NDArray[np.uint8]) -> ColorTotals:
 
 
 def left_out_lines(unread: tuple[tuple[str, int], ...], rejects: Sequence[Reject]) -> list[str]:
-    """Return a line for everything that was not counted: the first photos by name, and unsupported files."""
+    """Return lines about what was not counted: the names of the first photos, and unsupported files."""
     lines = [f"not counted: {reject.path}: {reject.reason}" for reject in rejects[:_NAMED]]
     if len(rejects) > _NAMED:
         lines.append(f"not counted: {len(rejects) - _NAMED:,} more")

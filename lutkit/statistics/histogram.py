@@ -1,4 +1,4 @@
-"""The exact ab histogram of photographs: the work of `lutkit ab-hist`."""
+"""The exact ab histogram of photos: the work of `lutkit ab-hist`."""
 
 import os
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ class CountResult(CommandResult):
     Args:
         file: the file with the counts; None if no file was requested.
         pixels: the number of counted pixels.
-        cells: the number of cells of one unit of a and b that hold pixels.
+        cells: the number of cells with pixels; a cell is one unit of a by one unit of b.
         rejects: the photos that could not be used, each with its reason.
-        counts: (256, 256) int64, cell [i, j] counting pixels with floor(a) = i - 128 and floor(b) = j - 128;
+        counts: (256, 256) int64; cell [i, j] counts the pixels with floor(a) = i - 128, floor(b) = j - 128;
             not in the dictionary.
-        unread: files of kinds that are not read: how many of each suffix; not in the dictionary.
+        unread: the number of unsupported files for each suffix; not in the dictionary.
     """
 
     file: Path | None
@@ -55,26 +55,26 @@ def count_colors(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> CountResult:
-    """Count the colours of photographs in CIELAB's ab plane, as `lutkit ab-hist` does.
+    """Count the colours of photos in CIELAB's ab plane, as `lutkit ab-hist` does.
 
     Args:
-        source: what to count: a folder, a pattern, a photo, a .txt list, WebDataset tars, or a dataset that
-            `synth` wrote, with its targets; None means `data/pairs`. Or an image: (..., 3)
-            uint8 sRGB.
-        out: the file to write the counts to, a `.npz`; without one nothing is written.
+        source: a folder, a pattern, a photo, a .txt list, WebDataset tars, or a dataset that `synth` wrote,
+            of which the targets are counted; None means `data/pairs`. Or an image: (..., 3) uint8 sRGB.
+        out: the file to write the counts to, a `.npz`; None writes no file.
         size: count squares of this side, cut from the centre and resized; None counts every pixel.
         field: in tars, the member to count, such as `jpg`.
-        split: of a dataset, only samples of this split; empty means all.
-        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; empty means all.
-        label: of a dataset, `recoverable` or `lossy`; empty means both.
+        split: for a dataset, the split to count; empty means all.
+        kind: for a dataset, `distort`, `enhance` or `distort+enhance`; empty means all.
+        label: for a dataset, `recoverable` or `lossy`; empty means both.
         merge: files of counts to add up, instead of counting.
-        workers: how many photos are read at once, at most 4 below 5,000 photos; None means one for each CPU.
+        workers: how many photos are read at once, at most 4 if there are fewer than 5,000 photos; None means
+            one for each CPU.
         overwrite: whether to replace an existing file.
-        on_progress: called with how many photos are done.
+        on_progress: called with the number of counted photos.
     Raises:
-        SourceError: no photos, or none that can be used; a file to merge that holds no counts.
-        DatasetError: no such split, kind or label.
-        LutkitError: options that exclude each other, or a file that exists already.
+        SourceError: if there are no photos, none of them can be used, or a file to merge holds no counts.
+        DatasetError: if there is no such split, kind or label.
+        LutkitError: if options exclude each other, or the file exists already.
 
     >>> import lutkit, numpy
     >>> grey = numpy.full((2, 3, 3), 128, numpy.uint8)
@@ -83,14 +83,14 @@ def count_colors(
     (6, 6)
     """
     if merge and source is not None:
-        raise LutkitError("a source and --merge", remedy="give one of them")
+        raise LutkitError("both a source and --merge are given", remedy="give one of them")
     samples = SampleFilter(split, kind, label)
     if merge and (size or field or samples or workers):
         remedy = "leave out --size, --field, --split, --kind, --label and --workers"
-        raise LutkitError("--merge counts nothing", remedy=remedy)
+        raise LutkitError("--merge counts no images", remedy=remedy)
     if out is not None:
         require_vacant(Path(out), overwrite=overwrite)
-        Path(out).parent.mkdir(parents=True, exist_ok=True)  # before hours of counting, not after
+        Path(out).parent.mkdir(parents=True, exist_ok=True)  # an error must come before hours of counting
     found: SourceColors | None = None
     if merge:
         counts = _merged([Path(path) for path in merge])
@@ -115,9 +115,9 @@ def count_colors(
 def _merged(paths: list[Path]) -> FineCounts:
     known: set[str] = set()
     for path in paths:
-        # Counted twice, its photos would weigh twice, and nothing would say so.
-        place = os.path.realpath(path)  # `Path.resolve` raises where links run in circles
+        # A file that is merged twice would count its photos twice, and nobody would notice.
+        place = os.path.realpath(path)  # `Path.resolve` raises an error for circular links
         if place in known:
-            raise LutkitError("these counts come twice", where=str(path), remedy="name them once")
+            raise LutkitError("these counts are given twice", where=str(path), remedy="name them once")
         known.add(place)
     return merged_counts(paths)

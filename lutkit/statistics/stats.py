@@ -1,4 +1,4 @@
-"""The colours of photographs at a glance: the work of `lutkit stats`."""
+"""The colours of photos at a glance: the work of `lutkit stats`."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class ChannelStats:
     """The statistics of a channel.
 
     Args:
-        percentiles: its values, 0..1, by the percent of pixels that lie at or below.
+        percentiles: its values, 0..1, by the percentage of pixels with this value or a lower one.
         at_0: the share of pixels at 0.
         at_255: the share of pixels at 255.
     """
@@ -40,7 +40,7 @@ class Spread:
 
     Args:
         mean: its mean.
-        percentiles: its values by the percent of pixels that lie at or below.
+        percentiles: its values by the percentage of pixels with this value or a lower one.
     """
 
     mean: float
@@ -66,25 +66,25 @@ class Clipped:
 
 @dataclass(frozen=True)
 class StatsResult(CommandResult):
-    """The colourfulness, cast and clipping of photographs.
+    """The colourfulness, cast and clipping of photos.
 
     Args:
-        source: what was counted.
-        photos: how many photos.
-        pixels: how many pixels.
-        distinct_colors: how many different colours.
-        mean: of red, green and blue, 0..1, as input normalisation takes it.
-        std: the same of standard deviations.
-        channels: by name, `red`, `green` and `blue`.
-        saturation: HSV, 0..1.
-        chroma: CIELAB.
-        lightness: CIELAB, 0..100.
+        source: the source that was counted.
+        photos: the number of photos.
+        pixels: the number of pixels.
+        distinct_colors: the number of different colours.
+        mean: the means of red, green and blue, 0..1, for the normalisation of a network's input.
+        std: the standard deviations of red, green and blue, for the same use.
+        channels: the statistics of `red`, `green` and `blue`, by name.
+        saturation: the saturation in HSV, 0..1.
+        chroma: the chroma in CIELAB.
+        lightness: the lightness in CIELAB, 0..100.
         cast: the mean a and b.
         clipped: the shares of clipped pixels.
         rejects: the photos that could not be used, each with its reason.
         summary: all histograms; not in the dictionary.
-        title: what was counted, in words; not in the dictionary.
-        unread: files of kinds that are not read: how many of each suffix; not in the dictionary.
+        title: a description of what was counted; not in the dictionary.
+        unread: the number of unsupported files for each suffix; not in the dictionary.
     """
 
     source: str
@@ -118,24 +118,25 @@ def stats(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> StatsResult:
-    """Measure the colourfulness, cast and clipping of photographs, as `lutkit stats` does.
+    """Measure the colourfulness, cast and clipping of photos, as `lutkit stats` does.
 
     Args:
         source: a folder, a pattern, a photo, a .txt list, WebDataset tars, or a dataset that `synth` wrote,
-            with its targets. Or an image: (..., 3) uint8 sRGB.
+            of which the targets are measured. Or an image: (..., 3) uint8 sRGB.
         size: count squares of this side, cut from the centre and resized; None counts every pixel.
         field: in tars, the member to read, such as `jpg`.
-        split: of a dataset, only samples of this split; empty means all.
-        kind: of a dataset, `distort`, `enhance` or `distort+enhance`; empty means all.
-        label: of a dataset, `recoverable` or `lossy`; empty means both.
+        split: for a dataset, the split to measure; empty means all.
+        kind: for a dataset, `distort`, `enhance` or `distort+enhance`; empty means all.
+        label: for a dataset, `recoverable` or `lossy`; empty means both.
         plot: also draw an image and write it to this PNG file.
-        workers: how many photos are read at once, at most 4 below 5,000 photos; None means one for each CPU.
+        workers: how many photos are read at once, at most 4 if there are fewer than 5,000 photos; None means
+            one for each CPU.
         overwrite: whether to replace an existing image.
-        on_progress: called with how many photos are done.
+        on_progress: called with the number of counted photos.
     Raises:
-        SourceError: no photos, or none that can be used.
-        DatasetError: no such split, kind or label.
-        LutkitError: if the image exists already or is not a PNG.
+        SourceError: if there are no photos, or none of them can be used.
+        DatasetError: if there is no such split, kind or label.
+        LutkitError: if the image exists already or its name does not end in .png.
 
     >>> import lutkit
     >>> found = lutkit.stats("sample", size=64, workers=1)
@@ -175,15 +176,15 @@ def stats_of(
     title: str = "",
     unread: tuple[tuple[str, int], ...] = (),
 ) -> StatsResult:
-    """Return the statistics of counted colours, with six digits.
+    """Return the statistics of counted colours, rounded to six digits.
 
     Args:
-        summary: of at least one pixel.
-        source: what was counted.
-        photos: how many photos.
+        summary: the histograms, of at least one pixel.
+        source: the source that was counted.
+        photos: the number of photos.
         rejects: the photos that could not be used.
-        title: what was counted, in words; empty means the source.
-        unread: files of kinds that are not read.
+        title: a description of what was counted; empty means the source.
+        unread: the number of unsupported files for each suffix.
     """
     moments = [mean_and_deviation(codes) for codes in summary.channels]
     low, high = (float(count) / summary.pixels for count in summary.clipped)

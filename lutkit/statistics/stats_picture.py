@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 _LIGHTNESS = 60.0
 _CAST_REACH = 12.0
 _VIVID = "#e8a33d"
-_ASPECT = 0.27 * 14 / (0.34 * 9)  # of a panel: planes of equal scales fill it
+_ASPECT = 0.27 * 14 / (0.34 * 9)  # the aspect of a panel; a plane with this aspect and equal scales fills it
 
 
 def draw_stats(summary: ColorSummary, title: str) -> Image.Image:
-    """Draw what is known of a dataset's colours.
+    """Draw the statistics of a dataset's colours.
 
     Args:
-        summary: of at least one pixel.
-        title: what stands above, shortened to fit: the source.
+        summary: the histograms, of at least one pixel.
+        title: the title at the top, such as the source; shortened to fit.
     Returns:
         An RGB image of 1400 x 900 pixels.
     """
@@ -54,7 +54,8 @@ def _draw_channels(axes: "Axes", summary: ColorSummary) -> None:
     for (name, color), share in zip(drawn, shares, strict=False):
         axes.fill_between(np.arange(256), share, color=color, alpha=0.13, linewidth=0)
         axes.plot(share, color=color, linewidth=1.4, label=name)
-    # The ends, where clipped pixels pile up, would make all else flat: the panel of clipping has them.
+    # The scale ignores the ends: clipped pixels pile up there and would make everything else look flat. The
+    # panel of clipping shows them.
     inner = float(shares[:, 2:254].max())
     axes.set(xlim=(0, 255), ylim=(0, 1.15 * (inner or float(shares.max()))), xticks=[0, 64, 128, 192, 255])
     axes.set_ylabel("%", color=FAINT)
@@ -62,7 +63,7 @@ def _draw_channels(axes: "Axes", summary: ColorSummary) -> None:
 
 
 def _draw_saturation(axes: "Axes", summary: ColorSummary) -> None:
-    # Pairs of 255ths: rounding fills even and odd ones unevenly.
+    # Bins of two codes, because rounding fills even and odd codes unevenly.
     shares = 100 * summary.saturation.reshape(128, 2).sum(axis=1) / summary.pixels
     _draw_bars(axes, (np.arange(128) + 0.5) / 128, shares, summary.mean_saturation, ".3f")
     axes.set_xlim(0, 1)
@@ -76,7 +77,7 @@ def _draw_chroma(axes: "Axes", summary: ColorSummary) -> None:
 
 def _draw_bars(axes: "Axes", places: np.ndarray, shares: np.ndarray, mean: float, shape: str) -> None:  # pyright: ignore[reportMissingTypeArgument]
     axes.bar(places, shares, width=places[1] - places[0], color=_VIVID, alpha=0.75, linewidth=0)
-    # A peak of greys, which stands alone, may leave the frame: it is written beside it.
+    # A single high peak, as of greys, may be cut off by the frame; its height is written beside it.
     tallest = float(np.sort(shares)[-2])
     if shares.max() > 3 * tallest:
         high = tallest or float(shares.max())
@@ -95,7 +96,7 @@ def _draw_plane(axes: "Axes", summary: ColorSummary) -> None:
     b, a = np.meshgrid(middles, middles, indexing="ij")
     colors = np.clip(lab_to_srgb(np.stack([np.full_like(a, _LIGHTNESS), a, b], axis=-1)), 0, 1)
     strength = np.log1p(cells) / np.log1p(max(int(cells.max()), 1))
-    # Even a colour that comes once is seen.
+    # Even a colour that occurs once is visible.
     alpha = np.where(cells > 0, 0.25 + 0.75 * strength, 0)
     image = np.concatenate([colors, alpha[..., None]], axis=-1)
     axes.imshow(image, origin="lower", extent=(-128, 128, -128, 128), interpolation="nearest")
@@ -113,7 +114,7 @@ def _draw_cast(axes: "Axes", summary: ColorSummary) -> None:
     hues = np.clip(lab_to_srgb(np.stack([np.full_like(grid_a, 55), grid_a, grid_b], axis=-1)), 0, 1)
     across = _ASPECT * reach
     axes.imshow(hues, origin="lower", extent=(-across, across, -reach, reach), interpolation="bilinear")
-    if math.hypot(a, b) < 0.02 * reach:  # shorter than its head
+    if math.hypot(a, b) < 0.02 * reach:  # an arrow shorter than its head
         axes.scatter([a], [b], color=INK, s=40, zorder=3)
     else:
         arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
@@ -147,7 +148,7 @@ def _draw_clipping(axes: "Axes", summary: ColorSummary) -> None:
 
 
 def _share_text(percent: float) -> str:
-    """So short that the numbers of neighbouring bars do not meet."""
+    """Return a share as a short text, so that the numbers of neighbouring bars do not overlap."""
     if 0 < percent < 0.01:
         return "<0.01"
     return f"{percent:.{2 if percent < 1 else 1}f}%" if percent else "0"

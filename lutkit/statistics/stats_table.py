@@ -1,10 +1,10 @@
-"""The colours of a dataset in numbers and words: rows of a table."""
+"""The statistics of a dataset's colours as rows of a table."""
 
 from lutkit.measure.color_summary import CHANNELS, HUNDREDTHS, ColorSummary
 from lutkit.measure.counts import Counts
 from lutkit.measure.histograms import mean_and_deviation, percentile
 
-# A cast of less than one unit of a or b is not seen.
+# A cast of less than one unit of a or b is not visible.
 _SEEN_CAST = 1.0
 
 
@@ -12,7 +12,7 @@ def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
     """Return the statistics of a dataset's colours as rows: name, value, meaning.
 
     Args:
-        summary: of at least one pixel.
+        summary: the histograms, of at least one pixel.
     """
     low, high = (float(count) / summary.pixels for count in summary.clipped)
     rows = [
@@ -33,7 +33,7 @@ def stats_rows(summary: ColorSummary) -> list[tuple[str, str, str]]:
 
 
 def colors_text(summary: ColorSummary) -> str:
-    """`1 colour`, `2 different colours`."""
+    """Return `1 colour`, `2 different colours`."""
     return "1 colour" if summary.distinct == 1 else f"{summary.distinct:,} different colours"
 
 
@@ -46,7 +46,7 @@ def cast_text(summary: ColorSummary) -> str:
 
 
 def _histogram_row(name: str, histogram: Counts, mean: float, scale: int, note: str) -> tuple[str, str, str]:
-    """Return a row for a histogram whose values are `scale` times as large as shown."""
+    """Return a row for a histogram; its values are `scale` times as large as the row shows them."""
     shape = ".3f" if scale == 255 else ".1f"
     return name, f"{mean:{shape}}", f"{_range(histogram, scale, '.2f' if scale == 255 else '.1f')}; {note}"
 

@@ -23,7 +23,7 @@ class WeighedBin:
 
     Args:
         weight: its weight.
-        ab: the a and b that it stands for.
+        ab: the a and b of its colour.
     """
 
     weight: float
@@ -37,12 +37,12 @@ class WeightsResult(CommandResult):
     Args:
         file: the written file; None if no file was requested.
         grid: `10`, `zhang313` or `16`.
-        bins: how many bins there are.
-        normalise: `smoothed` or `data`: where weights average 1.
-        without_pixels: how many bins hold no pixel.
-        pixels: how many pixels were counted.
-        least: the bin that weighs least.
-        most: the bin that weighs most.
+        bins: the number of bins.
+        normalise: `smoothed` or `data`: the distribution over which the mean weight is 1.
+        without_pixels: the number of bins without pixels.
+        pixels: the number of counted pixels.
+        least: the bin with the smallest weight.
+        most: the bin with the largest weight.
         weights: bins, counts, prior, smoothed prior and weights; not in the dictionary.
         also: the other files that were written; not in the dictionary.
     """
@@ -75,20 +75,21 @@ def ab_weights(
     """Turn counts of colours into the class-rebalancing weights of colorization, as `lutkit ab-weights` does.
 
     Args:
-        counts: what `count_colors` returned or wrote; or (256, 256) int64.
-        out: the file to write the weights to, a `.npz`; without one nothing is written.
+        counts: a result of `count_colors`, a file that it wrote, or an array, (256, 256) int64.
+        out: the file to write the weights to, a `.npz`; None writes no file.
         grid: `10` (the 261 bins that sRGB reaches), `zhang313` (the published ones) or `16` (224 cells).
-        sigma: of the smoothing, in units of ab.
+        sigma: the standard deviation of the smoothing, in units of ab.
         mix: the share of the uniform distribution, 0..1.
-        normalise: where weights average 1: `smoothed`, as published, or `data`.
-        observed: drop bins that never occur.
+        normalise: the distribution over which the mean weight is 1: `smoothed`, as published, or `data`.
+        observed: drop bins without pixels.
         npy: also write `pts_in_hull.npy` and `prior_probs.npy` into this folder.
         plot: also draw an image and write it to this PNG file.
-        overwrite: whether files that are there are replaced.
+        overwrite: whether to replace existing files.
     Raises:
-        SourceError: no such file of counts.
-        ArrayError: no such grid, options out of range, no pixel, or a weight without end.
-        LutkitError: two outputs of one name, or a file that exists already.
+        SourceError: if there is no such file of counts.
+        ArrayError: if the grid is unknown, an option is out of range, there is no pixel, or a weight would be
+            too large.
+        LutkitError: if two outputs have the same name, or a file exists already.
     Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, section 2.2.
 
     >>> import lutkit, numpy
@@ -100,12 +101,14 @@ def ab_weights(
     extra = [] if npy is None else [Path(npy) / "pts_in_hull.npy", Path(npy) / "prior_probs.npy"]
     picture = None if plot is None else Path(plot)
     outputs = [*([] if out is None else [Path(out)]), *extra, *([] if picture is None else [picture])]
-    # `Path.resolve` raises where links run in circles.
+    # `Path.resolve` raises an error for circular links.
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise LutkitError("two outputs of one name", where=str(outputs[0]), remedy="give each its own")
+        raise LutkitError(
+            "two outputs have the same name", where=str(outputs[0]), remedy="give each its own name"
+        )
     for path in outputs:
         if isinstance(counts, Path | str) and os.path.realpath(path) == os.path.realpath(counts):
-            raise LutkitError("would write over the counts", where=str(path), remedy="give another name")
+            raise LutkitError("would overwrite the counts", where=str(path), remedy="give another name")
         require = require_picture if path == picture else require_vacant
         require(path, overwrite=overwrite)
     found = weights_of_counts(

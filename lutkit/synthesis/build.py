@@ -36,12 +36,12 @@ class SynthPlan:
 
     Args:
         manifest: the dataset to make.
-        photos: the photographs that were found.
-        members: the numbers of each split's photographs.
+        photos: the photos that were found.
+        members: the numbers of each split's photos.
         counts: the number of samples of each split.
         libraries: the LUT files to draw from.
         recorded: library versions and the sha256 of LUT files, which a resumed run must find unchanged.
-        rejects: the photographs of splits without a usable one; their samples go to the other splits.
+        rejects: the photos of splits without a usable one; their samples go to the other splits.
     """
 
     manifest: Manifest
@@ -69,14 +69,14 @@ class BuiltPairs:
 
 
 def plan_synth(manifest: Manifest, before_loops: Callable[[], None] = lambda: None) -> SynthPlan:
-    """List the photographs and LUTs, check that the wanted damage can be drawn, and divide the samples.
+    """List the photos and LUTs, check that the wanted damage can be drawn, and divide the samples.
 
     Args:
         manifest: the dataset to plan.
-        before_loops: called when the photographs are listed, before the first compiled loop runs.
+        before_loops: called when the photos are listed, before the first compiled loop runs.
     Raises:
-        SourceError: if there are no photographs, or no LUTs although some are needed.
-        ManifestError: if no recipe reaches the severity, or no look is as wanted.
+        SourceError: if there are no photos, or no LUTs although some are needed.
+        ManifestError: if no recipe reaches the severity, or no look fits the settings of `[looks]`.
     """
     photos = list_photos(manifest.images.source, field=manifest.images.field)
     before_loops()
@@ -106,19 +106,19 @@ def plan_synth(manifest: Manifest, before_loops: Callable[[], None] = lambda: No
 def keep_usable_splits(
     manifest: Manifest, photos: PhotoList, members: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, tuple[int, ...]], tuple[Reject, ...]]:
-    """Leave out splits without a usable photograph; a small split may consist of one bad file.
+    """Leave out splits without a usable photo; a small split may consist of one bad file.
 
-    Photographs are tried in the order of the list until one of each split works: the result depends only on
-    them.
+    Photos are tried in the order of the list until one of each split works, so the result depends only
+    on the photos.
 
     Args:
-        manifest: the size that the photographs must have.
+        manifest: the settings that decide which photos are usable.
         photos: the list.
-        members: the numbers of each split's photographs.
+        members: the numbers of each split's photos.
     Returns:
-        The remaining splits, and the photographs of the others with the reasons.
+        The remaining splits, and the photos of the others with the reasons.
     Raises:
-        SourceError: if no photograph of any split can be used.
+        SourceError: if no photo of any split can be used.
     """
     kept: dict[str, tuple[int, ...]] = {}
     rejects: list[Reject] = []
@@ -156,14 +156,15 @@ def build_pairs(
         on_start: called once with the number of samples that exist already.
         on_shard: called after each finished shard with its record.
     Raises:
-        DatasetError: the folder is in use, holds something else, or was begun with other settings,
-            photographs or library versions; or the disk is full.
-        SourceError: no photograph can be used.
+        DatasetError: if the folder is in use, holds something else, or was begun with other settings,
+            photos or library versions; or if the disk is full.
+        SourceError: if no photo can be used.
     """
     planned = {task.name: task.count for task in plan_shards(plan.counts)}
     with claim(folder):
         if is_bare(folder) and not ((index := read_dataset_json(folder)) and index.shards):
-            # A run that built nothing binds none that comes after it; shards that are listed may be gone.
+            # An earlier run that built nothing sets no conditions for this run. If dataset.json lists shards,
+            # that run did build something, even if the shards have been deleted since.
             (folder / SOURCES_NAME).unlink(missing_ok=True)
         else:
             require_same_run(folder, plan.manifest, plan.recorded, planned)
@@ -173,13 +174,13 @@ def build_pairs(
             "give the same photographs, or write into another folder",
         )
         held = intact(folder, planned)
-        # Of pairs none is ever left out: a shard is done that has all its samples.
+        # A shard of pairs is done only if it has all its samples, because no pair is ever left out.
         done = {
             name for name, record in held.items() if record.planned == record.file.samples == planned[name]
         }
         manifest = format_manifest(plan.manifest, plan.recorded).encode()
         path = folder / MANIFEST_NAME
-        # A run for more that was given up may have left its n: what is there is not always what is asked.
+        # The manifest on disk may have another n, for instance from a larger run that was given up.
         if not path.exists() or path.read_bytes() != manifest:
             write_whole(path, manifest)
         if len(done) < len(planned):
@@ -198,7 +199,7 @@ def build_pairs(
         rejects = write_rejects(folder, records, plan.rejects)
         index = _index(plan, records, complete=True)
         write_card(folder, pair_card(plan.manifest, len(plan.photos.photos)), index)
-        # Last: what it says is complete has all that readers look for.
+        # This comes last: once it says that the dataset is complete, all files that readers need exist.
         write_dataset_json(folder, index)
         return BuiltPairs(folder, records, len(planned) - len(done), rejects)
 
@@ -211,7 +212,7 @@ def _index(plan: SynthPlan, records: tuple[Record, ...], *, complete: bool) -> D
     return DatasetIndex(plan.manifest.seed, plan.recorded["libraries"], shard_files(records), complete)
 
 
-# Going on with a run that an earlier one began.
+# Continuing a dataset that an earlier run began.
 
 _OTHER_FOLDER = "or write into another folder"
 
@@ -227,11 +228,11 @@ def require_same_run(
     Args:
         folder: the dataset folder.
         manifest: the manifest of this run.
-        recorded: library versions, and the sha256 of LUT files, as they are now.
+        recorded: the current library versions and sha256 of LUT files.
         planned: the number of samples of each shard, by name.
     Raises:
-        DatasetError: another manifest, other LUT files, libraries or CPU; a smaller n; the list of sources
-            is lost; or files that belong to no run of this dataset.
+        DatasetError: if the manifest, the LUT files, the libraries or the CPU differ, n is smaller, the list
+            of sources is lost, or the folder has files that belong to no run of this dataset.
     """
     path = folder / MANIFEST_NAME
     then = read_manifest(path) if path.exists() else None
@@ -274,9 +275,9 @@ def _refuse_to_shrink(folder: Path, begun: int, asked: int) -> None:
 
 
 def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
-    """Return the differences between two manifests that change bytes: all but n and the paths of files.
+    """Return the differences between two manifests that change bytes: all except n and the paths of files.
 
-    Photographs and LUTs are compared by their content, not by the names of their folders.
+    Photos and LUTs are compared by their content, not by the names of their folders.
     """
     differing: list[str] = []
     for part in dataclasses.fields(Manifest):

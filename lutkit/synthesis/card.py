@@ -16,7 +16,7 @@ def pair_card(manifest: Manifest, photos: int) -> Card:
 
     Args:
         manifest: the manifest of the dataset.
-        photos: the number of listed photographs.
+        photos: the number of listed photos.
     """
     total = sum(share for _, share in manifest.kinds)
     kinds = [
@@ -55,7 +55,7 @@ def _fields(manifest: Manifest) -> dict[str, str]:
     }
     if dict(manifest.kinds).get("enhance"):
         for name in ("label", "severity"):
-            fields[f"json: {name}"] += "; for an *enhance* pair, of the look"
+            fields[f"json: {name}"] += "; for an *enhance* pair, that of the look"
     if manifest.store == "recipe":
         del fields[f"input.{suffix}"]
         fields["json: recipe"] += "; the input is not stored: `lutkit.pairs(...)` computes it from the recipe"

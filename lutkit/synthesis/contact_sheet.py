@@ -63,7 +63,7 @@ def write_contact_sheet(folder: Path) -> Path:
 
 
 def _representative(found: Pairs) -> list[int]:
-    """Choose samples of the first shard by systematic sampling of its list, sorted by kind and label."""
+    """Choose samples at regular intervals from the first shard's list, sorted by kind and label."""
     shard = next(iter(found.shards))
     samples = read_samples(shard_path(found.folder, shard))
     groups = sorted((_kind_and_label(sample), number) for number, sample in enumerate(samples))
@@ -172,7 +172,7 @@ def _described(metadata: SampleMetadata, recipe: Recipe, lut_names: Mapping[str,
 
 
 def _family_text(family: Family) -> str:
-    """A family and the number that says most of it: `exposure -1.20 EV`."""
+    """Return the name of a family with its most important number: `exposure -1.20 EV`."""
     name = family.name.replace("_", " ")
     if isinstance(family, WhiteBalance):
         return f"{name} {family.set_k:.0f} K under {family.light_k:.0f} K"

@@ -20,13 +20,13 @@ _WARM_UP = 8
 _DRAWS = 600
 BANDS = 4
 
-# A tar adds a header a member and padding to 512 bytes.
+# For each member, a tar adds a header of 512 bytes, and padding that is 256 bytes on average.
 _TAR_BYTES = 3 * 768
 
 
 @dataclass(frozen=True)
 class SeverityBand:
-    """A part of the severity range, and the share of the draws there that hold each family, largest first."""
+    """A part of the severity range: for each family, the share of draws that contain it, largest first."""
 
     severity: Range
     families: Mapping[str, float]
@@ -37,12 +37,12 @@ class Estimate:
     """The result of a few trial samples.
 
     Args:
-        sample_bytes: mean size of a sample in its shard.
-        sample_s: mean seconds of a sample on one worker.
-        enlarged: the share of samples with a photograph smaller than the square.
-        totals: the totals of the samples, as a shard's record counts them.
+        sample_bytes: the mean size of a sample in its shard.
+        sample_s: the mean time of a sample on one worker, in seconds.
+        enlarged: the share of samples with a photo smaller than the square.
+        totals: the counts of the samples, with the same names as in a shard's record.
         samples: the number of samples.
-        bands: the quarters of the severity range; none if nothing is damaged.
+        bands: the four quarters of the severity range; empty if nothing is damaged.
     """
 
     sample_bytes: float
@@ -54,10 +54,10 @@ class Estimate:
 
 
 def estimate(plan: SynthPlan) -> Estimate:
-    """Make a few dozen samples, keep none, and count families over some hundred draws.
+    """Make a few dozen samples without keeping them, and count the families in several hundred draws.
 
     Raises:
-        SourceError: no photograph of the first split can be used.
+        SourceError: if no photo of the first split can be used.
     """
     split = next(iter(plan.counts))
     failed: dict[int, str] = {}

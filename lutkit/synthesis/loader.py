@@ -6,7 +6,7 @@ from lutkit.photos.encoding import CODEC_SUFFIX
 from lutkit.synthesis.build import SynthPlan
 from lutkit.synthesis.plan import shard_count
 
-# What webdataset takes for a range, for a scheme, for two lists or for an escape where it stands in a path.
+# Characters in a path that webdataset would read as a range, a scheme, two lists or an escape.
 _MEANT_OTHERWISE = frozenset("{}:\\")
 
 
@@ -37,8 +37,8 @@ for input, target, metadata in loader:  # {count:,} samples
 
 
 def _urls(split: str, shards: int, out: Path) -> tuple[str, str]:
-    """Return the shards as webdataset takes them, and the imports for that."""
-    # Shards have six digits, and from a million on more: a range would write them all alike.
+    """Return Python code that gives webdataset the shards, and the imports that this code needs."""
+    # Shards have six digits, but more from a million on. A range would give all of them the same digits.
     if _MEANT_OTHERWISE & set(str(out)) or shards > 1_000_000:
         files = f'pathlib.Path({str(out.absolute())!r}, "shards").glob("{split}-*.tar")'
         return f"sorted(map(str, {files}))", "pathlib, torch"

@@ -1,7 +1,7 @@
 """Compile the loops of `synth` in two processes at once, if they are not stored on disk yet.
 
-numba compiles one loop after the other in a process. So two processes each do a part of the work, only to
-compile its loops: one judges LUTs and draws recipes, the other makes a few small pairs.
+numba compiles one loop after the other in a process. So two processes each run a part of the work, only to
+compile the loops in it: one judges LUTs and draws recipes, the other makes a few small pairs.
 """
 
 from contextlib import closing
@@ -41,7 +41,8 @@ def compile_ahead(engine: Engine) -> None:
 
 def _run_loops(manifest: Manifest, part: str) -> None:
     if part == "judge":
-        # What both need comes first in one part and last in the other, so that it is seldom compiled twice.
+        # This process runs the loops that both parts need first, and the other process runs them last. So
+        # they are seldom compiled twice.
         codes = np.zeros((1, 3), np.uint8)
         mean_delta_e_2000_of_codes(codes, codes)
         for lut in (Lut3D.identity(5), Lut1D.identity(5)):

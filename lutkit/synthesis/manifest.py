@@ -1,6 +1,6 @@
 """Dataset manifests: the settings of a dataset as TOML, read strictly and written completely.
 
-Owns the noun `Manifest`. An unknown key is an error that names the nearest known one, never ignored.
+Owns the noun `Manifest`. An unknown key is never ignored: it is an error that names the nearest known key.
 """
 
 import dataclasses
@@ -38,21 +38,21 @@ ALL_LABELS: Labels = get_args(Label)
 
 @dataclass(frozen=True)
 class Images:
-    """The source of the photographs, and which of them may be targets.
+    """The source of the photos, and which of them may be targets.
 
     Args:
         source: a folder, a glob, a text list, WebDataset tars, or `sample` (four photos that ship with
             lutkit).
-        field: of tars, the member to take (`jpg`, `target.jpg`); may be empty where a sample has one photo.
-        min_side_px: leave out photographs whose shorter side is smaller; 0 leaves out none.
-        grey: `skip` leaves out photographs without colour.
-        max_cast: leave out photographs whose mean a and b lie further from grey (CIELAB, as `lutkit stats`
-            tells the cast of one); 0 leaves out none.
-        max_clipped: leave out photographs with a larger share of pixels that have a channel at 0, or at 255
-            (as `lutkit stats` tells both shares; the larger counts); 1 leaves out none. Colour is measured on
-            the whole photograph as it was decoded, on up to 65,536 evenly spread pixels of it.
+        field: in tars, the member to read (`jpg`, `target.jpg`); may be empty if each sample has one photo.
+        min_side_px: leave out photos whose shorter side is smaller; 0 leaves out none.
+        grey: `skip` leaves out photos without colour.
+        max_cast: leave out photos with a larger cast: the distance of the mean a and b from grey in
+            CIELAB, which `lutkit stats` reports; 0 leaves out none.
+        max_clipped: leave out photos with a larger share of pixels that have a channel at 0, or at 255
+            (`lutkit stats` reports both shares; the larger counts); 1 leaves out none. Cast, grey and
+            clipping are measured on up to 65,536 evenly spread pixels of the whole photo.
     Raises:
-        ManifestError: a value out of its range.
+        ManifestError: if a value is out of its range.
     """
 
     source: str = "sample"
@@ -76,13 +76,14 @@ class Looks:
     """Enhancement LUTs for *enhance* pairs, and which of them to draw.
 
     Args:
-        path: a folder of .cube files; empty means those that ship with lutkit.
-        strength: drawn uniformly between the two, 0..1.
-        severity: what a look may do at the drawn strength, delta E 2000, mean over the palette; always kept.
-        labels: what a look may be on the picture that it grades. As with damage, a picture that no look has
-            such a label on is graded all the same.
+        path: a folder of .cube files; empty means the looks that ship with lutkit.
+        strength: the range that strengths are drawn from, uniformly, 0..1.
+        severity: the range of a look's mean delta E 2000 over the palette, at the drawn strength. No look
+            outside it is used.
+        labels: the labels that a look may have on the image that it grades. If no drawn look has one of them
+            on an image, the last look is used all the same, as with damage.
     Raises:
-        ManifestError: a value out of its range, or no label.
+        ManifestError: if a value is out of its range, or there is no label.
     """
 
     path: str = ""
@@ -100,12 +101,12 @@ class Looks:
         _require(len(self.labels) > 0, "looks.labels", f"one or more of {', '.join(ALL_LABELS)}", [])
         for label in self.labels:
             _require(label in ALL_LABELS, "looks.labels", f"one or more of {', '.join(ALL_LABELS)}", label)
-        # In one order: how a manifest lists them must not look like another wish.
+        # A fixed order, so that manifests that list the same labels in another order are equal.
         object.__setattr__(self, "labels", tuple(label for label in ALL_LABELS if label in self.labels))
 
     @property
     def takes_all(self) -> bool:
-        """True if every look is taken, whatever it does."""
+        """True if no look is left out for its severity or label."""
         return self.severity == (0.0, 100.0) and self.labels == ALL_LABELS
 
 
@@ -117,18 +118,19 @@ class Manifest:
         n: the number of samples in all splits together, 1..999,999,999.
         seed: the seed of all random draws, 0..2^63 - 1.
         size_px: the side of the square images, 8..4096.
-        crop: `center`, or `random` (where a sample's square lies is drawn).
+        crop: `center`, or `random`: the place and size of each sample's square are drawn.
         codec: `jpeg` (4:4:4), `png` or `webp` (both lossless).
         quality: the JPEG quality, 1..100.
-        store: `pixels`, or `recipe`, which leaves the input to be replayed; needs a lossless codec.
-        images: where photographs come from.
-        splits: shares of samples and of photographs, by name; scaled to sum 1.
+        store: `pixels`, or `recipe`: the input is not stored, but computed from target and recipe when it is
+            read; needs a lossless codec.
+        images: where photos come from.
+        splits: shares of samples and of photos, by name; scaled to sum 1.
         kinds: shares of `distort`, `enhance` and `distort+enhance` pairs; scaled to sum 1.
         damage: what damage to draw.
         damage_luts: a folder of .cube files for the family `library_lut`; empty means the shipped ones.
         looks: enhancement LUTs.
     Raises:
-        ManifestError: a value out of its range.
+        ManifestError: if a value is out of its range.
     """
 
     n: int = 1000
@@ -161,7 +163,7 @@ class Manifest:
         for name, _ in self.splits:
             _require(bool(_NAME.fullmatch(name)), "splits", "lower-case letters, digits and _", name)
         _require_shares("kinds", self.kinds)
-        # In one order, and without those never made: how a manifest lists them must not change what is drawn.
+        # A fixed order, without kinds that are never made: the order in a manifest must not change the draws.
         if all(name in PAIR_KINDS for name, _ in self.kinds):
             shares = dict(self.kinds)
             kinds = tuple((name, shares[name]) for name in PAIR_KINDS if shares.get(name))
@@ -183,26 +185,26 @@ def find_manifest(name: str) -> tuple[Path, Path | None]:
     """Find the manifest that `lutkit synth NAME` means.
 
     Args:
-        name: of a preset, else the path of a manifest, or of a dataset folder. A folder that is called as a
-            preset is `./NAME`.
+        name: the name of a preset, or the path of a manifest or of a dataset folder. Write `./NAME` for a
+            folder that has the name of a preset.
     Returns:
-        The manifest, and the dataset folder that holds it, if any; that dataset is extended.
+        The path of the manifest; and the dataset folder that holds it, which the run extends, or None.
     Raises:
-        ManifestError: neither is there; the nearest preset is named.
+        ManifestError: if there is none of them; the message names the nearest preset.
     """
     if name in PRESETS:
         return shipped_folder("manifests") / f"{name}.toml", None
     path = Path(name)
     if path.is_dir():
         if not (path / MANIFEST_NAME).exists():
-            what = f"a folder without {MANIFEST_NAME}: no dataset of lutkit"
+            what = f"not a dataset of lutkit: the folder has no {MANIFEST_NAME}"
             raise ManifestError(what, where=str(path), remedy="photos are named with --images")
         return path / MANIFEST_NAME, path
     if not path.exists() and Path(name).name == name and not path.suffix:
         if not difflib.get_close_matches(name, PRESETS, 1):
             what = f"{name!r} is no preset ({', '.join(PRESETS)}), no file and no folder"
             raise ManifestError(what, remedy="photos are named with --images")
-        preset(name)  # raises: it names the nearest
+        preset(name)  # raises an error that names the nearest preset
     is_of_dataset = path.name == MANIFEST_NAME and (path.parent / "records").is_dir()
     return path, path.parent if is_of_dataset else None
 
@@ -211,7 +213,8 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest file; paths in it are relative to the file's folder.
 
     Raises:
-        ManifestError: no such file, not TOML, an unknown key, a wrong type, or a value out of its range.
+        ManifestError: if there is no such file, it is not TOML, a key is unknown, or a value has a wrong type
+            or is out of its range.
     """
     manifest = _manifest_of(_read(path), str(path))
     folder = path.resolve().parent
@@ -246,7 +249,7 @@ def _manifest_of(data: dict[str, Any], where: str) -> Manifest:
         raise ManifestError("unknown key 'damage_luts'", where=where, remedy="write path under [damage]")
     if data.get("store") == "recipe":
         data.setdefault("codec", "png")
-    # [damage] path reads better in a file than a key of its own beside the table.
+    # In a file, `path` under [damage] is easier to read than a separate key outside the table.
     damage = data.get("damage")
     if isinstance(damage, dict) and "path" in damage:
         data["damage_luts"] = cast("dict[str, object]", damage).pop("path")
@@ -258,10 +261,10 @@ def _manifest_of(data: dict[str, Any], where: str) -> Manifest:
 
 
 def read_recorded(path: Path) -> dict[str, dict[str, str]]:
-    """Return what a dataset recorded beside its manifest, table by table; empty if it recorded nothing.
+    """Return the tables that a dataset recorded beside its manifest; empty if it recorded nothing.
 
     Raises:
-        ManifestError: no such file, not TOML, or tables of something else than texts.
+        ManifestError: if there is no such file, it is not TOML, or a table has a value that is not text.
     """
     data = fields_of({"recorded": {}, **_read(path)})
     with refused_as(ManifestError, where=str(path), remedy="restore it, or write into another folder"):
@@ -270,7 +273,7 @@ def read_recorded(path: Path) -> dict[str, dict[str, str]]:
 
 
 def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = None) -> str:
-    """Write a manifest as TOML, every key of it, with what else a dataset records under `[recorded]`."""
+    """Return a manifest as TOML with all its keys, and further records of a dataset under `[recorded]`."""
     data = _plain(manifest)
     data["damage"]["path"] = data.pop("damage_luts")
     if recorded:
@@ -279,7 +282,7 @@ def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = 
 
 
 def _require_types(item: object, table: str = "") -> None:
-    """Refuse values of other types; the values themselves are checked elsewhere."""
+    """Raise ManifestError if a value has a wrong type; ranges are checked elsewhere."""
     hints = get_type_hints(type(item))
     for part in dataclasses.fields(cast("Any", item)):
         hint, value, name = hints[part.name], getattr(item, part.name), f"{table}{part.name}"

@@ -1,6 +1,6 @@
 """A manifest as a page to read and edit: every key, its value, and a short description.
 
-Owns the descriptions, and writes the shipped manifests. `manifest` reads what is written here.
+Owns the descriptions, and writes the shipped manifests. `manifest` reads the pages that this module writes.
 """
 
 import sys
@@ -13,11 +13,11 @@ from lutkit.distort.recipe import FAMILIES
 from lutkit.synthesis.manifest import Manifest
 from lutkit.synthesis.pair import PAIR_KINDS
 
-_COLUMN = 26  # where comments begin, if the value ends before
+_COLUMN = 26  # the column where comments begin, unless the value is longer
 
 
 def preset_page(name: str) -> str:
-    """Return the shipped manifest of a preset: its damage, and the defaults of everything else."""
+    """Return the shipped manifest of a preset: the preset's damage, and the default of every other key."""
     preset = PRESETS[name]
     command = "lutkit synth" if name == "default" else f"lutkit synth {name}"
     heading = [
@@ -29,7 +29,7 @@ def preset_page(name: str) -> str:
 
 
 def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
-    """Write a manifest as TOML with comments; `parse_manifest` gives back an equal one.
+    """Return a manifest as TOML with comments; `parse_manifest` reads it back as an equal manifest.
 
     Args:
         manifest: the manifest to write.
@@ -127,7 +127,7 @@ def _shown(value: float | str) -> str:
 
 
 def _of_family(name: str) -> str:
-    """Return the description of a family: the first line of its own file, after its name."""
+    """Return the description of a family: the first line of its module, after the family's name."""
     family = next(family for family in FAMILIES if family.name == name)
     first = (sys.modules[family.__module__].__doc__ or "").partition("\n")[0]
     return first.partition(": ")[2].rstrip(".")

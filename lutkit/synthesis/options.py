@@ -1,6 +1,6 @@
-"""The options of `lutkit synth`: they override a manifest, and none may be without effect.
+"""The options of `lutkit synth`: they override a manifest, and an option without effect is an error.
 
-Owns the names that the manifest's keys have as options.
+Owns the option names of the manifest's keys.
 """
 
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ OPTION_OF_KEY: Mapping[str, str] = {
 
 
 def with_options(manifest: Manifest, options: Mapping[str, object]) -> Manifest:
-    """Return the manifest with the options put in.
+    """Return a copy of the manifest that the options have changed.
 
     Args:
-        manifest: the manifest to change.
-        options: the options by the manifest's key, with its table: `images.source`.
+        manifest: the manifest to start from.
+        options: the values by the manifest's key, with its table: `images.source`.
     Raises:
         ManifestError: if a value is out of range, or an option has no effect; the message names the option.
     """
@@ -56,7 +56,7 @@ def with_options(manifest: Manifest, options: Mapping[str, object]) -> Manifest:
 
 
 def _as_option(error: ManifestError, options: Mapping[str, object]) -> ManifestError:
-    """Name the option rather than the manifest's key."""
+    """Return the error with the option's name in place of the manifest's key."""
     kind = type(error)
     if (
         "damage.families" in options
@@ -84,7 +84,7 @@ def _require_effects(asked: Manifest, options: Mapping[str, object]) -> None:
         remedy = "add --kinds distort=0.5,enhance=0.5"
         raise ManifestError("no kind of pair uses looks", where="--looks", remedy=remedy)
     if "damage_luts" in options and not damages:
-        remedy = "give it a share under [damage.families], and --kinds one of distort"
+        remedy = "give it a share under [damage.families], and give distort a share in --kinds"
         raise ManifestError("the family library_lut is never drawn", where="--damage-luts", remedy=remedy)
     damage = [OPTION_OF_KEY[name] for name in options if name.startswith("damage.")]
     if damage and kinds == {"enhance"}:
@@ -92,6 +92,8 @@ def _require_effects(asked: Manifest, options: Mapping[str, object]) -> None:
         raise ManifestError("no kind of pair is damaged", where=damage[0], remedy=remedy)
     if options.get("damage.mixed_light", asked.damage.mixed_light) != asked.damage.mixed_light:
         remedy = "add illuminant or lamp to --families"
-        raise ManifestError("no family that is drawn is a light", where="--mixed-light", remedy=remedy)
+        raise ManifestError("none of the drawn families is a light", where="--mixed-light", remedy=remedy)
     if "quality" in options and asked.codec != "jpeg":
-        raise ManifestError(f"the codec {asked.codec} has none", where="--quality", remedy="leave it out")
+        raise ManifestError(
+            f"the codec {asked.codec} has no quality setting", where="--quality", remedy="leave it out"
+        )

@@ -1,7 +1,7 @@
 """A sample of a dataset of pairs: two images, and JSON metadata about how they were made.
 
-Owns the JSON's fields, their types and order, and the words that document them. Every field has one type
-in every sample: readers infer a schema from a few. Must not know how a sample is drawn or stored.
+Owns the fields of the JSON, their types, their order, and their descriptions. A field has the same type in
+every sample, because readers infer a schema from a few. Must not know how a sample is drawn or stored.
 """
 
 import dataclasses
@@ -21,30 +21,30 @@ PAIR_KINDS: Mapping[str, str] = {
     "distort+enhance": "the input is damaged, the target is graded with a look",
 }
 
-# The fields of the JSON beside `key` and `split`, as a dataset card tells them.
+# The descriptions of the JSON's fields in a dataset card; `key` and `split` need none.
 FIELD_MEANINGS: Mapping[str, str] = {
-    "label": "`recoverable` or `lossy`: whether an 8-bit save and the best inverse give it back",
-    "severity": "delta E 2000 of the damage, mean over the palette",
-    "delta_e_2000": "delta E 2000 between input and target, mean over this crop's pixels",
-    "clipped": "the share of this crop's pixels newly at 0 or 255 in a channel",
+    "label": "`recoverable` if the best inverse can undo the damage after an 8-bit save, else `lossy`",
+    "severity": "the mean delta E 2000 of the damage over the palette",
+    "delta_e_2000": "the mean delta E 2000 between input and target over the pixels of this crop",
+    "clipped": "the share of this crop's pixels that get a channel at 0 or 255 only by the change",
     "kind": "`distort`, `enhance` or `distort+enhance`",
-    "source": "path, sha256, width and height of the photograph, and what was done to read it",
-    "crop": "[x, y, width, height] in the upright photograph",
-    "recipe": "the damage, as JSON in a string; empty where there is none",
-    "look": "path, sha256 and strength of the look; empty where there is none",
+    "source": "path, sha256, width and height of the photo, and notes on how it was read",
+    "crop": "[x, y, width, height] in the photo after rotation by its EXIF orientation",
+    "recipe": "the damage, as JSON in a string; empty if there is no damage",
+    "look": "path, sha256 and strength of the look; empty if there is no look",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePhoto:
-    """The photograph that a sample was cut from.
+    """The photo that a sample was cut from.
 
     Args:
-        path: relative, as its list has it.
-        sha256: of its bytes, in hex.
-        width: upright, in pixels.
-        height: upright, in pixels.
-        notes: what was done to read and resize it; empty where nothing was.
+        path: its relative path, as in the list of photos.
+        sha256: the sha256 of the file, in hex.
+        width: its width in pixels, after rotation by its EXIF orientation.
+        height: its height in pixels, after the same rotation.
+        notes: what was done to read and resize it, for instance a rotation; empty if nothing was done.
     """
 
     path: str
@@ -56,12 +56,12 @@ class SourcePhoto:
 
 @dataclass(frozen=True, slots=True)
 class AppliedLook:
-    """The enhancement LUT that a target was graded with; empty where it was not.
+    """The enhancement LUT that a target was graded with; the defaults mean that it was not graded.
 
     Args:
-        path: of the LUT file, below its library.
-        sha256: of the file, in hex.
-        strength: 0..1.
+        path: the path of the LUT file, relative to its library.
+        sha256: the sha256 of the file, in hex.
+        strength: how much of the LUT was applied, 0..1.
     """
 
     path: str = ""
@@ -71,22 +71,24 @@ class AppliedLook:
 
 @dataclass(frozen=True, slots=True)
 class SampleMetadata:
-    """The JSON of a sample, its fields in the order in which they are written.
+    """The JSON of a sample: its fields in the order in which they are written.
+
+    `FIELD_MEANINGS` describes the fields, too.
 
     Args:
         key: `{split}-{index:09d}`.
         split: the split's name.
         kind: one of `PAIR_KINDS`.
-        label: see `FIELD_MEANINGS`, which tells of the others too.
-        severity: of the damage or, of an *enhance* pair, of the look; on the palette.
-        delta_e_2000: between input and target, on this crop.
-        clipped: share of pixels, 0..1.
-        source: the photograph.
-        crop: x, y, width and height in the upright photograph.
-        recipe: JSON of a `Recipe`; empty where there is none.
+        label: `recoverable` or `lossy`.
+        severity: the mean delta E 2000 over the palette: of the damage, or of the look in an *enhance* pair.
+        delta_e_2000: the mean delta E 2000 between input and target over this crop.
+        clipped: the share of newly clipped pixels, 0..1.
+        source: the photo.
+        crop: x, y, width and height in the rotated photo.
+        recipe: the JSON of a `Recipe`; empty if there is no damage.
         look: the look.
     Raises:
-        DatasetError: a kind or label that there is not, or a crop that is not four whole numbers.
+        DatasetError: if the kind or label is unknown, or the crop is not four whole numbers.
     """
 
     key: str
@@ -110,22 +112,22 @@ class SampleMetadata:
         _require_none([name for name, holds in sound.items() if not holds])
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON has them: the inner ones as dicts, `crop` as a list."""
+        """Return the fields as JSON values: `source` and `look` as dicts, `crop` as a list."""
         values = {part.name: getattr(self, part.name) for part in dataclasses.fields(self)}
         inner = {name: dataclasses.asdict(values[name]) for name in ("source", "look")}
         return values | inner | {"crop": list(self.crop)}
 
     def to_json(self) -> bytes:
-        """The JSON member of the sample, in ASCII."""
+        """Return the JSON member of the sample, in ASCII."""
         return json.dumps(self.to_dict(), ensure_ascii=True).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Read what `to_json` wrote.
+        """Read the JSON that `to_json` wrote.
 
         Raises:
-            DatasetError: not JSON; or fields that are missing, unknown, of another type or of a value that
-                there is not: all of them are named.
+            DatasetError: if it is not JSON, or if fields are missing, unknown, of a wrong type or have an
+                invalid value; the message names all of them.
         """
         with refused_as(DatasetError):
             values = dict(fields_of(parse_json(text)).values)
@@ -141,8 +143,8 @@ class Pair:
     """A sample: its images and its metadata.
 
     Args:
-        input: (H, W, 3) uint8 sRGB, the image to fix.
-        target: (H, W, 3) uint8 sRGB, the wanted result.
+        input: (H, W, 3) uint8 sRGB, the image to correct.
+        target: (H, W, 3) uint8 sRGB, the correct image.
         metadata: the metadata.
     """
 
@@ -152,7 +154,7 @@ class Pair:
 
 
 def _mistyped(data: Mapping[str, object], kind: type[Any]) -> list[str]:
-    """Return the names of fields that are missing, unknown or of another type, sorted."""
+    """Return the names of fields that are missing, unknown or of a wrong type, sorted."""
     fields = {part.name: part.type for part in dataclasses.fields(kind)}
     json_types = {"label": str, "crop": list}
     wrong: list[str] = []
@@ -168,4 +170,4 @@ def _mistyped(data: Mapping[str, object], kind: type[Any]) -> list[str]:
 
 def _require_none(wrong: list[str]) -> None:
     if wrong:
-        raise DatasetError(f"missing, unknown or mistyped: {', '.join(wrong)}")
+        raise DatasetError(f"missing, unknown or of a wrong type: {', '.join(wrong)}")

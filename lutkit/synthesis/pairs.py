@@ -1,6 +1,6 @@
 """Read a dataset of pairs: pixels and metadata, in order or by number.
 
-Needs no torch, and knows just so much of it that the workers of its `DataLoader` share the pairs.
+Does not need torch. If torch is loaded, the workers of its `DataLoader` divide the pairs among them.
 """
 
 import sys
@@ -35,11 +35,11 @@ PairTuple: TypeAlias = tuple[Pixels, Pixels, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of a dataset folder, in order; iterate over it as often as you like.
+    """The pairs of a dataset folder, in order; it can be iterated any number of times.
 
-    It is a sequence too, and so a dataset that `torch.utils.data.DataLoader` reads, shuffles and gives to
-    any number of workers and ranks. Where an `IterableDataset` iterates over it in several workers, each
-    gets its share: over all of them every pair comes once. Ranks do not share it by themselves.
+    It is also a sequence, so `torch.utils.data.DataLoader` can read it as a dataset, shuffle it and divide it
+    among workers and ranks. If an `IterableDataset` iterates over it in several workers, each worker gets a
+    part, and all workers together get every pair once. Ranks do not divide it by themselves.
 
     Args:
         folder: a dataset folder that `lutkit synth` wrote.
@@ -63,7 +63,7 @@ class Pairs:
                 if found in wanted:
                     yield _as_tuple(read_pair(sample, path, self.library))
             if found < numbers[-1]:
-                what = f"ends before the sample {numbers[-1]} that dataset.json promises"
+                what = f"ends before sample {numbers[-1]}, which dataset.json lists"
                 raise DatasetError(what, where=str(path), remedy="run `lutkit verify`")
 
     def __len__(self) -> int:
@@ -71,15 +71,15 @@ class Pairs:
         return self._ends[-1]
 
     def __getitem__(self, number: int) -> PairTuple:
-        """The pair of that number, from 0, or from the end where negative; as iterating gives it.
+        """Return the pair of that number, counted from 0; a negative number counts from the end.
 
         Raises:
-            IndexError: there are not so many.
+            IndexError: if there are fewer pairs.
         """
         return _as_tuple(self.read(number))
 
     def read(self, number: int) -> Pair:
-        """The pair of that number, as `__getitem__` finds it."""
+        """Return the pair of that number as a `Pair`; see `__getitem__`."""
         place = range(len(self))[index(number)]
         shard = bisect_right(self._ends, place)
         name = list(self.shards)[shard]
@@ -98,18 +98,19 @@ def pairs(
 ) -> Pairs:
     """Open a dataset of pairs, with stored inputs or with recipes only.
 
-    An input that is not stored is replayed from its target and its recipe: bit for bit what `--codec png`
-    would have stored of it.
+    An input that is not stored is computed from its target and its recipe. It is bit for bit the image that
+    `--codec png` would have stored.
 
     Args:
         folder: a dataset folder that `lutkit synth` wrote.
-        split: `train`, `val`, ...; empty takes all splits.
-        kind: `distort`, `enhance` or `distort+enhance`; empty takes all kinds.
-        label: `recoverable` or `lossy`; empty takes both. Either has every sample's JSON read here.
-        luts: the folder of the LUT files that recipes name, if it is not the one used for the dataset.
+        split: `train`, `val`, ...; empty means all splits.
+        kind: `distort`, `enhance` or `distort+enhance`; empty means all kinds.
+        label: `recoverable` or `lossy`; empty means both. If kind or label is given, this function reads the
+            JSON of every sample.
+        luts: the folder of the LUT files that recipes name, if it is not the folder that `synth` used.
     Raises:
-        DatasetError: not a dataset folder, one that is not finished, no such split, or no sample of that kind
-            and label.
+        DatasetError: if it is not a dataset folder, the dataset is not finished, there is no such split, or
+            there is no sample of that kind and label.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=4, size=32, workers=1)
@@ -133,14 +134,14 @@ def pairs(
 
 
 def read_pair(sample: Sample, path: Path, library: Library) -> Pair:
-    """Read one sample, and replay its input where that is not stored.
+    """Read one sample, and compute its input from the recipe if it is not stored.
 
     Args:
-        sample: as it lies in its shard.
+        sample: the members of the sample, from its shard.
         path: the shard, for the message.
         library: the LUT files that its recipe may name, by sha256.
     Raises:
-        DatasetError: no target, no JSON, or one that is not that of a sample.
+        DatasetError: if it has no target or no JSON, or the JSON is not that of a sample.
     """
     members = {suffix.partition(".")[0]: content for suffix, content in sample.members}
     if not {"target", "json"} <= set(members):
@@ -166,13 +167,13 @@ def _library(folder: Path, luts: Path | str) -> Library:
     if luts:
         return luts_by_sha256(read_library(luts))
     replays = manifest.store == "recipe" and dict(manifest.damage.families).get(LibraryLut.name, 0) > 0
-    # Not NO_LIBRARY: workers that start by spawn are sent it.
+    # A plain dict, not NO_LIBRARY, because it must be picklable for workers that start by spawn.
     return luts_by_sha256(read_library(library_folder(manifest.damage_luts))) if replays else {}
 
 
 def _worker() -> tuple[int, int]:
     """Return this worker's number and the number of workers that iterate over one torch `IterableDataset`."""
-    data: Any = sys.modules.get("torch.utils.data")  # a worker of torch's has it
+    data: Any = sys.modules.get("torch.utils.data")  # loaded in every worker of torch
     worker = data and data.get_worker_info()
     shared = worker and isinstance(worker.dataset, data.IterableDataset)
     return (worker.id, worker.num_workers) if shared else (0, 1)

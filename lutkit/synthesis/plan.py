@@ -1,6 +1,6 @@
-"""Which sample lies in which shard and which photos it tries: pure functions of seed, numbers and paths.
+"""The shard of each sample and the photos that it tries: pure functions of seed, numbers and paths.
 
-Nothing here depends on n beyond how far it counts: the first samples of a split are the same for any n.
+n decides only how many samples there are: the first samples of a split are the same for any n.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from lutkit.distort.draws import Stream, generator
 
 SHARD_SAMPLES = 256
 
-# Below this, a split of 5% would be a photo or none.
+# With fewer photos, a split of 5% would have one photo or none.
 MIN_PHOTOS_TO_SPLIT = 20
 
-Shares: TypeAlias = tuple[tuple[str, float], ...]  # names, and what part each has
+Shares: TypeAlias = tuple[tuple[str, float], ...]  # names with their shares
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """One shard: samples `start` to `start + count - 1` of a split."""
+    """A shard to build: samples `start` to `start + count - 1` of a split."""
 
     split: str
     index: int
@@ -41,22 +41,22 @@ class ShardTask:
 
 
 def sample_key(split: str, i: int) -> str:
-    """The key of sample `i` of a split, as in `train-000000042`."""
+    """Return the key of sample `i` of a split: `train-000000042`."""
     return f"{split}-{i:09d}"
 
 
 def sample_number(split: str, i: int) -> int:
-    """A number that only sample `i` of this split has, to seed its draws with."""
+    """Return the number that seeds the draws of sample `i` of a split; no other sample has it."""
     return (_name_number(split) << 48) | i
 
 
 def split_of_photo(seed: int, path: str, splits: Shares) -> str:
-    """The split that a photograph belongs to, from the seed and its relative path alone.
+    """Return the split of a photo; it depends only on the seed, its relative path and the shares.
 
     Args:
-        seed: of the dataset.
-        path: relative POSIX path, as listed.
-        splits: names and shares; shares are taken relative to their sum.
+        seed: the seed of the dataset.
+        path: its relative POSIX path, as in the list of photos.
+        splits: names with shares; the shares are divided by their sum.
     """
     digest = hashlib.sha256(f"{seed}\n{path}".encode("utf-8", "surrogateescape")).digest()
     at = int.from_bytes(digest[:8], "big") / 2**64 * sum(share for _, share in splits)
@@ -68,10 +68,10 @@ def split_of_photo(seed: int, path: str, splits: Shares) -> str:
 
 
 def split_photos(seed: int, paths: tuple[str, ...], splits: Shares) -> dict[str, tuple[int, ...]]:
-    """The numbers of the photographs of each split that has any, in the order of the list.
+    """Return the numbers of each split's photos, in the order of the list, without empty splits.
 
-    Fewer than `MIN_PHOTOS_TO_SPLIT` photographs all go to `train`, or where that has no share to the first
-    split that has one.
+    If there are fewer than `MIN_PHOTOS_TO_SPLIT` photos, all go to `train`, or to the first split with a
+    share if `train` has none.
     """
     members: dict[str, list[int]] = {name: [] for name, share in splits if share > 0}
     if len(paths) < MIN_PHOTOS_TO_SPLIT:
@@ -82,15 +82,15 @@ def split_photos(seed: int, paths: tuple[str, ...], splits: Shares) -> dict[str,
 
 
 def split_counts(n: int, splits: Shares, present: Mapping[str, object]) -> dict[str, int]:
-    """Return the number of samples of each split, by its share among the splits that are present.
+    """Return the number of samples of each split, from its share among the splits that are present.
 
-    Webster's method: the only rounding to whole numbers that is unbiased, sums to n, and never takes a
-    sample from a split when n grows (Balinski and Young, "Fair Representation", 1982).
+    The numbers are rounded by Webster's method. It is the only rounding that is unbiased, sums to n, and
+    never takes a sample from a split when n grows (Balinski and Young, "Fair Representation", 1982).
     """
     shares = {name: share for name, share in splits if name in present and share > 0}
     total = sum(shares.values())
-    # Well below what each will get, and from there one at a time to whoever has the highest claim: ties
-    # too then fall the same way for every n.
+    # Each split starts below its final number. The remaining samples go one at a time to the split with the
+    # highest claim, so ties are also decided in the same way for every n.
     counts = {name: max(int(n * share / total) - len(shares), 0) for name, share in shares.items()}
     while sum(counts.values()) < n:
         counts[max(shares, key=lambda name: shares[name] / (2 * counts[name] + 1))] += 1
@@ -98,10 +98,10 @@ def split_counts(n: int, splits: Shares, present: Mapping[str, object]) -> dict[
 
 
 def plan_shards(counts: Mapping[str, int]) -> Iterator[ShardTask]:
-    """Cut every split into shards of `SHARD_SAMPLES`, the last one shorter.
+    """Divide every split into shards of `SHARD_SAMPLES` samples; the last shard of a split may have fewer.
 
     Yields:
-        One shard after the other: a billion samples are four million.
+        The shards, one at a time, because a billion samples are four million shards.
     """
     for split, count in counts.items():
         for start in range(0, count, SHARD_SAMPLES):
@@ -109,23 +109,23 @@ def plan_shards(counts: Mapping[str, int]) -> Iterator[ShardTask]:
 
 
 def shard_count(samples: int) -> int:
-    """Return the number of shards into which `plan_shards` cuts the samples of a split."""
+    """Return the number of shards into which `plan_shards` divides the samples of a split."""
     return -(-samples // SHARD_SAMPLES)
 
 
 def photo_candidates(seed: int, split: str, i: int, photos: tuple[int, ...]) -> Iterator[int]:
-    """The photographs that sample `i` tries, one after the other, each at most once.
+    """Yield the photos that sample `i` tries, one after the other, each at most once.
 
-    The first is its place in the shuffle of its epoch, so that every photo is used once before any is
-    used again; those after it stand in should it fail.
+    An epoch uses every photo of the split once, in a random order, and the sample's place in its epoch
+    decides its first photo. The others follow in a random order, for the case that a photo cannot be used.
 
     Args:
-        seed: of the dataset.
+        seed: the seed of the dataset.
         split: the split's name.
-        i: which sample of the split.
-        photos: the numbers of the split's photographs.
+        i: the number of the sample in the split.
+        photos: the numbers of the split's photos.
     Yields:
-        Numbers out of `photos`.
+        Numbers from `photos`.
     """
     epoch, place = divmod(i, len(photos))
     first = int(_epoch_order(seed, split, epoch, len(photos))[place])

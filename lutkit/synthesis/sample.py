@@ -1,4 +1,4 @@
-"""One sample: a photograph's bytes become an (input, target) pair and what is recorded of it.
+"""One sample: from a photo's bytes to an (input, target) pair with its metadata.
 
 Everything here is a pure function of the bytes, the manifest, the LUT libraries and the sample's number.
 """
@@ -36,22 +36,22 @@ from lutkit.synthesis.plan import sample_key, sample_number
 
 CropBox: TypeAlias = tuple[int, int, int, int]  # x, y, width, height
 
-# How many recipes of the wanted severity are tried for the wanted label before the last one is taken.
+# How many recipes of the wanted severity are tried to get the wanted label; then the last recipe is used.
 LABEL_ATTEMPTS = 16
 
-# How many looks and strengths are tried for the wanted severity: were one in a hundred of them right, the
-# chance that none of so many is would be 2e-9.
+# How many looks and strengths are tried to get the wanted severity. If one in a hundred has it, the chance
+# that all of these tries fail is 2e-9.
 LOOK_ATTEMPTS = 2000
 
-# At how many strengths a look is tried before a dataset is drawn.
+# At how many strengths each look is judged before a run starts.
 _LOOK_STRENGTHS = 12
 
-# A photograph is grey where all but a hundredth of its pixels are below this chroma (CIELAB): so little is
-# seen by nobody, and is what JPEG leaves of grey.
+# A photo is grey if at least 99% of its pixels have less than this chroma (CIELAB). So little colour is
+# invisible, and grey images have about that much after JPEG compression.
 GREY_CHROMA = 3.0
 GREY_SHARE = 0.99
 
-# Casts and the like are measured on no more pixels than this, evenly spread over the photograph.
+# Cast, grey and clipping are measured on at most this many pixels, evenly spread over the photo.
 _MEASURED_PX = 65_536
 
 # Random crops keep at least this share of the short side.
@@ -68,9 +68,9 @@ class Libraries:
 
 @dataclass(frozen=True)
 class Target:
-    """A photograph, cropped and resized: `pixels` (size, size, 3), and what is recorded of its source.
+    """A photo, cropped and resized: `pixels` (size, size, 3), and the metadata of its source.
 
-    `colors` (n, 3) are its pixels on the grid, 0..1.
+    `colors` (n, 3), 0..1, are those of its pixels on which labels are judged.
     """
 
     pixels: Pixels
@@ -82,18 +82,18 @@ class Target:
 def prepare_target(
     data: bytes, path: str, manifest: Manifest, number: int, reserve: Callable[[int], None] | None = None
 ) -> Target:
-    """Decode a photograph and cut the sample's square out of it.
+    """Decode a photo and cut the sample's square out of it.
 
     Args:
         data: the file's bytes.
-        path: what the sample records as `source.path`.
-        manifest: size and crop.
-        number: the sample's number, which a random crop is drawn from.
-        reserve: called before decoding, with the bytes that it is reckoned to take.
+        path: the path that the sample records as `source.path`.
+        manifest: the size, the crop, and which photos are left out.
+        number: the sample's number, which seeds a random crop.
+        reserve: called before decoding, with an estimate of the bytes that decoding takes.
     Raises:
-        ImageError: the photograph cannot be used, or is one that the manifest leaves out.
+        ImageError: if the photo cannot be used, or the manifest leaves it out.
     """
-    # A random crop is a part of the photo, and that part has to be sharp.
+    # A random crop is only a part of the photo, and this part needs enough pixels.
     share = 1.0 if manifest.crop == "center" else MIN_CROP_SHARE
     photo = read_photo(
         data,
@@ -115,16 +115,16 @@ def prepare_target(
 def make_pair(
     target: Target, manifest: Manifest, libraries: Libraries, *, split: str, i: int
 ) -> tuple[Pair, Recipe]:
-    """Draw what is to be done to a photograph, do it, and measure it.
+    """Draw the kind of pair, damage and look for a photo; apply and measure them.
 
     Args:
-        target: the prepared photograph.
+        target: the prepared photo.
         manifest: seed, kinds of pair, damage and looks.
         libraries: the LUT files to draw from.
         split: the sample's split.
-        i: which sample of the split; the same sample draws the same.
+        i: the number of the sample in the split; the same number gives the same draws.
     Returns:
-        The pair, and the damage that was done; the recipe of an *enhance* pair is empty.
+        The pair, and the recipe of its damage; the recipe of an *enhance* pair is empty.
     """
     number = sample_number(split, i)
     kind = _draw_kind(manifest, number)
@@ -170,7 +170,7 @@ def _draw_kind(manifest: Manifest, number: int) -> str:
 
 @dataclass(frozen=True)
 class _Damaged:
-    """A recipe of the wanted severity, what it made of the target, and the label that this earns."""
+    """A recipe with its severity, the damaged image that it gives, and the label of that damage."""
 
     recipe: Recipe
     severity: float
@@ -187,13 +187,13 @@ def _draw_damage(target: Target, manifest: Manifest, libraries: Libraries, numbe
     for tried, draw in enumerate(draws(manifest.seed, number, wanted, manifest.damage, libraries.damage), 1):
         layers = bake(draw.recipe, libraries.damage)
         label, damaged = "lossy", None
-        # What does not come back is lossy whatever it clips: it need not be applied to be known.
+        # Damage that cannot be undone is lossy, whatever it clips. So the pixels are not needed to know it.
         if damage_comes_back(target.colors, draw.recipe, layers):
             damaged = apply_layers(target.pixels, layers, threads=1)
             label = label_by_clipping(target.pixels, damaged)
         if manifest.damage.labels == "any" or label == wanted.label or tried == LABEL_ATTEMPTS:
             break
-    assert draw is not None  # draws() raises where it has nothing to give
+    assert draw is not None  # draws() raises an error if it cannot draw anything
     if damaged is None:
         damaged = apply_layers(target.pixels, layers, threads=1)
     return _Damaged(draw.recipe, draw.severity, label, damaged)
@@ -234,15 +234,16 @@ def _look_severity(lut: Lut) -> float:
 
 
 def usable_looks(looks: tuple[LutFile, ...], wanted: Looks) -> tuple[LutFile, ...]:
-    """The looks that have the wanted severity and label, judged on the palette, at some strength.
+    """Return the looks that have a wanted severity and label at some strength, judged on the palette.
 
     Args:
         looks: the library.
-        wanted: strengths, severity and labels. Strengths are tried at the middles of a dozen equal parts.
+        wanted: strengths, severity and labels. The range of strengths is divided into a dozen equal parts,
+            and the middle of each part is tried.
     Returns:
-        Those of the library, in its order; all where all are wanted.
+        The looks that fit, in the order of the library; all looks if `wanted` leaves out none.
     Raises:
-        ManifestError: there is none; what the looks come to is said.
+        ManifestError: if no look fits; the message gives the range of their severities.
     """
     if wanted.takes_all:
         return looks
@@ -272,7 +273,7 @@ def usable_looks(looks: tuple[LutFile, ...], wanted: Looks) -> tuple[LutFile, ..
 
 
 def _require_fit(photo: Photo, wanted: Images) -> None:
-    """Raise ImageError, with a reason that is the same for all such photos, where one is to be left out."""
+    """Raise ImageError if the photo must be left out; photos of one kind all get the same reason."""
     if min(photo.width, photo.height) < wanted.min_side_px:
         raise ImageError("shorter side under min_side_px")
     measures_clipping, measures_color = wanted.max_clipped < 1, wanted.max_cast > 0 or wanted.grey == "skip"

@@ -1,4 +1,4 @@
-"""One shard of pairs: photographs in, a tar and its record out, the same bytes wherever it is built."""
+"""Build one shard of pairs: a tar and its record, with the same bytes on any worker."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,15 +16,15 @@ from lutkit.synthesis.pair import SampleMetadata
 from lutkit.synthesis.plan import ShardTask, photo_candidates, sample_number
 from lutkit.synthesis.sample import Libraries, Target, make_pair, prepare_target
 
-# What a worker may spend on photographs: those it keeps in case they come again, and decoding the next. With
-# some 170 MB for the interpreter and compiled code it stays within 350.
+# The memory of a worker for photos: for those that it keeps because they may be used again, and for
+# decoding the next. With about 170 MB for the interpreter and compiled code, a worker stays below 350 MB.
 _PHOTO_BYTES = 160_000_000
 _KEPT_BYTES = 128_000_000
 
 
 @dataclass(frozen=True)
 class SynthJob:
-    """The data that every shard needs: manifest, photographs, the photographs of each split, LUTs."""
+    """The data that every shard needs: the manifest, the photos of each split, the LUTs, the folder."""
 
     manifest: Manifest
     photos: PhotoList
@@ -34,7 +34,7 @@ class SynthJob:
 
 
 def build_shard(job: SynthJob, task: ShardTask) -> Record:
-    """Write one shard and its record: a pure function of the job and the task, wherever it runs."""
+    """Write one shard and its record; their bytes depend only on the job and the task."""
     manifest, suffix = job.manifest, CODEC_SUFFIX[job.manifest.codec]
     rejects: dict[str, str] = {}
     totals: Counter[str] = Counter()
@@ -62,22 +62,22 @@ def build_shard(job: SynthJob, task: ShardTask) -> Record:
 
 @dataclass(frozen=True)
 class _Photograph:
-    """A target and its encoding: with centre crops, the same for every draw of a photo."""
+    """A target and its encoded bytes; with centre crops, both are the same whenever the photo is used."""
 
     target: Target
     encoded: bytes
 
     @property
     def kept_bytes(self) -> int:
-        """The number of bytes that it takes in memory."""
+        """The size in memory, in bytes."""
         return self.target.pixels.nbytes + len(self.encoded) + self.target.colors.nbytes
 
 
 @dataclass
 class _Kept:
-    """The data that a worker keeps from shard to shard: the photographs it used last.
+    """A worker's cache of the photos that it used last, kept from shard to shard.
 
-    No byte of a dataset depends on it: a photograph that was let go is prepared again.
+    No byte of a dataset depends on it: a photo that was removed is prepared again.
     """
 
     job: SynthJob | None = None
@@ -85,22 +85,22 @@ class _Kept:
     kept_bytes: int = 0
 
     def find(self, job: SynthJob, number: int) -> _Photograph | None:
-        """The photograph of that number, if it is kept; those of another job are let go."""
+        """Return the photo of that number, or None; photos of another job are removed."""
         if self.job is not job:
             self.job, self.photographs, self.kept_bytes = job, {}, 0
         found = self.photographs.pop(number, None)
         if found is not None:
-            self.photographs[number] = found  # the last to be let go
+            self.photographs[number] = found  # moved to the end, so it is removed last
         return found
 
     def keep(self, number: int, photograph: _Photograph) -> None:
-        """Keep a photograph, in place of the oldest where there are too many."""
+        """Keep a photo, and remove the oldest if they take too much memory."""
         self.photographs[number] = photograph
         self.kept_bytes += photograph.kept_bytes
         self._shrink_to(_KEPT_BYTES)
 
     def make_room(self, decoding_bytes: int) -> None:
-        """Let the oldest go until decoding has the memory that it is reckoned to take."""
+        """Remove the oldest photos until there is enough memory for decoding."""
         self._shrink_to(_PHOTO_BYTES - decoding_bytes)
 
     def _shrink_to(self, most: int) -> None:
@@ -135,7 +135,7 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
 
 
 def counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:
-    """Return the totals of a shard that a sample adds one to: `kind distort`, `family lamp` and others."""
+    """Yield the names of the totals that a sample adds one to: `kind distort`, `family lamp` and others."""
     yield f"label {metadata.label}"
     yield f"kind {metadata.kind}"
     yield f"{metadata.kind} label {metadata.label}"
@@ -145,5 +145,5 @@ def counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:
         yield "light mixed"
     if "enlarged" in metadata.source.notes:
         yield "note enlarged"
-    # Mixed light may have two lights of one family: what is counted are pairs that hold it.
+    # Mixed light may have two lights of one family, but totals count pairs: each family counts once.
     yield from sorted({f"family {family.name}" for family in recipe.families})

@@ -1,4 +1,4 @@
-"""A run of `lutkit synth` before and after: what is returned of it, and the same in words, rows of a table.
+"""The results of `lutkit synth`: forecast and summary, as values and as rows of a table.
 
 Owns the wording. Must not know the terminal.
 """
@@ -26,11 +26,11 @@ _SHOWN_LOOKS = 10
 
 @dataclass(frozen=True)
 class TrialPairs:
-    """Pairs that were made to look at, and kept by nobody.
+    """Pairs that were made for an estimate and not kept.
 
     Args:
-        pairs: how many.
-        totals: what they add up to, by name: `kind distort`, `family lamp` and the like.
+        pairs: the number of pairs.
+        totals: the number of them by property: `kind distort`, `family lamp` and others.
     """
 
     pairs: int
@@ -42,21 +42,21 @@ class SynthForecast(CommandResult):
     """The forecast of a run of `synth`.
 
     Args:
-        n: how many pairs.
-        photos: how many photos were found.
-        unread: files of kinds that are not read: how many of each suffix.
-        shards: how many shards.
-        splits: the pairs of each split.
-        notes: what there is to know of the photos, a sentence each.
-        gigabytes: the size, as the trial has it.
-        minutes: the time, on `workers` processes.
-        draws_per_photo: how often a photo is used.
-        enlarged: the share of pairs whose square is cut smaller than asked.
+        n: the number of pairs.
+        photos: the number of photos that were found.
+        unread: the number of unsupported files for each suffix.
+        shards: the number of shards.
+        splits: the number of pairs of each split.
+        notes: notes on the photos, one sentence each.
+        gigabytes: the size of the dataset, estimated from the trial.
+        minutes: the time on `workers` processes, estimated from the trial.
+        draws_per_photo: how often a photo is used, on average.
+        enlarged: the share of pairs whose photo gives a smaller square than requested.
         kinds: the share of each kind of pair.
         mixed_light: the share of damage with a second light.
-        looks: how many LUTs grade targets.
-        trial: what was made on trial.
-        bands: the quarters of the severity range; none where nothing is damaged.
+        looks: the number of LUTs that grade targets.
+        trial: the pairs of the trial.
+        bands: the four quarters of the severity range; empty if nothing is damaged.
         plan: the photos and LUTs; not in the dictionary.
         guess: the result of the trial; not in the dictionary.
         workers: the number of processes; not in the dictionary.
@@ -88,16 +88,16 @@ class SynthResult(CommandResult):
 
     Args:
         folder: the dataset folder.
-        n: how many pairs it holds.
-        splits: the pairs of each split.
-        notes: what there is to know of the photos, a sentence each.
-        shards: how many shards it has.
-        built: how many of them were built by this run.
+        n: the number of pairs in it.
+        splits: the number of pairs of each split.
+        notes: notes on the photos, one sentence each.
+        shards: the number of shards.
+        built: the number of shards that this run built.
         bytes: the size of all shards.
-        totals: what the pairs add up to: `label lossy`, `kind distort`, `family lamp` and the like.
-        reject_reasons: how many photos were left out for each reason.
+        totals: the number of pairs by property: `label lossy`, `kind distort`, `family lamp` and others.
+        reject_reasons: the number of photos that were left out for each reason.
         rejects: the photos that were left out, each with its reason.
-        unread: files of kinds that are not read: how many of each suffix.
+        unread: the number of unsupported files for each suffix.
         contact_sheet: an image of some pairs.
         plan: the photos and LUTs; not in the dictionary.
         seconds: the duration of this run; not in the dictionary.
@@ -120,7 +120,7 @@ class SynthResult(CommandResult):
 
 
 def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast:
-    """Return the forecast of a plan, of which some pairs were made on trial."""
+    """Return the forecast of a plan, from the estimate of a trial."""
     manifest, n, photos = plan.manifest, plan.manifest.n, len(plan.photos.photos)
     return SynthForecast(
         n=n,
@@ -145,7 +145,7 @@ def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast
 
 
 def result_of(plan: SynthPlan, built: BuiltPairs, sheet: Path, seconds: float) -> SynthResult:
-    """Return the result for a dataset that is built."""
+    """Return the result for a finished dataset."""
     return SynthResult(
         folder=built.folder,
         n=plan.manifest.n,
@@ -172,7 +172,7 @@ def plan_rows(forecast: SynthForecast) -> Rows:
         ("pairs", f"{manifest.n:,} of {manifest.size_px} px, {manifest.codec}"),
         ("splits", _splits_text(plan)),
         ("shards", f"{plan.shards:,}"),
-        ("draws a photo", f"{manifest.n / len(plan.photos.photos):,.1f}"),
+        ("draws per photo", f"{manifest.n / len(plan.photos.photos):,.1f}"),
         *_kind_rows(plan),
         ("labels", f"{_labels_text(guess.totals)} (of {guess.samples} pairs made as a trial)"),
         ("size", f"about {size_text(guess.sample_bytes * manifest.n)}"),
@@ -184,7 +184,7 @@ def plan_rows(forecast: SynthForecast) -> Rows:
 
 
 def result_rows(result: SynthResult) -> Rows:
-    """Return what was built as rows of a table; percentages are of all pairs of the dataset."""
+    """Return the summary as rows of a table; percentages are of all pairs of the dataset."""
     plan, n, totals = result.plan, result.n, Counter(result.totals)
     shards = "1 shard" if result.shards == 1 else f"{result.shards:,} shards"
     rows = [
@@ -228,7 +228,7 @@ def _split_counts(plan: SynthPlan) -> dict[str, int]:
 
 
 def source_lines(plan: SynthPlan) -> list[str]:
-    """Return lines about the photographs, to be printed before the run."""
+    """Return lines about the photos, to be printed before the run."""
     photos, manifest = len(plan.photos.photos), plan.manifest
     draws = f"{manifest.n / photos:,.0f} pairs each" if manifest.n >= 1.5 * photos else "about one pair each"
     if manifest.n < photos:
@@ -296,7 +296,7 @@ def _enlarged_text(manifest: Manifest) -> str:
 
 def _unread_rows(plan: SynthPlan) -> Rows:
     unread = plan.photos.unread
-    return [("passed over", f"{unread_text(unread)}; convert to JPEG or PNG")] if unread else []
+    return [("skipped", f"{unread_text(unread)}; convert to JPEG or PNG")] if unread else []
 
 
 def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
@@ -305,7 +305,7 @@ def _lossy_note(plan: SynthPlan, totals: Counter[str]) -> str:
         return ""
     damaged = totals["kind distort"] + totals["kind distort+enhance"]
     wanted = plan.manifest.damage.lossy
-    # A difference within chance, as with a handful of pairs, is not reported.
+    # A difference that may be chance, as among a few pairs, is not reported.
     chance = 3 * math.sqrt(damaged * wanted * (1 - wanted))
     lossy = totals["distort label lossy"] + totals["distort+enhance label lossy"]
     if lossy >= damaged * wanted - max(0.05 * damaged, chance):
@@ -321,7 +321,7 @@ def _totals(result: BuiltPairs) -> Counter[str]:
 
 
 def _reasons(result: BuiltPairs) -> dict[str, int]:
-    """Return the number of photographs that were left out for each reason, the most common first."""
+    """Return the number of photos that were left out for each reason, the most common first."""
     return dict(Counter(reject.reason.partition(":")[0] for reject in result.rejects).most_common())
 
 
@@ -340,13 +340,13 @@ def _kind_rows(plan: SynthPlan) -> Rows:
     rows = [("kinds", ", ".join(f"{kind} {share:.0%}" for kind, share in _shares(manifest.kinds).items()))]
     if _damages(manifest):
         low, high = damage.severity
-        lossy = "labels as they come" if damage.labels == "any" else f"{damage.lossy:.0%} requested lossy"
+        lossy = "any labels" if damage.labels == "any" else f"{damage.lossy:.0%} requested lossy"
         mixed = f"{damage.mixed_light:.0%} under mixed light"
         rows.append(("damage", f"severity {low:g} to {high:g}, {lossy}, {mixed}"))
     if plan.libraries.looks:
         found = len(plan.recorded["looks"])
         used = len(plan.libraries.looks)
-        of_all = "" if used == found else f" of {found:,}: the others are not as [looks] wants them"
+        of_all = "" if used == found else f" of {found:,}: the others do not fit [looks]"
         rows.append(("looks", f"{used:,}{of_all}"))
     return rows
 
@@ -361,7 +361,7 @@ def _damages(manifest: Manifest) -> bool:
 
 
 def _labels_text(totals: Mapping[str, int]) -> str:
-    """The labels of all pairs, or a line for each kind of pair where there are several."""
+    """Return the shares of the labels, in one line for each kind of pair."""
     lines: list[str] = []
     kinds = [kind for kind in PAIR_KINDS if totals.get(f"kind {kind}")]
     for kind in kinds:

@@ -1,6 +1,6 @@
-"""`synth`: photographs become a dataset of (input, target) pairs, as `lutkit synth` makes it.
+"""`synth`: photos become a dataset of (input, target) pairs, as `lutkit synth` makes it.
 
-Owns what options mean, and what is reported of a run. `build` makes the dataset.
+Owns the meaning of the options, and the progress reports of a run. `build` makes the dataset.
 """
 
 import time
@@ -144,19 +144,19 @@ def synth(
     dry_run: bool = False,
     on_progress: OnProgress | None = None,
 ) -> SynthResult | SynthForecast | Manifest:
-    """Make a dataset of (input, target) pairs from photographs, as `lutkit synth` does.
+    """Make a dataset of (input, target) pairs from photos, as `lutkit synth` does.
 
     The same call resumes a run that was stopped; a larger `n` adds to a finished dataset. The same arguments
-    give the same bytes, on any number of workers. Options override the preset; None leaves its value. The
-    defaults below are those of the preset `default`; others differ in the options on damage.
+    give the same bytes, on any number of workers. Options override the preset; None keeps the preset's value.
+    The defaults below are those of the preset `default`; the other presets differ in the options on damage.
 
     Args:
         images: where the photos are: a folder, searched recursively, a pattern, a photo, a .txt list,
             WebDataset tars, or `sample` (the default), four photos that ship with lutkit.
         out: the dataset folder; `data/pairs`, or the dataset that `preset` names.
         n: the number of pairs; 1000.
-        preset: `default`, `camera`, `film`, `stage` or `edits`; the path of a manifest, or of a dataset to go
-            on with; or settings of damage, or a whole manifest.
+        preset: `default`, `camera`, `film`, `stage` or `edits`; the path of a manifest, or of a dataset to
+            continue; or settings of damage, or a whole manifest.
         seed: the seed of all random draws; 0.
         size: the side of the square images in pixels; 256.
         codec: `jpeg` (4:4:4), `png` or `webp` (lossless); `jpeg`.
@@ -166,12 +166,12 @@ def synth(
         splits: shares of photos by name; `{"train": 0.9, "val": 0.05, "test": 0.05}`.
         kinds: shares of `distort`, `enhance` and `distort+enhance` pairs; `{"distort": 1}`.
         field: in tars, the member to read, such as `jpg`.
-        looks: a folder of LUTs that grade targets, in place of those that ship.
-        damage_luts: a folder of LUTs that damage, in place of those that ship.
-        severity: delta E 2000 of damage on natural colours, the least and the most; `(4, 20)`.
+        looks: a folder of LUTs that grade targets, in place of those that ship with lutkit.
+        damage_luts: a folder of LUTs that damage inputs, in place of those that ship with lutkit.
+        severity: the least and the largest mean delta E 2000 of damage on natural colours; `(4, 20)`.
         lossy: the share of damage that cannot be undone, 0..1; 0.2.
         mixed_light: the share of damage with a second light over part of the image, 0..1; 0.15.
-        families: which damage, with shares, or names alone; all.
+        families: the families of damage, as names with shares or as names alone; all families.
         workers: the number of processes; one for each CPU.
         write_manifest: write the settings as a manifest into this file, and stop.
         dry_run: make a few pairs, keep none, and return a forecast of the run.
@@ -179,7 +179,7 @@ def synth(
     Returns:
         The result; with `dry_run` a forecast, and with `write_manifest` the manifest.
     Raises:
-        ManifestError: an option or manifest with an unknown name, a wrong type or a value out of its range.
+        ManifestError: if an option or a key of the manifest is unknown, of a wrong type or out of its range.
         SourceError: if there are no photos, no LUTs although some are needed, or no usable photo.
         DatasetError: if the folder is in use, holds something else, or was begun with other settings.
         LutkitError: if the manifest's file cannot be written.
@@ -205,7 +205,7 @@ def synth(
             "images.field": field,
             "damage.severity": severity,
             "damage.lossy": lossy,
-            # Who names a share of labels wants it, whatever a preset says.
+            # A requested share of lossy damage applies even if the preset says `labels = "any"`.
             "damage.labels": None if lossy is None else "wanted",
             "damage.mixed_light": mixed_light,
             "damage.families": None if families is None else named_shares(families, "--families"),
@@ -273,7 +273,7 @@ def _anchored(images: str) -> str:
 
 def _written(manifest: Manifest, path: Path) -> Manifest:
     if path.exists():
-        raise LutkitError("exists already", where=str(path), remedy="name a file that does not")
+        raise LutkitError("exists already", where=str(path), remedy="name a new file")
     require_vacant(path, overwrite=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, manifest_page(manifest).encode())

@@ -1,6 +1,6 @@
-"""`verify`: everything that can be wrong with a dataset folder of pairs, found and named.
+"""`verify`: find and name every fault of a dataset folder of pairs.
 
-Reads every byte: the folder, its shards, and every sample's members, images and JSON.
+Reads every byte: the folder, its shards, and the members, images and JSON of every sample.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,13 +29,13 @@ from lutkit.synthesis.plan import SHARD_SAMPLES, sample_key
 
 
 def sample_problems(sample: Sample, manifest: Manifest) -> tuple[list[str], SourcePhoto | None]:
-    """Everything that is wrong with a sample, and what it is made of.
+    """Return everything that is wrong with a sample, and its photo.
 
     Args:
-        sample: as it lies in its shard.
-        manifest: what the dataset was made with.
+        sample: the members of the sample, from its shard.
+        manifest: the manifest of the dataset.
     Returns:
-        The problems, each in a few words; and its photo, where its JSON is sound.
+        The problems, each in a few words; and the sample's photo, or None if its JSON is not valid.
     """
     suffix = CODEC_SUFFIX[manifest.codec]
     expected = [f"input.{suffix}", f"target.{suffix}", "json"]
@@ -68,7 +68,8 @@ def _image_problems(content: bytes, manifest: Manifest) -> list[str]:
 
 
 AGAIN = "run the same `lutkit synth` again"
-# What is wrong under a checksum that is right was written so: synth takes it for done.
+# If the checksum is right, the fault was written with the shard. synth would count such a shard as done, so
+# it must be deleted first.
 DELETE = f"delete the shard and {AGAIN}"
 RESTORE = "restore it: without it nothing can be added to the dataset"
 _ANEW = "keep one of the two and build the dataset anew, in another folder"
@@ -94,8 +95,8 @@ class VerifyResult(CommandResult):
     """The faults of a dataset.
 
     Args:
-        samples: how many samples were read.
-        faults: what is wrong, by place; none in a sound dataset.
+        samples: the number of samples that were read.
+        faults: the faults, sorted by place; empty for a sound dataset.
         folder: the dataset; not in the dictionary.
     """
 
@@ -111,7 +112,7 @@ class VerifyResult(CommandResult):
 
 @dataclass(frozen=True)
 class Checked:
-    """The result for one shard: samples, faults, and which sample used each source (sha256, path) first."""
+    """The result for one shard: samples, faults, and the first sample of each source (sha256, path)."""
 
     shard: str
     samples: int
@@ -132,13 +133,13 @@ def verify(
     """Check every byte of a dataset, as `lutkit verify` does: checksums, tars, keys, images, fields, splits.
 
     Args:
-        folder: what `lutkit synth` wrote.
-        workers: how many processes; one for each CPU.
-        on_progress: called with how many shards are checked.
+        folder: a dataset folder that `lutkit synth` wrote.
+        workers: the number of processes; None means one for each CPU.
+        on_progress: called with the number of checked shards.
     Returns:
-        Every fault found.
+        All faults that were found.
     Raises:
-        DatasetError: not a dataset folder at all.
+        DatasetError: if it is not a dataset folder.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=4, size=32, workers=1)
@@ -163,13 +164,13 @@ def check_dataset(folder: Path, engine: Engine, on_shard: Callable[[Checked], No
     """Check a dataset folder: index, records, checksums, tars, keys, images, fields, splits.
 
     Args:
-        folder: what `lutkit synth` wrote.
-        engine: where shards are checked.
+        folder: a dataset folder that `lutkit synth` wrote.
+        engine: the engine that checks the shards.
         on_shard: called after each shard.
     Returns:
-        Every fault found, by place; none for a sound dataset.
+        All faults that were found, sorted by place; empty for a sound dataset.
     Raises:
-        DatasetError: not a dataset folder at all.
+        DatasetError: if it is not a dataset folder.
     """
     index = _index_of(folder)
     job = _Job(folder, read_manifest(folder / MANIFEST_NAME), index)
@@ -193,7 +194,7 @@ def _index_of(folder: Path) -> DatasetIndex:
 
 
 def check_shard(job: _Job, shard: str) -> Checked:
-    """Check one shard to the last byte."""
+    """Check every byte of one shard."""
     where = _place(shard)
     expected = job.index.shards[shard]
     if not shard_path(job.folder, shard).exists():
@@ -235,7 +236,7 @@ def _check_samples(job: _Job, shard: str) -> tuple[int, list[tuple[str, str]], d
     except DatasetError as error:
         problems.append((_place(shard), f"not a sound tar: {error.what}"))
     if misplaced:
-        # One sample that is missing puts all that follow out of place.
+        # If one sample is missing, all samples after it are out of place. So only the first is named.
         (where, what), more = misplaced[0], len(misplaced) - 1
         rest = f"; {more} more of this shard out of order" if more else ""
         problems.insert(0, (where, what + rest))
@@ -246,7 +247,7 @@ def _folder_faults(job: _Job) -> list[Fault]:
     known = {f"{shard}.tar" for shard in job.index.shards}
     names = {entry.name for entry in (job.folder / "shards").glob("*")} - known
     if not job.index.complete:
-        # The index of a run under way, or stopped, does not list what that run has built.
+        # During a run, or after a stopped run, the index does not list the shards that the run has built.
         names = {name for name in names if not name.endswith(".tar") and not is_temporary(name)}
     strangers = sorted(names)
     faults = [Fault(f"shards/{name}", "not listed in dataset.json", "remove it") for name in strangers]
@@ -265,7 +266,7 @@ def _folder_faults(job: _Job) -> list[Fault]:
 
 
 def _source_faults(checked: Iterable[Checked]) -> list[Fault]:
-    """Photos that are in two splits, and paths that two photos stood under, each once."""
+    """Return a fault for each photo in two splits, and for each path that two different photos had."""
     owners: dict[str, tuple[str, str]] = {}
     seen: dict[str, tuple[str, str]] = {}
     found: dict[str, Fault] = {}

@@ -1,4 +1,4 @@
-"""The command line within this process: quick, and with an engine that starts no workers."""
+"""Run the command line within this process, quickly, with an engine that starts no workers."""
 
 import sys
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lutkit.engine.engine import InProcess, LocalEngine
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command came to."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -21,7 +21,7 @@ class Ended:
 
 @pytest.fixture
 def lutkit_(monkeypatch, capsys, tmp_path):
-    """Run `lutkit ARGUMENTS` here, in an empty folder."""
+    """Return a function that runs `lutkit ARGUMENTS` in this process, in an empty folder."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(lutkit.engine.engine, "LocalEngine", lambda workers: InProcess())
@@ -39,12 +39,12 @@ def lutkit_(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def in_process():
-    """An engine that works here and now."""
+    """An engine that runs tasks in this process, at once."""
     return InProcess()
 
 
 @pytest.fixture
 def lutkit_real_engine(lutkit_, monkeypatch):
-    """The same with the true engine, which looks at how many workers are asked for."""
+    """The same with the check of the real engine, which raises an error for an invalid number of workers."""
     monkeypatch.setattr(lutkit.engine.engine, "LocalEngine", LocalEngine)
     return lutkit_

@@ -217,13 +217,16 @@ def test_no_output_is_written_over_unasked(lutkit_, counts, tmp_path, there):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["ab-hist", "--merge", "b", "--workers", "2"], "--merge counts nothing; leave out --size"),
-        (["ab-hist", "--merge", "b", "--field", "jpg"], "--merge counts nothing; leave out --size"),
-        (["ab-weights", "{counts}", "--plot", "{folder}/p.txt"], "no PNG file; name one that ends in .png"),
+        (["ab-hist", "--merge", "b", "--workers", "2"], "--merge counts no images; leave out --size"),
+        (["ab-hist", "--merge", "b", "--field", "jpg"], "--merge counts no images; leave out --size"),
+        (
+            ["ab-weights", "{counts}", "--plot", "{folder}/p.txt"],
+            "is not a PNG file; name one that ends in .png",
+        ),
         (["ab-hist", "absent"], "absent: no such file or folder; name a folder"),
         (
             ["ab-hist", "--merge", "{counts}", "--merge", "{counts}"],
-            "these counts come twice; name them once",
+            "these counts are given twice; name them once",
         ),
         (["ab-weights", "{counts}", "--npy", "{counts}"], "name another place"),
         (
@@ -232,13 +235,16 @@ def test_no_output_is_written_over_unasked(lutkit_, counts, tmp_path, there):
         ),
         (
             ["ab-weights", "{counts}", "--plot", "{counts}", "--overwrite"],
-            "would write over the counts; give",
+            "would overwrite the counts; give",
         ),
-        (["ab-hist", "a", "--merge", "b"], "a source and --merge; give one of them"),
-        (["ab-hist", "--merge", "b", "--label", "lossy"], "--merge counts nothing; leave out --size"),
+        (["ab-hist", "a", "--merge", "b"], "both a source and --merge are given; give one of them"),
+        (["ab-hist", "--merge", "b", "--label", "lossy"], "--merge counts no images; leave out --size"),
         (["ab-hist", "{folder}", "--split", "val"], "no photos found"),
-        (["ab-hist", "--merge", "b", "--size", "9"], "--merge counts nothing; leave out --size"),
-        (["ab-weights", "{counts}", "--plot", "{out}"], "two outputs of one name; give each its own"),
+        (["ab-hist", "--merge", "b", "--size", "9"], "--merge counts no images; leave out --size"),
+        (
+            ["ab-weights", "{counts}", "--plot", "{out}"],
+            "two outputs have the same name; give each its own name",
+        ),
         (["ab-hist", "--merge", "absent.npz"], "absent.npz: no such file; name a counts file"),
         (["ab-weights", "absent.npz"], "absent.npz: no such file; name a counts file"),
         (["ab-weights", "{counts}", "--grid", "313"], "unknown ab grid '313'; choose 10, zhang313, 16"),

@@ -1,4 +1,4 @@
-"""`lutkit apply` as it is typed: what it writes, says and ends with."""
+"""`lutkit apply` on the command line: its files, its output and its exit codes."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def test_a_folder_is_mirrored_and_what_is_there_is_counted(lutkit_, here):
     ended = lutkit_(*command)
     assert ended.code == 0
     assert "3 photos written to out." in ended.out
-    assert "Passed over: 1 file of kinds that are not read (.heic)." in ended.out
+    assert "Skipped: 1 file of kinds that are not read (.heic)." in ended.out
     Path("out/b.png").unlink()
     ended = lutkit_(*command, "--workers", 2)
     assert "1 photo written to out, 2 kept, which were there already" in ended.out

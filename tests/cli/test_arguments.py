@@ -1,4 +1,4 @@
-"""What commands refuse of the files they are to write, before any work: all of them in the same words."""
+"""Commands refuse output files before any work, all with the same messages."""
 
 import os
 
@@ -18,7 +18,7 @@ FILES = (*PICTURES, ("ab-hist", "absent", "-o"), ("ab-weights", "absent", "-o"))
 
 @pytest.fixture
 def places(tmp_path):
-    """A folder named like a picture, a picture, and a text that is no folder."""
+    """A folder with the name of an image, an image, and a text file in place of a folder."""
     (tmp_path / "folder.png").mkdir()
     for name in ("there.png", "text"):
         (tmp_path / name).write_bytes(b"x")
@@ -35,7 +35,7 @@ def test_what_cannot_become_a_file_is_refused(places):
     assert complaint(places / "folder.png") == f"{places}/folder.png: is a folder; name a file in it"
     assert complaint(places) == f"{places}: is a folder; name a file in it"
     new = places / "text" / "new" / "a.png"
-    assert complaint(new) == f"{places}/text: is no folder; name another place than {new}"
+    assert complaint(new) == f"{places}/text: is not a folder; name another place than {new}"
     there = f"{places}/there.png: exists already; give --overwrite or another name"
     assert complaint(places / "there.png", overwrite=False) == there
     for path in (places / "there.png", places / "new" / "er" / "a.PNG"):
@@ -45,7 +45,7 @@ def test_what_cannot_become_a_file_is_refused(places):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "png", ".png", "a.png.jpg"])
 def test_a_picture_is_named_as_what_it_is(places, name):
-    assert complaint(places / name) == f"{places / name}: no PNG file; name one that ends in .png"
+    assert complaint(places / name) == f"{places / name}: is not a PNG file; name one that ends in .png"
     require_vacant(places / name, overwrite=False)
 
 
@@ -58,9 +58,7 @@ def test_a_folder_that_may_not_be_written_in_is_named(places, monkeypatch):
 
     monkeypatch.setattr(os, "access", deny)
     new = places / "new" / "a.png"
-    assert complaint(new) == (
-        f"{places}: nothing may be written here; allow it, or name another place than {new}"
-    )
+    assert complaint(new) == (f"{places}: cannot be written to; allow it, or name another place than {new}")
     assert asked == [(places, os.W_OK | os.X_OK)]
 
 
@@ -101,4 +99,4 @@ def test_commands_refuse_it_before_they_look_for_what_they_read(lutkit_, places,
 def test_commands_refuse_pictures_of_another_suffix(lutkit_, places, command):
     done = lutkit_(*command, places / "a.jpg")
     assert done.code == 2
-    assert_one_line(done.err, f"{places}/a.jpg: no PNG file; name one that ends in .png")
+    assert_one_line(done.err, f"{places}/a.jpg: is not a PNG file; name one that ends in .png")

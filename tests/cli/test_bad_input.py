@@ -1,4 +1,4 @@
-"""What a user may do wrong: each a message of one line that says what and where, and nothing is lost."""
+"""Each mistake of a user gives a message of one line that says what is wrong and where; no data is lost."""
 
 import errno
 import os
@@ -138,7 +138,7 @@ def test_sources_that_may_not_be_read_are_told_with_a_remedy(lutkit_, few, tmp_p
 
 
 def png_of(width, height, depth, colour_type, rows):
-    """A PNG by hand: what Pillow would not write."""
+    """Return the bytes of a PNG that Pillow would not write."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -149,7 +149,7 @@ def png_of(width, height, depth, colour_type, rows):
 
 
 def add_odd_photos(folder):
-    """One of each kind among the good ones: some with a reason, others usable with a note."""
+    """Good photos and one of each bad kind: some are rejected with a reason, others used with a note."""
     good = next(folder.glob("*.jpg")).read_bytes()
     (folder / "truncated.jpg").write_bytes(good[: len(good) // 2])
     (folder / "empty.jpg").write_bytes(b"")
@@ -260,7 +260,7 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--mixed-light", "nan"], ["--mixed-light is nan, but must be a share, 0..1"]),
         (
             ["--mixed-light", "0.15", "--families", "film_fade"],
-            ["--mixed-light: no family that is drawn is a light; add illuminant or lamp to --families"],
+            ["--mixed-light: none of the drawn families is a light; add illuminant or lamp to --families"],
         ),
         (["--mixed-light", "0.3", "--families", "film_fade"], ["neither illuminant nor lamp has a share"]),
         (["--families", "film_fad"], ["--families: unknown family 'film_fad'; did you mean 'film_fade'?"]),
@@ -271,8 +271,8 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--images", ""], ["--images is a folder, a glob, a list, tars or 'sample', not ''"]),
         (["--looks", "."], ["--looks: no kind of pair uses looks; add --kinds distort=0.5,enhance=0.5"]),
         (["--damage-luts", ".", "--kinds", "enhance=1"], ["--damage-luts: the family library_lut is never"]),
-        (["--quality", "90", "--codec", "png"], ["--quality: the codec png has none"]),
-        (["--quality", "90", "--store", "recipe"], ["--quality: the codec png has none"]),
+        (["--quality", "90", "--codec", "png"], ["--quality: the codec png has no quality setting"]),
+        (["--quality", "90", "--store", "recipe"], ["--quality: the codec png has no quality setting"]),
         (["--codec", "jpeg", "--store", "recipe"], ["is not the input that was judged; use png or webp"]),
         (["--field", "jpg"], ["few: no tars here, so there is no member 'jpg'; leave out --field"]),
     ],
@@ -357,7 +357,7 @@ def test_manifests_that_cannot_be_met(text, words, few, lutkit_, tmp_path):
         (lambda path: None, ["mine.toml", "No such file"]),
         (
             lambda path: path.mkdir(),
-            ["mine.toml: a folder without manifest.toml: no dataset of lutkit; photos"],
+            ["mine.toml: not a dataset of lutkit: the folder has no manifest.toml; photos"],
         ),
         (
             lambda path: path.write_bytes(b"\xff\xd8"),

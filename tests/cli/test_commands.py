@@ -1,4 +1,4 @@
-"""Commands as a newcomer meets them: help, output, exit codes, and what is loaded for them."""
+"""Commands as a new user sees them: help, output, exit codes, and which modules they load."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_the_entry_point_is_installed():
 
 
 def loaded_by(code):
-    """Which heavy modules a fresh interpreter holds after running `code`."""
+    """Return the heavy modules that a new interpreter has loaded after running `code`."""
     script = f"import sys\ntry:\n {code}\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return {name for name in done.stderr.split() if name in HEAVY}
@@ -326,7 +326,7 @@ def test_rejects_are_named_in_the_summary(lutkit_, photos, tmp_path):
 def test_a_dry_run_writes_nothing_and_says_what_would_come(lutkit_, photos, tmp_path):
     ended = lutkit_("synth", "--n", 2000, "--size", 32, "--images", photos, "--dry-run")
     assert (ended.code, ended.err) == (0, "")
-    for words in ("Plan", "2,000 of 32 px, jpeg", "train 1,800 (24 photos)", "draws a photo", "4..8",
+    for words in ("Plan", "2,000 of 32 px, jpeg", "train 1,800 (24 photos)", "draws per photo", "4..8",
                   "16..20", "illuminant", "first drawn; some pairs are drawn again"):  # fmt: skip
         assert words in ended.out
     assert list((tmp_path / "here").iterdir()) == []

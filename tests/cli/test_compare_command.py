@@ -26,13 +26,13 @@ def size_of(path):
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    """Twelve small photos: each is measured many times here."""
+    """Twelve photos, which are small because the tests measure each of them many times."""
     return make_photos(tmp_path_factory.mktemp("photos") / "in", 12)
 
 
 @pytest.fixture
 def outputs(photos, tmp_path):
-    """The photos with half their colour, one left out, one of another name."""
+    """The photos with half their colour; one is left out and one has another name."""
     folder = tmp_path / "outputs"
     for number, path in enumerate(sorted(p for p in photos.rglob("*") if p.is_file())):
         target = (folder / path.relative_to(photos)).with_suffix(".png")
@@ -93,7 +93,7 @@ def test_grey_references_leave_nothing_to_measure(lutkit_, tmp_path):
 
 
 def save_changed(photos, folder, change):
-    """Every photo under its name, changed, as PNG."""
+    """Write a changed copy of every photo under its name, as PNG."""
     for path in (p for p in photos.rglob("*") if p.is_file()):
         target = (folder / path.relative_to(photos)).with_suffix(".png")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -260,7 +260,7 @@ def few(tmp_path):
 
 
 def save_many(folder, count, data=None):
-    """Tiny photos, of two colours, or what is none."""
+    """Tiny photos of two colours, and files that are not images."""
     folder.mkdir(exist_ok=True)
     for number in range(count):
         path = folder / f"{number:02d}.png"
@@ -624,7 +624,7 @@ def test_swapped_channels_are_told_before_saturation(lutkit_, few):
 
 
 def test_some_samples_of_a_dataset_are_compared(lutkit_, many_kinds, tmp_path):
-    """With themselves, and with outputs that lie in a folder by their keys."""
+    """Samples are compared with themselves, and with outputs in a folder that are named by their keys."""
     every = samples_of(many_kinds)
     wanted = [key for key, _, data in every if (data["split"], data["kind"]) == ("val", "distort")]
     assert 1 < len(wanted) < 60

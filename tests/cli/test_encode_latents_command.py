@@ -1,4 +1,4 @@
-"""`lutkit encode-latents` as a newcomer meets it."""
+"""`lutkit encode-latents` as a new user sees it."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""`lutkit lut compose`, `invert` and `resize`: files in, files out, and what is printed."""
+"""`lutkit lut compose`, `invert` and `resize`: the files that they write, and their output."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`lutkit lut check`: the table, the list, pictures, and what becomes of files that cannot be read."""
+"""`lutkit lut check`: the table, the list, images, and messages for files that cannot be read."""
 
 import json
 

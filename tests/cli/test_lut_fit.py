@@ -1,4 +1,4 @@
-"""`lutkit lut fit`: what it writes and says, and mistakes in one line."""
+"""`lutkit lut fit`: its file and output; each mistake gives one line."""
 
 import json
 
@@ -16,7 +16,7 @@ AFTER = (255 * (BEFORE[..., [0, 2, 1]] / 255) ** [0.8, 1.2, 1.0] * 0.9 + 9).roun
 
 @pytest.fixture
 def photos_(tmp_path):
-    """A pair."""
+    """A pair of photos."""
     paths = tmp_path / "before.png", tmp_path / "after.png"
     for path, pixels in zip(paths, (BEFORE, AFTER), strict=True):
         Image.fromarray(pixels).save(path)

@@ -1,4 +1,4 @@
-"""`lutkit lut random`: what it writes, and mistakes in one line."""
+"""`lutkit lut random`: its files; each mistake gives one line."""
 
 import json
 

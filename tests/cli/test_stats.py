@@ -54,7 +54,7 @@ def test_stats_are_those_of_numpy(lutkit_, photos, tmp_path):
 
 @pytest.fixture
 def half_built(jpeg_700, tmp_path):
-    """A dataset of 700 pairs as a kill leaves it, with its first two shards."""
+    """A dataset of 700 pairs after a kill, with only its first two shards."""
     folder = shutil.copytree(jpeg_700, tmp_path / "half")
     document = json.loads((folder / "dataset.json").read_text())
     (folder / "dataset.json").write_text(json.dumps({**document, "complete": False}))

@@ -1,4 +1,4 @@
-"""`lutkit synth`: presets, manifests and dataset folders by name; damage on the command line."""
+"""`lutkit synth`: presets, manifests and dataset folders by name; options for the damage."""
 
 import json
 import tomllib
@@ -33,7 +33,7 @@ def test_a_preset_is_built_by_its_name(lutkit_, photos):
         ("camra", "lutkit: unknown preset 'camra'; did you mean 'camera'?\n"),
         (
             "./camera",
-            "lutkit: camera: a folder without manifest.toml: no dataset of lutkit; photos are named",
+            "lutkit: camera: not a dataset of lutkit: the folder has no manifest.toml; photos are named",
         ),
         ("x.toml", "lutkit: x.toml: cannot be read: No such file or directory; a manifest is a TOML file"),
         (
@@ -72,7 +72,7 @@ def test_damage_on_the_command_line_wins_over_the_manifest(lutkit_, photos):
 
 
 def test_families_without_a_light_switch_mixed_light_off(lutkit_, photos):
-    """What was a default and not a wish need not be taken back by hand."""
+    """A default that cannot apply is switched off; only an explicit option would be an error."""
     arguments = (*SMALL, "--images", photos, "--out", "out", "--families", "film_fade")
     assert lutkit_("synth", *arguments).code == 0
     assert read_manifest(Path("out/manifest.toml")).damage.mixed_light == 0
@@ -104,7 +104,7 @@ def test_a_manifest_is_not_written_over(lutkit_):
     Path("mine.toml").write_text("n = 3\n")
     ended = lutkit_("synth", "--write-manifest", "mine.toml")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "lutkit: mine.toml: exists already; name a file that does not\n"
+    assert ended.err == "lutkit: mine.toml: exists already; name a new file\n"
     assert Path("mine.toml").read_text() == "n = 3\n"
     said = lutkit_("synth", "--write-manifest", "other.toml").out
     assert said == "Wrote other.toml: `lutkit synth other.toml` builds it.\n"

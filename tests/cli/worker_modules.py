@@ -1,4 +1,4 @@
-"""What a worker process holds after it has built a shard; workers import this module by its name."""
+"""The modules of a worker process after it has built a shard; workers import this file by its name."""
 
 import sys
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """A plan, and where to build its first shard."""
+    """A plan, and the folder for its first shard."""
 
     plan: Any
     folder: Path
 
 
 def names_after_a_shard(job, _task):
-    """The modules that are loaded, by the first part of their names."""
+    """Return the loaded modules, by the first part of their names."""
     from lutkit.synthesis.plan import plan_shards
     from lutkit.synthesis.shard import SynthJob, build_shard
 

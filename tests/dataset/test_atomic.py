@@ -13,7 +13,7 @@ from lutkit.dataset.atomic import clear_temporaries, is_temporary, sync_folder, 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system of one megabyte; the test is skipped where none can be mounted."""
+    """A folder on a file system of one megabyte; the test is skipped if it cannot be mounted."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
@@ -71,7 +71,7 @@ def test_an_exception_leaves_what_was_there(tmp_path, kind):
 
 
 def test_a_refused_write_names_the_file(tmp_path):
-    """The system names no file, and the command line would report "no space left" without a place."""
+    """The system's error names no file, so the message "no space left" would not say where."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:

@@ -52,7 +52,7 @@ def picture(value):
 
 
 def make_shard(folder, split, index, count, rejects=()):
-    """One finished shard of `count` small samples, as a pipeline makes it: tar first, then its record."""
+    """Make one finished shard of `count` small samples as a pipeline does: the tar, then its record."""
     name = shard_name(split, index)
     samples = (
         Sample(
@@ -93,7 +93,7 @@ def contents(folder):
 
 @contextmanager
 def holder(folder):
-    """Another process that holds the folder until it is killed."""
+    """Start another process that holds the folder until it is killed."""
     code = (
         "import sys, time; from pathlib import Path; from lutkit.dataset.folder import claim\n"
         "with claim(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
@@ -230,7 +230,7 @@ def test_a_full_disk_says_how_much_is_kept(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a file system of one megabyte; the test is skipped where none can be mounted."""
+    """A folder on a file system of one megabyte; the test is skipped if it cannot be mounted."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no small file system can be mounted here")

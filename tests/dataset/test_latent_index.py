@@ -1,4 +1,4 @@
-"""`dataset.json` of latents: what is written comes back, wids reads it, and each thing wrong is named."""
+"""`dataset.json` of latents can be read back, wids reads it, and the message for each fault names it."""
 
 import dataclasses
 import json

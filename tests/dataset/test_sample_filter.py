@@ -1,4 +1,4 @@
-"""Which samples a filter takes, by the JSON that lies beside them, and what it says where there are none."""
+"""The samples that a filter accepts, by their JSON, and the messages if there are none."""
 
 import json
 

@@ -27,7 +27,7 @@ samples = st.lists(st.builds(Sample, keys, members), max_size=5, unique_by=lambd
 
 
 def as_webdataset_reads(path):
-    """The samples of a tar as webdataset groups them: the outside oracle."""
+    """Return the samples of a tar as webdataset groups them, for comparison."""
     with path.open("rb") as stream:
         files = tariterators.tar_file_expander([{"url": "a", "stream": stream}])
         read = list(tariterators.group_by_keys(files))

@@ -31,7 +31,7 @@ def wait_until(met, limit_s=60.0):
 
 
 def alive(pid):
-    """Whether a process with this number runs; a process that ended and was not yet waited for does not."""
+    """Return whether a process with this number runs; a process that has ended does not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -139,7 +139,7 @@ def test_errors_in_this_process_are_those_of_workers(tmp_path, engine, task, kin
 
 
 def test_threads_work_at_once_take_tasks_as_they_become_free_and_share_one_job(tmp_path):
-    """Two tasks each wait for the other, which one thread could not do."""
+    """Two tasks wait for each other, which needs two threads."""
     both, taken = threading.Barrier(2, timeout=60), []
 
     def meet(job, task):
@@ -186,7 +186,7 @@ def test_too_few_workers_are_refused(workers):
 
 
 def failing(folder, task):
-    """Run one good task, then `task`, on one worker; return the error. The good result has come."""
+    """Run one good task, then `task`, on one worker; check the good result and return the error."""
     got = []
     tasks = iter(["good", task, "never"])
     with pytest.raises(Exception) as raised:  # noqa: PT011, PT012
@@ -254,7 +254,7 @@ def test_a_job_that_workers_cannot_load_is_an_error(tmp_path, monkeypatch):
 
 @pytest.fixture
 def program(tmp_path):
-    """The test program in a process group of its own, its two workers half way through a file each."""
+    """Start the test program in its own process group, with both workers half way through a file."""
     folder = tmp_path / "out"
     folder.mkdir()
     with subprocess.Popen(
@@ -368,7 +368,7 @@ def test_sigterm_becomes_an_exception_once_and_the_handler_is_restored():
 
 
 def test_engines_on_two_threads_leave_the_main_module_as_it_was(tmp_path, monkeypatch):
-    """Each hides it while its workers start; one that restored what the other hid would lose it for good."""
+    """Each engine hides it while workers start; neither may restore the state that the other hid."""
     main, meet = sys.modules["__main__"], threading.Barrier(2, timeout=2)
     start = engine_module._start
 

@@ -1,4 +1,4 @@
-"""The console: colours only where they are wanted, tables that fit."""
+"""The console: colours only if they are wanted, and tables that fit."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""A LUT's picture: what each panel shows, where it is written, and that a caller's plotting is left alone."""
+"""The picture of a LUT: each panel, its file, and that it does not change a caller's plots."""
 
 import subprocess
 import sys
@@ -82,7 +82,7 @@ def test_the_neutral_axis_stays_at_the_centre_or_goes_to_the_cast():
 
 
 def corner(axes, colour):
-    """The place of the segment in the colour nearest to `colour`."""
+    """Return the position of the segment whose colour is nearest to `colour`."""
     after = axes.collections[1]
     nearest = np.abs(after.get_colors()[:, :3] - colour).sum(axis=1).argmin()
     return np.mean(after.get_segments()[nearest], axis=0)

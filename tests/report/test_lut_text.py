@@ -1,4 +1,4 @@
-"""How far a LUT is off, and what its inverse cannot bring back, in sentences."""
+"""Sentences about the error of a LUT, and about colours that its inverse cannot restore."""
 
 import re
 
@@ -81,7 +81,7 @@ def test_shares_are_those_of_closed_forms(lut, without_inverse, lost):
 
 
 def test_a_saturation_that_clips_loses_what_it_clips():
-    """Counted as the colours that leave the cube; the cells of a table, 1/32 wide, blur the border."""
+    """The share is compared with the share of colours outside the cube; cells 1/32 wide blur the border."""
     more = GREY + 1.5 * (CUBE - GREY)
     inverse = invert_lut(Lut3D(np.clip(more, 0, 1)))
     colors = np.random.default_rng(5).random((200_000, 3))

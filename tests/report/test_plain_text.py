@@ -1,4 +1,4 @@
-"""Text from others never reaches a terminal unescaped, however a command prints it."""
+"""Text from users and files is always escaped before a terminal, whatever a command prints it with."""
 
 import ast
 import io
@@ -112,7 +112,7 @@ def test_an_output_that_cannot_encode_a_title_shows_its_numbers(encoding, tmp_pa
 
 
 def test_nobody_prints_by_another_way():
-    """`print` and Rich's own consoles are used only where text is made plain."""
+    """Only the modules that escape text use `print` and Rich's own consoles."""
     root = Path(__file__).parents[2] / "lutkit"
     found = set()
     for path in root.rglob("*.py"):

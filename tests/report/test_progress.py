@@ -1,4 +1,4 @@
-"""Progress on a terminal, in a log, and for nobody."""
+"""Progress on a terminal, in a log, and without output."""
 
 import pytest
 
@@ -9,14 +9,14 @@ from lutkit.report.progress import LOG_SECONDS, shown_progress
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until it is set."""
+    """A clock that stands still until a test sets it."""
     now = [1000.0]
     monkeypatch.setattr(lutkit.report.progress.time, "monotonic", lambda: now[0])
     return now
 
 
 def run(clock, ticks, **options):
-    """Report 40 pairs a second for so many seconds."""
+    """Report 40 pairs a second for this number of seconds."""
     with shown_progress(unit="pairs", **options) as on_progress:
         on_progress(Progress("pairs", 1000, 50_000))
         for _ in range(ticks):

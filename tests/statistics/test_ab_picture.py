@@ -1,4 +1,4 @@
-"""The picture of weights: matplotlib's own colours of each panel's numbers, each bin in its place."""
+"""The image of weights: matplotlib draws the right colours and numbers, and each bin in its place."""
 
 import matplotlib
 import numpy as np
@@ -14,7 +14,7 @@ VIRIDIS = matplotlib.colormaps["viridis"]
 
 @pytest.fixture
 def panels(monkeypatch, tmp_path):
-    """Draws weights and gives the four panels."""
+    """Return a function that draws weights and returns the four panels."""
     kept = []
     monkeypatch.setattr(ab_picture.Figure, "savefig", lambda figure, _, **__: kept.append(figure))
 
@@ -26,14 +26,14 @@ def panels(monkeypatch, tmp_path):
 
 
 def made(grid):
-    """More at one end of b than at the other, and none at most a."""
+    """Counts that are larger at one end of b than at the other, and 0 for most a."""
     fine = np.zeros((256, 256), np.int64)
     fine[110:150, 118:190] = np.random.default_rng(4).integers(0, 2**20, (40, 72)) ** 2
     return weights_of_counts(fine, ab_grid(grid))
 
 
 def squares(collection):
-    """Middles and sides."""
+    """Return the middles and the sides."""
     corners = np.array([path.vertices[:4] for path in collection.get_paths()])
     return corners.mean(axis=1), np.ptp(corners[..., 0], axis=1)
 

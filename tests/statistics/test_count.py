@@ -1,4 +1,4 @@
-"""Counting photographs: the same for any number of workers, and what trainers see where a size is given."""
+"""Counts are the same for any number of workers; with a size, the resized squares are counted."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_every_pixel_is_counted_as_pillow_decodes_it(photos):
 
 
 def test_what_cannot_be_used_is_named_by_path_whoever_comes_first(photos, tmp_path, monkeypatch):
-    """Workers end in any order: here the last comes first."""
+    """Workers may end in any order; here the last worker ends first."""
     (tmp_path / "a.jpg").write_bytes(b"text")
     whole = files(photos)[-1]
     (tmp_path / "b.png").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -90,7 +90,7 @@ def test_any_number_of_workers_gives_the_same(photos, engine, monkeypatch):
     ],
 )
 def test_processes_are_for_many_photos_on_many_cores(workers, photos, expected, monkeypatch, tmp_path):
-    """They take as long to start as hundreds of photos take."""
+    """Starting processes takes as long as counting hundreds of photos."""
     asked = []
 
     def note(photos, size_px, engine, on_counted):

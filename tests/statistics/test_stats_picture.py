@@ -1,4 +1,4 @@
-"""The picture of a dataset's colours: numpy's numbers in each panel, a, b and channels in their places."""
+"""The image of a dataset's colours: each panel has numpy's numbers; a, b and channels are in their places."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ PIXELS = RNG.normal([150, 90, 60], [50, 25, 45], (3000, 3)).clip(0, 255).astype(
 
 @pytest.fixture
 def panels(monkeypatch):
-    """Draws pixels, or a summary, and gives the six panels."""
+    """Return a function that draws pixels, or a summary, and returns the six panels."""
     monkeypatch.setattr(stats_picture, "render", lambda figure: figure)
     return lambda shown: draw_stats(summary_of(shown) if isinstance(shown, np.ndarray) else shown, "in").axes
 

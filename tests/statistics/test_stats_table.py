@@ -1,4 +1,4 @@
-"""A dataset's colours in words: numpy's and scikit-image's numbers, each under its own name."""
+"""The table of a dataset's colours: the numbers of numpy and scikit-image, each under its own name."""
 
 import re
 from dataclasses import replace

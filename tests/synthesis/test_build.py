@@ -1,4 +1,4 @@
-"""`synth`: the same bytes for any number of workers, for a grown n, and again from the manifest alone."""
+"""`synth` gives the same bytes for any number of workers, for a larger n, and from the manifest alone."""
 
 import dataclasses
 import errno
@@ -252,7 +252,7 @@ def test_only_unusable_photos_stop_the_run(tmp_path):
 
 @pytest.mark.parametrize("full_at", [0, 3, 5, 6, 8, 10])
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(full_at, photos, jpeg_700, tmp_path, monkeypatch):
-    """The disk is full at the nth flush, whatever is being written then."""
+    """Simulate a full disk at the nth flush, whatever is being written then."""
     calls = iter(range(10**6))
     real = os.fsync
 
@@ -281,7 +281,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(full_at, photos, jpeg_
 
 @pytest.fixture
 def bad_val(tmp_path):
-    """Thirty photos, those of `val` broken, and what their paths are."""
+    """Make thirty photos, of which those of `val` are damaged; also return their paths."""
     photos = make_photos(tmp_path / "in")
     paths = plan_synth(manifest_of(photos)).photos.photos
     members = split_photos(0, tuple(ref.path for ref in paths), manifest_of(photos).splits)
@@ -347,12 +347,12 @@ def test_decoding_is_given_room_before_it_starts(tmp_path):
 
 @pytest.fixture
 def copy(jpeg_700, tmp_path):
-    """A finished dataset of 700 pairs that may be changed."""
+    """A copy of a finished dataset of 700 pairs, which tests may change."""
     return shutil.copytree(jpeg_700, tmp_path / "copy")
 
 
 class After:
-    """An engine that is stopped after so many shards."""
+    """An engine that stops after this number of shards."""
 
     def __init__(self, shards):
         self.shards = shards

@@ -1,4 +1,4 @@
-"""What the card of a dataset of pairs says, by what the dataset is."""
+"""The text of the card of a dataset of pairs, for different datasets."""
 
 from small_datasets import manifest_of
 

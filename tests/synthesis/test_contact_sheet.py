@@ -1,4 +1,4 @@
-"""The contact sheet: its size, each picture in its place, and captions that say what was done."""
+"""The contact sheet: its size, the place of each image, and captions that describe the damage."""
 
 import shutil
 
@@ -38,13 +38,13 @@ def pair(seed, label="recoverable", recipe=RECIPE, look="", **measures):
 
 
 def runs_of(flags):
-    """[start, end) of every run of True."""
+    """Return [start, end) of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def pictures_of(sheet):
-    """The boxes of the pictures: runs of rows and columns that hold little paper."""
+    """Return the boxes of the images: runs of rows and columns with little paper."""
     ink = (sheet != PAPER).any(axis=2)
     rows = [run for run in runs_of(ink.mean(axis=1) > 0.25) if run[1] - run[0] > 50]
     return rows, runs_of(ink[rows[0][0] : rows[0][1]].mean(axis=0) > 0.5)

@@ -1,4 +1,4 @@
-"""Kills, Ctrl-C and SIGTERM: nothing half written bears a final name, and the same command goes on."""
+"""After a kill, Ctrl-C or SIGTERM, no unfinished file has a final name, and the same command continues."""
 
 import importlib.util
 import json
@@ -126,7 +126,7 @@ def test_a_second_run_is_refused_while_the_first_one_works(start, manifest, jpeg
 
 
 def test_a_limit_on_file_size_is_one_line_and_the_next_run_goes_on(manifest, jpeg_700, tmp_path):
-    """A real write that the system refuses, in a worker: the nearest thing to a full disk without one."""
+    """A real write that the system refuses in a worker, which is similar to a full disk."""
     import resource
 
     def limit():

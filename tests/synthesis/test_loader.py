@@ -1,4 +1,4 @@
-"""The lines that load a dataset name shards that there are."""
+"""The lines that load a dataset name shards that exist."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Loops compiled ahead: both parts run, and only where something is lacking."""
+"""Loops compiled ahead: both parts run, but only if compiled code is missing."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from lutkit.engine.engine import InProcess
 
 
 class Counting(InProcess):
-    """An engine that notes its tasks."""
+    """An engine that records its tasks."""
 
     def __init__(self) -> None:
         object.__setattr__(self, "seen", [])

@@ -1,4 +1,4 @@
-"""Manifests: strictly read, wholly written, and the default one says what it does."""
+"""Manifests are read strictly and written completely; the default manifest has the default values."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def tables(names):
 
 
 def damage_settings(mixed_light, families, **others):
-    """Light is mixed only where a light is drawn."""
+    """Mixed light needs a family that is a light."""
     has_light = any(name in LIGHTS and share > 0 for name, share in families)
     return DamageSettings(mixed_light=mixed_light if has_light else 0.0, families=families, **others)
 
@@ -113,14 +113,14 @@ def test_what_is_recorded_is_read_back(tmp_path):
 
 
 def test_the_default_manifest_is_the_defaults():
-    """What Python makes of nothing is what a bare `lutkit synth` builds, `library_lut` and all."""
+    """`Manifest()` equals the manifest of `lutkit synth` without arguments, including `library_lut`."""
     assert read_manifest(DEFAULT) == Manifest()
     assert dict(Manifest().damage.families)["library_lut"] > 0
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_manifest_of_a_preset_is_what_the_script_writes(name, tmp_path):
-    """Run scripts/make_manifests.py where this fails."""
+    """If this fails, run scripts/make_manifests.py."""
     shipped = shipped_folder("manifests") / f"{name}.toml"
     script = Path(__file__).resolve().parents[2] / "scripts" / "make_manifests.py"
     subprocess.run([sys.executable, "-W", "error", script, tmp_path], check=True, timeout=120)
@@ -186,7 +186,9 @@ def test_what_is_no_manifest_is_named(tmp_path):
         ManifestError, match=r"^'PHOTOS' is no preset \(default, .*photos are named with --im"
     ):
         find_manifest("PHOTOS")
-    with pytest.raises(ManifestError, match=r"a folder without manifest\.toml: no dataset of lutkit; photos"):
+    with pytest.raises(
+        ManifestError, match=r"not a dataset of lutkit: the folder has no manifest\.toml; photos"
+    ):
         find_manifest(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""A sample's JSON: its fields, written and read back, and what cannot be one."""
+"""The JSON of a sample: its fields, written and read back, and invalid values."""
 
 import dataclasses
 import json
@@ -67,13 +67,13 @@ def test_what_breaks_the_contract_is_named(change, named):
     text = json.dumps(ONE.to_dict() | change).encode()
     with pytest.raises(DatasetError) as caught:
         SampleMetadata.from_json(text)
-    assert str(caught.value) == f"missing, unknown or mistyped: {named}"
+    assert str(caught.value) == f"missing, unknown or of a wrong type: {named}"
 
 
 def test_a_field_that_is_missing_is_named():
     data = ONE.to_dict()
     del data["recipe"], data["clipped"]
-    with pytest.raises(DatasetError, match=r"mistyped: clipped, recipe$"):
+    with pytest.raises(DatasetError, match=r"of a wrong type: clipped, recipe$"):
         SampleMetadata.from_json(json.dumps(data).encode())
 
 

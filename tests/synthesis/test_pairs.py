@@ -1,4 +1,4 @@
-"""`pairs`: either kind of dataset gives the same pixels, and what is not stored is replayed to the bit."""
+"""`pairs` gives the same pixels for both kinds of store: missing inputs are computed bit for bit."""
 
 import os
 import pickle
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:User
 
 @pytest.fixture(scope="module")
 def both(photos, tmp_path_factory):
-    """The same dataset with its inputs and without, as PNG; library LUTs and mixed light among the damage."""
+    """The same dataset with and without its inputs, as PNG, with library LUTs and mixed light."""
     work = tmp_path_factory.mktemp("both")
     for store in ("pixels", "recipe"):
         build(manifest_of(photos, codec="png", store=store, damage=LIBRARY), work / store)
@@ -58,7 +58,7 @@ def test_a_recipe_dataset_holds_target_and_json_only(both):
 
 @pytest.mark.parametrize("codec", ["png", "webp"])
 def test_a_recipe_dataset_takes_about_half_the_bytes(codec, photos, tmp_path):
-    """At a size where pictures, not headers and JSON, make the bytes."""
+    """Tested at a size at which images take most of the bytes, and not headers and JSON."""
     sizes = {}
     for store in ("pixels", "recipe"):
         build(
@@ -139,7 +139,7 @@ WORKERS = (0, 1, 2, 3)
 
 
 class Streamed(IterableDataset):
-    """What a user wraps `lutkit.pairs` in to stream it."""
+    """A dataset that streams `lutkit.pairs`, as a user would write it."""
 
     def __init__(self, folder, **options):
         self.pairs = lutkit.pairs(folder, **options)
@@ -151,7 +151,7 @@ class Streamed(IterableDataset):
 
 
 class Counted(torch.utils.data.Dataset):
-    """A map-style dataset whose workers read all pairs for themselves."""
+    """A map-style dataset in which each worker reads all pairs."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -165,7 +165,7 @@ class Counted(torch.utils.data.Dataset):
 
 @pytest.fixture(scope="module")
 def stored(png_300):
-    """(key, sum of the input, sum of the target) of every pair, read in this process."""
+    """Return (key, sum of the input, sum of the target) of every pair, read in this process."""
     return [(data["key"], int(a.sum()), int(b.sum())) for a, b, data in lutkit.pairs(png_300)]
 
 
@@ -205,7 +205,7 @@ def test_shuffled_by_number_every_pair_comes_once(workers, png_300, stored):
 
 @pytest.mark.parametrize("store", ["pixels", "recipe"])
 def test_workers_may_start_by_spawn(store, photos, tmp_path):
-    """They are sent the dataset, with the LUT files that its recipes name."""
+    """Such workers receive the pickled dataset, with the LUT files that its recipes name."""
     damage = lutkit.DamageSettings(severity=(2.0, 6.0), families=(("library_lut", 1.0),))
     build(manifest_of(photos, n=12, codec="png", store=store, damage=damage), tmp_path / "out")
     found = lutkit.pairs(tmp_path / "out")
@@ -255,7 +255,7 @@ def test_a_shard_with_fewer_samples_than_promised_is_named(png_300, tmp_path):
 
 
 def test_a_dataset_that_grew_is_read_anew(photos, tmp_path):
-    """Growing replaces the last shard; one of another size takes other places in it."""
+    """A larger n replaces the last shard, so samples have other offsets in it."""
     for n in (20, 30):
         build(manifest_of(photos, n=n, splits=(("train", 1.0),)), tmp_path / "out")
         found = lutkit.pairs(tmp_path / "out")
@@ -296,7 +296,7 @@ FILTERS = [
 
 
 def keys_of(folder, wanted):
-    """The keys of the samples whose JSON has what is wanted, in order."""
+    """Return the keys of the samples whose JSON has the wanted values, in order."""
     every = samples_of(folder)
     return [key for key, _, data in every if all(data[name] == value for name, value in wanted.items())]
 

@@ -1,4 +1,4 @@
-"""The plan: pure functions of seed, numbers and paths, which never depend on n beyond how far it counts."""
+"""The plan: pure functions of seed, numbers and paths; n only decides how many samples there are."""
 
 import tracemalloc
 from collections import Counter
@@ -95,11 +95,11 @@ def test_counts_sum_to_n_and_none_shrinks_as_n_grows(splits, n):
 
 @given(shares, st.integers(1, 20_000))
 def test_counts_are_webster_s(splits, n):
-    """What defines Webster's method: no sample could pass to another split and lie nearer its quota.
+    """Check the definition of Webster's method: moving a sample to another split fits no better.
 
-    count - 1/2 <= share x d <= count + 1/2 for one divisor d: so max (count - 1/2) / share is at most
-    min (count + 1/2) / share. It does not promise the quota rounded up or down where there are four
-    splits or more; with two it does, and with three it is off only where a share is tiny.
+    count - 1/2 <= share x d <= count + 1/2 holds for one divisor d, so max (count - 1/2) / share is at most
+    min (count + 1/2) / share. With four splits or more, a count need not be the quota rounded up or down.
+    With two splits it is; with three, it differs only if a share is tiny.
     """
     counts = split_counts(n, splits, dict(splits))
     most = max((counts[name] - 0.5) / share for name, share in splits)

@@ -1,4 +1,4 @@
-"""Readers that are not ours take real datasets without help: datasets, webdataset, wids, torch."""
+"""Readers of other projects read real datasets without help: datasets, webdataset, wids, torch."""
 
 import gc
 import re
@@ -35,7 +35,7 @@ def _their_files_are_collected_here():
 
 @pytest.fixture(scope="module")
 def with_rejects(tmp_path_factory):
-    """Pairs of every kind, some photos among the good ones broken, all splits, several shards."""
+    """Pairs of every kind from photos, some of them damaged, in all splits and several shards."""
     work = tmp_path_factory.mktemp("rejects")
     photos = make_photos(work / "in")
     (photos / "beach-01.jpg").write_bytes(b"text")
@@ -73,7 +73,7 @@ def splits_of(folder):
 
 
 def assert_rows(rows, expected):
-    """Every sample, in order, with every field of its JSON as it was written, and both pictures."""
+    """Check every sample, in order: every field of its JSON as it was written, and both images."""
     rows = list(rows)
     assert [row["__key__"] for row in rows] == [data["key"] for data in expected]
     assert [row["json"] for row in rows] == expected
@@ -82,7 +82,7 @@ def assert_rows(rows, expected):
 
 
 def assert_schema(features):
-    """The one type of each field; none is dropped and none is guessed to be null."""
+    """Every field has one type: no field is dropped or read as null."""
     fields = dict(features["json"])
     for name, inner in INNER.items():
         assert {part: value.dtype for part, value in dict(fields.pop(name)).items()} == inner
@@ -122,7 +122,7 @@ def test_load_dataset_of_the_shards(streaming, hugging_face, with_rejects):
 
 
 def run_card(folder, number, monkeypatch):
-    """Run one of the card's two blocks in the folder that the card lies in, its placeholder filled in."""
+    """Run one of the card's two code blocks in the card's folder, with its placeholder filled in."""
     monkeypatch.chdir(folder)
     blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 2
@@ -191,7 +191,7 @@ def test_wids_has_every_sample_by_its_number(with_rejects, tmp_path):
 
 
 def run_lines(lines):
-    """Run the printed lines, the loop's body replaced by one that keeps what comes."""
+    """Run the printed lines, with a loop body that keeps the samples."""
     space = {"kept": []}
     assert lines.count("    ...") == 1
     exec(re.sub(r"\n    \.\.\..*", "\n    kept.append((input, target, metadata))", lines), space)
@@ -245,7 +245,7 @@ def test_the_printed_lines_read_a_recipe_dataset(photos, tmp_path):
 
 
 def test_reading_changes_nothing(one_shard):
-    """The readers above were given real folders: none of them may have left anything there."""
+    """The tests above gave real folders to readers; no reader may have left a file there."""
     names = set(contents(one_shard))
     assert names == {
         "README.md", "dataset.json", "manifest.toml", "records/train-000000.json", "shards/train-000000.tar",
@@ -254,7 +254,7 @@ def test_reading_changes_nothing(one_shard):
 
 
 def test_datasets_does_not_answer_from_the_cache_of_another_dataset(photos, hugging_face, tmp_path):
-    """Two folders of one name, and one that grew: `datasets` caches by names; ours must tell them apart."""
+    """`datasets` caches by name, but must not mix up two folders of one name, or a dataset that has grown."""
     found = []
     for place, seed, n in (("one", 1, 30), ("two", 2, 30), ("two", 2, 40)):
         folder = tmp_path / place / "pairs"

@@ -1,4 +1,4 @@
-"""The pair shard's contract: every field, its type, what it means, and that the pictures agree with it."""
+"""The contract of a shard of pairs: every field, its type and meaning, and that it fits the images."""
 
 import dataclasses
 import hashlib
@@ -49,7 +49,7 @@ LOOK = {"path": str, "sha256": str, "strength": float}
 
 @pytest.fixture(scope="module")
 def mixed(photos, tmp_path_factory):
-    """Pairs of every kind as PNG, with looks of our own; what the dataset lies in, and the looks."""
+    """Pairs of every kind as PNG, with looks of our own; returns the folder of the dataset and the looks."""
     work = tmp_path_factory.mktemp("mixed")
     (work / "looks").mkdir()
     rows = [(r, g, b) for b in (0, 1) for g in (0, 1) for r in (0, 1)]
@@ -72,7 +72,7 @@ def on_grid(pixels):
 
 
 def types_of(data):
-    """The type of every field, inner ones and the items of lists included."""
+    """Return the type of every field, including inner fields and items of lists."""
     if isinstance(data, dict):
         return {name: types_of(value) for name, value in data.items()}
     if isinstance(data, list):
@@ -190,7 +190,7 @@ def test_sources_are_the_photos_and_crops_are_what_was_cut(photos, png_300):
 
 @pytest.mark.parametrize("turned", [1, 6, 3])
 def test_the_target_is_the_upright_crop(turned, tmp_path):
-    """Against Pillow: orientation undone, cut and resized, with a little other arithmetic."""
+    """Compared with Pillow, which rotates, crops and resizes with slightly different arithmetic."""
     (tmp_path / "in").mkdir()
     exif = Image.Exif()
     exif[0x0112] = turned
@@ -233,7 +233,7 @@ def test_splits_share_no_photo_and_epochs_use_each_once(jpeg_700):
 
 
 def sources_for(photos, tmp_path):
-    """(source, what `source.path` must be for a photo below `photos`) of every kind."""
+    """Return every kind of source, with the `source.path` of each of its photos, by the photo's name."""
     some = ["beach-01.jpg", "beach-02.png", "trip/beach-05.jpg"]
     (tmp_path / "list.txt").write_text("".join(f"in/{name}\n" for name in some))
     (tmp_path / "in").symlink_to(photos)
@@ -330,7 +330,7 @@ def test_a_damaging_lut_of_the_user_s_is_drawn_and_replayed(photos, cube_folder,
 
 
 def test_labels_are_the_verdict_on_the_crop(png_300):
-    """Folds and the round trip on the grid, clipping on every pixel."""
+    """Folds and the round trip are judged on a grid of pixels, clipping on every pixel."""
     labels = Counter()
     for _, members, data in samples_of(png_300):
         target, damaged = (pixels_of(members[f"{side}.png"]) for side in ("target", "input"))
@@ -359,7 +359,7 @@ def test_delta_e_and_clipping_are_those_of_the_pair(name, request):
 
 
 def test_about_a_fifth_is_lossy(jpeg_700):
-    """The manifest asks for 20%, and a few draws cannot give the label that is wanted of them."""
+    """The manifest requests 20%, but a few draws cannot get the label that they want."""
     lossy = sum(data["label"] == "lossy" for _, _, data in samples_of(jpeg_700))
     assert 0.14 < lossy / 700 < 0.28
 
@@ -382,7 +382,7 @@ def test_where_any_label_will_do_the_first_draw_stays(photos, tmp_path):
 
 
 def test_severities_fill_the_range(jpeg_700):
-    """Flatness is tested on the draws themselves; here that nothing on the way to a sample bends it."""
+    """Other tests check that draws are uniform; this test checks that samples are uniform, too."""
     severities = np.array([data["severity"] for _, _, data in samples_of(jpeg_700)])
     assert severities.min() >= 3.8
     assert severities.max() <= 20.2
@@ -390,7 +390,7 @@ def test_severities_fill_the_range(jpeg_700):
 
 
 def test_photos_made_twice_are_the_same(tmp_path):
-    """The tests' own photos: what is compared above must not differ by their making."""
+    """The tests' own photos must be the same each time, because other tests compare results from them."""
     one, other = make_photos(tmp_path / "a", 8), make_photos(tmp_path / "b", 8)
     names = sorted(p.relative_to(one) for p in one.rglob("*.*"))
     assert len(names) == 8
@@ -404,7 +404,7 @@ EVERY = 3  # pixels each way: a third of rows and of columns is enough and quick
 
 
 def _comes_back_db(stored, target, recipe, *, flattened_too):
-    """PSNR of what comes back; of a pixel that a clamp flattened the search may give any that it flattens."""
+    """Return the PSNR after the inverse; of a clamped pixel, any colour that the clamp maps to it counts."""
     layers = bake(recipe, LIBRARY)
     height, width = stored.shape[:2]
     weights = [mask_values(mask, height, width)[::EVERY, ::EVERY].reshape(-1) for mask in recipe.masks]
@@ -449,7 +449,7 @@ def _with_cast(pixels, gains):
 
 
 def _fits(pixels, **images):
-    """The reason why a photo is left out; empty where it is not."""
+    """Return the reason why a photo is left out; empty if it is not left out."""
     manifest = Manifest(size_px=SIZE_PX, images=Images(**images))
     try:
         prepare_target(_photo_bytes(pixels), "a.png", manifest, 0)
@@ -478,7 +478,7 @@ def test_grey_photos_are_left_out_where_that_is_asked():
 
 
 def test_casts_are_measured_as_stats_does(photos):
-    """The distance of the mean a and b from grey, by colour-science, decides to the last tenth."""
+    """The limit applies to the distance of the mean a and b from grey, as colour-science computes it."""
     picture = _with_cast(textured(2, 120, 100), (1.0, 0.9, 0.6))
     lab = colour.XYZ_to_Lab(colour.sRGB_to_XYZ(picture.reshape(-1, 3) / 255.0))
     cast = float(np.hypot(*lab[:, 1:].mean(axis=0)))
@@ -489,7 +489,7 @@ def test_casts_are_measured_as_stats_does(photos):
 
 @pytest.mark.parametrize("end", [0, 255])
 def test_clipped_photos_are_left_out_where_that_is_asked(end):
-    """A pixel with one channel at an end counts; of both ends the larger share."""
+    """A pixel counts if one of its channels is at an end; the larger share of the two ends is compared."""
     picture = np.clip(textured(3, 100, 100), 1, 254)
     picture[:20, :, 2] = end
     picture[50:60, :, 0] = 255 - end
@@ -523,7 +523,7 @@ def test_without_a_fit_photo_the_setting_is_named(tmp_path):
 
 
 def test_looks_keep_to_their_severity_and_label(photos, tmp_path):
-    """On the shipped looks: every enhance pair is recoverable and 4..7, as judged anew."""
+    """With the shipped looks, every enhance pair is recoverable, and its severity is 4..7, judged anew."""
     looks = Looks(severity=(4.0, 7.0), labels=("recoverable",))
     manifest = manifest_of(photos, n=60, codec="png", kinds=(("enhance", 1.0),), looks=looks)
     build(manifest, tmp_path / "out")

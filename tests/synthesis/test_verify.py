@@ -1,4 +1,4 @@
-"""`verify`: every kind of damage is named in its place, and `synth` afterwards rebuilds only what is bad."""
+"""`verify` names every kind of damage and its place, and then `synth` rebuilds only the damaged shards."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ WHERE = f"shards/{SHARD}.tar"
 
 @pytest.fixture
 def copy(jpeg_700, tmp_path):
-    """A copy of a sound dataset to be damaged."""
+    """A copy of a sound dataset, which tests damage."""
     return shutil.copytree(jpeg_700, tmp_path / "copy")
 
 
@@ -41,7 +41,7 @@ def tar_of(folder, shard=SHARD):
 
 
 def assert_mended(copy, photos, jpeg_700, rebuilt):
-    """`synth` rebuilds these shards, touches no other, and leaves what an undisturbed run leaves."""
+    """Check that `synth` rebuilds only these shards, with the result of an undisturbed run."""
     stamps = {path.name: path.stat().st_mtime_ns for path in (copy / "shards").glob("*.tar")}
     result = build(manifest_of(photos, n=700), copy)
     after = {path.name: path.stat().st_mtime_ns for path in (copy / "shards").glob("*.tar")}
@@ -52,14 +52,14 @@ def assert_mended(copy, photos, jpeg_700, rebuilt):
 
 
 def rewrite(folder, samples, shard=SHARD, *, recorded=True):
-    """Write these samples as the shard; its record and dataset.json then agree, as if nothing were wrong."""
+    """Write these samples as the shard, with a record and a dataset.json that agree with it."""
     file = write_shard(tar_of(folder, shard), samples)
     if recorded:
         admit(folder, file.samples, shard)
 
 
 def admit(folder, samples, shard=SHARD):
-    """Make the record and dataset.json say what the tar is."""
+    """Make the record and dataset.json agree with the tar."""
     data = tar_of(folder, shard).read_bytes()
     what = {"samples": samples, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     record = json.loads((folder / f"records/{shard}.json").read_bytes())
@@ -72,7 +72,7 @@ def admit(folder, samples, shard=SHARD):
 
 
 def with_json(sample, **changes):
-    """The sample with other fields in its JSON; `...` takes one away."""
+    """Return the sample with other fields in its JSON; `...` removes a field."""
     data = json.loads(sample.members[-1][1]) | changes
     text = json.dumps({name: value for name, value in data.items() if value is not ...})
     return Sample(sample.key, (*sample.members[:-1], ("json", text.encode())))
@@ -265,14 +265,14 @@ def test_an_image_of_another_size(copy, photos):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"severity": None}, "json: missing, unknown or mistyped: severity"),
-        ({"severity": 12}, "json: missing, unknown or mistyped: severity"),
-        ({"label": ...}, "json: missing, unknown or mistyped: label"),
-        ({"extra": 1}, "json: missing, unknown or mistyped: extra"),
+        ({"severity": None}, "json: missing, unknown or of a wrong type: severity"),
+        ({"severity": 12}, "json: missing, unknown or of a wrong type: severity"),
+        ({"label": ...}, "json: missing, unknown or of a wrong type: label"),
+        ({"extra": 1}, "json: missing, unknown or of a wrong type: extra"),
         ({"key": "train-000000000"}, "json: another key or split"),
         ({"split": "val"}, "json: another key or split"),
         ({"recipe": '{"format": 2, "light": 3}'}, "json: recipe: light must be a list of families"),
-        ({"source": 3}, "json: missing, unknown or mistyped: source"),
+        ({"source": 3}, "json: missing, unknown or of a wrong type: source"),
     ],
 )
 def test_a_json_that_breaks_the_contract(changes, problem, copy):
@@ -327,7 +327,7 @@ def test_the_same_photo_in_two_splits_is_named_with_both_its_paths(tmp_path):
 
 
 def key_of(folder, shard, path):
-    """The first sample of a shard that uses this photo."""
+    """Return the first sample of a shard that uses this photo."""
     for sample in read_samples(tar_of(folder, shard)):
         if json.loads(sample.members[-1][1])["source"]["path"] == path:
             return sample.key

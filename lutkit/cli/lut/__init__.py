@@ -1,1 +1,1 @@
-"""`lutkit lut`: one small file a command."""
+"""`lutkit lut`: one small file for each command."""

@@ -16,15 +16,15 @@ from lutkit.cli.lut.resize import resize
 lut_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="""Read, check and make LUT files: .cube, Hald images, and what OpenColorIO reads.
+    help="""Read, check and make LUT files: .cube, Hald images, and OpenColorIO's formats.
 
 \b
   lutkit lut info look.cube
-      what a file holds
+      see what a file contains
   lutkit lut check look.cube
       see what it does to colours, and whether it can be undone
   lutkit lut identity -o neutral.png
-      start a look of your own
+      write a neutral LUT, to make a look of your own
 """,
 )
 for command in (info, check, compose, identity):

@@ -15,23 +15,24 @@ The verdict is on natural colours. A LUT is `recoverable` if less than 0.1% of
 them are folded, less than 2% are newly clipped, and the best inverse reaches 35
 dB or more after saving at 8 bits. Otherwise it is `lossy`. The whole cube of
 colours holds more vivid colours; some of them may be lost even if the LUT is
-recoverable. For one file, a sentence describes each, and a table explains each
-measure. Several files have one line each. Exit code 0: all files were measured,
-whatever the verdict. 1: some of several could not be read. 2: none was measured.
+recoverable. For one file, the command prints a sentence about natural colours,
+one about the whole cube, and a table that explains each measure. For several
+files, it prints one line each. Exit code 0: all files were measured, whatever
+the verdict. 1: some files could not be read. 2: none could be measured.
 
 \b
 Examples:
   lutkit lut check look.cube
   lutkit lut check look.cube --plot look.png
-      draw curves, the drift of greys, the bent cube, colours before and after
+      draw curves, the drift of greys, the cube, and colours before and after
   lutkit lut check luts/*.cube --json
       print a list with an object per file
   lutkit lut check look.cube --photo holiday.jpg
       judge on the colours of a photo
 """
 
-_PHOTO = "Judge on this photo's colours, not on natural colours at large."
-_PLOT = "Draw a picture: a PNG file, or a folder that gets one a LUT."
+_PHOTO = "Judge on the colours of this photo instead of natural colours."
+_PLOT = "Draw an image into a PNG file, or one image per LUT into a folder."
 
 
 def check(  # noqa: D103  (its help text is set below)
@@ -119,6 +120,6 @@ def _show(
         for file, result in measured:
             table.add_row(*overview_row(str(file), result))
     if len(found) == 1 and console.is_terminal:
-        console.print(table)  # its last column may wrap
+        console.print(table)  # the last column may wrap
     else:
         console.print_table(table)

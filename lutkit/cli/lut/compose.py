@@ -7,10 +7,10 @@ import typer
 
 HELP = """Write LUTs that are applied one after the other as one file.
 
-Curves, gains and matrices are merged exactly if possible. If a .cube cannot hold
-the result, it is baked to one cube; or to a shaper and a cube, if a cube alone is
-off by more than 1 of 255 on 1% of colours. The error is printed. .clf and .ctf
-hold any chain exactly.
+Curves, gains and matrices are merged exactly if possible. If a .cube file cannot
+hold the result exactly, the result is baked to one cube. If that cube is off by
+more than 1 of 255 on 1% of colours, it is baked to a shaper and a cube. The
+error is printed. .clf and .ctf hold any chain exactly.
 
 \b
 Examples:

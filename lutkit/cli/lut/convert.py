@@ -13,15 +13,15 @@ HELP = f"""Write a LUT file in another format. The suffixes select the formats.
 \b
 {fill("Reads " + " ".join(READ_SUFFIXES) + "; writes " + " ".join(WRITTEN_SUFFIXES) + ".", 78)}
 
-.cube, .clf and .ctf keep every number; .csp all but a shaper's. The new file is
-read back: the command prints the largest error of any channel, or the word
-exact. A Hald image holds 0..1 and a square number of lattice points per axis.
-Other sizes become 64 (level 8), unless you give --size.
+.cube, .clf and .ctf keep every number; .csp keeps all except those of a shaper.
+The new file is read back: the command prints the largest error of any channel,
+or the word exact. A Hald image holds values of 0..1 and a square number of
+lattice points per axis. Other sizes become 64 (level 8), unless you give --size.
 
 \b
 Examples:
   lutkit lut convert graded-hald.png look.cube
-      convert what `lutkit lut identity` wrote, after you graded it
+      convert the image of `lutkit lut identity`, after you graded it
   lutkit lut convert look.cube look.png --size 36 --bits 8
       write a Hald image of level 6
   lutkit lut convert look.clf look.cube --size 65

@@ -7,10 +7,10 @@ import typer
 
 HELP = """Learn the LUT that turns one photo into another.
 
-BEFORE and AFTER show the same scene, pixel by pixel: a photo, and what an app, a
-preset or a colourist made of it. They may be small; the LUT is smooth and fits
-photos of any size. Photos that are not sRGB are converted first. Pixels that are
-not opaque are left out.
+BEFORE and AFTER show the same scene, pixel by pixel: a photo, and its version
+from an app, a preset or a colourist. They may be small; the LUT is smooth and
+fits photos of any size. Photos that are not sRGB are converted first. Pixels
+that are not opaque are left out.
 
 An eighth of the pixels, in blocks, is held out to measure the error. The LUT is
 then learned from all pixels. A few percent of pixels may be misaligned or
@@ -35,7 +35,7 @@ def fit(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="LUT", help="The LUT file to write.")],
     size: Annotated[int, typer.Option("--size", help="Lattice points per axis, 2 to 65.")] = 33,
     monotone: Annotated[
-        bool, typer.Option("--monotone", help="No channel may fall while the same channel of a colour rises.")
+        bool, typer.Option("--monotone", help="No output channel may fall when its input channel rises.")
     ] = False,
     anyway: Annotated[bool, typer.Option("--anyway", help="Write the LUT even if it fits badly.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,

@@ -33,7 +33,7 @@ Examples:
       write a Hald image of level 8, 16 bits
   lutkit lut identity -o neutral.tif --level 12 --bits 16
   lutkit lut identity -o neutral.cube --size 33
-      for DaVinci Resolve and others that grade a cube
+      for DaVinci Resolve and other programs that grade a cube
 """
 
 

@@ -8,7 +8,7 @@ import typer
 HELP = """Show what LUT files hold: format, kind, sizes, domain, values, title.
 
 Reads the formats that `lutkit lut convert` reads. Exit code 0: all files were
-read. 1: some of several could not be read. 2: none could be read.
+read. 1: some files could not be read. 2: none could be read.
 
 \b
 Examples:

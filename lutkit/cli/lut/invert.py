@@ -9,12 +9,12 @@ HELP = """Write the LUT that undoes a LUT.
 
 Curves and matrices are inverted exactly. Cubes are inverted tetrahedron by
 tetrahedron, on a lattice over the colours that the LUT can produce. A colour
-that it cannot produce has no inverse and is mapped to the nearest one that has.
-If the LUT maps several colours to one, nothing can tell them apart: clipped
-colours come back as the edge of the clipped range, others as one of them. The
-command prints how many colours are affected, and the error after the LUT and
-its inverse, before rounding to 8 bits. A larger --size reduces this error if
-the LUT can be undone.
+that it cannot produce has no inverse and is mapped to the nearest colour that
+has an inverse. If the LUT maps several colours to one, the inverse can only
+return one of them; for clipped colours, that is the edge of the clipped range.
+The command prints how many colours are affected, and the error after the LUT
+and its inverse, before rounding to 8 bits. A larger --size reduces this error
+if the LUT can be undone.
 
 .clf and .ctf hold every stage of the inverse and are the most exact. A .cube
 holds curves, a cube, or a shaper and a cube.
@@ -27,7 +27,7 @@ Examples:
       then restore photos as they were before the look
 """
 
-_SIZE = "Lattice points per axis, where it takes a cube.  [default: 33, or 65 where photographs need it]"
+_SIZE = "Lattice points per axis, if a cube is needed.  [default: 33, or 65 if photos need it]"
 
 
 def invert(  # noqa: D103  (its help text is set below)

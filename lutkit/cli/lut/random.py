@@ -7,23 +7,23 @@ import typer
 
 HELP = """Write random gamma curves and 3D distortions as .cube files.
 
-Each file is a draw of the damage that `lutkit synth` does to photographs. Its
-recipe is beside it as NAME.json: the damage families and their parameters, for
-lutkit.Recipe.from_json. The same seed gives the same files.
+Each file holds random damage of the kind that `lutkit synth` applies to photos.
+Its recipe is beside it as NAME.json: the damage families and their parameters,
+for lutkit.Recipe.from_json. The same seed gives the same files.
 
 \b
 Examples:
   lutkit lut random --n 20 --out DIR
-      write twenty, of any family, with severity 4 to 20
+      write twenty files, of any family, with severity 4 to 20
   lutkit lut random --n 100 --out DIR --kind curves --seed 7
-      write one-dimensional ones only
+      write only one-dimensional LUTs
   lutkit lut random --n 50 --out DIR --severity 10,30 --lossy 0
-      write stronger ones that can all be undone
+      write stronger LUTs that can all be undone
   lutkit lut random --n 50 --out DIR --families illuminant,channel_gamma=2
       use two families, the second twice as often
 """
 
-_KIND = "any, curves (1D), or cubes (those that mix channels)."
+_KIND = "any, curves (1D), or cubes (LUTs that mix channels)."
 
 
 def random(  # noqa: D103  (its help text is set below)

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lutkit.balancing.thumbnails import PairThumbnails
+from lutkit.balancing.thumbnails import STORED_PX, PairThumbnails, Thumbnail, thumbnail_of
+
+_LEAST_WINDOW_PX = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +31,10 @@ class Batch:
 
 
 class PairBatches:
-    """Batches in random order, each sample once before any comes again; some are mirrored, some undamaged.
+    """Batches of random windows in random order, each sample once before any comes again; half are mirrored.
 
-    It never ends. Lightning stores its state in checkpoints.
+    Windows keep the network from recognizing the photos. Batches never end. Lightning stores their state in
+    checkpoints.
 
     Args:
         pairs: the samples; at least one.
@@ -59,11 +62,16 @@ class PairBatches:
         order = {epoch: self._shuffled(epoch) for epoch in epochs}
         chosen = [int(order[place // len(self.pairs)][place % len(self.pairs)]) for place in places]
         rng = np.random.default_rng((self.seed, 1, step))
-        targets = self.pairs.targets[chosen]
-        is_unchanged = rng.random(self.size) < self.unchanged
-        inputs = np.where(is_unchanged[:, None, None, None], targets, self.pairs.inputs[chosen])
-        is_mirrored = (rng.random(self.size) < 0.5)[:, None, None, None]
-        inputs, targets = (np.where(is_mirrored, part[:, :, ::-1], part) for part in (inputs, targets))
+        inputs: list[Thumbnail] = []
+        targets: list[Thumbnail] = []
+        for number in chosen:
+            target = self.pairs.targets[number]
+            is_unchanged, is_mirrored = rng.random() < self.unchanged, rng.random() < 0.5
+            window = _window(rng)
+            images = (target if is_unchanged else self.pairs.inputs[number], target)
+            for image, found in zip(images, (inputs, targets), strict=True):
+                small = thumbnail_of(image[window])
+                found.append(small[:, ::-1] if is_mirrored else small)
         return Batch(as_images(inputs), as_images(targets), tuple(self.pairs.keys[i] for i in chosen))
 
     def state_dict(self) -> dict[str, int]:
@@ -79,17 +87,23 @@ class PairBatches:
 
 
 def in_order(pairs: PairThumbnails, size: int) -> list[Batch]:
-    """Return all pairs in order, in batches of at most `size`."""
-    return [
-        Batch(
-            as_images(pairs.inputs[start : start + size]),
-            as_images(pairs.targets[start : start + size]),
-            pairs.keys[start : start + size],
+    """Return all pairs in order, whole and not mirrored, in batches of at most `size`."""
+    found: list[Batch] = []
+    for start in range(0, len(pairs), size):
+        inputs, targets = (
+            list(map(thumbnail_of, images[start : start + size])) for images in (pairs.inputs, pairs.targets)
         )
-        for start in range(0, len(pairs), size)
-    ]
+        found.append(Batch(as_images(inputs), as_images(targets), pairs.keys[start : start + size]))
+    return found
 
 
-def as_images(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
-    """Return (B, H, W, 3) uint8 as (B, 3, H, W) float32, 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+def as_images(thumbnails: list[Thumbnail]) -> Tensor:
+    """Return thumbnails (H, W, 3) as one tensor (B, 3, H, W)."""
+    return torch.from_numpy(np.stack(thumbnails)).permute(0, 3, 1, 2)
+
+
+def _window(rng: np.random.Generator) -> tuple[slice, slice]:
+    """Return a random window of a stored image."""
+    height, width = (int(rng.integers(_LEAST_WINDOW_PX, STORED_PX + 1)) for _ in range(2))
+    top, left = int(rng.integers(STORED_PX - height + 1)), int(rng.integers(STORED_PX - width + 1))
+    return slice(top, top + height), slice(left, left + width)

@@ -214,7 +214,7 @@ def train(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        with _interruptible():
+        with _interruptible(), torch.random.fork_rng():
             trainer.fit(
                 module,
                 batches,
@@ -267,6 +267,8 @@ class _Watch(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
+        # Checkpoints do not hold torch's random state. By step, dropout is the same after a stop.
+        torch.manual_seed(hash((self.settings.seed, trainer.global_step)))
         rate = self.settings.learning_rate * one_cycle(self._progress(trainer))
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate

@@ -26,8 +26,8 @@ Examples:
       learn from data/pairs, write models/adaptive-lut
   lutkit train adaptive-lut DATA -o OUT --minutes 5
       stop after five minutes
-  lutkit train adaptive-lut DATA -o OUT --kind distort --unchanged 0.2
-      learn from damaged photos; a fifth of the inputs are correct photos
+  lutkit train adaptive-lut DATA -o OUT --steps 4000 --unchanged 0.1
+      train longer, and correct photos more boldly
 """
 
 _UNCHANGED = "Share of inputs that are correct photos, which the model learns to keep."
@@ -45,11 +45,11 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
         str, typer.Option("--kind", help="Only `distort`, `enhance` or `distort+enhance` pairs.")
     ] = "",
     label: Annotated[str, typer.Option("--label", help="Only `recoverable` or `lossy` pairs.")] = "",
-    unchanged: Annotated[float, typer.Option("--unchanged", help=_UNCHANGED)] = 0.1,
+    unchanged: Annotated[float, typer.Option("--unchanged", help=_UNCHANGED)] = 0.2,
     cube_size: Annotated[int, typer.Option("--cube-size", help=_CUBE)] = 5,
-    steps: Annotated[int, typer.Option("--steps", help="Number of batches of 32 pairs.")] = 4000,
+    steps: Annotated[int, typer.Option("--steps", help="Number of batches of 32 pairs.")] = 1500,
     minutes: Annotated[float, typer.Option("--minutes", help="Longest time; 0 for no limit.")] = 0.0,
-    validate: Annotated[int, typer.Option("--validate", help=_VALIDATE)] = 500,
+    validate: Annotated[int, typer.Option("--validate", help=_VALIDATE)] = 250,
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="The highest learning rate.")
     ] = 2e-3,

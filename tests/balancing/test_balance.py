@@ -1,0 +1,228 @@
+"""Balancing: known maps on images and photos of every depth, passes, strength, places, and exported LUTs."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_datasets import textured
+from small_models import gain_model, known_model, sensitive_model
+
+import lutkit
+from lutkit.balancing.balance import balance, find_balance
+from lutkit.balancing.model_folder import load_model, save_model
+from lutkit.errors import ArrayError, LutkitError, SourceError
+from lutkit.lut.grid import LutGrid
+from lutkit.lut.model import Lut3D
+
+GAIN = np.array([0.7, 1.0, 0.9])
+IMAGE = textured(4, 90, 60)
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "gain"
+    folder.mkdir()
+    save_model(gain_model(), folder, {"metrics": {}}, "# A card\n")
+    return folder
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_every_depth_gets_the_predicted_map_and_keeps_alpha(dtype, white):
+    image = (IMAGE / 255 * white).astype(dtype)
+    image = np.dstack([image, np.full(image.shape[:2], white // 3, dtype)])
+    found = balance(image, gain_model())
+    assert (found.dtype, found.shape) == (image.dtype, image.shape)
+    assert np.array_equal(found[..., 3], image[..., 3])
+    np.testing.assert_allclose(found[..., :3] / white, image[..., :3] / white * GAIN, atol=0.6 / 255)
+
+
+def test_passes_compose_and_strength_blends():
+    for passes, strength in ((3, 1.0), (2, 0.25), (1, 0.0)):
+        found = balance(IMAGE, gain_model(), passes=passes, strength=strength) / 255
+        expected = IMAGE / 255 * (1 + strength * (GAIN**passes - 1))
+        np.testing.assert_allclose(found, expected, atol=1.1 / 255)
+
+
+def test_each_pass_looks_at_the_result_of_the_one_before():
+    model = sensitive_model()
+    seen = (IMAGE / 255).astype(np.float32)
+    found = find_balance(seen, model, passes=3, strength=1, local=False)
+    now = seen
+    for _ in range(3):
+        now = lutkit.apply(now, find_balance(now, model, passes=1, strength=1, local=False).lut)
+    # Composed on a lattice, maps with hard clamps are off beside the clamps.
+    assert abs(lutkit.apply(seen, found.lut) - now).mean() < 0.002
+    assert abs(lutkit.apply(seen, found.lut) - seen).mean() > 0.05
+    assert len(found.moves) == 3
+    assert found.moves[0] > 1
+
+
+def test_parts_get_their_own_maps_and_a_map_for_all_is_even():
+    seen = np.zeros((90, 160, 3), np.float32)
+    seen[:, :80], seen[:, 80:] = (0.7, 0.4, 0.2), (0.2, 0.4, 0.7)
+    even = find_balance(seen, gain_model(), passes=2, strength=1, local=True)
+    assert even.unevenness < 0.05
+    assert [len(row) for row in even.lut.rows] == [4, 4]
+    model = sensitive_model()
+    found = find_balance(seen, model, passes=1, strength=1, local=True)
+    assert isinstance(found.lut, LutGrid)
+    assert found.unevenness > 0.2
+    # The outer windows see one colour only; so does an image of that colour.
+    for columns, color in ((0, (0.7, 0.4, 0.2)), (3, (0.2, 0.4, 0.7))):
+        alone = np.broadcast_to(np.array(color, np.float32), (64, 64, 3)).copy()
+        (expected,) = model(torch.from_numpy(alone).permute(2, 0, 1)[None]).luts(17)
+        np.testing.assert_allclose(found.lut.rows[0][columns].table, expected.table, atol=1e-4)
+
+
+def test_large_and_small_versions_of_an_image_are_balanced_alike():
+    model = sensitive_model()
+    small = IMAGE
+    large = np.asarray(Image.fromarray(small).resize((1440, 960), Image.Resampling.BICUBIC))
+    shrunk = np.asarray(Image.fromarray(balance(large, model)).resize((90, 60), Image.Resampling.BOX))
+    assert abs(shrunk.astype(float) - balance(small, model)).mean() < 2
+
+
+def test_an_image_without_colour_is_left_as_it_is():
+    grey = np.repeat(IMAGE[..., :1], 3, axis=2)
+    assert np.array_equal(balance(grey, gain_model()), grey)
+
+
+def test_images_and_options_that_cannot_be_are_refused():
+    for image in (IMAGE[..., :2], IMAGE[0], IMAGE.astype(np.float64), IMAGE[:0]):
+        with pytest.raises(ArrayError, match="expected"):
+            balance(image, gain_model())
+    holed = (IMAGE / 255).astype(np.float32)
+    holed[3, 4] = np.nan
+    with pytest.raises(ArrayError, match="NaN"):
+        balance(holed, gain_model())
+    with pytest.raises(LutkitError, match="--passes is 0; choose from 1 to 20"):
+        balance(IMAGE, gain_model(), passes=0)
+    with pytest.raises(LutkitError, match=r"--strength is 1\.5; choose from 0 to 1"):
+        balance(IMAGE, gain_model(), strength=1.5)
+
+
+# Photos, and the LUTs that are exported.
+
+
+def test_an_exported_lut_does_the_same_in_another_program(model_folder, tmp_path):
+    ocio = pytest.importorskip("PyOpenColorIO")
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
+    lutkit.balance_photos(
+        tmp_path / "a.png", tmp_path / "b.png", model=model_folder, passes=3, export=tmp_path / "look.cube"
+    )
+    file = ocio.FileTransform(str(tmp_path / "look.cube"), interpolation=ocio.INTERP_TETRAHEDRAL)
+    processor = ocio.Config.CreateRaw().getProcessor(file).getDefaultCPUProcessor()
+    values = np.ascontiguousarray(IMAGE / 255, np.float32)
+    processor.applyRGB(values)
+    written = np.asarray(Image.open(tmp_path / "b.png"))
+    assert abs(255 * values - written).max() <= 1
+    assert abs(written / 255 - IMAGE / 255 * GAIN**3).max() < 1.5 / 255
+
+
+def test_several_photos_have_their_own_luts_and_one_that_fails_is_named(model_folder, tmp_path):
+    (tmp_path / "in/sub").mkdir(parents=True)
+    for name in ("a.png", "sub/a.png"):
+        Image.fromarray(IMAGE).save(tmp_path / "in" / name)
+    (tmp_path / "in/bad.png").write_bytes(b"no photo")
+    errors = []
+    found = lutkit.balance_photos(
+        tmp_path / "in", tmp_path / "out", model=model_folder, export=tmp_path / "look.cube",
+        on_error=errors.append,
+    )  # fmt: skip
+    assert (found.written, found.kept, found.failed) == (2, 0, 1)
+    assert [error.where for error in errors] == [str(tmp_path / "in/bad.png")]
+    assert sorted(path.name for path in tmp_path.glob("*.cube")) == ["look-a.cube", "look-sub-a.cube"]
+    written = [photo for photo in found.photos if photo.status == "written"]
+    assert [len(photo.moves) for photo in written] == [1, 1]
+    again = lutkit.balance_photos(tmp_path / "in", tmp_path / "out", model=model_folder)
+    assert (again.written, again.kept, again.failed) == (0, 2, 1)
+    json.dumps(again.to_dict())
+
+
+def test_two_photos_for_one_lut_file_are_refused_before_anything_is_done(model_folder, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(IMAGE).save(tmp_path / "in" / name)
+    with pytest.raises(LutkitError, match=r"look-a\.cube: would hold the LUTs of .*a.png and .*a.tif"):
+        lutkit.balance_photos(
+            tmp_path / "in", tmp_path / "out", model=model_folder, export=tmp_path / "look.cube"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_local_corrections_have_no_lut_to_export(model_folder, tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
+    with pytest.raises(LutkitError, match="--export with --local; one LUT cannot differ"):
+        lutkit.balance_photos(
+            tmp_path / "a.png", tmp_path / "b.png", model=model_folder, export="look.cube", local=True
+        )
+    lutkit.balance_photos(tmp_path / "a.png", tmp_path / "b.png", model=model_folder, local=True)
+    found = np.asarray(Image.open(tmp_path / "b.png")) / 255
+    assert abs(found - IMAGE / 255 * GAIN).max() < 1.1 / 255
+
+
+# Models as folders.
+
+
+def test_a_model_is_read_as_it_was_written(tmp_path):
+    model = known_model(cube=np.random.default_rng(1).normal(0, 0.1, (3, 3, 3, 3)), cube_size=3)
+    save_model(model, tmp_path, {"lutkit": "x", "training": {"steps": 1}}, "# A card\n")
+    again = load_model(tmp_path)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    assert json.loads((tmp_path / "config.json").read_text())["training"] == {"steps": 1}
+
+
+def spoil(folder, name, content):
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", None, "no model here: config.json missing; name the folder"),
+        ("model.safetensors", None, "no model here: model.safetensors missing"),
+        ("config.json", b"{", "config.json: not a model: "),
+        ("config.json", b"[]", "config.json: not a model: the document is not an object"),
+        ("config.json", b'{"architecture": "vae"}', "the architecture is 'vae', not 'adaptive-lut'"),
+        ("config.json", b'{"architecture": "adaptive-lut", "cube_size": 40}', "cube_size is 40"),
+        ("config.json", b'{"architecture": "adaptive-lut", "cube_size": 4}', "the weights cannot be read"),
+        ("model.safetensors", b"broken", "model.safetensors: the weights cannot be read"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_one_clear_line(name, content, message, model_folder, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "m")
+    spoil(tmp_path / "m", name, content)
+    with pytest.raises(SourceError) as caught:
+        load_model(tmp_path / "m")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there_is_said_so(tmp_path):
+    with pytest.raises(SourceError, match="no such folder; name the folder that `lutkit train` wrote"):
+        load_model(tmp_path / "none")
+
+
+def test_a_hub_that_cannot_be_reached_is_one_clear_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(LutkitError, match=r"the hub cannot be reached .*needed: config\.json of who/what"):
+        load_model("who/what")
+
+
+def test_identity_leaves_photos_as_they_are():
+    assert np.array_equal(balance(IMAGE, known_model()), IMAGE)
+    assert isinstance(
+        find_balance((IMAGE / 255).astype(np.float32), known_model(), passes=1, strength=1, local=False).lut,
+        Lut3D,
+    )

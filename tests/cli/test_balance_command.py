@@ -1,0 +1,77 @@
+"""`lutkit train adaptive-lut` and `lutkit balance` as commands: what they print, and how they end."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("lightning")
+
+
+@pytest.fixture
+def trained(lutkit_, photos):
+    """A model of a few steps in `m`, from pairs in `p`; and a photo, `photo.jpg`."""
+    splits = ("--splits", "train=0.8,val=0.2")
+    assert (
+        lutkit_("synth", "--n", 60, "--size", 32, "--images", photos, *splits, "--out", "p", "-q").code == 0
+    )
+    ended = lutkit_("train", "adaptive-lut", "p", "-o", "m", "--steps", 4, "--validate", 2, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (40, 60, 3), np.uint8)).save("photo.jpg", quality=92)
+    return ended
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def test_training_tells_its_progress_its_figures_and_what_is_next(trained):
+    said = flat(trained.out)
+    assert "step 2: loss" in said
+    assert "step 4: loss" in said
+    assert "m: 186,317 weights," in said
+    assert "Validation pairs: delta E 2000" in said
+    assert said.endswith("Next: `lutkit balance PHOTOS --model m -o fixed`.")
+    assert trained.err == ""
+
+
+def test_photos_are_balanced_kept_and_told(trained, lutkit_):
+    ended = lutkit_("balance", "photo.jpg", "--model", "m", "-o", "fixed", "--passes", 2)
+    assert (ended.code, ended.err) == (0, "")
+    assert "Pass 1: photos change by" in ended.out
+    assert "Pass 2: photos change by" in ended.out
+    assert "1 photo written to fixed." in ended.out
+    again = lutkit_("balance", "photo.jpg", "--model", "m", "-o", "fixed")
+    assert "0 photos written, 1 kept" in flat(again.out)
+    told = json.loads(lutkit_("balance", "photo.jpg", "--model", "m", "-o", "b.png", "--json").out)
+    assert told["photos"][0]["status"] == "written"
+    assert len(told["photos"][0]["moves"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "none", "-o", "x"], "lutkit: none: no such folder"),
+        (["--model", "p", "-o", "x"], "lutkit: p: no model here: config.json and model.safetensors missing"),
+        (["--model", "m", "-o", "x", "--passes", "0"], "lutkit: --passes is 0; choose from 1 to 20"),
+        (["--model", "m", "-o", "x", "--export", "look.txt"], "look.txt"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(arguments, message, trained, lutkit_, tmp_path):
+    ended = lutkit_("balance", "photo.jpg", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert not (tmp_path / "here/x").exists()
+
+
+def test_a_photo_that_fails_is_named_and_the_others_are_done(trained, lutkit_):
+    from pathlib import Path
+
+    Path("bad.jpg").write_bytes(b"no photo")
+    ended = lutkit_("balance", "photo.jpg", "bad.jpg", "--model", "m", "-o", "fixed")
+    assert ended.code == 1
+    assert "bad.jpg" in ended.err
+    assert "1 photo written to fixed, 1 failed." in flat(ended.out)

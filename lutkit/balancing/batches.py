@@ -3,6 +3,7 @@
 The order of samples is a pure function of the seed and the step. Must not know networks.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,8 +34,7 @@ class Batch:
 class PairBatches:
     """Batches of random windows in random order, each sample once before any comes again; half are mirrored.
 
-    Windows keep the network from recognizing the photos. Batches never end. Lightning stores their state in
-    checkpoints.
+    Windows keep the network from recognizing the photos. Batches never end; they begin with those of `step`.
 
     Args:
         pairs: the samples; at least one.
@@ -49,11 +49,8 @@ class PairBatches:
         self.step = 0
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from the current step on."""
-        while True:
-            batch = self.at(self.step)
-            self.step += 1
-            yield batch
+        """Yield batches from `step` on."""
+        return map(self.at, itertools.count(self.step))
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, from 0."""
@@ -73,14 +70,6 @@ class PairBatches:
                 small = thumbnail_of(image[window])
                 found.append(small[:, ::-1] if is_mirrored else small)
         return Batch(as_images(inputs), as_images(targets), tuple(self.pairs.keys[i] for i in chosen))
-
-    def state_dict(self) -> dict[str, int]:
-        """Return the state for a checkpoint."""
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue from the state of a checkpoint."""
-        self.step = state["step"]
 
     def _shuffled(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         return np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.pairs))

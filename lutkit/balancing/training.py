@@ -10,12 +10,12 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from lutkit.dataset.atomic import write_whole
 from lutkit.documents import fields_of, read_json
 from lutkit.engine.progress import OnProgress, Progress
-from lutkit.engine.stopping import Stopped
+from lutkit.engine.stopping import Stopped, raise_stopped
 from lutkit.errors import LutkitError
 
 # Lightning and torch look for a NumPy that is not there, for workers that are not needed, and the like.
@@ -39,6 +39,7 @@ _RUN = "run.json"
 _WARM_UP = 0.1  # of the run
 _FIRST_RATE, _LAST_RATE = 1 / 25, 1e-5  # of the highest learning rate
 _SAVE_S = 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,16 @@ class Trained:
     validation: float
 
 
+class Batches(Protocol):
+    """Endless batches: `step` is the number of the first one, which a run that continues sets."""
+
+    step: int
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batch of `step`, and the ones after it."""
+        ...
+
+
 class Training(LightningModule):
     """What is trained: a network, and its loss on a batch. Subclasses define both losses.
 
@@ -157,7 +168,7 @@ class Training(LightningModule):
 
 def train(
     module: Training,
-    batches: Iterable[Any],
+    batches: Batches,
     validation: Sequence[Any],
     out: Path,
     about: Mapping[str, object],
@@ -170,7 +181,7 @@ def train(
 
     Args:
         module: the network and its losses; changed in place.
-        batches: endless batches, with `state_dict` and `load_state_dict`.
+        batches: endless batches; a run that continues begins with the first batch that was not trained on.
         validation: all batches for validation; empty for none.
         out: an existing folder.
         about: what determines the result: JSON values. A run continues only if they are equal.
@@ -182,6 +193,8 @@ def train(
     folder = out / CHECKPOINTS
     last = folder / "last.ckpt"
     _require_same_run(folder, about)
+    if last.is_file():
+        batches.step = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
     watch = _Watch(settings, last, on_progress, validates=bool(validation))
     saver = ModelCheckpoint(
         folder,
@@ -214,7 +227,7 @@ def train(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        with _interruptible(), torch.random.fork_rng():
+        with _stopped_between_steps(watch), torch.random.fork_rng():
             trainer.fit(
                 module,
                 batches,
@@ -254,6 +267,7 @@ class _Watch(Callback):
         self.settings, self.last, self.on_progress, self.validates = settings, last, on_progress, validates
         self.earlier_s = self.loss = 0.0
         self.began = self.saved = time.monotonic()
+        self.signal = 0  # that asks for a stop
 
     @property
     def seconds(self) -> float:
@@ -287,6 +301,9 @@ class _Watch(Callback):
         if not self.validates and step % self.settings.validate == 0:
             note = (f"step {step:,}: loss {self.loss:.2f}",)
         self.on_progress(Progress("steps", step, self.settings.steps, note))
+        if self.signal:
+            self._save(trainer)
+            raise Stopped(self.signal)
         if self._progress(trainer) >= 1:
             trainer.should_stop = True
         if time.monotonic() - self.saved > _SAVE_S:
@@ -296,10 +313,6 @@ class _Watch(Callback):
         error = float(trainer.callback_metrics["validation"])
         note = f"step {trainer.global_step:,}: loss {self.loss:.2f}, validation {error:.2f}"
         self.on_progress(Progress("steps", trainer.global_step, self.settings.steps, (note,)))
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if isinstance(exception, _Interrupted | Stopped) and trainer.global_step:
-            self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": self.seconds, "loss": self.loss}
@@ -339,26 +352,28 @@ def _logger(out: Path, kind: str) -> Logger:
     return CSVLogger(out, name="logs")
 
 
-class _Interrupted(BaseException):
-    """Ctrl-C. Lightning would turn a KeyboardInterrupt into an exit of the process."""
-
-
 @contextmanager
-def _interruptible() -> Generator[None]:
-    """Raise KeyboardInterrupt from the block on Ctrl-C, after Lightning has ended."""
+def _stopped_between_steps(watch: _Watch) -> Generator[None]:
+    """On Ctrl-C or SIGTERM, end the step, save a checkpoint, and raise KeyboardInterrupt or `Stopped`.
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise _Interrupted
+    In the middle of a step, weights and counters do not belong together. A second signal does not wait.
+    """
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        watch.signal = number
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else raise_stopped)
 
     is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, interrupt) if is_main else None
+    before = {number: signal.signal(number, ask) for number in _SIGNALS} if is_main else {}
     try:
         yield
-    except _Interrupted:
-        raise KeyboardInterrupt from None
+    except Stopped as stopped:
+        if stopped.signal_number == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise
     finally:
-        if is_main:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -201,8 +201,10 @@ class _Failing(Training):
 class _Batches:
     """Endless batches whose keys tell their number."""
 
+    step = 0
+
     def __iter__(self):
-        number = 0
+        number = self.step
         while True:
             yield Batch(torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4), (f"a{number}", f"b{number}"))
             number += 1

@@ -25,6 +25,8 @@ PAGES = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROO
 SMALLER = {
     "--n 50000": "--n 24 --size 32",
     "--n 100000": "--n 30",
+    "--n 10000 --size 128": "--n 40 --size 32 --splits train=0.8,val=0.2",
+    "-o models/adaptive-lut": "-o models/adaptive-lut --steps 4 --validate 2",
     "stabilityai/sd-vae-ft-mse": "vae",
     "decode-latents data/latents": "decode-latents data/latents --vae vae",
     "{000000..000175}": "000000",
@@ -41,7 +43,7 @@ def blocks_of(page):
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """A folder with what pages name: photos, LUT files, image sets, a VAE; no dataset."""
-    make_photos(tmp_path / "photos", 12)
+    make_photos(tmp_path / "photos", 24)
     shutil.copytree(ROOT / "luts", tmp_path / "luts")
     for name, look in (("look", "golden-hour"), ("balance", "cool-balance"), ("print", "print-film")):
         shutil.copy(ROOT / f"luts/{look}.cube", tmp_path / f"{name}.cube")

@@ -12,14 +12,23 @@ from pathlib import Path
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.card import write_card
-from lutkit.dataset.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is_bare, write_rejects
+from lutkit.dataset.folder import (
+    MANIFEST_NAME,
+    SOURCES_NAME,
+    claim,
+    is_bare,
+    plain_errors,
+    require_claimable,
+    require_frozen,
+    write_rejects,
+)
 from lutkit.dataset.index import DatasetIndex, read_dataset_json, shard_files, write_dataset_json
 from lutkit.dataset.records import Record, Reject, intact, outgrown, read_record
 from lutkit.dataset.versions import library_versions, require_same_libraries
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.sampling import require_reachable
 from lutkit.engine.engine import Engine
-from lutkit.errors import DatasetError, ImageError
+from lutkit.errors import DatasetError, ImageError, ManifestError
 from lutkit.lutfiles.library import LutFile, library_folder, luts_by_sha256, read_library
 from lutkit.photos.photo_list import PhotoList, format_sources, none_usable, read_bytes
 from lutkit.photos.sources import list_photos
@@ -140,6 +149,17 @@ def keep_usable_splits(
     return kept, tuple(rejects)
 
 
+def require_buildable(plan: SynthPlan, folder: Path) -> None:
+    """Make the checks of `build_pairs` before it builds, and write nothing.
+
+    Raises:
+        DatasetError: as `build_pairs`, except for what happens later, such as a full disk.
+    """
+    require_claimable(folder)
+    with plain_errors(folder):
+        _require_same_run_or_none(plan, folder, format_sources(plan.photos))
+
+
 def build_pairs(
     plan: SynthPlan,
     folder: Path,
@@ -162,16 +182,9 @@ def build_pairs(
     """
     planned = {task.name: task.count for task in plan_shards(plan.counts)}
     with claim(folder):
-        if is_bare(folder) and not ((index := read_dataset_json(folder)) and index.shards):
-            # A run that built nothing binds none that comes after it; shards that are listed may be gone.
-            (folder / SOURCES_NAME).unlink(missing_ok=True)
-        else:
-            require_same_run(folder, plan.manifest, plan.recorded, planned)
-        freeze(
-            folder / SOURCES_NAME,
-            format_sources(plan.photos),
-            "give the same photographs, or write into another folder",
-        )
+        sources = format_sources(plan.photos)
+        if not _require_same_run_or_none(plan, folder, sources) or not (folder / SOURCES_NAME).exists():
+            write_whole(folder / SOURCES_NAME, sources.encode())
         held = intact(folder, planned)
         # Of pairs none is ever left out: a shard is done that has all its samples.
         done = {
@@ -214,6 +227,26 @@ def _index(plan: SynthPlan, records: tuple[Record, ...], *, complete: bool) -> D
 # Going on with a run that an earlier one began.
 
 _OTHER_FOLDER = "or write into another folder"
+
+
+def _require_same_run_or_none(plan: SynthPlan, folder: Path, sources: str) -> bool:
+    """Return whether a run has built something in `folder`; raise DatasetError if `plan` is another run's."""
+    # A run that built nothing binds none that comes after it; shards that are listed may be gone.
+    if is_bare(folder) and not ((index := read_dataset_json(folder)) and index.shards):
+        return False
+    planned = {task.name: task.count for task in plan_shards(plan.counts)}
+    require_same_run(folder, plan.manifest, plan.recorded, planned)
+    if (folder / SOURCES_NAME).exists():
+        require_frozen(folder / SOURCES_NAME, sources, f"give the same photographs, {_OTHER_FOLDER}")
+    return True
+
+
+def pairs_begun(folder: Path) -> int:
+    """Return the number of pairs that the manifest in `folder` asks for; 0 if it has none that can be read."""
+    try:
+        return read_manifest(folder / MANIFEST_NAME).n
+    except ManifestError:
+        return 0
 
 
 def require_same_run(

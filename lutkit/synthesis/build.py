@@ -242,7 +242,7 @@ def _require_same_run_or_none(plan: SynthPlan, folder: Path, sources: str) -> bo
 
 
 def pairs_begun(folder: Path) -> int:
-    """Return the number of pairs that the manifest in `folder` asks for; 0 if it has none that can be read."""
+    """Return the number of pairs that the manifest in `folder` asks for; 0 without a readable manifest."""
     try:
         return read_manifest(folder / MANIFEST_NAME).n
     except ManifestError:

@@ -145,7 +145,7 @@ def keep_usable_splits(
         else:
             rejects += failed
     if not kept:
-        raise none_usable(photos, (reject.reason for reject in rejects))
+        raise none_usable(photos.root, rejects)
     return kept, tuple(rejects)
 
 

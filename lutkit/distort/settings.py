@@ -37,6 +37,8 @@ DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
 
 NamedShares: TypeAlias = Mapping[str, float] | Iterable[tuple[str, float]] | Iterable[str]
 
+_FAMILIES_EXAMPLE = '{"illuminant": 1.0, "film_fade": 2.0}'
+
 LIGHTS = tuple(family.name for family in FAMILIES if family.stage == "light")
 MIXED_LIGHT = 0.15
 
@@ -127,12 +129,15 @@ class DamageSettings:
             object.__setattr__(self, "mixed_light", 0.0)
 
 
-def named_shares(given: object, where: str) -> tuple[tuple[str, float], ...]:
+def named_shares(
+    given: object, where: str, example: str = _FAMILIES_EXAMPLE
+) -> tuple[tuple[str, float], ...]:
     """Shares by name, however they are given: a mapping, pairs, or names alone, each with a share of 1.
 
     Args:
         given: by a user.
         where: whom an error names.
+        example: shares of this kind, which an error shows; of families unless given.
     Raises:
         ManifestError: anything else.
     """
@@ -146,8 +151,9 @@ def named_shares(given: object, where: str) -> tuple[tuple[str, float], ...]:
         found.append((name, float(share)))
     else:
         return tuple(found)
-    remedy = 'give names and shares, as in {"illuminant": 1.0, "film_fade": 2.0}'
-    raise ManifestError(f"{given!r} are no shares", where=where, remedy=remedy)
+    raise ManifestError(
+        f"{given!r} are no shares", where=where, remedy=f"give names and shares, as in {example}"
+    )
 
 
 def _is_pair(value: object) -> bool:

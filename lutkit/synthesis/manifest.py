@@ -29,6 +29,7 @@ from lutkit.synthesis.plan import Shares
 
 _MOST_N = 999_999_999
 _MOST_SHARES = 100
+SHARES_EXAMPLES = {"splits": '{"train": 0.9, "val": 0.1}', "kinds": '{"distort": 0.5, "enhance": 0.5}'}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _IS_TOML = "a manifest is a TOML file; photos are named with --images"
 
@@ -147,8 +148,8 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _require_types(self)
-        for name in ("splits", "kinds"):
-            object.__setattr__(self, name, named_shares(getattr(self, name), f"[{name}]"))
+        for name, example in SHARES_EXAMPLES.items():
+            object.__setattr__(self, name, named_shares(getattr(self, name), f"[{name}]", example))
         _require(self.images.source != "", "images.source", "a folder, a glob, a list, tars or 'sample'", "")
         _require(1 <= self.n <= _MOST_N, "n", f"1 to {_MOST_N:,} (keys have nine digits)", self.n)
         _require(0 <= self.seed < 2**63, "seed", f"0 to {2**63 - 1:,}", self.seed)

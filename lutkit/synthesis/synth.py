@@ -20,7 +20,7 @@ from lutkit.synthesis.build import build_pairs, pairs_begun, plan_synth, require
 from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
 from lutkit.synthesis.estimate import estimate
 from lutkit.synthesis.loops_ahead import compile_ahead
-from lutkit.synthesis.manifest import Manifest, find_manifest, read_manifest
+from lutkit.synthesis.manifest import SHARES_EXAMPLES, Manifest, find_manifest, read_manifest
 from lutkit.synthesis.manifest_page import manifest_page
 from lutkit.synthesis.options import with_options
 from lutkit.synthesis.summary import (
@@ -200,8 +200,8 @@ def synth(
             "quality": quality,
             "store": store,
             "crop": crop,
-            "splits": None if splits is None else named_shares(splits, "--splits"),
-            "kinds": None if kinds is None else named_shares(kinds, "--kinds"),
+            "splits": None if splits is None else named_shares(splits, "--splits", SHARES_EXAMPLES["splits"]),
+            "kinds": None if kinds is None else named_shares(kinds, "--kinds", SHARES_EXAMPLES["kinds"]),
             "images.source": None if images is None else _anchored(str(images)),
             "images.field": field,
             "damage.severity": severity,

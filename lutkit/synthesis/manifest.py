@@ -170,7 +170,7 @@ class Manifest:
         for name, _ in self.kinds:
             if name not in PAIR_KINDS:
                 remedy = _nearest(name, tuple(PAIR_KINDS))
-                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=remedy)
+                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=remedy, key="kinds")
         if self.store == "recipe" and self.codec == "jpeg":
             what = "a recipe replayed on a JPEG target is not the input that was judged"
             raise ManifestError(what, remedy="use png or webp")
@@ -299,7 +299,7 @@ def _require_types(item: object, table: str = "") -> None:
 
 def _require(holds: bool, name: str, expected: str, found: object) -> None:
     if not holds:
-        raise ManifestError(f"{name} is {expected}, not {found!r}")
+        raise ManifestError(f"is {expected}, not {found!r}", key=name, name=name)
 
 
 def _require_shares(name: str, shares: Shares) -> None:
@@ -307,7 +307,9 @@ def _require_shares(name: str, shares: Shares) -> None:
     times = Counter(key for key, _ in shares)
     for key, share in shares:
         _require(times[key] == 1, name, "names that come once", key)
-        _require(0 <= share < 1e6, f"{name}.{key}", "a share, 0 or above", share)
+        if not 0 <= share < 1e6:
+            what = f"{key} is a share, 0 or above, not {share!r}"
+            raise ManifestError(what, where=f"[{name}]", key=name)
     _require(sum(share for _, share in shares) > 0, name, "at least one share above 0", dict(shares))
 
 
@@ -363,7 +365,7 @@ def _typed(hint: object, value: object, where: str) -> object:
     is_whole = hint is int and isinstance(value, int) and not isinstance(value, bool)
     if is_whole or ((hint is str or get_origin(hint) is Literal) and isinstance(value, str)):
         return cast("object", value)
-    raise ManifestError(f"{where} is {_described(hint)}, not {value!r}")
+    raise ManifestError(f"is {_described(hint)}, not {value!r}", key=where, name=where)
 
 
 def _described(hint: object) -> str:

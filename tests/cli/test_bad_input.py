@@ -280,6 +280,8 @@ def test_a_single_bad_photo_is_named_by_its_own_path(few, lutkit_, tmp_path):
         (["--families", "film_fad"], ["--families: unknown family 'film_fad'; did you mean 'film_fade'?"]),
         (["--families", "coloured_light"], ["--families: unknown family", "it is now called 'lamp'"]),
         (["--families", "lamp,lamp=2"], ["--families: 'lamp' comes 2 times; name each family once"]),
+        (["--families", "lamp=-1"], ["--families: the share of family 'lamp' must be 0 or above, not -1"]),
+        (["--families", "lamp=0"], ["--families: no family has a share above 0"]),
         (["--families", "lamp,"], ["--families: a family without a name; name each family once"]),
         (["--families", "lamp=x"], ["--families: 'lamp=x' is no share of a family; write illuminant,"]),
         (["--images", ""], ["--images is a folder, a glob, a list, tars or 'sample', not ''"]),

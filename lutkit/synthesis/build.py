@@ -5,10 +5,12 @@ Owns the order of the steps: list, freeze, compare with the existing folder, bui
 """
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.card import write_card
@@ -34,7 +36,7 @@ from lutkit.photos.photo_list import PhotoList, format_sources, none_usable, rea
 from lutkit.photos.sources import list_photos
 from lutkit.synthesis.card import pair_card
 from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded
-from lutkit.synthesis.plan import plan_shards, sample_number, shard_count, split_counts, split_photos
+from lutkit.synthesis.plan import Shares, plan_shards, sample_number, shard_count, split_counts, split_photos
 from lutkit.synthesis.sample import Libraries, prepare_target, usable_looks
 from lutkit.synthesis.shard import SynthJob, build_shard
 
@@ -226,6 +228,7 @@ def _index(plan: SynthPlan, records: tuple[Record, ...], *, complete: bool) -> D
 
 # Going on with a run that an earlier one began.
 
+_SHOWN = 3  # differences of two manifests
 _OTHER_FOLDER = "or write into another folder"
 
 
@@ -287,8 +290,9 @@ def _require_same_settings(
         if before.get(name, {}) != recorded[name]:
             differing.append(f"the LUT files of {name}")
     if differing:
+        more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
         raise DatasetError(
-            f"begun with another manifest: {'; '.join(differing)}",
+            f"begun with another manifest: {'; '.join([*differing[:_SHOWN], *more])}",
             where=str(folder),
             remedy=f"ask for the same, {_OTHER_FOLDER}",
         )
@@ -309,7 +313,8 @@ def _refuse_to_shrink(folder: Path, begun: int, asked: int) -> None:
 def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
     """Return the differences between two manifests that change bytes: all but n and the paths of files.
 
-    Photographs and LUTs are compared by their content, not by the names of their folders.
+    Photographs and LUTs are compared by their content, not by the names of their folders. Values are written
+    as in the manifest's file.
     """
     differing: list[str] = []
     for part in dataclasses.fields(Manifest):
@@ -317,10 +322,23 @@ def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
         if part.name in ("n", "damage_luts") or old == new:
             continue
         if not dataclasses.is_dataclass(old):
-            differing.append(f"{part.name} was {old!r}, is {new!r}")
+            differing += _value_differences(part.name, old, new)
             continue
         for inner in dataclasses.fields(old):
             before, after = getattr(old, inner.name), getattr(new, inner.name)
             if inner.name not in ("source", "path") and before != after:
-                differing.append(f"{part.name}.{inner.name} was {before!r}, is {after!r}")
+                differing += _value_differences(f"{part.name}.{inner.name}", before, after)
     return differing
+
+
+def _value_differences(key: str, old: object, new: object) -> list[str]:
+    """Return the difference of two values; of shares those of the names whose shares differ, or the order."""
+    if not isinstance(old, tuple) or not isinstance(cast("tuple[object, ...]", old)[0], tuple):
+        return [f"{key} was {json.dumps(old)}, is {json.dumps(new)}"]
+    then, now = dict(cast("Shares", old)), dict(cast("Shares", new))
+    shares = [
+        f"{key}.{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
+    ]
+    return shares or [f"the order of {key} was {', '.join(then)}, is {', '.join(now)}"]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lutkit import apply
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.distort.bake import (
@@ -42,7 +43,6 @@ from lutkit.distort.smooth_field import CUBE_SIZE, SmoothField
 from lutkit.distort.tone_curve import ToneCurve
 from lutkit.distort.white_balance import WhiteBalance
 from lutkit.errors import ArrayError, RecipeError
-from lutkit.lut.apply import apply
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lutkit import apply
 from lutkit.color.lab import Y_BLUE, Y_RED
 from lutkit.color.palette import PALETTE_SRGB, natural_mixtures
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
-from lutkit.lut.apply import apply
 from lutkit.lut.folds import fold_share
 from lutkit.lut.inverse import invert_lut
 from lutkit.lut.model import Lut1D, Lut3D, LutChain

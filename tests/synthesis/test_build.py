@@ -154,7 +154,10 @@ def test_what_was_recorded_of_each_shard_adds_up(jpeg_700):
             {"splits": (("train", 1.0),)},
             "splits.train was 0.9, is 1.0; splits.val was 0.05, is absent; splits.test was 0.05, is absent",
         ),
-        ({"kinds": (("distort", 1.0), ("enhance", 1.0))}, "kinds.enhance was absent, is 1.0; ask"),
+        (
+            {"kinds": (("distort", 1.0), ("enhance", 1.0))},
+            "kinds.enhance was absent, is 1.0; the LUT files of looks",
+        ),
         ({"looks": Looks(strength=(0.5, 1.0))}, "looks.strength was [0.6, 1.0], is [0.5, 1.0]"),
         (
             {"damage": dataclasses.replace(Manifest().damage, lossy=0.5)},
@@ -170,7 +173,7 @@ def test_what_was_recorded_of_each_shard_adds_up(jpeg_700):
         ),
         (
             {"damage": DamageSettings(families=("lamp",))},
-            "lamp was 0.8, is 1.0; damage.families.exposure was 3.0, is absent; and 14 more; ask",
+            "lamp was 0.8, is 1.0; damage.families.exposure was 3.0, is absent; and 15 more; ask",
         ),
     ],
 )

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from lutkit.latents.latents import decode_latents as decode_latents
     from lutkit.latents.latents import encode_latents as encode_latents
     from lutkit.latents.latents import read_latents as read_latents
-    from lutkit.lut.apply import apply as apply
     from lutkit.lut.model import Lut1D as Lut1D
     from lutkit.lut.model import Lut3D as Lut3D
     from lutkit.lut.model import LutChain as LutChain
+    from lutkit.lutfiles.apply_image import apply as apply
     from lutkit.lutfiles.apply_photos import apply_photos as apply_photos
     from lutkit.lutfiles.convert import convert as convert
     from lutkit.lutfiles.convert import identity as identity
@@ -76,7 +76,7 @@ _HOMES = {
     "Progress": "lutkit.engine.progress",
     "Recipe": "lutkit.distort.recipe",
     "ab_weights": "lutkit.statistics.weights",
-    "apply": "lutkit.lut.apply",
+    "apply": "lutkit.lutfiles.apply_image",
     "apply_photos": "lutkit.lutfiles.apply_photos",
     "balance": "lutkit.balancing.balance",
     "balance_photos": "lutkit.balancing.balance_photos",

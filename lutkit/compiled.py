@@ -128,10 +128,18 @@ PROCESS = Process()
 
 
 def is_lacking(function: Callable[..., Any]) -> bool:
-    """Whether a loop's machine code could be kept on disk and is not: it would be compiled."""
-    kept = _kept(cast("Loop", function).dispatcher)
+    """Return whether a loop's machine code could be kept on disk and is not: it would be compiled.
+
+    Machine code of another CPU, which numba keeps in the same file, does not count.
+    """
+    loop = cast("Loop", function).dispatcher
+    kept = _kept(loop)
+    if kept is None:
+        return False
     try:
-        return kept is not None and not kept._load_index()
+        # As numba looks it up, for any types of arguments: by CPU and its features, and the function's code.
+        _, *ours = loop._cache._index_key((), loop.targetctx.codegen())
+        return all(ours != key for _, *key in kept._load_index())
     except Exception:  # whatever a damaged file makes numba raise, which compiles then
         return True
 

@@ -50,7 +50,40 @@ class RecipeError(LutkitError, ValueError):
 
 
 class ManifestError(LutkitError, ValueError):
-    """A manifest or an option with an unknown key, a wrong type, or an impossible value."""
+    """A manifest or an option with an unknown key, a wrong type, or an impossible value.
+
+    Args:
+        what: as for `LutkitError`; if there is a `name`, the part of the sentence after it: `is 0..1, not 2`.
+        where: as for `LutkitError`.
+        remedy: as for `LutkitError`.
+        key: the setting that is wrong, with its table: `damage.severity`; empty if it is no single one.
+        name: the setting's name, if the message begins with it.
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", remedy: str = "", key: str = "", name: str = ""
+    ) -> None:
+        super().__init__(f"{name} {what}" if name else what, where=where, remedy=remedy)
+        self.key = key
+        self.name = name
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_setting, (type(self), self._found, self.where, self.remedy, self.key, self.name)
+
+    def of_option(self, option: str) -> "ManifestError":
+        """Return the error for the option that gave the setting: `--size is 8..4096 pixels, not 0`."""
+        named = {"name": option} if self.name else {"where": option}
+        return ManifestError(self._found, remedy=self.remedy, key=self.key, **named)
+
+    @property
+    def _found(self) -> str:
+        return self.what.removeprefix(f"{self.name} ") if self.name else self.what
+
+
+def _rebuild_setting(
+    kind: type[ManifestError], what: str, where: str, remedy: str, key: str, name: str
+) -> ManifestError:
+    return kind(what, where=where, remedy=remedy, key=key, name=name)
 
 
 class DocumentError(LutkitError, ValueError):

@@ -9,13 +9,13 @@ from collections import defaultdict
 
 import numpy as np
 
+from lutkit import apply
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.distort.bake import bake_lut
 from lutkit.distort.direct import damaged_colors
 from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import sample_recipe
 from lutkit.distort.settings import DamageSettings
-from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut, Lut3D
 
 RECIPES = 300

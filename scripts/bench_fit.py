@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lutkit import apply
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import codes_to_lab
-from lutkit.lut.apply import apply
 from lutkit.lut.fit import fit_pixels, held_out
 from lutkit.lutfiles.library import read_library
 

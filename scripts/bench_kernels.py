@@ -14,7 +14,7 @@ import PyOpenColorIO as ocio  # noqa: N813
 from bench_pair import Pair, Work, pair_row, sample_photo
 from PIL import Image, ImageFilter
 
-from lutkit.lut.apply import apply
+from lutkit import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 
 TURNS = 25

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lutkit import apply
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
-from lutkit.lut.apply import apply
 from lutkit.lut.inverse import invert_lut
 from lutkit.lut.model import Lut, Lut1D, Lut3D
 from lutkit.lut.quality import MAX_ROUND_TRIP_DB, judge_lut

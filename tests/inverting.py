@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from lutkit.lut.apply import apply
+from lutkit import apply
 
 STEP = 2e-4
 LEVEL = 1e-3

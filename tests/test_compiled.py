@@ -170,5 +170,13 @@ def test_a_loop_is_lacking_until_it_is_kept_and_after_a_change(use):
     assert use(by=2, shift=0, before=LACKING.format(lacking=True)) == (14, 0, 1)
 
 
+@pytest.mark.parametrize("other", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_FEATURES": "+sse2"}])
+def test_a_loop_kept_for_another_cpu_is_lacking(other, use):
+    assert use(by=1, shift=0, **other) == (12, 0, 1)
+    assert use(by=1, shift=0, before=LACKING.format(lacking=True)) == (12, 0, 1)
+    assert use(by=1, shift=0, before=LACKING.format(lacking=False)) == (12, 1, 0)
+    assert use(by=1, shift=0, before=LACKING.format(lacking=False), **other) == (12, 1, 0)
+
+
 def test_where_nothing_can_be_kept_nothing_is_lacking(use):
     assert use(by=1, shift=0, before=HIDDEN + LACKING.format(lacking=False)) == (12, 0, 1)

@@ -51,6 +51,16 @@ def test_errors_come_back_whole_from_a_worker_process(kind):
     assert (back.what, back.where, back.remedy, str(back)) == ("wrong", "here", "mend", str(error))
 
 
+def test_an_error_of_a_setting_names_the_option_that_gave_it_instead():
+    error = ManifestError("is 0..1, not 2", key="damage.lossy", name="lossy", where="[damage]", remedy="mend")
+    assert str(error) == "[damage]: lossy is 0..1, not 2; mend"
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (str(back), back.key, back.name) == (str(error), "damage.lossy", "lossy")
+    assert str(back.of_option("--lossy")) == "--lossy is 0..1, not 2; mend"
+    whole = ManifestError("unknown kind 'x'", key="kinds", where="[kinds]", remedy="mend")
+    assert str(whole.of_option("--kinds")) == "--kinds: unknown kind 'x'; mend"
+
+
 def test_place_and_remedy_are_given_by_name():
     with pytest.raises(TypeError):
         LutkitError("wrong", "here")

@@ -71,6 +71,7 @@ def test_options_are_parameters_and_the_other_way_round(command):
 def test_each_process_of_several_devices_is_given_every_option(monkeypatch):
     pytest.importorskip("diffusers")
     import lutkit.latents.latents as latents
+    from lutkit.latents.ranks import RanksEnded
 
     given = {}
 
@@ -78,10 +79,12 @@ def test_each_process_of_several_devices_is_given_every_option(monkeypatch):
         command = EVERY["encode-latents"]
         given.update(command.make_context("encode-latents", arguments[1:]).params)
         assert (count, arguments[0]) == (2, "encode-latents")
-        return 3
+        return RanksEnded(3, 1, "no luck")
 
     monkeypatch.setattr(latents, "run_on_devices", capture)
-    with pytest.raises(lutkit.LutkitError, match="exit code 3"):
+    with pytest.raises(
+        lutkit.LutkitError, match="cpu, process 1: its process ended with exit code 3: no luck; read"
+    ):
         lutkit.encode_latents(
             "-in", "to", vae="v", revision="r", vae_config="c.json", fields=["a", "b"], size=32, dtype="fp32",
             store_dtype="fp16", input_range="0,1", device="cpu", devices=[0, 1], batch_size=5, compile=True,

@@ -62,7 +62,7 @@ def result_classes():
 
 @pytest.mark.parametrize("kind", result_classes(), ids=lambda kind: kind.__name__)
 def test_every_field_of_a_result_is_documented(kind):
-    assert len(result_classes()) == 17
+    assert len(result_classes()) == 19
     assert kind.__dataclass_params__.frozen
     documented = set(re.findall(r"^    (\w+):", inspect.getdoc(kind), re.MULTILINE))
     assert {field.name for field in dataclasses.fields(kind)} <= documented
@@ -156,7 +156,22 @@ def test_a_worker_of_others_starts_no_processes(monkeypatch):
         (lambda: lutkit.compose(["a.cube"]), "one LUT, and nothing to follow it"),
         (lambda: lutkit.count_colors(np.zeros((2, 2, 3))), "an image is (..., 3) uint8"),
         (lambda: lutkit.synth(n="5"), "--n is a whole number, not '5'"),
-        (lambda: lutkit.synth(splits=3), "--splits: 3 are no shares"),
+        (
+            lambda: lutkit.synth(splits=3),
+            '--splits: 3 are no shares; give names and shares, as in {"train": 0.9, "val": 0.1}',
+        ),
+        (
+            lambda: lutkit.synth(kinds=[1]),
+            '--kinds: [1] are no shares; give names and shares, as in {"distort": 0',
+        ),
+        (
+            lambda: lutkit.synth(families=3),
+            '--families: 3 are no shares; give names and shares, as in {"illumi',
+        ),
+        (
+            lambda: lutkit.Manifest(kinds=3),
+            '[kinds]: 3 are no shares; give names and shares, as in {"distort": 0',
+        ),
         (lambda: lutkit.Manifest(splits={"train": "x"}), "[splits]: {'train': 'x'} are no shares"),
         (lambda: lutkit.Manifest(images="photos"), "images is Images, not 'photos'"),
         (lambda: lutkit.Recipe().label(np.zeros((2, 2, 3))), "a label is of (H, W, 3) uint8"),

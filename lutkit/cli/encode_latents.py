@@ -84,16 +84,18 @@ def encode_latents(  # noqa: D103  (its help text is set below)
 
     from lutkit.cli.arguments import require_no_more
     from lutkit.engine.stopping import stopping
-    from lutkit.latents.latents import device_numbers, require_encodable, run_in_processes
+    from lutkit.latents.latents import device_error, device_numbers, require_encodable, run_in_processes
     from lutkit.latents.latents import encode_latents as encode_images
     from lutkit.report.progress import shown_progress
 
     require_no_more(context.args, 1, "one source")
     require_encodable(dtype=dtype, store_dtype=store_dtype, input_range=input_range)
     with stopping():
-        code = run_in_processes(device, device_numbers(devices), sys.argv[1:])
-    if code is not None:  # the first process has already printed the summary
-        raise typer.Exit(code)
+        ended = run_in_processes(device, device_numbers(devices), sys.argv[1:])
+    if ended is not None:
+        if ended.crashed:
+            raise device_error(ended, device, device_numbers(devices))
+        raise typer.Exit(ended.code)  # the process has printed what there is to say
     hidden = quiet or as_json or os.environ.get("RANK", "0") != "0"
     with stopping(), shown_progress(quiet=hidden, unit="samples") as on_progress:
         found = encode_images(

@@ -7,7 +7,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -140,8 +140,7 @@ def _draw_saturation(axes: "Axes", sets: Sets, train: TrainMeasure | None) -> No
         level = train.means[3] / max(before, 1e-9)
         most = max(most, min(level, 2.5))
         axes.axhline(level, color=INK, linewidth=1.2, label="chroma of the training set")
-    axes.set_ylim(0, 1.3 * most)
-    axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=8.5, ncols=2)
+    _add_legend(axes, most, "upper left", ncols=2)
     name_sets(axes, [one.name for one in sets])
 
 
@@ -161,9 +160,17 @@ def _draw_channels(axes: "Axes", sets: Sets, values: list[list[float]], limit: f
 def _draw_shared(axes: "Axes", sets: Sets, series: "Sequence[_Series]") -> None:
     _draw_series(axes, series)
     known = _say_none(axes, [value for one in series for value in one.values])
-    axes.set_ylim(0, max([0.5, *(1.35 * value for value in known)]))
-    axes.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8.5)
+    _add_legend(axes, max([0.35, *known]), "upper right", ncols=1)
     name_sets(axes, [one.name for one in sets])
+
+
+def _add_legend(
+    axes: "Axes", most: float, place: Literal["upper left", "upper right"], *, ncols: int
+) -> None:
+    """Add a legend, and end the panel so high that bars up to `most` and their numbers stay below it."""
+    legend = axes.legend(loc=place, frameon=False, labelcolor=INK, fontsize=8.5, ncols=ncols)
+    kept = legend.get_window_extent().height + 2.5 * _SIZE * axes.figure.dpi / 72
+    axes.set_ylim(0, most / (1 - kept / axes.bbox.height))
 
 
 def _say_none(axes: "Axes", values: list[float]) -> list[float]:

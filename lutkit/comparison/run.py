@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -173,9 +174,19 @@ def compare_set(
     done = engine.run(_compare_pairs, job, _tasks(matched.pairs))
     change, pairs, rejects = _gathered(done, on_pairs)
     if change is None:
-        raise none_usable(matched.outputs, (reject.reason for reject in rejects))
+        raise none_usable(_root_of_rejects(matched, size_px), rejects)
     explanation = explain(np.concatenate([pair.blocks for pair in judged_pairs(pairs)]))
     return SetMeasure(name, change, explanation, pairs, diagnose(explanation, pairs), rejects)
+
+
+def _root_of_rejects(matched: MatchedSet, size_px: int | None) -> Path:
+    """Return the folder of the outputs; or that of the references if a single pair has a bad one."""
+    if len(matched.pairs) == 1:
+        try:
+            read_pixels(read_bytes(matched.reference.root, matched.pairs[0].reference), size_px)
+        except ImageError:
+            return matched.reference.root
+    return matched.outputs.root
 
 
 def measure_train(
@@ -202,7 +213,7 @@ def measure_train(
     done = engine.run(_measure_photos, _TrainJob(photos, size_px), _tasks(some))
     change, images, rejects = _gathered(done, on_pairs)
     if change is None:
-        raise none_usable(photos, (reject.reason for reject in rejects))
+        raise none_usable(photos.root, rejects)
     return TrainMeasure(name, len(images), change.mean_after, images, rejects)
 
 

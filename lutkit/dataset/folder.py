@@ -8,12 +8,13 @@ not know what samples consist of.
 
 import errno
 import json
+import os
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lutkit.dataset.atomic import clear_temporaries, is_temporary, write_whole
-from lutkit.dataset.lock import LOCK_NAME, locked
+from lutkit.dataset.lock import LOCK_NAME, locked, require_unlocked
 from lutkit.dataset.os_errors import explain_os_error
 from lutkit.dataset.records import Record, Reject
 from lutkit.errors import DatasetError
@@ -40,8 +41,8 @@ def claim(folder: Path) -> Generator[None]:
         DatasetError: if the folder holds something else, another process writes into it, or the system
             reports an error: the disk is full, or a folder is not writable.
     """
-    with _plain_errors(folder):
-        require_ours(folder)
+    require_claimable(folder)
+    with plain_errors(folder):
         parts = (folder / "records", folder / "shards")
         new = [path for path in (*parts, folder, *folder.parents) if not path.exists()]
         try:
@@ -57,6 +58,24 @@ def claim(folder: Path) -> Generator[None]:
             if all(path.is_dir() for path in folder.rglob("*")):
                 _remove_empty(new)
             raise
+
+
+def require_claimable(folder: Path) -> None:
+    """Make the checks of `claim`, and write nothing.
+
+    Raises:
+        DatasetError: if the folder holds something else or cannot be written, or another process writes into
+            it.
+    """
+    with plain_errors(folder):
+        require_ours(folder)
+        for path in (folder, folder / "records", folder / "shards"):
+            nearest = next(place for place in (path, *path.parents) if os.path.lexists(place))
+            if not nearest.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+        require_unlocked(folder)
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
@@ -105,12 +124,22 @@ def freeze(path: Path, text: str, remedy: str) -> None:
         text: this run's list: lines that end with a newline, each with a source's name before its first tab.
         remedy: the remedy if the two lists differ.
     Raises:
-        DatasetError: if the file exists and differs; the message counts the different sources and names some.
+        DatasetError: as `require_frozen`.
         OSError: from the system.
     """
-    if not path.exists():
+    if path.exists():
+        require_frozen(path, text, remedy)
+    else:
         write_whole(path, text.encode())
-        return
+
+
+def require_frozen(path: Path, text: str, remedy: str) -> None:
+    """Raise DatasetError unless the existing file `path` holds the list `text`; see `freeze`.
+
+    Raises:
+        DatasetError: if the lists differ; the message counts the different sources and names some.
+        OSError: from the system.
+    """
     then = path.read_bytes().decode(errors="replace")
     if then != text:
         what = f"other sources than before: {_changes(_lines_by_name(then), _lines_by_name(text))}"
@@ -173,7 +202,8 @@ def _holds(folder: Path) -> bool:
 
 
 @contextmanager
-def _plain_errors(folder: Path) -> Generator[None]:
+def plain_errors(folder: Path) -> Generator[None]:
+    """Turn an OSError inside the block into a DatasetError that names the file, or else the folder."""
     try:
         yield
     except BrokenPipeError:

@@ -62,6 +62,25 @@ def holder_of(folder: Path) -> str:
         os.close(handle)
 
 
+def require_unlocked(folder: Path) -> None:
+    """Raise DatasetError if a process holds the lock of `folder`, as `locked` does; the lock is not taken.
+
+    Raises:
+        DatasetError: the lock is held; the message names its holder. Or `.lock` is a link.
+        OSError: from the system.
+    """
+    if holder := holder_of(folder):
+        raise _in_use(folder, holder)
+
+
+def _in_use(folder: Path, holder: str) -> DatasetError:
+    return DatasetError(
+        f"in use by {holder}",
+        where=str(folder),
+        remedy="wait until it is done, or stop it and run the same command again",
+    )
+
+
 def _named(handle: int) -> str:
     return os.pread(handle, 300, 0).decode(errors="replace").strip() or "another process"
 
@@ -97,11 +116,7 @@ def _acquire(path: Path) -> int:
         except BlockingIOError:
             holder = _named(handle)
             os.close(handle)
-            raise DatasetError(
-                f"in use by {holder}",
-                where=str(path.parent),
-                remedy="wait until it is done, or stop it and run the same command again",
-            ) from None
+            raise _in_use(path.parent, holder) from None
         except BaseException:
             os.close(handle)
             raise

@@ -27,7 +27,6 @@ from lutkit.distort.rendering import Gains, Rendering, response, undone_response
 from lutkit.distort.smooth_field import SmoothField
 from lutkit.errors import ArrayError, RecipeError
 from lutkit.lut.apply import map_pixels, require_no_codes, values_through
-from lutkit.lut.jacobian import chained_slopes, value_and_jacobian
 from lutkit.lut.loops import WHITE, plan_over
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
 
@@ -79,19 +78,6 @@ class BakedLayer:
         if self.mask is None:
             return np.full((height, width), self.strength, np.float32)
         return mask_values(self.mask, height, width) * np.float32(self.strength)
-
-
-@dataclass(frozen=True)
-class Response:
-    """The results of damage for colours, and their derivative.
-
-    Args:
-        values: (n, 3) float64, sRGB-encoded, not clamped.
-        slopes: (n, 3, 3), [n, i, j] = d out_i / d in_j; 0 where something clipped.
-    """
-
-    values: FloatArray
-    slopes: FloatArray
 
 
 def bake(recipe: Recipe, library: Library = NO_LIBRARY) -> tuple[BakedLayer, ...]:
@@ -224,34 +210,6 @@ def _in_one_loop(image: Image, layers: tuple[BakedLayer, ...]) -> Image | None:
     result = np.empty_like(image, order="C")
     run(read_only(np.ascontiguousarray(image).reshape(-1)), result.reshape(-1), read_only(weights))
     return result
-
-
-def response_at(
-    layers: tuple[BakedLayer, ...], colors: FloatArray, weights: Sequence[npt.NDArray[np.floating]] = ()
-) -> Response:
-    """Return the results of baked damage for colours, and their derivative.
-
-    Args:
-        layers: the result of `bake`.
-        colors: (n, 3) float64, sRGB-encoded.
-        weights: (n,) for each layer with a mask, in order: the mask at the place of the colour.
-    """
-    left = list(weights)
-    values = np.array(colors, dtype=np.float64)
-    slopes = np.zeros((len(values), 3, 3))
-    slopes[:, range(3), range(3)] = 1
-    for layer in layers:
-        after, by = value_and_jacobian(layer.lut, values)
-        by = chained_slopes(by, slopes)
-        if _is_whole(layer):
-            values, slopes = after, by
-            continue
-        share = np.full(len(values), layer.strength)
-        if layer.mask is not None:
-            share *= left.pop(0)
-        values = values + share[:, None] * (after - values)
-        slopes = slopes + share[:, None, None] * (by - slopes)
-    return Response(values, slopes)
 
 
 def steps_of(

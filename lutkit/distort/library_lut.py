@@ -10,7 +10,7 @@ from lutkit.color.srgb import FloatArray
 from lutkit.distort.draws import Range, Rng, require_in, towards, uniform
 from lutkit.distort.family import Library, Space, Stage
 from lutkit.errors import RecipeError
-from lutkit.lut.apply import apply
+from lutkit.lut.apply import map_pixels
 from lutkit.lut.model import Lut
 
 STRENGTH: Range = (0.3, 1.0)
@@ -58,7 +58,7 @@ class LibraryLut:
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
         """Clamp to 0..1 like a display, and blend with the LUT's result."""
         shown = np.minimum(np.maximum(rgb, 0), 1)
-        mapped = apply(shown.astype(np.float32), self.found_in(library), threads=1)
+        mapped = map_pixels(shown.astype(np.float32), self.found_in(library), threads=1)
         blended: FloatArray = shown + self.strength * (mapped.astype(np.float64) - shown)
         return blended
 

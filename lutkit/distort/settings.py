@@ -37,6 +37,8 @@ DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
 
 NamedShares: TypeAlias = Mapping[str, float] | Iterable[tuple[str, float]] | Iterable[str]
 
+_FAMILIES_EXAMPLE = '{"illuminant": 1.0, "film_fade": 2.0}'
+
 LIGHTS = tuple(family.name for family in FAMILIES if family.stage == "light")
 MIXED_LIGHT = 0.15
 
@@ -83,56 +85,59 @@ class DamageSettings:
 
     def __post_init__(self) -> None:
         if not _are_numbers(self.severity, 2):
-            raise ManifestError(f"severity is two numbers, 0 < low <= high <= 100, not {self.severity!r}")
+            raise _wrong("severity", f"is two numbers, 0 < low <= high <= 100, not {self.severity!r}")
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
             if not _are_numbers((share,), 1):
-                raise ManifestError(f"{name} is a share, 0..1, not {share!r}")
+                raise _wrong(name, f"is a share, 0..1, not {share!r}")
         if type(self.max_families) is not int:
-            raise ManifestError(f"max_families is 1, 2 or 3, not {self.max_families!r}")
+            raise _wrong("max_families", f"is 1, 2 or 3, not {self.max_families!r}")
         object.__setattr__(self, "families", named_shares(self.families, "[damage.families]"))
         low, high = map(float, self.severity)
         object.__setattr__(self, "severity", (low, high))
         if not 0 < low <= high <= 100:
-            raise ManifestError(
-                f"severity is {self.severity}, but must be two numbers, 0 < low <= high <= 100"
-            )
+            what = f"is {self.severity}, but must be two numbers, 0 < low <= high <= 100"
+            raise _wrong("severity", what)
         for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
             if not 0 <= share <= 1:
-                raise ManifestError(f"{name} is {share}, but must be a share, 0..1")
+                raise _wrong(name, f"is {share}, but must be a share, 0..1")
         if self.labels not in ("wanted", "any"):
-            raise ManifestError(f"labels is {self.labels!r}, but must be 'wanted' or 'any'", where="[damage]")
+            what = f"is {self.labels!r}, but must be 'wanted' or 'any'"
+            raise _wrong("labels", what, where="[damage]")
         if not 1 <= self.max_families <= 3:
-            raise ManifestError(f"max_families is {self.max_families}, but must be 1, 2 or 3")
+            raise _wrong("max_families", f"is {self.max_families}, but must be 1, 2 or 3")
         known = [family.name for family in FAMILIES]
         for name, share in self.families:
             if name not in known:
-                raise ManifestError(
-                    f"unknown family {name!r}", where="[damage.families]", remedy=_remedy(name, known)
-                )
+                what = f"unknown family {name!r}"
+                where, remedy = "[damage.families]", _remedy(name, known)
+                raise ManifestError(what, where=where, remedy=remedy, key="damage.families")
             if not 0 <= share < 1e6:
-                raise ManifestError(f"the share of family {name!r} must be 0 or above, not {share}")
+                what = f"the share of family {name!r} must be 0 or above, not {share}"
+                raise ManifestError(what, key="damage.families")
         shares = dict(self.families)
         ordered = tuple((name, shares[name]) for name in known if shares.get(name))
         if not ordered:
-            raise ManifestError("no family has a share above 0, so there is no damage to draw")
+            what = "no family has a share above 0, so there is no damage to draw"
+            raise ManifestError(what, key="damage.families")
         # In the order of the families, because their order in a manifest must not change what is drawn.
         object.__setattr__(self, "families", ordered)
         if self.mixed_light > 0 and not any(shares.get(name) for name in LIGHTS):
             if self.mixed_light != MIXED_LIGHT:
-                raise ManifestError(
-                    f"mixed_light is {self.mixed_light:g}, but neither {' nor '.join(LIGHTS)} has a share",
-                    where="[damage]",
-                    remedy="give one of them a share, or set mixed_light to 0",
-                )
+                what = f"is {self.mixed_light:g}, but neither {' nor '.join(LIGHTS)} has a share"
+                remedy = "give one of them a share, or set mixed_light to 0"
+                raise _wrong("mixed_light", what, where="[damage]", remedy=remedy)
             object.__setattr__(self, "mixed_light", 0.0)
 
 
-def named_shares(given: object, where: str) -> tuple[tuple[str, float], ...]:
+def named_shares(
+    given: object, where: str, example: str = _FAMILIES_EXAMPLE
+) -> tuple[tuple[str, float], ...]:
     """Shares by name, however they are given: a mapping, pairs, or names alone, each with a share of 1.
 
     Args:
         given: by a user.
         where: whom an error names.
+        example: shares of this kind, which an error shows; of families unless given.
     Raises:
         ManifestError: anything else.
     """
@@ -146,8 +151,13 @@ def named_shares(given: object, where: str) -> tuple[tuple[str, float], ...]:
         found.append((name, float(share)))
     else:
         return tuple(found)
-    remedy = 'give names and shares, as in {"illuminant": 1.0, "film_fade": 2.0}'
-    raise ManifestError(f"{given!r} are no shares", where=where, remedy=remedy)
+    raise ManifestError(
+        f"{given!r} are no shares", where=where, remedy=f"give names and shares, as in {example}"
+    )
+
+
+def _wrong(name: str, what: str, *, where: str = "", remedy: str = "") -> ManifestError:
+    return ManifestError(what, where=where, remedy=remedy, key=f"damage.{name}", name=name)
 
 
 def _is_pair(value: object) -> bool:

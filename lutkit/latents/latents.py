@@ -15,7 +15,7 @@ from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
 from lutkit.extras import require_installed
 from lutkit.latents.encoded import DecodeResult, EncodeResult, decode_result, encode_result
-from lutkit.latents.ranks import Ranks, join_ranks, leave_ranks, run_on_devices
+from lutkit.latents.ranks import CRASHED, Ranks, RanksEnded, join_ranks, leave_ranks, run_on_devices
 
 if TYPE_CHECKING:
     from lutkit.dataset.latent_index import Encoding
@@ -88,7 +88,7 @@ def encode_latents(
     require_encodable(dtype=dtype, store_dtype=store_dtype, input_range=input_range)
     numbers = device_numbers(devices)
     threads = workers if workers is None else wanted_workers(workers)
-    code = run_in_processes(
+    ended = run_in_processes(
         device,
         numbers,
         _arguments(
@@ -97,10 +97,8 @@ def encode_latents(
             batch_size=batch_size, compile_first=compile, workers=workers,
         ),
     )  # fmt: skip
-    if code not in (None, 0, 1):
-        raise LutkitError(
-            f"a process of --devices ended with exit code {code}", remedy="read its error message"
-        )
+    if ended is not None and ended.code not in (0, 1):
+        raise device_error(ended, device, numbers)
 
     from lutkit.latents.encode import EncodeSettings, encode_source
     from lutkit.latents.pipeline import EncodeListener
@@ -110,7 +108,7 @@ def encode_latents(
 
     stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
     fed: InputRange = "0,1" if input_range == "0,1" else "-1,1"
-    own_device, ranks = _device_and_rank(device, () if code is not None else numbers)
+    own_device, ranks = _device_and_rank(device, () if ended is not None else numbers)
     opened = open_source(str(source), _names(fields), size)
     files = find_vae(str(vae), revision=revision, config=None if vae_config is None else Path(vae_config))
     settings = EncodeSettings(
@@ -153,7 +151,7 @@ def encode_latents(
     return encode_result(encoded, ranks.rank)
 
 
-def run_in_processes(device: str, numbers: tuple[int, ...], arguments: list[str]) -> int | None:
+def run_in_processes(device: str, numbers: tuple[int, ...], arguments: list[str]) -> RanksEnded | None:
     """Run the command in one process for each device, if several are named, and wait for them.
 
     Args:
@@ -161,7 +159,7 @@ def run_in_processes(device: str, numbers: tuple[int, ...], arguments: list[str]
         numbers: the numbers of the devices.
         arguments: the arguments of the command, after `lutkit`.
     Returns:
-        The first exit code that is not 0, or 0; None if this process must do the work.
+        The end of the processes; None if this process must do the work.
     Raises:
         VaeError: if there is no such device.
         LutkitError: if a device is named in addition to several.
@@ -176,6 +174,16 @@ def run_in_processes(device: str, numbers: tuple[int, ...], arguments: list[str]
 
     threads = max(torch.get_num_threads() // len(numbers), 1) if kind == "cpu" else None
     return run_on_devices(len(numbers), threads, arguments)
+
+
+def device_error(ended: RanksEnded, device: str, numbers: tuple[int, ...]) -> LutkitError:
+    """Return the error for a process of `--devices` that failed; see `run_in_processes`."""
+    where = f"cpu, process {ended.rank}" if device == "cpu" else f"cuda:{numbers[ended.rank]}"
+    how = "crashed" if ended.code == CRASHED else f"ended with exit code {ended.code}"
+    remedy = "read its error message, then run the same command again: it continues where it stopped"
+    return LutkitError(
+        ": ".join(filter(None, (f"its process {how}", ended.said))), where=where, remedy=remedy
+    )
 
 
 def require_encodable(*, dtype: str, store_dtype: str, input_range: str) -> None:

@@ -4,14 +4,17 @@ Owns the environment variables that torchrun sets. A single process is rank 0 of
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from threading import Thread
+from typing import IO, Any, TypeVar, cast
 
 from lutkit.errors import LutkitError
 
@@ -89,9 +92,69 @@ def leave_ranks(ranks: Ranks) -> None:
 
 _POLL_S = 0.2
 _GRACE_S = 20.0
+_LAST_LINES = 3
+
+# sysexits.h: an internal error. Python ends a process that an exception stops with 1, as the command ends if
+# samples are missing.
+CRASHED = os.EX_SOFTWARE
+_PROCESS = f"""
+import sys, traceback
+sys.argv[0] = "lutkit"
+try:
+    from lutkit.cli import main
+    main()
+except Exception:
+    traceback.print_exc()
+    sys.exit({CRASHED})
+"""
 
 
-def run_on_devices(count: int, threads: int | None, arguments: list[str]) -> int:
+@dataclass(frozen=True)
+class RanksEnded:
+    """The end of the processes of a command.
+
+    Args:
+        code: 0, or the exit code of the process that failed; for a crash `CRASHED`, or 128 and the signal.
+        rank: the process that failed; 0 if none did.
+        said: the last lines that it wrote to stderr, joined by ` / `; empty if they went to a terminal.
+    """
+
+    code: int
+    rank: int = 0
+    said: str = ""
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a process ended in a way that the command does not end in."""
+        return self.code not in (0, 1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+class _Stderr(Thread):
+    """The stderr of a process, shown as it comes; the last lines are kept."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self.start()
+
+    def run(self) -> None:
+        """Read to the end."""
+        with self._stream:
+            for line in self._stream:
+                text = line.decode(errors="replace")
+                sys.stderr.write(text)
+                # Without the lines in which a traceback underlines code.
+                if text.strip(" ^~\n"):
+                    self._lines.append(text.strip())
+
+    def last_lines(self) -> str:
+        """Wait for the end of the stream and return its last lines."""
+        self.join(_GRACE_S)
+        return " / ".join(self._lines)
+
+
+def run_on_devices(count: int, threads: int | None, arguments: list[str]) -> RanksEnded:
     """Run a command of lutkit in `count` processes, ranks 0 to `count` - 1, and wait for them.
 
     Only rank 0 writes to stdout; the stderr of every rank is shown. If one fails, the others are stopped.
@@ -101,7 +164,7 @@ def run_on_devices(count: int, threads: int | None, arguments: list[str]) -> int
         threads: the torch threads of each process; None leaves the choice to torch.
         arguments: the arguments of the command, after `lutkit`.
     Returns:
-        The first exit code that is not 0, or 0.
+        The end of the process that failed; of several, of one that crashed.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -110,28 +173,39 @@ def run_on_devices(count: int, threads: int | None, arguments: list[str]) -> int
     if threads is not None:
         shared["OMP_NUM_THREADS"] = str(threads)
     pool: list[subprocess.Popen[bytes]] = []
+    stderr: list[_Stderr | None] = []
     try:
         for rank in range(count):
             own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            command = [sys.executable, "-m", "lutkit", *arguments]
+            command = [sys.executable, "-c", _PROCESS, *arguments]
             output = None if rank == 0 else subprocess.DEVNULL
-            pool.append(subprocess.Popen(command, env={**os.environ, **shared, **own}, stdout=output))
-        return _first_failure(pool)
+            # Only on a terminal of its own can rank 0 show a bar of its progress.
+            errors = None if rank == 0 and sys.stderr.isatty() else subprocess.PIPE
+            environment = {**os.environ, **shared, **own}
+            pool.append(subprocess.Popen(command, env=environment, stdout=output, stderr=errors))
+            stream = pool[-1].stderr
+            stderr.append(None if stream is None else _Stderr(stream))
+        code, rank = _first_failure(pool)
+        heard = stderr[rank]
+        return RanksEnded(code, rank, "" if heard is None or code == 0 else heard.last_lines())
     finally:
         _end(pool)
+        for shown in filter(None, stderr):
+            shown.join(_GRACE_S)
 
 
-def _first_failure(pool: list["subprocess.Popen[bytes]"]) -> int:
-    while True:
-        codes = [process.poll() for process in pool]
-        failed = [code for code in codes if code]
-        if failed and codes[0] == 1:
-            # Rank 0 reports missing latents at the very end: the other ranks are about to finish.
-            _wait(pool)
-        if failed or None not in codes:
-            code = (failed or [0])[0]
-            return code if code >= 0 else 128 - code
+def _first_failure(pool: list["subprocess.Popen[bytes]"]) -> tuple[int, int]:
+    """Return the exit code and the rank of the process that failed, once one has or all have ended."""
+    while not any(process.poll() for process in pool) and any(process.poll() is None for process in pool):
         time.sleep(_POLL_S)
+    if pool[0].returncode == 1:
+        # Rank 0 reports missing latents at the very end: the other ranks are about to finish.
+        _wait(pool)
+    codes = [process.poll() or 0 for process in pool]
+    # If a process crashes, others end because of it, with the code of an error.
+    failed = [rank for rank, code in enumerate(codes) if code]
+    rank = next((rank for rank in failed if codes[rank] not in (1, 2)), failed[0] if failed else 0)
+    return (codes[rank] if codes[rank] >= 0 else 128 - codes[rank]), rank
 
 
 def _wait(pool: list["subprocess.Popen[bytes]"]) -> None:

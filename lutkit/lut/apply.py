@@ -1,4 +1,4 @@
-"""Apply a LUT to an image of any bit depth: `apply`.
+"""Map an image of any bit depth through a LUT: `map_pixels`.
 
 Owns shapes, alpha, the options and their limits, and the division of large images among threads. `loops` and
 `kernels` map the pixels.
@@ -29,7 +29,7 @@ _THREADED_PIXELS = 1 << 20  # with fewer pixels, threads cost about as much time
 _SLICE_PIXELS = 1 << 18  # the pixels that a thread takes at a time
 
 
-def apply(
+def map_pixels(
     image: RgbImage,
     lut: Lut,
     *,
@@ -39,6 +39,7 @@ def apply(
 ) -> RgbImage:
     """Map every pixel of `image` through `lut`.
 
+    Floats may have any size, because part of an image may be all highlights; `lutkit.apply` refuses codes.
     Input is clamped to the domain of each LUT; table values are not clamped. Integer results are clamped to
     the range of codes and rounded to nearest (8-bit ties to even), once, after the last LUT and after
     blending. Float results are not clamped, so table values outside 0..1 give results outside 0..1. Values
@@ -56,45 +57,13 @@ def apply(
     Returns:
         A new array of the same shape and dtype.
     Raises:
-        ArrayError: if the shape or dtype is another, a colour channel holds NaN, or floats look like codes of
-            0..255: half of the values are above 4 times the upper end of the LUT's domain, and above 4.
+        ArrayError: if the shape or dtype is another, or a colour channel holds NaN.
         LutError: if `lut` is not a LUT, or an option is out of range.
     Source: Kasson, Nin, Plouffe and Hafner, "Performing color space conversions with three-dimensional linear
         interpolation", Journal of Electronic Imaging 4(3), 1995.
-
-    >>> import lutkit, numpy
-    >>> photo = numpy.array([[[0, 128, 255]]], numpy.uint8)
-    >>> lutkit.apply(photo, lutkit.Lut1D([[1, 1, 1], [0, 0, 0]])).tolist()  # a negative
-    [[[255, 127, 0]]]
     """
-    _require_image(image)
+    require_image(image)
     _require_options(lut, strength, interpolation, threads)
-    require_no_codes(image, max(lut_stages(lut)[0].domain_max), "apply")
-    return _mapped(image, lut, strength, interpolation, threads)
-
-
-def map_pixels(
-    image: RgbImage,
-    lut: Lut,
-    *,
-    strength: float = 1.0,
-    interpolation: Interpolation = "tetrahedral",
-    threads: int | None = None,
-) -> RgbImage:
-    """Apply a LUT as `apply` does, without the check for codes: part of an image may be all highlights.
-
-    Raises:
-        ArrayError: if the shape or dtype is another, or a colour channel holds NaN.
-        LutError: if `lut` is not a LUT, or an option is out of range.
-    """
-    _require_image(image)
-    _require_options(lut, strength, interpolation, threads)
-    return _mapped(image, lut, strength, interpolation, threads)
-
-
-def _mapped(
-    image: RgbImage, lut: Lut, strength: float, interpolation: Interpolation, threads: int | None
-) -> RgbImage:
     if image.size == 0:
         return cast("RgbImage", image.copy())
     source = _flat_colour(image)
@@ -162,7 +131,8 @@ def require_no_codes(image: npt.NDArray[Any], high: float, where: str) -> None:
         raise ArrayError(what, where=where, remedy="divide codes of 0..255 by 255, or pass them as uint8")
 
 
-def _require_image(image: object) -> None:
+def require_image(image: object) -> None:
+    """Raise ArrayError unless `image` has a shape and dtype that `map_pixels` takes."""
     if not isinstance(image, np.ndarray):
         raise ArrayError(f"an image must be a numpy array, not {type(image).__name__}", where="apply")
     pixels = cast("npt.NDArray[Any]", image)

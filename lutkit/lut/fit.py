@@ -85,7 +85,7 @@ def fit_pixels(before: Picture, after: Picture, size: int = 33, *, monotone: boo
     same images give the same LUT.
 
     Args:
-        before: (..., 3), sRGB-encoded, uint8, uint16 or float32, clamped to 0..1 as `apply` does.
+        before: (..., 3), sRGB-encoded, uint8, uint16 or float32, clamped to 0..1 as `map_pixels` does.
         after: the same shape: what each pixel became; any of these dtypes.
         size: lattice points an axis, 2..65.
         monotone: whether to make a LUT whose channels never fall along their own axes: raising one channel of

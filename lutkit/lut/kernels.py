@@ -1,7 +1,7 @@
 """The compiled loops that map pixels through a table: one thread, no memory that grows with the image.
 
-Owns interpolation, and nothing else: no shapes, no alpha, no domains of LUTs (`apply` turns those into the
-arguments below), no errors. Every index is clamped here, so that no input, NaN included, reads outside a
+Owns interpolation, and nothing else: no shapes, no alpha, no domains of LUTs (`map_pixels` turns those into
+the arguments below), no errors. Every index is clamped here, so that no input, NaN included, reads outside a
 table.
 
 Arguments of several loops:

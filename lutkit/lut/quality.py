@@ -153,20 +153,6 @@ def _rounded(values: FloatArray) -> FloatArray:
     return np.rint(255 * np.clip(values, 0, 1)) / 255
 
 
-def judge_back(
-    colors: FloatArray, values: FloatArray, back: FloatArray, folded: npt.NDArray[np.bool_]
-) -> Verdict:
-    """Return the verdict on damage whose results and inverse are already known.
-
-    Args:
-        colors: (n, 3) float64, sRGB-encoded on the 8-bit lattice, 0..1.
-        values: (n, 3) float64: the results of the damage; rounded to 8 bits here.
-        back: (n, 3) float64: the results of the best inverse for the rounded values; rounded here.
-        folded: (n,) where the damage folds, from `folds.fold_kinds` or `folds.folded_slopes`.
-    """
-    return _verdict(colors, _rounded(values), back, float(folded.mean()))
-
-
 def _verdict(colors: FloatArray, saved: FloatArray, back: FloatArray, folded: float) -> Verdict:
     error = float(((_rounded(back) - colors) ** 2).mean())
     return Verdict(

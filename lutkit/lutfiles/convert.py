@@ -23,9 +23,9 @@ from lutkit.lutfiles.formats import (
     Bits,
     LutFormat,
     format_to_write,
-    read_baked,
     write_and_read_back,
 )
+from lutkit.lutfiles.given import LutLike, given_lut
 from lutkit.results import ASIDE, CommandResult
 
 _CURVE_SIZES = range(2, MAX_SIZE_1D + 1)
@@ -56,7 +56,7 @@ class Converted:
 
 
 def convert_lut(
-    source: Path | str, target: Path | str, *, size: int | None = None, bits: Bits = 16
+    source: LutLike, target: Path | str, *, size: int | None = None, bits: Bits = 16
 ) -> Converted:
     """Read a LUT file and write it in the format of the target's suffix; an existing file is replaced.
 
@@ -64,7 +64,7 @@ def convert_lut(
     `.cube` and `.csp`; and one cube for a Hald image and the formats that OpenColorIO bakes.
 
     Args:
-        source: a LUT file of any format.
+        source: a LUT file of any format, or a LUT.
         target: a file of any format that can be written.
         size: lattice points an axis (for a Hald image, the square of its level), or rows if the LUT is
             curves; None means the LUT's own size, or the format's nearest usual size.
@@ -76,7 +76,7 @@ def convert_lut(
         LutkitError: if the target cannot be written.
     """
     format_to_write(target)
-    read = read_baked(source)
+    read = given_lut(source).baked
     written = write_fitted(read.lut, target, size=size, bits=bits)
     wide, narrow = lut_stages(read.lut)[0], lut_stages(written.lut)[0]
     spans = [_SAME_END * (b - a) for a, b in zip(wide.domain_min, wide.domain_max, strict=True)]
@@ -269,7 +269,7 @@ class ConvertResult(CommandResult):
 
 
 def convert(
-    lut: Path | str,
+    lut: LutLike,
     out: Path | str,
     *,
     size: int | None = None,
@@ -279,7 +279,7 @@ def convert(
     """Write a LUT file in another format, by its suffix, as `lutkit lut convert` does.
 
     Args:
-        lut: the LUT file to read.
+        lut: the path of the LUT file to read, or a LUT.
         out: the LUT file to write.
         size: lattice points per axis, or rows of curves; None keeps them if the format can hold them.
         bits: the bits of a Hald image, 8 or 16; None means 16.

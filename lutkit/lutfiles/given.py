@@ -1,13 +1,17 @@
 """LUTs and LUT files as arguments: a LUT or the path of its file, and the file to write."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lutkit.dataset.outputs import require_vacant
 from lutkit.errors import LutError
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.formats import format_to_write, read_baked
+
+if TYPE_CHECKING:  # used only in annotations, so it need not be loaded
+    from lutkit.lut.algebra import Baked
 
 
 @dataclass(frozen=True)
@@ -15,17 +19,25 @@ class GivenLut:
     """A LUT as it was given: itself, or by its file.
 
     Args:
-        lut: the LUT.
+        baked: the LUT, and the error of baking the formulas of its file.
         file: the file that it was read from; None if the LUT itself was given.
-        assumed: assumptions about the file, one sentence each; else empty.
     """
 
-    lut: Lut
-    file: Path | None
-    assumed: tuple[str, ...]
+    baked: "Baked"
+    file: Path | None = None
+
+    @property
+    def lut(self) -> Lut:
+        """The LUT."""
+        return self.baked.lut
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """Assumptions about the file, one sentence each; else empty."""
+        return (f"{self.file}: assumed: {self.baked.assumed}",) if self.baked.assumed else ()
 
 
-LutLike: TypeAlias = Lut | Path | str | GivenLut  # a LUT, or the path of its file
+LutLike: TypeAlias = Lut | os.PathLike[str] | str | GivenLut  # a LUT, or the path of its file
 
 
 def given_lut(lut: LutLike) -> GivenLut:
@@ -39,11 +51,13 @@ def given_lut(lut: LutLike) -> GivenLut:
     if isinstance(lut, GivenLut):
         return lut
     if isinstance(lut, Lut1D | Lut3D | LutChain):
-        return GivenLut(lut, None, ())
-    if not isinstance(lut, Path | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        from lutkit.lut.algebra import Baked
+
+        return GivenLut(Baked(lut))
+    if not isinstance(lut, os.PathLike | str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutError(f"a LUT or the path of a LUT file is expected, not {type(lut).__name__}")
-    baked = read_baked(lut)
-    return GivenLut(baked.lut, Path(lut), (f"{lut}: assumed: {baked.assumed}",) if baked.assumed else ())
+    path = Path(lut)
+    return GivenLut(read_baked(path), path)
 
 
 def output_file(out: Path | str | None, *, overwrite: bool) -> Path | None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lutkit.lutfiles.formats import format_to_read, kind_words, read_baked
+from lutkit.lutfiles.formats import format_to_read, kind_words
+from lutkit.lutfiles.given import LutLike, given_lut
 from lutkit.results import ASIDE, CommandResult
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ class StageInfo:
 
 @dataclass(frozen=True)
 class LutInfo(CommandResult):
-    """The content of a LUT file.
+    """The content of a LUT file, or of a LUT.
 
     Args:
-        file: its path.
-        format: the name of its format.
+        file: its path; None if the LUT itself was given.
+        format: the name of its format, or "".
         kind: its tables: `3D`, or `1D + 3D`.
         title: its title, or "".
         comments: its comments, one line each.
@@ -48,7 +49,7 @@ class LutInfo(CommandResult):
         baked: the LUT, and its error; not in the dictionary.
     """
 
-    file: Path
+    file: Path | None
     format: str
     kind: str
     title: str
@@ -59,11 +60,11 @@ class LutInfo(CommandResult):
     baked: "Baked" = field(repr=False, metadata=ASIDE)
 
 
-def lut_info(lut: Path | str) -> LutInfo:
+def lut_info(lut: LutLike) -> LutInfo:
     """Read what a LUT file holds, as `lutkit lut info` does.
 
     Args:
-        lut: the path of a LUT file.
+        lut: the path of a LUT file, or a LUT.
     Raises:
         SourceError, LutFormatError: if the file cannot be read, or holds no LUT.
 
@@ -75,11 +76,12 @@ def lut_info(lut: Path | str) -> LutInfo:
     """
     from lutkit.lut.model import Lut1D, lut_stages
 
-    baked = read_baked(lut)
+    given = given_lut(lut)
+    baked = given.baked
     stages = lut_stages(baked.lut)
     return LutInfo(
-        file=Path(lut),
-        format=format_to_read(lut).name,
+        file=given.file,
+        format="" if given.file is None else format_to_read(given.file).name,
         kind=kind_words(baked.lut),
         title=stages[-1].title,
         comments=stages[-1].comments,

@@ -12,6 +12,7 @@ from lutkit.errors import LutError, LutkitError
 from lutkit.lut.algebra import Baked, compose_luts, is_single, resize_lut, to_single
 from lutkit.lut.inverse import invert_lut, invert_to_single, round_trip, with_round_trip
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain
+from lutkit.lut.quality import Verdict, judge_lut, judge_whole
 from lutkit.lutfiles.convert import MadeLut, made_lut, write_fitted
 from lutkit.lutfiles.difference import error_against
 from lutkit.lutfiles.formats import format_to_write
@@ -96,6 +97,9 @@ class InvertResult(CommandResult):
         unreachable_share: the share of all colours that the LUT cannot produce, 0..1.
         lost_share: the share of all colours that do not come back, because the LUT merges them with others.
         folded_share: the share of the LUT's colour space that is turned over or merged.
+        judged: what natural colours lose by the LUT, an 8-bit save and the best inverse, as
+            `lutkit.lut.quality` defines it.
+        whole: the same for the whole cube of colours.
         mean_error: the mean error after the LUT and its inverse, in units of 0..1.
         p99_error: the error that one colour in a hundred exceeds.
         max_error: the largest error found.
@@ -108,6 +112,8 @@ class InvertResult(CommandResult):
     unreachable_share: float
     lost_share: float
     folded_share: float
+    judged: Verdict
+    whole: Verdict
     mean_error: float
     p99_error: float
     max_error: float
@@ -157,6 +163,8 @@ def invert(
         unreachable_share=inverse.unreachable_share,
         lost_share=inverse.lost_share,
         folded_share=inverse.folded_share,
+        judged=judge_lut(given.lut),
+        whole=judge_whole(given.lut),
         mean_error=inverse.mean_error,
         p99_error=inverse.p99_error,
         max_error=inverse.max_error,

@@ -24,6 +24,7 @@ from lutkit.lut.model import (
     Rgb,
     lut_stages,
 )
+from lutkit.lutfiles.given import LutLike, given_lut
 from lutkit.nn.color import require_no_codes
 from lutkit.nn.grid import TableGrid, TableReading
 from lutkit.nn.interpolation import interpolate
@@ -104,24 +105,21 @@ class LutModule(nn.Module):
     float32, or float64 for float64 images; uint8 images are rounded once, after the last stage.
 
     Args:
-        lut: the LUT to apply; the stages of a chain one after the other.
+        lut: the LUT to apply, or the path of its file; the stages of a chain one after the other.
         interpolation: how cubes are read, as for `apply_lut`.
         learnable: whether the tables are parameters.
     Raises:
-        LutError: if `lut` is not a LUT or the interpolation is unknown.
+        LutError: if `lut` is neither a LUT nor a path, or the interpolation is unknown.
+        SourceError, LutFormatError: if a file cannot be read, or holds no LUT.
     """
 
     def __init__(
-        self, lut: Lut, *, interpolation: Interpolation = "tetrahedral", learnable: bool = False
+        self, lut: LutLike, *, interpolation: Interpolation = "tetrahedral", learnable: bool = False
     ) -> None:
         super().__init__()
-        if not isinstance(cast("object", lut), Lut1D | Lut3D | LutChain):
-            raise LutError(
-                f"expected a Lut1D, Lut3D or LutChain, not {type(lut).__name__}", where="LutModule"
-            )
         _require_interpolation(interpolation, "LutModule")
         self._stages: list[_Stage] = []
-        for index, stage in enumerate(lut_stages(lut)):
+        for index, stage in enumerate(lut_stages(given_lut(lut).lut)):
             table = torch.from_numpy(stage.table.copy())
             if learnable:
                 self.register_parameter(f"table_{index}", nn.Parameter(table))

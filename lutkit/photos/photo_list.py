@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lutkit.dataset.records import Reject
 from lutkit.dataset.tar_index import HEADER_BYTES, member_size
 from lutkit.errors import ImageError, SourceError
 
@@ -86,15 +87,22 @@ def unread_text(unread: Iterable[tuple[str, int]]) -> str:
     return f"{files} of kinds that are not read ({', '.join(f'.{s}' for s in counts)})" if counts else ""
 
 
-def none_usable(photos: PhotoList, reasons: Iterable[str]) -> SourceError:
-    """Return the error for photos that all failed, each for one of `reasons`."""
-    counts = Counter(reason.partition(":")[0] for reason in reasons)
+def none_usable(root: Path, rejects: Iterable[Reject]) -> SourceError:
+    """Return the error for photos that were all rejected; it names a single photo by its own path.
+
+    Args:
+        root: the folder that the photos' paths are relative to.
+        rejects: the photos.
+    """
+    failed = tuple(rejects)
+    counts = Counter(reject.reason.partition(":")[0] for reject in failed)
+    remedy = next((_REMEDIES[reason] for reason in _REMEDIES if reason in counts), "use other photos")
+    if len(failed) == 1:
+        what = f"cannot be used: {failed[0].reason}"
+        return SourceError(what, where=shown_path(str(root / real_path(failed[0].path))), remedy=remedy)
     shown = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3))
-    return SourceError(
-        f"none of the {counts.total():,} photos can be used: {shown}",
-        where=str(photos.root),
-        remedy=next((_REMEDIES[reason] for reason in _REMEDIES if reason in counts), "use other photos"),
-    )
+    what = f"none of the {len(failed):,} photos can be used: {shown}"
+    return SourceError(what, where=str(root), remedy=remedy)
 
 
 def read_bytes(root: Path, ref: PhotoRef) -> bytes:

@@ -1,5 +1,7 @@
 """The inspection of a LUT as two sentences, as rows of a table, or as one row for each LUT."""
 
+from typing import TYPE_CHECKING
+
 from lutkit.lut.collapse import COLLAPSED_SLOPE
 from lutkit.lut.inspection import Inspection
 from lutkit.lut.model import Rgb
@@ -11,6 +13,9 @@ from lutkit.lut.quality import (
     Verdict,
 )
 from lutkit.report.wording import share_text
+
+if TYPE_CHECKING:  # used only in annotations, so it need not be loaded
+    from lutkit.lutfiles.making import InvertResult
 
 # A smaller drift is a rounding error.
 _SEEN_DRIFT = 0.05
@@ -24,8 +29,8 @@ OVERVIEW_TITLES = (
 
 def headline(inspection: Inspection) -> list[tuple[str, bool]]:
     """Return the most important measures as short texts, each with whether it passes the verdict's gate."""
-    fold, clip, back = _gates(inspection)
     judged = inspection.judged
+    fold, clip, back = _gates(judged)
     return [
         (f"folded {share_text(judged.fold_share)}", fold),
         (f"newly clipped {share_text(judged.clipped_share)}", clip),
@@ -36,15 +41,15 @@ def headline(inspection: Inspection) -> list[tuple[str, bool]]:
     ]
 
 
-def verdict_sentences(inspection: Inspection, photo: str = "") -> tuple[str, str]:
+def verdict_sentences(measured: "Inspection | InvertResult", photo: str = "") -> tuple[str, str]:
     """Return a sentence on the loss in photos with the verdict and its reasons, and one on the whole cube.
 
     Args:
-        inspection: the measures.
+        measured: the measures.
         photo: the name of the photo whose colours were measured; empty for natural colours.
     """
-    judged, whole = inspection.judged, inspection.whole
-    fold, clip, back = _gates(inspection)
+    judged, whole = measured.judged, measured.whole
+    fold, clip, back = _gates(judged)
     reasons = {
         f"{MAX_CLIPPED_SHARE:.0%} or more is clipped": clip,
         f"{MAX_FOLD_SHARE:.1%} or more folds": fold,
@@ -79,7 +84,7 @@ def inspection_rows(inspection: Inspection, judged_on: str) -> list[tuple[str, s
     """
     judged, whole = inspection.judged, inspection.whole
     drift, banding = inspection.neutral_drift, inspection.banding
-    fold, clip, back = ("passes" if passed else "FAILS" for passed in _gates(inspection))
+    fold, clip, back = ("passes" if passed else "FAILS" for passed in _gates(judged))
     at = f" at {drift.grey}" if drift.chroma >= _SEEN_DRIFT else ""
     red, green, blue = banding.levels
     rising = [name for name, rises in zip(("red", "green", "blue"), inspection.rising, strict=True) if rises]
@@ -134,8 +139,7 @@ def overview_row(file: str, inspection: Inspection) -> tuple[str, ...]:
     )
 
 
-def _gates(inspection: Inspection) -> tuple[bool, bool, bool]:
-    judged = inspection.judged
+def _gates(judged: Verdict) -> tuple[bool, bool, bool]:
     return (
         judged.fold_share < MAX_FOLD_SHARE,
         judged.clipped_share < MAX_CLIPPED_SHARE,

@@ -3,6 +3,7 @@
 Owns the result. `lutkit.lut.inspection` owns the measures.
 """
 
+import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -106,7 +107,7 @@ def inspect_lut(
         from lutkit.report.lut_picture import picture_paths
 
         file = lut.file if isinstance(lut, GivenLut) else lut
-        named = Path(file) if isinstance(file, Path | str) else Path("lut")
+        named = Path(file) if isinstance(file, os.PathLike | str) else Path("lut")
         picture = picture_paths([named], Path(plot), overwrite=overwrite)[0]
     colors, judged_on = None, "palette"
     if photo is not None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from lutkit.lut.model import Lut, Lut1D, Lut3D, Rgb, lut_stages
 from lutkit.lutfiles.formats import kind_words
-from lutkit.report.wording import share_text
 
 if TYPE_CHECKING:  # used only in annotations, so it need not be loaded
     from lutkit.lut.algebra import Baked
@@ -37,23 +36,6 @@ def error_sentence(errors: "Baked | Inverse | MadeLut | InvertResult") -> str:
     return f"off by {mean} of 255 on average, {p99} or less on 99% of colours, {most} at most"
 
 
-def inverse_sentences(inverse: "Inverse | InvertResult", name: str) -> list[str]:
-    """Return what a user should know about an inverse, one sentence for each line.
-
-    Args:
-        inverse: the measured inverse.
-        name: the name of the LUT that it inverts.
-    """
-    lines = [f"{name} and back: {error_sentence(inverse)}."]
-    if inverse.unreachable_share > 0:
-        gamut = f"{_share(inverse.unreachable_share)} of all colours cannot be produced by {name}"
-        lines.append(f"{gamut} and have no inverse: the nearest colour that has one is used.")
-    if inverse.lost_share > 0:
-        lost = f"{_share(inverse.lost_share)} of all colours do not come back, because {name} merges them"
-        lines.append(f"{lost} with others: their original colour is a guess.")
-    return lines
-
-
 def summary_rows(file_format: str, baked: "Baked") -> Iterator[tuple[str, str]]:
     """Yield the content of a file as names and values, in display order.
 
@@ -81,12 +63,6 @@ def summary_rows(file_format: str, baked: "Baked") -> Iterator[tuple[str, str]]:
 
 def _size(stage: Lut1D | Lut3D) -> str:
     return f"{stage.size:,}" if isinstance(stage, Lut1D) else " x ".join(map(str, stage.sizes))
-
-
-def _share(share: float) -> str:
-    """Return a share as the beginning of a sentence."""
-    text = share_text(share)
-    return text[0].upper() + text[1:]
 
 
 def _range(low: Rgb | list[float], high: Rgb | list[float]) -> str:

@@ -96,7 +96,7 @@ def count_photos(
             rejects += result.rejects
             on_counted(result)
     if len(rejects) == count:
-        raise none_usable(photos, (reject.reason for reject in rejects))
+        raise none_usable(photos.root, rejects)
     return totals[0], tuple(sorted(rejects, key=lambda reject: reject.path))
 
 

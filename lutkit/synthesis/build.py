@@ -5,27 +5,38 @@ Owns the order of the steps: list, freeze, compare with the existing folder, bui
 """
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.dataset.card import write_card
-from lutkit.dataset.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is_bare, write_rejects
+from lutkit.dataset.folder import (
+    MANIFEST_NAME,
+    SOURCES_NAME,
+    claim,
+    is_bare,
+    plain_errors,
+    require_claimable,
+    require_frozen,
+    write_rejects,
+)
 from lutkit.dataset.index import DatasetIndex, read_dataset_json, shard_files, write_dataset_json
 from lutkit.dataset.records import Record, Reject, intact, outgrown, read_record
 from lutkit.dataset.versions import library_versions, require_same_libraries
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.sampling import require_reachable
 from lutkit.engine.engine import Engine
-from lutkit.errors import DatasetError, ImageError
+from lutkit.errors import DatasetError, ImageError, ManifestError
 from lutkit.lutfiles.library import LutFile, library_folder, luts_by_sha256, read_library
 from lutkit.photos.photo_list import PhotoList, format_sources, none_usable, read_bytes
 from lutkit.photos.sources import list_photos
 from lutkit.synthesis.card import pair_card
 from lutkit.synthesis.manifest import Manifest, format_manifest, read_manifest, read_recorded
-from lutkit.synthesis.plan import plan_shards, sample_number, shard_count, split_counts, split_photos
+from lutkit.synthesis.plan import Shares, plan_shards, sample_number, shard_count, split_counts, split_photos
 from lutkit.synthesis.sample import Libraries, prepare_target, usable_looks
 from lutkit.synthesis.shard import SynthJob, build_shard
 
@@ -136,8 +147,19 @@ def keep_usable_splits(
         else:
             rejects += failed
     if not kept:
-        raise none_usable(photos, (reject.reason for reject in rejects))
+        raise none_usable(photos.root, rejects)
     return kept, tuple(rejects)
+
+
+def require_buildable(plan: SynthPlan, folder: Path) -> None:
+    """Make the checks of `build_pairs` before it builds, and write nothing.
+
+    Raises:
+        DatasetError: as `build_pairs`, except for what happens later, such as a full disk.
+    """
+    require_claimable(folder)
+    with plain_errors(folder):
+        _require_same_run_or_none(plan, folder, format_sources(plan.photos))
 
 
 def build_pairs(
@@ -162,17 +184,9 @@ def build_pairs(
     """
     planned = {task.name: task.count for task in plan_shards(plan.counts)}
     with claim(folder):
-        if is_bare(folder) and not ((index := read_dataset_json(folder)) and index.shards):
-            # An earlier run that built nothing sets no conditions for this run. If dataset.json lists shards,
-            # that run did build something, even if the shards have been deleted since.
-            (folder / SOURCES_NAME).unlink(missing_ok=True)
-        else:
-            require_same_run(folder, plan.manifest, plan.recorded, planned)
-        freeze(
-            folder / SOURCES_NAME,
-            format_sources(plan.photos),
-            "give the same photographs, or write into another folder",
-        )
+        sources = format_sources(plan.photos)
+        if not _require_same_run_or_none(plan, folder, sources) or not (folder / SOURCES_NAME).exists():
+            write_whole(folder / SOURCES_NAME, sources.encode())
         held = intact(folder, planned)
         # A shard of pairs is done only if it has all its samples, because no pair is ever left out.
         done = {
@@ -214,7 +228,28 @@ def _index(plan: SynthPlan, records: tuple[Record, ...], *, complete: bool) -> D
 
 # Continuing a dataset that an earlier run began.
 
+_SHOWN = 3  # differences of two manifests
 _OTHER_FOLDER = "or write into another folder"
+
+
+def _require_same_run_or_none(plan: SynthPlan, folder: Path, sources: str) -> bool:
+    """Return whether a run has built something in `folder`; raise DatasetError if `plan` is another run's."""
+    # A run that built nothing binds none that comes after it; shards that are listed may be gone.
+    if is_bare(folder) and not ((index := read_dataset_json(folder)) and index.shards):
+        return False
+    planned = {task.name: task.count for task in plan_shards(plan.counts)}
+    require_same_run(folder, plan.manifest, plan.recorded, planned)
+    if (folder / SOURCES_NAME).exists():
+        require_frozen(folder / SOURCES_NAME, sources, f"give the same photographs, {_OTHER_FOLDER}")
+    return True
+
+
+def pairs_begun(folder: Path) -> int:
+    """Return the number of pairs that the manifest in `folder` asks for; 0 without a readable manifest."""
+    try:
+        return read_manifest(folder / MANIFEST_NAME).n
+    except ManifestError:
+        return 0
 
 
 def require_same_run(
@@ -255,8 +290,9 @@ def _require_same_settings(
         if before.get(name, {}) != recorded[name]:
             differing.append(f"the LUT files of {name}")
     if differing:
+        more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
         raise DatasetError(
-            f"begun with another manifest: {'; '.join(differing)}",
+            f"begun with another manifest: {'; '.join([*differing[:_SHOWN], *more])}",
             where=str(folder),
             remedy=f"ask for the same, {_OTHER_FOLDER}",
         )
@@ -277,7 +313,8 @@ def _refuse_to_shrink(folder: Path, begun: int, asked: int) -> None:
 def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
     """Return the differences between two manifests that change bytes: all except n and the paths of files.
 
-    Photos and LUTs are compared by their content, not by the names of their folders.
+    Photos and LUTs are compared by their content, not by the names of their folders. Values are written as in
+    the manifest's file.
     """
     differing: list[str] = []
     for part in dataclasses.fields(Manifest):
@@ -285,10 +322,23 @@ def manifest_differences(then: Manifest, now: Manifest) -> list[str]:
         if part.name in ("n", "damage_luts") or old == new:
             continue
         if not dataclasses.is_dataclass(old):
-            differing.append(f"{part.name} was {old!r}, is {new!r}")
+            differing += _value_differences(part.name, old, new)
             continue
         for inner in dataclasses.fields(old):
             before, after = getattr(old, inner.name), getattr(new, inner.name)
             if inner.name not in ("source", "path") and before != after:
-                differing.append(f"{part.name}.{inner.name} was {before!r}, is {after!r}")
+                differing += _value_differences(f"{part.name}.{inner.name}", before, after)
     return differing
+
+
+def _value_differences(key: str, old: object, new: object) -> list[str]:
+    """Return the difference of two values; of shares those of the names whose shares differ, or the order."""
+    if not isinstance(old, tuple) or not isinstance(cast("tuple[object, ...]", old)[0], tuple):
+        return [f"{key} was {json.dumps(old)}, is {json.dumps(new)}"]
+    then, now = dict(cast("Shares", old)), dict(cast("Shares", new))
+    shares = [
+        f"{key}.{name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
+    ]
+    return shares or [f"the order of {key} was {', '.join(then)}, is {', '.join(now)}"]

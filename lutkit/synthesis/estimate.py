@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lutkit.dataset.records import Reject
 from lutkit.distort.draws import Range
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.errors import ImageError
@@ -60,7 +61,7 @@ def estimate(plan: SynthPlan) -> Estimate:
         SourceError: if no photo of the first split can be used.
     """
     split = next(iter(plan.counts))
-    failed: dict[int, str] = {}
+    failed: dict[int, Reject] = {}
     sizes: list[int] = []
     totals: Counter[str] = Counter()
     spent = 0.0
@@ -76,7 +77,7 @@ def estimate(plan: SynthPlan) -> Estimate:
     return Estimate(sum(sizes) / count + _TAR_BYTES, spent / count, enlarged, totals, count, _bands(plan))
 
 
-def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple[int, list[str]]:
+def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, Reject]) -> tuple[int, list[str]]:
     manifest, number = plan.manifest, sample_number(split, i)
     target = None
     for photo in photo_candidates(manifest.seed, split, i, plan.members[split]):
@@ -87,9 +88,9 @@ def _trial(plan: SynthPlan, split: str, i: int, failed: dict[int, str]) -> tuple
             target = prepare_target(read_bytes(plan.photos.root, ref), ref.path, manifest, number)
             break
         except ImageError as error:
-            failed[photo] = error.what
+            failed[photo] = Reject(ref.path, error.what)
     if target is None:
-        raise none_usable(plan.photos, failed.values())
+        raise none_usable(plan.photos.root, failed.values())
     pair, recipe = make_pair(target, manifest, plan.libraries, split=split, i=i)
     pictures = (pair.input, pair.target) if manifest.store == "pixels" else (pair.target,)
     size = sum(len(encode_image(pixels, manifest.codec, manifest.quality)) for pixels in pictures)

@@ -29,6 +29,7 @@ from lutkit.synthesis.plan import Shares
 
 _MOST_N = 999_999_999
 _MOST_SHARES = 100
+SHARES_EXAMPLES = {"splits": '{"train": 0.9, "val": 0.1}', "kinds": '{"distort": 0.5, "enhance": 0.5}'}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _IS_TOML = "a manifest is a TOML file; photos are named with --images"
 
@@ -149,8 +150,8 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _require_types(self)
-        for name in ("splits", "kinds"):
-            object.__setattr__(self, name, named_shares(getattr(self, name), f"[{name}]"))
+        for name, example in SHARES_EXAMPLES.items():
+            object.__setattr__(self, name, named_shares(getattr(self, name), f"[{name}]", example))
         _require(self.images.source != "", "images.source", "a folder, a glob, a list, tars or 'sample'", "")
         _require(1 <= self.n <= _MOST_N, "n", f"1 to {_MOST_N:,} (keys have nine digits)", self.n)
         _require(0 <= self.seed < 2**63, "seed", f"0 to {2**63 - 1:,}", self.seed)
@@ -171,7 +172,7 @@ class Manifest:
         for name, _ in self.kinds:
             if name not in PAIR_KINDS:
                 remedy = _nearest(name, tuple(PAIR_KINDS))
-                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=remedy)
+                raise ManifestError(f"unknown kind {name!r}", where="[kinds]", remedy=remedy, key="kinds")
         if self.store == "recipe" and self.codec == "jpeg":
             what = "a recipe replayed on a JPEG target is not the input that was judged"
             raise ManifestError(what, remedy="use png or webp")
@@ -301,7 +302,7 @@ def _require_types(item: object, table: str = "") -> None:
 
 def _require(holds: bool, name: str, expected: str, found: object) -> None:
     if not holds:
-        raise ManifestError(f"{name} is {expected}, not {found!r}")
+        raise ManifestError(f"is {expected}, not {found!r}", key=name, name=name)
 
 
 def _require_shares(name: str, shares: Shares) -> None:
@@ -309,7 +310,9 @@ def _require_shares(name: str, shares: Shares) -> None:
     times = Counter(key for key, _ in shares)
     for key, share in shares:
         _require(times[key] == 1, name, "names that come once", key)
-        _require(0 <= share < 1e6, f"{name}.{key}", "a share, 0 or above", share)
+        if not 0 <= share < 1e6:
+            what = f"{key} is a share, 0 or above, not {share!r}"
+            raise ManifestError(what, where=f"[{name}]", key=name)
     _require(sum(share for _, share in shares) > 0, name, "at least one share above 0", dict(shares))
 
 
@@ -365,7 +368,7 @@ def _typed(hint: object, value: object, where: str) -> object:
     is_whole = hint is int and isinstance(value, int) and not isinstance(value, bool)
     if is_whole or ((hint is str or get_origin(hint) is Literal) and isinstance(value, str)):
         return cast("object", value)
-    raise ManifestError(f"{where} is {_described(hint)}, not {value!r}")
+    raise ManifestError(f"is {_described(hint)}, not {value!r}", key=where, name=where)
 
 
 def _described(hint: object) -> str:

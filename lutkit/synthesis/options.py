@@ -57,24 +57,12 @@ def with_options(manifest: Manifest, options: Mapping[str, object]) -> Manifest:
 
 def _as_option(error: ManifestError, options: Mapping[str, object]) -> ManifestError:
     """Return the error with the option's name in place of the manifest's key."""
-    kind = type(error)
-    if (
-        "damage.families" in options
-        and "damage.mixed_light" not in options
-        and "mixed_light is" in error.what
-    ):
-        return kind(error.what, where="--families", remedy="name one of them too, or add --mixed-light 0")
-    for name, option in OPTION_OF_KEY.items():
-        if name not in options:
-            continue
-        key = name.removeprefix("damage.")
-        if error.where == f"[{name}]":
-            return kind(error.what, where=option, remedy=error.remedy)
-        if error.what.startswith(f"{key} is "):
-            return kind(option + error.what.removeprefix(key), remedy=error.remedy)
-        if error.what.startswith(f"{key}."):
-            return kind(error.what.removeprefix(f"{key}."), where=option, remedy=error.remedy)
-    return kind(error.what, where=error.where or "options", remedy=error.remedy)
+    if error.key in options and error.key in OPTION_OF_KEY:
+        return error.of_option(OPTION_OF_KEY[error.key])
+    if error.key == "damage.mixed_light" and "damage.families" in options:
+        remedy = "name one of them too, or add --mixed-light 0"
+        return ManifestError(error.what, where="--families", remedy=remedy)
+    return ManifestError(error.what, where=error.where or "options", remedy=error.remedy)
 
 
 def _require_effects(asked: Manifest, options: Mapping[str, object]) -> None:

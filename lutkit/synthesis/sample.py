@@ -23,7 +23,7 @@ from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import Draw, draw_wanted, draws
 from lutkit.errors import ImageError, ManifestError
 from lutkit.lut.algebra import blend
-from lutkit.lut.apply import apply
+from lutkit.lut.apply import map_pixels
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut
 from lutkit.lut.quality import Label, clipped_share, comes_back, judge_lut
@@ -214,7 +214,7 @@ def _draw_look(
         severity = rounded(_look_severity(blended))
         if not wanted.severity[0] <= severity <= wanted.severity[1]:
             continue
-        graded = apply(target.pixels, file.lut, strength=strength, threads=1)
+        graded = map_pixels(target.pixels, file.lut, strength=strength, threads=1)
         comes = comes_back(target.colors, [[(blended, None)]])
         label: Label = label_by_clipping(target.pixels, graded) if comes else "lossy"
         found = AppliedLook(file.path, file.sha256, strength), severity, label, graded

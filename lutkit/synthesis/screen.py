@@ -23,7 +23,7 @@ def show_plan(forecast: SynthForecast, *, as_json: bool) -> None:
     if as_json:
         console.out(json.dumps(forecast.to_dict()))
         return
-    for line in source_lines(forecast.plan):
+    for line in (source_lines(forecast.plan)[0], *forecast.notes):
         console.print(line)
     console.print(_table("Plan", plan_rows(forecast)))
     if forecast.bands:

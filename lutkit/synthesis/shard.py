@@ -131,7 +131,7 @@ def _find_photograph(job: SynthJob, split: str, i: int, rejects: dict[str, str])
         if manifest.crop == "center":
             _kept.keep(number, photograph)
         return photograph
-    raise none_usable(job.photos, rejects.values())
+    raise none_usable(job.photos.root, (Reject(path, why) for path, why in rejects.items()))
 
 
 def counted(metadata: SampleMetadata, recipe: Recipe) -> Iterator[str]:

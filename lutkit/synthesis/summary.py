@@ -47,7 +47,7 @@ class SynthForecast(CommandResult):
         unread: the number of unsupported files for each suffix.
         shards: the number of shards.
         splits: the number of pairs of each split.
-        notes: notes on the photos, one sentence each.
+        notes: notes on the photos and the folder, one sentence each.
         gigabytes: the size of the dataset, estimated from the trial.
         minutes: the time on `workers` processes, estimated from the trial.
         draws_per_photo: how often a photo is used, on average.
@@ -90,7 +90,7 @@ class SynthResult(CommandResult):
         folder: the dataset folder.
         n: the number of pairs in it.
         splits: the number of pairs of each split.
-        notes: notes on the photos, one sentence each.
+        notes: notes on the photos and the folder, one sentence each.
         shards: the number of shards.
         built: the number of shards that this run built.
         bytes: the size of all shards.
@@ -119,7 +119,7 @@ class SynthResult(CommandResult):
     seconds: float = field(repr=False, metadata=ASIDE)
 
 
-def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast:
+def forecast_of(plan: SynthPlan, guess: Estimate, workers: int, notes: tuple[str, ...]) -> SynthForecast:
     """Return the forecast of a plan, from the estimate of a trial."""
     manifest, n, photos = plan.manifest, plan.manifest.n, len(plan.photos.photos)
     return SynthForecast(
@@ -128,7 +128,7 @@ def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast
         unread=dict(plan.photos.unread),
         shards=plan.shards,
         splits=_split_counts(plan),
-        notes=tuple(source_lines(plan)[1:]),
+        notes=notes,
         gigabytes=round(guess.sample_bytes * n / 1e9, 4),
         minutes=round(_seconds(plan, guess, workers) / 60, 3),
         draws_per_photo=round(n / photos, 3),
@@ -144,13 +144,15 @@ def forecast_of(plan: SynthPlan, guess: Estimate, workers: int) -> SynthForecast
     )
 
 
-def result_of(plan: SynthPlan, built: BuiltPairs, sheet: Path, seconds: float) -> SynthResult:
+def result_of(
+    plan: SynthPlan, built: BuiltPairs, sheet: Path, seconds: float, notes: tuple[str, ...]
+) -> SynthResult:
     """Return the result for a finished dataset."""
     return SynthResult(
         folder=built.folder,
         n=plan.manifest.n,
         splits=_split_counts(plan),
-        notes=tuple(source_lines(plan)[1:]),
+        notes=notes,
         shards=len(built.records),
         built=built.built,
         bytes=sum(record.file.bytes for record in built.records),
@@ -216,6 +218,13 @@ def few_shards_lines(plan: SynthPlan, workers: int) -> list[str]:
     if plan.shards >= workers:
         return []
     return [f"{plan.shards} of {workers} workers have work: a shard holds {SHARD_SAMPLES} pairs."]
+
+
+def smaller_lines(n: int, begun: int) -> list[str]:
+    """Return a line if the run that was stopped in the same folder was for more pairs than `n`."""
+    if n >= begun:
+        return []
+    return [f"The run that was stopped here was for {begun:,} pairs. This run makes {n:,}."]
 
 
 def _workers_text(workers: int) -> str:

@@ -16,11 +16,11 @@ from lutkit.engine.engine import local_engine, wanted_workers
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
 from lutkit.photos.walk import anchored
-from lutkit.synthesis.build import build_pairs, plan_synth
+from lutkit.synthesis.build import build_pairs, pairs_begun, plan_synth, require_buildable
 from lutkit.synthesis.contact_sheet import SHEET_NAME, write_contact_sheet
 from lutkit.synthesis.estimate import estimate
 from lutkit.synthesis.loops_ahead import compile_ahead
-from lutkit.synthesis.manifest import Manifest, find_manifest, read_manifest
+from lutkit.synthesis.manifest import SHARES_EXAMPLES, Manifest, find_manifest, read_manifest
 from lutkit.synthesis.manifest_page import manifest_page
 from lutkit.synthesis.options import with_options
 from lutkit.synthesis.summary import (
@@ -29,6 +29,7 @@ from lutkit.synthesis.summary import (
     few_shards_lines,
     forecast_of,
     result_of,
+    smaller_lines,
     source_lines,
 )
 
@@ -174,7 +175,7 @@ def synth(
         families: the families of damage, as names with shares or as names alone; all families.
         workers: the number of processes; one for each CPU.
         write_manifest: write the settings as a manifest into this file, and stop.
-        dry_run: make a few pairs, keep none, and return a forecast of the run.
+        dry_run: make all checks of the run and a few pairs, write nothing, and return a forecast of the run.
         on_progress: called with the progress of the run.
     Returns:
         The result; with `dry_run` a forecast, and with `write_manifest` the manifest.
@@ -199,8 +200,8 @@ def synth(
             "quality": quality,
             "store": store,
             "crop": crop,
-            "splits": None if splits is None else named_shares(splits, "--splits"),
-            "kinds": None if kinds is None else named_shares(kinds, "--kinds"),
+            "splits": None if splits is None else named_shares(splits, "--splits", SHARES_EXAMPLES["splits"]),
+            "kinds": None if kinds is None else named_shares(kinds, "--kinds", SHARES_EXAMPLES["kinds"]),
             "images.source": None if images is None else _anchored(str(images)),
             "images.field": field,
             "damage.severity": severity,
@@ -223,13 +224,15 @@ def synth(
             compile_ahead(local_engine(2))
 
     plan = plan_synth(manifest, before_loops)
-    if dry_run:
-        return forecast_of(plan, estimate(plan), count)
     folder = Path(out or folder or "data/pairs")
+    notes = (*source_lines(plan)[1:], *smaller_lines(manifest.n, pairs_begun(folder)))
+    if dry_run:
+        require_buildable(plan, folder)
+        return forecast_of(plan, estimate(plan), count, notes)
     there_already = len(list(folder.glob("records/*.json")))
     stage = f"checking {there_already:,} shards" if there_already else _FIRST_RUN
-    notes = (*source_lines(plan), *few_shards_lines(plan, count))
-    report(Progress(stage, 0, manifest.n, notes))
+    told = (source_lines(plan)[0], *notes, *few_shards_lines(plan, count))
+    report(Progress(stage, 0, manifest.n, told))
     planned = time.monotonic()
     done = 0
 
@@ -249,7 +252,7 @@ def synth(
     sheet = folder / SHEET_NAME
     if built.built or not sheet.exists():
         write_contact_sheet(folder)
-    return result_of(plan, built, sheet, seconds)
+    return result_of(plan, built, sheet, seconds, notes)
 
 
 def _asked_manifest(

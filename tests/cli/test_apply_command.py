@@ -12,7 +12,7 @@ from PIL import Image
 from small_datasets import assert_one_line, run_lutkit
 from stored_photos import read_deep, samples, write_deep
 
-from lutkit.lut.apply import apply
+from lutkit import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.cube import write_cube
 

@@ -223,6 +223,20 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
     assert_refused(lutkit_("synth", "--images", folder, "--dry-run", *SMALL), "none of the 4 photos")
 
 
+def test_a_single_bad_photo_is_named_by_its_own_path(few, lutkit_, tmp_path):
+    folder = tmp_path / "here/set"
+    folder.mkdir()
+    (folder / "bad.jpg").write_bytes(b"text")
+    (folder / "good.jpg").write_bytes(next(few.glob("*.jpg")).read_bytes())
+    for bad in ("synth --dry-run --images set/bad.jpg", "synth --out out -q --images set/bad.jpg",
+                "stats set/bad.jpg", "ab-hist set/bad.jpg -o counts.npz", "compare set/bad.jpg set/good.jpg",
+                "compare set/good.jpg set/bad.jpg"):  # fmt: skip
+        assert_refused(lutkit_(*bad.split()), "set/bad.jpg: cannot be used: not an image; use other photos")
+    assert lutkit_("lut", "identity", "-o", "same.cube").code == 0
+    ended = lutkit_("apply", "set/bad.jpg", "--lut", "same.cube", "-o", "graded")
+    assert (ended.code, ended.err) == (1, "lutkit: set/bad.jpg: not an image\n"), ended
+
+
 # Options
 
 
@@ -266,6 +280,8 @@ def test_only_bad_photos_stop_the_run_and_say_why(lutkit_, tmp_path):
         (["--families", "film_fad"], ["--families: unknown family 'film_fad'; did you mean 'film_fade'?"]),
         (["--families", "coloured_light"], ["--families: unknown family", "it is now called 'lamp'"]),
         (["--families", "lamp,lamp=2"], ["--families: 'lamp' comes 2 times; name each family once"]),
+        (["--families", "lamp=-1"], ["--families: the share of family 'lamp' must be 0 or above, not -1"]),
+        (["--families", "lamp=0"], ["--families: no family has a share above 0"]),
         (["--families", "lamp,"], ["--families: a family without a name; name each family once"]),
         (["--families", "lamp=x"], ["--families: 'lamp=x' is no share of a family; write illuminant,"]),
         (["--images", ""], ["--images is a folder, a glob, a list, tars or 'sample', not ''"]),

@@ -12,6 +12,7 @@ import worker_modules
 from PIL import Image
 from small_datasets import build, contents, manifest_of, run_lutkit, samples_of
 
+from lutkit.dataset.lock import locked
 from lutkit.engine.engine import LocalEngine
 from lutkit.synthesis.build import plan_synth
 from lutkit.synthesis.manifest import format_manifest, read_manifest
@@ -330,6 +331,87 @@ def test_a_dry_run_writes_nothing_and_says_what_would_come(lutkit_, photos, tmp_
                   "16..20", "illuminant", "first drawn; some pairs are drawn again"):  # fmt: skip
         assert words in ended.out
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def strange_folder(out, photos):
+    out.mkdir()
+    (out / "notes.txt").touch()
+
+
+def file_in_place_of_a_folder(out, photos):
+    out.touch()
+
+
+def file_in_place_of_a_parent(out, photos):
+    out.parent.joinpath("file").touch()
+    out.symlink_to("file/below")
+
+
+def file_in_place_of_shards(out, photos):
+    (out / "records").mkdir(parents=True)
+    (out / "shards").touch()
+
+
+def dataset_of_another_seed(out, photos):
+    build(manifest_of(photos, n=12, seed=1), out)
+
+
+def dataset_of_more_pairs(out, photos):
+    build(manifest_of(photos, n=40), out)
+
+
+def dataset_of_fewer_photos(out, photos):
+    few = out.parent / "few"
+    few.mkdir()
+    for path in sorted(photos.glob("*.jpg"))[:3]:
+        (few / path.name).write_bytes(path.read_bytes())
+    build(manifest_of(few, n=12), out)
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [
+        strange_folder,
+        file_in_place_of_a_folder,
+        file_in_place_of_a_parent,
+        file_in_place_of_shards,
+        dataset_of_another_seed,
+        dataset_of_more_pairs,
+        dataset_of_fewer_photos,
+    ],
+)
+def test_a_dry_run_refuses_a_folder_as_the_run_does_and_writes_nothing(lay, lutkit_, photos, tmp_path):
+    out = tmp_path / "here/out"
+    lay(out, photos)
+    before = contents(tmp_path), sorted(tmp_path.rglob("*"))
+    arguments = ("synth", "--n", 12, "--size", 32, "--images", photos, "--out", "out")
+    dry = lutkit_(*arguments, "--dry-run")
+    assert (contents(tmp_path), sorted(tmp_path.rglob("*"))) == before
+    assert (dry.code, dry.out) == (2, "")
+    assert dry.err == lutkit_(*arguments, "-q").err
+
+
+def test_a_dry_run_refuses_a_folder_in_use(lutkit_, photos, tmp_path):
+    build(manifest_of(photos, n=12), tmp_path / "here/out")
+    with locked(tmp_path / "here/out"):
+        ended = lutkit_("synth", "out", "--dry-run")
+        assert ended.err.startswith("lutkit: out: in use by process ")
+        assert lutkit_("synth", "out", "-q").err == ended.err
+    assert lutkit_("synth", "out", "--dry-run").code == 0
+
+
+def test_a_run_for_fewer_pairs_than_the_stopped_one_says_so(lutkit_, photos, tmp_path):
+    arguments = ("synth", "--size", 32, "--images", photos, "--out", "out", "--n", 12)
+    assert lutkit_(*arguments, "-q").code == 0
+    fewer = contents(tmp_path / "here/out", "shards", "records")
+    path = tmp_path / "here/out/manifest.toml"
+    path.write_text(path.read_text().replace("n = 12\n", "n = 5000\n"))
+    told = "The run that was stopped here was for 5,000 pairs. This run makes 12."
+    assert told in flat(lutkit_(*arguments, "--dry-run").out)
+    assert told in json.loads(lutkit_(*arguments, "--dry-run", "--json").out)["notes"]
+    assert told in flat(lutkit_(*arguments).out)
+    assert contents(tmp_path / "here/out", "shards", "records") == fewer
+    assert "stopped here" not in flat(lutkit_(*arguments).out)
 
 
 def test_the_figures_of_a_dry_run_come_true(lutkit_, photos, tmp_path):

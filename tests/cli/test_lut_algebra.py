@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from lutkit import Lut1D, Lut3D, LutChain, apply, read_lut, write_lut
+from lutkit import Lut1D, Lut3D, LutChain, apply, invert, read_lut, write_lut
+from lutkit.shipped import shipped_folder
 
 IMAGE = np.random.default_rng(2).random((40, 50, 3)).astype(np.float32)
 CURVES = Lut1D(np.linspace(0, 1, 17)[:, None] ** [1.2, 0.7, 1.5] * [0.8, 0.9, 0.7] + [0.1, 0, 0.2])
@@ -82,13 +83,31 @@ def test_invert_says_what_cannot_come_back(lutkit_, files):
     write_lut(clipped, files / "clipped.cube")
     done = lutkit_("lut", "invert", files / "clipped.cube", "-o", files / "back.cube")
     assert done.code == 0, done.err
-    first, trip, gamut, merged = done.out.splitlines()
+    first, trip, photographs, whole = done.out.splitlines()
     assert first.endswith("3D 65 x 65 x 65.")
     done = lutkit_("lut", "invert", files / "clipped.cube", "-o", files / "small.cube", "--size", "9")
     assert done.out.splitlines()[0].endswith("3D 9 x 9 x 9.")
     assert trip.startswith("clipped.cube and back: off by ")
-    assert "% of all colours cannot be produced by clipped.cube" in gamut
-    assert "% of all colours do not come back, because clipped.cube merges them with others" in merged
+    assert (photographs, whole) == tuple(
+        lutkit_("lut", "check", files / "clipped.cube").out.splitlines()[1:3]
+    )
+    assert photographs.startswith("Photographs: ")
+    assert whole.startswith("The whole cube: ")
+
+
+def test_invert_and_check_agree_on_what_a_soft_look_loses(lutkit_, files):
+    """Its table leaves a third of the output cube empty, which no photograph loses."""
+    look = shipped_folder("luts") / "golden-hour.cube"
+    done = lutkit_("lut", "invert", look, "-o", files / "back.cube")
+    assert done.out.splitlines()[2:] == [
+        "Photographs: 0.00% newly clipped, no folds, 58.9 dB come back: recoverable.",
+        "The whole cube: 0.00% newly clipped, no folds, 42.2 dB come back; little is lost anywhere.",
+    ]
+    told = json.loads(lutkit_("lut", "check", look, "--json").out)[0]
+    measured = invert(look)
+    assert [measured.judged.round_trip_db, measured.whole.round_trip_db] == pytest.approx(
+        [told["round_trip_db"], told["whole_round_trip_db"]], rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("command", ["compose", "invert", "resize"])

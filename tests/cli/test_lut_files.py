@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from small_datasets import assert_one_line
 
-from lutkit.lut.apply import apply
+from lutkit import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.formats import read_lut, write_lut
 

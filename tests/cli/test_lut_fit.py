@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from small_datasets import textured
 
-from lutkit.lut.apply import apply
+from lutkit import apply
 from lutkit.lutfiles.formats import read_lut
 
 BEFORE = textured(3, 90, 70)

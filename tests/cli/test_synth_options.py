@@ -121,7 +121,7 @@ def test_a_dataset_is_gone_on_with_by_its_folder(name, lutkit_, photos):
     assert samples_of(Path("whole")) == samples_of(Path("out"))
     ended = lutkit_("synth", name, "--n", 40, "--severity", "5,6", "-q")
     assert ended.code == 2
-    assert "begun with another manifest: damage.severity was (4.0, 20.0), is (5.0, 6.0)" in ended.err
+    assert "begun with another manifest: damage.severity was [4.0, 20.0], is [5.0, 6.0]" in ended.err
     assert "40 pairs, and 30 are asked" in lutkit_("synth", name, "--n", 30, "-q").err
 
 

@@ -30,8 +30,9 @@ from lutkit.comparison.picture import (
     name_sets,
     without_common,
 )
-from lutkit.comparison.run import compare_set
+from lutkit.comparison.run import TrainMeasure, compare_set
 from lutkit.comparison.speckle import Speckle
+from lutkit.comparison.stripes import Stripes
 from lutkit.comparison.table import artefact_levels, color_numbers
 from lutkit.engine.engine import InProcess
 from lutkit.photos.sources import list_photos
@@ -91,6 +92,30 @@ def test_numbers_of_four_sets_do_not_touch(page, by_name):
         assert len(boxes) == 12
         assert all(a.x1 < b.x0 or a.y1 < b.y0 or b.y1 < a.y0 for a, b in itertools.pairwise(boxes))
     assert {text.get_text() for text in noise.texts} == {"0", "limit", "none"}
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("highest", [Speckle(1851.0), Stripes(np.full((3, 2), 6.6))])
+@pytest.mark.parametrize("with_train", [False, True])
+def test_no_legend_covers_a_number(count, highest, with_train, page, by_name):
+    some = by_name["right"]
+    pairs = tuple(replace(pair, found=having(pair.found, highest)) for pair in some.pairs)
+    sets = [replace(some, name=f"out{number}", pairs=pairs) for number in range(count)]
+    train = None
+    if with_train:
+        own = tuple(pair.before for pair in pairs)
+        train = TrainMeasure("train", 3, tuple(1.2 * mean for mean in some.change.mean_before), own, ())
+    figure = page(sets, train)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    covered = 0
+    for axes in figure.axes:
+        if axes.get_legend() is None:
+            continue
+        legend = axes.get_legend().get_window_extent(renderer)
+        for text in axes.texts:
+            assert not legend.overlaps(text.get_window_extent(renderer)), text.get_text()
+            covered += 1
+    assert covered >= 5 * count
 
 
 def test_many_sets_are_lines(page, by_name):

@@ -8,11 +8,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import scipy.stats
+from baked_values import baked_values
 
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
 from lutkit.color.palette import PALETTE_SRGB, palette_lab
-from lutkit.distort.bake import apply_layers, bake, response_at
+from lutkit.distort.bake import apply_layers, bake
 from lutkit.distort.recipe import FAMILIES, Masked, Recipe
 from lutkit.distort.sampling import (
     SCENE_LIGHTS,
@@ -205,7 +206,7 @@ def test_the_recorded_severity_is_that_of_the_recipe_read_back(thousands):
 
 def test_the_severity_is_what_the_baked_damage_does_to_the_palette(thousands):
     for _, draw in [pair for pair in thousands[:400] if not pair[1].recipe.masks]:
-        values = response_at(bake(draw.recipe), PALETTE_SRGB).values
+        values = baked_values(bake(draw.recipe), PALETTE_SRGB)
         mean = float(delta_e_2000(palette_lab(), srgb_to_lab(np.clip(values, 0, 1))).mean())
         assert mean == pytest.approx(draw.severity, abs=0.03)
 
@@ -287,7 +288,7 @@ def test_lightness_changes_neither_way_on_the_whole_under_wrong_white_balance():
     settings = DamageSettings(lossy=0.0, mixed_light=0.0, families=(("white_balance", 1.0),))
     changes = []
     for index in range(300):
-        values = response_at(bake(sample_recipe(93, index, settings=settings)), PALETTE_SRGB).values
+        values = baked_values(bake(sample_recipe(93, index, settings=settings)), PALETTE_SRGB)
         lab = srgb_to_lab(np.clip(values, 0, 1))
         changes.append(float((lab - palette_lab())[:, 0].mean()))
     assert abs(np.median(changes)) < 1.3

@@ -2,19 +2,22 @@
 
 import errno
 import os
+import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 from small_datasets import LUTKIT, run_lutkit
 from small_vaes import one_thread, save_vae
 
+import lutkit
 from lutkit.dataset import atomic
 from lutkit.dataset.latent_index import read_latent_index
 from lutkit.dataset.records import intact
-from lutkit.errors import DatasetError
+from lutkit.errors import DatasetError, LutkitError
 from lutkit.latents.encode import EncodeSettings, encode_source
 from lutkit.latents.pipeline import EncodeListener
 from lutkit.latents.sources import open_source
@@ -135,6 +138,30 @@ def test_a_full_disk_is_one_line_that_counts_what_is_kept(jpeg_700, vae, tmp_pat
     monkeypatch.undo()
     assert_nothing_half_written(tmp_path / "out")
     assert here(jpeg_700, vae, tmp_path / "out").index.complete
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("caller", ["command", "function"])
+def test_a_device_whose_process_crashes_is_named(rank, caller, jpeg_700, vae, tmp_path, monkeypatch):
+    """Python gives a crash the exit code 1, which the command has for missing samples."""
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os\nif os.environ.get('RANK') == '{rank}':\n"
+        "    import lutkit.cli.app\n"
+        "    def run(): raise RuntimeError('no luck\\ntoday')\n"
+        "    lutkit.cli.app.run = run\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    what = rf"cpu, process {rank}: its process crashed: .*RuntimeError: no luck / today; read its error"
+    if caller == "function":
+        with pytest.raises(LutkitError, match=what):
+            lutkit.encode_latents(jpeg_700, tmp_path / "out", vae=vae, device="cpu", devices="0,1")
+    else:
+        options = ("--vae", vae, "--out", tmp_path / "out", "--device", "cpu", "--devices", "0,1")
+        run = run_lutkit("encode-latents", jpeg_700, *options, cwd=tmp_path)
+        assert run.returncode == 2
+        assert "Traceback" in run.stderr
+        assert re.search(what, run.stderr.splitlines()[-1])
+    assert not (tmp_path / "out").exists()
 
 
 def test_several_devices_share_the_shards(jpeg_700, vae, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lutkit.lut.apply import apply
+from lutkit import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 
 WHITE = {np.uint8: 255, np.uint16: 65535, np.float32: 1}

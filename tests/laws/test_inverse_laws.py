@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from lutkit import apply
 from lutkit.lut.algebra import compose_luts, is_single, resize_lut, to_single
-from lutkit.lut.apply import apply
 from lutkit.lut.baking import through
 from lutkit.lut.cube_inverse import cube_preimages, search_of
 from lutkit.lut.curve_inverse import curve_preimages

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lutkit import apply
 from lutkit.errors import LutFormatError
-from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.lutfiles.cube import format_cube, parse_cube
 from lutkit.lutfiles.formats import read_lut

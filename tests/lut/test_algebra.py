@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from colour.models import eotf_inverse_sRGB
 
+from lutkit import apply
 from lutkit.errors import LutError
 from lutkit.lut.algebra import (
     Baked,
@@ -16,7 +17,6 @@ from lutkit.lut.algebra import (
     to_single,
     with_even_domains,
 )
-from lutkit.lut.apply import apply
 from lutkit.lut.folds import fold_share
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lut.quality import judge_lut

@@ -7,9 +7,10 @@ import PyOpenColorIO as ocio  # noqa: N813
 import pytest
 from PIL import Image, ImageFilter
 
+from lutkit import apply
 from lutkit.errors import ArrayError, LutError
 from lutkit.lut import kernels
-from lutkit.lut.apply import apply, values_through
+from lutkit.lut.apply import values_through
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 
 WHITE = {np.uint8: 255, np.uint16: 65535, np.float32: 1}

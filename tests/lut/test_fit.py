@@ -9,10 +9,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageFilter
 from scipy.optimize import isotonic_regression
 
+from lutkit import apply
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import codes_to_lab
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut.apply import apply
 from lutkit.lut.displacements import ColorPairs, Displacements, look_up, misfits, refined, support
 from lutkit.lut.fit import STRENGTHS, fit_pixels, held_out
 from lutkit.lut.least_squares import improved

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lutkit import apply
 from lutkit.errors import LutError
-from lutkit.lut.apply import apply
 from lutkit.lut.grid import LutGrid, map_by_place
 from lutkit.lut.model import Lut1D, Lut3D
 

@@ -10,9 +10,9 @@ from scipy.interpolate import interp1d
 from scipy.optimize import isotonic_regression
 from scipy.spatial import cKDTree
 
+from lutkit import apply
 from lutkit.errors import LutError
 from lutkit.lut.algebra import is_single
-from lutkit.lut.apply import apply
 from lutkit.lut.baking import through
 from lutkit.lut.cube_inverse import cube_preimages, search_of
 from lutkit.lut.curve_inverse import curve_preimages, invert_curves

@@ -6,7 +6,7 @@ import numpy as np
 import PyOpenColorIO as OCIO  # noqa: N814
 import pytest
 
-from lutkit.lut.apply import apply
+from lutkit import apply
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 

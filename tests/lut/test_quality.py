@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lutkit import apply
 from lutkit.color.lab import Y_BLUE, Y_RED
 from lutkit.color.palette import PALETTE_SRGB, natural_mixtures
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
-from lutkit.lut.apply import apply
 from lutkit.lut.folds import fold_share
 from lutkit.lut.inverse import invert_lut
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
@@ -19,7 +19,6 @@ from lutkit.lut.quality import (
     Verdict,
     clipped_share,
     judge,
-    judge_back,
     judge_lut,
     judge_steps,
     judge_whole,
@@ -282,17 +281,6 @@ def test_arguments_are_left_alone():
     judge(colours, [(_dim(-1.0), None), (MERGED, weights)])
     np.testing.assert_array_equal(colours, CODES[:20])
     assert (weights == 0.5).all()
-
-
-def test_a_way_back_that_is_known_is_judged_alike():
-    gain, colours = 0.6, CODES[:500]
-    values = gain * colours
-    folded = np.zeros(500, bool)
-    folded[:5] = True
-    verdict = judge_back(colours, values, _saved(values) / gain, folded)
-    expected = judge(colours, [(_curves(lambda x: gain * x), None)])
-    assert verdict.round_trip_db == pytest.approx(expected.round_trip_db, abs=0.1)
-    assert (verdict.fold_share, verdict.clipped_share) == (0.01, expected.clipped_share)
 
 
 @pytest.mark.parametrize("name", ["gaudy", "crushed", "grey", "half the saturation"])

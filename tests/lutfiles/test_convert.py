@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lutkit import apply
 from lutkit.errors import LutFormatError, SourceError
-from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lutfiles.convert import convert_lut, identity_for
 from lutkit.lutfiles.difference import error_against

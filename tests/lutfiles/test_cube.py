@@ -9,8 +9,8 @@ import numpy as np
 import PyOpenColorIO
 import pytest
 
+from lutkit import apply
 from lutkit.errors import LutFormatError, LutkitError, SourceError
-from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lutfiles.cube import format_cube, parse_cube, read_cube, write_cube
 

@@ -8,8 +8,8 @@ import numpy as np
 import PyOpenColorIO
 import pytest
 
+from lutkit import apply
 from lutkit.errors import LutFormatError, LutkitError, SourceError
-from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.lutfiles.formats import FORMATS, READ_SUFFIXES, WRITTEN_SUFFIXES, read_lut
 from lutkit.lutfiles.ocio import read_ocio_baked, write_ocio

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from lutkit import apply
 from lutkit.errors import ArrayError, LutError
-from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.nn import interpolation
 from lutkit.nn.lut import LutModule, apply_curves, apply_lut
@@ -403,8 +403,8 @@ def test_curves_that_cannot_be():
 
 
 def test_modules_that_cannot_be():
-    with pytest.raises(LutError, match="not str"):
-        LutModule("look.cube")
+    with pytest.raises(LutError, match="not int"):
+        LutModule(7)
     with pytest.raises(LutError, match="no interpolation 'cubic'"):
         LutModule(Lut3D.identity(2), interpolation="cubic")
 

@@ -10,8 +10,8 @@ import stored_photos as made
 from PIL import Image
 from stored_photos import samples
 
+from lutkit import apply
 from lutkit.errors import SourceError
-from lutkit.lut.apply import apply
 from lutkit.lut.model import Lut1D
 from lutkit.photos import grade_many as module
 from lutkit.photos.grade_many import ApplySettings, grade_photos, plan_apply

@@ -8,8 +8,8 @@ import stored_photos as made
 from PIL import Image, ImageCms
 from stored_photos import samples
 
+from lutkit import apply
 from lutkit.errors import ImageError, LutkitError
-from lutkit.lut.apply import apply
 from lutkit.lut.grid import LutGrid
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.photos.grading import Grading, grade, preview, require_floats, require_profile

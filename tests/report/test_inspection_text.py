@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lutkit.lut.algebra import Baked
 from lutkit.lut.inspection import Banding, Inspection, NeutralDrift, inspect
 from lutkit.lut.model import Lut1D, Lut3D
 from lutkit.lut.quality import Verdict
@@ -32,7 +33,7 @@ def made(fold=0.0, clip=0.0, back=60.0, whole=(0.0, 0.0, 60.0)):
 
 def told_of(inspection):
     """The object that `lut check --json` prints."""
-    given = GivenLut(Lut3D.identity(2), Path("a.cube"), ())
+    given = GivenLut(Baked(Lut3D.identity(2)), Path("a.cube"))
     return inspect_result(given, inspection, "palette").to_dict()
 
 

@@ -10,10 +10,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from lutkit import apply
 from lutkit.color.lab import srgb_to_lab
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.errors import LutkitError
-from lutkit.lut.apply import apply
 from lutkit.lut.inspection import inspect
 from lutkit.lut.model import Lut1D, Lut3D, LutChain
 from lutkit.report.lut_picture import (

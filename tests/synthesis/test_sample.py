@@ -508,7 +508,7 @@ def test_photos_left_out_are_rejects_with_their_reason(photos, tmp_path):
         (f"grey-{i}.png", "grey") for i in range(3)
     ]
     plan = plan_synth(manifest_of(mixed, n=40, images=images))
-    rows = dict(result_rows(result_of(plan, result, tmp_path / "sheet.png", 1.0)))
+    rows = dict(result_rows(result_of(plan, result, tmp_path / "sheet.png", 1.0, ())))
     assert rows["rejected"].startswith("3 photos: 3 x grey\n")
     used = {data["source"]["path"] for _, _, data in samples_of(tmp_path / "out")}
     assert not any(path.startswith("grey") for path in used)

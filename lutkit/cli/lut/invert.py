@@ -12,9 +12,9 @@ tetrahedron, on a lattice over the colours that the LUT can produce. A colour
 that it cannot produce has no inverse and is mapped to the nearest colour that
 has an inverse. If the LUT maps several colours to one, the inverse can only
 return one of them; for clipped colours, that is the edge of the clipped range.
-The command prints how many colours are affected, and the error after the LUT
-and its inverse, before rounding to 8 bits. A larger --size reduces this error
-if the LUT can be undone.
+The command prints the error after the LUT and its inverse, before rounding to 8
+bits, and what photographs and the whole cube of colours lose, as `lutkit lut
+check` does. A larger --size reduces the error if the LUT can be undone.
 
 .clf and .ctf hold every stage of the inverse and are the most exact. A .cube
 holds curves, a cube, or a shaper and a cube.
@@ -43,7 +43,8 @@ def invert(  # noqa: D103  (its help text is set below)
     from lutkit.cli.arguments import require_no_more
     from lutkit.lutfiles.making import invert as invert_file
     from lutkit.report.console import PlainConsole
-    from lutkit.report.lut_text import inverse_sentences, sizes_words
+    from lutkit.report.inspection_text import verdict_sentences
+    from lutkit.report.lut_text import error_sentence, sizes_words
     from lutkit.report.plain_text import tell
 
     require_no_more(context.args, 1, "one file")
@@ -55,7 +56,8 @@ def invert(  # noqa: D103  (its help text is set below)
         console.out(json.dumps(inverse.to_dict()))
         return
     console.print(f"{out}: {sizes_words(inverse.lut)}.", soft_wrap=True)
-    for line in inverse_sentences(inverse, file.name):
+    trip = f"{file.name} and back: {error_sentence(inverse)}."
+    for line in (trip, *verdict_sentences(inverse)):
         console.print(line, soft_wrap=True)
 
 

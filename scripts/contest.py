@@ -5,13 +5,14 @@
     python scripts/contest.py --prepare contest.npz                    # the input for another machine
     python scripts/contest.py --from contest.npz --quick               # on that machine: 8 minutes on a GPU
 
-The network gets a thumbnail of 64 px and predicts three curves of nine knots and a quadratic 9 x 3 matrix,
-which are applied to the whole image. It learns from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`;
-otherwise four times as many pairs and steps). The photos are the same for every generator. The figures are
-mean CIEDE2000 differences from the truth: the mean of each scene's mean, and the lowest and the highest of
-the seeds. The real pairs are: a camera's renderings with the wrong white balance (one scene with ten
-renderings is counted separately), INTEL-TAU with illuminants of other scenes, FiveK from camera default to
-expert C, and damaging LUT files on photos that were not used for training.
+The network is `lutkit train adaptive-lut`'s without its cube: it gets a thumbnail of 64 px and predicts
+three curves of nine knots and a quadratic 9 x 3 matrix, which are applied to the whole image. It learns
+from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`; otherwise four times as many pairs and steps).
+The photos are the same for every generator. The figures are mean CIEDE2000 differences from the truth: the
+mean of each scene's mean, and the lowest and the highest of the seeds. The real pairs are: a camera's
+renderings with the wrong white balance (one scene with ten renderings is counted separately), INTEL-TAU
+with illuminants of other scenes, FiveK from camera default to expert C, and damaging LUT files on photos
+that were not used for training.
 
 A difference within the spread of the seeds is a tie: the best figure and all that tie with it are bold.
 Intervals are 95%, by bootstrap over scenes (over files, for LUT files), and only given for six or more.
@@ -56,7 +57,7 @@ Codes = npt.NDArray[np.uint8]
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST_PX = 256
-CUBE_SIZE = int(os.environ.get("CUBE", 0))
+CUBE_SIZE = 0  # the published figures are of curves and a matrix alone
 BATCH = 32
 PAIRS, STEPS = 10_000, 1_000
 CHUNK = 500  # pairs in a task

@@ -114,6 +114,19 @@ def test_a_run_that_is_stopped_ends_with_the_same_bytes(pair_folder, tmp_path):
     assert (again.steps, again.validation) == (whole.steps, whole.validation)
 
 
+def test_a_finished_run_is_not_trained_again(pair_folder, tmp_path):
+    options = {"steps": 6, "validate": 3, "device": "cpu"}
+    first = lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", **options)
+    was = weights_of(tmp_path / "m")
+    stages = []
+    again = lutkit.train_adaptive_lut(
+        pair_folder, tmp_path / "m", **options, on_progress=lambda now: stages.append((now.stage, now.done))
+    )
+    assert weights_of(tmp_path / "m") == was
+    assert ("steps", 1) not in stages
+    assert (again.steps, again.validation, again.loss) == (first.steps, first.validation, first.loss)
+
+
 def test_ctrl_c_saves_where_it_is_and_raises(pair_folder, tmp_path):
     def interrupt(now):
         if (now.stage, now.done) == ("steps", 7):

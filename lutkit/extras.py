@@ -1,4 +1,4 @@
-"""What only parts of lutkit need, and pip installs with an extra."""
+"""Packages that only parts of lutkit need, and that pip installs with an extra."""
 
 import importlib.util
 
@@ -6,10 +6,10 @@ from lutkit.errors import LutkitError
 
 
 def require_installed(packages: tuple[str, ...], extra: str) -> None:
-    """Refuse to start without what only some commands need; the message says how to install it.
+    """Require packages that only some commands need; the message says how to install them.
 
     Raises:
-        LutkitError: one of the packages is not installed.
+        LutkitError: if one of the packages is not installed.
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:

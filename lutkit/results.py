@@ -14,7 +14,7 @@ ASIDE: Mapping[str, bool] = MappingProxyType({"aside": True})
 
 
 class CommandResult:
-    """What the frozen results of public functions have in common."""
+    """The common part of the frozen results of public functions."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values, as its command prints it with `--json`."""

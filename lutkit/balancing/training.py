@@ -121,7 +121,7 @@ class Batches(Protocol):
 
 
 class Training(LightningModule):
-    """What is trained: a network, and its loss on a batch. Subclasses define both losses.
+    """A network in training, and its loss on a batch. Subclasses define the loss and the validation error.
 
     Args:
         network: the network.

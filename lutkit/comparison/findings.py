@@ -1,4 +1,4 @@
-"""What is wrong with a set of outputs: each fault on its own, found by comparing measures with limits.
+"""The faults of a set of outputs, each found by comparing a measure with its limit.
 
 Owns the limits of colours and position; artefacts bring their own. Knows no files and no wording.
 """

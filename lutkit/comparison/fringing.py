@@ -34,7 +34,7 @@ _OUTWARD_PX = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Fringing(Artefact):
-    """How far the channels of one image are displaced.
+    """The displacement of the channels of one image.
 
     Args:
         shifts: (3, 2), x and y in pixels of red, green and blue, from their places in the reference; or, for

@@ -1,4 +1,4 @@
-"""Whether an output shows what its reference shows, whatever happened to its colours.
+"""The test that an output shows the same scene as its reference, whatever happened to its colours.
 
 Owns the limit below which an output is not judged. Knows no artefacts.
 """

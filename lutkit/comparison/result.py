@@ -76,7 +76,7 @@ class FoundFault:
 
 @dataclass(frozen=True)
 class Unexplained:
-    """What no change of colours explains, as mean differences (CIE 1976): how much, of how much, where."""
+    """The mean differences (CIE 1976) that no change of colours explains: how much, of how much, where."""
 
     left: float | None
     of: float | None

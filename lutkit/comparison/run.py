@@ -166,7 +166,7 @@ def compare_set(
         engine: what runs the work.
         on_pairs: called with how many pairs are done, in any order.
     Raises:
-        SourceError: not one pair can be compared.
+        SourceError: if no pair can be compared.
     """
     # No more blocks than an explanation uses; for up to about 200 pairs, as many as are useful.
     blocks = min(max(MAX_FITTED // len(matched.pairs), _LEAST_BLOCKS), MAX_BLOCKS)
@@ -206,7 +206,7 @@ def measure_train(
         engine: what runs the work.
         on_pairs: called with how many photos are done, in any order.
     Raises:
-        SourceError: not one photo can be used.
+        SourceError: if no photo can be used.
     """
     count = min(len(photos.photos), TRAIN_PHOTOS)
     some = [photos.photos[number * len(photos.photos) // count] for number in range(count)]

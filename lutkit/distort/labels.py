@@ -56,8 +56,8 @@ def label_on(image: npt.NDArray[np.uint8], recipe: Recipe, library: Library = NO
         recipe: the damage.
         library: the LUT files that the recipe may name, by sha256.
     Raises:
-        ArrayError: another shape or dtype.
-        RecipeError: the recipe names a LUT that the library does not hold.
+        ArrayError: if the image has another shape or dtype.
+        RecipeError: if the recipe names a LUT that the library does not hold.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ArrayError(f"a label is of (H, W, 3) uint8, not {image.shape} {image.dtype}", where="label")

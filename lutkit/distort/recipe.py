@@ -175,7 +175,7 @@ class Recipe:
             Layers that are applied one after the other; `layer.weights(height, width)` is how much of one is
             laid over at each pixel. Without masks it is one.
         Raises:
-            RecipeError: the recipe names a LUT that the library does not hold.
+            RecipeError: if the recipe names a LUT that the library does not hold.
 
         >>> import lutkit
         >>> layers = lutkit.sample_recipe(1, 2).bake()  # of mixed light: the second light has a mask
@@ -192,7 +192,7 @@ class Recipe:
         Args:
             library: as `bake` takes it.
         Raises:
-            RecipeError: the recipe names a LUT that the library does not hold.
+            RecipeError: if the recipe names a LUT that the library does not hold.
 
         >>> import lutkit
         >>> settings = lutkit.DamageSettings(severity=(8, 8))
@@ -215,8 +215,8 @@ class Recipe:
         Returns:
             `recoverable` or `lossy`: `lutkit.lut.quality` defines it.
         Raises:
-            ArrayError: another shape or dtype.
-            RecipeError: the recipe names a LUT that the library does not hold.
+            ArrayError: if the image has another shape or dtype.
+            RecipeError: if the recipe names a LUT that the library does not hold.
 
         >>> import lutkit, numpy
         >>> photo = numpy.random.default_rng(0).integers(60, 190, (40, 50, 3), numpy.uint8)

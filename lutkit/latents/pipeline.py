@@ -61,7 +61,7 @@ _MOST_WAITING = 4096  # samples that wait in memory with all their bytes
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """What one process encodes, and how much of it may be in memory.
+    """The work of one process, and how much of it may be in memory.
 
     Args:
         source: the source of samples.
@@ -125,7 +125,7 @@ class EncodeStats:
 
 @dataclass(eq=False)
 class ShardTally:
-    """What is counted and measured while a shard is encoded; it goes into the shard's record.
+    """Counts and measures of a shard that is being encoded; they go into the shard's record.
 
     Args:
         task: the shard.

@@ -103,7 +103,7 @@ def encoded_rows(result: EncodedFolder) -> Rows:
 
 
 def next_line(result: EncodedFolder) -> str:
-    """Where the latents are, and the command that shows some of them."""
+    """Return a line with the folder of the latents and the command that shows some of them."""
     # Only hub names are recorded, and only pairs are looked for.
     vae = "" if result.index.vae.revision else " --vae VAE"
     images = "" if result.index.source.get("kind") == "pairs" else " --images SOURCE"

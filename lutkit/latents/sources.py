@@ -156,7 +156,7 @@ class ImageSource(Protocol):
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """What must be the same in a later run: JSON values without paths of a machine."""
+        """Return what must be the same in a later run: JSON values without paths of a machine."""
         ...
 
     @property
@@ -235,7 +235,7 @@ class PairSource:
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """That the source holds pairs, and their seed and list of photos (the start of its sha256)."""
+        """Return that the source holds pairs, their seed, and the start of their photo list's sha256."""
         known = {"photos": self.photos} if self.photos else {}
         return {"kind": "pairs", "seed": self.seed, **known}
 
@@ -321,7 +321,7 @@ class PhotoSource:
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """That the source holds photos, and the size of the squares."""
+        """Return that the source holds photos, and the size of the squares."""
         return {"kind": "photos", "size_px": self.size_px}
 
     @property
@@ -385,7 +385,7 @@ class TarSource:
 
     @property
     def about(self) -> Mapping[str, Json]:
-        """Which members are encoded, and at what size."""
+        """Return which members are encoded, and at what size."""
         return {"kind": "tars", "members": list(self.members.values()), "size_px": self.size_px or 0}
 
     def read(self, task: EncodeTask) -> Iterator[SourceSample]:

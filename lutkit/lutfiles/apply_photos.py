@@ -1,4 +1,4 @@
-"""`apply_photos`: LUTs on photos, written as photos, as `lutkit apply` does it, but for printing."""
+"""`apply_photos`: apply LUTs to photos and write them, as `lutkit apply` does."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ class AppliedPhoto:
 
     Args:
         photo: its path.
-        output: where it went.
+        output: the path of the graded photo.
         status: `written`, `kept` (its output was there already) or `failed`.
         error: why it failed; else empty.
         notes: what was done to it beside the LUT, and what of it is not kept.
@@ -41,10 +41,10 @@ class ApplyResult(CommandResult):
     """The results for all photos.
 
     Args:
-        written: how many were written.
-        kept: how many were there already.
-        failed: how many failed.
-        photos: each of them.
+        written: the number of photos that were written.
+        kept: the number of photos whose outputs existed already.
+        failed: the number of photos that failed.
+        photos: the result of each photo.
         plan: the plan of the run; not in the dictionary.
     """
 
@@ -72,25 +72,25 @@ def apply_photos(
 ) -> ApplyResult:
     """Apply LUTs to photos of any depth and write them, as `lutkit apply` does.
 
-    Depth, alpha, EXIF, XMP and ICC profile are kept. A photo that fails does not hold up the others.
+    Depth, alpha, EXIF, XMP and ICC profile are kept. A photo that fails does not stop the others.
 
     Args:
-        photos: files, folders and patterns; a folder is searched through and mirrored below `out`.
-        out: a folder; for one photo it may be a file, whose suffix then says the format.
+        photos: files, folders and patterns; a folder is searched recursively and mirrored below `out`.
+        out: a folder; for one photo it may be a file, whose suffix then states the format.
         lut: one or several, each a LUT or the path of a LUT file, applied in this order, in one pass.
         strength: 0 changes nothing, 1 is the full LUT.
-        profile: what becomes of a photo whose ICC profile is not sRGB: `convert` or `keep`.
+        profile: what happens to a photo whose ICC profile is not sRGB: `convert` or `keep`.
         floats: what floats without a profile are: `linear` or `encoded`.
-        quality: of JPEG and WebP, 1..100; a JPEG's own, else 95.
-        layer: of EXRs, the layer to grade.
-        overwrite: whether outputs that are there are replaced.
-        workers: how many threads; one for each CPU.
-        on_progress: called with how many photos are done.
-        on_error: called with why a photo failed, as it happens.
+        quality: the quality of JPEG and WebP, 1..100; None keeps a JPEG's own, and means 95 otherwise.
+        layer: the layer of EXRs to grade; empty for the plain channels.
+        overwrite: whether existing outputs are replaced.
+        workers: the number of threads; None means one for each CPU.
+        on_progress: called with the number of finished photos.
+        on_error: called with the error of a photo that failed, at once.
     Raises:
-        SourceError: no photos, names that cannot be, or a LUT file that cannot be read.
-        LutFormatError: a file that holds no LUT.
-        LutkitError: an option out of its range.
+        SourceError: if there are no photos, a name is impossible, or a LUT file cannot be read.
+        LutFormatError: if a file holds no LUT.
+        LutkitError: if an option is out of range.
 
     >>> import lutkit, numpy
     >>> from PIL import Image

@@ -1,4 +1,4 @@
-"""Where values lie in a table on tensors, and how the table is read. Knows no tensors."""
+"""The places of values in a table on tensors, and how the table is read. Knows no tensors."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias

@@ -1,4 +1,4 @@
-"""Which rank reads which samples: readers distribute them over torch's ranks, or leave that to others."""
+"""The samples of each rank: readers distribute samples over torch's ranks, or leave that to others."""
 
 from typing import Any, cast
 

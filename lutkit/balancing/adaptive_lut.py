@@ -73,7 +73,7 @@ class AdaptiveLut(
 
     def __init__(self, cube_size: int = 5) -> None:
         super().__init__()
-        if cube_size not in _CUBE_SIZES:
+        if type(cube_size) is not int or cube_size not in _CUBE_SIZES:
             raise LutkitError(
                 f"cube_size is {cube_size!r}", where="AdaptiveLut", remedy="choose 0, or 2 to 9"
             )

@@ -4,17 +4,19 @@ Owns passes, strength, local LUTs and their figures. Must not know files: `balan
 """
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
-from lutkit.errors import ArrayError, LutkitError
+from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.extras import require_installed
-from lutkit.lut.apply import RgbImage, map_pixels
+from lutkit.lut.apply import RgbImage, map_pixels, require_no_codes
 from lutkit.lut.grid import LutGrid, map_by_place
 from lutkit.lut.model import Float32Array, Lut3D
 from lutkit.photos.grading import Grading, grade, preview
@@ -30,7 +32,7 @@ UNEVEN = 3.0  # from this unevenness on, users are told of `local`
 _CELLS = 4  # parts of an image along its longer side
 _PART_SIZE = 17  # points an axis of a part's LUT: two cells to an interval of a predicted curve
 _DTYPES = ("uint8", "uint16", "float32")
-_NEEDED = ("torch", "huggingface_hub", "safetensors")
+NEEDED = ("torch", "huggingface_hub", "safetensors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,14 @@ class Balance:
     """How an image is balanced.
 
     Args:
-        lut: one LUT for the image, or LUTs for its parts; they include strength.
-        moves: for each pass, the mean delta E 2000 by which it changes the image.
+        lut: one LUT for the image, or LUTs for its parts; they include `strength`. None for an image that is
+            left as it is.
+        moves: for each pass, the mean delta E 2000 by which one LUT at full strength changes the image.
         unevenness: the mean delta E 2000 between the results of one LUT and of LUTs for parts of the image,
             after one pass. A large value suggests mixed light.
     """
 
-    lut: Lut3D | LutGrid
+    lut: Lut3D | LutGrid | None
     moves: tuple[float, ...]
     unevenness: float
 
@@ -62,9 +65,10 @@ def balance(
         strength: 0 changes nothing, 1 is the full correction.
         local: correct parts of the image by themselves, for mixed light; LUTs are blended between parts.
     Returns:
-        A new array of the same shape and dtype. An image without any colour is returned as it is.
+        A new array of the same shape and dtype. Floats outside 0..1 are clamped, except in an image without
+        any colour, or with strength 0: then the new array is equal to the image.
     Raises:
-        ArrayError: if the shape or dtype is another, or a value is NaN.
+        ArrayError: if the shape or dtype is another, a value is NaN, or floats look like codes of 0..255.
         SourceError: if there is no such model, or it cannot be read.
         LutkitError: if an option is out of range, or a package is not installed.
 
@@ -75,19 +79,27 @@ def balance(
     >>> lutkit.balance(photo, "model").shape
     (40, 50, 3)
     """
+    _require_image(image)
+    require_balance_options(passes=passes, strength=strength)
+    network = opened_model(model)
+    photo = StoredPhoto("png", np.array(image, image.dtype.newbyteorder("=")))
+    try:
+        seen = preview(photo, Grading(Lut3D.identity(2), floats="encoded"), PREVIEW_PX)
+        found = find_balance(seen, network, passes=passes, strength=strength, local=local)
+        if found.lut is None:
+            return cast("RgbImage", image.copy())
+        return cast("RgbImage", grade(photo, Grading(found.lut, floats="encoded")).pixels)
+    except ImageError as error:
+        raise ArrayError(error.what, where="balance", remedy=error.remedy) from error
+
+
+def _require_image(image: object) -> None:
+    if not isinstance(image, np.ndarray):
+        raise ArrayError(f"expected an array, not {type(image).__name__}", where="balance")
     if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype.name not in _DTYPES or not image.size:
         what = f"expected (H, W, 3) or (H, W, 4) of {', '.join(_DTYPES)}, not {image.shape} {image.dtype}"
         raise ArrayError(what, where="balance")
-    photo = StoredPhoto("png", image.copy())
-    grading = Grading(Lut3D.identity(2), floats="encoded")
-    found = find_balance(
-        preview(photo, grading, PREVIEW_PX),
-        opened_model(model),
-        passes=passes,
-        strength=strength,
-        local=local,
-    )
-    return cast("RgbImage", grade(photo, Grading(found.lut, floats="encoded")).pixels)
+    require_no_codes(cast("npt.NDArray[Any]", image), 1.0, "balance")
 
 
 def opened_model(model: Model) -> "AdaptiveLut":
@@ -95,12 +107,19 @@ def opened_model(model: Model) -> "AdaptiveLut":
 
     Raises:
         SourceError: if there is no such model, or it cannot be read.
-        LutkitError: if a package is not installed.
+        LutkitError: if it is something else, or a package is not installed.
     """
-    require_installed(_NEEDED, "train")
+    require_installed(NEEDED, "train")
+    from lutkit.balancing.adaptive_lut import AdaptiveLut
     from lutkit.balancing.model_folder import load_model
 
-    return load_model(model) if isinstance(model, Path | str) else model.cpu().eval()
+    if isinstance(model, Path | str):
+        return load_model(model)
+    if not isinstance(model, AdaptiveLut):  # pyright: ignore[reportUnnecessaryIsInstance]
+        remedy = "give its folder, its name on the hub, or an AdaptiveLut"
+        raise LutkitError(f"the model is a {type(model).__name__}", remedy=remedy)
+    # The caller's network stays on its device and in its mode.
+    return deepcopy(model).cpu().eval()
 
 
 def find_balance(
@@ -122,11 +141,13 @@ def find_balance(
     if np.isnan(seen).any():
         raise ArrayError("the image holds NaN", where="balance")
     if np.ptp(seen, axis=2).max() == 0:
-        return Balance(Lut3D.identity(2), (0.0,) * passes, 0.0)
+        return Balance(None, (0.0,) * passes, 0.0)
     luts, moves = _passes(seen, network, passes)
     parts = _parts(seen, network, 1)
     by_parts = map_by_place(seen, _grid(parts, 1), top=0, height=len(seen))
     apart = _difference(map_pixels(seen, luts[0], threads=1), by_parts)
+    if strength == 0:
+        return Balance(None, moves, apart)
     if not local:
         return Balance(_weakened(luts[-1], strength), moves, apart)
     if passes > 1:
@@ -140,10 +161,10 @@ def require_balance_options(*, passes: int, strength: float) -> None:
     Raises:
         LutkitError: naming the option.
     """
-    if not 1 <= passes <= 20:
-        raise LutkitError(f"--passes is {passes}", remedy="choose from 1 to 20")
-    if not 0 <= strength <= 1:
-        raise LutkitError(f"--strength is {strength}", remedy="choose from 0 to 1")
+    if type(passes) is not int or not 1 <= passes <= 20:
+        raise LutkitError(f"--passes is {passes!r}", remedy="choose from 1 to 20")
+    if not isinstance(strength, int | float) or not 0 <= strength <= 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutkitError(f"--strength is {strength!r}", remedy="choose from 0 to 1")
 
 
 def _passes(seen: Float32Array, network: "AdaptiveLut", passes: int) -> tuple[list[Lut3D], tuple[float, ...]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from lutkit.balancing.balance import (
+    NEEDED,
     PREVIEW_PX,
     Model,
     find_balance,
@@ -16,9 +17,10 @@ from lutkit.balancing.balance import (
 from lutkit.engine.engine import wanted_workers
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import ArrayError, ImageError, LutkitError
+from lutkit.extras import require_installed
 from lutkit.lut.model import Lut3D
 from lutkit.lutfiles.apply_photos import require_in_range
-from lutkit.lutfiles.formats import format_to_write, write_lut
+from lutkit.lutfiles.formats import require_held, write_lut
 from lutkit.lutfiles.given import output_file
 from lutkit.photos.grade_many import (
     Applied,
@@ -45,7 +47,8 @@ class BalancedPhoto:
         status: `written`, `kept` (its output existed already) or `failed`.
         error: why it failed; else empty.
         notes: what else was done to it, and what of it is not kept.
-        moves: for each pass, the mean delta E 2000 by which it changed the photo; empty if not written.
+        moves: for each pass, the mean delta E 2000 by which one LUT at full strength changes the photo; empty
+            if the photo was not written.
         unevenness: the mean delta E 2000 between one LUT for the photo and LUTs for its parts.
         lut: the file of its LUT; empty without `export`.
     """
@@ -133,12 +136,15 @@ def balance_photos(
     require_in_range(strength=strength, quality=quality)
     require_balance_options(passes=passes, strength=strength)
     threads = wanted_workers(workers)
+    require_installed(NEEDED, "train")
+    from lutkit.balancing.adaptive_lut import LUT_SIZE
+
     if local and export is not None:
         raise LutkitError(
             "--export with --local", remedy="one LUT cannot differ from place to place: leave one out"
         )
     if export is not None:
-        format_to_write(Path(export))
+        require_held(Lut3D.identity(LUT_SIZE), Path(export))
     base = Grading(Lut3D.identity(2), 1.0, require_profile(profile), require_floats(floats))
     named = [photos] if isinstance(photos, Path | str) else photos
     plan = plan_apply([Path(photo) for photo in named], Path(out))
@@ -159,9 +165,11 @@ def balance_photos(
         except ArrayError as error:
             raise ImageError(error.what, remedy=error.remedy) from error
         figures[task] = _Figures(chosen.moves, chosen.unevenness)
-        if task in luts and isinstance(chosen.lut, Lut3D):
-            to_write[task] = chosen.lut
-        return Grading(chosen.lut, 1.0, base.profile, base.floats)
+        lut = chosen.lut or Lut3D.identity(LUT_SIZE)
+        if task in luts and isinstance(lut, Lut3D):
+            to_write[task] = lut
+        # Strength 0 does not even clamp.
+        return Grading(lut, 0.0 if chosen.lut is None else 1.0, base.profile, base.floats)
 
     def on_photo(applied: Applied) -> None:
         nonlocal done
@@ -209,27 +217,29 @@ def _photo(applied: Applied, figures: _Figures | None, luts: dict[PhotoTask, Pat
 
 
 def _lut_files(plan: ApplyPlan, export: Path | None, out: Path, *, overwrite: bool) -> dict[PhotoTask, Path]:
-    """Return the LUT file of each photo that will be written; each can be written.
+    """Return the LUT file of each photo; each can be written, or belongs to a photo that is kept.
 
     Raises:
-        LutkitError: if a file exists and must not be replaced, or two photos would share one.
+        LutkitError: if a file exists and must not be replaced, two photos would share one, or the LUT of a
+            photo that is kept is missing.
     """
     if export is None:
         return {}
-    tasks = [task for task in plan.tasks if overwrite or not task.target.is_file()]
-    files: dict[PhotoTask, Path] = {}
-    for task in tasks:
+    files: dict[Path, PhotoTask] = {}
+    for task in plan.tasks:
         path = export
         if len(plan.tasks) > 1:
             inside = task.target.relative_to(out).with_suffix("")
             path = export.with_stem(f"{export.stem}-{'-'.join(inside.parts)}")
-        if path in files.values():
-            other = next(one for one, file in files.items() if file == path)
-            raise LutkitError(
-                f"would hold the LUTs of {shown_path(str(other.source))} and {shown_path(str(task.source))}",
-                where=str(path),
-                remedy="balance them one after the other",
-            )
-        output_file(path, overwrite=overwrite)
-        files[task] = path
-    return files
+        if path in files:
+            photos = " and ".join(shown_path(str(one.source)) for one in (files[path], task))
+            remedy = "balance them one after the other"
+            raise LutkitError(f"would hold the LUTs of {photos}", where=str(path), remedy=remedy)
+        files[path] = task
+        is_kept = task.target.is_file() and not overwrite
+        if is_kept and not path.is_file():
+            remedy = "give --overwrite, or leave out --export"
+            raise LutkitError(f"exists already, but {path} does not", where=str(task.target), remedy=remedy)
+        if not is_kept:
+            output_file(path, overwrite=overwrite)
+    return {task: path for path, task in files.items()}

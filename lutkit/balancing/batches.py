@@ -14,6 +14,7 @@ from torch import Tensor
 from lutkit.balancing.thumbnails import STORED_PX, PairThumbnails, Thumbnail, thumbnail_of
 
 _LEAST_WINDOW_PX = 40
+_ORDER, _CHANGES = 0, 1  # streams of random numbers; `training` has another
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class PairBatches:
         epochs = {place // len(self.pairs) for place in places}
         order = {epoch: self._shuffled(epoch) for epoch in epochs}
         chosen = [int(order[place // len(self.pairs)][place % len(self.pairs)]) for place in places]
-        rng = np.random.default_rng((self.seed, 1, step))
+        rng = _generator(self.seed, _CHANGES, step)
         inputs: list[Thumbnail] = []
         targets: list[Thumbnail] = []
         for number in chosen:
@@ -72,7 +73,7 @@ class PairBatches:
         return Batch(as_images(inputs), as_images(targets), tuple(self.pairs.keys[i] for i in chosen))
 
     def _shuffled(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.pairs))
+        return _generator(self.seed, _ORDER, epoch).permutation(len(self.pairs))
 
 
 def in_order(pairs: PairThumbnails, size: int) -> list[Batch]:
@@ -96,3 +97,7 @@ def _window(rng: np.random.Generator) -> tuple[slice, slice]:
     height, width = (int(rng.integers(_LEAST_WINDOW_PX, STORED_PX + 1)) for _ in range(2))
     top, left = int(rng.integers(STORED_PX - height + 1)), int(rng.integers(STORED_PX - width + 1))
     return slice(top, top + height), slice(left, left + width)
+
+
+def _generator(seed: int, stream: int, index: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index)))

@@ -5,12 +5,12 @@ Owns the names of the files and the meaning of config.json. Must not know how a 
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
+from safetensors.torch import load_file, save  # pyright: ignore[reportUnknownVariableType]
 
 from lutkit.balancing.adaptive_lut import AdaptiveLut
 from lutkit.dataset.atomic import write_whole
@@ -19,6 +19,7 @@ from lutkit.errors import DocumentError, LutkitError, SourceError
 from lutkit.latents.vae_files import fetch
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+CHECKPOINTS = "checkpoints"
 ADAPTIVE_LUT = "adaptive-lut"
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -35,13 +36,23 @@ def save_model(model: AdaptiveLut, folder: Path, about: Mapping[str, object], ca
         card: the model card, Markdown.
     """
     config = {"architecture": ADAPTIVE_LUT, "cube_size": model.cube_size, **about}
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as place:
-        model.save_pretrained(place, config={})
-        weights = (Path(place) / WEIGHTS).read_bytes()
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     (folder / CONFIG).unlink(missing_ok=True)
     write_whole(folder / CARD, card.encode())
-    write_whole(folder / WEIGHTS, weights)
+    write_whole(folder / WEIGHTS, save(weights, {"format": "pt"}))
     write_whole(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+
+
+def finished_run(folder: Path, about: Mapping[str, object]) -> dict[str, Any] | None:
+    """Return the result that `save_model` wrote for a training with these settings, or None if it did not."""
+    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+        return None
+    try:
+        config = fields_of(read_json(folder / CONFIG))
+        is_same = config.part("training").values == about
+        return dict(config.part("result").values) if is_same else None
+    except DocumentError:
+        return None
 
 
 def load_model(name: Path | str) -> AdaptiveLut:
@@ -59,12 +70,17 @@ def load_model(name: Path | str) -> AdaptiveLut:
     if folder.is_dir():
         files = {file: folder / file for file in (CONFIG, WEIGHTS)}
         missing = [file for file, path in files.items() if not path.is_file()]
-    elif _HUB_NAME.fullmatch(str(name)):
+    elif not folder.exists() and _is_hub_name(str(name)):
         fetched = {file: fetch(str(name), file, "") for file in (CONFIG, WEIGHTS)}
         files = {file: path for file, path in fetched.items() if path is not None}
         missing = [file for file, path in fetched.items() if path is None]
+    elif folder.exists():
+        raise SourceError("a file, not the folder of a model", where=str(name), remedy=_REMEDY)
     else:
         raise SourceError("no such folder", where=str(name), remedy=_REMEDY)
+    if missing and (folder / CHECKPOINTS).is_dir():
+        remedy = "run the same `lutkit train` again"
+        raise SourceError("the training is not finished", where=str(name), remedy=remedy)
     if missing:
         raise SourceError(f"no model here: {' and '.join(missing)} missing", where=str(name), remedy=_REMEDY)
     try:
@@ -75,14 +91,25 @@ def load_model(name: Path | str) -> AdaptiveLut:
     except DocumentError as error:
         raise SourceError(f"not a model: {error.what}", where=str(files[CONFIG]), remedy=_REMEDY) from None
     except (SafetensorError, RuntimeError, OSError) as error:
-        line = str(error).strip().splitlines()[0]
+        lines = [line.strip() for line in str(error).strip().splitlines()]
+        line = lines[1] if lines[0].endswith(":") and len(lines) > 1 else lines[0]
         raise SourceError(
             f"the weights cannot be read: {line}", where=str(files[WEIGHTS]), remedy="train it again"
         ) from None
 
 
+def _is_hub_name(name: str) -> bool:
+    """Return whether a name may be on the hub: a missing file in a folder that is here is none."""
+    return (
+        bool(_HUB_NAME.fullmatch(name))
+        and not Path(name).parent.exists()
+        and Path(name).suffix != ".safetensors"
+    )
+
+
 def _network_of(config: Fields) -> AdaptiveLut:
-    architecture = config.text("architecture")
+    # The mixin's `push_to_hub` writes the network's own parameters only.
+    architecture = config.text("architecture") if "architecture" in config.values else ADAPTIVE_LUT
     if architecture != ADAPTIVE_LUT:
         raise DocumentError(f"the architecture is {architecture!r}, not {ADAPTIVE_LUT!r}")
     try:

@@ -1,6 +1,5 @@
 """Thumbnails: what the adaptive LUT sees of an image, and the thumbnails of a dataset of pairs in memory."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from lutkit.balancing.adaptive_lut import THUMBNAIL_PX
+from lutkit.engine.cpus import cpu_count
 from lutkit.photos.decoding import Pixels
 from lutkit.synthesis.pairs import Pairs
 
@@ -76,7 +76,7 @@ def read_thumbnails(pairs: Pairs, on_read: Callable[[int, int], None]) -> PairTh
         return pair.metadata.key
 
     keys: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for start in range(0, len(pairs), _READ_AT_ONCE):
             on_read(start, len(pairs))
             keys += pool.map(read, range(start, min(start + _READ_AT_ONCE, len(pairs))))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lutkit import __version__
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
-from lutkit.dataset.lock import locked
+from lutkit.dataset.lock import LOCK_NAME, locked
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import DatasetError, LutkitError
@@ -119,8 +119,8 @@ def train_adaptive_lut(
     require_installed(_NEEDED, "train")
     report = on_progress or unheard
     data, out = Path(data), Path(out)
-    if not 0 <= unchanged < 1:
-        raise LutkitError(f"--unchanged is {unchanged}", remedy="choose from 0 to below 1")
+    if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
     learned_from = open_pairs(data, split="train", kind=kind, label=label)
     held_back = _held_back(data, kind, label)
     report(Progress("loading torch"))
@@ -130,11 +130,13 @@ def train_adaptive_lut(
     from lutkit.balancing.adaptive_lut import AdaptiveLut
     from lutkit.balancing.adaptive_training import AdaptiveTraining
     from lutkit.balancing.batches import PairBatches, in_order
-    from lutkit.balancing.model_folder import save_model
+    from lutkit.balancing.model_folder import finished_run, save_model
     from lutkit.balancing.thumbnails import read_thumbnails
     from lutkit.balancing.training import TrainSettings, train
     from lutkit.latents.devices import open_device
 
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise LutkitError(f"--seed is {seed!r}", remedy="choose from 0 to 2^63 - 1")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     opened = open_device(device)
@@ -145,10 +147,11 @@ def train_adaptive_lut(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = AdaptiveLut(cube_size)
-    _require_free(out)
-    out.mkdir(parents=True, exist_ok=True)
+    if out.exists() and not out.is_dir():
+        raise LutkitError("not a folder", where=str(out), remedy="name a folder")
+    digest = sha256_of(data / INDEX_NAME)
     about: dict[str, object] = {
-        "data": {"manifest": (data / MANIFEST_NAME).read_text(), "sha256": sha256_of(data / INDEX_NAME)},
+        "data": digest,
         "kind": kind,
         "label": label,
         "unchanged": unchanged,
@@ -156,40 +159,54 @@ def train_adaptive_lut(
         "batch": _BATCH,
         **settings.that_decide(),
     }
+    out.mkdir(parents=True, exist_ok=True)
     with locked(out):
+        _require_own(out)
+        done = finished_run(out, about)
+        if done is not None:
+            report(Progress("steps", steps, steps, ("This model is trained already.",)))
+            return TrainResult(model=out, **done)
         thumbnails = read_thumbnails(learned_from, _reporter(report, "training pairs"))
         validation: Sequence[Batch] = ()
-        if held_back is not None:
+        if isinstance(held_back, str):
+            report(
+                Progress(
+                    "steps",
+                    0,
+                    steps,
+                    (f"No validation ({held_back}): the last weights are kept, and no figures measured.",),
+                )
+            )
+        else:
             read = read_thumbnails(held_back, _reporter(report, "validation pairs"))
             validation = in_order(read, _VALIDATION_BATCH)
-        elif not held_back:
-            report(Progress("steps", 0, steps, ("No split `val`: the last weights are kept.",)))
         module = AdaptiveTraining(network, settings)
         batches = PairBatches(thumbnails, size=_BATCH, seed=seed, unchanged=unchanged)
         trained = train(module, batches, validation, out, about, report)
         result = _result(out, module, trained, len(thumbnails), validation)
-        metrics = {
-            name: getattr(result, name) for name in ("loss", "validation", "before", "undamaged", "minutes")
+        config = {
+            "lutkit": __version__,
+            "training": about,
+            "data": {"manifest": (data / MANIFEST_NAME).read_text(), "sha256": digest},
+            "result": {name: value for name, value in result.to_dict().items() if name != "model"},
         }
-        config = {"lutkit": __version__, "training": about, "metrics": metrics}
         save_model(network.cpu().eval(), out, config, _card(result, data))
     return result
 
 
-def _held_back(data: Path, kind: str, label: str) -> Pairs | None:
+def _held_back(data: Path, kind: str, label: str) -> "Pairs | str":
+    """Return the pairs for validation, or why there are none."""
     try:
         return open_pairs(data, split="val", kind=kind, label=label)
-    except DatasetError:
-        return None
+    except DatasetError as error:
+        return error.what
 
 
-def _require_free(out: Path) -> None:
+def _require_own(out: Path) -> None:
     """Refuse a folder with something else in it."""
-    from lutkit.balancing.training import CHECKPOINTS
+    from lutkit.balancing.model_folder import CHECKPOINTS
 
-    if out.exists() and not out.is_dir():
-        raise LutkitError("not a folder", where=str(out), remedy="name a folder")
-    if out.is_dir() and not (out / CHECKPOINTS).is_dir() and any(out.iterdir()):
+    if not (out / CHECKPOINTS).is_dir() and any(path.name != LOCK_NAME for path in out.iterdir()):
         raise LutkitError("holds something else", where=str(out), remedy="name a new folder")
 
 

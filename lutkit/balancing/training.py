@@ -13,32 +13,37 @@ import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from lutkit.balancing.model_folder import CHECKPOINTS
 from lutkit.dataset.atomic import write_whole
-from lutkit.documents import fields_of, read_json
+from lutkit.documents import fields_of, read_json, refused_as
 from lutkit.engine.progress import OnProgress, Progress
-from lutkit.engine.stopping import Stopped, raise_stopped
+from lutkit.engine.stopping import Stopped
 from lutkit.errors import LutkitError
 
 # Lightning and torch look for a NumPy that is not there, for workers that are not needed, and the like.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from lightning.pytorch import Callback, LightningModule, Trainer
-    from lightning.pytorch.callbacks import ModelCheckpoint
     from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+    from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-CHECKPOINTS = "checkpoints"
 _RUN = "run.json"
 _WARM_UP = 0.1  # of the run
 _FIRST_RATE, _LAST_RATE = 1 / 25, 1e-5  # of the highest learning rate
 _SAVE_S = 60.0
+_DROPOUT = 2  # a stream of random numbers; `batches` has others
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -50,10 +55,10 @@ class TrainSettings:
         steps: the number of batches.
         minutes: the longest time in minutes, over all runs that continue each other; 0 for no limit. The
             schedule is then by time or by steps, whichever ends first.
-        validate: validate after this many batches.
+        validate: validate after this many batches, and at the end.
         learning_rate: the highest learning rate.
-        seed: the seed of the first weights and of the order of samples.
-        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        seed: the seed of the first weights and of the order of samples, 0..2^63 - 1.
+        device: `cpu`, `cuda` or `cuda:1`.
         precision: a precision of Lightning's Trainer, such as `32-true` or `bf16-mixed`.
         log: `csv` or `tensorboard`.
     Raises:
@@ -71,8 +76,13 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for name in ("steps", "validate"):
+            if type(getattr(self, name)) is not int:
+                raise LutkitError(f"--{name} is {getattr(self, name)!r}", remedy="give a whole number")
             if getattr(self, name) < 1:
                 raise LutkitError(f"--{name} is {getattr(self, name)}", remedy="give at least 1")
+        for name, option in (("minutes", "--minutes"), ("learning_rate", "--learning-rate")):
+            if not isinstance(getattr(self, name), int | float):
+                raise LutkitError(f"{option} is {getattr(self, name)!r}", remedy="give a number")
         if not 0 <= self.minutes < math.inf:
             raise LutkitError(f"--minutes is {self.minutes}", remedy="give 0 for no limit, or more")
         if not 0 < self.learning_rate <= 1:
@@ -80,14 +90,17 @@ class TrainSettings:
         if self.precision not in _PRECISIONS:
             remedy = f"choose from {', '.join(_PRECISIONS)}"
             raise LutkitError(f"--precision is {self.precision!r}", remedy=remedy)
+        if self.precision == "16-mixed" and self.device == "cpu":
+            raise LutkitError("--precision 16-mixed needs a GPU", remedy="choose 32-true or bf16-mixed")
         if self.log not in ("csv", "tensorboard"):
             raise LutkitError(f"--log is {self.log!r}", remedy="choose csv or tensorboard")
+        if self.log == "tensorboard" and find_spec("tensorboard") is None:
+            remedy = "run `pip install tensorboard`, or give --log csv"
+            raise LutkitError("--log tensorboard needs the package tensorboard", remedy=remedy)
 
     def that_decide(self) -> dict[str, object]:
         """Return the settings that decide what is learned."""
-        return {
-            name: value for name, value in asdict(self).items() if name not in ("log", "device", "validate")
-        }
+        return {name: value for name, value in asdict(self).items() if name not in ("log", "device")}
 
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -101,13 +114,11 @@ class Trained:
         steps: the number of batches, over all runs that continued each other.
         seconds: the time of training, likewise.
         loss: the mean loss of the last batches.
-        validation: the validation error of the best checkpoint; NaN if nothing was validated.
     """
 
     steps: int
     seconds: float
     loss: float
-    validation: float
 
 
 class Batches(Protocol):
@@ -177,35 +188,26 @@ def train(
     """Train a network, or continue a run that was stopped.
 
     `out/checkpoints` holds `last.ckpt` and, with validation, `best.ckpt`; `out/logs` holds the losses. At the
-    end the network has the weights of the best checkpoint.
+    end the network has the weights with the smallest validation error, or without validation the last ones.
 
     Args:
         module: the network and its losses; changed in place.
         batches: endless batches; a run that continues begins with the first batch that was not trained on.
         validation: all batches for validation; empty for none.
         out: an existing folder.
-        about: what determines the result: JSON values. A run continues only if they are equal.
+        about: what determines the result, as texts and numbers. A run continues only if all are equal.
         on_progress: called with the number of steps; losses come as notes.
     Raises:
-        LutkitError: if the run in `out` was begun with other settings, or a loss is not finite.
+        LutkitError: if the run in `out` was begun with other settings, its checkpoint cannot be read, or a
+            loss, an error or a weight is not finite.
     """
     settings = module.settings
     folder = out / CHECKPOINTS
-    last = folder / "last.ckpt"
+    last, best = folder / "last.ckpt", folder / "best.ckpt"
     _require_same_run(folder, about)
     if last.is_file():
-        batches.step = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
-    watch = _Watch(settings, last, on_progress, validates=bool(validation))
-    saver = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor="validation" if validation else None,
-        save_top_k=1,
-        save_last=True,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-        every_n_train_steps=None if validation else settings.validate,
-    )
+        batches.step = int(_checkpoint(last)["global_step"])
+    watch = _Watch(settings, folder, on_progress, validates=bool(validation))
     with _quietly():
         trainer = Trainer(
             accelerator="cuda" if settings.device.startswith("cuda") else "cpu",
@@ -222,7 +224,9 @@ def train(
             gradient_clip_val=1.0,
             log_every_n_steps=10,
             logger=_logger(out, settings.log),
-            callbacks=[watch, saver],
+            callbacks=[watch],
+            plugins=[_WholeFiles()],
+            enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
@@ -235,12 +239,33 @@ def train(
                 ckpt_path=last if last.is_file() else None,
                 weights_only=True,
             )
-    best = folder / "best.ckpt"
-    if validation and best.is_file():
-        stored = torch.load(best, map_location="cpu", weights_only=True)
-        module.load_state_dict(stored["state_dict"])
-    best_error = float(cast("Tensor", saver.best_model_score)) if validation else math.nan
-    return Trained(trainer.global_step, watch.seconds, watch.loss, best_error)
+    if validation and best.is_file() and watch.best < _mean_error(module, validation):
+        module.load_state_dict(_checkpoint(best)["state_dict"])
+    return Trained(trainer.global_step, watch.seconds, watch.loss)
+
+
+def _mean_error(module: Training, validation: Sequence[Any]) -> float:
+    """Return the validation error of the present weights."""
+    module.cpu().eval()
+    with torch.no_grad():
+        return float(torch.cat([module.error(batch) for batch in validation]).mean())
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, UnpicklingError, KeyError, ValueError) as error:
+        remedy = "delete it to begin again"
+        raise LutkitError("the checkpoint cannot be read", where=str(path), remedy=remedy) from error
+
+
+class _WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints completely or not at all, and to disk before their names."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401
+        buffer = BytesIO()
+        torch.save(checkpoint, buffer)
+        write_whole(Path(path), buffer.getvalue())
 
 
 def one_cycle(progress: float) -> float:
@@ -259,13 +284,19 @@ def one_cycle(progress: float) -> float:
 
 
 class _Watch(Callback):
-    """Sets the learning rate, ends a run whose time is over, saves a stopped run, and reports."""
+    """Sets the learning rate, saves checkpoints, reports, and ends a run that is stopped or out of time."""
 
     def __init__(
-        self, settings: TrainSettings, last: Path, on_progress: OnProgress, *, validates: bool
+        self, settings: TrainSettings, folder: Path, on_progress: OnProgress, *, validates: bool
     ) -> None:
-        self.settings, self.last, self.on_progress, self.validates = settings, last, on_progress, validates
+        self.settings, self.folder, self.on_progress, self.validates = (
+            settings,
+            folder,
+            on_progress,
+            validates,
+        )
         self.earlier_s = self.loss = 0.0
+        self.best = math.inf
         self.began = self.saved = time.monotonic()
         self.signal = 0  # that asks for a stop
 
@@ -282,7 +313,8 @@ class _Watch(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
         # Checkpoints do not hold torch's random state. By step, dropout is the same after a stop.
-        torch.manual_seed(hash((self.settings.seed, trainer.global_step)))
+        by_step = np.random.SeedSequence(self.settings.seed, spawn_key=(_DROPOUT, trainer.global_step))
+        torch.manual_seed(int(by_step.generate_state(1)[0]))
         rate = self.settings.learning_rate * one_cycle(self._progress(trainer))
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
@@ -297,37 +329,52 @@ class _Watch(Callback):
     ) -> None:
         loss, step = float(outputs["loss"]), trainer.global_step
         self.loss = loss if step <= 1 else self.loss + (loss - self.loss) / min(step, 50)
-        note = ()
-        if not self.validates and step % self.settings.validate == 0:
-            note = (f"step {step:,}: loss {self.loss:.2f}",)
+        is_measured = step % self.settings.validate == 0
+        note = (f"step {step:,}: loss {self.loss:.2f}",) if is_measured and not self.validates else ()
         self.on_progress(Progress("steps", step, self.settings.steps, note))
-        if self.signal:
-            self._save(trainer)
-            raise Stopped(self.signal)
         if self._progress(trainer) >= 1:
             trainer.should_stop = True
-        if time.monotonic() - self.saved > _SAVE_S:
-            self._save(trainer)
+        if not (is_measured and self.validates):  # else after the validation, which belongs to this step
+            self._end_step(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         error = float(trainer.callback_metrics["validation"])
+        if not math.isfinite(error):
+            remedy = "give a lower --learning-rate; the last checkpoint is kept"
+            raise LutkitError(f"the validation error of step {trainer.global_step} is {error}", remedy=remedy)
         note = f"step {trainer.global_step:,}: loss {self.loss:.2f}, validation {error:.2f}"
+        if error < self.best:
+            self.best = error
+            self._save(trainer, "best.ckpt")
         self.on_progress(Progress("steps", trainer.global_step, self.settings.steps, (note,)))
+        self._end_step(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer, "last.ckpt")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "loss": self.loss}
+        return {"seconds": self.seconds, "loss": self.loss, "best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.earlier_s, self.loss = state_dict["seconds"], state_dict["loss"]
+        self.earlier_s, self.loss, self.best = (state_dict[name] for name in ("seconds", "loss", "best"))
 
     def _progress(self, trainer: Trainer) -> float:
         by_time = self.seconds / (60 * self.settings.minutes) if self.settings.minutes else 0.0
         return max(trainer.global_step / self.settings.steps, by_time)
 
-    def _save(self, trainer: Trainer) -> None:
-        partial = self.last.with_name("last.partial")
-        trainer.save_checkpoint(partial)
-        partial.replace(self.last)
+    def _end_step(self, trainer: Trainer) -> None:
+        is_due = trainer.global_step % self.settings.validate == 0 or time.monotonic() - self.saved > _SAVE_S
+        if is_due or self.signal:
+            self._save(trainer, "last.ckpt")
+        if self.signal:
+            raise Stopped(self.signal)
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        weights = [weight for weight in trainer.lightning_module.parameters() if not weight.isfinite().all()]
+        if weights:
+            remedy = "give a lower --learning-rate; the last checkpoint is kept"
+            raise LutkitError(f"weights are not finite after step {trainer.global_step}", remedy=remedy)
+        trainer.save_checkpoint(self.folder / name)
         self.saved = time.monotonic()
 
 
@@ -338,12 +385,20 @@ def _require_same_run(folder: Path, about: Mapping[str, object]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, (json.dumps(about, indent=2) + "\n").encode())
         return
-    begun = fields_of(read_json(path), str(path)).values
+    with refused_as(LutkitError, where=str(path), remedy="delete this folder to begin again"):
+        begun = fields_of(read_json(path)).values
     other = [name for name in about if begun.get(name) != about[name]]
     if other:
-        named = ", ".join(f"{name} {begun.get(name)!r}, not {about[name]!r}" for name in other[:3])
+        named = ", ".join(
+            f"{name} {_short(begun.get(name))}, not {_short(about[name])}" for name in other[:3]
+        )
         remedy = "give the same options to continue it, or another -o"
         raise LutkitError(f"begun with {named}", where=str(folder.parent), remedy=remedy)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 20 else f"{text[:13]}...{text[-1]}"
 
 
 def _logger(out: Path, kind: str) -> Logger:
@@ -359,9 +414,10 @@ def _stopped_between_steps(watch: _Watch) -> Generator[None]:
     In the middle of a step, weights and counters do not belong together. A second signal does not wait.
     """
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if watch.signal:
+            raise Stopped(number)  # not KeyboardInterrupt, of which Lightning makes an exit of the process
         watch.signal = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else raise_stopped)
 
     is_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, ask) for number in _SIGNALS} if is_main else {}

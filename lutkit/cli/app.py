@@ -124,7 +124,7 @@ def _say_compiling() -> None:
 
 def _say_stopped() -> None:
     # synth and encode-latents keep finished shards, and apply skips photos that are already written.
-    tell("stopped; run it again: synth, encode-latents and apply continue, other commands start over")
+    tell("stopped; run it again: synth, encode-latents, train, apply and balance continue, others start over")
 
 
 def _flush() -> None:

@@ -100,7 +100,7 @@ def balance(  # noqa: D103  (its help text is set below)
             on_progress=on_progress,
             on_error=tell,
         )
-    _summarize(found, out, local=local, quiet=quiet, as_json=as_json)
+    _summarize(found, out, strength=strength, local=local, quiet=quiet, as_json=as_json)
     if found.failed:
         raise typer.Exit(1)
 
@@ -108,7 +108,9 @@ def balance(  # noqa: D103  (its help text is set below)
 balance.__doc__ = HELP
 
 
-def _summarize(found: "BalanceResult", out: Path, *, local: bool, quiet: bool, as_json: bool) -> None:
+def _summarize(
+    found: "BalanceResult", out: Path, *, strength: float, local: bool, quiet: bool, as_json: bool
+) -> None:
     import json
 
     from lutkit.balancing.balance import UNEVEN
@@ -121,9 +123,12 @@ def _summarize(found: "BalanceResult", out: Path, *, local: bool, quiet: bool, a
         console.out(json.dumps(found.to_dict()))
         return
     written = [photo for photo in found.photos if photo.moves]
+    whole = "" if strength == 1 and not local else " (one LUT at full strength)"
     for number, moves in enumerate(zip(*(photo.moves for photo in written), strict=True), 1):
         mean = sum(moves) / len(moves)
-        console.print(f"Pass {number}: photos change by {mean:.1f} delta E 2000 on average.", soft_wrap=True)
+        console.print(
+            f"Pass {number}: photos change by {mean:.1f} delta E 2000 on average{whole}.", soft_wrap=True
+        )
     uneven = [photo for photo in written if photo.unevenness >= UNEVEN]
     if uneven and not local:
         console.print(

@@ -90,7 +90,34 @@ def test_an_image_without_colour_is_left_as_it_is():
     assert np.array_equal(balance(grey, gain_model()), grey)
 
 
+def test_floats_above_white_are_clamped_only_where_something_is_changed():
+    grey = np.full((5, 6, 3), 3, np.float32)
+    grey[2] = 0.2
+    assert np.array_equal(balance(grey, gain_model()), grey)
+    bright = np.full((5, 6, 3), (2.5, 0.4, 0.1), np.float32)
+    assert np.array_equal(balance(bright, gain_model(), strength=0), bright)
+    assert balance(bright, gain_model()).max() <= 1
+
+
+def test_a_network_of_the_caller_stays_as_it_is():
+    model = gain_model().train()
+    balance(IMAGE, model)
+    assert model.training
+
+
 def test_images_and_options_that_cannot_be_are_refused():
+    with pytest.raises(ArrayError, match="expected an array, not list"):
+        balance(IMAGE.tolist(), gain_model())
+    with pytest.raises(ArrayError, match=r"0\.\.255"):
+        balance(IMAGE.astype(np.float32), gain_model())
+    with pytest.raises(LutkitError, match="--passes is 0"):
+        balance(IMAGE, "no model", passes=0)
+    with pytest.raises(LutkitError, match="--passes is '2'"):
+        balance(IMAGE, gain_model(), passes="2")
+    with pytest.raises(LutkitError, match=r"--strength is None"):
+        balance(IMAGE, gain_model(), strength=None)
+    with pytest.raises(LutkitError, match="model is a dict; give its folder"):
+        balance(IMAGE, {})
     for image in (IMAGE[..., :2], IMAGE[0], IMAGE.astype(np.float64), IMAGE[:0]):
         with pytest.raises(ArrayError, match="expected"):
             balance(image, gain_model())
@@ -140,6 +167,39 @@ def test_several_photos_have_their_own_luts_and_one_that_fails_is_named(model_fo
     again = lutkit.balance_photos(tmp_path / "in", tmp_path / "out", model=model_folder)
     assert (again.written, again.kept, again.failed) == (0, 2, 1)
     json.dumps(again.to_dict())
+
+
+def test_a_lut_that_cannot_be_exported_is_refused_before_anything_is_done(model_folder, tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
+    for name in ("look.png", "look.spi1d", "look.txt"):
+        with pytest.raises(LutkitError, match=name):
+            lutkit.balance_photos(
+                tmp_path / "a.png", tmp_path / "b.png", model=model_folder, export=tmp_path / name
+            )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png"]
+
+
+def test_the_lut_of_a_photo_that_is_kept_is_there_or_asked_for(model_folder, tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
+    options = {"model": model_folder, "export": tmp_path / "look.cube"}
+    lutkit.balance_photos(tmp_path / "a.png", tmp_path / "b.png", model=model_folder)
+    with pytest.raises(
+        LutkitError, match=r"b\.png: exists already, but .*look\.cube does not; give --overwrite"
+    ):
+        lutkit.balance_photos(tmp_path / "a.png", tmp_path / "b.png", **options)
+    lutkit.balance_photos(tmp_path / "a.png", tmp_path / "b.png", **options, overwrite=True)
+    assert (tmp_path / "look.cube").is_file()
+    assert lutkit.balance_photos(tmp_path / "a.png", tmp_path / "b.png", **options).kept == 1
+
+
+def test_a_photo_without_colour_is_unchanged_and_has_a_lut_that_changes_nothing(model_folder, tmp_path):
+    grey = np.repeat(IMAGE[..., :1], 3, axis=2)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    lutkit.balance_photos(
+        tmp_path / "a.png", tmp_path / "b.png", model=model_folder, export=tmp_path / "look.3dl"
+    )
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png")), grey)
+    assert abs(lutkit.apply(IMAGE, tmp_path / "look.3dl").astype(int) - IMAGE).max() <= 1
 
 
 def test_two_photos_for_one_lut_file_are_refused_before_anything_is_done(model_folder, tmp_path):
@@ -206,6 +266,37 @@ def test_a_folder_that_is_no_model_is_one_clear_line(name, content, message, mod
         load_model(tmp_path / "m")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_size_say_which(model_folder, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "m")
+    config = json.loads((tmp_path / "m/config.json").read_text())
+    (tmp_path / "m/config.json").write_text(json.dumps(config | {"cube_size": 4}))
+    with pytest.raises(SourceError, match=r"cannot be read: size mismatch for say\.2\.weight"):
+        load_model(tmp_path / "m")
+
+
+def test_a_model_that_the_mixin_wrote_is_read(tmp_path):
+    sensitive_model().save_pretrained(tmp_path / "m")
+    assert load_model(tmp_path / "m").cube_size == 3
+
+
+def test_a_missing_file_in_a_folder_that_is_here_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(SourceError, match="models/adaptive-lut: no such folder"):
+        load_model("models/adaptive-lut")
+
+
+def test_a_file_and_a_training_that_is_not_finished_are_told_as_such(tmp_path):
+    (tmp_path / "x.cube").write_text("")
+    with pytest.raises(SourceError, match=r"x\.cube: a file, not the folder of a model"):
+        load_model(tmp_path / "x.cube")
+    (tmp_path / "m/checkpoints").mkdir(parents=True)
+    with pytest.raises(
+        SourceError, match="m: the training is not finished; run the same `lutkit train` again"
+    ):
+        load_model(tmp_path / "m")
 
 
 def test_a_folder_that_is_not_there_is_said_so(tmp_path):

@@ -83,8 +83,8 @@ def test_it_learns_a_damage_and_writes_a_model_that_balances(tmp_path):
     assert sum(found) > 14
     config = json.loads((tmp_path / "model/config.json").read_text())
     assert (config["architecture"], config["cube_size"]) == ("adaptive-lut", 5)
-    assert config["training"]["data"]["manifest"] == (tmp_path / "pairs/manifest.toml").read_text()
-    assert config["metrics"]["validation"] == made.validation
+    assert config["data"]["manifest"] == (tmp_path / "pairs/manifest.toml").read_text()
+    assert config["result"]["validation"] == made.validation
     card = (tmp_path / "model/README.md").read_text()
     assert f"{made.before:.2f} before, {made.validation:.2f} after" in card
     rows = list(csv.DictReader((tmp_path / "model/logs/version_0/metrics.csv").read_text().splitlines()))
@@ -124,7 +124,59 @@ def test_a_finished_run_is_not_trained_again(pair_folder, tmp_path):
     )
     assert weights_of(tmp_path / "m") == was
     assert ("steps", 1) not in stages
-    assert (again.steps, again.validation, again.loss) == (first.steps, first.validation, first.loss)
+    assert again == first
+    (tmp_path / "m").rename(tmp_path / "moved")
+    moved = lutkit.train_adaptive_lut(pair_folder, tmp_path / "moved", **options)
+    assert moved.to_dict() | {"model": ""} == first.to_dict() | {"model": ""}
+    assert weights_of(tmp_path / "moved") == was
+
+
+@pytest.mark.parametrize("at", [3, 4, 6])
+def test_a_stop_at_any_step_changes_nothing(at, pair_folder, tmp_path):
+    """Also at a step of validation, and at the last one."""
+
+    def stop(now):
+        if (now.stage, now.done) == ("steps", at) and not now.notes:
+            signal.raise_signal(signal.SIGINT)
+
+    options = {"steps": 6, "validate": 3, "device": "cpu", "seed": 4}
+    whole = lutkit.train_adaptive_lut(pair_folder, tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        lutkit.train_adaptive_lut(pair_folder, tmp_path / "cut", **options, on_progress=stop)
+    again = lutkit.train_adaptive_lut(pair_folder, tmp_path / "cut", **options)
+    assert again.validation == whole.validation
+    assert weights_of(tmp_path / "cut") == weights_of(tmp_path / "whole")
+
+
+def test_the_last_weights_count_too_where_no_validation_falls_on_them(pair_folder, tmp_path):
+    made = lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", steps=5, validate=50, device="cpu")
+    assert made.validation is not None
+    other = lutkit.train_adaptive_lut(pair_folder, tmp_path / "n", steps=5, validate=5, device="cpu")
+    assert made.validation == other.validation
+
+
+def test_a_broken_checkpoint_is_one_line_with_a_remedy(pair_folder, tmp_path):
+    def stop(now):
+        if (now.stage, now.done) == ("steps", 2):
+            signal.raise_signal(signal.SIGINT)
+
+    options = {"steps": 9, "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt):
+        lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", **options, on_progress=stop)
+    last = tmp_path / "m/checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(
+        LutkitError, match=r"last\.ckpt: the checkpoint cannot be read; delete it to begin again"
+    ):
+        lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", **options)
+    last.unlink()
+    assert lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", **options).steps == 9
+
+
+def test_a_folder_that_was_only_locked_is_free(pair_folder, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/.lock").write_text("process 1\n")
+    assert lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", steps=1, device="cpu").steps == 1
 
 
 def test_ctrl_c_saves_where_it_is_and_raises(pair_folder, tmp_path):
@@ -160,6 +212,13 @@ def test_a_time_limit_ends_the_run_and_its_schedule(pair_folder, tmp_path):
         ({"precision": "half"}, "--precision is 'half'; choose from 32-true"),
         ({"log": "wandb"}, "--log is 'wandb'; choose csv or tensorboard"),
         ({"kind": "enhance"}, "no sample"),
+        ({"steps": 2.5}, "--steps is 2.5; give a whole number"),
+        ({"steps": "2"}, "--steps is '2'; give a whole number"),
+        ({"minutes": "5"}, "--minutes is '5'; give a number"),
+        ({"cube_size": 2.0}, "cube_size is 2.0"),
+        ({"seed": -1}, "--seed is -1; choose from 0"),
+        ({"seed": 2**70}, "--seed is 1180591620717411303424"),
+        ({"precision": "16-mixed"}, "--precision 16-mixed needs a GPU"),
     ],
 )
 def test_impossible_options_are_refused_before_anything_is_written(options, message, pair_folder, tmp_path):
@@ -195,6 +254,35 @@ def test_a_folder_with_other_things_and_a_run_with_other_settings_are_refused(pa
     ):
         lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", steps=3, seed=1, device="cpu")
     assert weights_of(tmp_path / "m") == was
+    build_pairs(tmp_path, n=24)
+    with pytest.raises(LutkitError, match=r'begun with data "[0-9a-f]{12}..*, not "[0-9a-f]{12}'):
+        lutkit.train_adaptive_lut(tmp_path / "pairs", tmp_path / "m", steps=2, device="cpu")
+
+
+class _Diverging(Training):
+    """Its weights become infinite at its third step, though no loss shows it."""
+
+    def loss(self, batch):
+        if self.global_step == 2:
+            with torch.no_grad():
+                self.network.weight.fill_(math.inf)
+        return (self.network.bias * batch.inputs.mean()).sum().square()
+
+    def error(self, batch):
+        return batch.inputs.mean((1, 2, 3))
+
+    def transfer_batch_to_device(self, batch, device, dataloader_idx):
+        return batch
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    module = _Diverging(nn.Linear(3, 1), TrainSettings(**SETTINGS))
+    validation = [Batch(torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4), ("c", "d"))]
+    with pytest.raises(
+        LutkitError, match="weights are not finite after step 4; give a lower --learning-rate"
+    ):
+        train(module, _Batches(), validation, tmp_path, {}, lambda now: None)
+    assert not (tmp_path / "checkpoints/last.ckpt").exists()
 
 
 class _Failing(Training):
@@ -240,7 +328,8 @@ def test_without_validation_the_last_weights_are_kept(tmp_path):
         tmp_path / "pairs", tmp_path / "m", steps=4, validate=2, device="cpu",
         on_progress=lambda now: notes.extend(now.notes),
     )  # fmt: skip
-    assert notes[0] == "No split `val`: the last weights are kept."
+    assert notes[0].startswith("No validation (")
+    assert "val" in notes[0]
     assert [note.partition(": loss")[0] for note in notes[1:]] == ["step 2", "step 4"]
     assert (made.validation, made.before, made.undamaged) == (None, None, None)
     assert weights_of(tmp_path / "m")

@@ -14,11 +14,12 @@ DATA is a dataset of pairs that lutkit synth wrote. The network learns from its
 split `train`. If there is a split `val`, the model is measured on it every
 --validate steps, and the best one is kept. The network looks at a thumbnail of
 64 px, so small pairs are enough: --size 128. It has fewer than 200,000 weights
-and needs no VAE and no GPU.
+and needs no VAE and no GPU. All pairs are held in memory: 54 KB for each.
 
 The folder OUT holds the model (model.safetensors, config.json and a model card),
 checkpoints, and logs of the loss. To resume a run that was stopped, repeat the
-command.
+command. To train with other options, give another OUT. Exit code 0: the model is
+written. 2: an option or the data is wrong, or a loss is not finite.
 
 \b
 Examples:
@@ -96,6 +97,7 @@ def _summarize(found: "TrainResult", *, quiet: bool, as_json: bool) -> None:
     import json
 
     from lutkit.report.console import PlainConsole
+    from lutkit.report.wording import time_text
 
     console = PlainConsole(quiet=quiet and not as_json)
     if as_json:
@@ -103,13 +105,13 @@ def _summarize(found: "TrainResult", *, quiet: bool, as_json: bool) -> None:
         return
     console.print(
         f"{found.model}: {found.parameters:,} weights, {found.pairs:,} pairs, {found.steps:,} steps in "
-        f"{found.minutes:.1f} min.",
+        f"{time_text(60 * found.minutes)}.",
         soft_wrap=True,
     )
     if found.validation is not None:
         console.print(
-            f"Validation pairs: delta E 2000 {found.before:.1f} before, {found.validation:.1f} after; "
-            f"correct photos change by {found.undamaged:.1f}.",
+            f"Validation pairs: delta E 2000 {found.before:.2f} before, {found.validation:.2f} after; "
+            f"correct photos change by {found.undamaged:.2f}.",
             soft_wrap=True,
         )
     console.print(f"Next: `lutkit balance PHOTOS --model {found.model} -o fixed`.", soft_wrap=True)

@@ -1,6 +1,10 @@
 """Colour differences on tensors as losses: CIE 1976, CIEDE2000, and the amount of chroma.
 
-Every gradient is finite, for equal and grey colours too. Images are passed as sRGB.
+Images are passed as sRGB. Every gradient is finite, for equal and grey colours too, and for images with
+values up to 100,000 in size (a gradient with respect to float16 is infinite if float16 cannot hold it).
+
+An image with a NaN or an infinity makes each result that it affects NaN or infinite, never a finite number.
+Therefore each `where` selects its special case by a comparison that is false for NaN: NaN takes the formula.
 """
 
 import math
@@ -17,6 +21,8 @@ _NONE = 1e-6
 _ONE_UNIT = 1.0
 _DULL = 0.1  # the chroma below which the hue changes too fast for a gradient
 _OPPOSITE = 0.05  # length of the sum of two unit vectors below which hues count as opposite
+# From this chroma on C^7 / (C^7 + 25^7) is 1 even in float64. C^7 of a much larger one overflows float32.
+_VIVID = 1e4
 _ROUNDING = 4  # times a dtype's precision: hues this close to opposite count as opposite
 
 
@@ -28,7 +34,7 @@ def lab_loss(predicted: Tensor, target: Tensor) -> Tensor:
         target: the same shape.
     Returns:
         A number, float32, or float64 if an image is float64; differentiable in both images. Where pixels are
-        equal the gradient is 0.
+        equal the gradient is 0. NaN or infinite if a value of either image is.
     Raises:
         ArrayError: if the shape or dtype is wrong, or shapes differ.
     """
@@ -179,7 +185,7 @@ def _mean_direction(one: _Color, other: _Color, turns: Tensor) -> tuple[Tensor, 
     apart = x1 * x2 + y1 * y2 < 0
     x, y = torch.where(apart, turns * (y2 - y1), x), torch.where(apart, turns * (x1 - x2), y)
     length = _root(x * x + y * y)
-    return torch.where(length > 0, _unit(x, length), 1.0), _unit(y, length), steep
+    return torch.where(length <= 0, 1.0, _unit(x, length)), _unit(y, length), steep
 
 
 def _of_hue(cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,12 +210,14 @@ def _held(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _high(chroma: Tensor) -> Tensor:
-    """Return sqrt(C^7 / (C^7 + 25^7)) without taking a root of 0."""
+    """Return sqrt(C^7 / (C^7 + 25^7)) without taking a root of 0, and without overflow."""
+    chroma = chroma.clamp_max(_VIVID)
     return chroma**3.5 / (chroma**7 + _25_TO_7).sqrt()
 
 
 def _unit(part: Tensor, length: Tensor) -> Tensor:
-    return torch.where(length > 0, part / torch.where(length > 0, length, 1.0), 0.0)
+    none = length <= 0
+    return torch.where(none, 0.0, part / torch.where(none, 1.0, length))
 
 
 def _length(vectors: Tensor) -> Tensor:
@@ -217,9 +225,9 @@ def _length(vectors: Tensor) -> Tensor:
 
 
 def _root(squared: Tensor) -> Tensor:
-    """Return the square root; up to a millionth it is 0, and so is its gradient."""
+    """Return the square root; up to a millionth it is 0, and so is its gradient. NaN stays NaN."""
     least = _NONE * _NONE
-    return torch.where(squared > least, squared.clamp_min(least).sqrt(), 0.0)
+    return torch.where(squared <= least, 0.0, squared.clamp_min(least).sqrt())
 
 
 def _full(lab: Tensor) -> Tensor:

@@ -84,11 +84,12 @@ def posterior_kl(
         target: the same shape, on the same device.
         direction: which of the two is on the left.
         log_variance_floor: both log-variances are clamped to this and 20; -30 by default, as in diffusers. A
-            log-variance outside gets no gradient.
+            log-variance outside gets no gradient. An infinite one is not clamped, because it is an overflow.
         reduction: `mean` over all elements of all latents; `sample`, the sum over each latent's elements; or
             `none`.
     Returns:
-        A scalar, (...), or (..., C, h, w); float32, or float64 if either input is.
+        A scalar, (...), or (..., C, h, w); float32, or float64 if either input is. NaN or infinite where a
+        mean or log-variance is.
     Raises:
         ArrayError: if shapes differ, a shape is not that of a posterior, the dtype is wrong, or an option is
             out of range.
@@ -105,14 +106,19 @@ def posterior_kl(
     left, right = (target, predicted) if direction == "target||predicted" else (predicted, target)
     left_mean, left_log = _split(left, where)
     right_mean, right_log = _split(right, where)
-    left_log = left_log.clamp(log_variance_floor, HIGHEST_LOG_VARIANCE)
-    right_log = right_log.clamp(log_variance_floor, HIGHEST_LOG_VARIANCE)
+    left_log, right_log = _bounded(left_log, log_variance_floor), _bounded(right_log, log_variance_floor)
     ratio = left_log - right_log
     # expm1 is exact for two nearly equal posteriors; subtracting 1 from exp would lose the difference.
     kl = 0.5 * ((left_mean - right_mean).square() * torch.exp(-right_log) + torch.expm1(ratio) - ratio)
     if reduction == "none":
         return kl
     return kl.mean() if reduction == "mean" else kl.sum(dim=(-3, -2, -1))
+
+
+def _bounded(log_variance: Tensor, floor: float) -> Tensor:
+    # Clamping would turn an overflow into an ordinary number.
+    clamped = log_variance.clamp(floor, HIGHEST_LOG_VARIANCE)
+    return torch.where(log_variance.isinf(), torch.nan, clamped)
 
 
 def _split(moments: Tensor, where: str) -> tuple[Tensor, Tensor]:

@@ -282,6 +282,80 @@ def test_a_grey_answer_is_pulled_toward_the_colour(loss):
     assert found[0, 0, 0, 0] < 0 < found[0, 2, 0, 0]  # more red, less blue
 
 
+# NaN, infinities, and values far out of range.
+
+
+def with_one(images, value, channels):
+    spoilt = images.clone()
+    spoilt[0, channels, 1, 2] = value
+    return spoilt
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("channels", [[0], [1], [2], [0, 1, 2]])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_one_value_that_is_not_finite_makes_every_loss_so(value, channels, dtype):
+    one, other = random_images(dtype=dtype), random_images(1, dtype=dtype)
+    spoilt = with_one(one, value, channels)
+    assert not srgb_to_lab(spoilt)[0, :, 1, 2].isfinite().any()
+    for pair in ((spoilt, other), (other, spoilt), (spoilt, one), (spoilt, spoilt)):
+        for loss in PAIR_LOSSES:
+            assert not loss(*pair).isfinite()
+        assert chroma_ratio(*pair).isfinite().tolist() == [False, True]  # the second image is sound
+        for difference in (delta_e_76, delta_e_2000):
+            found = difference(*map(srgb_to_lab, pair)).isfinite()
+            assert not found[0, 1, 2]
+            assert found.sum() == found.numel() - 1
+
+
+@pytest.mark.parametrize("difference", [delta_e_76, delta_e_2000])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_one_value_of_lab_that_is_not_finite(value, channel, difference):
+    lab = srgb_to_lab(random_images())
+    for first in (lab, torch.zeros_like(lab)):
+        spoilt = with_one(first, value, [channel])
+        for pair in ((spoilt, lab), (lab, spoilt)):
+            assert not difference(*pair)[0, 1, 2].isfinite()
+    assert not lab_to_srgb(with_one(lab, value, [channel]))[0, :, 1, 2].isfinite().all()
+
+
+@pytest.mark.parametrize("loss", PAIR_LOSSES)
+def test_a_broken_network_is_not_perfect(loss):
+    target = random_images(dtype=torch.float32)
+    for value in (float("nan"), float("inf"), 1e20, -1e20):
+        assert not loss(torch.full_like(target, value)[..., :2, :2], target[..., :2, :2]).isfinite()
+
+
+FAR = (0, 1, 0.4, -5, 70, -70, 1e4, -1e4, 1e5, -1e5)
+
+
+@pytest.mark.parametrize("loss", PAIR_LOSSES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_gradients_are_finite_far_out_of_range(loss, dtype):
+    # Pixel by pixel, because a mean would hide which of them breaks, and half of a batch of such is refused.
+    colors = torch.cartesian_prod(*[torch.tensor(FAR, dtype=torch.float64)] * 3).to(dtype)
+    images = colors.view(-1, 3, 1, 1)
+    mixed = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(8))]
+    plain = torch.tensor([0.8, 0.45, 0.3], dtype=dtype).view(1, 3, 1, 1).expand(images.shape)
+    for pair in ((images, mixed), (images, plain), (plain, images), (images, images)):
+        one, other = (part.clone().requires_grad_() for part in pair)
+        value = loss(one, other)
+        assert value.isfinite()
+        for found in torch.autograd.grad(value, (one, other)):
+            assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [70.0, 1e3, 1e4, 1e5])
+def test_float32_agrees_with_arrays_on_differences_of_huge_colours(scale):
+    rng = np.random.default_rng(9)
+    first, second = (rng.uniform(-scale, scale, (500, 3)).astype(np.float32) for _ in range(2))
+    labs = [lab_space.srgb_to_lab(colors.astype(np.float64)) for colors in (first, second)]
+    found = delta_e_2000(*(images_of(lab, torch.float32) for lab in labs)).flatten().double().numpy()
+    rounded = [lab.astype(np.float32).astype(np.float64) for lab in labs]
+    np.testing.assert_allclose(found, of_arrays.delta_e_2000(*rounded), rtol=1e-4)
+
+
 # What is refused.
 
 

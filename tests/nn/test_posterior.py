@@ -163,6 +163,19 @@ def test_each_variance_of_kl_is_clamped_above_as_diffusers_does(left, right):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("channel", [1, 4])  # a mean and a log-variance
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_kl_of_a_value_that_is_not_finite_is_not_finite(value, channel, direction):
+    one, other = moments(1), moments(2)
+    one[1, channel, 2, 3] = value
+    for pair in ((one, other), (other, one), (one, one)):
+        found = posterior_kl(*pair, direction=direction, reduction="none").isfinite()
+        assert not found[1, 1, 2, 3]
+        assert found.sum() == found.numel() - 1
+        assert not posterior_kl(*pair, direction=direction).isfinite()
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_kl_of_equals_is_exactly_nothing(direction):
     same = moments(9, dtype=torch.float32, spread=(-28.0, 5.0))
     assert torch.all(posterior_kl(same, same.clone(), direction=direction, reduction="none") == 0)

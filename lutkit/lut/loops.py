@@ -79,7 +79,7 @@ def plan(stages: _Stages, dtype: np.dtype[Any], output: Output, tetrahedral: boo
 
 
 def _keep(source: Flat, target: Flat) -> None:
-    _require_no_nan(source)
+    require_no_nan(source)
     target[:] = source
 
 
@@ -214,7 +214,7 @@ def _by_floats(loops: list[Run], white: int, output: Output) -> Run:
     def run(source: Flat, target: Flat) -> None:
         for start in range(0, source.size, 3 * _FLOAT_PIXELS):
             part = slice(start, start + 3 * _FLOAT_PIXELS)
-            _require_no_nan(source[part])
+            require_no_nan(source[part])
             before = read_only(source[part].astype(np.float32, copy=False))
             if strength == 1 and target.dtype == np.float32:
                 loops[-1](_through(before, loops[:-1]), target[part])
@@ -268,8 +268,9 @@ def _blended(codes: Float32Array, after: Float32Array, strength: float, white: i
     return cast("Float32Array", before + after * np.float32(strength))
 
 
-def _require_no_nan(source: Flat) -> None:
-    if source.dtype == np.float32 and kernels.holds_nan(source):
+def require_no_nan(source: Flat) -> None:
+    """Raise ArrayError if flat float32 values hold NaN, as every loop does; codes never do."""
+    if source.dtype == np.float32 and kernels.holds_nan(read_only(source)):
         raise ArrayError("image holds NaN", where="apply", remedy="replace it with a number first")
 
 

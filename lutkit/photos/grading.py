@@ -1,22 +1,26 @@
 """Apply a LUT to one photo, after a conversion to sRGB if needed, and choose the profile of the result.
 
-`preview` shrinks a photo to a small sRGB image, for those who choose a LUT by the photo.
+`preview` shrinks a photo to a small image of what a LUT gets of it, for those who choose a LUT by the photo.
 
 Owns the policy for ICC profiles, linear light, premultiplied alpha and grey. Knows no files and no formats.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from lutkit.color.srgb import linear_to_srgb, srgb_to_linear
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.lut.apply import map_pixels
 from lutkit.lut.grid import LutGrid, map_by_place
+from lutkit.lut.loops import require_no_nan
 from lutkit.lut.model import Float32Array, Lut, lut_stages
 from lutkit.photos.photo_files import Samples, StoredPhoto
 from lutkit.photos.profiles import (
@@ -114,10 +118,10 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
     is_grey = photo.pixels.shape[2] < 3
     conversion = _conversion(photo, grading.profile)
     beyond: list[bool] = []
-    if _needs_floats(photo, conversion, grading.floats) or isinstance(grading.lut, LutGrid):
+    if _needs_floats(photo, conversion, grading.floats):
         work = _by_floats(photo, conversion, grading, beyond)
     else:
-        work = _by_codes(conversion, grading.lut, grading.strength, by_grey=_is_by_grey(photo))
+        work = _by_codes(photo, conversion, grading)
     pixels = _in_strips(photo.pixels, work)
     now_srgb = conversion.transform is not None
     if is_grey and not now_srgb and _stayed_grey(pixels):
@@ -133,25 +137,56 @@ def grade(photo: StoredPhoto, grading: Grading) -> Graded:
 
 
 def preview(photo: StoredPhoto, grading: Grading, most_px: int) -> Float32Array:
-    """Return a small version of a photo as a LUT would get it; the photo is unchanged.
+    """Return a small version of a photo as a LUT gets it; the photo is unchanged.
+
+    Every pixel is first converted to sRGB as `grade` converts it, and clamped to 0..1, the domain of most
+    LUTs. Then each rectangle of the photo becomes one pixel: the mean of its colours, weighted by alpha. If
+    alpha is 0 in all of a rectangle, its pixel is the weighted mean of the whole photo: colours under alpha 0
+    do not count. Alpha that is 0 in the whole photo is ignored.
+
+    The rectangles cover the whole photo. Their sides are equal to within a pixel, and at most the photo's
+    longer side over `most_px`, rounded up.
 
     Args:
         photo: the photo.
-        grading: its LUT does not matter.
+        grading: its LUT and strength do not matter.
         most_px: the longest side of the result; photos that are smaller keep their size.
     Returns:
-        (h, w, 3) float32, sRGB-encoded, 0..1 nominal. Each pixel is the mean of a square of the photo's
-        values, weighted by alpha.
+        (h, w, 3) float32, sRGB-encoded, 0..1; with the policy `keep`, encoded as the photo is.
     Raises:
-        ImageError: as `grade`.
+        ImageError: where `grade` raises it for any LUT.
     """
-    small = _shrunk(photo, -(-max(photo.pixels.shape[:2]) // most_px))
     conversion = _conversion(photo, grading.profile)
-    colour, alpha = _parted(small.pixels)
-    if photo.pixels.dtype == np.uint8 and conversion.transform is not None and not photo.premultiplied:
-        codes = _converted(colour, conversion, by_grey=_is_by_grey(photo))
-        return np.divide(codes, 255, dtype=np.float32)
-    return _FloatWay.of(small, conversion, grading.floats).to_srgb(colour, alpha)
+    is_by_floats = _needs_floats(photo, conversion, grading.floats)
+    way = _FloatWay.of(photo, conversion, grading.floats) if is_by_floats else None
+    height, width, count = photo.pixels.shape
+    # Alpha of floats may be anything; `fmax` passes over NaN.
+    is_weighed = count in (2, 4) and np.fmax.reduce(photo.pixels[..., -1], axis=None) > 0
+    side = -(-max(height, width) // most_px)
+    down, across = _divided(height, side), _divided(width, side)
+    sums = np.empty((len(down) - 1, len(across) - 1, 3))
+    covers = np.empty(sums.shape[:2])
+    for row, (top, bottom) in enumerate(pairwise(down)):  # by bands: a converted copy of the photo is large
+        colour, alpha = _parted(photo.pixels[top:bottom])
+        if way is None:
+            values = _converted(colour, conversion, by_grey=_is_by_grey(photo))
+        else:
+            values = way.to_srgb(colour, alpha)
+            with _array_errors_told_of_the_image():
+                require_no_nan(values.reshape(-1))
+            values = np.clip(values, 0, 1)
+        if alpha is None or not is_weighed:
+            cover = np.full(width, float(bottom - top))
+        else:
+            weights = np.clip(np.nan_to_num(alpha / _WHITE[alpha.dtype.name]), 0, 1).astype(np.float64)
+            values, cover = values * weights[..., None], weights.sum(0)
+        sums[row] = np.add.reduceat(values.sum(0, dtype=np.float64), across[:-1])
+        covers[row] = np.add.reduceat(cover, across[:-1])
+    means = np.empty_like(sums)
+    means[:] = sums.sum((0, 1)) / covers.sum()
+    np.divide(sums, covers[..., None], out=means, where=covers[..., None] > 0)
+    white = _WHITE[photo.pixels.dtype.name] if way is None else 1
+    return (means / white).astype(np.float32)
 
 
 def _conversion(photo: StoredPhoto, profile: Profile) -> Conversion:
@@ -178,19 +213,32 @@ def _needs_floats(photo: StoredPhoto, conversion: Conversion, floats: FloatEncod
     return photo.premultiplied or is_converted or decodes or photo.pixels.dtype == np.float32
 
 
-def _by_codes(conversion: Conversion, lut: Lut, strength: float, *, by_grey: bool) -> _Grade:
-    def work(colour: Samples, _alpha: Samples | None, _top: int) -> Samples:
-        if conversion.transform is not None:
-            colour = _converted(colour, conversion, by_grey=by_grey)
-        return map_pixels(colour, lut, strength=strength, threads=1)
+def _by_codes(photo: StoredPhoto, conversion: Conversion, grading: Grading) -> _Grade:
+    by_grey, height = _is_by_grey(photo), len(photo.pixels)
+
+    def work(colour: Samples, _alpha: Samples | None, top: int) -> Samples:
+        codes = _converted(colour, conversion, by_grey=by_grey)
+        return _mapped(codes, grading, top=top, height=height)
 
     return work
 
 
 def _converted(colour: Samples, conversion: Conversion, *, by_grey: bool) -> Samples:
-    """Return codes (h, W, 3) in sRGB, by the profile."""
+    """Return codes (h, W, 3) in sRGB, by the profile; the same codes if there is nothing to convert."""
+    if conversion.transform is None:
+        return colour
     image = Image.fromarray((colour[..., 0] if by_grey else colour).copy())
     return np.asarray(apply_conversion(image, conversion))
+
+
+def _mapped(values: Samples, grading: Grading, *, top: int, height: int) -> Samples:
+    """Return rows from `top` on of an image of `height` rows through the LUT, or through each place's own."""
+    lut, strength = grading.lut, grading.strength
+    if not isinstance(lut, LutGrid):
+        return map_pixels(values, lut, strength=strength, threads=1)
+    white = np.float32(_WHITE[values.dtype.name])
+    floats = values.astype(np.float32) / white
+    return _stored(map_by_place(floats, lut, top=top, height=height, strength=strength), white, values.dtype)
 
 
 @dataclass(frozen=True)
@@ -250,7 +298,7 @@ class _FloatWay:
 
 def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, beyond: list[bool]) -> _Grade:
     """Return the function that grades floats; it notes in `beyond` whether values left the LUT's domain."""
-    lut, strength, height = grading.lut, grading.strength, len(photo.pixels)
+    lut, height = grading.lut, len(photo.pixels)
     first = lut_stages(lut.rows[0][0] if isinstance(lut, LutGrid) else lut)[0]
     low, high = np.array(first.domain_min, np.float32), np.array(first.domain_max, np.float32)
     slack = _NO_STEP * (high - low)
@@ -260,11 +308,7 @@ def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, bey
         values = way.to_srgb(colour, alpha)
         if colour.dtype == np.float32:
             beyond.append(bool(((values < low - slack) | (values > high + slack)).any()))
-        if isinstance(lut, LutGrid):
-            values = map_by_place(values, lut, top=top, height=height, strength=strength)
-        else:
-            values = map_pixels(values, lut, strength=strength, threads=1)
-        return way.back(values, colour, alpha)
+        return way.back(_mapped(values, grading, top=top, height=height), colour, alpha)
 
     return work
 
@@ -284,10 +328,8 @@ def _in_strips(pixels: Samples, work: _Grade) -> Samples:
     for top in range(0, height, rows):
         colour, alpha = _parted(source[top : top + rows])
         part = target[top : top + rows]
-        try:
+        with _array_errors_told_of_the_image():
             part[..., :3] = work(colour, alpha, top)
-        except ArrayError as error:
-            raise ImageError(error.what, remedy=error.remedy) from error
         if alpha is not None and target is not source:
             part[..., 3] = alpha
     return target
@@ -300,27 +342,18 @@ def _parted(pixels: Samples) -> tuple[Samples, Samples | None]:
     return colour, pixels[..., -1] if count in (2, 4) else None
 
 
-def _shrunk(photo: StoredPhoto, side: int) -> StoredPhoto:
-    """Return a photo of the means of squares of `side` px, weighted by alpha."""
-    height, width, count = photo.pixels.shape
-    has_alpha = count in (2, 4) and not photo.premultiplied
-    if side <= 1:
-        return photo
-    if min(height, width) < side:
-        pixels = photo.pixels[:: min(side, height), :: min(side, width)]
-        return replace(photo, pixels=pixels)
-    whole = photo.pixels[: height // side * side, : width // side * side]
-    squares = whole.reshape(height // side, side, width // side, side, count)
-    if has_alpha:
-        weights = squares[..., -1:].astype(np.float32)
-        total = weights.sum((1, 3))
-        colours = (squares[..., :-1] * weights).sum((1, 3)) / np.where(total > 0, total, 1)
-        means = np.concatenate([colours, total / side**2], -1)
-    else:
-        means = squares.mean((1, 3), dtype=np.float32)
-    if photo.pixels.dtype != np.float32:
-        means = np.rint(means)
-    return replace(photo, pixels=means.astype(photo.pixels.dtype))
+def _divided(length: int, side: int) -> npt.NDArray[np.intp]:
+    """Return the ends of the fewest equal parts of at most `side`, from 0 to `length`."""
+    count = -(-length // side)
+    return np.arange(count + 1) * length // count
+
+
+@contextmanager
+def _array_errors_told_of_the_image() -> Generator[None]:
+    try:
+        yield
+    except ArrayError as error:
+        raise ImageError(error.what, remedy=error.remedy) from error
 
 
 def _stayed_grey(pixels: Samples) -> bool:

@@ -1,6 +1,8 @@
 """What happens to a photo's colours: profiles, linear light, alpha, grey."""
 
 import io
+import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -220,6 +222,33 @@ def test_a_grid_of_luts_grades_each_side_by_its_own(dtype):
     assert np.array_equal(graded[..., 3], pixels[..., 3])
 
 
+def profile_of_tables(gamma=1.8):
+    """A version 2 profile without primaries: curves, then a cube of 2 points an axis from RGB to XYZ."""
+    columns = np.array(
+        [[0.60974, 0.31111, 0.01947], [0.20528, 0.62567, 0.06087], [0.14919, 0.06322, 0.74457]]
+    )
+    corners = [(r, g, b) for r in (0, 1) for g in (0, 1) for b in (0, 1)]
+    curve = np.rint(np.linspace(0, 1, 256) ** gamma * 65535)
+    cube = np.rint(32768 * (np.array(corners)[:, :, None] * columns).sum(1))
+    words = [256, 2, *np.tile(curve, 3), *cube.flat, *(0, 65535) * 3]
+    matrix = struct.pack(">9i", *(np.eye(3, dtype=int).flat * np.array(65536)))
+    table = b"mft2\0\0\0\0\3\3\2\0" + matrix + np.array(words).astype(">u2").tobytes()
+    return made.profile({b"A2B0": table, b"wtpt": made.xyz(0.9642, 1.0, 0.8249)})
+
+
+@pytest.mark.parametrize("icc", [profile_of_tables(), made.adobe_rgb()])
+def test_8_bits_are_converted_for_a_grid_as_for_a_lut(icc):
+    pixels = samples(np.uint8, 4, 20, 40)
+    expected = grade(photo(pixels, icc=icc), Grading(LUT))
+    graded = grade(photo(pixels, icc=icc), Grading(LutGrid(((LUT, LUT), (LUT, LUT)))))
+    assert abs(graded.pixels.astype(int) - expected.pixels).max() <= 1
+    assert (graded.icc, graded.now_srgb, graded.note) == (expected.icc, True, expected.note)
+    assert np.array_equal(graded.pixels[..., 3], pixels[..., 3])
+    seen = preview(photo(pixels, icc=icc), Grading(LUT), 40)
+    opaque = pixels[..., 3] > 0
+    np.testing.assert_allclose(seen[opaque], by_lcms(pixels[..., :3].copy(), icc)[opaque] / 255, atol=1e-6)
+
+
 def test_a_preview_is_the_mean_of_squares_in_srgb():
     pixels = samples(np.uint8, 3, 60, 90)
     found = preview(photo(pixels), Grading(LUT), 30)
@@ -232,7 +261,7 @@ def test_a_preview_is_the_mean_of_squares_in_srgb():
 def test_a_preview_of_linear_floats_is_encoded_and_of_a_foreign_profile_converted():
     linear = np.full((4, 6, 3), (0.2, 0.05, 0.7), np.float32)
     found = preview(photo(linear, linear=True), Grading(LUT), 2)
-    np.testing.assert_allclose(found, np.broadcast_to(encode(linear[0, 0]), (1, 2, 3)), atol=1e-6)
+    np.testing.assert_allclose(found, np.broadcast_to(encode(linear[0, 0]), (2, 2, 3)), atol=1e-6)
     for dtype in (np.uint8, np.uint16):
         code = np.full((4, 6, 3), (110, 140, 160), dtype) * dtype(1 if dtype == np.uint8 else 257)
         given = photo(code, icc=made.adobe_rgb())
@@ -242,11 +271,130 @@ def test_a_preview_of_linear_floats_is_encoded_and_of_a_foreign_profile_converte
         np.testing.assert_allclose(seen[0, 0], graded[0, 0] / white, atol=1 / white)
 
 
+SHAPES = [
+    (4, 6, 6),
+    (4, 6, 3),
+    (5, 7, 3),
+    (2, 41, 4),
+    (41, 2, 4),
+]  # height, width, longest side of the preview
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(("height", "width", "most_px"), SHAPES)
+def test_hidden_colours_do_not_count_in_a_preview(dtype, channels, height, width, most_px):
+    white = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    pixels = samples(dtype, channels, height, width)
+    pixels[: height // 2 + 1, : width // 2 + 1, -1] = 0
+    pixels[0, :, -1] = 0
+    hidden = pixels[..., -1] == 0
+    other = pixels.copy()
+    other[hidden, :-1] = white - pixels[hidden, :-1]
+    found = preview(photo(pixels), Grading(LUT), most_px)
+    np.testing.assert_array_equal(found, preview(photo(other), Grading(LUT), most_px))
+    weights = pixels[..., -1].ravel().astype(float)
+    mean = np.average(pixels[..., :-1].reshape(height * width, -1) / white, axis=0, weights=weights)
+    np.testing.assert_allclose(found[0, 0], np.broadcast_to(mean, 3), atol=1e-6)
+
+
 @pytest.mark.parametrize("premultiplied", [False, True])
-def test_hidden_colours_do_not_count_in_a_preview(premultiplied):
-    pixels = np.zeros((2, 2, 4), np.uint16)
-    pixels[0, 0], pixels[1, 1] = (10000, 20000, 30000, 65535), (9, 9, 60000, 0)
-    if premultiplied:
-        pixels[1, 1] = 0
-    found = preview(photo(pixels, premultiplied=premultiplied), Grading(LUT), 1)
-    np.testing.assert_allclose(found[0, 0], np.array([10000, 20000, 30000]) / 65535, atol=1e-4)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_preview_weighs_colours_by_alpha(dtype, premultiplied):
+    white = 1 if dtype == np.float32 else 255
+    straight = np.array([[[200, 40, 10], [40, 100, 250]]]) / 255
+    alpha = np.array([[[1.0], [0.2]]])
+    colours = straight * alpha if premultiplied else straight
+    pixels = np.rint(np.concatenate([colours, alpha], -1) * 255) / 255 * white
+    found = preview(photo(pixels.astype(dtype), premultiplied=premultiplied), Grading(LUT), 1)
+    np.testing.assert_allclose(found[0, 0], (straight[0, 0] + 0.2 * straight[0, 1]) / 1.2, atol=1e-6)
+
+
+@pytest.mark.parametrize("premultiplied", [False, True])
+def test_a_preview_of_a_transparent_photo_ignores_alpha(premultiplied):
+    pixels = samples(np.float32, 4, 10, 10)
+    pixels[..., 3] = 0
+    expected = np.zeros(3) if premultiplied else pixels[..., :3].mean((0, 1))
+    for alpha in (0, -1, np.nan):
+        pixels[0, 0, 3] = alpha
+        found = preview(photo(pixels, premultiplied=premultiplied), Grading(LUT), 1)
+        np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_preview_of_a_thin_photo_counts_every_row_and_column(turned):
+    pixels = np.zeros((3, 5000, 3), np.uint8)
+    pixels[0] = 255
+    pixels[:, :10] = (30, 60, 90)
+    pixels[:, -1] = (80, 70, 60)
+    if turned:
+        pixels = pixels.swapaxes(0, 1)
+    found = preview(photo(pixels), Grading(LUT), 500).reshape(-1, 3)
+    assert found.shape == (500, 3)
+    np.testing.assert_allclose(found[1:-1], 1 / 3, atol=1e-6)
+    np.testing.assert_allclose(found[0] * 255, (30, 60, 90), atol=1e-4)
+    np.testing.assert_allclose(found[-1] * 255, (9 * 85 + np.array([80, 70, 60])) / 10, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 11), (16, 5), (10, 10)])
+def test_a_preview_leaves_nothing_out(height, width):
+    pixels = samples(np.uint8, 3, height, width)
+    found = preview(photo(pixels), Grading(LUT), 5)
+    assert max(found.shape) <= 5
+    for y, x in ((0, 0), (height - 1, width - 1)):
+        changed = pixels.copy()
+        changed[y, x] ^= 255
+        assert (preview(photo(changed), Grading(LUT), 5) != found).any(-1).sum() == 1
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_preview_clamps_each_pixel_as_the_lut_does(alpha):
+    """The mean of a highlight and a shadow is that of what the LUT makes of each."""
+    pixels = np.full((4, 4, 3), (0.1, 0.2, 0.3), np.float32)
+    pixels[::2, ::2, 0] = 50
+    pixels[1::2, ::2, 1] = -3
+    seen = encode(np.clip(pixels.astype(float), 0, 1)).mean((0, 1))
+    if alpha:
+        pixels = np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)
+    found = preview(photo(pixels, linear=True), Grading(LUT), 2)
+    np.testing.assert_allclose(found, np.broadcast_to(seen, (2, 2, 3)), atol=1e-6)
+    graded = grade(photo(pixels, linear=True), Grading(Lut3D.identity(2))).pixels[..., :3]
+    np.testing.assert_allclose(found[0, 0], encode(graded.astype(float)).mean((0, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("premultiplied", [False, True])
+@pytest.mark.parametrize("alpha", [1, 0, np.nan])
+@pytest.mark.parametrize("place", [(0, 0), (6, 3), (3, 10), (6, 10)])
+def test_a_preview_refuses_nan_where_grading_does(place, alpha, premultiplied):
+    pixels = samples(np.float32, 4, 7, 11)
+    pixels[place] = (0.5, np.nan, 0.5, alpha)
+    given = photo(pixels, linear=True, premultiplied=premultiplied)
+    refused = refusal(lambda: preview(given, Grading(LUT), 5))
+    assert refused == refusal(lambda: grade(given, Grading(LUT)))
+    assert ("image holds NaN" in refused) == (alpha == 1 or not premultiplied)
+    assert refused or np.isfinite(preview(given, Grading(LUT), 5)).all()
+
+
+def refusal(work):
+    """The error's message, or nothing."""
+    try:
+        work()
+    except ImageError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("told", [{"icc": made.adobe_rgb()}, {"linear": True}, {"premultiplied": True}])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_preview_needs_little_memory(dtype, channels, told):
+    pixels = samples(dtype, channels, 4000, 100)
+    given = photo(pixels, **told)
+    preview(given, Grading(LUT), 200)  # what is kept from the first call on does not count
+    tracemalloc.start()
+    try:
+        preview(given, Grading(LUT), 200)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < pixels.nbytes / 2

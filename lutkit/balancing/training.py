@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 from types import FrameType
 from typing import Any, Protocol, cast
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -252,11 +252,11 @@ def _mean_error(module: Training, validation: Sequence[Any]) -> float:
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        return cast("dict[str, Any]", torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, EOFError, UnpicklingError, KeyError, ValueError) as error:
+    # A checkpoint is a zip file, whose list of contents comes last: a torn one has none.
+    if not is_zipfile(path):
         remedy = "delete it to begin again"
-        raise LutkitError("the checkpoint cannot be read", where=str(path), remedy=remedy) from error
+        raise LutkitError("the checkpoint cannot be read", where=str(path), remedy=remedy)
+    return cast("dict[str, Any]", torch.load(path, map_location="cpu", weights_only=True))
 
 
 class _WholeFiles(TorchCheckpointIO):

@@ -506,3 +506,9 @@ def test_every_public_name_can_be_had():
     assert set(lutkit.__all__) <= set(dir(lutkit))
     with pytest.raises(AttributeError, match="no attribute 'glow'"):
         lutkit.glow  # noqa: B018
+
+
+def test_no_two_test_files_share_a_name():
+    """pytest imports them by their names alone, and would leave one of the two out."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert [name for name in set(names) if names.count(name) > 1] == []

@@ -128,18 +128,12 @@ def find_balance(
     """Let a model decide how an image is balanced.
 
     Args:
-        seen: (h, w, 3) float32, sRGB-encoded: a preview of the image.
+        seen: (h, w, 3) float32, sRGB-encoded, 0..1: a preview of the image.
         network: the model.
         passes: how often it corrects, 1..20.
         strength: 0..1.
         local: whether parts of the image get their own LUTs.
-    Raises:
-        LutkitError: if an option is out of range.
-        ArrayError: if a value is NaN.
     """
-    require_balance_options(passes=passes, strength=strength)
-    if np.isnan(seen).any():
-        raise ArrayError("the image holds NaN", where="balance")
     if np.ptp(seen, axis=2).max() == 0:
         return Balance(None, (0.0,) * passes, 0.0)
     luts, moves = _passes(seen, network, passes)
@@ -234,5 +228,5 @@ def _weakened(lut: Lut3D, strength: float) -> Lut3D:
 
 def _difference(one: Float32Array, other: Float32Array) -> float:
     """Return the mean delta E 2000 of two images."""
-    labs = (srgb_to_lab(np.clip(image, 0, 1).astype(np.float64)) for image in (one, other))
+    labs = (srgb_to_lab(image.astype(np.float64)) for image in (one, other))
     return float(delta_e_2000(*labs).mean())

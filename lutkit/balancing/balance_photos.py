@@ -16,7 +16,7 @@ from lutkit.balancing.balance import (
 )
 from lutkit.engine.engine import wanted_workers
 from lutkit.engine.progress import OnProgress, Progress, unheard
-from lutkit.errors import ArrayError, ImageError, LutkitError
+from lutkit.errors import LutkitError
 from lutkit.extras import require_installed
 from lutkit.lut.model import Lut3D
 from lutkit.lutfiles.apply_photos import require_in_range
@@ -159,11 +159,8 @@ def balance_photos(
 
     def grading_of(task: PhotoTask, photo: StoredPhoto) -> Grading:
         seen = preview(photo, base, PREVIEW_PX)
-        try:
-            with predicting:
-                chosen = find_balance(seen, network, passes=passes, strength=strength, local=local)
-        except ArrayError as error:
-            raise ImageError(error.what, remedy=error.remedy) from error
+        with predicting:
+            chosen = find_balance(seen, network, passes=passes, strength=strength, local=local)
         figures[task] = _Figures(chosen.moves, chosen.unevenness)
         lut = chosen.lut or Lut3D.identity(LUT_SIZE)
         if task in luts and isinstance(lut, Lut3D):

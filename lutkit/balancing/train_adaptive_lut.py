@@ -135,8 +135,6 @@ def train_adaptive_lut(
     from lutkit.balancing.training import TrainSettings, train
     from lutkit.latents.devices import open_device
 
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise LutkitError(f"--seed is {seed!r}", remedy="choose from 0 to 2^63 - 1")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     opened = open_device(device)
@@ -169,14 +167,8 @@ def train_adaptive_lut(
         thumbnails = read_thumbnails(learned_from, _reporter(report, "training pairs"))
         validation: Sequence[Batch] = ()
         if isinstance(held_back, str):
-            report(
-                Progress(
-                    "steps",
-                    0,
-                    steps,
-                    (f"No validation ({held_back}): the last weights are kept, and no figures measured.",),
-                )
-            )
+            note = f"No validation ({held_back}): the last weights are kept, and no figures measured."
+            report(Progress("steps", 0, steps, (note,)))
         else:
             read = read_thumbnails(held_back, _reporter(report, "validation pairs"))
             validation = in_order(read, _VALIDATION_BATCH)

@@ -83,6 +83,8 @@ class TrainSettings:
         for name, option in (("minutes", "--minutes"), ("learning_rate", "--learning-rate")):
             if not isinstance(getattr(self, name), int | float):
                 raise LutkitError(f"{option} is {getattr(self, name)!r}", remedy="give a number")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            raise LutkitError(f"--seed is {self.seed!r}", remedy="choose from 0 to 2^63 - 1")
         if not 0 <= self.minutes < math.inf:
             raise LutkitError(f"--minutes is {self.minutes}", remedy="give 0 for no limit, or more")
         if not 0 < self.learning_rate <= 1:
@@ -239,16 +241,9 @@ def train(
                 ckpt_path=last if last.is_file() else None,
                 weights_only=True,
             )
-    if validation and best.is_file() and watch.best < _mean_error(module, validation):
+    if validation:
         module.load_state_dict(_checkpoint(best)["state_dict"])
     return Trained(trainer.global_step, watch.seconds, watch.loss)
-
-
-def _mean_error(module: Training, validation: Sequence[Any]) -> float:
-    """Return the validation error of the present weights."""
-    module.cpu().eval()
-    with torch.no_grad():
-        return float(torch.cat([module.error(batch) for batch in validation]).mean())
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:
@@ -329,11 +324,12 @@ class _Watch(Callback):
     ) -> None:
         loss, step = float(outputs["loss"]), trainer.global_step
         self.loss = loss if step <= 1 else self.loss + (loss - self.loss) / min(step, 50)
-        is_measured = step % self.settings.validate == 0
+        is_last = self._progress(trainer) >= 1
+        is_measured = is_last or step % self.settings.validate == 0
         note = (f"step {step:,}: loss {self.loss:.2f}",) if is_measured and not self.validates else ()
         self.on_progress(Progress("steps", step, self.settings.steps, note))
-        if self._progress(trainer) >= 1:
-            trainer.should_stop = True
+        if is_last:
+            trainer.should_stop = True  # after a validation
         if not (is_measured and self.validates):  # else after the validation, which belongs to this step
             self._end_step(trainer)
 

@@ -131,15 +131,15 @@ def test_a_finished_run_is_not_trained_again(pair_folder, tmp_path):
     assert weights_of(tmp_path / "moved") == was
 
 
-@pytest.mark.parametrize("at", [3, 4, 6])
-def test_a_stop_at_any_step_changes_nothing(at, pair_folder, tmp_path):
+@pytest.mark.parametrize(("at", "validate"), [(3, 3), (4, 3), (6, 3), (6, 4)])
+def test_a_stop_at_any_step_changes_nothing(at, validate, pair_folder, tmp_path):
     """Also at a step of validation, and at the last one."""
 
     def stop(now):
         if (now.stage, now.done) == ("steps", at) and not now.notes:
             signal.raise_signal(signal.SIGINT)
 
-    options = {"steps": 6, "validate": 3, "device": "cpu", "seed": 4}
+    options = {"steps": 6, "validate": validate, "device": "cpu", "seed": 4}
     whole = lutkit.train_adaptive_lut(pair_folder, tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
         lutkit.train_adaptive_lut(pair_folder, tmp_path / "cut", **options, on_progress=stop)

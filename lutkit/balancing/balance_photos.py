@@ -1,8 +1,7 @@
 """`balance_photos`: balance photos with a trained model and write them, as `lutkit balance` does."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -19,26 +18,25 @@ from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
 from lutkit.extras import require_installed
 from lutkit.lut.model import Lut3D
-from lutkit.lutfiles.apply_photos import require_in_range
+from lutkit.lutfiles.apply_photos import (
+    AppliedPhoto,
+    ApplyResult,
+    applied_photo,
+    grade_and_report,
+    photo_counts,
+    require_in_range,
+)
 from lutkit.lutfiles.formats import require_held, write_lut
 from lutkit.lutfiles.given import output_file
-from lutkit.photos.grade_many import (
-    Applied,
-    ApplyPlan,
-    ApplySettings,
-    PhotoTask,
-    Status,
-    grade_photos,
-    plan_apply,
-)
+from lutkit.photos.grade_many import Applied, ApplyPlan, ApplySettings, PhotoTask, plan_apply
 from lutkit.photos.grading import Grading, preview, require_floats, require_profile
 from lutkit.photos.photo_files import StoredPhoto
 from lutkit.photos.photo_list import shown_path
-from lutkit.results import ASIDE, CommandResult, six_digits
+from lutkit.results import six_digits
 
 
 @dataclass(frozen=True)
-class BalancedPhoto:
+class BalancedPhoto(AppliedPhoto):
     """The result for a photo.
 
     Args:
@@ -53,18 +51,13 @@ class BalancedPhoto:
         lut: the file of its LUT; empty without `export`.
     """
 
-    photo: str
-    output: str
-    status: Status
-    error: str
-    notes: tuple[str, ...]
     moves: tuple[float, ...]
     unevenness: float
     lut: str
 
 
 @dataclass(frozen=True)
-class BalanceResult(CommandResult):
+class BalanceResult(ApplyResult):
     """The results for all photos.
 
     Args:
@@ -75,11 +68,7 @@ class BalanceResult(CommandResult):
         plan: the plan of the run; not in the dictionary.
     """
 
-    written: int
-    kept: int
-    failed: int
     photos: tuple[BalancedPhoto, ...]
-    plan: ApplyPlan = field(repr=False, metadata=ASIDE)
 
 
 def balance_photos(
@@ -149,7 +138,7 @@ def balance_photos(
     named = [photos] if isinstance(photos, Path | str) else photos
     plan = plan_apply([Path(photo) for photo in named], Path(out))
     luts = _lut_files(plan, None if export is None else Path(export), Path(out), overwrite=overwrite)
-    report, done = on_progress or unheard, 0
+    report = on_progress or unheard
     report(Progress("loading the model"))
     network = opened_model(model)
     report(Progress("photos", 0, len(plan.tasks)))
@@ -168,26 +157,15 @@ def balance_photos(
         # Strength 0 does not even clamp.
         return Grading(lut, 0.0 if chosen.lut is None else 1.0, base.profile, base.floats)
 
-    def on_photo(applied: Applied) -> None:
-        nonlocal done
+    def write_own_lut(applied: Applied) -> None:
         lut = to_write.pop(applied.task, None)
         if lut is not None and applied.status == "written":
             write_lut(lut, luts[applied.task])
-        done += 1
-        report(Progress("photos", done, len(plan.tasks)))
-        if applied.error is not None and on_error is not None:
-            on_error(applied.error)
 
     settings = ApplySettings(grading_of, quality, overwrite, layer)
-    results = grade_photos(plan, settings, threads, on_photo)
-    counts = Counter(applied.status for applied in results)
-    return BalanceResult(
-        written=counts["written"],
-        kept=counts["kept"],
-        failed=counts["failed"],
-        photos=tuple(_photo(applied, figures.get(applied.task), luts) for applied in results),
-        plan=plan,
-    )
+    results = grade_and_report(plan, settings, threads, report, on_error, write_own_lut)
+    balanced = tuple(_photo(applied, figures.get(applied.task), luts) for applied in results)
+    return BalanceResult(**photo_counts(results), photos=balanced, plan=plan)
 
 
 @dataclass(frozen=True)
@@ -202,11 +180,7 @@ def _photo(applied: Applied, figures: _Figures | None, luts: dict[PhotoTask, Pat
     is_written = applied.status == "written"
     known = figures if figures is not None and is_written else _Figures()
     return BalancedPhoto(
-        photo=shown_path(str(applied.task.source)),
-        output=shown_path(str(applied.task.target)),
-        status=applied.status,
-        error="" if applied.error is None else applied.error.what,
-        notes=applied.notes,
+        **vars(applied_photo(applied)),
         moves=tuple(map(six_digits, known.moves)),
         unevenness=six_digits(known.unevenness),
         lut=shown_path(str(luts[applied.task])) if is_written and applied.task in luts else "",

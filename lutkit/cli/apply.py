@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lutkit.cli.arguments import (
+    FloatsOption,
+    OnlyFailures,
+    OverPhotos,
+    PhotosAsJson,
+    ProfileOption,
+    QualityOption,
+    ThreadsOption,
+)
+
 if TYPE_CHECKING:
     from lutkit.lutfiles.apply_photos import ApplyResult
 
@@ -58,24 +68,17 @@ def apply(  # noqa: D103  (its help text is set below)
     strength: Annotated[
         float, typer.Option("--strength", help="0 changes nothing, 1 is the full LUT.")
     ] = 1.0,
-    profile: Annotated[
-        str, typer.Option("--profile", help="Photos that are not sRGB: convert or keep.")
-    ] = "convert",
-    floats: Annotated[
-        str, typer.Option("--floats", help="Floats without a profile: linear or encoded.")
-    ] = "linear",
-    quality: Annotated[
-        int | None,
-        typer.Option("--quality", help="JPEG and WebP quality, 1 to 100.  [default: a JPEG's own, else 95]"),
-    ] = None,
+    profile: ProfileOption = "convert",
+    floats: FloatsOption = "linear",
+    quality: QualityOption = None,
     layer: Annotated[
         str,
         typer.Option("--layer", metavar="NAME", help="EXR layer to grade; the others stay as they are."),
     ] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    workers: Annotated[int | None, typer.Option("--workers", help="Threads.  [default: all cores]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what failed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result of each photo as JSON.")] = False,
+    overwrite: OverPhotos = False,
+    workers: ThreadsOption = None,
+    quiet: OnlyFailures = False,
+    as_json: PhotosAsJson = False,
 ) -> None:
     from lutkit.engine.stopping import stopping
     from lutkit.lutfiles.apply_photos import apply_photos
@@ -115,12 +118,4 @@ def _summarize(found: "ApplyResult", out: Path, *, quiet: bool, as_json: bool) -
     if as_json:
         console.out(json.dumps(found.to_dict()))
         return
-    print_photo_summary(
-        console,
-        written=found.written,
-        kept=found.kept,
-        failed=found.failed,
-        notes=(note for photo in found.photos for note in photo.notes),
-        plan=found.plan,
-        out=out,
-    )
+    print_photo_summary(console, found, out)

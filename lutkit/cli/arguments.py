@@ -15,6 +15,26 @@ Workers: TypeAlias = Annotated[
 OverPlot: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace an existing image.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
+# Options of commands that write photos.
+ProfileOption: TypeAlias = Annotated[
+    str, typer.Option("--profile", help="Photos that are not sRGB: convert or keep.")
+]
+FloatsOption: TypeAlias = Annotated[
+    str, typer.Option("--floats", help="Floats without a profile: linear or encoded.")
+]
+QualityOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--quality", help="JPEG and WebP quality, 1 to 100.  [default: a JPEG's own, else 95]"),
+]
+OverPhotos: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+ThreadsOption: TypeAlias = Annotated[
+    int | None, typer.Option("--workers", help="Threads.  [default: all cores]")
+]
+OnlyFailures: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what failed.")]
+PhotosAsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print the result of each photo as JSON.")
+]
+
 # Options that choose samples of a dataset folder.
 OnlySplit: TypeAlias = Annotated[
     str, typer.Option("--split", help="For a dataset: only samples of this split, such as `val`.")

@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lutkit.cli.arguments import (
+    FloatsOption,
+    OnlyFailures,
+    OverPhotos,
+    PhotosAsJson,
+    ProfileOption,
+    QualityOption,
+    ThreadsOption,
+)
+
 if TYPE_CHECKING:
     from lutkit.balancing.balance_photos import BalanceResult
 
@@ -58,24 +68,17 @@ def balance(  # noqa: D103  (its help text is set below)
         Path | None,
         typer.Option("--export", metavar="FILE", help="Write the photo's LUT, such as look.cube."),
     ] = None,
-    profile: Annotated[
-        str, typer.Option("--profile", help="Photos that are not sRGB: convert or keep.")
-    ] = "convert",
-    floats: Annotated[
-        str, typer.Option("--floats", help="Floats without a profile: linear or encoded.")
-    ] = "linear",
-    quality: Annotated[
-        int | None,
-        typer.Option("--quality", help="JPEG and WebP quality, 1 to 100.  [default: a JPEG's own, else 95]"),
-    ] = None,
+    profile: ProfileOption = "convert",
+    floats: FloatsOption = "linear",
+    quality: QualityOption = None,
     layer: Annotated[
         str,
         typer.Option("--layer", metavar="NAME", help="EXR layer to balance; the others stay as they are."),
     ] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    workers: Annotated[int | None, typer.Option("--workers", help="Threads.  [default: all cores]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what failed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result of each photo as JSON.")] = False,
+    overwrite: OverPhotos = False,
+    workers: ThreadsOption = None,
+    quiet: OnlyFailures = False,
+    as_json: PhotosAsJson = False,
 ) -> None:
     from lutkit.balancing.balance_photos import balance_photos
     from lutkit.engine.stopping import stopping
@@ -136,12 +139,4 @@ def _summarize(
             f"{UNEVEN:g} delta E 2000 or more. Try --local.",
             soft_wrap=True,
         )
-    print_photo_summary(
-        console,
-        written=found.written,
-        kept=found.kept,
-        failed=found.failed,
-        notes=(note for photo in found.photos for note in photo.notes),
-        plan=found.plan,
-        out=out,
-    )
+    print_photo_summary(console, found, out)

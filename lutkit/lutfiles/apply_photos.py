@@ -107,33 +107,61 @@ def apply_photos(
     )
     named = [photos] if isinstance(photos, Path | str) else photos
     plan = plan_apply([Path(photo) for photo in named], Path(out))
-    report, done = on_progress or unheard, 0
+    report = on_progress or unheard
     report(Progress("photos", 0, len(plan.tasks), warnings=assumed))
+    settings = ApplySettings(grading, quality, overwrite, layer)
+    results = grade_and_report(plan, settings, threads, report, on_error)
+    return ApplyResult(**photo_counts(results), photos=tuple(map(applied_photo, results)), plan=plan)
 
-    def on_photo(applied: Applied) -> None:
+
+def grade_and_report(
+    plan: ApplyPlan,
+    settings: ApplySettings,
+    threads: int,
+    report: OnProgress,
+    on_error: Callable[[LutkitError], None] | None,
+    on_photo: Callable[[Applied], None] | None = None,
+) -> list[Applied]:
+    """Grade every photo of a plan, and report each one as it is done.
+
+    Args:
+        plan: the photos.
+        settings: how they are graded and written.
+        threads: the number of threads.
+        report: called with the number of finished photos.
+        on_error: called with the error of a photo that failed.
+        on_photo: called with the result of each photo, on this thread, before it is reported.
+    Returns:
+        The results, in the order of the plan.
+    """
+    done = 0
+
+    def on_done(applied: Applied) -> None:
         nonlocal done
+        if on_photo is not None:
+            on_photo(applied)
         done += 1
         report(Progress("photos", done, len(plan.tasks)))
         if applied.error is not None and on_error is not None:
             on_error(applied.error)
 
-    results = grade_photos(plan, ApplySettings(grading, quality, overwrite, layer), threads, on_photo)
+    return grade_photos(plan, settings, threads, on_done)
+
+
+def photo_counts(results: Sequence[Applied]) -> dict[Status, int]:
+    """Return the number of photos that were written, kept and failed."""
     counts = Counter(applied.status for applied in results)
-    return ApplyResult(
-        written=counts["written"],
-        kept=counts["kept"],
-        failed=counts["failed"],
-        photos=tuple(
-            AppliedPhoto(
-                photo=shown_path(str(applied.task.source)),
-                output=shown_path(str(applied.task.target)),
-                status=applied.status,
-                error="" if applied.error is None else applied.error.what,
-                notes=applied.notes,
-            )
-            for applied in results
-        ),
-        plan=plan,
+    return {"written": counts["written"], "kept": counts["kept"], "failed": counts["failed"]}
+
+
+def applied_photo(applied: Applied) -> AppliedPhoto:
+    """Return the result of a photo for callers."""
+    return AppliedPhoto(
+        photo=shown_path(str(applied.task.source)),
+        output=shown_path(str(applied.task.target)),
+        status=applied.status,
+        error="" if applied.error is None else applied.error.what,
+        notes=applied.notes,
     )
 
 

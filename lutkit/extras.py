@@ -4,6 +4,8 @@ import importlib.util
 
 from lutkit.errors import LutkitError
 
+TRAINING_NEEDS = ("torch", "lightning", "huggingface_hub", "safetensors")
+
 
 def require_installed(packages: tuple[str, ...], extra: str) -> None:
     """Require packages that only some commands need; the message says how to install them.

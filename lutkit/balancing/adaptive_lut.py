@@ -18,7 +18,6 @@ from lutkit.nn.lut import apply_curves, apply_lut
 THUMBNAIL_PX = 64
 KNOTS = 9
 TERMS = 9
-LUT_SIZE = 33  # points an axis of a map as a LUT: four cells to an interval of a curve
 _CUBE_SIZES = (0, *range(2, 10))
 
 
@@ -48,7 +47,7 @@ class ColorMaps:
         mapped = (self.matrix.transpose(1, 2) @ terms).reshape(images.shape)
         return mapped + apply_lut(bent, self.cubes) if self.cubes.shape[1] else mapped
 
-    def luts(self, size: int = LUT_SIZE) -> list[Lut3D]:
+    def luts(self, size: int = 33) -> list[Lut3D]:
         """Return each map as a cube of `size` points an axis; its values are clamped to 0..1."""
         lattice = torch.from_numpy(Lut3D.identity(size).table.copy()).to(self.curves)
         colors = lattice.reshape(1, -1, 1, 3).permute(0, 3, 1, 2).expand(len(self.curves), -1, -1, -1)

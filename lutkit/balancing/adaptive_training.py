@@ -8,10 +8,10 @@ from torch import Tensor
 
 from lutkit.balancing.adaptive_lut import AdaptiveLut
 from lutkit.balancing.batches import Batch
-from lutkit.balancing.training import Training
 from lutkit.nn.color import srgb_to_lab
 from lutkit.nn.color_losses import delta_e_2000, delta_e_2000_loss
 from lutkit.results import six_digits
+from lutkit.training.train import Training
 
 # A ninth of the pixels is enough, because the network corrects colours, not edges.
 _PART = (..., slice(None, None, 3), slice(None, None, 3))

@@ -24,9 +24,11 @@ from lutkit.photos.photo_files import StoredPhoto
 
 if TYPE_CHECKING:
     from lutkit.balancing.adaptive_lut import AdaptiveLut
+    from lutkit.balancing.color_map import Balancer, Window
 
-Model: TypeAlias = "AdaptiveLut | Path | str"
+Model: TypeAlias = "AdaptiveLut | Balancer | Path | str"
 
+LUT_SIZE = 33  # points an axis of a map as a LUT
 PREVIEW_PX = 512  # the longest side of what passes are computed on
 UNEVEN = 3.0  # from this unevenness on, users are told of `local`
 _CELLS = 4  # parts of an image along its longer side
@@ -43,8 +45,9 @@ class Balance:
         lut: one LUT for the image, or LUTs for its parts; they include `strength`. None for an image that is
             left as it is.
         moves: for each pass, the mean delta E 2000 by which one LUT at full strength changes the image.
-        unevenness: the mean delta E 2000 between the results of one LUT and of LUTs for parts of the image,
-            after one pass. A large value suggests mixed light.
+        unevenness: how badly one LUT does what the network wants, in mean delta E 2000 after one pass: the
+            difference to the network's own result or, if the network predicts LUTs, to the result of LUTs for
+            parts of the image. A large value suggests mixed light.
     """
 
     lut: Lut3D | LutGrid | None
@@ -60,7 +63,7 @@ def balance(
     Args:
         image: (H, W, 3) or (H, W, 4), sRGB-encoded: uint8, uint16, or float32 with 0..1 nominal; alpha is not
             changed.
-        model: a folder, a name on the Hugging Face hub, or the loaded network.
+        model: a folder, a name on the Hugging Face hub, an AdaptiveLut, or what `load_balancer` returned.
         passes: how often the model looks at the result and corrects it again, 1..20.
         strength: 0 changes nothing, 1 is the full correction.
         local: correct parts of the image by themselves, for mixed light; LUTs are blended between parts.
@@ -81,11 +84,11 @@ def balance(
     """
     _require_image(image)
     require_balance_options(passes=passes, strength=strength)
-    network = opened_model(model)
+    opened = opened_model(model)
     photo = StoredPhoto("png", np.array(image, image.dtype.newbyteorder("=")))
     try:
         seen = preview(photo, Grading(Lut3D.identity(2), floats="encoded"), PREVIEW_PX)
-        found = find_balance(seen, network, passes=passes, strength=strength, local=local)
+        found = find_balance(seen, opened, passes=passes, strength=strength, local=local)
         if found.lut is None:
             return cast("RgbImage", image.copy())
         return cast("RgbImage", grade(photo, Grading(found.lut, floats="encoded")).pixels)
@@ -102,51 +105,69 @@ def _require_image(image: object) -> None:
     require_no_codes(cast("npt.NDArray[Any]", image), 1.0, "balance")
 
 
-def opened_model(model: Model) -> "AdaptiveLut":
-    """Return the network: itself, or read from its folder or the hub.
+def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Balancer":
+    """Return the model as a balancer: read from its folder or the hub, or the given network.
 
+    Args:
+        model: a folder, a name on the hub, an AdaptiveLut, or a balancer.
+        vae: of a latent balancer in a folder, its VAE; see `load_balancer`.
+        fit: how the colour map is learned; see `load_balancer`.
     Raises:
         SourceError: if there is no such model, or it cannot be read.
+        VaeError, DatasetError: if its VAE is missing or another one.
         LutkitError: if it is something else, or a package is not installed.
     """
     require_installed(NEEDED, "train")
     from lutkit.balancing.adaptive_lut import AdaptiveLut
-    from lutkit.balancing.model_folder import load_model
+    from lutkit.balancing.color_map import AdaptiveBalancer
 
     if isinstance(model, Path | str):
-        return load_model(model)
-    if not isinstance(model, AdaptiveLut):  # pyright: ignore[reportUnnecessaryIsInstance]
-        remedy = "give its folder, its name on the hub, or an AdaptiveLut"
+        from lutkit.balancing.models import load_balancer
+
+        return load_balancer(model, vae=vae, fit=fit)
+    if isinstance(model, AdaptiveLut):
+        # The caller's network stays on its device and in its mode.
+        return AdaptiveBalancer(deepcopy(model).cpu().eval())
+    if not hasattr(model, "color_maps"):
+        remedy = "give its folder, its name on the hub, an AdaptiveLut, or what load_balancer returned"
         raise LutkitError(f"the model is a {type(model).__name__}", remedy=remedy)
-    # The caller's network stays on its device and in its mode.
-    return deepcopy(model).cpu().eval()
+    return model
 
 
 def find_balance(
-    seen: Float32Array, network: "AdaptiveLut", *, passes: int, strength: float, local: bool
+    seen: Float32Array, balancer: "Balancer", *, passes: int, strength: float, local: bool
 ) -> Balance:
     """Let a model decide how an image is balanced.
 
     Args:
         seen: (h, w, 3) float32, sRGB-encoded, 0..1: a preview of the image.
-        network: the model.
+        balancer: the model.
         passes: how often it corrects, 1..20.
         strength: 0..1.
         local: whether parts of the image get their own LUTs.
+    Raises:
+        ImageError: if the image is too small for the model.
     """
     if np.ptp(seen, axis=2).max() == 0:
         return Balance(None, (0.0,) * passes, 0.0)
-    luts, moves = _passes(seen, network, passes)
-    parts = _parts(seen, network, 1)
-    by_parts = map_by_place(seen, _grid(parts, 1), top=0, height=len(seen))
-    apart = _difference(map_pixels(seen, luts[0], threads=1), by_parts)
+    luts: list[Lut3D] = []
+    moves: list[float] = []
+    now, residual = seen, None
+    for number in range(passes):
+        found = balancer.color_maps(now, [_whole(seen)], LUT_SIZE)
+        luts.append(_after(luts[-1], found.luts[0]) if luts else found.luts[0])
+        then = map_pixels(seen, luts[-1], threads=1)
+        moves.append(_difference(now, then))
+        residual = found.residual if number == 0 else residual
+        now = then
+    grids = _grids(seen, balancer, passes if local else 1) if local or residual is None else []
+    if residual is None:
+        by_parts = map_by_place(seen, _blended(grids[0], 1), top=0, height=len(seen))
+        residual = _difference(map_pixels(seen, luts[0], threads=1), by_parts)
     if strength == 0:
-        return Balance(None, moves, apart)
-    if not local:
-        return Balance(_weakened(luts[-1], strength), moves, apart)
-    if passes > 1:
-        parts = _parts(seen, network, passes)
-    return Balance(_grid(parts, strength), moves, apart)
+        return Balance(None, tuple(moves), residual)
+    lut = _blended(grids[-1], strength) if local else _weakened(luts[-1], strength)
+    return Balance(lut, tuple(moves), residual)
 
 
 def require_balance_options(*, passes: int, strength: float) -> None:
@@ -161,47 +182,36 @@ def require_balance_options(*, passes: int, strength: float) -> None:
         raise LutkitError(f"--strength is {strength!r}", remedy="choose from 0 to 1")
 
 
-def _passes(seen: Float32Array, network: "AdaptiveLut", passes: int) -> tuple[list[Lut3D], tuple[float, ...]]:
-    """Return the LUT from the image to each pass's result, and how much each pass changes the image."""
-    from lutkit.balancing.adaptive_lut import LUT_SIZE
+def _grids(seen: Float32Array, balancer: "Balancer", passes: int) -> list[list[list[Lut3D]]]:
+    """Return for each pass rows of LUTs for parts of the image, from the image itself to the pass's result.
 
-    luts: list[Lut3D] = []
-    moves: list[float] = []
-    now = seen
-    for _ in range(passes):
-        (lut,) = _predicted([now], network, LUT_SIZE)
-        luts.append(_after(luts[-1], lut) if luts else lut)
-        then = map_pixels(seen, luts[-1], threads=1)
-        moves.append(_difference(now, then))
-        now = then
-    return luts, tuple(moves)
+    Each LUT is decided by a window of twice the part's size.
+    """
+    from lutkit.balancing.color_map import Window
 
-
-def _parts(seen: Float32Array, network: "AdaptiveLut", passes: int) -> list[list[Lut3D]]:
-    """Return LUTs for parts of the image; each is decided by a window of twice the part's size."""
     height, width = seen.shape[:2]
     rows, columns = (max(round(_CELLS * side / max(height, width)), 1) for side in (height, width))
     windows = [
-        seen[_window(row, rows, height), _window(column, columns, width)]
+        Window(*_around(row, rows, height), *_around(column, columns, width))
         for row in range(rows)
         for column in range(columns)
     ]
-    luts = _predicted(windows, network, _PART_SIZE)
-    for _ in range(passes - 1):
-        now = [map_pixels(window, lut, threads=1) for window, lut in zip(windows, luts, strict=True)]
-        luts = list(map(_after, luts, _predicted(now, network, _PART_SIZE)))
-    return [luts[row * columns : (row + 1) * columns] for row in range(rows)]
+    grids: list[list[list[Lut3D]]] = []
+    luts: list[Lut3D] = []
+    now = seen
+    for _ in range(passes):
+        if grids:
+            now = map_by_place(seen, _blended(grids[-1], 1), top=0, height=height)
+        found = balancer.color_maps(now, windows, _PART_SIZE).luts
+        luts = list(map(_after, luts, found)) if luts else list(found)
+        grids.append([luts[row * columns : (row + 1) * columns] for row in range(rows)])
+    return grids
 
 
-def _predicted(images: list[Float32Array], network: "AdaptiveLut", size: int) -> list[Lut3D]:
-    """Return what the network predicts for each image, as cubes of `size` points an axis."""
-    import torch
+def _whole(image: Float32Array) -> "Window":
+    from lutkit.balancing.color_map import Window
 
-    from lutkit.balancing.thumbnails import thumbnail_of
-
-    thumbnails = torch.from_numpy(np.stack([thumbnail_of(image) for image in images]))
-    with torch.inference_mode():
-        return network(thumbnails.permute(0, 3, 1, 2)).luts(size)
+    return Window(0, image.shape[0], 0, image.shape[1])
 
 
 def _after(first: Lut3D, then: Lut3D) -> Lut3D:
@@ -209,14 +219,12 @@ def _after(first: Lut3D, then: Lut3D) -> Lut3D:
     return Lut3D(map_pixels(first.table, then, threads=1))
 
 
-def _window(cell: int, count: int, size: int) -> slice:
-    """Return twice a cell, around its centre, within the image."""
-    return slice(
-        max(math.floor((cell - 0.5) * size / count), 0), min(math.ceil((cell + 1.5) * size / count), size)
-    )
+def _around(cell: int, count: int, size: int) -> tuple[int, int]:
+    """Return the range of twice a cell, around its centre, within the image."""
+    return max(math.floor((cell - 0.5) * size / count), 0), min(math.ceil((cell + 1.5) * size / count), size)
 
 
-def _grid(rows: list[list[Lut3D]], strength: float) -> LutGrid:
+def _blended(rows: list[list[Lut3D]], strength: float) -> LutGrid:
     return LutGrid(tuple(tuple(_weakened(lut, strength) for lut in row) for row in rows))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from lutkit.balancing.balance import (
+    LUT_SIZE,
     NEEDED,
     PREVIEW_PX,
     Model,
@@ -47,7 +48,7 @@ class BalancedPhoto(AppliedPhoto):
         notes: what else was done to it, and what of it is not kept.
         moves: for each pass, the mean delta E 2000 by which one LUT at full strength changes the photo; empty
             if the photo was not written.
-        unevenness: the mean delta E 2000 between one LUT for the photo and LUTs for its parts.
+        unevenness: how badly one LUT does what the model wants, in mean delta E 2000; see `Balance`.
         lut: the file of its LUT; empty without `export`.
     """
 
@@ -76,6 +77,8 @@ def balance_photos(
     out: Path | str,
     *,
     model: Model,
+    vae: Path | str = "",
+    fit: str = "lut",
     passes: int = 1,
     strength: float = 1.0,
     local: bool = False,
@@ -96,7 +99,12 @@ def balance_photos(
     Args:
         photos: files, folders and patterns; a folder is searched recursively and mirrored below `out`.
         out: a folder; for one photo it may be a file, whose suffix then states the format.
-        model: a folder that `lutkit train` wrote, a name on the Hugging Face hub, or the loaded network.
+        model: a folder that `lutkit train` wrote, a name on the Hugging Face hub, an AdaptiveLut, or what
+            `load_balancer` returned.
+        vae: of a latent balancer, its VAE: a folder, a .safetensors file or a hub name; empty for the hub
+            name in the model's config.json.
+        fit: of a latent balancer or a direct network, how the colour map is learned from its result: `lut`,
+            `polynomial` or `mlp`.
         passes: how often the model looks at the result and corrects it again, 1..20.
         strength: 0 changes nothing, 1 is the full correction.
         local: correct parts of a photo by themselves, for mixed light.
@@ -126,7 +134,6 @@ def balance_photos(
     require_balance_options(passes=passes, strength=strength)
     threads = wanted_workers(workers)
     require_installed(NEEDED, "train")
-    from lutkit.balancing.adaptive_lut import LUT_SIZE
 
     if local and export is not None:
         raise LutkitError(
@@ -140,7 +147,7 @@ def balance_photos(
     luts = _lut_files(plan, None if export is None else Path(export), Path(out), overwrite=overwrite)
     report = on_progress or unheard
     report(Progress("loading the model"))
-    network = opened_model(model)
+    balancer = opened_model(model, vae=vae, fit=fit)
     report(Progress("photos", 0, len(plan.tasks)))
     figures: dict[PhotoTask, _Figures] = {}
     to_write: dict[PhotoTask, Lut3D] = {}
@@ -149,7 +156,7 @@ def balance_photos(
     def grading_of(task: PhotoTask, photo: StoredPhoto) -> Grading:
         seen = preview(photo, base, PREVIEW_PX)
         with predicting:
-            chosen = find_balance(seen, network, passes=passes, strength=strength, local=local)
+            chosen = find_balance(seen, balancer, passes=passes, strength=strength, local=local)
         figures[task] = _Figures(chosen.moves, chosen.unevenness)
         lut = chosen.lut or Lut3D.identity(LUT_SIZE)
         if task in luts and isinstance(lut, Lut3D):

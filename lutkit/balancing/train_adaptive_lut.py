@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from lutkit import __version__
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
-from lutkit.dataset.lock import LOCK_NAME, locked
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import DatasetError, LutkitError
-from lutkit.extras import require_installed
+from lutkit.extras import TRAINING_NEEDS, require_installed
 from lutkit.results import CommandResult, six_digits
 from lutkit.synthesis.pairs import Pairs
 from lutkit.synthesis.pairs import pairs as open_pairs
@@ -23,9 +22,8 @@ from lutkit.synthesis.pairs import pairs as open_pairs
 if TYPE_CHECKING:
     from lutkit.balancing.adaptive_training import AdaptiveTraining
     from lutkit.balancing.batches import Batch
-    from lutkit.balancing.training import Trained
+    from lutkit.training.train import Trained
 
-_NEEDED = ("torch", "lightning", "huggingface_hub", "safetensors")
 _BATCH = 32
 _VALIDATION_BATCH = 64
 
@@ -116,7 +114,7 @@ def train_adaptive_lut(
     >>> found.steps, found.parameters < 200_000
     (2, True)
     """
-    require_installed(_NEEDED, "train")
+    require_installed(TRAINING_NEEDS, "train")
     report = on_progress or unheard
     data, out = Path(data), Path(out)
     if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -130,23 +128,18 @@ def train_adaptive_lut(
     from lutkit.balancing.adaptive_lut import AdaptiveLut
     from lutkit.balancing.adaptive_training import AdaptiveTraining
     from lutkit.balancing.batches import PairBatches, in_order
-    from lutkit.balancing.model_folder import finished_run, save_model
+    from lutkit.balancing.models import ADAPTIVE_LUT
     from lutkit.balancing.thumbnails import read_thumbnails
-    from lutkit.balancing.training import TrainSettings, train
-    from lutkit.latents.devices import open_device
+    from lutkit.training.model_folder import finished_run, model_folder, save_model
+    from lutkit.training.train import TrainSettings, chosen_device, train
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    opened = open_device(device)
     settings = TrainSettings(
-        steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate, seed=seed,
-        device=str(opened), precision=precision, log=log,
+        steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate, weight_decay=1e-3,
+        seed=seed, device=chosen_device(device), precision=precision, log=log,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = AdaptiveLut(cube_size)
-    if out.exists() and not out.is_dir():
-        raise LutkitError("not a folder", where=str(out), remedy="name a folder")
     digest = sha256_of(data / INDEX_NAME)
     about: dict[str, object] = {
         "data": digest,
@@ -157,9 +150,7 @@ def train_adaptive_lut(
         "batch": _BATCH,
         **settings.that_decide(),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out):
-        _require_own(out)
+    with model_folder(out):
         done = finished_run(out, about)
         if done is not None:
             report(Progress("steps", steps, steps, ("This model is trained already.",)))
@@ -177,6 +168,8 @@ def train_adaptive_lut(
         trained = train(module, batches, validation, out, about, report)
         result = _result(out, module, trained, len(thumbnails), validation)
         config = {
+            "architecture": ADAPTIVE_LUT,
+            "cube_size": cube_size,
             "lutkit": __version__,
             "training": about,
             "data": {"manifest": (data / MANIFEST_NAME).read_text(), "sha256": digest},
@@ -192,14 +185,6 @@ def _held_back(data: Path, kind: str, label: str) -> "Pairs | str":
         return open_pairs(data, split="val", kind=kind, label=label)
     except DatasetError as error:
         return error.what
-
-
-def _require_own(out: Path) -> None:
-    """Refuse a folder with something else in it."""
-    from lutkit.balancing.model_folder import CHECKPOINTS
-
-    if not (out / CHECKPOINTS).is_dir() and any(path.name != LOCK_NAME for path in out.iterdir()):
-        raise LutkitError("holds something else", where=str(out), remedy="name a new folder")
 
 
 def _reporter(report: OnProgress, stage: str) -> Callable[[int, int], None]:

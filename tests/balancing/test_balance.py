@@ -12,10 +12,12 @@ from small_models import gain_model, known_model, sensitive_model
 
 import lutkit
 from lutkit.balancing.balance import balance, find_balance
-from lutkit.balancing.model_folder import load_model, save_model
+from lutkit.balancing.color_map import AdaptiveBalancer
+from lutkit.balancing.models import load_model
 from lutkit.errors import ArrayError, LutkitError, SourceError
 from lutkit.lut.grid import LutGrid
 from lutkit.lut.model import Lut3D
+from lutkit.training.model_folder import save_model
 
 GAIN = np.array([0.7, 1.0, 0.9])
 IMAGE = textured(4, 90, 60)
@@ -25,7 +27,7 @@ IMAGE = textured(4, 90, 60)
 def model_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "gain"
     folder.mkdir()
-    save_model(gain_model(), folder, {"metrics": {}}, "# A card\n")
+    save_model(gain_model(), folder, {"architecture": "adaptive-lut", "cube_size": 0}, "# A card\n")
     return folder
 
 
@@ -49,10 +51,12 @@ def test_passes_compose_and_strength_blends():
 def test_each_pass_looks_at_the_result_of_the_one_before():
     model = sensitive_model()
     seen = (IMAGE / 255).astype(np.float32)
-    found = find_balance(seen, model, passes=3, strength=1, local=False)
+    found = find_balance(seen, AdaptiveBalancer(model), passes=3, strength=1, local=False)
     now = seen
     for _ in range(3):
-        now = lutkit.apply(now, find_balance(now, model, passes=1, strength=1, local=False).lut)
+        now = lutkit.apply(
+            now, find_balance(now, AdaptiveBalancer(model), passes=1, strength=1, local=False).lut
+        )
     # Composed on a lattice, maps with hard clamps are off beside the clamps.
     assert abs(lutkit.apply(seen, found.lut) - now).mean() < 0.002
     assert abs(lutkit.apply(seen, found.lut) - seen).mean() > 0.05
@@ -63,11 +67,11 @@ def test_each_pass_looks_at_the_result_of_the_one_before():
 def test_parts_get_their_own_maps_and_a_map_for_all_is_even():
     seen = np.zeros((90, 160, 3), np.float32)
     seen[:, :80], seen[:, 80:] = (0.7, 0.4, 0.2), (0.2, 0.4, 0.7)
-    even = find_balance(seen, gain_model(), passes=2, strength=1, local=True)
+    even = find_balance(seen, AdaptiveBalancer(gain_model()), passes=2, strength=1, local=True)
     assert even.unevenness < 0.05
     assert [len(row) for row in even.lut.rows] == [4, 4]
     model = sensitive_model()
-    found = find_balance(seen, model, passes=1, strength=1, local=True)
+    found = find_balance(seen, AdaptiveBalancer(model), passes=1, strength=1, local=True)
     assert isinstance(found.lut, LutGrid)
     assert found.unevenness > 0.2
     # The outer windows see one colour only; so does an image of that colour.
@@ -229,7 +233,8 @@ def test_local_corrections_have_no_lut_to_export(model_folder, tmp_path):
 
 def test_a_model_is_read_as_it_was_written(tmp_path):
     model = known_model(cube=np.random.default_rng(1).normal(0, 0.1, (3, 3, 3, 3)), cube_size=3)
-    save_model(model, tmp_path, {"lutkit": "x", "training": {"steps": 1}}, "# A card\n")
+    config = {"architecture": "adaptive-lut", "cube_size": 3, "training": {"steps": 1}}
+    save_model(model, tmp_path, config, "# A card\n")
     again = load_model(tmp_path)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -253,7 +258,7 @@ def spoil(folder, name, content):
         ("model.safetensors", None, "no model here: model.safetensors missing"),
         ("config.json", b"{", "config.json: not a model: "),
         ("config.json", b"[]", "config.json: not a model: the document is not an object"),
-        ("config.json", b'{"architecture": "vae"}', "the architecture is 'vae', not 'adaptive-lut'"),
+        ("config.json", b'{"architecture": "vae"}', "the architecture is 'vae', not one of adaptive-lut"),
         ("config.json", b'{"architecture": "adaptive-lut", "cube_size": 40}', "cube_size is 40"),
         ("config.json", b'{"architecture": "adaptive-lut", "cube_size": 4}', "the weights cannot be read"),
         ("model.safetensors", b"broken", "model.safetensors: the weights cannot be read"),
@@ -314,6 +319,12 @@ def test_a_hub_that_cannot_be_reached_is_one_clear_line(monkeypatch, tmp_path):
 def test_identity_leaves_photos_as_they_are():
     assert np.array_equal(balance(IMAGE, known_model()), IMAGE)
     assert isinstance(
-        find_balance((IMAGE / 255).astype(np.float32), known_model(), passes=1, strength=1, local=False).lut,
+        find_balance(
+            (IMAGE / 255).astype(np.float32),
+            AdaptiveBalancer(known_model()),
+            passes=1,
+            strength=1,
+            local=False,
+        ).lut,
         Lut3D,
     )

@@ -15,13 +15,13 @@ from torch import nn
 
 import lutkit
 from lutkit.balancing.batches import Batch
-from lutkit.balancing.training import Training, TrainSettings, one_cycle, train
 from lutkit.errors import DatasetError, LutkitError, VaeError
+from lutkit.training.train import Training, TrainSettings, one_cycle, train
 
 LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"]
 SETTINGS = {
-    "steps": 12, "minutes": 0.0, "validate": 4, "learning_rate": 0.01, "seed": 0, "device": "cpu",
-    "precision": "32-true", "log": "csv",
+    "steps": 12, "minutes": 0.0, "validate": 4, "learning_rate": 0.01, "weight_decay": 0.0, "seed": 0,
+    "device": "cpu", "precision": "32-true", "log": "csv",
 }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_it_learns_a_damage_and_writes_a_model_that_balances(tmp_path):
     from small_datasets import build, make_photos, manifest_of
 
     from lutkit import DamageSettings, Manifest
-    from lutkit.balancing.model_folder import load_model
+    from lutkit.balancing.models import load_model
 
     # One fault only, always in the same direction: what a network can learn in a minute.
     damage = DamageSettings(families={"tone_curve": 1.0}, severity=(6, 10), mixed_light=0.0, max_families=1)

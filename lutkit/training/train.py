@@ -25,12 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from lutkit.balancing.model_folder import CHECKPOINTS
 from lutkit.dataset.atomic import write_whole
 from lutkit.documents import fields_of, read_json, refused_as
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.stopping import Stopped
 from lutkit.errors import LutkitError
+from lutkit.latents.devices import open_device
+from lutkit.training.model_folder import CHECKPOINTS
 
 # Lightning and torch look for a NumPy that is not there, for workers that are not needed, and the like.
 with warnings.catch_warnings():
@@ -57,6 +58,7 @@ class TrainSettings:
             schedule is then by time or by steps, whichever ends first.
         validate: validate after this many batches, and at the end.
         learning_rate: the highest learning rate.
+        weight_decay: of AdamW, 0 or more.
         seed: the seed of the first weights and of the order of samples, 0..2^63 - 1.
         device: `cpu`, `cuda` or `cuda:1`.
         precision: a precision of Lightning's Trainer, such as `32-true` or `bf16-mixed`.
@@ -69,6 +71,7 @@ class TrainSettings:
     minutes: float
     validate: int
     learning_rate: float
+    weight_decay: float
     seed: int
     device: str
     precision: str
@@ -80,8 +83,9 @@ class TrainSettings:
                 raise LutkitError(f"--{name} is {getattr(self, name)!r}", remedy="give a whole number")
             if getattr(self, name) < 1:
                 raise LutkitError(f"--{name} is {getattr(self, name)}", remedy="give at least 1")
-        for name, option in (("minutes", "--minutes"), ("learning_rate", "--learning-rate")):
+        for name in ("minutes", "learning_rate", "weight_decay"):
             if not isinstance(getattr(self, name), int | float):
+                option = f"--{name.replace('_', '-')}"
                 raise LutkitError(f"{option} is {getattr(self, name)!r}", remedy="give a number")
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise LutkitError(f"--seed is {self.seed!r}", remedy="choose from 0 to 2^63 - 1")
@@ -89,6 +93,8 @@ class TrainSettings:
             raise LutkitError(f"--minutes is {self.minutes}", remedy="give 0 for no limit, or more")
         if not 0 < self.learning_rate <= 1:
             raise LutkitError(f"--learning-rate is {self.learning_rate}", remedy="choose above 0, up to 1")
+        if not 0 <= self.weight_decay < 1:
+            raise LutkitError(f"--weight-decay is {self.weight_decay}", remedy="choose from 0 to below 1")
         if self.precision not in _PRECISIONS:
             remedy = f"choose from {', '.join(_PRECISIONS)}"
             raise LutkitError(f"--precision is {self.precision!r}", remedy=remedy)
@@ -103,6 +109,17 @@ class TrainSettings:
     def that_decide(self) -> dict[str, object]:
         """Return the settings that decide what is learned."""
         return {name: value for name, value in asdict(self).items() if name not in ("log", "device")}
+
+
+def chosen_device(name: str) -> str:
+    """Return the device that a name stands for: `auto` is the first GPU, or the CPU if there is none.
+
+    Raises:
+        VaeError: if there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return str(open_device(name))
 
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -175,8 +192,11 @@ class Training(LightningModule):
         self.log("validation", errors.mean(), batch_size=len(errors), on_epoch=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW with a little weight decay."""
-        return torch.optim.AdamW(self.parameters(), lr=self.settings.learning_rate, weight_decay=1e-3)
+        """Return AdamW."""
+        settings = self.settings
+        return torch.optim.AdamW(
+            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
 
 
 def train(

@@ -1,0 +1,142 @@
+"""Models that balance photos, read from folders or from the hub: one table of architectures.
+
+Owns what a model's config.json means. A model of latents is read together with its VAE.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias, cast, get_args
+
+from lutkit.balancing.adaptive_lut import AdaptiveLut
+from lutkit.balancing.color_map import AdaptiveBalancer, Balancer
+from lutkit.balancing.fitted_map import require_map_kind
+from lutkit.balancing.image_balancers import DirectBalancer, LatentBalancer
+from lutkit.balancing.latent_unet import LatentUnet
+from lutkit.balancing.pixel_unet import PixelUnet
+from lutkit.dataset.latent_index import InputRange
+from lutkit.documents import Fields
+from lutkit.errors import DatasetError, DocumentError, LutkitError, SourceError
+from lutkit.latents.vae import Vae, load_vae
+from lutkit.latents.vae_files import find_hub_vae, find_vae
+from lutkit.training.model_folder import StoredModel, no_model, read_model
+
+Network: TypeAlias = AdaptiveLut | LatentUnet | PixelUnet
+
+ADAPTIVE_LUT, LATENT_BALANCER, DIRECT = "adaptive-lut", "latent-balancer", "direct"
+
+
+def _adaptive_lut(config: Fields) -> AdaptiveLut:
+    return AdaptiveLut(config.whole("cube_size"))
+
+
+def _latent_unet(config: Fields) -> LatentUnet:
+    return LatentUnet(config.whole("channels"), _widths(config))
+
+
+def _pixel_unet(config: Fields) -> PixelUnet:
+    return PixelUnet(_widths(config), config.number("dropout"))
+
+
+# The networks' own arguments stand at the top of config.json, as `from_pretrained` reads them.
+_NETWORKS: Mapping[str, Callable[[Fields], Network]] = {
+    ADAPTIVE_LUT: _adaptive_lut,
+    LATENT_BALANCER: _latent_unet,
+    DIRECT: _pixel_unet,
+}
+
+
+def load_model(name: Path | str) -> Network:
+    """Read a network from a folder, or from the Hugging Face hub.
+
+    Args:
+        name: a folder that `lutkit train` wrote, or `owner/name`.
+    Returns:
+        The network, ready to predict, on the CPU.
+    Raises:
+        SourceError: if there is no such folder, it holds no model, or its model is of another kind or broken.
+        VaeError: if the hub cannot be reached, or has no such model.
+    """
+    return _network(read_model(name))
+
+
+def load_balancer(name: Path | str, *, vae: Path | str = "", fit: str = "lut") -> Balancer:
+    """Read a model that balances photos, with its VAE if it needs one.
+
+    Args:
+        name: a folder that `lutkit train` wrote, or `owner/name` on the Hugging Face hub.
+        vae: of a latent balancer, its VAE: a folder, a .safetensors file or a hub name; empty for the hub
+            name in the model's config.json.
+        fit: of a network whose result is an image, how the colour map is learned: `lut`, `polynomial` or
+            `mlp`.
+    Raises:
+        SourceError: if there is no such model, or it cannot be read.
+        VaeError: if the VAE is missing or cannot be loaded.
+        DatasetError: if the VAE is not that of the model's latents, or its location is not recorded.
+        LutkitError: if an option is out of range.
+    """
+    kind = require_map_kind(fit)
+    stored = read_model(name)
+    network = _network(stored)
+    if isinstance(network, AdaptiveLut):
+        return AdaptiveBalancer(network)
+    try:
+        side = stored.config.whole("side")
+        if isinstance(network, PixelUnet):
+            return DirectBalancer(network, side, kind)
+        about = stored.config.part("vae")
+        found = _vae_of(about, str(vae), str(name))
+        return LatentBalancer(network, found, side, kind)
+    except DocumentError as error:
+        raise no_model(stored.config_file, error.what) from None
+
+
+def _network(stored: StoredModel) -> Network:
+    config = stored.config
+    try:
+        # The mixin's `push_to_hub` writes the network's own arguments, and the adaptive LUT needs no more.
+        architecture = config.text("architecture") if "architecture" in config.values else ADAPTIVE_LUT
+        if architecture not in _NETWORKS:
+            what = f"the architecture is {architecture!r}, not one of {', '.join(_NETWORKS)}"
+            raise no_model(stored.config_file, what)
+        network = _NETWORKS[architecture](config)
+    except DocumentError as error:
+        raise no_model(stored.config_file, error.what) from None
+    except SourceError:
+        raise
+    except LutkitError as error:
+        raise no_model(stored.config_file, error.what) from None
+    return stored.into(network)
+
+
+def _widths(config: Fields) -> tuple[int, ...]:
+    widths = config.listed("widths")
+    if not all(type(width) is int for width in widths):
+        raise DocumentError("widths is not a list of whole numbers")
+    return tuple(widths)
+
+
+def _vae_of(about: Fields, name: str, model: str) -> Vae:
+    """Load the VAE that a model's latents were made with, and no other.
+
+    Raises:
+        VaeError: if the VAE is missing or cannot be loaded.
+        DatasetError: if it is another VAE, or its location is not recorded.
+        DocumentError: if the config does not name a VAE.
+    """
+    known, revision, sha256 = about.text("name"), about.text("revision"), about.text("sha256")
+    if not name and not revision:
+        what = f"it works on the latents of the VAE {known!r}, whose location is not recorded"
+        raise DatasetError(what, where=model, remedy="name that VAE with --vae")
+    files = find_vae(name) if name else find_hub_vae(known, revision)
+    if files.sha256 != sha256:
+        what = (
+            f"the VAE {files.name!r} has weights of sha256 {files.sha256[:12]}, but {model} works on latents "
+            f"of {known!r}, {sha256[:12]}"
+        )
+        raise DatasetError(what, remedy=f"name {known!r} with --vae")
+    input_range = about.text("input_range")
+    if input_range not in get_args(InputRange):
+        raise DocumentError(
+            f"vae.input_range is {input_range!r}, not one of {', '.join(get_args(InputRange))}"
+        )
+    return load_vae(files).in_range(cast("InputRange", input_range))

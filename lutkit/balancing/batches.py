@@ -5,31 +5,16 @@ The order of samples is a pure function of the seed and the step. Must not know 
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lutkit.balancing.balancer_training import Batch
 from lutkit.balancing.thumbnails import STORED_PX, PairThumbnails, Thumbnail, thumbnail_of
 
 _LEAST_WINDOW_PX = 40
 _ORDER, _CHANGES = 0, 1  # streams of random numbers; `training` has another
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Images to train on.
-
-    Args:
-        inputs: (B, 3, 64, 64) float32, 0..1.
-        targets: the same for the correct images.
-        keys: the B samples' keys.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    keys: tuple[str, ...]
 
 
 class PairBatches:
@@ -55,11 +40,8 @@ class PairBatches:
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, from 0."""
-        places = range(step * self.size, (step + 1) * self.size)
-        epochs = {place // len(self.pairs) for place in places}
-        order = {epoch: self._shuffled(epoch) for epoch in epochs}
-        chosen = [int(order[place // len(self.pairs)][place % len(self.pairs)]) for place in places]
-        rng = _generator(self.seed, _CHANGES, step)
+        chosen = samples_at(step, self.size, len(self.pairs), self.seed)
+        rng = changes_at(step, self.seed)
         inputs: list[Thumbnail] = []
         targets: list[Thumbnail] = []
         for number in chosen:
@@ -71,9 +53,6 @@ class PairBatches:
                 small = thumbnail_of(image[window])
                 found.append(small[:, ::-1] if is_mirrored else small)
         return Batch(as_images(inputs), as_images(targets), tuple(self.pairs.keys[i] for i in chosen))
-
-    def _shuffled(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return _generator(self.seed, _ORDER, epoch).permutation(len(self.pairs))
 
 
 def in_order(pairs: PairThumbnails, size: int) -> list[Batch]:
@@ -97,6 +76,28 @@ def _window(rng: np.random.Generator) -> tuple[slice, slice]:
     height, width = (int(rng.integers(_LEAST_WINDOW_PX, STORED_PX + 1)) for _ in range(2))
     top, left = int(rng.integers(STORED_PX - height + 1)), int(rng.integers(STORED_PX - width + 1))
     return slice(top, top + height), slice(left, left + width)
+
+
+def samples_at(step: int, size: int, count: int, seed: int) -> list[int]:
+    """Return the numbers of the samples of a step, each sample once before any comes again.
+
+    Args:
+        step: from 0.
+        size: samples in a batch.
+        count: the number of samples.
+        seed: the seed of the order.
+    """
+    places = range(step * size, (step + 1) * size)
+    orders = {
+        epoch: _generator(seed, _ORDER, epoch).permutation(count)
+        for epoch in {place // count for place in places}
+    }
+    return [int(orders[place // count][place % count]) for place in places]
+
+
+def changes_at(step: int, seed: int) -> np.random.Generator:
+    """Return the generator of what changes the samples of a step: windows, mirrors, and the like."""
+    return _generator(seed, _CHANGES, step)
 
 
 def _generator(seed: int, stream: int, index: int) -> np.random.Generator:

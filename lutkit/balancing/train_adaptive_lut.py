@@ -1,60 +1,27 @@
 """`train_adaptive_lut`: an adaptive LUT learns from pairs, as `lutkit train adaptive-lut` does.
 
-Owns the meaning of the options, and the model card. Loads torch only when it is called.
+Owns the meaning of the options. Loads torch only when it is called.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lutkit import __version__
+from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, train_model
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import DatasetError, LutkitError
 from lutkit.extras import TRAINING_NEEDS, require_installed
-from lutkit.results import CommandResult, six_digits
 from lutkit.synthesis.pairs import Pairs
 from lutkit.synthesis.pairs import pairs as open_pairs
 
 if TYPE_CHECKING:
-    from lutkit.balancing.adaptive_training import AdaptiveTraining
-    from lutkit.balancing.batches import Batch
-    from lutkit.training.train import Trained
+    from lutkit.balancing.balancer_training import Batch
 
 _BATCH = 32
 _VALIDATION_BATCH = 64
-
-
-@dataclass(frozen=True)
-class TrainResult(CommandResult):
-    """A trained model.
-
-    Args:
-        model: its folder.
-        architecture: `adaptive-lut`.
-        parameters: the number of weights.
-        pairs: the number of pairs that it learned from.
-        steps: the number of batches.
-        minutes: the time of training.
-        loss: the mean loss of the last batches.
-        validation: the mean delta E 2000 of the validation pairs after correction, at 64 px; or None.
-        undamaged: the mean delta E 2000 by which the model changes their correct images; or None.
-        before: the mean delta E 2000 of the validation pairs before correction; or None.
-    """
-
-    model: Path
-    architecture: str
-    parameters: int
-    pairs: int
-    steps: int
-    minutes: float
-    loss: float
-    validation: float | None
-    undamaged: float | None
-    before: float | None
 
 
 def train_adaptive_lut(
@@ -130,8 +97,7 @@ def train_adaptive_lut(
     from lutkit.balancing.batches import PairBatches, in_order
     from lutkit.balancing.models import ADAPTIVE_LUT
     from lutkit.balancing.thumbnails import read_thumbnails
-    from lutkit.training.model_folder import finished_run, model_folder, save_model
-    from lutkit.training.train import TrainSettings, chosen_device, train
+    from lutkit.training.train import TrainSettings, chosen_device
 
     settings = TrainSettings(
         steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate, weight_decay=1e-3,
@@ -141,42 +107,42 @@ def train_adaptive_lut(
         torch.manual_seed(seed)
         network = AdaptiveLut(cube_size)
     digest = sha256_of(data / INDEX_NAME)
-    about: dict[str, object] = {
-        "data": digest,
-        "kind": kind,
-        "label": label,
-        "unchanged": unchanged,
-        "cube_size": cube_size,
-        "batch": _BATCH,
-        **settings.that_decide(),
-    }
-    with model_folder(out):
-        done = finished_run(out, about)
-        if done is not None:
-            report(Progress("steps", steps, steps, ("This model is trained already.",)))
-            return TrainResult(model=out, **done)
+    plan = ModelPlan(
+        architecture=ADAPTIVE_LUT,
+        title="An adaptive LUT",
+        how="It looks at a thumbnail of a photograph and predicts a colour map: three curves, a quadratic "
+        "matrix and a small cube. lutkit applies the map to the photograph at its full size. The figures are "
+        "measured at 64 px.",
+        vae="",
+        config={"cube_size": cube_size},
+        data_name=data.name,
+        data={"manifest": (data / MANIFEST_NAME).read_text(), "sha256": digest},
+        about={
+            "data": digest,
+            "kind": kind,
+            "label": label,
+            "unchanged": unchanged,
+            "cube_size": cube_size,
+            "batch": _BATCH,
+            **settings.that_decide(),
+        },
+    )
+
+    def prepare() -> Prepared:
         thumbnails = read_thumbnails(learned_from, _reporter(report, "training pairs"))
-        validation: Sequence[Batch] = ()
-        if isinstance(held_back, str):
-            note = f"No validation ({held_back}): the last weights are kept, and no figures measured."
-            report(Progress("steps", 0, steps, (note,)))
-        else:
+        validation: list[Batch] = []
+        if not isinstance(held_back, str):
             read = read_thumbnails(held_back, _reporter(report, "validation pairs"))
             validation = in_order(read, _VALIDATION_BATCH)
-        module = AdaptiveTraining(network, settings)
-        batches = PairBatches(thumbnails, size=_BATCH, seed=seed, unchanged=unchanged)
-        trained = train(module, batches, validation, out, about, report)
-        result = _result(out, module, trained, len(thumbnails), validation)
-        config = {
-            "architecture": ADAPTIVE_LUT,
-            "cube_size": cube_size,
-            "lutkit": __version__,
-            "training": about,
-            "data": {"manifest": (data / MANIFEST_NAME).read_text(), "sha256": digest},
-            "result": {name: value for name, value in result.to_dict().items() if name != "model"},
-        }
-        save_model(network.cpu().eval(), out, config, _card(result, data))
-    return result
+        return Prepared(
+            module=AdaptiveTraining(network, settings),
+            batches=PairBatches(thumbnails, size=_BATCH, seed=seed, unchanged=unchanged),
+            validation=validation,
+            pairs=len(thumbnails),
+            note=held_back if isinstance(held_back, str) else "",
+        )
+
+    return train_model(plan, out, prepare, report)
 
 
 def _held_back(data: Path, kind: str, label: str) -> "Pairs | str":
@@ -192,51 +158,3 @@ def _reporter(report: OnProgress, stage: str) -> Callable[[int, int], None]:
         report(Progress(stage, done, total))
 
     return on_read
-
-
-def _result(
-    out: Path, module: "AdaptiveTraining", trained: "Trained", pairs: int, validation: "Sequence[Batch]"
-) -> TrainResult:
-    measured = module.measured(validation) if validation else {}
-    return TrainResult(
-        model=out,
-        architecture="adaptive-lut",
-        parameters=sum(weights.numel() for weights in module.network.parameters()),
-        pairs=pairs,
-        steps=trained.steps,
-        minutes=six_digits(trained.seconds / 60),
-        loss=six_digits(trained.loss),
-        validation=measured.get("validation"),
-        undamaged=measured.get("undamaged"),
-        before=measured.get("before"),
-    )
-
-
-def _card(result: TrainResult, data: Path) -> str:
-    rows = [f"- {result.pairs:,} pairs of `{data.name}`, {result.steps:,} steps of {_BATCH}"]
-    if result.validation is not None:
-        rows += [
-            f"- validation pairs: mean CIEDE2000 {result.before:.2f} before, {result.validation:.2f} after",
-            f"- their correct images change by {result.undamaged:.2f}",
-        ]
-    return f"""\
----
-library_name: lutkit
-tags: [color, white-balance, image-to-image]
----
-
-# An adaptive LUT
-
-A network of {result.parameters:,} weights. It looks at a thumbnail of a photograph and predicts a colour map:
-three curves, a quadratic matrix and a small cube. lutkit applies the map to the photograph at its full size:
-
-```
-lutkit balance PHOTOS --model THIS_FOLDER -o fixed
-```
-
-It was trained by lutkit {__version__} on:
-
-{chr(10).join(rows)}
-
-The figures are measured at 64 px. `config.json` holds the data's manifest and sha256, and all settings.
-"""

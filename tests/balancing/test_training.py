@@ -14,7 +14,7 @@ from small_models import build_pairs
 from torch import nn
 
 import lutkit
-from lutkit.balancing.batches import Batch
+from lutkit.balancing.balancer_training import Batch
 from lutkit.errors import DatasetError, LutkitError, VaeError
 from lutkit.training.train import Training, TrainSettings, one_cycle, train
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lutkit.balancing.train_adaptive_lut import TrainResult
+    from lutkit.balancing.train_model import TrainResult
 
 HELP = """Train an adaptive LUT: a small network that predicts a colour map for a photo.
 

@@ -14,7 +14,7 @@ True
 
 Each command of `lutkit --help` is a function here, with its options as keywords: synth, verify, stats,
 compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply),
-train_adaptive_lut (train adaptive-lut), balance_photos (balance); and of
+train_adaptive_lut (train adaptive-lut), train_balancer, train_direct, balance_photos (balance); and of
 `lutkit lut --help` lut_info, inspect_lut (check), invert, compose, resize, fit, convert, identity and
 random_luts. Each returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is
 a LutkitError, one line. `on_progress` is called with how far a run has come; without it nothing is printed.
@@ -27,7 +27,10 @@ TYPE_CHECKING = False  # not typing's: a Ctrl-C while that loads would find nobo
 if TYPE_CHECKING:
     from lutkit.balancing.balance import balance as balance
     from lutkit.balancing.balance_photos import balance_photos as balance_photos
+    from lutkit.balancing.models import load_balancer as load_balancer
     from lutkit.balancing.train_adaptive_lut import train_adaptive_lut as train_adaptive_lut
+    from lutkit.balancing.train_balancer import train_balancer as train_balancer
+    from lutkit.balancing.train_direct import train_direct as train_direct
     from lutkit.comparison.compare import compare as compare
     from lutkit.distort.bake import damage as damage
     from lutkit.distort.presets import preset as preset
@@ -91,6 +94,7 @@ _HOMES = {
     "identity": "lutkit.lutfiles.convert",
     "inspect_lut": "lutkit.report.lut_check",
     "invert": "lutkit.lutfiles.making",
+    "load_balancer": "lutkit.balancing.models",
     "lut_info": "lutkit.lutfiles.info",
     "lut_library": "lutkit.lutfiles.library",
     "pairs": "lutkit.synthesis.pairs",
@@ -103,6 +107,8 @@ _HOMES = {
     "stats": "lutkit.statistics.stats",
     "synth": "lutkit.synthesis.synth",
     "train_adaptive_lut": "lutkit.balancing.train_adaptive_lut",
+    "train_balancer": "lutkit.balancing.train_balancer",
+    "train_direct": "lutkit.balancing.train_direct",
     "verify": "lutkit.synthesis.verify",
     "write_lut": "lutkit.lutfiles.formats",
 }

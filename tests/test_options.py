@@ -19,6 +19,8 @@ COMMANDS = {
     "apply": ("apply_photos", {"photos"}),
     "balance": ("balance_photos", {"photos"}),
     "train adaptive-lut": ("train_adaptive_lut", {"data"}),
+    "train balancer": ("train_balancer", {"data"}),
+    "train direct": ("train_direct", {"data"}),
     "ab-hist": ("count_colors", {"source"}),
     "ab-weights": ("ab_weights", {"counts"}),
     "stats": ("stats", {"source"}),

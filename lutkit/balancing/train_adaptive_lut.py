@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, train_model
+from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, held_back, train_model
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.engine.progress import OnProgress, Progress, unheard
-from lutkit.errors import DatasetError, LutkitError
+from lutkit.errors import LutkitError
 from lutkit.extras import TRAINING_NEEDS, require_installed
-from lutkit.synthesis.pairs import Pairs
 from lutkit.synthesis.pairs import pairs as open_pairs
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def train_adaptive_lut(
     if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
     learned_from = open_pairs(data, split="train", kind=kind, label=label)
-    held_back = _held_back(data, kind, label)
+    validated = held_back(lambda: open_pairs(data, split="val", kind=kind, label=label))
     report(Progress("loading torch"))
 
     import torch
@@ -131,26 +130,18 @@ def train_adaptive_lut(
     def prepare() -> Prepared:
         thumbnails = read_thumbnails(learned_from, _reporter(report, "training pairs"))
         validation: list[Batch] = []
-        if not isinstance(held_back, str):
-            read = read_thumbnails(held_back, _reporter(report, "validation pairs"))
+        if not isinstance(validated, str):
+            read = read_thumbnails(validated, _reporter(report, "validation pairs"))
             validation = in_order(read, _VALIDATION_BATCH)
         return Prepared(
             module=AdaptiveTraining(network, settings),
             batches=PairBatches(thumbnails, size=_BATCH, seed=seed, unchanged=unchanged),
             validation=validation,
             pairs=len(thumbnails),
-            note=held_back if isinstance(held_back, str) else "",
+            note=validated if isinstance(validated, str) else "",
         )
 
     return train_model(plan, out, prepare, report)
-
-
-def _held_back(data: Path, kind: str, label: str) -> "Pairs | str":
-    """Return the pairs for validation, or why there are none."""
-    try:
-        return open_pairs(data, split="val", kind=kind, label=label)
-    except DatasetError as error:
-        return error.what
 
 
 def _reporter(report: OnProgress, stage: str) -> Callable[[int, int], None]:

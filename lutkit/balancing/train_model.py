@@ -6,15 +6,18 @@ Owns the order of things, config.json and the model card. Must not know a networ
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lutkit import __version__
 from lutkit.engine.progress import OnProgress, Progress
+from lutkit.errors import DatasetError
 from lutkit.results import CommandResult, six_digits
 
 if TYPE_CHECKING:
     from lutkit.balancing.balancer_training import BalancerTraining
     from lutkit.training.train import Batches
+
+_Split = TypeVar("_Split")
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,14 @@ def train_model(
         }
         save_model(module.network.cpu().eval(), out, config, _card(plan, result))
     return result
+
+
+def held_back(opened: Callable[[], _Split]) -> _Split | str:
+    """Return the split for validation, or why there is none."""
+    try:
+        return opened()
+    except DatasetError as error:
+        return error.what
 
 
 def _card(plan: ModelPlan, result: TrainResult) -> str:

@@ -26,7 +26,10 @@ in quotes. Photos in subfolders go to the same subfolders of OUT; for one photo,
 OUT may be a file. JPEG, PNG, TIFF, WebP and EXR are read and written; depth,
 alpha, EXIF, XMP and ICC profile are kept, as lutkit apply keeps them.
 
-MODEL is the folder of a model, or the name of one on the Hugging Face hub.
+MODEL is the folder of a model, or the name of one on the Hugging Face hub. A
+latent balancer needs its VAE: if the model does not name one on the hub, name it
+with --vae. The photo is encoded, balanced and decoded, and the colour map is
+learned from the two decodings.
 
 With --passes 3 the model looks at the result twice more and corrects it again.
 --export writes the photo's LUT as a file, for use in any editor; for several
@@ -57,6 +60,14 @@ def balance(  # noqa: D103  (its help text is set below)
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="OUT", help="A folder, or a file for one photo.")
     ],
+    vae: Annotated[
+        str,
+        typer.Option("--vae", metavar="VAE", help="Of a latent balancer: the VAE, a folder or a hub name."),
+    ] = "",
+    fit: Annotated[
+        str,
+        typer.Option("--fit", help="How the map is learned from a network's image: lut, polynomial or mlp."),
+    ] = "lut",
     passes: Annotated[int, typer.Option("--passes", help="How often the photo is corrected, 1 to 20.")] = 1,
     strength: Annotated[
         float, typer.Option("--strength", help="0 changes nothing, 1 is the full correction.")
@@ -90,6 +101,8 @@ def balance(  # noqa: D103  (its help text is set below)
             photos,
             out,
             model=model,
+            vae=vae,
+            fit=fit,
             passes=passes,
             strength=strength,
             local=local,

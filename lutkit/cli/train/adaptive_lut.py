@@ -1,12 +1,25 @@
 """`lutkit train adaptive-lut`: a network learns from pairs to balance photos."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from lutkit.balancing.train_model import TrainResult
+from lutkit.cli.train.options import (
+    DeviceOption,
+    JsonOption,
+    KindOption,
+    LabelOption,
+    LogOption,
+    MinutesOption,
+    PrecisionOption,
+    QuietOption,
+    RateOption,
+    SeedOption,
+    StepsOption,
+    UnchangedOption,
+    ValidateOption,
+)
 
 HELP = """Train an adaptive LUT: a small network that predicts a colour map for a photo.
 
@@ -31,10 +44,6 @@ Examples:
       train longer, and correct photos more boldly
 """
 
-_UNCHANGED = "Share of inputs that are correct photos, which the model learns to keep."
-_CUBE = "Points per axis of the small cube, 2 to 9; 0 for none."
-_VALIDATE = "Steps between measurements on the split `val`."
-
 
 def adaptive_lut(  # noqa: D103  (its help text is set below)
     context: typer.Context,
@@ -42,29 +51,26 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The model's folder.")] = Path(
         "models/adaptive-lut"
     ),
-    kind: Annotated[
-        str, typer.Option("--kind", help="Only `distort`, `enhance` or `distort+enhance` pairs.")
-    ] = "",
-    label: Annotated[str, typer.Option("--label", help="Only `recoverable` or `lossy` pairs.")] = "",
-    unchanged: Annotated[float, typer.Option("--unchanged", help=_UNCHANGED)] = 0.2,
-    cube_size: Annotated[int, typer.Option("--cube-size", help=_CUBE)] = 5,
-    steps: Annotated[int, typer.Option("--steps", help="Number of batches of 32 pairs.")] = 1500,
-    minutes: Annotated[float, typer.Option("--minutes", help="Longest time; 0 for no limit.")] = 0.0,
-    validate: Annotated[int, typer.Option("--validate", help=_VALIDATE)] = 250,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="The highest learning rate.")
-    ] = 2e-3,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the weights and of the order.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed.")
-    ] = "32-true",
-    log: Annotated[str, typer.Option("--log", help="Format of the logs: csv or tensorboard.")] = "csv",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    kind: KindOption = "",
+    label: LabelOption = "",
+    unchanged: UnchangedOption = 0.2,
+    cube_size: Annotated[
+        int, typer.Option("--cube-size", help="Points per axis of the small cube, 2 to 9; 0 for none.")
+    ] = 5,
+    steps: StepsOption = 1500,
+    minutes: MinutesOption = 0.0,
+    validate: ValidateOption = 250,
+    learning_rate: RateOption = 2e-3,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "32-true",
+    log: LogOption = "csv",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     from lutkit.balancing.train_adaptive_lut import train_adaptive_lut
     from lutkit.cli.arguments import require_no_more
+    from lutkit.cli.train.summary import print_training
     from lutkit.engine.stopping import stopping
     from lutkit.report.progress import shown_progress
 
@@ -87,31 +93,9 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
             log=log,
             on_progress=on_progress,
         )
-    _summarize(found, quiet=quiet, as_json=as_json)
+    print_training(
+        found, f"lutkit balance PHOTOS --model {found.model} -o fixed", quiet=quiet, as_json=as_json
+    )
 
 
 adaptive_lut.__doc__ = HELP
-
-
-def _summarize(found: "TrainResult", *, quiet: bool, as_json: bool) -> None:
-    import json
-
-    from lutkit.report.console import PlainConsole
-    from lutkit.report.wording import time_text
-
-    console = PlainConsole(quiet=quiet and not as_json)
-    if as_json:
-        console.out(json.dumps(found.to_dict()))
-        return
-    console.print(
-        f"{found.model}: {found.parameters:,} weights, {found.pairs:,} pairs, {found.steps:,} steps in "
-        f"{time_text(60 * found.minutes)}.",
-        soft_wrap=True,
-    )
-    if found.validation is not None:
-        console.print(
-            f"Validation pairs: delta E 2000 {found.before:.2f} before, {found.validation:.2f} after; "
-            f"correct photos change by {found.undamaged:.2f}.",
-            soft_wrap=True,
-        )
-    console.print(f"Next: `lutkit balance PHOTOS --model {found.model} -o fixed`.", soft_wrap=True)

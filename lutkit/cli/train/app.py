@@ -4,6 +4,8 @@ import typer
 
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.train.adaptive_lut import adaptive_lut
+from lutkit.cli.train.balancer import balancer
+from lutkit.cli.train.direct import direct
 
 train_app = typer.Typer(
     no_args_is_help=True,
@@ -13,13 +15,14 @@ train_app = typer.Typer(
 \b
   lutkit train adaptive-lut data/pairs -o models/adaptive-lut
       learn to balance photos, in minutes on a CPU
+  lutkit train balancer data/latents -o models/balancer
+      learn to balance latents of a VAE
+  lutkit train direct data/pairs -o models/direct
+      learn to balance pixels, for comparison
 """,
 )
 
 
-@train_app.callback()
-def _group() -> None:
-    """Keep the command's name, which Typer would drop for a single command."""
-
-
 train_app.command("adaptive-lut", cls=Command, context_settings=EXTRA)(adaptive_lut)
+train_app.command("balancer", cls=Command, context_settings=EXTRA)(balancer)
+train_app.command("direct", cls=Command, context_settings=EXTRA)(direct)

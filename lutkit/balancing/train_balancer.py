@@ -1,0 +1,161 @@
+"""`train_balancer`: a latent balancer learns from latents of pairs, as `lutkit train balancer` does.
+
+Owns the meaning of the options. Loads torch only when it is called.
+"""
+
+import json
+from pathlib import Path
+
+from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, held_back, train_model
+from lutkit.dataset.digests import sha256_of
+from lutkit.dataset.shard_list import INDEX_NAME
+from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.errors import LutkitError
+from lutkit.extras import TRAINING_NEEDS, require_installed
+
+_BATCH = 32
+_VALIDATION_BATCH = 16
+_VALIDATED = 128  # decoding takes longer than the network
+
+
+def train_balancer(
+    data: Path | str = "data/latents",
+    out: Path | str = "models/balancer",
+    *,
+    vae: Path | str = "",
+    unchanged: float = 0.1,
+    width: int = 64,
+    steps: int = 3000,
+    minutes: float = 0.0,
+    validate: int = 250,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.0,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "32-true",
+    log: str = "csv",
+    on_progress: OnProgress | None = None,
+) -> TrainResult:
+    """Train a latent balancer on latents of pairs, as `lutkit train balancer` does.
+
+    The network is a U-Net from the moments of the damaged image's posterior to those of the correct image's.
+    Its loss is KL(target || predicted) with log-variances of at least -10, in nats per element; it has no
+    dropout. It learns from the split `train`. The split `val`, if there is one, decides which checkpoint is
+    kept. The same call continues a run that was stopped.
+
+    Args:
+        data: a folder that `encode_latents` wrote from a dataset of pairs.
+        out: the folder of the model; a new one, or that of a run that was stopped.
+        vae: the VAE of the latents: a folder, a .safetensors file or a hub name. Validation then decodes
+            and measures in delta E 2000; without it, in nats.
+        unchanged: the share of samples whose input is replaced by their target, 0..1, so that the model
+            learns to leave correct photos as they are.
+        width: channels at the highest resolution of the U-Net, a multiple of 16; the two lower ones have one
+            and a half times and twice as many.
+        steps: the number of batches of 32 pairs.
+        minutes: the longest time; 0 for no limit.
+        validate: measure up to 128 validation pairs after this many steps.
+        learning_rate: the highest learning rate, above 0.
+        weight_decay: of AdamW.
+        seed: the seed of the first weights and of the order of samples.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        precision: `32-true`, `bf16-mixed` or `16-mixed`.
+        log: how losses are logged in `out/logs`: `csv` or `tensorboard`.
+        on_progress: called with the number of steps; losses come as notes.
+    Returns:
+        The result; the model lies in `out`.
+    Raises:
+        DatasetError: if `data` is no finished folder of latents of pairs, has no `train` split, or its VAE is
+            another than `vae`.
+        VaeError: if there is no such device, or the VAE is missing.
+        LutkitError: if an option is out of range, `out` holds something else or was begun with other
+            settings, a package is not installed, or a loss is not finite.
+    """
+    require_installed((*TRAINING_NEEDS, "diffusers"), "train")
+    report = on_progress or unheard
+    data, out = Path(data), Path(out)
+    if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
+    if type(width) is not int or width < 16 or width % 16:
+        raise LutkitError(f"--width is {width!r}", remedy="give a multiple of 16")
+    report(Progress("loading torch"))
+
+    import torch
+
+    from lutkit.balancing.latent_pairs import LatentBatches, in_order, open_latent_pairs, read_latent_pairs
+    from lutkit.balancing.latent_training import DecodedTraining, NatsTraining
+    from lutkit.balancing.latent_unet import LatentUnet
+    from lutkit.balancing.models import LATENT_BALANCER
+    from lutkit.latents.decode import load_vae_of
+    from lutkit.latents.vae_files import factor_of
+    from lutkit.training.train import TrainSettings, chosen_device
+
+    settings = TrainSettings(
+        steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate,
+        weight_decay=weight_decay, seed=seed, device=chosen_device(device), precision=precision, log=log,
+    )  # fmt: skip
+    latents = open_latent_pairs(str(data), "train")
+    validated = held_back(lambda: open_latent_pairs(str(data), "val"))
+    made_with, encoding = latents.index.vae, latents.index.encoding
+    decoder = load_vae_of(latents.index, str(vae), None, settings.device) if vae else None
+    widths = (width, 3 * width // 2, 2 * width)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = LatentUnet(made_with.latent_channels, widths)
+    factor = factor_of(made_with)
+    side = round((encoding.latent_shape[1] * encoding.latent_shape[2]) ** 0.5) * factor
+    digest = sha256_of(data / INDEX_NAME)
+    plan = ModelPlan(
+        architecture=LATENT_BALANCER,
+        title="A latent balancer",
+        how="It maps the posterior of a damaged photograph to that of the correct one, in the latents of "
+        f"the VAE `{made_with.name}` (sha256 {made_with.sha256[:12]}). lutkit learns the colour map between "
+        f"the two decodings and applies it to the photograph at its full size.",
+        vae="" if made_with.revision else " --vae ITS_VAE",
+        config={
+            "channels": made_with.latent_channels,
+            "widths": list(widths),
+            "side": side,
+            "vae": {
+                "name": made_with.name,
+                "revision": made_with.revision,
+                "sha256": made_with.sha256,
+                "input_range": encoding.input_range,
+                "scaling_factor": made_with.scaling_factor,
+                "shift_factor": made_with.shift_factor,
+            },
+            "moments": "unscaled",
+        },
+        data_name=data.name,
+        data={"source": json.loads(json.dumps(dict(latents.index.source))), "sha256": digest},
+        about={
+            "data": digest,
+            "unchanged": unchanged,
+            "widths": list(widths),
+            "batch": _BATCH,
+            "unit": NatsTraining.unit if decoder is None else DecodedTraining.unit,
+            **settings.that_decide(),
+        },
+    )
+
+    def prepare() -> Prepared:
+        pairs = read_latent_pairs(latents, lambda done, all_: report(Progress("training pairs", done, all_)))
+        network.normalise_by(pairs.inputs)
+        validation = []
+        if not isinstance(validated, str):
+            read = read_latent_pairs(
+                validated, lambda done, all_: report(Progress("validation pairs", done, all_))
+            )
+            validation = in_order(read, _VALIDATION_BATCH, _VALIDATED)
+        module = NatsTraining(network, settings)
+        if decoder is not None:
+            module = DecodedTraining(network, settings, decoder)
+        return Prepared(
+            module=module,
+            batches=LatentBatches(pairs, size=_BATCH, seed=seed, unchanged=unchanged),
+            validation=validation,
+            pairs=len(pairs),
+            note=validated if isinstance(validated, str) else "",
+        )
+
+    return train_model(plan, out, prepare, report)

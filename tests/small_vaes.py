@@ -82,7 +82,7 @@ class StandInVae:
     def encode(self, images):
         if len(images) > self.most:
             raise torch.OutOfMemoryError("out of memory")
-        values = images.float() / 255
+        values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         if self.input_range == "-1,1":
             values = values * 2 - 1
         values = values.clamp(*self.clip)

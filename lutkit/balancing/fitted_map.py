@@ -47,7 +47,7 @@ def fitted_map(before: Float32Array, after: Float32Array, kind: MapKind, size: i
     """
     if kind == "lut":
         return fit_pixels(before, after, size).lut
-    lattice = Lut3D.identity(size).table.reshape(-1, 3)
+    lattice = Lut3D.identity(size).table.reshape(-1, 3).copy()
     colors, goals = (image.reshape(-1, 3).astype(np.float64) for image in (before, after))
     if kind == "polynomial":
         terms = _terms(colors)

@@ -82,7 +82,7 @@ class _Halves:
 
 
 def test_a_change_that_no_lut_can_make_has_a_residual_and_parts_follow_it():
-    seen = (textured(8, 96, 160) / 255).astype(np.float32) * 0.7
+    seen = (textured(8, 160, 96) / 255).astype(np.float32) * 0.7
     whole = _Halves().color_maps(seen, [Window(0, 96, 0, 160)], 5)
     left = _Halves().color_maps(seen, [Window(10, 90, 0, 70)], 5)
     assert whole.residual > 3

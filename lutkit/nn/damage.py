@@ -164,6 +164,10 @@ class RandomDamage:
         drawn = self.next_drawn(count)
         return pack_damage(drawn.recipes, drawn.layers)
 
+    def stack_and_bake(self, images: Sequence[Tensor]) -> tuple[Tensor, BakedDamage]:
+        """Return images (3, H, W) as one batch, and a recipe for each: the `collate_fn` of a `DataLoader`."""
+        return torch.stack(list(images)), self.bake(len(images))
+
     def set_epoch(self, epoch: int) -> None:
         """Begin an epoch, also in workers that live on: its recipes are those of no other epoch.
 

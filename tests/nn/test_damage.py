@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import doctest
 import os
 import threading
 from itertools import chain
@@ -28,6 +29,8 @@ from lutkit.nn.baked_damage import pack_damage, through_tables, unpack_damage
 from lutkit.nn.damage import DamageTransform, RandomDamage, damage_batch
 
 QUICK = lutkit.DamageSettings(families={"exposure": 1, "tone_curve": 1}, mixed_light=0)
+# From Python 3.12 on a fork beside threads warns; the fork of these waits for them.
+forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
@@ -245,6 +248,7 @@ def test_the_thread_bakes_the_next_batch_and_its_errors_reach_the_caller(monkeyp
     ]
 
 
+@forks
 def test_a_fork_waits_for_the_thread(monkeypatch):
     go_on, sample = threading.Event(), damage_module.sample_recipe
 
@@ -281,6 +285,7 @@ def epochs(draws, count, **options):
     return [list(loader) for _ in range(count)]
 
 
+@forks
 def test_no_two_workers_and_no_two_epochs_draw_alike():
     torch.manual_seed(5)
     found = epochs(RandomDamage(QUICK, 11), 2)
@@ -289,6 +294,7 @@ def test_no_two_workers_and_no_two_epochs_draw_alike():
     assert epochs(RandomDamage(QUICK, 11), 2) == found
 
 
+@forks
 @pytest.mark.parametrize("persistent", [False, True])
 def test_epochs_that_are_set_depend_on_nothing_else(persistent):
     draws = RandomDamage(QUICK, 11)
@@ -434,3 +440,9 @@ def test_recipes_stay_unchanged_by_packing():
     kept = dataclasses.replace(recipe)
     baked([recipe])
     assert recipe == kept
+
+
+def test_the_examples_run():
+    results = doctest.testmod(damage_module)
+    assert results.failed == 0
+    assert results.attempted > 10

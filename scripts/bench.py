@@ -17,6 +17,7 @@ from bench_apply import apply_rows
 from bench_bake import bake_rows
 from bench_counts import count_rows
 from bench_cube import cube_rows
+from bench_damage import damage_rows
 from bench_fit import fit_rows
 from bench_images import image_rows
 from bench_inverse import inverse_rows
@@ -44,6 +45,7 @@ def main() -> None:
         "Counting colours": count_rows(options.photos),
         "Inverting": inverse_rows(options.luts),
         "LUTs on tensors": nn_rows(),
+        "Damage in a training loop": damage_rows(),
         "Rebalanced cross entropy": ab_rows(),
         "Learning a LUT from a pair": fit_rows(options.photos, options.luts),
         "Latents": latent_rows(options.photos),

@@ -102,6 +102,8 @@ def space_of_python(page):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning's own are not ours to mend
+@pytest.mark.filterwarnings("ignore:.*(many workers|logging interval)")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_all_python_of_a_page_runs(page, workplace, monkeypatch, capsys):
     blocks = blocks_of(page)

@@ -10,7 +10,7 @@ linear light.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,7 @@ ENCODE_SIZE = 2048
 MERGE_ERROR = 0.2 / 255
 DARK_ROWS = 64
 # What floats of 0..1 may pass it by, as resizing and conversions leave them: half an 8-bit code.
-_ROUNDING = 0.5 / 255
+ROUNDING = 0.5 / 255
 
 _AXIS = np.linspace(0, 1, CURVE_SIZE)[:, None].repeat(3, axis=1)
 _BETWEEN = np.linspace(0, 1, BETWEEN_SIZE)[:, None]
@@ -137,22 +137,31 @@ def damage(
     >>> lutkit.damage(photo, lutkit.sample_recipe(1, 2)).shape
     (2, 3, 3)
     """
-    if not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ArrayError(f"an image is a numpy array, not {type(image).__name__}", where="damage")
+    require_photo(image)
     if not isinstance(recipe, Recipe):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise RecipeError(f"a recipe is a Recipe, not {type(recipe).__name__}", where="damage")
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ArrayError(f"damage takes (H, W, 3), not {image.shape}")
-    if image.dtype not in WHITE:
-        raise ArrayError(f"damage takes uint8, uint16 or float32, not {image.dtype}")
-    require_no_codes(image, 1.0, "damage")
-    if image.dtype == np.float32 and image.size:
-        low, high = float(image.min()), float(image.max())
-        if low < -_ROUNDING or high > 1 + _ROUNDING:
+    return apply_layers(image, bake(recipe, library), threads=threads)
+
+
+def require_photo(image: object) -> None:
+    """Raise ArrayError unless `damage` takes this image.
+
+    The message names the shape, the dtype or the range. NaN is found by the loops, which read every value.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ArrayError(f"an image is a numpy array, not {type(image).__name__}", where="damage")
+    pixels = cast("npt.NDArray[Any]", image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ArrayError(f"damage takes (H, W, 3), not {pixels.shape}")
+    if pixels.dtype not in WHITE:
+        raise ArrayError(f"damage takes uint8, uint16 or float32, not {pixels.dtype}")
+    require_no_codes(pixels, 1.0, "damage")
+    if pixels.dtype == np.float32 and pixels.size:
+        low, high = float(pixels.min()), float(pixels.max())
+        if low < -ROUNDING or high > 1 + ROUNDING:
             what = f"values of {low:.3g} to {high:.3g}; floats are 0..1"
             remedy = "clip them, as numpy.clip(image, 0, 1) does, or encode linear light first"
             raise ArrayError(what, where="damage", remedy=remedy)
-    return apply_layers(image, bake(recipe, library), threads=threads)
 
 
 def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int | None = None) -> Image:

@@ -103,7 +103,7 @@ class LatentBatches:
         return Batch(inputs, targets, tuple(self.pairs.keys[number] for number in chosen))
 
 
-def in_order(pairs: LatentPairs, size: int, most: int) -> list[Batch]:
+def validation_batches(pairs: LatentPairs, size: int, most: int) -> list[Batch]:
     """Return at most `most` pairs, spread evenly over all, in order, in batches of at most `size`."""
     count = min(most, len(pairs))
     numbers = [place * len(pairs) // count for place in range(count)]

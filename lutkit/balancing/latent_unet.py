@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from lutkit.balancing.unet import UNet
 from lutkit.errors import LutkitError
 
-WIDTHS = (64, 96, 128)
-
 
 class LatentUnet(
     nn.Module,
@@ -31,7 +29,7 @@ class LatentUnet(
         LutkitError: if an argument is out of range.
     """
 
-    def __init__(self, channels: int, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, channels: int, widths: Sequence[int] = (64, 96, 128)) -> None:
         super().__init__()
         if type(channels) is not int or channels < 1:
             raise LutkitError(f"channels is {channels!r}", where="LatentUnet", remedy="give 1 or more")

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from lutkit.balancing.unet import UNet
 from lutkit.errors import LutkitError
 
-WIDTHS = (16, 32, 64, 128)
-
 
 class PixelUnet(
     nn.Module,
@@ -29,7 +27,7 @@ class PixelUnet(
         LutkitError: if an argument is out of range.
     """
 
-    def __init__(self, widths: Sequence[int] = WIDTHS, dropout: float = 0.0) -> None:
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), dropout: float = 0.0) -> None:
         super().__init__()
         if not widths or any(type(width) is not int or width < 8 or width % 8 for width in widths):
             remedy = "give multiples of 8, such as 16, 32, 64, 128"

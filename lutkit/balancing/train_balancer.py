@@ -3,7 +3,6 @@
 Owns the meaning of the options. Loads torch only when it is called.
 """
 
-import json
 from pathlib import Path
 
 from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, held_back, train_model
@@ -82,7 +81,12 @@ def train_balancer(
 
     import torch
 
-    from lutkit.balancing.latent_pairs import LatentBatches, in_order, open_latent_pairs, read_latent_pairs
+    from lutkit.balancing.latent_pairs import (
+        LatentBatches,
+        open_latent_pairs,
+        read_latent_pairs,
+        validation_batches,
+    )
     from lutkit.balancing.latent_training import DecodedTraining, NatsTraining
     from lutkit.balancing.latent_unet import LatentUnet
     from lutkit.balancing.models import LATENT_BALANCER
@@ -127,7 +131,7 @@ def train_balancer(
             "moments": "unscaled",
         },
         data_name=data.name,
-        data={"source": json.loads(json.dumps(dict(latents.index.source))), "sha256": digest},
+        data={"source": dict(latents.index.source), "sha256": digest},
         about={
             "data": digest,
             "unchanged": unchanged,
@@ -146,7 +150,7 @@ def train_balancer(
             read = read_latent_pairs(
                 validated, lambda done, all_: report(Progress("validation pairs", done, all_))
             )
-            validation = in_order(read, _VALIDATION_BATCH, _VALIDATED)
+            validation = validation_batches(read, _VALIDATION_BATCH, _VALIDATED)
         module = NatsTraining(network, settings)
         if decoder is not None:
             module = DecodedTraining(network, settings, decoder)

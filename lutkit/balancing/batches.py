@@ -5,12 +5,14 @@ The order of samples is a pure function of the seed and the step. Must not know 
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lutkit.balancing.balancer_training import Batch
+from lutkit.balancing.damaged_photos import DamagedPhotos
 from lutkit.balancing.thumbnails import STORED_PX, PairThumbnails, Thumbnail, thumbnail_of
 
 _LEAST_WINDOW_PX = 40
@@ -23,20 +25,27 @@ class PairBatches:
     Windows keep the network from recognizing the photos. Batches never end; they begin with those of `step`.
 
     Args:
-        pairs: the samples; at least one.
+        pairs: the samples, stored or damaged when they are read; at least one.
         size: samples in a batch.
         seed: the seed of the order.
         unchanged: the share of samples whose input is their target: the network must leave correct images
             as they are.
     """
 
-    def __init__(self, pairs: PairThumbnails, *, size: int, seed: int, unchanged: float) -> None:
+    def __init__(
+        self, pairs: PairThumbnails | DamagedPhotos, *, size: int, seed: int, unchanged: float
+    ) -> None:
         self.pairs, self.size, self.seed, self.unchanged = pairs, size, seed, unchanged
         self.step = 0
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from `step` on."""
-        return map(self.at, itertools.count(self.step))
+        """Yield batches from `step` on; each is made while the network trains on the one before."""
+        with ThreadPoolExecutor(1, "lutkit-batches") as ahead:
+            following = ahead.submit(self.at, self.step)
+            for step in itertools.count(self.step + 1):
+                batch = following.result()
+                following = ahead.submit(self.at, step)
+                yield batch
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, from 0."""
@@ -44,11 +53,11 @@ class PairBatches:
         rng = changes_at(step, self.seed)
         inputs: list[Thumbnail] = []
         targets: list[Thumbnail] = []
-        for number in chosen:
-            target = self.pairs.targets[number]
+        for place, number in enumerate(chosen, step * self.size):
+            pair = self.pairs.read(number, place)
             is_unchanged, is_mirrored = rng.random() < self.unchanged, rng.random() < 0.5
             window = _window(rng)
-            images = (target if is_unchanged else self.pairs.inputs[number], target)
+            images = (pair.target if is_unchanged else pair.input, pair.target)
             for image, found in zip(images, (inputs, targets), strict=True):
                 small = thumbnail_of(image[window])
                 found.append(small[:, ::-1] if is_mirrored else small)

@@ -24,6 +24,14 @@ STORED_PX = 96  # the side of stored pairs: windows of them become thumbnails
 
 
 @dataclass(frozen=True, eq=False)
+class StoredPair:
+    """A damaged image and the correct one, both (96, 96, 3) uint8, sRGB."""
+
+    input: Pixels
+    target: Pixels
+
+
+@dataclass(frozen=True, eq=False)
 class PairThumbnails:
     """The pairs of a dataset, at 96 x 96 px.
 
@@ -40,6 +48,10 @@ class PairThumbnails:
     def __len__(self) -> int:
         """Return the number of pairs."""
         return len(self.keys)
+
+    def read(self, number: int, place: int) -> StoredPair:
+        """Return a pair, the same at every place of a training."""
+        return StoredPair(self.inputs[number], self.targets[number])
 
 
 def thumbnail_of(image: npt.NDArray[Any], side: int = THUMBNAIL_PX) -> Thumbnail:

@@ -3,7 +3,9 @@
 Owns the meaning of the options. Loads torch only when it is called.
 """
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,22 +13,31 @@ from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, held_
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
+from lutkit.distort.family import Library
+from lutkit.distort.library_lut import LibraryLut
 from lutkit.engine.progress import OnProgress, Progress, unheard
 from lutkit.errors import LutkitError
 from lutkit.extras import TRAINING_NEEDS, require_installed
+from lutkit.lutfiles.library import library_folder, luts_by_sha256, read_library
+from lutkit.photos.sources import list_photos
+from lutkit.synthesis.manifest import Manifest, find_manifest, format_manifest, read_manifest
 from lutkit.synthesis.pairs import pairs as open_pairs
+from lutkit.synthesis.plan import split_photos
 
 if TYPE_CHECKING:
-    from lutkit.balancing.balancer_training import Batch
+    from lutkit.balancing.damaged_photos import DamagedPhotos
+    from lutkit.balancing.thumbnails import PairThumbnails
 
 _BATCH = 32
 _VALIDATION_BATCH = 64
+_EACH = 10  # how often each photo is damaged for validation
 
 
 def train_adaptive_lut(
     data: Path | str = "data/pairs",
     out: Path | str = "models/adaptive-lut",
     *,
+    damage: Path | str = "",
     kind: str = "",
     label: str = "",
     unchanged: float = 0.2,
@@ -41,14 +52,18 @@ def train_adaptive_lut(
     log: str = "csv",
     on_progress: OnProgress | None = None,
 ) -> TrainResult:
-    """Train an adaptive LUT on a dataset of pairs, as `lutkit train adaptive-lut` does.
+    """Train an adaptive LUT on a dataset of pairs or on photos, as `lutkit train adaptive-lut` does.
 
     The network sees a thumbnail of 64 px and predicts curves, a quadratic matrix and a small cube. It learns
     from the split `train`. The split `val`, if there is one, decides which checkpoint is kept. The same call
     continues a run that was stopped.
 
     Args:
-        data: a dataset that `synth` wrote.
+        data: a dataset that `synth` wrote; with `damage`, photos as `synth` takes them: a folder, a pattern,
+            tars.
+        damage: a preset or a manifest: photos are then damaged during training, each time by another recipe,
+            and no dataset is needed. The split of a photo is that of `synth` with the same seed. The preset's
+            labels and settings of images do not count.
         out: the folder of the model; a new one, or that of a run that was stopped.
         kind: learn only from `distort`, `enhance` or `distort+enhance` pairs; empty for all.
         label: learn only from `recoverable` or `lossy` pairs; empty for both.
@@ -85,8 +100,10 @@ def train_adaptive_lut(
     data, out = Path(data), Path(out)
     if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
-    learned_from = open_pairs(data, split="train", kind=kind, label=label)
-    validated = held_back(lambda: open_pairs(data, split="val", kind=kind, label=label))
+    if damage and (kind or label):
+        option = "--kind" if kind else "--label"
+        raise LutkitError(f"{option} with --damage", remedy=f"leave out {option}: it chooses pairs")
+    source = _Photos(data, damage, seed) if damage else _Stored(data, kind, label)
     report(Progress("loading torch"))
 
     import torch
@@ -95,7 +112,6 @@ def train_adaptive_lut(
     from lutkit.balancing.adaptive_training import AdaptiveTraining
     from lutkit.balancing.batches import PairBatches, in_order
     from lutkit.balancing.models import ADAPTIVE_LUT
-    from lutkit.balancing.thumbnails import read_thumbnails
     from lutkit.training.train import TrainSettings, chosen_device
 
     settings = TrainSettings(
@@ -105,7 +121,7 @@ def train_adaptive_lut(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = AdaptiveLut(cube_size)
-    digest = sha256_of(data / INDEX_NAME)
+    source.open(report)
     plan = ModelPlan(
         architecture=ADAPTIVE_LUT,
         title="An adaptive LUT",
@@ -115,9 +131,9 @@ def train_adaptive_lut(
         vae="",
         config={"cube_size": cube_size},
         data_name=data.name,
-        data={"manifest": (data / MANIFEST_NAME).read_text(), "sha256": digest},
+        data=source.about(),
         about={
-            "data": digest,
+            "data": source.sha256,
             "kind": kind,
             "label": label,
             "unchanged": unchanged,
@@ -128,23 +144,95 @@ def train_adaptive_lut(
     )
 
     def prepare() -> Prepared:
-        thumbnails = read_thumbnails(learned_from, _reporter(report, "training pairs"))
-        validation: list[Batch] = []
-        if not isinstance(validated, str):
-            read = read_thumbnails(validated, _reporter(report, "validation pairs"))
-            validation = in_order(read, _VALIDATION_BATCH)
+        learned_from, validated = source.read(report)
         return Prepared(
             module=AdaptiveTraining(network, settings),
-            batches=PairBatches(thumbnails, size=_BATCH, seed=seed, unchanged=unchanged),
-            validation=validation,
-            pairs=len(thumbnails),
+            batches=PairBatches(learned_from, size=_BATCH, seed=seed, unchanged=unchanged),
+            validation=[] if isinstance(validated, str) else in_order(validated, _VALIDATION_BATCH),
+            pairs=len(learned_from),
             note=validated if isinstance(validated, str) else "",
         )
 
     return train_model(plan, out, prepare, report)
 
 
-def _reporter(report: OnProgress, stage: str) -> Callable[[int, int], None]:
+class _Stored:
+    """Pairs that `synth` wrote."""
+
+    def __init__(self, data: Path, kind: str, label: str) -> None:
+        self.data = data
+        self.learned_from = open_pairs(data, split="train", kind=kind, label=label)
+        self.validated = held_back(lambda: open_pairs(data, split="val", kind=kind, label=label))
+        self.sha256 = sha256_of(data / INDEX_NAME)
+
+    def open(self, report: OnProgress) -> None:
+        """Do nothing: what determines the result is known."""
+
+    def about(self) -> dict[str, object]:
+        """Return what config.json says of the data."""
+        return {"manifest": (self.data / MANIFEST_NAME).read_text(), "sha256": self.sha256}
+
+    def read(self, report: OnProgress) -> "tuple[PairThumbnails, PairThumbnails | str]":
+        """Return the pairs for training, and those for validation or why there are none."""
+        from lutkit.balancing.thumbnails import read_thumbnails
+
+        learned_from = read_thumbnails(self.learned_from, reported(report, "training pairs"))
+        if isinstance(self.validated, str):
+            return learned_from, self.validated
+        return learned_from, read_thumbnails(self.validated, reported(report, "validation pairs"))
+
+
+class _Photos:
+    """Photos that are damaged during training."""
+
+    def __init__(self, data: Path, damage: Path | str, seed: int) -> None:
+        path, _ = find_manifest(str(damage))
+        self.manifest, self.seed = read_manifest(path), seed
+        self.name = data.name
+        self.photos = list_photos(str(data))
+
+    def open(self, report: OnProgress) -> None:
+        """Read the photos: what they are determines the result."""
+        from lutkit.balancing.damaged_photos import read_photo_thumbnails
+
+        thumbnails = read_photo_thumbnails(self.photos, reported(report, "photos"))
+        self.thumbnails = thumbnails
+        left_out = len(self.photos.photos) - len(thumbnails.keys)
+        if left_out:
+            note = f"{left_out:,} of {len(self.photos.photos):,} photos cannot be used."
+            report(Progress("photos", len(thumbnails.keys), len(thumbnails.keys), (note,)))
+        settings = format_manifest(replace(Manifest(), damage=self.manifest.damage))
+        self.sha256 = hashlib.sha256(f"{thumbnails.sha256} {settings}".encode()).hexdigest()
+
+    def about(self) -> dict[str, object]:
+        """Return what config.json says of the data."""
+        return {
+            "manifest": format_manifest(replace(Manifest(), damage=self.manifest.damage)),
+            "photos": len(self.thumbnails.keys),
+            "sha256": self.sha256,
+        }
+
+    def read(self, report: OnProgress) -> "tuple[DamagedPhotos, PairThumbnails | str]":
+        """Return the photos for training, and pairs for validation or why there are none."""
+        from lutkit.balancing.damaged_photos import DamagedPhotos
+
+        splits = split_photos(self.seed, self.thumbnails.keys, Manifest().splits)
+        luts = self.manifest.damage_luts
+        needs_luts = dict(self.manifest.damage.families).get(LibraryLut.name, 0) > 0
+        library: Library = luts_by_sha256(read_library(library_folder(luts))) if needs_luts else {}
+        train, val = (
+            DamagedPhotos(self.thumbnails.of(splits.get(name, ())), self.manifest.damage, self.seed, library)
+            for name in ("train", "val")
+        )
+        if not len(val):
+            return train, f"only {len(train)} photos"
+        report(Progress("validation pairs"))
+        return train, val.for_validation(_EACH)
+
+
+def reported(report: OnProgress, stage: str) -> Callable[[int, int], None]:
+    """Return a function that reports how many samples are read."""
+
     def on_read(done: int, total: int) -> None:
         report(Progress(stage, done, total))
 

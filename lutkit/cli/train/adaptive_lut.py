@@ -29,6 +29,10 @@ split `train`. If there is a split `val`, the model is measured on it every
 64 px, so small pairs are enough: --size 128. It has fewer than 200,000 weights
 and needs no VAE and no GPU. All pairs are held in memory: 54 KB for each.
 
+With --damage, DATA is photos instead, and no dataset is needed: each photo is
+damaged anew each time the network sees it, by a preset of lutkit synth or by a
+manifest. A twentieth of the photos is held back for validation.
+
 The folder OUT holds the model (model.safetensors, config.json and a model card),
 checkpoints, and logs of the loss. To resume a run that was stopped, repeat the
 command. To train with other options, give another OUT. Exit code 0: the model is
@@ -38,6 +42,8 @@ written. 2: an option or the data is wrong, or a loss is not finite.
 Examples:
   lutkit train adaptive-lut
       learn from data/pairs, write models/adaptive-lut
+  lutkit train adaptive-lut PHOTOS -o OUT --damage camera
+      learn from photos that are damaged during training
   lutkit train adaptive-lut DATA -o OUT --minutes 5
       stop after five minutes
   lutkit train adaptive-lut DATA -o OUT --steps 4000 --unchanged 0.1
@@ -51,6 +57,12 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The model's folder.")] = Path(
         "models/adaptive-lut"
     ),
+    damage: Annotated[
+        str,
+        typer.Option(
+            "--damage", metavar="PRESET", help="Damage photos during training, as this preset does."
+        ),
+    ] = "",
     kind: KindOption = "",
     label: LabelOption = "",
     unchanged: UnchangedOption = 0.2,
@@ -79,6 +91,7 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
         found = train_adaptive_lut(
             data,
             out,
+            damage=damage,
             kind=kind,
             label=label,
             unchanged=unchanged,

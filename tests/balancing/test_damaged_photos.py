@@ -1,0 +1,99 @@
+"""Photos that are damaged during training: which damage, which photos, and how a stopped run goes on."""
+
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_datasets import make_photos
+
+import lutkit
+from lutkit.balancing.damaged_photos import DamagedPhotos, read_photo_thumbnails
+from lutkit.balancing.thumbnails import thumbnail_of
+from lutkit.errors import LutkitError, ManifestError, SourceError
+from lutkit.photos.sources import list_photos
+
+OPTIONS = {"damage": "camera", "steps": 8, "validate": 4, "device": "cpu", "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos") / "photos"
+    make_photos(folder, 60)
+    (folder / "broken.jpg").write_bytes(b"not a photo")
+    return folder
+
+
+def opened(photos):
+    return read_photo_thumbnails(list_photos(str(photos)), lambda done, total: None)
+
+
+def test_photos_are_read_whole_and_upright_and_broken_ones_are_left_out(photos):
+    found = opened(photos)
+    assert len(found.keys) == 60
+    assert "broken.jpg" not in found.keys
+    for key, pixels in zip(found.keys, found.images, strict=True):
+        with Image.open(photos / key) as image:
+            if image.getexif().get(0x0112, 1) == 1:
+                whole = np.asarray(image.convert("RGB"))
+                assert abs(255 * thumbnail_of(whole, 96) - pixels).mean() < 3
+
+
+def test_each_reading_is_the_recipe_of_its_place(photos):
+    settings = lutkit.preset("camera")
+    source = DamagedPhotos(opened(photos), settings, 5, {})
+    for number, place in ((3, 0), (3, 7), (11, 7)):
+        pair = source.read(number, place)
+        recipe = lutkit.sample_recipe(5, place, settings=settings)
+        assert np.array_equal(pair.target, source.photos.images[number])
+        assert np.array_equal(pair.input, lutkit.damage(pair.target, recipe))
+    validation = source.for_validation(2)
+    assert (len(validation), validation.keys) == (120, source.keys * 2)
+    assert not np.array_equal(validation.inputs[0], validation.inputs[60])
+    assert np.array_equal(validation.targets[5], validation.targets[65])
+
+
+def test_it_trains_goes_on_and_holds_back_what_synth_would(photos, tmp_path):
+    def stop(now):
+        if (now.stage, now.done) == ("steps", 5):
+            signal.raise_signal(signal.SIGINT)
+
+    notes = []
+    whole = lutkit.train_adaptive_lut(
+        photos, tmp_path / "whole", **OPTIONS, on_progress=lambda now: notes.extend(now.notes)
+    )
+    assert "1 of 61 photos cannot be used." in notes
+    with pytest.raises(KeyboardInterrupt):
+        lutkit.train_adaptive_lut(photos, tmp_path / "cut", **OPTIONS, on_progress=stop)
+    lutkit.train_adaptive_lut(photos, tmp_path / "cut", **OPTIONS)
+    assert (tmp_path / "cut/model.safetensors").read_bytes() == (
+        tmp_path / "whole/model.safetensors"
+    ).read_bytes()
+    made = lutkit.synth(photos, tmp_path / "pairs", preset="camera", n=400, size=32, seed=3, workers=1)
+    assert made.samples == 400
+    used = {metadata["source"]["path"] for _, _, metadata in lutkit.pairs(tmp_path / "pairs", split="train")}
+    assert whole.pairs == len(used)
+    assert whole.validation is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"kind": "distort"}, LutkitError, "--kind with --damage; leave out --kind: it chooses pairs"),
+        ({"label": "lossy"}, LutkitError, "--label with --damage"),
+        ({"damage": "camra"}, ManifestError, "camra"),
+    ],
+)
+def test_impossible_options_of_damage_are_refused(options, kind, message, photos, tmp_path):
+    with pytest.raises(kind, match=message):
+        lutkit.train_adaptive_lut(photos, tmp_path / "m", **{**OPTIONS, **options})
+    assert not (tmp_path / "m").exists()
+
+
+def test_no_photos_are_one_line(tmp_path):
+    with pytest.raises(SourceError):
+        lutkit.train_adaptive_lut(tmp_path / "none", tmp_path / "m", **OPTIONS)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/a.jpg").write_bytes(b"x")
+    with pytest.raises(SourceError, match=r"a\.jpg"):
+        lutkit.train_adaptive_lut(tmp_path / "bad", tmp_path / "m", **OPTIONS)

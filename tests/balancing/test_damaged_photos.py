@@ -69,8 +69,7 @@ def test_it_trains_goes_on_and_holds_back_what_synth_would(photos, tmp_path):
     assert (tmp_path / "cut/model.safetensors").read_bytes() == (
         tmp_path / "whole/model.safetensors"
     ).read_bytes()
-    made = lutkit.synth(photos, tmp_path / "pairs", preset="camera", n=400, size=32, seed=3, workers=1)
-    assert made.samples == 400
+    lutkit.synth(photos, tmp_path / "pairs", preset="camera", n=400, size=32, seed=3, workers=1)
     used = {metadata["source"]["path"] for _, _, metadata in lutkit.pairs(tmp_path / "pairs", split="train")}
     assert whole.pairs == len(used)
     assert whole.validation is not None

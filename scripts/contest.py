@@ -5,9 +5,10 @@
     python scripts/contest.py --prepare contest.npz                    # the input for another machine
     python scripts/contest.py --from contest.npz --quick               # on that machine: 8 minutes on a GPU
 
-The network is `lutkit train adaptive-lut`'s without its cube: it gets a thumbnail of 64 px and predicts
-three curves of nine knots and a quadratic 9 x 3 matrix, which are applied to the whole image. It learns
-from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`; otherwise four times as many pairs and steps).
+The network is `lutkit train adaptive-lut`'s without its cube and with `pooling="mean"`: it gets a thumbnail
+of 64 px and predicts three curves of nine knots and a quadratic 9 x 3 matrix, which are applied to the
+whole image. It learns from 10,000 pairs of 64 px in 1,000 steps of 32 (`--quick`; otherwise four times as
+many pairs and steps).
 The photos are the same for every generator. The figures are mean CIEDE2000 differences from the truth: the
 mean of each scene's mean, and the lowest and the highest of the seeds. The real pairs are: a camera's
 renderings with the wrong white balance (one scene with ten renderings is counted separately), INTEL-TAU
@@ -273,7 +274,7 @@ def _damage(task: tuple[str, npt.NDArray[np.intp], list[int]]) -> Codes:
 def train(inputs: Codes, targets: Codes, *, steps: int, seed: int, device: str) -> AdaptiveLut:
     """Train the network on pairs, with batches and first weights by the seed."""
     torch.manual_seed(seed)
-    network = AdaptiveLut(cube_size=CUBE_SIZE).to(device)
+    network = AdaptiveLut(cube_size=CUBE_SIZE, pooling="mean").to(device)
     before = torch.from_numpy(inputs).to(device).permute(0, 3, 1, 2)
     after = torch.from_numpy(targets).to(device).permute(0, 3, 1, 2)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)

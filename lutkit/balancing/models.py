@@ -26,7 +26,7 @@ ADAPTIVE_LUT, LATENT_BALANCER, DIRECT = "adaptive-lut", "latent-balancer", "dire
 
 
 def _adaptive_lut(config: Fields) -> AdaptiveLut:
-    return AdaptiveLut(config.whole("cube_size"))
+    return AdaptiveLut(config.whole("cube_size"), config.number("threshold"), config.text("pooling"))
 
 
 def _latent_unet(config: Fields) -> LatentUnet:

@@ -40,9 +40,10 @@ def train_adaptive_lut(
     damage: Path | str = "",
     kind: str = "",
     label: str = "",
-    unchanged: float = 0.2,
+    unchanged: float = 0.15,
     cube_size: int = 5,
-    steps: int = 1500,
+    threshold: float = 4.0,
+    steps: int = 2000,
     minutes: float = 0.0,
     validate: int = 250,
     learning_rate: float = 2e-3,
@@ -70,6 +71,8 @@ def train_adaptive_lut(
         unchanged: the share of samples whose input is replaced by their target, 0..1, so that the model
             learns to leave correct photos as they are.
         cube_size: points an axis of the small cube, 2..9; 0 for none.
+        threshold: corrections that change a photo by fewer delta E 2000 are weakened or dropped, 0..20, so
+            that correct photos stay as they are, and further passes end; 0 for none.
         steps: the number of batches of 32 pairs.
         minutes: the longest time; 0 for no limit.
         validate: measure the validation pairs after this many steps.
@@ -120,7 +123,7 @@ def train_adaptive_lut(
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = AdaptiveLut(cube_size)
+        network = AdaptiveLut(cube_size, threshold)
     source.open(report)
     plan = ModelPlan(
         architecture=ADAPTIVE_LUT,
@@ -129,7 +132,7 @@ def train_adaptive_lut(
         "matrix and a small cube. lutkit applies the map to the photograph at its full size. The figures are "
         "measured at 64 px.",
         vae="",
-        config={"cube_size": cube_size},
+        config={"cube_size": cube_size, "threshold": network.threshold, "pooling": network.pooling},
         data_name=data.name,
         data=source.about(),
         about={
@@ -138,6 +141,7 @@ def train_adaptive_lut(
             "label": label,
             "unchanged": unchanged,
             "cube_size": cube_size,
+            "threshold": network.threshold,
             "batch": _BATCH,
             **settings.that_decide(),
         },

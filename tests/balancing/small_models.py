@@ -6,9 +6,19 @@ from small_datasets import build, make_photos, manifest_of
 from lutkit.balancing.adaptive_lut import KNOTS, AdaptiveLut
 
 
-def known_model(*, matrix=None, curves=None, cube=None, cube_size=0):
+def config_of(cube_size):
+    """What config.json must say of a network that these functions make."""
+    return {
+        "architecture": "adaptive-lut",
+        "cube_size": cube_size,
+        "threshold": 0.0,
+        "pooling": "statistics",
+    }
+
+
+def known_model(*, matrix=None, curves=None, cube=None, cube_size=0, threshold=0.0):
     """A network that predicts the same map for every image: what is added to the identity's numbers."""
-    model = AdaptiveLut(cube_size).eval()
+    model = AdaptiveLut(cube_size, threshold).eval()
     last = model.say[-1]
     with torch.no_grad():
         last.weight.zero_()
@@ -20,11 +30,11 @@ def known_model(*, matrix=None, curves=None, cube=None, cube_size=0):
     return model
 
 
-def gain_model(red=0.7, green=1.0, blue=0.9):
+def gain_model(red=0.7, green=1.0, blue=0.9, threshold=0.0):
     """A network that multiplies the channels."""
     matrix = torch.zeros(9, 3)
     matrix[[0, 1, 2], [0, 1, 2]] = torch.tensor([red, green, blue]) - 1
-    return known_model(matrix=matrix)
+    return known_model(matrix=matrix, threshold=threshold)
 
 
 def sensitive_model(seed=3):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from colour import XYZ_to_Lab, delta_E, sRGB_to_XYZ
 from small_models import gain_model, known_model, sensitive_model
 
 import lutkit
@@ -80,6 +81,62 @@ def test_what_is_mapped_beyond_0_to_1_is_clamped_in_the_lut():
 def test_an_impossible_cube_is_refused(size):
     with pytest.raises(LutkitError, match=f"cube_size is {size}; choose 0, or 2 to 9"):
         AdaptiveLut(size)
+
+
+def mean_change(threshold, *, gain=0.9):
+    """How much a network that multiplies red changes a photo with a given threshold."""
+    photo = np.random.default_rng(2).uniform(0.2, 0.8, (64, 64, 3)).astype(np.float32)
+    maps = gain_model(red=gain, blue=1, threshold=threshold)(as_images(photo))
+    changed = maps(as_images(photo))[0].permute(1, 2, 0).detach().numpy()
+    return float(delta_E(*(XYZ_to_Lab(sRGB_to_XYZ(image)) for image in (photo, changed))).mean())
+
+
+def test_a_threshold_drops_small_corrections_and_leaves_large_ones():
+    small, large = mean_change(0, gain=0.97), mean_change(0, gain=0.5)
+    assert (small < 1.2, large > 10) == (True, True)
+    assert mean_change(2.5, gain=0.97) < 0.06 * small
+    assert mean_change(2.5, gain=0.5) > 0.98 * large
+
+
+def test_half_of_a_correction_at_the_threshold_is_made():
+    # The network measures its change on some of the pixels.
+    full = mean_change(0)
+    np.testing.assert_allclose(mean_change(full), full / 2, rtol=0.1)
+
+
+def test_in_training_corrections_are_made_in_full():
+    model = gain_model(threshold=20)
+    assert model(torch.rand(1, 3, 64, 64)).amounts is not None
+    assert model.train()(torch.rand(1, 3, 64, 64)).amounts is None
+
+
+def test_a_lut_has_the_threshold_s_share_of_the_change():
+    photo = torch.rand(1, 3, 64, 64)
+    maps = gain_model(red=0.5, threshold=6)(photo)
+    share = float(maps.amounts.detach())
+    assert 0.1 < share < 0.99
+    np.testing.assert_allclose(maps.luts(2)[0].table[1, 1, 1, 0], 1 - 0.5 * share, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["statistics", "mean"])
+def test_an_image_of_one_colour_gives_finite_gradients(pooling):
+    # The slope of a standard deviation of 0 is not finite.
+    model = AdaptiveLut(2, pooling=pooling)
+    images = torch.full((2, 3, 64, 64), 0.4)
+    model(images)(images).square().mean().backward()
+    assert all(weights.grad.isfinite().all() for weights in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"threshold": -1}, "threshold is -1; choose from 0 to 20"),
+     ({"threshold": float("nan")}, "threshold is nan"),
+     ({"threshold": True}, "threshold is True"),
+     ({"pooling": "max"}, "pooling is 'max'; choose statistics or mean")],
+)  # fmt: skip
+def test_an_impossible_argument_is_refused(arguments, message):
+    with pytest.raises(LutkitError, match=message):
+        AdaptiveLut(**arguments)
 
 
 def test_models_travel_by_huggingface_hub_s_mixin(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from small_datasets import textured
-from small_models import gain_model, known_model, sensitive_model
+from small_models import config_of, gain_model, known_model, sensitive_model
 
 import lutkit
 from lutkit.balancing.balance import balance, find_balance
@@ -27,7 +27,7 @@ IMAGE = textured(4, 90, 60)
 def model_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "gain"
     folder.mkdir()
-    save_model(gain_model(), folder, {"architecture": "adaptive-lut", "cube_size": 0}, "# A card\n")
+    save_model(gain_model(), folder, config_of(0), "# A card\n")
     return folder
 
 
@@ -233,7 +233,7 @@ def test_local_corrections_have_no_lut_to_export(model_folder, tmp_path):
 
 def test_a_model_is_read_as_it_was_written(tmp_path):
     model = known_model(cube=np.random.default_rng(1).normal(0, 0.1, (3, 3, 3, 3)), cube_size=3)
-    config = {"architecture": "adaptive-lut", "cube_size": 3, "training": {"steps": 1}}
+    config = {**config_of(3), "training": {"steps": 1}}
     save_model(model, tmp_path, config, "# A card\n")
     again = load_model(tmp_path)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
@@ -259,8 +259,11 @@ def spoil(folder, name, content):
         ("config.json", b"{", "config.json: not a model: "),
         ("config.json", b"[]", "config.json: not a model: the document is not an object"),
         ("config.json", b'{"architecture": "vae"}', "the architecture is 'vae', not one of adaptive-lut"),
-        ("config.json", b'{"architecture": "adaptive-lut", "cube_size": 40}', "cube_size is 40"),
-        ("config.json", b'{"architecture": "adaptive-lut", "cube_size": 4}', "the weights cannot be read"),
+        ("config.json", json.dumps(config_of(40)).encode(), "cube_size is 40"),
+        ("config.json", json.dumps(config_of(0) | {"threshold": -1}).encode(), "threshold is -1.0"),
+        ("config.json", json.dumps(config_of(0) | {"pooling": "max"}).encode(), "pooling is 'max'"),
+        ("config.json", b'{"architecture": "adaptive-lut", "cube_size": 0}', "threshold"),
+        ("config.json", json.dumps(config_of(4)).encode(), "the weights cannot be read"),
         ("model.safetensors", b"broken", "model.safetensors: the weights cannot be read"),
     ],
 )

@@ -82,7 +82,7 @@ def test_it_learns_a_damage_and_writes_a_model_that_balances(tmp_path):
         )
     assert sum(found) > 14
     config = json.loads((tmp_path / "model/config.json").read_text())
-    assert (config["architecture"], config["cube_size"]) == ("adaptive-lut", 5)
+    assert (config["architecture"], config["cube_size"], config["threshold"]) == ("adaptive-lut", 5, 4.0)
     assert config["data"]["manifest"] == (tmp_path / "pairs/manifest.toml").read_text()
     assert config["result"]["validation"] == made.validation
     card = (tmp_path / "model/README.md").read_text()
@@ -216,6 +216,8 @@ def test_a_time_limit_ends_the_run_and_its_schedule(pair_folder, tmp_path):
         ({"steps": "2"}, "--steps is '2'; give a whole number"),
         ({"minutes": "5"}, "--minutes is '5'; give a number"),
         ({"cube_size": 2.0}, "cube_size is 2.0"),
+        ({"threshold": -0.5}, "threshold is -0.5; choose from 0 to 20"),
+        ({"threshold": "2"}, "threshold is '2'"),
         ({"seed": -1}, "--seed is -1; choose from 0"),
         ({"seed": 2**70}, "--seed is 1180591620717411303424"),
         ({"precision": "16-mixed"}, "--precision 16-mixed needs a GPU"),

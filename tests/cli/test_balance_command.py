@@ -31,7 +31,7 @@ def test_training_tells_its_progress_its_figures_and_what_is_next(trained):
     said = flat(trained.out)
     assert "step 2: loss" in said
     assert "step 4: loss" in said
-    assert "m: 186,317 weights," in said
+    assert "m: 100,365 weights," in said
     assert "Validation pairs: delta E 2000" in said
     assert said.endswith("Next: `lutkit balance PHOTOS --model m -o fixed`.")
     assert trained.err == ""

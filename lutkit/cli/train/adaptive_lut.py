@@ -46,7 +46,7 @@ Examples:
       learn from photos that are damaged during training
   lutkit train adaptive-lut DATA -o OUT --minutes 5
       stop after five minutes
-  lutkit train adaptive-lut DATA -o OUT --steps 4000 --unchanged 0.1
+  lutkit train adaptive-lut DATA -o OUT --steps 4000 --threshold 2
       train longer, and correct photos more boldly
 """
 
@@ -65,11 +65,15 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
     ] = "",
     kind: KindOption = "",
     label: LabelOption = "",
-    unchanged: UnchangedOption = 0.2,
+    unchanged: UnchangedOption = 0.15,
     cube_size: Annotated[
         int, typer.Option("--cube-size", help="Points per axis of the small cube, 2 to 9; 0 for none.")
     ] = 5,
-    steps: StepsOption = 1500,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", help="Weaken corrections below this mean delta E 2000; 0 for none."),
+    ] = 4.0,
+    steps: StepsOption = 2000,
     minutes: MinutesOption = 0.0,
     validate: ValidateOption = 250,
     learning_rate: RateOption = 2e-3,
@@ -96,6 +100,7 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
             label=label,
             unchanged=unchanged,
             cube_size=cube_size,
+            threshold=threshold,
             steps=steps,
             minutes=minutes,
             validate=validate,

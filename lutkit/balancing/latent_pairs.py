@@ -76,7 +76,10 @@ def read_latent_pairs(latents: Latents, on_read: Callable[[int, int], None]) -> 
 
 
 class LatentBatches:
-    """Batches in random order, each sample once before any comes again. They begin with those of `step`.
+    """Batches of random windows in random order, each sample once before any comes again.
+
+    Windows keep the network from recognizing the photos; those of a batch have one size, at least half the
+    latents' sides. Latents cannot be mirrored. Batches never end; they begin with those of `step`.
 
     Args:
         pairs: the samples; at least one.
@@ -97,10 +100,19 @@ class LatentBatches:
     def at(self, step: int) -> Batch:
         """Return the batch of a step, from 0."""
         chosen = samples_at(step, self.size, len(self.pairs), self.seed)
-        is_unchanged = torch.from_numpy(changes_at(step, self.seed).random(self.size) < self.unchanged)
-        targets = self.pairs.targets[chosen]
-        inputs = torch.where(is_unchanged[:, None, None, None], targets, self.pairs.inputs[chosen])
-        return Batch(inputs, targets, tuple(self.pairs.keys[number] for number in chosen))
+        rng = changes_at(step, self.seed)
+        sides = self.pairs.targets.shape[-2:]
+        rows, columns = (int(rng.integers((side + 1) // 2, side + 1)) for side in sides)
+        inputs: list[Tensor] = []
+        targets: list[Tensor] = []
+        for number in chosen:
+            is_unchanged = rng.random() < self.unchanged
+            top, left = int(rng.integers(sides[0] - rows + 1)), int(rng.integers(sides[1] - columns + 1))
+            window = (..., slice(top, top + rows), slice(left, left + columns))
+            targets.append(self.pairs.targets[number][window])
+            inputs.append(targets[-1] if is_unchanged else self.pairs.inputs[number][window])
+        keys = tuple(self.pairs.keys[number] for number in chosen)
+        return Batch(torch.stack(inputs), torch.stack(targets), keys)
 
 
 def validation_batches(pairs: LatentPairs, size: int, most: int) -> list[Batch]:

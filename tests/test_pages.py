@@ -28,6 +28,7 @@ SMALLER = {
     "--n 10000 --size 128": "--n 40 --size 32 --splits train=0.8,val=0.2",
     "-o models/adaptive-lut": "-o models/adaptive-lut --steps 4 --validate 2",
     "stabilityai/sd-vae-ft-mse": "vae",
+    "--vae models/vae": "--vae vae",
     "decode-latents data/latents": "decode-latents data/latents --vae vae",
     "{000000..000175}": "000000",
     "num_workers=4": "num_workers=0",

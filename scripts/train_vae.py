@@ -32,13 +32,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import lutkit
-from lutkit.balancing.training import Training, TrainSettings, train
 from lutkit.dataset.atomic import write_whole
-from lutkit.dataset.lock import locked
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.stopping import Stopped, stopping
 from lutkit.errors import ImageError, LutkitError
-from lutkit.latents.devices import open_device
 from lutkit.latents.vae_files import CONFIG_NAME, WEIGHTS_NAME
 from lutkit.nn.color import srgb_to_lab
 from lutkit.nn.color_losses import delta_e_2000, lab_loss
@@ -47,6 +44,8 @@ from lutkit.photos.photo_list import read_bytes
 from lutkit.photos.sources import list_photos
 from lutkit.report.plain_text import print_line, tell
 from lutkit.report.progress import shown_progress
+from lutkit.training.model_folder import model_folder
+from lutkit.training.train import Training, TrainSettings, chosen_device, train
 
 Codes = npt.NDArray[np.uint8]
 
@@ -493,13 +492,10 @@ def save_vae(vae: AutoencoderKL, photos: Photos, folder: Path) -> None:
 
 def train_vae(options: argparse.Namespace, report: OnProgress) -> list[Figures]:
     """Train a VAE, or go on with a run that was stopped, and return its figures."""
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = TrainSettings(
         steps=options.steps, minutes=options.minutes, validate=options.validate,
-        learning_rate=options.learning_rate, seed=options.seed, device=str(open_device(device)),
-        precision=options.precision, log="csv",
+        learning_rate=options.learning_rate, weight_decay=1e-3, seed=options.seed,
+        device=chosen_device(options.device), precision=options.precision, log="csv",
     )  # fmt: skip
     widths = widths_of(options.widths)
     learned, tested = read_photos(options.photos, report)
@@ -510,12 +506,9 @@ def train_vae(options: argparse.Namespace, report: OnProgress) -> list[Figures]:
     module = VaeTraining(vae, settings, report)
     validation = batches_to_measure(tested)
     out = options.out
-    if out.exists() and not out.is_dir():
-        raise LutkitError("not a folder", where=str(out), remedy="name a folder")
-    out.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(learned.pixels).hexdigest()
     about = {"photos": digest, "widths": widths, **settings.that_decide()}
-    with locked(out):
+    with model_folder(out):
         try:
             train(module, CropBatches(learned, seed=options.seed), validation, out, about, report)
         except (KeyboardInterrupt, Stopped):

@@ -16,6 +16,7 @@ from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
 from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.extras import require_installed
+from lutkit.lut.algebra import blend
 from lutkit.lut.apply import RgbImage, map_pixels, require_no_codes
 from lutkit.lut.grid import LutGrid, map_by_place
 from lutkit.lut.model import Float32Array, Lut3D
@@ -166,7 +167,7 @@ def find_balance(
         residual = _difference(map_pixels(seen, luts[0], threads=1), by_parts)
     if strength == 0:
         return Balance(None, tuple(moves), residual)
-    lut = _blended(grids[-1], strength) if local else _weakened(luts[-1], strength)
+    lut = _blended(grids[-1], strength) if local else cast("Lut3D", blend(luts[-1], strength))
     return Balance(lut, tuple(moves), residual)
 
 
@@ -225,13 +226,7 @@ def _around(cell: int, count: int, size: int) -> tuple[int, int]:
 
 
 def _blended(rows: list[list[Lut3D]], strength: float) -> LutGrid:
-    return LutGrid(tuple(tuple(_weakened(lut, strength) for lut in row) for row in rows))
-
-
-def _weakened(lut: Lut3D, strength: float) -> Lut3D:
-    same = Lut3D.identity(lut.sizes[0]).table
-    table = (1 - strength) * same + strength * lut.table
-    return lut if strength == 1 else Lut3D(table.astype(np.float32))
+    return LutGrid(tuple(tuple(blend(lut, strength) for lut in row) for row in rows))
 
 
 def _difference(one: Float32Array, other: Float32Array) -> float:

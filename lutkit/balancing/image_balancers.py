@@ -6,6 +6,7 @@ Owns the way from an image through the network: its size, both decodings, and th
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
 from lutkit.errors import ImageError
 from lutkit.latents.vae import Vae
+from lutkit.lut.algebra import blend
 from lutkit.lut.apply import map_pixels
 from lutkit.lut.model import Float32Array, Lut3D
 
@@ -36,12 +38,15 @@ class LatentBalancer:
         vae: the VAE of its latents.
         side: the side of the images that it was trained on, in pixels.
         fit: the kind of map.
+        threshold: a map that changes the image by a mean delta E 2000 of m is made to the share m^4 / (m^4 +
+            threshold^4), as by `AdaptiveLut`.
     """
 
     network: LatentUnet
     vae: Vae
     side: int
     fit: MapKind = "lut"
+    threshold: float = 0.0
 
     def color_maps(self, image: Float32Array, windows: Sequence[Window], size: int) -> FoundMaps:
         """Return how parts of an image should change; see `Balancer`."""
@@ -49,7 +54,7 @@ class LatentBalancer:
         with torch.inference_mode():
             balanced = self.network(moments)
         before, after = (self.vae.decode(each.chunk(2, 1)[0]).cpu() for each in (moments, balanced))
-        return _learned(before, after, image.shape[:2], windows, size, self.fit)
+        return _learned(before, after, image.shape[:2], windows, size, self.fit, self.threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +65,21 @@ class DirectBalancer:
         network: the network, in evaluation mode, on the CPU.
         side: the side of the images that it was trained on, in pixels.
         fit: the kind of map.
+        threshold: a map that changes the image by a mean delta E 2000 of m is made to the share m^4 / (m^4 +
+            threshold^4), as by `AdaptiveLut`.
     """
 
     network: PixelUnet
     side: int
     fit: MapKind = "lut"
+    threshold: float = 0.0
 
     def color_maps(self, image: Float32Array, windows: Sequence[Window], size: int) -> FoundMaps:
         """Return how parts of an image should change; see `Balancer`."""
         before = _resized(image, self.side, 1)
         with torch.inference_mode():
             after = self.network(before).clamp(0, 1)
-        return _learned(before, after, image.shape[:2], windows, size, self.fit)
+        return _learned(before, after, image.shape[:2], windows, size, self.fit, self.threshold)
 
 
 def _resized(image: Float32Array, side: int, factor: int) -> Tensor:
@@ -88,7 +96,13 @@ def _resized(image: Float32Array, side: int, factor: int) -> Tensor:
 
 
 def _learned(
-    before: Tensor, after: Tensor, shape: Sequence[int], windows: Sequence[Window], size: int, fit: MapKind
+    before: Tensor,
+    after: Tensor,
+    shape: Sequence[int],
+    windows: Sequence[Window],
+    size: int,
+    fit: MapKind,
+    threshold: float,
 ) -> FoundMaps:
     """Learn a map for each window of the image, whose own height and width are `shape`."""
     small, changed = (
@@ -106,11 +120,18 @@ def _learned(
             math.floor(window.left * columns),
             math.ceil(window.right * columns),
         )
-        lut = fitted_map(part.of(small), part.of(changed), fit, size)
-        luts.append(lut)
-        labs = (
-            srgb_to_lab(each.astype(np.float64))
-            for each in (map_pixels(part.of(small), lut, threads=1), part.of(changed))
-        )
-        misses.append(float(delta_e_2000(*labs).mean()))
+        seen, wanted = part.of(small), part.of(changed)
+        lut = fitted_map(seen, wanted, fit, size)
+        made = map_pixels(seen, lut, threads=1)
+        misses.append(_difference(made, wanted))
+        change = _difference(seen, made) ** 4
+        # A photo gives no certain evidence of a small fault: small corrections would add up over the passes.
+        share = change / (change + threshold**4) if threshold and change else 1.0
+        luts.append(cast("Lut3D", blend(lut, share)))
     return FoundMaps(tuple(luts), sum(misses) / len(misses))
+
+
+def _difference(one: Float32Array, other: Float32Array) -> float:
+    """Return the mean delta E 2000 of two images."""
+    labs = (srgb_to_lab(image.astype(np.float64)) for image in (one, other))
+    return float(delta_e_2000(*labs).mean())

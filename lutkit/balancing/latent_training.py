@@ -1,30 +1,34 @@
 """The loss of the latent balancer, and its error on decoded images."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
 from lutkit.balancing.balancer_training import BalancerTraining, Batch, picture_difference
+from lutkit.balancing.latent_unet import LatentUnet
 from lutkit.latents.vae import Vae
 from lutkit.nn.posterior import posterior_kl
 from lutkit.training.train import TrainSettings
 
-# Stable Diffusion's log-variances are near -20: below this floor, errors of the mean would count too much.
-LOG_VARIANCE_FLOOR = -10.0
+# In units of each channel's spread, so that it means the same for every VAE: errors of a mean below a third
+# of the spread count alike. With the VAE's own variances, near e^-20 for Stable Diffusion's, the loss would
+# mostly be about details that no balancing changes.
+LOG_VARIANCE_FLOOR = -2.0
 
 
 class NatsTraining(BalancerTraining):
     """A latent balancer in training: its loss and its error are KL(target || predicted).
 
-    This direction divides by the network's own variance, which grows where the network is unsure.
+    This direction divides by the network's own variance, which grows where the network is unsure. Moments are
+    normalised by the network's mean and spread of each channel; that changes no divergence, but gives the
+    floor of log-variances its unit.
     """
 
     unit: ClassVar[str] = "nats"
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the divergence in nats per element of a latent."""
-        found = self.corrected(batch.inputs)
-        return posterior_kl(found, batch.targets, log_variance_floor=LOG_VARIANCE_FLOOR)
+        return self._divergence(self.corrected(batch.inputs), batch.targets).mean()
 
     def corrected(self, values: Tensor) -> Tensor:
         """Return moments after correction."""
@@ -33,8 +37,17 @@ class NatsTraining(BalancerTraining):
 
     def difference(self, found: Tensor, targets: Tensor) -> Tensor:
         """Return the divergence of each latent, (B,), in nats per element."""
-        kl = posterior_kl(found, targets, log_variance_floor=LOG_VARIANCE_FLOOR, reduction="none")
-        return kl.flatten(1).mean(1)
+        return self._divergence(found, targets).flatten(1).mean(1)
+
+    def _divergence(self, found: Tensor, targets: Tensor) -> Tensor:
+        """Return the divergence of each element, (B, C, h, w)."""
+        network = cast("LatentUnet", self.network)
+        return posterior_kl(
+            network.normalised(found),
+            network.normalised(targets),
+            log_variance_floor=LOG_VARIANCE_FLOOR,
+            reduction="none",
+        )
 
 
 class DecodedTraining(NatsTraining):

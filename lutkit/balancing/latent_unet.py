@@ -48,6 +48,12 @@ class LatentUnet(
         cast("Tensor", self.mean).copy_(flat.mean(1)[:, None, None])
         cast("Tensor", self.spread).copy_(flat.std(1).clamp(min=1e-3)[:, None, None])
 
+    def normalised(self, moments: Tensor) -> Tensor:
+        """Return the posteriors of latents whose channels have the mean 0 and the spread 1."""
+        mean, spread = (cast("Tensor", each)[: self.channels] for each in (self.mean, self.spread))
+        means, log_variances = moments.chunk(2, 1)
+        return torch.cat([(means - mean) / spread, log_variances - 2 * spread.log()], 1)
+
     def forward(self, moments: Tensor) -> Tensor:
         """Return the moments of the correct image, for moments (B, 2C, h, w), unscaled, floating."""
         mean, spread = cast("Tensor", self.mean), cast("Tensor", self.spread)

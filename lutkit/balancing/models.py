@@ -80,12 +80,12 @@ def load_balancer(name: Path | str, *, vae: Path | str = "", fit: str = "lut") -
     if isinstance(network, AdaptiveLut):
         return AdaptiveBalancer(network)
     try:
-        side = stored.config.whole("side")
+        side, threshold = stored.config.whole("side"), stored.config.number("threshold")
         if isinstance(network, PixelUnet):
-            return DirectBalancer(network, side, kind)
+            return DirectBalancer(network, side, kind, threshold)
         about = stored.config.part("vae")
         found = _vae_of(about, str(vae), str(name))
-        return LatentBalancer(network, found, side, kind)
+        return LatentBalancer(network, found, side, kind, threshold)
     except DocumentError as error:
         raise no_model(stored.config_file, error.what) from None
 

@@ -5,7 +5,14 @@ Owns the meaning of the options. Loads torch only when it is called.
 
 from pathlib import Path
 
-from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, held_back, train_model
+from lutkit.balancing.train_model import (
+    ModelPlan,
+    Prepared,
+    TrainResult,
+    held_back,
+    require_threshold,
+    train_model,
+)
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.engine.progress import OnProgress, Progress, unheard
@@ -22,8 +29,9 @@ def train_balancer(
     out: Path | str = "models/balancer",
     *,
     vae: Path | str = "",
-    unchanged: float = 0.1,
-    width: int = 64,
+    unchanged: float = 0.2,
+    threshold: float = 4.0,
+    width: int = 32,
     steps: int = 3000,
     minutes: float = 0.0,
     validate: int = 250,
@@ -38,9 +46,9 @@ def train_balancer(
     """Train a latent balancer on latents of pairs, as `lutkit train balancer` does.
 
     The network is a U-Net from the moments of the damaged image's posterior to those of the correct image's.
-    Its loss is KL(target || predicted) with log-variances of at least -10, in nats per element; it has no
-    dropout. It learns from the split `train`. The split `val`, if there is one, decides which checkpoint is
-    kept. The same call continues a run that was stopped.
+    Its loss is KL(target || predicted) in nats per element, with log-variances of at least -2 in units of
+    each channel's spread; it has no dropout. It learns from the split `train`. The split `val`, if there is
+    one, decides which checkpoint is kept. The same call continues a run that was stopped.
 
     Args:
         data: a folder that `encode_latents` wrote from a dataset of pairs.
@@ -49,6 +57,8 @@ def train_balancer(
             and measures in delta E 2000; without it, in nats.
         unchanged: the share of samples whose input is replaced by their target, 0..1, so that the model
             learns to leave correct photos as they are.
+        threshold: corrections smaller than this are mostly left out, in mean delta E 2000; see
+            `AdaptiveLut`. 0 makes all corrections in full.
         width: channels at the highest resolution of the U-Net, a multiple of 16; the two lower ones have one
             and a half times and twice as many.
         steps: the number of batches of 32 pairs.
@@ -77,6 +87,7 @@ def train_balancer(
         raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
     if type(width) is not int or width < 16 or width % 16:
         raise LutkitError(f"--width is {width!r}", remedy="give a multiple of 16")
+    require_threshold(threshold)
     report(Progress("loading torch"))
 
     import torch
@@ -120,6 +131,7 @@ def train_balancer(
             "channels": made_with.latent_channels,
             "widths": list(widths),
             "side": side,
+            "threshold": threshold,
             "vae": {
                 "name": made_with.name,
                 "revision": made_with.revision,
@@ -136,6 +148,7 @@ def train_balancer(
             "data": digest,
             "unchanged": unchanged,
             "widths": list(widths),
+            "threshold": threshold,
             "batch": _BATCH,
             "unit": NatsTraining.unit if decoder is None else DecodedTraining.unit,
             **settings.that_decide(),

@@ -6,7 +6,14 @@ Owns the meaning of the options. Loads torch only when it is called.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, held_back, train_model
+from lutkit.balancing.train_model import (
+    ModelPlan,
+    Prepared,
+    TrainResult,
+    held_back,
+    require_threshold,
+    train_model,
+)
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
@@ -31,7 +38,8 @@ def train_direct(
     *,
     kind: str = "",
     label: str = "",
-    unchanged: float = 0.1,
+    unchanged: float = 0.2,
+    threshold: float = 4.0,
     size: int = 224,
     width: int = 16,
     dropout: float = 0.0,
@@ -57,6 +65,8 @@ def train_direct(
         kind: learn only from `distort`, `enhance` or `distort+enhance` pairs; empty for all.
         label: learn only from `recoverable` or `lossy` pairs; empty for both.
         unchanged: the share of samples whose input is replaced by their target, 0..1.
+        threshold: corrections smaller than this are mostly left out, in mean delta E 2000; see
+            `AdaptiveLut`. 0 makes all corrections in full.
         size: the side in pixels that images are shrunk to, 32..1024.
         width: channels at the highest resolution of the U-Net, a multiple of 8; each lower resolution has
             twice as many.
@@ -90,6 +100,7 @@ def train_direct(
         raise LutkitError(f"--width is {width!r}", remedy="give a multiple of 8")
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutkitError(f"--dropout is {dropout!r}", remedy="choose from 0 to below 1")
+    require_threshold(threshold)
     learned_from = open_pairs(data, split="train", kind=kind, label=label)
     validated = held_back(lambda: open_pairs(data, split="val", kind=kind, label=label))
     report(Progress("loading torch"))
@@ -116,7 +127,7 @@ def train_direct(
         how="It maps the pixels of a damaged photograph to those of the correct one. lutkit learns the "
         "colour map between the two and applies it to the photograph at its full size.",
         vae="",
-        config={"widths": list(widths), "dropout": dropout, "side": size},
+        config={"widths": list(widths), "dropout": dropout, "side": size, "threshold": threshold},
         data_name=data.name,
         data={"manifest": (data / MANIFEST_NAME).read_text(), "sha256": digest},
         about={
@@ -127,6 +138,7 @@ def train_direct(
             "size": size,
             "widths": list(widths),
             "dropout": dropout,
+            "threshold": threshold,
             "batch": _BATCH,
             **settings.that_decide(),
         },

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lutkit import __version__
 from lutkit.engine.progress import OnProgress, Progress
-from lutkit.errors import DatasetError
+from lutkit.errors import DatasetError, LutkitError
 from lutkit.results import CommandResult, six_digits
 
 if TYPE_CHECKING:
@@ -147,6 +147,12 @@ def train_model(
         }
         save_model(module.network.cpu().eval(), out, config, _card(plan, result))
     return result
+
+
+def require_threshold(threshold: float) -> None:
+    """Raise LutkitError unless a threshold is a number of 0..20."""
+    if not isinstance(threshold, int | float) or not 0 <= threshold <= 20:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutkitError(f"--threshold is {threshold!r}", remedy="choose from 0 to 20")
 
 
 def held_back(opened: Callable[[], _Split]) -> _Split | str:

@@ -78,7 +78,7 @@ class _Halves:
         half = image.shape[1] // 2
         changed[:, 0, :, :half] += 0.2
         changed[:, 2, :, half:] += 0.2
-        return _learned(tensor, changed.clamp(0, 1), image.shape[:2], windows, size, "lut")
+        return _learned(tensor, changed.clamp(0, 1), image.shape[:2], windows, size, "lut", 0.0)
 
 
 def test_a_change_that_no_lut_can_make_has_a_residual_and_parts_follow_it():
@@ -160,15 +160,6 @@ def weights_of(folder):
     return (folder / "model.safetensors").read_bytes()
 
 
-def test_a_balancer_learns_latents(latents, tmp_path):
-    made = lutkit.train_balancer(
-        latents / "latents", tmp_path / "m", device="cpu", width=16, steps=50, validate=25, unchanged=0,
-        learning_rate=3e-3,
-    )  # fmt: skip
-    assert made.unit == "nats"
-    assert made.validation < 0.4 * made.before
-
-
 def test_a_balancer_is_measured_on_decoded_images_and_balances_photos(latents, tmp_path):
     notes = []
     made = lutkit.train_balancer(
@@ -214,12 +205,20 @@ def test_a_balancer_is_measured_on_decoded_images_and_balances_photos(latents, t
 def test_the_loss_is_the_divergence_and_without_a_vae_it_is_the_measure(latents, tmp_path):
     made = lutkit.train_balancer(latents / "latents", tmp_path / "m", **OPTIONS)
     assert made.unit == "nats"
-    # Before training nothing changes, so the error is torch's own divergence of the stored posteriors.
+    # What `before` is: torch's own divergence of the stored posteriors, with variances of at least e^-2 of each
+    # channel's own over the training inputs.
+    train = torch.stack(
+        [
+            sample["input"][:4].double()
+            for sample in lutkit.read_latents(latents / "latents", split="train", metadata=False)
+        ]
+    )
+    floor = -2 + 2 * train.transpose(0, 1).flatten(1).std(1).log()[:, None, None]
     reader = lutkit.read_latents(latents / "latents", split="val", metadata=False)
     found = []
     for sample in reader:
         (mean, log), (goal, goal_log) = (sample[name].double().chunk(2) for name in ("input", "target"))
-        log, goal_log = log.clamp(min=-10), goal_log.clamp(min=-10)
+        log, goal_log = torch.maximum(log, floor), torch.maximum(goal_log, floor)
         kl = torch.distributions.kl_divergence(
             torch.distributions.Normal(goal, (0.5 * goal_log).exp()),
             torch.distributions.Normal(mean, (0.5 * log).exp()),

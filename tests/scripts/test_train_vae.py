@@ -11,10 +11,10 @@ import torch
 from diffusers import AutoencoderKL
 from small_vaes import one_thread
 
-from lutkit.balancing.training import one_cycle
 from lutkit.latents.vae import load_vae
 from lutkit.nn.color import srgb_to_lab
 from lutkit.nn.color_losses import delta_e_2000
+from lutkit.training.train import one_cycle
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 WIDTHS = [16, 20, 24, 32]
@@ -125,8 +125,8 @@ def test_it_begins_near_the_components_and_keeps_colours_better_after_a_few_step
     assert block_delta_e(first, photos.pixels) < 0.8 * block_delta_e(components, photos.pixels)
 
     settings = script.TrainSettings(
-        steps=60, minutes=0, validate=60, learning_rate=1e-3, seed=0, device="cpu", precision="32-true",
-        log="csv",
+        steps=60, minutes=0, validate=60, learning_rate=1e-3, weight_decay=0, seed=0, device="cpu",
+        precision="32-true", log="csv",
     )  # fmt: skip
     module = script.VaeTraining(vae, settings, lambda _: None)
     batches = script.CropBatches(photos, seed=0, crop_px=32, size=8)

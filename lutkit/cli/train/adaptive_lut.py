@@ -17,6 +17,7 @@ from lutkit.cli.train.options import (
     RateOption,
     SeedOption,
     StepsOption,
+    ThresholdOption,
     UnchangedOption,
     ValidateOption,
 )
@@ -69,10 +70,7 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
     cube_size: Annotated[
         int, typer.Option("--cube-size", help="Points per axis of the small cube, 2 to 9; 0 for none.")
     ] = 5,
-    threshold: Annotated[
-        float,
-        typer.Option("--threshold", help="Weaken corrections below this mean delta E 2000; 0 for none."),
-    ] = 4.0,
+    threshold: ThresholdOption = 4.0,
     steps: StepsOption = 2000,
     minutes: MinutesOption = 0.0,
     validate: ValidateOption = 250,

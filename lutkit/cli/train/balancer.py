@@ -16,6 +16,7 @@ from lutkit.cli.train.options import (
     RateOption,
     SeedOption,
     StepsOption,
+    ThresholdOption,
     UnchangedOption,
     ValidateOption,
 )
@@ -55,10 +56,11 @@ def balancer(  # noqa: D103  (its help text is set below)
         str,
         typer.Option("--vae", metavar="VAE", help="The VAE of the latents, to validate on decoded images."),
     ] = "",
-    unchanged: UnchangedOption = 0.1,
+    unchanged: UnchangedOption = 0.2,
+    threshold: ThresholdOption = 4.0,
     width: Annotated[
         int, typer.Option("--width", help="Channels at the highest resolution, a multiple of 16.")
-    ] = 64,
+    ] = 32,
     steps: StepsOption = 3000,
     minutes: MinutesOption = 0.0,
     validate: ValidateOption = 250,
@@ -84,6 +86,7 @@ def balancer(  # noqa: D103  (its help text is set below)
             out,
             vae=vae,
             unchanged=unchanged,
+            threshold=threshold,
             width=width,
             steps=steps,
             minutes=minutes,

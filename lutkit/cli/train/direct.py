@@ -18,6 +18,7 @@ from lutkit.cli.train.options import (
     RateOption,
     SeedOption,
     StepsOption,
+    ThresholdOption,
     UnchangedOption,
     ValidateOption,
 )
@@ -53,7 +54,8 @@ def direct(  # noqa: D103  (its help text is set below)
     ),
     kind: KindOption = "",
     label: LabelOption = "",
-    unchanged: UnchangedOption = 0.1,
+    unchanged: UnchangedOption = 0.2,
+    threshold: ThresholdOption = 4.0,
     size: Annotated[int, typer.Option("--size", help="Side in pixels that images are shrunk to.")] = 224,
     width: Annotated[
         int, typer.Option("--width", help="Channels at the highest resolution, a multiple of 8.")
@@ -87,6 +89,7 @@ def direct(  # noqa: D103  (its help text is set below)
             kind=kind,
             label=label,
             unchanged=unchanged,
+            threshold=threshold,
             size=size,
             width=width,
             dropout=dropout,

@@ -17,6 +17,10 @@ UnchangedOption: TypeAlias = Annotated[
         "--unchanged", help="Share of inputs that are correct photos, which the model learns to keep."
     ),
 ]
+ThresholdOption: TypeAlias = Annotated[
+    float,
+    typer.Option("--threshold", help="Weaken corrections below this mean delta E 2000; 0 for none."),
+]
 KindOption: TypeAlias = Annotated[
     str, typer.Option("--kind", help="Only `distort`, `enhance` or `distort+enhance` pairs.")
 ]

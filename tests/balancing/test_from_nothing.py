@@ -34,10 +34,10 @@ def loop(tmp_path_factory):
     )
     lutkit.train_balancer(
         folder / "latents", folder / "balancer", steps=80, device="cpu", width=16, unchanged=0,
-        learning_rate=3e-3,
+        learning_rate=3e-3, threshold=0,
     )  # fmt: skip
     lutkit.train_adaptive_lut(
-        folder / "pairs", folder / "adaptive", steps=80, device="cpu", cube_size=0, unchanged=0
+        folder / "pairs", folder / "adaptive", steps=80, device="cpu", cube_size=0, unchanged=0, threshold=0
     )
     return folder
 

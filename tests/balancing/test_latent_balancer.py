@@ -205,8 +205,8 @@ def test_a_balancer_is_measured_on_decoded_images_and_balances_photos(latents, t
 def test_the_loss_is_the_divergence_and_without_a_vae_it_is_the_measure(latents, tmp_path):
     made = lutkit.train_balancer(latents / "latents", tmp_path / "m", **OPTIONS)
     assert made.unit == "nats"
-    # What `before` is: torch's own divergence of the stored posteriors, with variances of at least e^-2 of each
-    # channel's own over the training inputs.
+    # What `before` is: torch's own divergence of the stored posteriors, with variances of at least e^-2 of
+    # each channel's own over the training inputs.
     train = torch.stack(
         [
             sample["input"][:4].double()

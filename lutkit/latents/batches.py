@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,8 @@ from torch import Tensor
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.errors import VaeError
 from lutkit.latents.devices import Transfer, cpu_memory, start_transfer, within_memory
-from lutkit.latents.vae import Vae
-from lutkit.latents.vae_files import factor_of
+from lutkit.latents.vae import Vae, decodable
+from lutkit.latents.vae_classes import factor_of, widest_decoded, widest_encoded
 from lutkit.photos.decoding import Pixels
 
 # The batch size: found by trying, halved when memory runs out.
@@ -36,7 +36,7 @@ _CPU_PIXELS = 1 << 20
 _GPU_PIXELS = 1 << 19
 # Some GPU kernels count elements with 32 bits and write zeros beyond that (torch issue 141831).
 _GPU_ELEMENTS = (1 << 31) - 1
-_WIDTH = 128  # channels of the first layer, an encoder's largest tensor, if a config does not give them
+_WIDTH = 128  # the numbers of each pixel that are assumed at least
 
 
 @dataclass
@@ -177,17 +177,11 @@ def cut_note(size: BatchSize, asked: int | None, height: int, width: int) -> str
 
 
 def _widest(vae: VaeIdentity) -> int:
-    return max(_widths(vae)[0], _WIDTH)
+    return max(widest_encoded(vae), _WIDTH)
 
 
 def _widest_decoded(vae: VaeIdentity) -> int:
-    # diffusers' Decoder (models/autoencoders/vae.py, 0.42): each block except the last ends in an upsampling
-    # that keeps its channels.
-    return max(*_widths(vae)[:2], _WIDTH)
-
-
-def _widths(vae: VaeIdentity) -> list[int]:
-    return cast("list[int]", vae.config.get("block_out_channels", [_WIDTH]))
+    return max(widest_decoded(vae), _WIDTH)
 
 
 def _largest(vae: VaeIdentity, channels: int) -> int:
@@ -223,7 +217,7 @@ class EncodedBatch:
     """The results of a batch.
 
     Args:
-        moments: (B, 2C, h, w) float32.
+        moments: (B, 2C, h, w) float32; (B, C, h, w) for points.
         decodings: (3, H, W) float32 sRGB 0..1, by the image's position in the batch.
     """
 
@@ -276,7 +270,7 @@ class BatchEncoder:
                 start += len(batch)
         decodings: dict[int, Transfer] = {}
         if decoded and can_decode(self.vae.device, self.vae.identity, *images[0].shape[:2]):
-            means = torch.cat([transfer.on_device for transfer in moments]).chunk(2, 1)[0]
+            means = decodable(torch.cat([transfer.on_device for transfer in moments]), self.vae.identity)
             for i in decoded:
                 transfer = within_memory(
                     partial(start_transfer, self.vae.device, self.vae.decode, means[i : i + 1])
@@ -334,7 +328,8 @@ class BatchEncoder:
         return self._exact
 
     def _decoded_exactly(self, moments: _Floats) -> Tensor:
-        return self.in_float32().decode(torch.from_numpy(moments).chunk(2, 1)[0]).cpu()
+        means = decodable(torch.from_numpy(moments), self.vae.identity)
+        return self.in_float32().decode(means).cpu()
 
     def _exactly(self, images: Sequence[Pixels]) -> _Floats:
         def exactly() -> _Floats:

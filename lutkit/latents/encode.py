@@ -56,8 +56,9 @@ from lutkit.latents.sources import (
     holds_still,
     is_made_from,
 )
-from lutkit.latents.vae import DiffusersVae, load_vae, require_divisible_size
-from lutkit.latents.vae_files import VaeFiles, factor_of
+from lutkit.latents.vae import DiffusersVae, load_vae, require_encodable_size
+from lutkit.latents.vae_classes import class_of, factor_of, only_size_of
+from lutkit.latents.vae_files import VaeFiles
 
 _OTHER_FOLDER = "or write into another folder"
 _LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "simplejpeg")
@@ -78,7 +79,7 @@ class EncodeSettings:
         dtype: the dtype that the VAE computes in. None tries the fast dtypes of the device and uses the
             fastest that is close to float32.
         store_dtype: the dtype of the stored latents.
-        input_range: the range of sRGB values that the VAE gets.
+        input_range: the range of sRGB values that the VAE gets; None for the one that its class was made for.
         device: `cpu`, `cuda` or `cuda:1`.
         batch: how many images go at once; None finds a size by trying.
         compiled: whether to compile the encoder first.
@@ -87,7 +88,7 @@ class EncodeSettings:
 
     dtype: Dtype | None = None
     store_dtype: StoreDtype = "float32"
-    input_range: InputRange = "-1,1"
+    input_range: InputRange | None = None
     device: str = "cpu"
     batch: int | None = None
     compiled: bool = False
@@ -131,7 +132,7 @@ def require_same_latents(
         begun: the index of the earlier run.
         vae: the VAE requested now, as are `source` and `settings`.
     """
-    then, now = begun.vae, vae
+    then, now, made_for = begun.vae, vae, class_of(vae.config).input_range
     differing: list[str] = []
     if then.sha256 != now.sha256:
         names = f"{then.name} ({then.sha256[:12]}) then, {now.name} ({now.sha256[:12]}) now"
@@ -140,7 +141,7 @@ def require_same_latents(
         keys = sorted(k for k in {**then.config, **now.config} if then.config.get(k) != now.config.get(k))
         differing.append(f"the VAE's config: {', '.join(keys)}")
     compared = {
-        "--input-range": (begun.encoding.input_range, settings.input_range),
+        "--input-range": (begun.encoding.input_range, settings.input_range or made_for),
         "--dtype": (begun.encoding.dtype, settings.dtype or begun.encoding.dtype),
         "--store-dtype": (begun.encoding.store_dtype, settings.store_dtype),
         "--fields": (", ".join(begun.fields), ", ".join(source.fields)),
@@ -271,8 +272,8 @@ def _freeze_list(source: ImageSource, folder: Path) -> None:
 
 def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> DiffusersVae:
     """Load the VAE with the dtype and the input range of the index."""
-    vae = load_vae(files, device=settings.device).in_range(index.encoding.input_range)
-    return vae.in_dtype(index.encoding.dtype)
+    vae = load_vae(files, device=settings.device, dtype=index.encoding.dtype)
+    return vae.in_range(index.encoding.input_range)
 
 
 def _first_index(
@@ -288,27 +289,31 @@ def _first_index(
     images = first_images(source, todo, _TRIED[settings.device.partition(":")[0]])
     height, width = images[0].shape[:2]
     _require_fitting(source, files, settings, (height, width), "the first image")
-    vae = load_vae(files, device=settings.device).in_range(settings.input_range)
-    shape = (2 * vae.identity.latent_channels, height // vae.factor, width // vae.factor)
+    # Only a comparison of dtypes needs the VAE in float32.
+    dtype = begun.encoding.dtype if begun is not None else settings.dtype
+    vae = load_vae(files, device=settings.device, dtype=dtype or "float32")
+    vae = vae.in_range(settings.input_range or vae.input_range)
+    kind = class_of(vae.identity.config).kind
+    channels = vae.identity.latent_channels * (2 if kind == "posterior" else 1)
+    shape = (channels, height // vae.factor, width // vae.factor)
     trials: tuple[Trial, ...] = ()
     if begun is not None:
         if begun.encoding.latent_shape != shape:
             then = [length * vae.factor for length in begun.encoding.latent_shape[1:]]
             what = f"begun with images of {then[1]} x {then[0]} px, but these are {width} x {height} px"
             raise DatasetError(what, where=todo[0].shard, remedy="write into another folder")
-        return replace(begun, complete=False), vae.in_dtype(begun.encoding.dtype), (height, width)
+        return replace(begun, complete=False), vae, (height, width)
     if settings.dtype is None:
         tried = images[: most_at_once(vae.device, vae.identity, height, width)]
         vae, trials = choose_dtype(vae, stacked(tried), fast_dtypes(vae.device))
-    else:
-        vae = vae.in_dtype(settings.dtype)
     encoding = Encoding(
         dtype=vae.dtype,
         store_dtype=settings.store_dtype,
         device=_device_name(vae.device),
-        input_range=settings.input_range,
+        input_range=vae.input_range,
         latent_shape=shape,
         trials=tuple(trial.row() for trial in trials),
+        kind=kind,
     )
     libraries = {"lutkit": lutkit.__version__, **{name: version(name) for name in _LIBRARIES}}
     index = LatentIndex(
@@ -329,10 +334,10 @@ def _require_fitting(
     """Raise VaeError unless the VAE takes images of this size, and the device can count them."""
     vae, device = files.identity(), torch.device(settings.device)
     factor = factor_of(vae)
-    least = max(min(size) // factor, 1) * factor
+    least = only_size_of(vae) or max(min(size) // factor, 1) * factor
     # Pairs are encoded at their own size; only photos and images in tars can be cut to squares.
     can_cut = source.about.get("kind") != "pairs"
-    require_divisible_size(*size, factor, where, f"give --size {least}" if can_cut else "")
+    require_encodable_size(*size, vae, where, f"give --size {least}" if can_cut else "")
     require_countable(device, vae, size, where, can_cut=can_cut)
 
 
@@ -349,17 +354,29 @@ def latent_card(index: LatentIndex) -> Card:
     vae, encoding = index.vae, index.encoding
     channels, rows, columns = encoding.latent_shape
     at = f" at revision {vae.revision}" if vae.revision else ""
+    posterior = encoding.kind == "posterior"
+    array, kinds, one = "An array is the VAE's latent, which has no variance", "Latents", "the latent of"
+    if posterior:
+        rest = f"over its first {channels // 2} channels and its log-variance over the rest"
+        array, kinds = f"An array is the posterior's mean {rest}", "Posteriors"
+        one = "mean and log-variance of"
+    scaled = f"(sample - {vae.shift_factor:g}) * {vae.scaling_factor:g}"
+    if vae.latents_mean:
+        factor = "" if vae.scaling_factor == 1 else f" * {vae.scaling_factor:g}"
+        patches = f", once squares of {vae.patch} x {vae.patch} are channels" if vae.patch > 1 else ""
+        scaled = f"(sample - latents_mean){factor} / latents_std, channel by channel,{patches}"
+        scaled = f"{scaled.rstrip(',')} (the numbers are in dataset.json)"
     about = f"""\
-Posteriors of the VAE `{vae.name}`{at}, whose weights have the sha256 `{vae.sha256}`, encoded by lutkit in
+{kinds} of the VAE `{vae.name}`{at}, whose weights have the sha256 `{vae.sha256}`, encoded by lutkit in
 {encoding.dtype} from sRGB as {encoding.input_range}, and stored as {encoding.store_dtype}. Samples keep the
 keys of the pictures they were made from; those that failed are absent.
 
-An array is the posterior's mean over its first {channels // 2} channels and its log-variance over the rest,
-unscaled: a latent is (sample - {vae.shift_factor:g}) * {vae.scaling_factor:g} where a model wants it so.
+{array}, unscaled: a latent is {scaled} where a model wants it so.
 """
-    what = f"{encoding.store_dtype}, ({channels}, {rows}, {columns}): mean and log-variance of"
+    what = f"{encoding.store_dtype}, ({channels}, {rows}, {columns}): {one}"
     fields = {f"{name}.npy": f"{what} the {name}" for name in index.fields}
-    return Card("VAE posteriors", about, {**fields, "json": "as the source has it, where it has one"})
+    title = "VAE posteriors" if posterior else "VAE latents"
+    return Card(title, about, {**fields, "json": "as the source has it, where it has one"})
 
 
 # The whole run.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Names: TypeAlias = str | Iterable[str]  # `input,target`, or its parts
 
 _DTYPES: Mapping[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_RANGES: Mapping[str, InputRange] = {"-1,1": "-1,1", "0,1": "0,1"}
 _TO_ENCODE = ("torch", "diffusers", "safetensors", "huggingface_hub")
 _TO_DECODE = ("torch", "diffusers", "safetensors", "webdataset")
 
@@ -40,7 +41,7 @@ def encode_latents(
     size: int | None = None,
     dtype: str = "auto",
     store_dtype: str = "fp32",
-    input_range: str = "-1,1",
+    input_range: str = "auto",
     device: str = "auto",
     devices: str | Sequence[int] = "",
     batch_size: int | None = None,
@@ -63,7 +64,8 @@ def encode_latents(
         size: the side in pixels of centred squares, for photos and tars.
         dtype: the dtype that the VAE computes in: `auto`, `fp32`, `bf16` or `fp16`.
         store_dtype: the dtype of the stored latents: `fp32` or `fp16`.
-        input_range: the range of sRGB values that the VAE gets: `-1,1` or `0,1`.
+        input_range: the range of sRGB values that the VAE gets: `-1,1`, `0,1`, or `auto` for the range that
+            its class was made for.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         devices: the numbers of several GPUs, `0,1` or `[0, 1]`: one process for each, which share the shards.
         batch_size: how many images go at once; None finds a size by trying.
@@ -107,7 +109,7 @@ def encode_latents(
     from lutkit.latents.vae_files import find_vae
 
     stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
-    fed: InputRange = "0,1" if input_range == "0,1" else "-1,1"
+    fed: InputRange | None = _RANGES.get(input_range)
     own_device, ranks = _device_and_rank(device, () if ended is not None else numbers)
     opened = open_source(str(source), _names(fields), size)
     files = find_vae(str(vae), revision=revision, config=None if vae_config is None else Path(vae_config))
@@ -195,7 +197,7 @@ def require_encodable(*, dtype: str, store_dtype: str, input_range: str) -> None
     choices = {
         "--dtype": (dtype, ("auto", *_DTYPES)),
         "--store-dtype": (store_dtype, ("fp32", "fp16")),
-        "--input-range": (input_range, ("-1,1", "0,1")),
+        "--input-range": (input_range, ("auto", *_RANGES)),
     }
     for option, (value, known) in choices.items():
         if value not in known:
@@ -377,7 +379,7 @@ def read_latents(
         split: the split to read; empty for all.
         fields: the fields of the latents to read; empty for all.
         draw: whether to draw a sample from each posterior, anew in each epoch, instead of giving its moments.
-        scaled: whether to scale latents to (z - shift) * scaling, with the VAE's own factors.
+        scaled: whether to scale latents as diffusers' pipelines of the VAE do before their network.
         shuffle: the number of samples in the shuffle buffer; 0 keeps the order.
         seed: the seed of order and draws.
         joined: folders to join by shard and key, by name: their fields become `{name}.{field}`.

@@ -31,7 +31,7 @@ from lutkit.dataset.tars import ShardFile
 from lutkit.distort.draws import Stream, generator
 from lutkit.documents import fields_of, parse_json, refused_as
 from lutkit.errors import DatasetError, ImageError
-from lutkit.nn.posterior import sample_posterior, scale_moments
+from lutkit.nn.posterior import sample_posterior, scale_latents, scale_moments
 from lutkit.nn.ranks import own_rank, require_ranks
 from lutkit.photos.decoding import decode_image
 from lutkit.photos.walk import expand_braces
@@ -358,9 +358,9 @@ class Latents(IterableDataset[dict[str, Any]]):
     """The latents of a folder that `lutkit encode-latents` wrote, for a `DataLoader`.
 
     A sample is a dict. It has `__key__`; `json`, its metadata; and for each field a float32 tensor: the
-    (2C, h, w) moments of the posterior, means first, or a (C, h, w) sample of it if `draw` is set. Images of
-    a joined dataset of pairs are (3, H, W) uint8. With `keys=False` and `metadata=False` the dict holds only
-    tensors.
+    (2C, h, w) moments of the posterior, means first, or a (C, h, w) sample of it if `draw` is set. The points
+    of a VAE without a posterior are (C, h, w), and `draw` leaves them as they are. Images of a joined dataset
+    of pairs are (3, H, W) uint8. With `keys=False` and `metadata=False` the dict holds only tensors.
 
     Over all workers of all ranks, an epoch yields every sample once. Every worker gets the same number of
     samples, to within one, even if there are few shards. Ranks come from torchrun's environment or from
@@ -375,8 +375,9 @@ class Latents(IterableDataset[dict[str, Any]]):
         split: the split to read; empty for all.
         fields: the fields of the latents to read; empty for all.
         draw: whether to draw a sample from each posterior, anew in each epoch, instead of giving its moments.
-        scaled: whether to scale latents to (z - shift) * scaling, with the factors of each folder's own VAE.
-            Moments are scaled to the moments of the scaled latent.
+        scaled: whether to scale latents as diffusers' pipelines of each folder's own VAE do before their
+            network: (z - shift) * scaling, by one number or channel by channel; those of FLUX.2 become
+            (4C, h / 2, w / 2). Moments are scaled to the moments of the scaled latent.
         shuffle: the number of samples that the shuffle buffer holds, after the shards are shuffled; 0 keeps
             the order.
         seed: the seed of order and draws; 0 or above.
@@ -393,8 +394,8 @@ class Latents(IterableDataset[dict[str, Any]]):
             The few that are left over are dropped; with shuffling they differ from epoch to epoch.
         check: whether to compare the sha256 of each shard when it is opened; its size is always compared.
     Raises:
-        DatasetError: as `open_folder` and `matched_folders`; if `scaled` is set for a VAE that is scaled by
-            channel, a field does not exist, or a number is negative. When reading: if a shard is missing,
+        DatasetError: as `open_folder` and `matched_folders`; if `scaled` is set for latents that cannot be
+            scaled, a field does not exist, or a number is negative. When reading: if a shard is missing,
             damaged or does not match its index, or keys differ.
     """
 
@@ -433,7 +434,7 @@ class Latents(IterableDataset[dict[str, Any]]):
         folders = [open_folder(self.source, "", self.split)]
         folders += [open_folder(folder, name, self.split) for name, folder in self.joined.items()]
         for opened in folders if self.scaled else ():
-            _require_one_scale(opened)
+            _require_scalable(opened)
         skip = self.mismatched == "skip"
         object.__setattr__(self, "_folders", matched_folders(folders, skip=skip, same_vae=self.same_vae))
         object.__setattr__(self, "_epoch", torch.zeros((), dtype=torch.int64).share_memory_())
@@ -517,24 +518,27 @@ class Latents(IterableDataset[dict[str, Any]]):
         return {name: decode_moments(members[f"{name}.npy"], shape, f"{where}.{name}.npy") for name in wanted}
 
     def _finished(self, moments: Tensor, index: LatentIndex, draw: str, epoch: int) -> Tensor:
-        scale, shift = index.vae.scaling_factor, index.vae.shift_factor
+        by = index.vae.scaling()
+        if index.encoding.kind == "point":
+            return scale_latents(moments, by.scale, by.shift, patch=by.patch) if self.scaled else moments
         if not self.draw:
-            return scale_moments(moments, scale, shift) if self.scaled else moments
+            return scale_moments(moments, by.scale, by.shift, patch=by.patch) if self.scaled else moments
         number = int.from_bytes(hashlib.sha256(draw.encode()).digest()[:8])
         seed = int(generator(self.seed, Stream.LATENT_NOISE, number, epoch).integers(1 << 62))
         drawn = sample_posterior(moments, torch.Generator().manual_seed(seed))
-        return (drawn - shift) * scale if self.scaled else drawn
+        return scale_latents(drawn, by.scale, by.shift, patch=by.patch) if self.scaled else drawn
 
 
-def _require_one_scale(opened: OpenedFolder) -> None:
-    """Raise DatasetError if the VAE has a scale for each channel, which two factors cannot express."""
+def _require_scalable(opened: OpenedFolder) -> None:
+    """Raise DatasetError if latents have no whole squares that become channels before they are scaled."""
     if opened.index is None:
         return
-    config = opened.index.vae.config
-    per_channel = [name for name in ("latents_mean", "latents_std") if config.get(name) is not None]
-    if per_channel:
-        what = f"its VAE's config has {' and '.join(per_channel)}, a scale for each channel"
-        remedy = "leave out scaled=True, and scale the latents as the model that uses them does"
+    patch, (_, rows, columns) = opened.index.vae.patch, opened.index.encoding.latent_shape
+    if rows % patch or columns % patch:
+        what = (
+            f"its latents of {columns} x {rows} have no whole squares of {patch} x {patch}, which are scaled"
+        )
+        remedy = "leave out scaled=True, or encode images of another size"
         raise DatasetError(what, where=str(opened.folder), remedy=remedy)
 
 

@@ -122,7 +122,10 @@ def _trial_text(row: Mapping[str, Json]) -> str:
         decodes = f", decodes at {trial.number('psnr'):.2f} dB" if row.get("psnr") else ""
         if row["dtype"] == "float32":
             return f"{rate}{decodes}{taken}"
-        off, sigmas, nats = (trial.number(name) for name in ("l2_mean", "sigmas", "nats"))
+        off = trial.number("l2_mean")
+        if row.get("sigmas") is None:  # of points, which have no variance
+            return f"{rate}, latents off by {off:.2g} (L2 ratio){decodes}{taken}"
+        sigmas, nats = trial.number("sigmas"), trial.number("nats")
         return (
             f"{rate}, means off by {off:.2g} (L2 ratio; {sigmas:.2g} standard deviations),"
             f" {nats:.3g} nats{decodes}{taken}"

@@ -412,7 +412,7 @@ def test_every_sample_that_a_broken_picture_is_lost_to_is_named(vae, tmp_path):
 
 def stood_in(monkeypatch, vae):
     """Load this VAE, whatever the files say."""
-    monkeypatch.setattr(module, "load_vae", lambda *_, **__: vae)
+    monkeypatch.setattr(module, "load_vae", lambda *_, dtype="float32", **__: vae.in_dtype(dtype))
 
 
 def test_a_latent_that_is_not_finite_is_absent_and_named(tmp_path, vae, monkeypatch):
@@ -686,6 +686,7 @@ def test_conventions_are_compared_in_float32_where_a_decoding_overflows():
     picture, exact = textured(1, 16, 16), StandInVae()
     overflowing = SimpleNamespace(
         input_range="-1,1",
+        identity=STAND_IN,
         in_range=lambda _: overflowing,
         encode=exact.encode,
         decode=lambda latents: exact.decode(latents) * torch.nan,

@@ -41,6 +41,7 @@ Examples:
 _FIELDS = "The images to encode: `input,target`; in tars `jpg`, `x.jpg`.  [default: all]"
 _SIZE = "Side of the squares that are cut from photos and tars."
 _RANGE = "Range of the VAE's input: auto (as its class was made for), -1,1 or 0,1."
+_MIRROR = "Store the latents of the mirrored images, too, as KEY.FIELD.mirrored.npy."
 _DTYPE = "Precision: auto, fp32, bf16 or fp16."
 _STORE = "Precision of the stored files: fp32 or fp16."
 _BATCH = "Images per batch; on GPUs at most 254 of 256 px.  [default: found by trying]"
@@ -63,6 +64,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     ] = None,
     fields: Annotated[str, typer.Option("--fields", help=_FIELDS, show_default=False)] = "",
     size: Annotated[int | None, typer.Option("--size", metavar="PX", min=1, help=_SIZE)] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help=_MIRROR)] = False,
     dtype: Annotated[str, typer.Option("--dtype", help=_DTYPE)] = "auto",
     store_dtype: Annotated[str, typer.Option("--store-dtype", help=_STORE)] = "fp32",
     input_range: Annotated[str, typer.Option("--input-range", help=_RANGE)] = "auto",
@@ -107,6 +109,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
             vae_config=vae_config,
             fields=fields,
             size=size,
+            mirror=mirror,
             dtype=dtype,
             store_dtype=store_dtype,
             input_range=input_range,

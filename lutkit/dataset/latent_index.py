@@ -28,6 +28,8 @@ LatentKind: TypeAlias = Literal["posterior", "point"]
 
 LATENT_FORMAT_VERSION = 1
 LATENTS = "latents"
+# The suffix of the latents of mirrored images, after the field.
+MIRRORED = "mirrored.npy"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIELD = re.compile(r"[a-z0-9][a-z0-9_-]*")

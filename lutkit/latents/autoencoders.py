@@ -199,7 +199,9 @@ class OneFrameDecoder(nn.Module):
 
 def _swapped(patches: Tensor, side: int) -> Tensor:
     """Exchange rows and columns within the patches that channels hold."""
-    return patches.unflatten(1, (-1, side, side)).transpose(2, 3).flatten(1, 3)
+    images, channels, height, width = patches.shape
+    squares = patches.reshape(images, channels // side**2, side, side, height, width)
+    return squares.transpose(2, 3).reshape(patches.shape)
 
 
 class FeatureEncoder(nn.Module):

@@ -71,6 +71,22 @@ def open_latents(folder: Path) -> LatentIndex:
     return index
 
 
+def load_named_vae(name: str, config: Path | None, device: str) -> Vae:
+    """Load the VAE that latents without an index are meant for, in float32.
+
+    Args:
+        name: a folder, a hub name or a .safetensors file.
+        config: the `config.json` of a lone .safetensors file.
+        device: `cpu`, `cuda` or `cuda:1`.
+    Raises:
+        VaeError: if no VAE is named, it is missing or cannot be loaded, or the device does not exist.
+    """
+    if not name:
+        raise VaeError("latents without dataset.json do not name their VAE", remedy="name it with --vae")
+    require_device(device)
+    return load_vae(name, config=config, device=device)
+
+
 def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str) -> Vae:
     """Load the VAE that made some latents, in float32 and with their input range.
 

@@ -23,6 +23,7 @@ from lutkit.dataset.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is
 from lutkit.dataset.index import shard_files
 from lutkit.dataset.latent_index import (
     INDEX_NAME,
+    MIRRORED,
     Dtype,
     Encoding,
     InputRange,
@@ -61,6 +62,7 @@ from lutkit.latents.vae_classes import class_of, factor_of, only_size_of
 from lutkit.latents.vae_files import VaeFiles
 
 _OTHER_FOLDER = "or write into another folder"
+_ON = {False: "off", True: "on"}
 _LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "simplejpeg")
 # The number of images on which dtypes are compared: a CPU takes seconds for each.
 _TRIED = {"cpu": 2, "cuda": 16}
@@ -84,6 +86,7 @@ class EncodeSettings:
         batch: how many images go at once; None finds a size by trying.
         compiled: whether to compile the encoder first.
         threads: the number of threads that decode; None chooses it for the device.
+        mirrored: whether the latents of the mirrored images are stored, too.
     """
 
     dtype: Dtype | None = None
@@ -93,6 +96,7 @@ class EncodeSettings:
     batch: int | None = None
     compiled: bool = False
     threads: int | None = None
+    mirrored: bool = False
 
 
 # The state that an earlier run left in the folder, and whether this run may continue there.
@@ -145,6 +149,7 @@ def require_same_latents(
         "--dtype": (begun.encoding.dtype, settings.dtype or begun.encoding.dtype),
         "--store-dtype": (begun.encoding.store_dtype, settings.store_dtype),
         "--fields": (", ".join(begun.fields), ", ".join(source.fields)),
+        "--mirror": (_ON[begun.mirrored], _ON[settings.mirrored]),
     }
     differing += [f"{name} was {old}, is {new}" for name, (old, new) in compared.items() if old != new]
     was, is_now = begun.source, source.about
@@ -253,6 +258,7 @@ def prepare(
         "dtype": index.encoding.dtype,
         "store_dtype": index.encoding.store_dtype,
         "fields": list(index.fields),
+        "mirrored": index.mirrored,
     }
     manifest = tomli_w.dumps({"latents": recorded, "source": dict(index.source)})
     write_whole(folder / MANIFEST_NAME, manifest.encode())
@@ -324,6 +330,7 @@ def _first_index(
         complete=False,
         source=source.about,
         libraries=libraries,
+        mirrored=settings.mirrored,
     )
     return index, vae, (height, width)
 
@@ -375,6 +382,9 @@ keys of the pictures they were made from; those that failed are absent.
 """
     what = f"{encoding.store_dtype}, ({channels}, {rows}, {columns}): {one}"
     fields = {f"{name}.npy": f"{what} the {name}" for name in index.fields}
+    if index.mirrored:
+        also = "mirrored left to right"
+        fields |= {f"{name}.{MIRRORED}": f"{what} the {name}, {also}" for name in index.fields}
     title = "VAE posteriors" if posterior else "VAE latents"
     return Card(title, about, {**fields, "json": "as the source has it, where it has one"})
 
@@ -498,4 +508,5 @@ def _job(
         most_ahead=min(max(_AHEAD_BYTES // sample_bytes, 8), _MOST_AHEAD),
         most_kept=max(_KEPT_BYTES // ranks.world // latent_bytes, 1),
         tries_conventions=not plan.index.shards and share[0] == plan.todo[0],
+        mirrored=plan.index.mirrored,
     )

@@ -5,6 +5,7 @@ Owns the meaning of their options. Loads torch only when one of them is called.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -39,6 +40,7 @@ def encode_latents(
     vae_config: Path | str | None = None,
     fields: Names = "",
     size: int | None = None,
+    mirror: bool = False,
     dtype: str = "auto",
     store_dtype: str = "fp32",
     input_range: str = "auto",
@@ -62,6 +64,8 @@ def encode_latents(
         vae_config: for a lone .safetensors file: its config.json.
         fields: the images to encode, such as `input,target`; empty for all.
         size: the side in pixels of centred squares, for photos and tars.
+        mirror: whether to store the latents of the mirrored images, too, as `{key}.{field}.mirrored.npy`: a
+            latent itself cannot be mirrored.
         dtype: the dtype that the VAE computes in: `auto`, `fp32`, `bf16` or `fp16`.
         store_dtype: the dtype of the stored latents: `fp32` or `fp16`.
         input_range: the range of sRGB values that the VAE gets: `-1,1`, `0,1`, or `auto` for the range that
@@ -95,8 +99,8 @@ def encode_latents(
         numbers,
         _arguments(
             source, out, vae=vae, revision=revision, vae_config=vae_config, fields=fields, size=size,
-            dtype=dtype, store_dtype=store_dtype, input_range=input_range, device=device, numbers=numbers,
-            batch_size=batch_size, compile_first=compile, workers=workers,
+            mirror=mirror, dtype=dtype, store_dtype=store_dtype, input_range=input_range, device=device,
+            numbers=numbers, batch_size=batch_size, compile_first=compile, workers=workers,
         ),
     )  # fmt: skip
     if ended is not None and ended.code not in (0, 1):
@@ -121,6 +125,7 @@ def encode_latents(
         batch=batch_size,
         compiled=compile,
         threads=threads,
+        mirrored=mirror,
     )
     report = on_progress or unheard
     stage, done, left = "loading the VAE", 0, None
@@ -256,6 +261,7 @@ def _arguments(
     vae_config: Path | str | None,
     fields: Names,
     size: int | None,
+    mirror: bool,
     dtype: str,
     store_dtype: str,
     input_range: str,
@@ -277,6 +283,7 @@ def _arguments(
         "encode-latents",
         *options,
         "--quiet",
+        *(["--mirror"] if mirror else []),
         *(["--compile"] if compile_first else []),
         "--",
         str(source),
@@ -287,31 +294,39 @@ def decode_latents(
     folder: Path | str = "data/latents",
     out: Path | str | None = None,
     *,
-    n: int = 8,
+    n: int | None = None,
     vae: Path | str = "",
     vae_config: Path | str | None = None,
     images: Path | str = "",
+    scaled: bool = False,
     device: str = "cpu",
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> DecodeResult:
-    """Decode some latents, beside the photos they were made from, as `lutkit decode-latents` does.
+    """Decode latents, as `lutkit decode-latents` does: some beside their photos, or all into a folder.
 
     Args:
-        folder: a folder that `encode_latents` wrote.
-        out: the picture to write, a PNG; None writes nothing.
-        n: how many samples, spread over the folder, 1..200.
+        folder: a folder that `encode_latents` wrote. To decode into a folder also latents that a model
+            predicted: a .npy file, a folder or a pattern of them, or tars that hold them; each (C, h, w), or
+            (2C, h, w), of which the means are decoded.
+        out: a sheet to write, which ends in .png; or a folder, which gets `{key}.png` for each latent,
+            `{key}.{field}.png` if samples have several; None writes nothing.
+        n: how many samples, spread over the folder: 1..200 for a sheet, 8 by default; by default all into a
+            folder.
         vae: a folder, a hub name, or a .safetensors file; empty for the hub name that made the latents.
         vae_config: for a lone .safetensors file: its config.json.
-        images: the encoded images, as for `encode_latents`; empty for the folder `pairs` next to `folder`.
+        images: for a sheet: the encoded images, as for `encode_latents`; empty for the folder `pairs` next to
+            `folder`.
+        scaled: whether predicted latents are scaled as `read_latents` scales them.
         device: `cpu`, `cuda` or `cuda:1`.
-        overwrite: whether to replace an existing picture.
+        overwrite: whether to replace existing pictures.
         on_progress: called with the number of decoded latents.
     Raises:
-        DatasetError: if there is no folder of latents, it is damaged, or the images are not those that were
-            encoded.
+        DatasetError: if there are no latents, they are damaged or do not fit the VAE, or the images are not
+            those that were encoded.
         VaeError: if the VAE is missing, or there is no such device.
-        LutkitError: if the picture exists already, or a package is not installed.
+        LutkitError: if the picture exists already or the folder is not empty, an option does not apply, or a
+            package is not installed.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=2, size=32, workers=1)
@@ -321,6 +336,14 @@ def decode_latents(
     (2, ['input', 'target'])
     """
     require_installed(_TO_DECODE, "latents")
+    if out is not None and (Path(out).is_dir() or not Path(out).suffix):
+        return _decode_into(
+            folder, Path(out), n=n, vae=vae, vae_config=vae_config, images=images, scaled=scaled,
+            device=device, overwrite=overwrite, on_progress=on_progress,
+        )  # fmt: skip
+    if scaled:
+        raise LutkitError("--scaled applies to predicted latents", remedy="name a folder with --out")
+    n = 8 if n is None else n
     if not 1 <= n <= 200:
         raise LutkitError(f"--n is {n}", remedy="choose 1 to 200")
     if out is not None:
@@ -354,6 +377,70 @@ def decode_latents(
     return decode_result(found, None if out is None else Path(out), title)
 
 
+def _decode_into(
+    source: Path | str,
+    out: Path,
+    *,
+    n: int | None,
+    vae: Path | str,
+    vae_config: Path | str | None,
+    images: Path | str,
+    scaled: bool,
+    device: str,
+    overwrite: bool,
+    on_progress: OnProgress | None,
+) -> DecodeResult:
+    """Write one picture for each latent; the arguments are those of `decode_latents`."""
+    if images:
+        raise LutkitError("--images applies to a sheet", remedy="leave it out, or name a sheet: sheet.png")
+    if n is not None and n < 1:
+        raise LutkitError(f"--n is {n}", remedy="choose 1 or more")
+
+    from lutkit.dataset.shard_list import INDEX_NAME
+    from lutkit.latents.decode import load_named_vae, load_vae_of, open_latents
+    from lutkit.latents.devices import plain_device_errors
+    from lutkit.latents.pictures import (
+        WrittenPictures,
+        found_latents,
+        indexed_latents,
+        require_empty,
+        write_pictures,
+    )
+
+    require_empty(out, overwrite=overwrite)
+    config = None if vae_config is None else Path(vae_config)
+    report = on_progress or unheard
+    with plain_device_errors():
+        if (Path(source) / INDEX_NAME).is_file():
+            if scaled:
+                what = "its latents are stored unscaled"
+                raise LutkitError(what, where=str(source), remedy="leave out --scaled")
+            index = open_latents(Path(source))
+            samples = sum(file.samples for file in index.shards.values())
+            total = min(n or samples, samples) * len(index.fields)
+            latents = indexed_latents(Path(source), index, n)
+            loaded = load_vae_of(index, str(vae), config, device)
+        else:
+            latents, total = found_latents(str(source))
+            if n is not None:
+                latents, total = islice(latents, n), n if total is None else min(n, total)
+            loaded = load_named_vae(str(vae), config, device)
+        report(Progress("latents", 0, total))
+        written = WrittenPictures(0, 0)
+        for written in write_pictures(latents, loaded, out, scaled=scaled):
+            report(Progress("latents", written.pictures, total))
+    title = f"{written.pictures:,} pictures, decoded with {loaded.identity.name}"
+    return DecodeResult(
+        file=None,
+        folder=out,
+        decoded=written.pictures,
+        not_finite=written.not_finite,
+        measured=(),
+        decodings=(),
+        title=title,
+    )
+
+
 def read_latents(
     source: Path | str | Sequence[Path | str] = "data/latents",
     split: str = "",
@@ -361,6 +448,7 @@ def read_latents(
     fields: tuple[str, ...] = (),
     draw: bool = False,
     scaled: bool = False,
+    mirror: bool = False,
     shuffle: int = 0,
     seed: int = 0,
     joined: Mapping[str, Path | str] | None = None,
@@ -380,6 +468,8 @@ def read_latents(
         fields: the fields of the latents to read; empty for all.
         draw: whether to draw a sample from each posterior, anew in each epoch, instead of giving its moments.
         scaled: whether to scale latents as diffusers' pipelines of the VAE do before their network.
+        mirror: whether each sample is, at random, that of its mirrored images; needs `encode_latents` with
+            `mirror=True`.
         shuffle: the number of samples in the shuffle buffer; 0 keeps the order.
         seed: the seed of order and draws.
         joined: folders to join by shard and key, by name: their fields become `{name}.{field}`.
@@ -411,6 +501,7 @@ def read_latents(
         fields=fields,
         draw=draw,
         scaled=scaled,
+        mirror=mirror,
         shuffle=shuffle,
         seed=seed,
         joined=joined or {},

@@ -38,7 +38,7 @@ def print_decoded(found: DecodeResult, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         console.out(json.dumps(found.to_dict()))
         return
-    console.print(f"{found.file}: {found.title}.", soft_wrap=True)
+    console.print(f"{found.file or found.folder}: {found.title}.", soft_wrap=True)
     measured = [one.fidelity for one in found.decodings if one.fidelity is not None]
     if measured:
         decibels = sorted(near.psnr for near in measured)
@@ -67,12 +67,13 @@ def encoded_rows(result: EncodedFolder) -> Rows:
     size = sum(record.file.bytes for record in records)
     shards = "1 shard" if len(records) == 1 else f"{len(records):,} shards"
     shape = " x ".join(str(length) for length in encoding.latent_shape)
+    also = "; and mirrored" if result.index.mirrored else ""
     vae = result.index.vae
     at = f" at {vae.revision[:12]}" if vae.revision else ""
     vae_text = f"{vae.name}{at}, scaling {vae.scaling_factor:g}, shift {vae.shift_factor:g} (not applied)"
     rows = [
         ("samples", f"{samples:,} in {shards}, {size_text(size)}"),
-        ("fields", f"{', '.join(result.index.fields)}: {shape}, {encoding.store_dtype}"),
+        ("fields", f"{', '.join(result.index.fields)}: {shape}, {encoding.store_dtype}{also}"),
         ("VAE", vae_text),
         ("computed in", f"{encoding.dtype} on {encoding.device}, fed {encoding.input_range}"),
     ]

@@ -20,7 +20,8 @@ Qwen-Image, Wan, Hunyuan image and SANA, TAESD, and representation autoencoders.
 Pickled weights are not read.
 
 The fast dtypes are tried on the first images. A fast dtype is used if its means
-are within 3% of float32's; the errors are printed and recorded. To resume a run
+are within 3% of float32's; the errors are printed and recorded. On GPUs, the
+encoder is compiled if that saves time for so many images. To resume a run
 that was stopped, repeat the command. Exit code 1: some samples have no latents;
 they are listed in rejects.jsonl.
 
@@ -45,6 +46,7 @@ _MIRROR = "Store the latents of the mirrored images, too, as KEY.FIELD.mirrored.
 _DTYPE = "Precision: auto, fp32, bf16 or fp16."
 _STORE = "Precision of the stored files: fp32 or fp16."
 _BATCH = "Images per batch; on GPUs at most 254 of 256 px.  [default: found by trying]"
+_COMPILE = "Compile the encoder.  [default: on GPUs, if that saves time]"
 _DEVICES = "Several GPUs, such as `0,1`; each has a process, and they divide the shards."
 
 
@@ -74,7 +76,9 @@ def encode_latents(  # noqa: D103  (its help text is set below)
         int | None,
         typer.Option("--batch-size", help=_BATCH, show_default=False),
     ] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help=_COMPILE, show_default=False)
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Threads that decode.  [default: 1; one per core for GPUs]"),

@@ -20,6 +20,13 @@ from torch import Tensor
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.errors import VaeError
 from lutkit.latents.devices import Transfer, cpu_memory, start_transfer, within_memory
+from lutkit.latents.speed import (
+    Forecast,
+    ForecastFile,
+    compiled_line,
+    not_compiled_line,
+    saved_seconds,
+)
 from lutkit.latents.vae import Vae, decodable
 from lutkit.latents.vae_classes import factor_of, widest_decoded, widest_encoded
 from lutkit.photos.decoding import Pixels
@@ -197,6 +204,10 @@ _Floats: TypeAlias = npt.NDArray[np.float32]
 _CPU = torch.device("cpu")
 
 
+def _unheard(_line: str) -> None:
+    """Ignore a line."""
+
+
 @dataclass(frozen=True)
 class LaunchedBatch:
     """A batch whose encoding has started.
@@ -233,19 +244,34 @@ class BatchEncoder:
         vae: the VAE that encodes.
         size: the batch size.
         compiled: whether to compile the encoder. This happens once the batch size is settled, for that size
-            only; smaller batches are then padded to it, as they are on a GPU.
+            only; smaller batches are then padded to it, as they are on a GPU. None compiles on a GPU if that
+            is expected to save time, and keeps the result if it is faster.
         load_float32: loads the VAE in float32, for images that overflow. If None, `vae` is converted, whose
             weights remain rounded to its dtype.
+        images_left: about how many images are to be encoded, those in flight included.
+        forecasts: the file of what earlier runs have measured.
+        on_choice: called with a line once it is decided whether to compile.
     """
 
     vae: Vae
     size: BatchSize
-    compiled: bool = False
+    compiled: bool | None = False
     load_float32: Callable[[], Vae] | None = None
+    images_left: int = 0
+    forecasts: ForecastFile | None = None
+    on_choice: Callable[[str], None] = _unheard
     busy_s: float = 0.0
     again: int = 0
     _exact: Vae | None = None
     _fast: Vae | None = None
+    # The times of batches by their size; those of the compiled encoder, and its settled size.
+    _eager: dict[int, list[float]] = field(default_factory=lambda: dict[int, list[float]]())
+    _compiled: list[float] = field(default_factory=lambda: list[float]())
+    _is_decided: bool = False
+
+    def __post_init__(self) -> None:
+        if self.compiled is None and self.vae.device.type != "cuda":
+            self.compiled = False  # on a CPU the compiler takes longer than it saves
 
     def launch(self, images: Sequence[Pixels], decoded: Sequence[int] = ()) -> LaunchedBatch:
         """Start encoding a batch; on a GPU this returns before the encoding is done.
@@ -303,21 +329,80 @@ class BatchEncoder:
         return EncodedBatch(moments, decodings)
 
     def _start(self, batch: Sequence[Pixels]) -> Transfer:
-        fast, short = self.vae, self._short_by(batch)
-        if self.compiled and self.size.settled:
-            fast = self._fast = self._fast or self.vae.compiled()
+        short = self._short_by(batch)
         images = stacked([*batch, *[batch[-1]] * short], self.vae.device)
+        fast = self._encoder_now()
         start = time.perf_counter()
-        transfer = start_transfer(self.vae.device, fast.encode, images)
-        if not self.size.settled:
+        try:
+            transfer = start_transfer(self.vae.device, fast.encode, images)
+            if not self._is_decided:
+                transfer.wait()
+        except VaeError as error:
+            if fast is self.vae or self.compiled is not None or self._compiled:
+                raise
+            self._keep_eager(f"Not compiled: {error.what}.")
+            start = time.perf_counter()
+            transfer = start_transfer(self.vae.device, self.vae.encode, images)
             transfer.wait()
-            self.size.took(len(batch), time.perf_counter() - start)
         count = len(batch)
+        self.images_left -= count
+        if not self._is_decided:
+            self._took(fast is not self.vae, len(images), time.perf_counter() - start)
         return replace(transfer, on_device=transfer.on_device[:count], on_cpu=transfer.on_cpu[:count])
+
+    def _encoder_now(self) -> Vae:
+        """Return the VAE for the next batch, compiled if that is to be tried or is decided."""
+        if not self.size.settled or self.compiled is False:
+            self._is_decided = self.size.settled
+            return self.vae
+        if self._is_decided or self._fast is not None:
+            return self._fast or self.vae
+        rate = self._eager_rate()
+        if self.compiled is None:
+            if rate is None:
+                return self.vae  # until its time is known
+            forecast = self.forecasts.read() if self.forecasts else Forecast()
+            if saved_seconds(self.images_left, rate, forecast) <= 0:
+                self._keep_eager(not_compiled_line(self.images_left, rate, forecast))
+                return self.vae
+        self._fast = self.vae.compiled()
+        return self._fast
+
+    def _eager_rate(self) -> float | None:
+        """Return the images per second without compiling; None until two batches of a size were timed."""
+        # Of each size the first batch warms up.
+        warm = {images: seconds[1:] for images, seconds in self._eager.items() if seconds[1:]}
+        return max((images / max(min(seconds), 1e-9) for images, seconds in warm.items()), default=None)
+
+    def _keep_eager(self, why: str) -> None:
+        self._fast, self._is_decided = None, True
+        self.on_choice(why)
+
+    def _took(self, is_compiled: bool, images: int, seconds: float) -> None:
+        """Record the time of a batch; after the second compiled one, decide which encoder stays."""
+        if not is_compiled:
+            self._eager.setdefault(images, []).append(seconds)
+            self.size.took(images, seconds)
+            return
+        self._compiled.append(seconds)
+        if len(self._compiled) < 2:
+            return
+        self._is_decided = True
+        first, second = self._compiled[0], max(self._compiled[1], 1e-9)
+        rate = self._eager_rate()
+        if rate is None:
+            return  # --compile with a fixed size: nothing to compare with
+        before = self.forecasts.read().runs if self.forecasts else 0
+        measured = Forecast(max(first - second, 1e-3), self.size.now / second / rate, before + 1)
+        if self.forecasts:
+            self.forecasts.write(measured)
+        if self.compiled is None and measured.gain <= 1:
+            self._fast = None
+        self.on_choice(compiled_line(measured, rate, max(self.images_left, 0)))
 
     def _short_by(self, batch: Sequence[Pixels]) -> int:
         """Return how many images to pad by: a GPU takes a second to adapt to a new batch size."""
-        constant = self.compiled or self.vae.device.type == "cuda"
+        constant = self.compiled is not False or self.vae.device.type == "cuda"
         return self.size.now - len(batch) if constant and self.size.settled else 0
 
     def in_float32(self) -> Vae:

@@ -5,7 +5,7 @@ missing, write the summary. `pipeline` does the encoding. Several processes may 
 the lock of the folder for all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,9 +45,15 @@ from lutkit.latents.batches import (
     stacked,
     undecoded_note,
 )
-from lutkit.latents.devices import keep_freed_memory, open_device, plain_device_errors, require_device
+from lutkit.latents.devices import (
+    keep_freed_memory,
+    open_device,
+    plain_device_errors,
+    require_device,
+    within_memory,
+)
 from lutkit.latents.pipeline import EncodeJob, EncodeListener, EncodePipeline, EncodeStats
-from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes
+from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes, timed
 from lutkit.latents.ranks import ALONE, Ranks
 from lutkit.latents.sources import (
     EncodeTask,
@@ -57,9 +63,11 @@ from lutkit.latents.sources import (
     holds_still,
     is_made_from,
 )
+from lutkit.latents.speed import ForecastFile, Layout, fastest_layout, layout_line
 from lutkit.latents.vae import DiffusersVae, load_vae, require_encodable_size
 from lutkit.latents.vae_classes import class_of, factor_of, only_size_of
 from lutkit.latents.vae_files import VaeFiles
+from lutkit.photos.decoding import Pixels
 
 _OTHER_FOLDER = "or write into another folder"
 _ON = {False: "off", True: "on"}
@@ -84,7 +92,7 @@ class EncodeSettings:
         input_range: the range of sRGB values that the VAE gets; None for the one that its class was made for.
         device: `cpu`, `cuda` or `cuda:1`.
         batch: how many images go at once; None finds a size by trying.
-        compiled: whether to compile the encoder first.
+        compiled: whether to compile the encoder; None compiles on a GPU if that saves time.
         threads: the number of threads that decode; None chooses it for the device.
         mirrored: whether the latents of the mirrored images are stored, too.
     """
@@ -94,7 +102,7 @@ class EncodeSettings:
     input_range: InputRange | None = None
     device: str = "cpu"
     batch: int | None = None
-    compiled: bool = False
+    compiled: bool | None = None
     threads: int | None = None
     mirrored: bool = False
 
@@ -206,12 +214,16 @@ class EncodePlan:
         index: `dataset.json` as far as it is known; it lists the finished shards.
         size: the (height, width) of every image; (0, 0) if there is nothing to do.
         notes: lines for the user.
+        layout: the layout that was the fastest on rank 0; None for the usual one.
+        choice: a line on that; empty if there was no choice.
     """
 
     todo: tuple[EncodeTask, ...]
     index: LatentIndex
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
+    layout: Layout | None = None
+    choice: str = ""
 
 
 def prepare(
@@ -245,7 +257,9 @@ def prepare(
     on_start(sum(record.planned for record in done.values()), sum(task.samples for task in tasks))
     if not todo and begun is not None:
         return EncodePlan(todo, begun, (0, 0)), None
-    index, vae, size = _first_index(source, todo, files, settings, begun)
+    index, vae, images = _first_index(source, todo, files, settings, begun)
+    vae, choice = choose_layout(vae, images)
+    size = (images[0].shape[0], images[0].shape[1])
     index = replace(index, shards=shard_files(done.values()))
     if begun is None:
         (folder / SOURCES_NAME).unlink(missing_ok=True)
@@ -267,13 +281,34 @@ def prepare(
     if grown:
         more = f" and {len(grown) - 1} more" if grown[1:] else ""
         notes = (f"{grown[0]}{more}: encoded again, because the source has more samples there now",)
-    return EncodePlan(todo, index, size, notes), vae
+    return EncodePlan(todo, index, size, notes, vae.layout, choice), vae
 
 
 def _freeze_list(source: ImageSource, folder: Path) -> None:
     if source.listing:
         remedy = "use the same photos, or write into another folder"
         freeze(folder / SOURCES_NAME, source.listing, remedy)
+
+
+def choose_layout(vae: DiffusersVae, images: Sequence[Pixels]) -> tuple[DiffusersVae, str]:
+    """Return the VAE in its fastest layout without compiling, and a line on it; on a CPU return it as it is.
+
+    Args:
+        vae: the VAE in its dtype.
+        images: the first images of the run.
+    """
+    if vae.device.type != "cuda":
+        return vae, ""
+    tried = stacked(images[: max(most_at_once(vae.device, vae.identity, *images[0].shape[:2]), 1)])
+    seconds: dict[Layout, float] = {}
+    layouts: tuple[Layout, ...] = ("contiguous", "channels last")
+    for layout in layouts:
+        found = within_memory(lambda layout=layout: timed(vae.in_layout(layout), tried)[1])
+        if found is not None:
+            seconds[layout] = found
+    if len(seconds) < 2:
+        return vae, ""  # the batch size will be cut anyway
+    return vae.in_layout(fastest_layout(seconds)), layout_line(seconds, len(tried))
 
 
 def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> DiffusersVae:
@@ -288,8 +323,8 @@ def _first_index(
     files: VaeFiles,
     settings: EncodeSettings,
     begun: LatentIndex | None,
-) -> tuple[LatentIndex, DiffusersVae, tuple[int, int]]:
-    """Return the index before any shard is encoded, the VAE for it, and the (height, width) of the images."""
+) -> tuple[LatentIndex, DiffusersVae, list[Pixels]]:
+    """Return the index before any shard is encoded, the VAE for it, and the first images."""
     if side := cast("int", source.about.get("size_px", 0)):
         _require_fitting(source, files, settings, (side, side), "--size")
     images = first_images(source, todo, _TRIED[settings.device.partition(":")[0]])
@@ -308,7 +343,7 @@ def _first_index(
             then = [length * vae.factor for length in begun.encoding.latent_shape[1:]]
             what = f"begun with images of {then[1]} x {then[0]} px, but these are {width} x {height} px"
             raise DatasetError(what, where=todo[0].shard, remedy="write into another folder")
-        return replace(begun, complete=False), vae, (height, width)
+        return replace(begun, complete=False), vae, images
     if settings.dtype is None:
         tried = images[: most_at_once(vae.device, vae.identity, height, width)]
         vae, trials = choose_dtype(vae, stacked(tried), fast_dtypes(vae.device))
@@ -332,7 +367,7 @@ def _first_index(
         libraries=libraries,
         mirrored=settings.mirrored,
     )
-    return index, vae, (height, width)
+    return index, vae, images
 
 
 def _require_fitting(
@@ -453,12 +488,22 @@ def encode_source(
         if share:
             listener.on_ready(plan.index.encoding)
             exact = replace(plan.index, encoding=replace(plan.index.encoding, dtype="float32"))
-            vae = vae or load_as(plan.index, files, settings)
+            if vae is None:
+                vae = load_as(plan.index, files, settings)
+                vae = vae.in_layout(plan.layout) if plan.layout else vae
+            if ranks.rank == 0 and plan.choice:
+                listener.on_choice(plan.choice)
+            encoding, size = plan.index.encoding, batch_size_for(vae, *plan.size, settings.batch)
+            images = sum(task.samples or task.estimated for task in share) * len(source.fields)
+            known = dict(files.config), plan.size, encoding.dtype, encoding.device, torch.__version__
             encoder = BatchEncoder(
                 vae,
-                batch_size_for(vae, *plan.size, settings.batch),
+                size,
                 compiled=settings.compiled,
                 load_float32=partial(load_as, exact, files, settings),
+                images_left=images * (2 if plan.index.mirrored else 1),
+                forecasts=ForecastFile.of(*known),
+                on_choice=listener.on_choice if ranks.rank == 0 else lambda _: None,
             )
             cut = cut_note(encoder.size, settings.batch, *plan.size)
             undecoded = undecoded_note(vae.device, vae.identity, *plan.size)

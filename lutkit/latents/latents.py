@@ -47,7 +47,7 @@ def encode_latents(
     device: str = "auto",
     devices: str | Sequence[int] = "",
     batch_size: int | None = None,
-    compile: bool = False,  # noqa: A002  (the option is called so)
+    compile: bool | None = None,  # noqa: A002  (the option is called so)
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> EncodeResult:
@@ -73,7 +73,7 @@ def encode_latents(
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         devices: the numbers of several GPUs, `0,1` or `[0, 1]`: one process for each, which share the shards.
         batch_size: how many images go at once; None finds a size by trying.
-        compile: whether to compile the encoder first.
+        compile: whether to compile the encoder; None compiles on a GPU if that saves time for so many images.
         workers: the number of threads that decode; None means 1, or for GPUs one for each CPU.
         on_progress: called with the number of finished samples.
     Returns:
@@ -152,7 +152,10 @@ def encode_latents(
         # A warning: a wrong range spoils every latent, and nothing else reveals it.
         report(Progress(stage, done, left, warnings=(text,)))
 
-    listener = EncodeListener(on_start, on_ready, on_samples, on_note)
+    def on_choice(text: str) -> None:
+        report(Progress(stage, done, left, (text,)))
+
+    listener = EncodeListener(on_start, on_ready, on_samples, on_note, on_choice)
     encoded = encode_source(opened, files, settings, Path(out), listener, ranks=ranks)
     leave_ranks(ranks)
     return encode_result(encoded, ranks.rank)
@@ -268,7 +271,7 @@ def _arguments(
     device: str,
     numbers: tuple[int, ...],
     batch_size: int | None,
-    compile_first: bool,
+    compile_first: bool | None,
     workers: int | None,
 ) -> list[str]:
     """Return the options as arguments of the command."""
@@ -284,7 +287,7 @@ def _arguments(
         *options,
         "--quiet",
         *(["--mirror"] if mirror else []),
-        *(["--compile"] if compile_first else []),
+        *({None: [], True: ["--compile"], False: ["--no-compile"]}[compile_first]),
         "--",
         str(source),
     ]

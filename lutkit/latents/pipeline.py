@@ -102,13 +102,15 @@ class EncodeListener:
             only reading them will tell).
         on_ready: called before anything is encoded, with what was found out about the VAE.
         on_samples: called with the number of further samples that are done.
-        on_note: called with a line for the user.
+        on_note: called with a warning, a line for the user.
+        on_choice: called with a line on what was chosen to be fast.
     """
 
     on_start: Callable[[int, int], None]
     on_ready: Callable[[Encoding], None]
     on_samples: Callable[[int], None]
     on_note: Callable[[str], None]
+    on_choice: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)

@@ -115,12 +115,12 @@ def _choose(
 ) -> tuple[AnyVae, tuple[Trial, ...]]:
     tried: dict[Dtype, AnyVae] = {"float32": vae}
     points = class_of(vae.identity.config).kind == "point"
-    exact, seconds = _timed(vae, images)
+    exact, seconds = timed(vae, images)
     shown = images[:decoded]
     trials = [_judge("float32", exact, exact, len(images) / seconds, _psnr(vae, exact, shown), points=points)]
     for dtype in candidates:
         tried[dtype] = vae.in_dtype(dtype)
-        moments, seconds = _timed(tried[dtype], images)
+        moments, seconds = timed(tried[dtype], images)
         psnr = _psnr(vae, moments, shown) if moments.isfinite().all() else None
         trials.append(_judge(dtype, moments, exact, len(images) / seconds, psnr, points=points))
     close = [trial for trial in trials if trial.is_close]
@@ -130,7 +130,7 @@ def _choose(
     return tried[best.dtype], marked
 
 
-def _timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:
+def timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:
     """Return the moments on the CPU and the seconds of the second run; the first run warms the device up."""
     vae.encode(images)
     _wait(vae.device)

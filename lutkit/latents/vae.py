@@ -16,6 +16,7 @@ from lutkit.dataset.latent_index import Dtype, InputRange, VaeIdentity
 from lutkit.errors import ArrayError, VaeError
 from lutkit.latents.autoencoders import halves_of, load_autoencoder
 from lutkit.latents.devices import computing_on, first_line, is_out_of_memory, open_device
+from lutkit.latents.speed import Layout, keep_compiled
 from lutkit.latents.vae_classes import class_of, factor_of, only_size_of
 from lutkit.latents.vae_files import VaeFiles, find_vae
 from lutkit.nn.posterior import HIGHEST_LOG_VARIANCE, LOWEST_LOG_VARIANCE
@@ -156,6 +157,7 @@ class DiffusersVae:
         device: the device.
         dtype: the dtype of weights and activations.
         input_range: the range that sRGB values are scaled to.
+        layout: how weights and images lie in memory; None for what is usual on the device.
     """
 
     identity: VaeIdentity
@@ -164,6 +166,7 @@ class DiffusersVae:
     device: torch.device
     dtype: Dtype = "float32"
     input_range: InputRange = "-1,1"
+    layout: Layout | None = None
 
     @property
     def factor(self) -> int:
@@ -204,30 +207,42 @@ class DiffusersVae:
 
     def in_dtype(self, dtype: Dtype) -> "DiffusersVae":
         """Return the same VAE in another dtype; weights are copied unless the dtype is the same."""
-        if dtype == self.dtype:
-            return self
+        return self if dtype == self.dtype else self._copied(dtype, self.layout)
+
+    def in_layout(self, layout: Layout) -> "DiffusersVae":
+        """Return the same VAE with weights in another layout; they are copied."""
+        return self._copied(self.dtype, layout)
+
+    def _copied(self, dtype: Dtype, layout: Layout | None) -> "DiffusersVae":
         halves = (cast("nn.Module", self.encoder), cast("nn.Module", self.decoder))
         # The copy gets converted weights at once: one in the old dtype would fill the device.
         converted: dict[int, Any] = {}
         for half in halves:
             for parameter in half.parameters():
-                held = nn.Parameter(_converted(parameter.detach(), self.device, dtype), requires_grad=False)
-                converted[id(parameter)] = held
+                found = _converted(parameter.detach(), self.device, dtype, layout)
+                converted[id(parameter)] = nn.Parameter(found, requires_grad=False)
             for buffer in half.buffers():
-                converted[id(buffer)] = _converted(buffer, self.device, dtype)
+                converted[id(buffer)] = _converted(buffer, self.device, dtype, layout)
         encoder, decoder = copy.deepcopy(halves, converted)
-        return replace(self, encoder=encoder, decoder=decoder, dtype=dtype)
+        return replace(self, encoder=encoder, decoder=decoder, dtype=dtype, layout=layout)
 
     def in_range(self, input_range: InputRange) -> "DiffusersVae":
         """Return the same VAE with another input range; weights are shared."""
         return replace(self, input_range=input_range)
 
     def compiled(self) -> "DiffusersVae":
-        """Return the same VAE with its encoder compiled by torch; see `Vae.compiled`."""
-        return replace(self, encoder=torch_compiled(self.encoder))
+        """Return the same VAE with its encoder compiled by torch; see `Vae.compiled`.
+
+        On a GPU compiled convolutions are fastest with channels last, whatever is fastest without compiling.
+        """
+        keep_compiled()
+        own = self
+        if self.device.type == "cuda" and self.layout != "channels last":
+            own = self.in_layout("channels last")
+        return replace(own, encoder=torch_compiled(own.encoder))
 
     def _prepared(self, values: Tensor) -> Tensor:
-        memory_format = _memory_format(self.device, self.dtype, values.ndim)
+        memory_format = _memory_format(self.device, self.dtype, values.ndim, self.layout)
         return values.to(TORCH_DTYPE[self.dtype]).contiguous(memory_format=memory_format)
 
 
@@ -260,7 +275,7 @@ def load_vae(
     for half in (encoder, decoder):
         # In place, so that weights that both halves have stay shared.
         for tensor in (*half.parameters(), *half.buffers()):
-            tensor.data = _converted(tensor.data, place, dtype)
+            tensor.data = _converted(tensor.data, place, dtype, None)
     input_range = class_of(identity.config).input_range
     return DiffusersVae(identity, encoder, decoder, place, dtype, input_range)
 
@@ -298,19 +313,21 @@ def _require_images(images: Tensor) -> None:
         raise ArrayError(f"expected uint8 or floating images, found {images.dtype}")
 
 
-def _converted(tensor: Tensor, device: torch.device, dtype: Dtype) -> Tensor:
+def _converted(tensor: Tensor, device: torch.device, dtype: Dtype, layout: Layout | None) -> Tensor:
     """Return a weight or buffer in its place; whole numbers keep their dtype."""
     kind = TORCH_DTYPE[dtype] if tensor.is_floating_point() else tensor.dtype
-    return tensor.to(kind).to(device).contiguous(memory_format=_memory_format(device, dtype, tensor.ndim))
+    form = _memory_format(device, dtype, tensor.ndim, layout)
+    return tensor.to(kind).to(device).contiguous(memory_format=form)
 
 
-def _memory_format(device: torch.device, dtype: Dtype, dimensions: int) -> torch.memory_format:
-    """Return channels last, which is faster, except for float32 on a CPU.
+def _memory_format(
+    device: torch.device, dtype: Dtype, dimensions: int, layout: Layout | None
+) -> torch.memory_format:
+    """Return the format of a layout; without one, channels last for half floats on a CPU.
 
-    There channels last is only 3% faster, and torch then computes a group's variance as the mean of squares
-    minus the squared mean. If a group lies far from 0, that leaves few of float32's digits: posteriors were
-    off by 1e-4.
+    For float32 on a CPU channels last is only 3% faster, and torch then computes a group's variance as the
+    mean of squares minus the squared mean. If a group lies far from 0, that leaves few of float32's digits:
+    posteriors were off by 1e-4. On a GPU torch has no fast group norm for channels last, unless compiled.
     """
-    if dimensions != 4 or (device.type == "cpu" and dtype == "float32"):
-        return torch.contiguous_format
-    return torch.channels_last
+    last = layout == "channels last" if layout else device.type == "cpu" and dtype != "float32"
+    return torch.channels_last if last and dimensions == 4 else torch.contiguous_format

@@ -78,6 +78,7 @@ class StandInVae:
     device: torch.device = CPU
     factor: int = 2
     identity: VaeIdentity = STAND_IN
+    layout: str | None = None
 
     def encode(self, images):
         if len(images) > self.most:
@@ -102,6 +103,9 @@ class StandInVae:
 
     def in_range(self, input_range):
         return dataclasses.replace(self, input_range=input_range)
+
+    def in_layout(self, layout):
+        return dataclasses.replace(self, layout=layout)
 
     def compiled(self):
         return self

@@ -90,12 +90,12 @@ def test_each_process_of_several_devices_is_given_every_option(monkeypatch):
         lutkit.encode_latents(
             "-in", "to", vae="v", revision="r", vae_config="c.json", fields=["a", "b"], size=32, dtype="fp32",
             store_dtype="fp16", input_range="0,1", device="cpu", devices=[0, 1], batch_size=5, compile=True,
-            workers=3,
+            workers=3, mirror=True,
         )  # fmt: skip
     told = {name: str(value) for name, value in given.items()}
     assert told == {
         "source": "-in", "out": "to", "vae": "v", "revision": "r", "vae_config": "c.json", "fields": "a,b",
         "size": "32", "dtype": "fp32", "store_dtype": "fp16", "input_range": "0,1", "device": "cpu",
         "devices": "0,1", "batch_size": "5", "compiled": "True", "workers": "3", "quiet": "True",
-        "as_json": "False",
+        "as_json": "False", "mirror": "True",
     }  # fmt: skip

@@ -10,16 +10,18 @@ HELP = """Encode images to the posteriors of a VAE: mean and log-variance.
 SOURCE is a dataset that `lutkit synth` wrote; WebDataset tars (one, a folder or
 a pattern in quotes), with --fields for the images; or photos, from which
 squares of --size are cut at the centre. Each image becomes KEY.FIELD.npy with
-the shape (2C, h, w): channels 0 to C-1 are means, the others log-variances. They
-are unscaled; the VAE's scaling and shift are in dataset.json. JSON metadata is
-copied.
+the shape (2C, h, w): channels 0 to C-1 are means, the others log-variances. VAEs
+without a posterior give points, (C, h, w). They are unscaled; the VAE's scaling
+is in dataset.json. JSON metadata is copied.
 
 VAE is a folder that diffusers saved, a name on the Hugging Face hub, or a
-.safetensors file with --vae-config. Any AutoencoderKL works. Pickled weights
-are not read.
+.safetensors file with --vae-config: the VAEs of Stable Diffusion, FLUX.1 and .2,
+Qwen-Image, Wan, Hunyuan image and SANA, TAESD, and representation autoencoders.
+Pickled weights are not read.
 
 The fast dtypes are tried on the first images. A fast dtype is used if its means
-are within 3% of float32's; the errors are printed and recorded. To resume a run
+are within 3% of float32's; the errors are printed and recorded. On GPUs, the
+encoder is compiled if that saves time for so many images. To resume a run
 that was stopped, repeat the command. Exit code 1: some samples have no latents;
 they are listed in rejects.jsonl.
 
@@ -39,10 +41,12 @@ Examples:
 
 _FIELDS = "The images to encode: `input,target`; in tars `jpg`, `x.jpg`.  [default: all]"
 _SIZE = "Side of the squares that are cut from photos and tars."
-_RANGE = "Range of the VAE's input: -1,1 or 0,1."
+_RANGE = "Range of the VAE's input: auto (as its class was made for), -1,1 or 0,1."
+_MIRROR = "Store the latents of the mirrored images, too, as KEY.FIELD.mirrored.npy."
 _DTYPE = "Precision: auto, fp32, bf16 or fp16."
 _STORE = "Precision of the stored files: fp32 or fp16."
 _BATCH = "Images per batch; on GPUs at most 254 of 256 px.  [default: found by trying]"
+_COMPILE = "Compile the encoder.  [default: on GPUs, if that saves time]"
 _DEVICES = "Several GPUs, such as `0,1`; each has a process, and they divide the shards."
 
 
@@ -62,16 +66,19 @@ def encode_latents(  # noqa: D103  (its help text is set below)
     ] = None,
     fields: Annotated[str, typer.Option("--fields", help=_FIELDS, show_default=False)] = "",
     size: Annotated[int | None, typer.Option("--size", metavar="PX", min=1, help=_SIZE)] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help=_MIRROR)] = False,
     dtype: Annotated[str, typer.Option("--dtype", help=_DTYPE)] = "auto",
     store_dtype: Annotated[str, typer.Option("--store-dtype", help=_STORE)] = "fp32",
-    input_range: Annotated[str, typer.Option("--input-range", help=_RANGE)] = "-1,1",
+    input_range: Annotated[str, typer.Option("--input-range", help=_RANGE)] = "auto",
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
     devices: Annotated[str, typer.Option("--devices", help=_DEVICES, show_default=False)] = "",
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", help=_BATCH, show_default=False),
     ] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the encoder first.")] = False,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help=_COMPILE, show_default=False)
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Threads that decode.  [default: 1; one per core for GPUs]"),
@@ -106,6 +113,7 @@ def encode_latents(  # noqa: D103  (its help text is set below)
             vae_config=vae_config,
             fields=fields,
             size=size,
+            mirror=mirror,
             dtype=dtype,
             store_dtype=store_dtype,
             input_range=input_range,

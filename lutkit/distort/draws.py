@@ -31,6 +31,7 @@ class Stream(IntEnum):
     PHOTO_FALLBACK = 7  # the photos that are tried after a photo that failed
     LATENT_ORDER = 8  # the order of latents in an epoch
     LATENT_NOISE = 9  # the noise of draws from a posterior
+    LATENT_MIRROR = 10  # whether the latents of a mirrored image are read
 
 
 def generator(seed: int, stream: Stream, index: int, attempt: int = 0) -> Rng:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,15 @@ from torch import Tensor
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.errors import VaeError
 from lutkit.latents.devices import Transfer, cpu_memory, start_transfer, within_memory
-from lutkit.latents.vae import Vae
-from lutkit.latents.vae_files import factor_of
+from lutkit.latents.speed import (
+    Forecast,
+    ForecastFile,
+    compiled_line,
+    not_compiled_line,
+    saved_seconds,
+)
+from lutkit.latents.vae import Vae, decodable
+from lutkit.latents.vae_classes import factor_of, widest_decoded, widest_encoded
 from lutkit.photos.decoding import Pixels
 
 # The batch size: found by trying, halved when memory runs out.
@@ -36,7 +43,7 @@ _CPU_PIXELS = 1 << 20
 _GPU_PIXELS = 1 << 19
 # Some GPU kernels count elements with 32 bits and write zeros beyond that (torch issue 141831).
 _GPU_ELEMENTS = (1 << 31) - 1
-_WIDTH = 128  # channels of the first layer, an encoder's largest tensor, if a config does not give them
+_WIDTH = 128  # the numbers of each pixel that are assumed at least
 
 
 @dataclass
@@ -177,17 +184,11 @@ def cut_note(size: BatchSize, asked: int | None, height: int, width: int) -> str
 
 
 def _widest(vae: VaeIdentity) -> int:
-    return max(_widths(vae)[0], _WIDTH)
+    return max(widest_encoded(vae), _WIDTH)
 
 
 def _widest_decoded(vae: VaeIdentity) -> int:
-    # diffusers' Decoder (models/autoencoders/vae.py, 0.42): each block except the last ends in an upsampling
-    # that keeps its channels.
-    return max(*_widths(vae)[:2], _WIDTH)
-
-
-def _widths(vae: VaeIdentity) -> list[int]:
-    return cast("list[int]", vae.config.get("block_out_channels", [_WIDTH]))
+    return max(widest_decoded(vae), _WIDTH)
 
 
 def _largest(vae: VaeIdentity, channels: int) -> int:
@@ -201,6 +202,10 @@ def _largest(vae: VaeIdentity, channels: int) -> int:
 _Floats: TypeAlias = npt.NDArray[np.float32]
 
 _CPU = torch.device("cpu")
+
+
+def _unheard(_line: str) -> None:
+    """Ignore a line."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +228,7 @@ class EncodedBatch:
     """The results of a batch.
 
     Args:
-        moments: (B, 2C, h, w) float32.
+        moments: (B, 2C, h, w) float32; (B, C, h, w) for points.
         decodings: (3, H, W) float32 sRGB 0..1, by the image's position in the batch.
     """
 
@@ -239,19 +244,34 @@ class BatchEncoder:
         vae: the VAE that encodes.
         size: the batch size.
         compiled: whether to compile the encoder. This happens once the batch size is settled, for that size
-            only; smaller batches are then padded to it, as they are on a GPU.
+            only; smaller batches are then padded to it, as they are on a GPU. None compiles on a GPU if that
+            is expected to save time, and keeps the result if it is faster.
         load_float32: loads the VAE in float32, for images that overflow. If None, `vae` is converted, whose
             weights remain rounded to its dtype.
+        images_left: about how many images are to be encoded, those in flight included.
+        forecasts: the file of what earlier runs have measured.
+        on_choice: called with a line once it is decided whether to compile.
     """
 
     vae: Vae
     size: BatchSize
-    compiled: bool = False
+    compiled: bool | None = False
     load_float32: Callable[[], Vae] | None = None
+    images_left: int = 0
+    forecasts: ForecastFile | None = None
+    on_choice: Callable[[str], None] = _unheard
     busy_s: float = 0.0
     again: int = 0
     _exact: Vae | None = None
     _fast: Vae | None = None
+    # The times of batches by their size; those of the compiled encoder, and its settled size.
+    _eager: dict[int, list[float]] = field(default_factory=lambda: dict[int, list[float]]())
+    _compiled: list[float] = field(default_factory=lambda: list[float]())
+    _is_decided: bool = False
+
+    def __post_init__(self) -> None:
+        if self.compiled is None and self.vae.device.type != "cuda":
+            self.compiled = False  # on a CPU the compiler takes longer than it saves
 
     def launch(self, images: Sequence[Pixels], decoded: Sequence[int] = ()) -> LaunchedBatch:
         """Start encoding a batch; on a GPU this returns before the encoding is done.
@@ -276,7 +296,7 @@ class BatchEncoder:
                 start += len(batch)
         decodings: dict[int, Transfer] = {}
         if decoded and can_decode(self.vae.device, self.vae.identity, *images[0].shape[:2]):
-            means = torch.cat([transfer.on_device for transfer in moments]).chunk(2, 1)[0]
+            means = decodable(torch.cat([transfer.on_device for transfer in moments]), self.vae.identity)
             for i in decoded:
                 transfer = within_memory(
                     partial(start_transfer, self.vae.device, self.vae.decode, means[i : i + 1])
@@ -309,21 +329,80 @@ class BatchEncoder:
         return EncodedBatch(moments, decodings)
 
     def _start(self, batch: Sequence[Pixels]) -> Transfer:
-        fast, short = self.vae, self._short_by(batch)
-        if self.compiled and self.size.settled:
-            fast = self._fast = self._fast or self.vae.compiled()
+        short = self._short_by(batch)
         images = stacked([*batch, *[batch[-1]] * short], self.vae.device)
+        fast = self._encoder_now()
         start = time.perf_counter()
-        transfer = start_transfer(self.vae.device, fast.encode, images)
-        if not self.size.settled:
+        try:
+            transfer = start_transfer(self.vae.device, fast.encode, images)
+            if not self._is_decided:
+                transfer.wait()
+        except VaeError as error:
+            if fast is self.vae or self.compiled is not None or self._compiled:
+                raise
+            self._keep_eager(f"Not compiled: {error.what}.")
+            start = time.perf_counter()
+            transfer = start_transfer(self.vae.device, self.vae.encode, images)
             transfer.wait()
-            self.size.took(len(batch), time.perf_counter() - start)
         count = len(batch)
+        self.images_left -= count
+        if not self._is_decided:
+            self._took(fast is not self.vae, len(images), time.perf_counter() - start)
         return replace(transfer, on_device=transfer.on_device[:count], on_cpu=transfer.on_cpu[:count])
+
+    def _encoder_now(self) -> Vae:
+        """Return the VAE for the next batch, compiled if that is to be tried or is decided."""
+        if not self.size.settled or self.compiled is False:
+            self._is_decided = self.size.settled
+            return self.vae
+        if self._is_decided or self._fast is not None:
+            return self._fast or self.vae
+        rate = self._eager_rate()
+        if self.compiled is None:
+            if rate is None:
+                return self.vae  # until its time is known
+            forecast = self.forecasts.read() if self.forecasts else Forecast()
+            if saved_seconds(self.images_left, rate, forecast) <= 0:
+                self._keep_eager(not_compiled_line(self.images_left, rate, forecast))
+                return self.vae
+        self._fast = self.vae.compiled()
+        return self._fast
+
+    def _eager_rate(self) -> float | None:
+        """Return the images per second without compiling; None until two batches of a size were timed."""
+        # Of each size the first batch warms up.
+        warm = {images: seconds[1:] for images, seconds in self._eager.items() if seconds[1:]}
+        return max((images / max(min(seconds), 1e-9) for images, seconds in warm.items()), default=None)
+
+    def _keep_eager(self, why: str) -> None:
+        self._fast, self._is_decided = None, True
+        self.on_choice(why)
+
+    def _took(self, is_compiled: bool, images: int, seconds: float) -> None:
+        """Record the time of a batch; after the second compiled one, decide which encoder stays."""
+        if not is_compiled:
+            self._eager.setdefault(images, []).append(seconds)
+            self.size.took(images, seconds)
+            return
+        self._compiled.append(seconds)
+        if len(self._compiled) < 2:
+            return
+        self._is_decided = True
+        first, second = self._compiled[0], max(self._compiled[1], 1e-9)
+        rate = self._eager_rate()
+        if rate is None:
+            return  # --compile with a fixed size: nothing to compare with
+        before = self.forecasts.read().runs if self.forecasts else 0
+        measured = Forecast(max(first - second, 1e-3), self.size.now / second / rate, before + 1)
+        if self.forecasts:
+            self.forecasts.write(measured)
+        if self.compiled is None and measured.gain <= 1:
+            self._fast = None
+        self.on_choice(compiled_line(measured, rate, max(self.images_left, 0)))
 
     def _short_by(self, batch: Sequence[Pixels]) -> int:
         """Return how many images to pad by: a GPU takes a second to adapt to a new batch size."""
-        constant = self.compiled or self.vae.device.type == "cuda"
+        constant = self.compiled is not False or self.vae.device.type == "cuda"
         return self.size.now - len(batch) if constant and self.size.settled else 0
 
     def in_float32(self) -> Vae:
@@ -334,7 +413,8 @@ class BatchEncoder:
         return self._exact
 
     def _decoded_exactly(self, moments: _Floats) -> Tensor:
-        return self.in_float32().decode(torch.from_numpy(moments).chunk(2, 1)[0]).cpu()
+        means = decodable(torch.from_numpy(moments), self.vae.identity)
+        return self.in_float32().decode(means).cpu()
 
     def _exactly(self, images: Sequence[Pixels]) -> _Floats:
         def exactly() -> _Floats:

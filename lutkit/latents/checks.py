@@ -14,7 +14,7 @@ from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import codes_to_lab
 from lutkit.dataset.latent_index import InputRange
 from lutkit.latents.batches import stacked
-from lutkit.latents.vae import Vae
+from lutkit.latents.vae import Vae, decodable
 from lutkit.photos.decoding import Pixels
 
 Conventions: TypeAlias = dict[str, float | None]
@@ -147,7 +147,7 @@ def _advice(used: str, best: str) -> str:
 
 def _there_and_back(vae: Vae, image: Pixels) -> npt.NDArray[np.float32]:
     moments = vae.encode(stacked([image]))
-    decoded = vae.decode(moments.chunk(2, 1)[0])[0].cpu().numpy()
+    decoded = vae.decode(decodable(moments, vae.identity))[0].cpu().numpy()
     return cast("npt.NDArray[np.float32]", decoded).transpose(1, 2, 0)
 
 

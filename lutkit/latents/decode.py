@@ -23,8 +23,9 @@ from lutkit.latents.checks import Fidelity, fidelity
 from lutkit.latents.devices import require_device
 from lutkit.latents.reading import decode_moments, require_whole_shard
 from lutkit.latents.sources import ImageSource, SourceSample, differing_names, is_made_from, open_source
-from lutkit.latents.vae import Vae, load_vae
-from lutkit.latents.vae_files import factor_of, find_hub_vae, find_vae
+from lutkit.latents.vae import Vae, decodable, load_vae
+from lutkit.latents.vae_classes import factor_of
+from lutkit.latents.vae_files import find_hub_vae, find_vae
 from lutkit.photos.decoding import Pixels
 
 _AS_ENCODED = "name with --images what `lutkit encode-latents` was given"
@@ -68,6 +69,22 @@ def open_latents(folder: Path) -> LatentIndex:
         remedy = "run `lutkit encode-latents` to its end"
         raise DatasetError("no finished shards", where=str(folder), remedy=remedy)
     return index
+
+
+def load_named_vae(name: str, config: Path | None, device: str) -> Vae:
+    """Load the VAE that latents without an index are meant for, in float32.
+
+    Args:
+        name: a folder, a hub name or a .safetensors file.
+        config: the `config.json` of a lone .safetensors file.
+        device: `cpu`, `cuda` or `cuda:1`.
+    Raises:
+        VaeError: if no VAE is named, it is missing or cannot be loaded, or the device does not exist.
+    """
+    if not name:
+        raise VaeError("latents without dataset.json do not name their VAE", remedy="name it with --vae")
+    require_device(device)
+    return load_vae(name, config=config, device=device)
 
 
 def load_vae_of(index: LatentIndex, name: str, config: Path | None, device: str) -> Vae:
@@ -188,7 +205,7 @@ def decode_some(
                 if f"{field}.npy" not in members:
                     raise DatasetError("no such member", where=where, remedy="encode it again")
                 moments = decode_moments(members[f"{field}.npy"], index.encoding.latent_shape, where)
-                means = moments.chunk(2)[0][None]
+                means = decodable(moments[None], index.vae)
                 decoded = cast("npt.NDArray[np.float32]", vae.decode(means)[0].cpu().numpy())
                 photo = photos[sample.key].images[place].decode() if images else None
                 yield _compared(sample.key, field, decoded, photo)

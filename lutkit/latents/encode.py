@@ -5,7 +5,7 @@ missing, write the summary. `pipeline` does the encoding. Several processes may 
 the lock of the folder for all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +23,7 @@ from lutkit.dataset.folder import MANIFEST_NAME, SOURCES_NAME, claim, freeze, is
 from lutkit.dataset.index import shard_files
 from lutkit.dataset.latent_index import (
     INDEX_NAME,
+    MIRRORED,
     Dtype,
     Encoding,
     InputRange,
@@ -44,9 +45,15 @@ from lutkit.latents.batches import (
     stacked,
     undecoded_note,
 )
-from lutkit.latents.devices import keep_freed_memory, open_device, plain_device_errors, require_device
+from lutkit.latents.devices import (
+    keep_freed_memory,
+    open_device,
+    plain_device_errors,
+    require_device,
+    within_memory,
+)
 from lutkit.latents.pipeline import EncodeJob, EncodeListener, EncodePipeline, EncodeStats
-from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes
+from lutkit.latents.precision import Trial, choose_dtype, fast_dtypes, timed
 from lutkit.latents.ranks import ALONE, Ranks
 from lutkit.latents.sources import (
     EncodeTask,
@@ -56,10 +63,14 @@ from lutkit.latents.sources import (
     holds_still,
     is_made_from,
 )
-from lutkit.latents.vae import DiffusersVae, load_vae, require_divisible_size
-from lutkit.latents.vae_files import VaeFiles, factor_of
+from lutkit.latents.speed import ForecastFile, Layout, fastest_layout, layout_line
+from lutkit.latents.vae import DiffusersVae, load_vae, require_encodable_size
+from lutkit.latents.vae_classes import class_of, factor_of, only_size_of
+from lutkit.latents.vae_files import VaeFiles
+from lutkit.photos.decoding import Pixels
 
 _OTHER_FOLDER = "or write into another folder"
+_ON = {False: "off", True: "on"}
 _LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "simplejpeg")
 # The number of images on which dtypes are compared: a CPU takes seconds for each.
 _TRIED = {"cpu": 2, "cuda": 16}
@@ -78,20 +89,22 @@ class EncodeSettings:
         dtype: the dtype that the VAE computes in. None tries the fast dtypes of the device and uses the
             fastest that is close to float32.
         store_dtype: the dtype of the stored latents.
-        input_range: the range of sRGB values that the VAE gets.
+        input_range: the range of sRGB values that the VAE gets; None for the one that its class was made for.
         device: `cpu`, `cuda` or `cuda:1`.
         batch: how many images go at once; None finds a size by trying.
-        compiled: whether to compile the encoder first.
+        compiled: whether to compile the encoder; None compiles on a GPU if that saves time.
         threads: the number of threads that decode; None chooses it for the device.
+        mirrored: whether the latents of the mirrored images are stored, too.
     """
 
     dtype: Dtype | None = None
     store_dtype: StoreDtype = "float32"
-    input_range: InputRange = "-1,1"
+    input_range: InputRange | None = None
     device: str = "cpu"
     batch: int | None = None
-    compiled: bool = False
+    compiled: bool | None = None
     threads: int | None = None
+    mirrored: bool = False
 
 
 # The state that an earlier run left in the folder, and whether this run may continue there.
@@ -131,7 +144,7 @@ def require_same_latents(
         begun: the index of the earlier run.
         vae: the VAE requested now, as are `source` and `settings`.
     """
-    then, now = begun.vae, vae
+    then, now, made_for = begun.vae, vae, class_of(vae.config).input_range
     differing: list[str] = []
     if then.sha256 != now.sha256:
         names = f"{then.name} ({then.sha256[:12]}) then, {now.name} ({now.sha256[:12]}) now"
@@ -140,10 +153,11 @@ def require_same_latents(
         keys = sorted(k for k in {**then.config, **now.config} if then.config.get(k) != now.config.get(k))
         differing.append(f"the VAE's config: {', '.join(keys)}")
     compared = {
-        "--input-range": (begun.encoding.input_range, settings.input_range),
+        "--input-range": (begun.encoding.input_range, settings.input_range or made_for),
         "--dtype": (begun.encoding.dtype, settings.dtype or begun.encoding.dtype),
         "--store-dtype": (begun.encoding.store_dtype, settings.store_dtype),
         "--fields": (", ".join(begun.fields), ", ".join(source.fields)),
+        "--mirror": (_ON[begun.mirrored], _ON[settings.mirrored]),
     }
     differing += [f"{name} was {old}, is {new}" for name, (old, new) in compared.items() if old != new]
     was, is_now = begun.source, source.about
@@ -200,12 +214,16 @@ class EncodePlan:
         index: `dataset.json` as far as it is known; it lists the finished shards.
         size: the (height, width) of every image; (0, 0) if there is nothing to do.
         notes: lines for the user.
+        layout: the layout that was the fastest on rank 0; None for the usual one.
+        choice: a line on that; empty if there was no choice.
     """
 
     todo: tuple[EncodeTask, ...]
     index: LatentIndex
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
+    layout: Layout | None = None
+    choice: str = ""
 
 
 def prepare(
@@ -239,7 +257,9 @@ def prepare(
     on_start(sum(record.planned for record in done.values()), sum(task.samples for task in tasks))
     if not todo and begun is not None:
         return EncodePlan(todo, begun, (0, 0)), None
-    index, vae, size = _first_index(source, todo, files, settings, begun)
+    index, vae, images = _first_index(source, todo, files, settings, begun)
+    vae, choice = choose_layout(vae, images)
+    size = (images[0].shape[0], images[0].shape[1])
     index = replace(index, shards=shard_files(done.values()))
     if begun is None:
         (folder / SOURCES_NAME).unlink(missing_ok=True)
@@ -252,6 +272,7 @@ def prepare(
         "dtype": index.encoding.dtype,
         "store_dtype": index.encoding.store_dtype,
         "fields": list(index.fields),
+        "mirrored": index.mirrored,
     }
     manifest = tomli_w.dumps({"latents": recorded, "source": dict(index.source)})
     write_whole(folder / MANIFEST_NAME, manifest.encode())
@@ -260,7 +281,7 @@ def prepare(
     if grown:
         more = f" and {len(grown) - 1} more" if grown[1:] else ""
         notes = (f"{grown[0]}{more}: encoded again, because the source has more samples there now",)
-    return EncodePlan(todo, index, size, notes), vae
+    return EncodePlan(todo, index, size, notes, vae.layout, choice), vae
 
 
 def _freeze_list(source: ImageSource, folder: Path) -> None:
@@ -269,10 +290,31 @@ def _freeze_list(source: ImageSource, folder: Path) -> None:
         freeze(folder / SOURCES_NAME, source.listing, remedy)
 
 
+def choose_layout(vae: DiffusersVae, images: Sequence[Pixels]) -> tuple[DiffusersVae, str]:
+    """Return the VAE in its fastest layout without compiling, and a line on it; on a CPU return it as it is.
+
+    Args:
+        vae: the VAE in its dtype.
+        images: the first images of the run.
+    """
+    if vae.device.type != "cuda":
+        return vae, ""
+    tried = stacked(images[: max(most_at_once(vae.device, vae.identity, *images[0].shape[:2]), 1)])
+    seconds: dict[Layout, float] = {}
+    layouts: tuple[Layout, ...] = ("contiguous", "channels last")
+    for layout in layouts:
+        found = within_memory(lambda layout=layout: timed(vae.in_layout(layout), tried)[1])
+        if found is not None:
+            seconds[layout] = found
+    if len(seconds) < 2:
+        return vae, ""  # the batch size will be cut anyway
+    return vae.in_layout(fastest_layout(seconds)), layout_line(seconds, len(tried))
+
+
 def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> DiffusersVae:
     """Load the VAE with the dtype and the input range of the index."""
-    vae = load_vae(files, device=settings.device).in_range(index.encoding.input_range)
-    return vae.in_dtype(index.encoding.dtype)
+    vae = load_vae(files, device=settings.device, dtype=index.encoding.dtype)
+    return vae.in_range(index.encoding.input_range)
 
 
 def _first_index(
@@ -281,34 +323,38 @@ def _first_index(
     files: VaeFiles,
     settings: EncodeSettings,
     begun: LatentIndex | None,
-) -> tuple[LatentIndex, DiffusersVae, tuple[int, int]]:
-    """Return the index before any shard is encoded, the VAE for it, and the (height, width) of the images."""
+) -> tuple[LatentIndex, DiffusersVae, list[Pixels]]:
+    """Return the index before any shard is encoded, the VAE for it, and the first images."""
     if side := cast("int", source.about.get("size_px", 0)):
         _require_fitting(source, files, settings, (side, side), "--size")
     images = first_images(source, todo, _TRIED[settings.device.partition(":")[0]])
     height, width = images[0].shape[:2]
     _require_fitting(source, files, settings, (height, width), "the first image")
-    vae = load_vae(files, device=settings.device).in_range(settings.input_range)
-    shape = (2 * vae.identity.latent_channels, height // vae.factor, width // vae.factor)
+    # Only a comparison of dtypes needs the VAE in float32.
+    dtype = begun.encoding.dtype if begun is not None else settings.dtype
+    vae = load_vae(files, device=settings.device, dtype=dtype or "float32")
+    vae = vae.in_range(settings.input_range or vae.input_range)
+    kind = class_of(vae.identity.config).kind
+    channels = vae.identity.latent_channels * (2 if kind == "posterior" else 1)
+    shape = (channels, height // vae.factor, width // vae.factor)
     trials: tuple[Trial, ...] = ()
     if begun is not None:
         if begun.encoding.latent_shape != shape:
             then = [length * vae.factor for length in begun.encoding.latent_shape[1:]]
             what = f"begun with images of {then[1]} x {then[0]} px, but these are {width} x {height} px"
             raise DatasetError(what, where=todo[0].shard, remedy="write into another folder")
-        return replace(begun, complete=False), vae.in_dtype(begun.encoding.dtype), (height, width)
+        return replace(begun, complete=False), vae, images
     if settings.dtype is None:
         tried = images[: most_at_once(vae.device, vae.identity, height, width)]
         vae, trials = choose_dtype(vae, stacked(tried), fast_dtypes(vae.device))
-    else:
-        vae = vae.in_dtype(settings.dtype)
     encoding = Encoding(
         dtype=vae.dtype,
         store_dtype=settings.store_dtype,
         device=_device_name(vae.device),
-        input_range=settings.input_range,
+        input_range=vae.input_range,
         latent_shape=shape,
         trials=tuple(trial.row() for trial in trials),
+        kind=kind,
     )
     libraries = {"lutkit": lutkit.__version__, **{name: version(name) for name in _LIBRARIES}}
     index = LatentIndex(
@@ -319,8 +365,9 @@ def _first_index(
         complete=False,
         source=source.about,
         libraries=libraries,
+        mirrored=settings.mirrored,
     )
-    return index, vae, (height, width)
+    return index, vae, images
 
 
 def _require_fitting(
@@ -329,10 +376,10 @@ def _require_fitting(
     """Raise VaeError unless the VAE takes images of this size, and the device can count them."""
     vae, device = files.identity(), torch.device(settings.device)
     factor = factor_of(vae)
-    least = max(min(size) // factor, 1) * factor
+    least = only_size_of(vae) or max(min(size) // factor, 1) * factor
     # Pairs are encoded at their own size; only photos and images in tars can be cut to squares.
     can_cut = source.about.get("kind") != "pairs"
-    require_divisible_size(*size, factor, where, f"give --size {least}" if can_cut else "")
+    require_encodable_size(*size, vae, where, f"give --size {least}" if can_cut else "")
     require_countable(device, vae, size, where, can_cut=can_cut)
 
 
@@ -349,17 +396,32 @@ def latent_card(index: LatentIndex) -> Card:
     vae, encoding = index.vae, index.encoding
     channels, rows, columns = encoding.latent_shape
     at = f" at revision {vae.revision}" if vae.revision else ""
+    posterior = encoding.kind == "posterior"
+    array, kinds, one = "An array is the VAE's latent, which has no variance", "Latents", "the latent of"
+    if posterior:
+        rest = f"over its first {channels // 2} channels and its log-variance over the rest"
+        array, kinds = f"An array is the posterior's mean {rest}", "Posteriors"
+        one = "mean and log-variance of"
+    scaled = f"(sample - {vae.shift_factor:g}) * {vae.scaling_factor:g}"
+    if vae.latents_mean:
+        factor = "" if vae.scaling_factor == 1 else f" * {vae.scaling_factor:g}"
+        patches = f", once squares of {vae.patch} x {vae.patch} are channels" if vae.patch > 1 else ""
+        scaled = f"(sample - latents_mean){factor} / latents_std, channel by channel,{patches}"
+        scaled = f"{scaled.rstrip(',')} (the numbers are in dataset.json)"
     about = f"""\
-Posteriors of the VAE `{vae.name}`{at}, whose weights have the sha256 `{vae.sha256}`, encoded by lutkit in
+{kinds} of the VAE `{vae.name}`{at}, whose weights have the sha256 `{vae.sha256}`, encoded by lutkit in
 {encoding.dtype} from sRGB as {encoding.input_range}, and stored as {encoding.store_dtype}. Samples keep the
 keys of the pictures they were made from; those that failed are absent.
 
-An array is the posterior's mean over its first {channels // 2} channels and its log-variance over the rest,
-unscaled: a latent is (sample - {vae.shift_factor:g}) * {vae.scaling_factor:g} where a model wants it so.
+{array}, unscaled: a latent is {scaled} where a model wants it so.
 """
-    what = f"{encoding.store_dtype}, ({channels}, {rows}, {columns}): mean and log-variance of"
+    what = f"{encoding.store_dtype}, ({channels}, {rows}, {columns}): {one}"
     fields = {f"{name}.npy": f"{what} the {name}" for name in index.fields}
-    return Card("VAE posteriors", about, {**fields, "json": "as the source has it, where it has one"})
+    if index.mirrored:
+        also = "mirrored left to right"
+        fields |= {f"{name}.{MIRRORED}": f"{what} the {name}, {also}" for name in index.fields}
+    title = "VAE posteriors" if posterior else "VAE latents"
+    return Card(title, about, {**fields, "json": "as the source has it, where it has one"})
 
 
 # The whole run.
@@ -426,12 +488,22 @@ def encode_source(
         if share:
             listener.on_ready(plan.index.encoding)
             exact = replace(plan.index, encoding=replace(plan.index.encoding, dtype="float32"))
-            vae = vae or load_as(plan.index, files, settings)
+            if vae is None:
+                vae = load_as(plan.index, files, settings)
+                vae = vae.in_layout(plan.layout) if plan.layout else vae
+            if ranks.rank == 0 and plan.choice:
+                listener.on_choice(plan.choice)
+            encoding, size = plan.index.encoding, batch_size_for(vae, *plan.size, settings.batch)
+            images = sum(task.samples or task.estimated for task in share) * len(source.fields)
+            known = dict(files.config), plan.size, encoding.dtype, encoding.device, torch.__version__
             encoder = BatchEncoder(
                 vae,
-                batch_size_for(vae, *plan.size, settings.batch),
+                size,
                 compiled=settings.compiled,
                 load_float32=partial(load_as, exact, files, settings),
+                images_left=images * (2 if plan.index.mirrored else 1),
+                forecasts=ForecastFile.of(*known),
+                on_choice=listener.on_choice if ranks.rank == 0 else lambda _: None,
             )
             cut = cut_note(encoder.size, settings.batch, *plan.size)
             undecoded = undecoded_note(vae.device, vae.identity, *plan.size)
@@ -481,4 +553,5 @@ def _job(
         most_ahead=min(max(_AHEAD_BYTES // sample_bytes, 8), _MOST_AHEAD),
         most_kept=max(_KEPT_BYTES // ranks.world // latent_bytes, 1),
         tries_conventions=not plan.index.shards and share[0] == plan.todo[0],
+        mirrored=plan.index.mirrored,
     )

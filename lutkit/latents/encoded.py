@@ -35,6 +35,7 @@ class EncodeResult(CommandResult):
         built: how many of the shards this run encoded.
         bytes: the size of all shards.
         fields: the images of each sample that were encoded.
+        mirrored: whether the mirrored images were encoded, too.
         vae: the VAE.
         dtype: the dtype that the VAE computed in.
         store_dtype: the dtype of the stored latents.
@@ -62,6 +63,7 @@ class EncodeResult(CommandResult):
     built: int
     bytes: int
     fields: tuple[str, ...]
+    mirrored: bool
     vae: EncodedBy
     dtype: str
     store_dtype: str
@@ -93,6 +95,7 @@ def encode_result(encoded: "EncodedFolder", rank: int = 0) -> EncodeResult:
         built=0 if stats is None else len(stats.records),
         bytes=sum(record.file.bytes for record in encoded.records),
         fields=tuple(index.fields),
+        mirrored=index.mirrored,
         vae=EncodedBy(index.vae.name, index.vae.revision, index.vae.sha256),
         dtype=index.encoding.dtype,
         store_dtype=index.encoding.store_dtype,
@@ -150,15 +153,17 @@ class DecodeResult(CommandResult):
     """Some decoded latents.
 
     Args:
-        file: the picture that shows them; None if none was requested.
+        file: the sheet that shows them; None if none was requested.
+        folder: the folder of their pictures; None if a sheet was requested, or nothing.
         decoded: how many latents were decoded.
         not_finite: how many of these decoded to NaN or infinity.
         measured: the decodings whose encoded image was found.
-        decodings: the decoded images; not in the dictionary.
+        decodings: the decoded images, unless they are in a folder; not in the dictionary.
         title: what was decoded, in words; not in the dictionary.
     """
 
     file: Path | None
+    folder: Path | None
     decoded: int
     not_finite: int
     measured: tuple[MeasuredDecoding, ...]
@@ -176,6 +181,7 @@ def decode_result(decodings: Sequence["Decoding"], file: Path | None, title: str
     """
     return DecodeResult(
         file=file,
+        folder=None,
         decoded=len(decodings),
         not_finite=sum(not one.finite for one in decodings),
         measured=tuple(

@@ -5,6 +5,7 @@ Owns the meaning of their options. Loads torch only when one of them is called.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Names: TypeAlias = str | Iterable[str]  # `input,target`, or its parts
 
 _DTYPES: Mapping[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_RANGES: Mapping[str, InputRange] = {"-1,1": "-1,1", "0,1": "0,1"}
 _TO_ENCODE = ("torch", "diffusers", "safetensors", "huggingface_hub")
 _TO_DECODE = ("torch", "diffusers", "safetensors", "webdataset")
 
@@ -38,13 +40,14 @@ def encode_latents(
     vae_config: Path | str | None = None,
     fields: Names = "",
     size: int | None = None,
+    mirror: bool = False,
     dtype: str = "auto",
     store_dtype: str = "fp32",
-    input_range: str = "-1,1",
+    input_range: str = "auto",
     device: str = "auto",
     devices: str | Sequence[int] = "",
     batch_size: int | None = None,
-    compile: bool = False,  # noqa: A002  (the option is called so)
+    compile: bool | None = None,  # noqa: A002  (the option is called so)
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> EncodeResult:
@@ -61,13 +64,16 @@ def encode_latents(
         vae_config: for a lone .safetensors file: its config.json.
         fields: the images to encode, such as `input,target`; empty for all.
         size: the side in pixels of centred squares, for photos and tars.
+        mirror: whether to store the latents of the mirrored images, too, as `{key}.{field}.mirrored.npy`: a
+            latent itself cannot be mirrored.
         dtype: the dtype that the VAE computes in: `auto`, `fp32`, `bf16` or `fp16`.
         store_dtype: the dtype of the stored latents: `fp32` or `fp16`.
-        input_range: the range of sRGB values that the VAE gets: `-1,1` or `0,1`.
+        input_range: the range of sRGB values that the VAE gets: `-1,1`, `0,1`, or `auto` for the range that
+            its class was made for.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         devices: the numbers of several GPUs, `0,1` or `[0, 1]`: one process for each, which share the shards.
         batch_size: how many images go at once; None finds a size by trying.
-        compile: whether to compile the encoder first.
+        compile: whether to compile the encoder; None compiles on a GPU if that saves time for so many images.
         workers: the number of threads that decode; None means 1, or for GPUs one for each CPU.
         on_progress: called with the number of finished samples.
     Returns:
@@ -93,8 +99,8 @@ def encode_latents(
         numbers,
         _arguments(
             source, out, vae=vae, revision=revision, vae_config=vae_config, fields=fields, size=size,
-            dtype=dtype, store_dtype=store_dtype, input_range=input_range, device=device, numbers=numbers,
-            batch_size=batch_size, compile_first=compile, workers=workers,
+            mirror=mirror, dtype=dtype, store_dtype=store_dtype, input_range=input_range, device=device,
+            numbers=numbers, batch_size=batch_size, compile_first=compile, workers=workers,
         ),
     )  # fmt: skip
     if ended is not None and ended.code not in (0, 1):
@@ -107,7 +113,7 @@ def encode_latents(
     from lutkit.latents.vae_files import find_vae
 
     stored: StoreDtype = "float32" if store_dtype == "fp32" else "float16"
-    fed: InputRange = "0,1" if input_range == "0,1" else "-1,1"
+    fed: InputRange | None = _RANGES.get(input_range)
     own_device, ranks = _device_and_rank(device, () if ended is not None else numbers)
     opened = open_source(str(source), _names(fields), size)
     files = find_vae(str(vae), revision=revision, config=None if vae_config is None else Path(vae_config))
@@ -119,6 +125,7 @@ def encode_latents(
         batch=batch_size,
         compiled=compile,
         threads=threads,
+        mirrored=mirror,
     )
     report = on_progress or unheard
     stage, done, left = "loading the VAE", 0, None
@@ -145,7 +152,10 @@ def encode_latents(
         # A warning: a wrong range spoils every latent, and nothing else reveals it.
         report(Progress(stage, done, left, warnings=(text,)))
 
-    listener = EncodeListener(on_start, on_ready, on_samples, on_note)
+    def on_choice(text: str) -> None:
+        report(Progress(stage, done, left, (text,)))
+
+    listener = EncodeListener(on_start, on_ready, on_samples, on_note, on_choice)
     encoded = encode_source(opened, files, settings, Path(out), listener, ranks=ranks)
     leave_ranks(ranks)
     return encode_result(encoded, ranks.rank)
@@ -195,7 +205,7 @@ def require_encodable(*, dtype: str, store_dtype: str, input_range: str) -> None
     choices = {
         "--dtype": (dtype, ("auto", *_DTYPES)),
         "--store-dtype": (store_dtype, ("fp32", "fp16")),
-        "--input-range": (input_range, ("-1,1", "0,1")),
+        "--input-range": (input_range, ("auto", *_RANGES)),
     }
     for option, (value, known) in choices.items():
         if value not in known:
@@ -254,13 +264,14 @@ def _arguments(
     vae_config: Path | str | None,
     fields: Names,
     size: int | None,
+    mirror: bool,
     dtype: str,
     store_dtype: str,
     input_range: str,
     device: str,
     numbers: tuple[int, ...],
     batch_size: int | None,
-    compile_first: bool,
+    compile_first: bool | None,
     workers: int | None,
 ) -> list[str]:
     """Return the options as arguments of the command."""
@@ -275,7 +286,8 @@ def _arguments(
         "encode-latents",
         *options,
         "--quiet",
-        *(["--compile"] if compile_first else []),
+        *(["--mirror"] if mirror else []),
+        *({None: [], True: ["--compile"], False: ["--no-compile"]}[compile_first]),
         "--",
         str(source),
     ]
@@ -285,31 +297,39 @@ def decode_latents(
     folder: Path | str = "data/latents",
     out: Path | str | None = None,
     *,
-    n: int = 8,
+    n: int | None = None,
     vae: Path | str = "",
     vae_config: Path | str | None = None,
     images: Path | str = "",
+    scaled: bool = False,
     device: str = "cpu",
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> DecodeResult:
-    """Decode some latents, beside the photos they were made from, as `lutkit decode-latents` does.
+    """Decode latents, as `lutkit decode-latents` does: some beside their photos, or all into a folder.
 
     Args:
-        folder: a folder that `encode_latents` wrote.
-        out: the picture to write, a PNG; None writes nothing.
-        n: how many samples, spread over the folder, 1..200.
+        folder: a folder that `encode_latents` wrote. To decode into a folder also latents that a model
+            predicted: a .npy file, a folder or a pattern of them, or tars that hold them; each (C, h, w), or
+            (2C, h, w), of which the means are decoded.
+        out: a sheet to write, which ends in .png; or a folder, which gets `{key}.png` for each latent,
+            `{key}.{field}.png` if samples have several; None writes nothing.
+        n: how many samples, spread over the folder: 1..200 for a sheet, 8 by default; by default all into a
+            folder.
         vae: a folder, a hub name, or a .safetensors file; empty for the hub name that made the latents.
         vae_config: for a lone .safetensors file: its config.json.
-        images: the encoded images, as for `encode_latents`; empty for the folder `pairs` next to `folder`.
+        images: for a sheet: the encoded images, as for `encode_latents`; empty for the folder `pairs` next to
+            `folder`.
+        scaled: whether predicted latents are scaled as `read_latents` scales them.
         device: `cpu`, `cuda` or `cuda:1`.
-        overwrite: whether to replace an existing picture.
+        overwrite: whether to replace existing pictures.
         on_progress: called with the number of decoded latents.
     Raises:
-        DatasetError: if there is no folder of latents, it is damaged, or the images are not those that were
-            encoded.
+        DatasetError: if there are no latents, they are damaged or do not fit the VAE, or the images are not
+            those that were encoded.
         VaeError: if the VAE is missing, or there is no such device.
-        LutkitError: if the picture exists already, or a package is not installed.
+        LutkitError: if the picture exists already or the folder is not empty, an option does not apply, or a
+            package is not installed.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=2, size=32, workers=1)
@@ -319,6 +339,14 @@ def decode_latents(
     (2, ['input', 'target'])
     """
     require_installed(_TO_DECODE, "latents")
+    if out is not None and (Path(out).is_dir() or not Path(out).suffix):
+        return _decode_into(
+            folder, Path(out), n=n, vae=vae, vae_config=vae_config, images=images, scaled=scaled,
+            device=device, overwrite=overwrite, on_progress=on_progress,
+        )  # fmt: skip
+    if scaled:
+        raise LutkitError("--scaled applies to predicted latents", remedy="name a folder with --out")
+    n = 8 if n is None else n
     if not 1 <= n <= 200:
         raise LutkitError(f"--n is {n}", remedy="choose 1 to 200")
     if out is not None:
@@ -352,6 +380,70 @@ def decode_latents(
     return decode_result(found, None if out is None else Path(out), title)
 
 
+def _decode_into(
+    source: Path | str,
+    out: Path,
+    *,
+    n: int | None,
+    vae: Path | str,
+    vae_config: Path | str | None,
+    images: Path | str,
+    scaled: bool,
+    device: str,
+    overwrite: bool,
+    on_progress: OnProgress | None,
+) -> DecodeResult:
+    """Write one picture for each latent; the arguments are those of `decode_latents`."""
+    if images:
+        raise LutkitError("--images applies to a sheet", remedy="leave it out, or name a sheet: sheet.png")
+    if n is not None and n < 1:
+        raise LutkitError(f"--n is {n}", remedy="choose 1 or more")
+
+    from lutkit.dataset.shard_list import INDEX_NAME
+    from lutkit.latents.decode import load_named_vae, load_vae_of, open_latents
+    from lutkit.latents.devices import plain_device_errors
+    from lutkit.latents.pictures import (
+        WrittenPictures,
+        found_latents,
+        indexed_latents,
+        require_empty,
+        write_pictures,
+    )
+
+    require_empty(out, overwrite=overwrite)
+    config = None if vae_config is None else Path(vae_config)
+    report = on_progress or unheard
+    with plain_device_errors():
+        if (Path(source) / INDEX_NAME).is_file():
+            if scaled:
+                what = "its latents are stored unscaled"
+                raise LutkitError(what, where=str(source), remedy="leave out --scaled")
+            index = open_latents(Path(source))
+            samples = sum(file.samples for file in index.shards.values())
+            total = min(n or samples, samples) * len(index.fields)
+            latents = indexed_latents(Path(source), index, n)
+            loaded = load_vae_of(index, str(vae), config, device)
+        else:
+            latents, total = found_latents(str(source))
+            if n is not None:
+                latents, total = islice(latents, n), n if total is None else min(n, total)
+            loaded = load_named_vae(str(vae), config, device)
+        report(Progress("latents", 0, total))
+        written = WrittenPictures(0, 0)
+        for written in write_pictures(latents, loaded, out, scaled=scaled):
+            report(Progress("latents", written.pictures, total))
+    title = f"{written.pictures:,} pictures, decoded with {loaded.identity.name}"
+    return DecodeResult(
+        file=None,
+        folder=out,
+        decoded=written.pictures,
+        not_finite=written.not_finite,
+        measured=(),
+        decodings=(),
+        title=title,
+    )
+
+
 def read_latents(
     source: Path | str | Sequence[Path | str] = "data/latents",
     split: str = "",
@@ -359,6 +451,7 @@ def read_latents(
     fields: tuple[str, ...] = (),
     draw: bool = False,
     scaled: bool = False,
+    mirror: bool = False,
     shuffle: int = 0,
     seed: int = 0,
     joined: Mapping[str, Path | str] | None = None,
@@ -377,7 +470,9 @@ def read_latents(
         split: the split to read; empty for all.
         fields: the fields of the latents to read; empty for all.
         draw: whether to draw a sample from each posterior, anew in each epoch, instead of giving its moments.
-        scaled: whether to scale latents to (z - shift) * scaling, with the VAE's own factors.
+        scaled: whether to scale latents as diffusers' pipelines of the VAE do before their network.
+        mirror: whether each sample is, at random, that of its mirrored images; needs `encode_latents` with
+            `mirror=True`.
         shuffle: the number of samples in the shuffle buffer; 0 keeps the order.
         seed: the seed of order and draws.
         joined: folders to join by shard and key, by name: their fields become `{name}.{field}`.
@@ -409,6 +504,7 @@ def read_latents(
         fields=fields,
         draw=draw,
         scaled=scaled,
+        mirror=mirror,
         shuffle=shuffle,
         seed=seed,
         joined=joined or {},

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -22,9 +22,9 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lutkit.dataset.latent_index import Encoding, StoreDtype
+from lutkit.dataset.latent_index import MIRRORED, Encoding, StoreDtype
 from lutkit.dataset.records import Json, Record, Reject, shard_path, write_record
-from lutkit.dataset.tars import Sample, write_shard
+from lutkit.dataset.tars import Sample, is_storable_key, write_shard
 from lutkit.errors import ImageError
 from lutkit.latents.batches import BatchEncoder, LaunchedBatch, can_decode
 from lutkit.latents.checks import (
@@ -73,6 +73,7 @@ class EncodeJob:
         most_ahead: how many samples may wait for the encoder, and how many for the disk.
         most_kept: how many images are remembered in case they occur again.
         tries_conventions: whether the first images with contrast are also decoded in other conventions.
+        mirrored: whether the mirrored images are encoded, too.
     """
 
     source: ImageSource
@@ -84,6 +85,12 @@ class EncodeJob:
     most_ahead: int
     most_kept: int
     tries_conventions: bool = False
+    mirrored: bool = False
+
+    def members(self) -> list[str]:
+        """Return the names of a sample's latents in its shard, after its key and a dot."""
+        kinds = ("npy", MIRRORED) if self.mirrored else ("npy",)
+        return [f"{name}.{kind}" for name in self.source.fields for kind in kinds]
 
 
 @dataclass(frozen=True)
@@ -95,13 +102,15 @@ class EncodeListener:
             only reading them will tell).
         on_ready: called before anything is encoded, with what was found out about the VAE.
         on_samples: called with the number of further samples that are done.
-        on_note: called with a line for the user.
+        on_note: called with a warning, a line for the user.
+        on_choice: called with a line on what was chosen to be fast.
     """
 
     on_start: Callable[[int, int], None]
     on_ready: Callable[[Encoding], None]
     on_samples: Callable[[int], None]
     on_note: Callable[[str], None]
+    on_choice: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -196,6 +205,7 @@ class PendingLatent:
         place: the name of the image.
         tally: the tally of the shard in which the image occurred first.
         decoding: the future pixels; None once they are encoded or cannot be decoded.
+        mirrored: whether the image is mirrored first, left to right.
         is_queued: whether it is or was in a batch.
         npy: the finished latent as the bytes of a .npy file.
         error: the reason why there is no latent.
@@ -204,6 +214,7 @@ class PendingLatent:
     place: str
     tally: ShardTally
     decoding: "Future[Pixels] | None"
+    mirrored: bool = False
     is_queued: bool = False
     npy: bytes = b""
     error: str = ""
@@ -228,7 +239,7 @@ class PendingLatent:
             self.error, self.decoding = error.what, None
             return None
         require_same_size(pixels, size, self.place)
-        return pixels
+        return pixels[:, ::-1] if self.mirrored else pixels
 
     def store(self, moments: npt.NDArray[np.float32], dtype: StoreDtype) -> None:
         """Store the moments as .npy bytes, or fail if they or their cast to `dtype` are not finite."""
@@ -245,16 +256,16 @@ class PendingLatent:
 
 @dataclass(frozen=True)
 class PendingSample:
-    """A sample of a shard, with a pending latent for each of its images."""
+    """A sample of a shard, with the pending latents of its images: one each, or two with mirrored ones."""
 
     tally: ShardTally
     sample: SourceSample
-    latents: tuple[PendingLatent, ...]
+    latents: tuple[tuple[PendingLatent, ...], ...]
 
     @property
     def is_done(self) -> bool:
         """Whether all latents are stored or have failed."""
-        return all(latent.is_done for latent in self.latents)
+        return all(latent.is_done for latents in self.latents for latent in latents)
 
     def faults(self) -> list[Reject]:
         """Return the reasons why the sample has no latents, or an empty list if it has all of them."""
@@ -262,7 +273,8 @@ class PendingSample:
             return [self.sample.fault]
         # The names of this sample: a shared latent has the name of the image that occurred first.
         images = zip(self.sample.images, self.latents, strict=True)
-        return [Reject(image.place, latent.error) for image, latent in images if latent.error]
+        errors = [(image.place, next((one.error for one in ways if one.error), "")) for image, ways in images]
+        return [Reject(place, error) for place, error in errors if error]
 
 
 # The samples of a shard, followed by its tally, which ends the shard; None after the last shard.
@@ -344,13 +356,14 @@ class EncodePipeline:
         self._done_samples = Channel[_Item | None](job.most_ahead)
         self._decoding = ThreadPoolExecutor(job.threads, "decode")
         self._checking = ThreadPoolExecutor(1, "check")
-        self._known = OrderedDict[bytes, PendingLatent]()  # by digest, the most recently used last
+        self._known = OrderedDict[tuple[bytes, bool], PendingLatent]()  # the most recently used last
         self._batch: list[PendingLatent] = []  # to be encoded next
         self._in_flight: deque[tuple[list[PendingLatent], LaunchedBatch]] = deque()
         self._waiting: deque[_Item] = deque()  # items that wait until all items before them are done
         self._images = 0
         self._tries_conventions = job.tries_conventions
         self._has_warned = False
+        self._longest = max(len(f".{name}") for name in job.members())
 
     def run(self) -> EncodeStats:
         """Encode every sample of every task, and write shards and records. Call it only once.
@@ -392,32 +405,47 @@ class EncodePipeline:
                 tally = ShardTally(task)
                 for sample in self.job.source.read(task):
                     tally.samples.append(sample_digest(sample))
-                    latents = tuple(self._latent(image, tally) for image in sample.images)
-                    self._read_samples.put(PendingSample(tally, sample, latents))
+                    storable = self._storable(sample, tally)
+                    latents = tuple(self._latents(image, tally) for image in storable.images)
+                    self._read_samples.put(PendingSample(tally, storable, latents))
                 self._read_samples.put(tally)
         finally:
             # An error stays in this thread's future until the samples read before it are encoded.
             self._read_samples.put(None)
 
-    def _latent(self, image: SourceImage, tally: ShardTally) -> PendingLatent:
-        """Return the known latent of an image that occurred before and is remembered, or else a new one."""
-        known = self._known.get(image.digest)
-        if known is not None:
-            self._known.move_to_end(image.digest)
-            tally.shared += 1
-            return known
-        latent = PendingLatent(image.place, tally, self._decoding.submit(image.decode))
-        self._known[image.digest] = latent
-        if len(self._known) > self.job.most_kept:
+    def _storable(self, sample: SourceSample, tally: ShardTally) -> SourceSample:
+        """Return the sample; or a faulty one if its key leaves no room for the names of mirrored latents."""
+        if not self.job.mirrored or is_storable_key(sample.key, self._longest):
+            return sample
+        place = f"{tally.task.shard}/{sample.key}"
+        return replace(sample, images=(), fault=Reject(place, "its key is too long for mirrored latents"))
+
+    def _latents(self, image: SourceImage, tally: ShardTally) -> tuple[PendingLatent, ...]:
+        """Return the latents of an image: known ones if it occurred before and is remembered, or new ones."""
+        found: list[PendingLatent] = []
+        decoding: Future[Pixels] | None = None
+        for mirrored in (False, True) if self.job.mirrored else (False,):
+            latent = self._known.get((image.digest, mirrored))
+            if latent is not None:
+                self._known.move_to_end((image.digest, mirrored))
+                tally.shared += 1
+            else:
+                # An image is decoded once for both.
+                decoding = decoding or self._decoding.submit(image.decode)
+                latent = PendingLatent(image.place, tally, decoding, mirrored)
+                self._known[image.digest, mirrored] = latent
+            found.append(latent)
+        while len(self._known) > self.job.most_kept:
             self._known.popitem(last=False)
-        return latent
+        return tuple(found)
 
     # Methods of the thread that encodes.
 
     def _take(self, item: _Item) -> None:
         """Queue new images, and start a batch once it is full."""
         self._waiting.append(item)
-        for latent in item.latents if isinstance(item, PendingSample) else ():
+        both = item.latents if isinstance(item, PendingSample) else ()
+        for latent in (latent for latents in both for latent in latents):
             if not latent.is_queued:
                 latent.is_queued = True
                 self._batch.append(latent)
@@ -549,8 +577,9 @@ class EncodePipeline:
                 if faults:
                     absent[sample.key] = faults
                 else:
-                    latents = zip(self.job.source.fields, item.latents, strict=True)
-                    members = [(f"{name}.npy", latent.npy) for name, latent in latents]
+                    latents = (latent for latents in item.latents for latent in latents)
+                    named = zip(self.job.members(), latents, strict=True)
+                    members = [(name, latent.npy) for name, latent in named]
                     yield Sample(sample.key, (*members, *([("json", sample.json)] if sample.json else [])))
                 item = self._done_samples.get()
 

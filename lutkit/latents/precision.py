@@ -16,7 +16,8 @@ from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import Dtype
 from lutkit.latents.batches import can_decode
 from lutkit.latents.devices import within_memory
-from lutkit.latents.vae import Vae
+from lutkit.latents.vae import Vae, decodable
+from lutkit.latents.vae_classes import class_of
 from lutkit.nn.posterior import posterior_kl
 
 AnyVae = TypeVar("AnyVae", bound=Vae)
@@ -37,7 +38,8 @@ class Trial:
         dtype: the dtype.
         images_per_s: the speed.
         l2_mean: ||difference|| / ||float32|| of the means, in the worst image.
-        l2_logvar: the same for the log-variances.
+        l2_logvar: the same for the log-variances. This and the next two are None for points, which have no
+            variance.
         sigmas: the root mean square of the means' differences, in standard deviations of float32's posterior.
         nats: KL(this || float32) of an image's whole posterior, mean over the images.
         psnr: the PSNR in dB between the image and float32's decoding of the means, mean over the decoded
@@ -50,9 +52,9 @@ class Trial:
     dtype: Dtype
     images_per_s: float
     l2_mean: float = 0.0
-    l2_logvar: float = 0.0
-    sigmas: float = 0.0
-    nats: float = 0.0
+    l2_logvar: float | None = 0.0
+    sigmas: float | None = 0.0
+    nats: float | None = 0.0
     psnr: float | None = None
     finite: bool = True
     taken: bool = False
@@ -112,14 +114,15 @@ def _choose(
     vae: AnyVae, images: Tensor, candidates: tuple[Dtype, ...], decoded: int
 ) -> tuple[AnyVae, tuple[Trial, ...]]:
     tried: dict[Dtype, AnyVae] = {"float32": vae}
-    exact, seconds = _timed(vae, images)
+    points = class_of(vae.identity.config).kind == "point"
+    exact, seconds = timed(vae, images)
     shown = images[:decoded]
-    trials = [_judge("float32", exact, exact, len(images) / seconds, _psnr(vae, exact, shown))]
+    trials = [_judge("float32", exact, exact, len(images) / seconds, _psnr(vae, exact, shown), points=points)]
     for dtype in candidates:
         tried[dtype] = vae.in_dtype(dtype)
-        moments, seconds = _timed(tried[dtype], images)
+        moments, seconds = timed(tried[dtype], images)
         psnr = _psnr(vae, moments, shown) if moments.isfinite().all() else None
-        trials.append(_judge(dtype, moments, exact, len(images) / seconds, psnr))
+        trials.append(_judge(dtype, moments, exact, len(images) / seconds, psnr, points=points))
     close = [trial for trial in trials if trial.is_close]
     fast = _AS_FAST * max(trial.images_per_s for trial in close)
     best = min((trial for trial in close if trial.images_per_s >= fast), key=lambda trial: trial.l2_mean)
@@ -127,7 +130,7 @@ def _choose(
     return tried[best.dtype], marked
 
 
-def _timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:
+def timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:
     """Return the moments on the CPU and the seconds of the second run; the first run warms the device up."""
     vae.encode(images)
     _wait(vae.device)
@@ -142,12 +145,17 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _judge(dtype: Dtype, moments: Tensor, exact: Tensor, rate: float, psnr: float | None) -> Trial:
+def _judge(
+    dtype: Dtype, moments: Tensor, exact: Tensor, rate: float, psnr: float | None, *, points: bool
+) -> Trial:
     """Return the trial of a dtype from its moments and float32's."""
     ours, exact = moments.double(), exact.double()
     if not (ours.isfinite().all() and exact.isfinite().all()):
         # Even then float32 is the reference, because there is no better one.
         return Trial(dtype, rate, finite=dtype == "float32")
+    if points:
+        off = _l2_ratio(ours, exact)
+        return Trial(dtype, rate, l2_mean=off, l2_logvar=None, sigmas=None, nats=None, psnr=psnr)
     (mean, logvar), (true_mean, true_logvar) = ours.chunk(2, 1), exact.chunk(2, 1)
     off = (mean - true_mean) ** 2 / true_logvar.exp()
     nats = posterior_kl(ours, exact, direction="predicted||target", reduction="sample")
@@ -170,7 +178,7 @@ def _l2_ratio(values: Tensor, true: Tensor) -> float:
 def _psnr(vae: Vae, moments: Tensor, images: Tensor) -> float | None:
     if not len(images) or not can_decode(vae.device, vae.identity, *images.shape[-2:]):
         return None
-    means = moments[: len(images)].chunk(2, 1)[0]
+    means = decodable(moments[: len(images)], vae.identity)
     found = within_memory(lambda: vae.decode(means).cpu().double())
     if found is None or not found.isfinite().all():
         return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
@@ -23,15 +24,15 @@ from webdataset import filters, tariterators
 from webdataset.utils import pytorch_worker_info
 
 from lutkit.dataset.digests import sha256_of
-from lutkit.dataset.latent_index import LATENTS, LatentIndex, read_latent_index
+from lutkit.dataset.latent_index import LATENTS, MIRRORED, LatentIndex, read_latent_index
 from lutkit.dataset.os_errors import explain_os_error
 from lutkit.dataset.records import shard_path
 from lutkit.dataset.shard_list import read_shard_list, share, split_named
 from lutkit.dataset.tars import ShardFile
-from lutkit.distort.draws import Stream, generator
+from lutkit.distort.draws import Rng, Stream, generator
 from lutkit.documents import fields_of, parse_json, refused_as
 from lutkit.errors import DatasetError, ImageError
-from lutkit.nn.posterior import sample_posterior, scale_moments
+from lutkit.nn.posterior import sample_posterior, scale_latents, scale_moments
 from lutkit.nn.ranks import own_rank, require_ranks
 from lutkit.photos.decoding import decode_image
 from lutkit.photos.walk import expand_braces
@@ -185,6 +186,7 @@ _BROKEN = (tarfile.TarError, EOFError, ValueError)
 _CHANGED = "the file is damaged or was replaced: encode it again"
 _SHOWN = 80  # characters of a damaged header that a message shows
 _STORED = ("<f4", "<f2")
+_FLOATS = (*_STORED, "<f8")
 _IMAGES = frozenset(("jpg", "png", "webp"))
 
 
@@ -234,12 +236,33 @@ def read_share(
 
 
 def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor:
-    """Decode the moments in a `.npy` member to a new float32 tensor of this shape.
+    """Decode the moments, or the point, in a `.npy` member to a new float32 tensor of this shape.
 
     Raises:
         DatasetError: if the member is not a plain array of float32 or float16, has another shape, is cut off,
             or holds NaN or infinity.
     """
+    values = _array_of(content, where, shape, _STORED)
+    if not np.isfinite(values).all():
+        raise DatasetError("NaN or infinity in a posterior", where=where, remedy="encode it again")
+    return torch.from_numpy(values)
+
+
+def decode_array(content: bytes, where: str) -> Tensor:
+    """Decode an array of floats of any shape, as `numpy.save` writes it, to a new float32 tensor.
+
+    Args:
+        content: the bytes of a .npy file. Pickled objects are refused.
+        where: the place, for messages.
+    Raises:
+        DatasetError: if it is not a plain array of float16, float32 or float64, or is cut off.
+    """
+    return torch.from_numpy(_array_of(content, where, None, _FLOATS))
+
+
+def _array_of(
+    content: bytes, where: str, shape: tuple[int, ...] | None, dtypes: tuple[str, ...]
+) -> npt.NDArray[np.float32]:
     # The magic number, the version, and the header preceded by its length.
     start = 10 + int.from_bytes(content[8:10], "little")
     try:
@@ -248,17 +271,15 @@ def decode_moments(content: bytes, shape: tuple[int, ...], where: str) -> Tensor
         # numpy evaluates the header as a Python literal, so any error of Python's parser can occur.
         first = str(error).partition("\n")[0][:_SHOWN]
         raise DatasetError(f"not a .npy array: {first}", where=where, remedy=_CHANGED) from None
-    if dtype.str not in _STORED or found != shape:
-        what = f"expected float32 or float16 {shape}, found {str(dtype)[:_SHOWN]} {str(found)[:_SHOWN]}"
+    if dtype.str not in dtypes or (shape is not None and found != shape):
+        wanted = " or ".join(np.dtype(name).name for name in dtypes) + (f" {shape}" if shape else "")
+        what = f"expected {wanted}, found {str(dtype)[:_SHOWN]} {str(found)[:_SHOWN]}"
         raise DatasetError(what, where=where, remedy=_CHANGED)
     body = memoryview(content)[start:]
-    if len(body) != dtype.itemsize * math.prod(shape):
+    if len(body) != dtype.itemsize * math.prod(found):
         raise DatasetError("a .npy array that is too short or too long", where=where, remedy=_CHANGED)
-    stored = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
-    values = np.array(stored, np.float32, order="C")
-    if not np.isfinite(values).all():
-        raise DatasetError("NaN or infinity in a posterior", where=where, remedy="encode it again")
-    return torch.from_numpy(values)
+    stored = np.frombuffer(body, dtype).reshape(found, order="F" if fortran else "C")
+    return np.array(stored, np.float32, order="C")
 
 
 @lru_cache(maxsize=16)
@@ -358,9 +379,9 @@ class Latents(IterableDataset[dict[str, Any]]):
     """The latents of a folder that `lutkit encode-latents` wrote, for a `DataLoader`.
 
     A sample is a dict. It has `__key__`; `json`, its metadata; and for each field a float32 tensor: the
-    (2C, h, w) moments of the posterior, means first, or a (C, h, w) sample of it if `draw` is set. Images of
-    a joined dataset of pairs are (3, H, W) uint8. With `keys=False` and `metadata=False` the dict holds only
-    tensors.
+    (2C, h, w) moments of the posterior, means first, or a (C, h, w) sample of it if `draw` is set. The points
+    of a VAE without a posterior are (C, h, w), and `draw` leaves them as they are. Images of a joined dataset
+    of pairs are (3, H, W) uint8. With `keys=False` and `metadata=False` the dict holds only tensors.
 
     Over all workers of all ranks, an epoch yields every sample once. Every worker gets the same number of
     samples, to within one, even if there are few shards. Ranks come from torchrun's environment or from
@@ -375,8 +396,11 @@ class Latents(IterableDataset[dict[str, Any]]):
         split: the split to read; empty for all.
         fields: the fields of the latents to read; empty for all.
         draw: whether to draw a sample from each posterior, anew in each epoch, instead of giving its moments.
-        scaled: whether to scale latents to (z - shift) * scaling, with the factors of each folder's own VAE.
-            Moments are scaled to the moments of the scaled latent.
+        scaled: whether to scale latents as diffusers' pipelines of each folder's own VAE do before their
+            network: (z - shift) * scaling, by one number or channel by channel; those of FLUX.2 become
+            (4C, h / 2, w / 2). Moments are scaled to the moments of the scaled latent.
+        mirror: whether each sample is, at random, that of its mirrored images, anew in each epoch: all fields
+            of all folders alike. Joined images are mirrored when they are read.
         shuffle: the number of samples that the shuffle buffer holds, after the shards are shuffled; 0 keeps
             the order.
         seed: the seed of order and draws; 0 or above.
@@ -393,8 +417,8 @@ class Latents(IterableDataset[dict[str, Any]]):
             The few that are left over are dropped; with shuffling they differ from epoch to epoch.
         check: whether to compare the sha256 of each shard when it is opened; its size is always compared.
     Raises:
-        DatasetError: as `open_folder` and `matched_folders`; if `scaled` is set for a VAE that is scaled by
-            channel, a field does not exist, or a number is negative. When reading: if a shard is missing,
+        DatasetError: as `open_folder` and `matched_folders`; if `scaled` is set for latents that cannot be
+            scaled, a field does not exist, or a number is negative. When reading: if a shard is missing,
             damaged or does not match its index, or keys differ.
     """
 
@@ -403,6 +427,7 @@ class Latents(IterableDataset[dict[str, Any]]):
     fields: tuple[str, ...] = ()
     draw: bool = False
     scaled: bool = False
+    mirror: bool = False
     shuffle: int = 0
     seed: int = 0
     joined: Mapping[str, str | Path] = field(default_factory=lambda: dict[str, "str | Path"]())
@@ -433,7 +458,12 @@ class Latents(IterableDataset[dict[str, Any]]):
         folders = [open_folder(self.source, "", self.split)]
         folders += [open_folder(folder, name, self.split) for name, folder in self.joined.items()]
         for opened in folders if self.scaled else ():
-            _require_one_scale(opened)
+            _require_scalable(opened)
+        for opened in folders if self.mirror else ():
+            if opened.index is not None and not opened.index.mirrored:
+                remedy = "encode it with `lutkit encode-latents --mirror`, or leave out mirror=True"
+                what = "holds no latents of mirrored images"
+                raise DatasetError(what, where=str(opened.folder), remedy=remedy)
         skip = self.mismatched == "skip"
         object.__setattr__(self, "_folders", matched_folders(folders, skip=skip, same_vae=self.same_vae))
         object.__setattr__(self, "_epoch", torch.zeros((), dtype=torch.int64).share_memory_())
@@ -496,45 +526,60 @@ class Latents(IterableDataset[dict[str, Any]]):
         sample: dict[str, Any] = {"__key__": raw.key} if self.keys else {}
         if self.metadata:
             sample["json"] = _metadata(raw.members[0], f"{self._folders[0].path(raw.shard)}: {raw.key}.json")
+        mirrored = self.mirror and bool(self._draws(raw.key, Stream.LATENT_MIRROR, epoch).integers(2))
         for opened, members in zip(self._folders, raw.members, strict=True):
             where = f"{opened.path(raw.shard)}: {raw.key}"
             if opened.index is None:
                 found = decode_images(members, where)
+                if mirrored:
+                    found = {name: image.flip(-1) for name, image in found.items()}
             else:
-                found = self._latents(opened.index, members, where)
+                found = self._latents(opened.index, members, where, MIRRORED if mirrored else "npy")
                 for name, moments in found.items():
                     full = opened.field_name(name)
                     found[name] = self._finished(moments, opened.index, f"{raw.key}/{full}", epoch)
             sample |= {opened.field_name(name): tensor for name, tensor in found.items()}
         return sample
 
-    def _latents(self, index: LatentIndex, members: Mapping[str, bytes], where: str) -> dict[str, Tensor]:
+    def _latents(
+        self, index: LatentIndex, members: Mapping[str, bytes], where: str, kind: str
+    ) -> dict[str, Tensor]:
         wanted = [name for name in index.fields if not self.fields or name in self.fields]
-        missing = [name for name in wanted if f"{name}.npy" not in members]
+        missing = [name for name in wanted if f"{name}.{kind}" not in members]
         if missing:
-            raise DatasetError(f"no {missing[0]}.npy", where=where, remedy="encode it again")
+            raise DatasetError(f"no {missing[0]}.{kind}", where=where, remedy="encode it again")
         shape = index.encoding.latent_shape
-        return {name: decode_moments(members[f"{name}.npy"], shape, f"{where}.{name}.npy") for name in wanted}
+        return {
+            name: decode_moments(members[f"{name}.{kind}"], shape, f"{where}.{name}.{kind}")
+            for name in wanted
+        }
+
+    def _draws(self, name: str, stream: Stream, epoch: int) -> Rng:
+        """Return the random numbers of one key, or of one field of it, in an epoch."""
+        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+        return generator(self.seed, stream, number, epoch)
 
     def _finished(self, moments: Tensor, index: LatentIndex, draw: str, epoch: int) -> Tensor:
-        scale, shift = index.vae.scaling_factor, index.vae.shift_factor
+        by = index.vae.scaling()
+        if index.encoding.kind == "point":
+            return scale_latents(moments, by.scale, by.shift, patch=by.patch) if self.scaled else moments
         if not self.draw:
-            return scale_moments(moments, scale, shift) if self.scaled else moments
-        number = int.from_bytes(hashlib.sha256(draw.encode()).digest()[:8])
-        seed = int(generator(self.seed, Stream.LATENT_NOISE, number, epoch).integers(1 << 62))
+            return scale_moments(moments, by.scale, by.shift, patch=by.patch) if self.scaled else moments
+        seed = int(self._draws(draw, Stream.LATENT_NOISE, epoch).integers(1 << 62))
         drawn = sample_posterior(moments, torch.Generator().manual_seed(seed))
-        return (drawn - shift) * scale if self.scaled else drawn
+        return scale_latents(drawn, by.scale, by.shift, patch=by.patch) if self.scaled else drawn
 
 
-def _require_one_scale(opened: OpenedFolder) -> None:
-    """Raise DatasetError if the VAE has a scale for each channel, which two factors cannot express."""
+def _require_scalable(opened: OpenedFolder) -> None:
+    """Raise DatasetError if latents have no whole squares that become channels before they are scaled."""
     if opened.index is None:
         return
-    config = opened.index.vae.config
-    per_channel = [name for name in ("latents_mean", "latents_std") if config.get(name) is not None]
-    if per_channel:
-        what = f"its VAE's config has {' and '.join(per_channel)}, a scale for each channel"
-        remedy = "leave out scaled=True, and scale the latents as the model that uses them does"
+    patch, (_, rows, columns) = opened.index.vae.patch, opened.index.encoding.latent_shape
+    if rows % patch or columns % patch:
+        what = (
+            f"its latents of {columns} x {rows} have no whole squares of {patch} x {patch}, which are scaled"
+        )
+        remedy = "leave out scaled=True, or encode images of another size"
         raise DatasetError(what, where=str(opened.folder), remedy=remedy)
 
 

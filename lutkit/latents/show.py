@@ -38,7 +38,7 @@ def print_decoded(found: DecodeResult, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         console.out(json.dumps(found.to_dict()))
         return
-    console.print(f"{found.file}: {found.title}.", soft_wrap=True)
+    console.print(f"{found.file or found.folder}: {found.title}.", soft_wrap=True)
     measured = [one.fidelity for one in found.decodings if one.fidelity is not None]
     if measured:
         decibels = sorted(near.psnr for near in measured)
@@ -67,12 +67,13 @@ def encoded_rows(result: EncodedFolder) -> Rows:
     size = sum(record.file.bytes for record in records)
     shards = "1 shard" if len(records) == 1 else f"{len(records):,} shards"
     shape = " x ".join(str(length) for length in encoding.latent_shape)
+    also = "; and mirrored" if result.index.mirrored else ""
     vae = result.index.vae
     at = f" at {vae.revision[:12]}" if vae.revision else ""
     vae_text = f"{vae.name}{at}, scaling {vae.scaling_factor:g}, shift {vae.shift_factor:g} (not applied)"
     rows = [
         ("samples", f"{samples:,} in {shards}, {size_text(size)}"),
-        ("fields", f"{', '.join(result.index.fields)}: {shape}, {encoding.store_dtype}"),
+        ("fields", f"{', '.join(result.index.fields)}: {shape}, {encoding.store_dtype}{also}"),
         ("VAE", vae_text),
         ("computed in", f"{encoding.dtype} on {encoding.device}, fed {encoding.input_range}"),
     ]
@@ -122,7 +123,10 @@ def _trial_text(row: Mapping[str, Json]) -> str:
         decodes = f", decodes at {trial.number('psnr'):.2f} dB" if row.get("psnr") else ""
         if row["dtype"] == "float32":
             return f"{rate}{decodes}{taken}"
-        off, sigmas, nats = (trial.number(name) for name in ("l2_mean", "sigmas", "nats"))
+        off = trial.number("l2_mean")
+        if row.get("sigmas") is None:  # of points, which have no variance
+            return f"{rate}, latents off by {off:.2g} (L2 ratio){decodes}{taken}"
+        sigmas, nats = trial.number("sigmas"), trial.number("nats")
         return (
             f"{rate}, means off by {off:.2g} (L2 ratio; {sigmas:.2g} standard deviations),"
             f" {nats:.3g} nats{decodes}{taken}"

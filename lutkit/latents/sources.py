@@ -74,6 +74,7 @@ class EncodeTask:
         bytes: the size of the tar; 0 if there is none.
         sha256: the sha256 of the tar, in hex; empty if it is not recorded anywhere.
         path: the path of a tar whose sha256 is not recorded and must be computed.
+        estimated: about how many samples it holds.
     """
 
     shard: str
@@ -81,6 +82,7 @@ class EncodeTask:
     bytes: int = 0
     sha256: str = ""
     path: Path | None = None
+    estimated: int = 0
 
     def recorded(self) -> Mapping[str, Json]:
         """Return what a record says about the source shard, for a later run to compare.
@@ -363,6 +365,7 @@ class TarSource:
         size_px: the side of the centred squares that images are cut to; None keeps images as they are.
         has_json: whether samples have a JSON. Either all must have one or none, because Hugging Face
             `datasets` rejects a mixture.
+        sample_bytes: about how many bytes of a tar a sample takes; 0 if that is not known.
     """
 
     paths: Mapping[str, Path]
@@ -370,6 +373,7 @@ class TarSource:
     size_px: int | None
     has_json: bool = True
     listing: str = ""
+    sample_bytes: float = 0.0
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -379,8 +383,11 @@ class TarSource:
     @property
     def tasks(self) -> tuple[EncodeTask, ...]:
         """One task for each tar."""
+        sizes = {name: path.stat().st_size for name, path in self.paths.items()}
+        each = self.sample_bytes
         return tuple(
-            EncodeTask(name, bytes=path.stat().st_size, path=path) for name, path in self.paths.items()
+            EncodeTask(name, bytes=size, path=self.paths[name], estimated=round(size / each) if each else 0)
+            for name, size in sizes.items()
         )
 
     @property
@@ -450,9 +457,8 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
             what = f"this tar and {named[path.stem]} would both become the shard {path.stem}"
             raise DatasetError(what, where=str(path), remedy="encode them into two folders")
     # A few samples may be faulty, so the members that most samples have are used.
-    first = [
-        dict.fromkeys(name for name, _ in sample.members) for sample in islice(_samples(paths), _LOOKED_AT)
-    ]
+    seen = list(islice(_samples(paths), _LOOKED_AT))
+    first = [dict.fromkeys(name for name, _ in sample.members) for sample in seen]
     if not first:
         raise DatasetError("no samples", where=str(paths[0]), remedy="name tars that hold samples")
     found = Counter(name for suffixes in first for name in suffixes)
@@ -473,7 +479,9 @@ def open_tars(paths: tuple[Path, ...], fields: tuple[str, ...], size_px: int | N
     if len(members) < len(wanted):
         what = f"two of {', '.join(wanted)} would have the same name"
         raise DatasetError(what, where="--fields", remedy="encode them into two folders")
-    return TarSource(named, members, size_px, has_json="json" in most)
+    # A member has a header of a block, and is padded to whole blocks.
+    blocks = sum(1 + -(-len(content) // 512) for sample in seen for _, content in sample.members)
+    return TarSource(named, members, size_px, has_json="json" in most, sample_bytes=512 * blocks / len(seen))
 
 
 def _samples(paths: Iterable[Path]) -> Iterator[Sample]:

@@ -9,14 +9,16 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+
+import numpy as np
 
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.dataset.os_errors import explain_os_error
-from lutkit.documents import fields_of, read_json, refused_as
-from lutkit.errors import DatasetError, VaeError
+from lutkit.documents import fields_of, parse_json, read_json, refused_as
+from lutkit.errors import DatasetError, DocumentError, VaeError
+from lutkit.latents.vae_classes import class_of, numbers_of, require_known_class
 
 # Download of one file from the Hugging Face hub, or an error of one line; it never hangs.
 
@@ -134,15 +136,15 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 
 _SPLIT_NAME = f"{WEIGHTS_NAME}.index.json"  # diffusers writes it next to weights in several files
-_CLASS = "AutoencoderKL"
 _PART = "vae"  # the folder of the VAE in the folder of a whole pipeline
 _PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"(?:[\w-][\w./-]*)?", re.ASCII)
 _NAME_CONFIG = "name the VAE's config.json"
 _MOST_CONFIG_BYTES = 1 << 20
-_MOST_BLOCKS = 12
-_MOST_LAYERS = 100
+_MOST_HEADER_BYTES = 1 << 26
+# How safetensors names dtypes; numpy has no bfloat16.
+_FLOATS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}
 _AS_SAFETENSORS = "pickled weights can run code and are not read: convert them to .safetensors"
 
 
@@ -170,30 +172,50 @@ class VaeFiles:
         Raises:
             VaeError: if a value in the config is not valid.
         """
-        shift, widths = self.config.get("shift_factor"), self.config.get("block_out_channels", [64])
-        whole = isinstance(widths, list) and all(isinstance(width, int) for width in widths)
-        # Each block except the last halves the sides, and no image can be halved more often.
-        if not (whole and 1 <= len(cast("list[int]", widths)) <= _MOST_BLOCKS):
-            what = f"an invalid config: block_out_channels is {widths!r}"
-            raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
-        layers = self.config.get("layers_per_block", 1)
-        if not (isinstance(layers, int) and 1 <= layers <= _MOST_LAYERS):
-            what = f"an invalid config: layers_per_block is {layers!r}"
-            raise VaeError(what, where=self.name, remedy="use the config.json saved with the weights")
         try:
+            found = numbers_of(self.config, self._statistics)
             return VaeIdentity(
                 name=self.name,
                 revision=self.revision,
                 sha256=self.sha256,
                 config=self.config,
-                # diffusers' defaults if a config does not give the values.
-                scaling_factor=float(cast("float", self.config.get("scaling_factor", 0.18215))),
-                shift_factor=0.0 if shift is None else float(cast("float", shift)),
-                latent_channels=int(cast("int", self.config.get("latent_channels", 4))),
+                scaling_factor=found.scaling_factor,
+                shift_factor=found.shift_factor,
+                latent_channels=found.latent_channels,
+                latents_mean=found.latents_mean,
+                latents_std=found.latents_std,
+                patch=class_of(self.config).patch,
             )
-        except (TypeError, ValueError, DatasetError) as error:
+        except (DocumentError, DatasetError) as error:
             remedy = "use the config.json saved with the weights"
-            raise VaeError(f"an invalid config: {error}", where=self.name, remedy=remedy) from None
+            raise VaeError(f"an invalid config: {error.what}", where=self.name, remedy=remedy) from None
+
+    def _statistics(self, name: str) -> tuple[float, ...]:
+        """Return the numbers of a weight with one dimension, without torch."""
+        try:
+            with self.weights.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                if length > _MOST_HEADER_BYTES:
+                    raise DocumentError(f"a header of {length} bytes")
+                header = fields_of(parse_json(file.read(length), most_bytes=_MOST_HEADER_BYTES))
+                weight = header.part(name)
+                kind, place = weight.text("dtype"), weight.listed("data_offsets")
+                if kind not in _FLOATS or not all(type(at) is int and at >= 0 for at in place[:2]):
+                    raise DocumentError(f"{name} is not a list of floats")
+                start, end = place
+                if end - start > _MOST_CONFIG_BYTES:
+                    raise DocumentError(f"{name} has {end - start} bytes")
+                file.seek(8 + length + start)
+                stored = np.frombuffer(file.read(end - start), _FLOATS[kind])
+        except (DocumentError, ValueError) as error:
+            what = f"cannot be read as safetensors: {getattr(error, 'what', error)}"
+            raise VaeError(what, where=str(self.weights), remedy="download the file again") from None
+        except OSError as error:
+            what, remedy = explain_os_error(error)
+            raise VaeError(what, where=str(self.weights), remedy=remedy) from None
+        # bfloat16 is the upper half of a float32.
+        values = (stored.astype("<u4") << 16).view("<f4") if kind == "BF16" else stored
+        return tuple(float(value) for value in values)
 
 
 def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> VaeFiles:
@@ -226,12 +248,6 @@ def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> Va
         remedy = "name a folder, a .safetensors with --vae-config, or a hub name, `owner/name`"
         raise VaeError("no such folder", where=name, remedy=remedy)
     return find_hub_vae(name, revision)
-
-
-def factor_of(vae: VaeIdentity) -> int:
-    """Return how many pixels wide and high the area of one latent is, according to the config."""
-    blocks = vae.config.get("block_out_channels", [64])
-    return 2 ** (len(cast("list[int]", blocks)) - 1)
 
 
 def _lone(path: Path, config: Path | None) -> VaeFiles:
@@ -322,8 +338,6 @@ def _read_config(path: Path) -> Mapping[str, Json]:
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise VaeError(what, where=str(path), remedy=_NAME_CONFIG) from None
-    kind = config.get("_class_name", _CLASS)
-    if kind != _CLASS:
-        raise VaeError(f"a config of the class {kind}", where=str(path), remedy=f"only {_CLASS} is supported")
+    require_known_class(config, str(path))
     # diffusers writes there where the config was loaded from, which can be a path of some machine.
     return {name: value for name, value in config.items() if name != "_name_or_path"}

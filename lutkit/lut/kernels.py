@@ -195,6 +195,48 @@ def cube_floats(source: Floats, target: Floats, table: Floats, axes: Floats, tet
 
 
 @compiled
+def cube_planes(
+    source: Codes | Floats,
+    target: Codes | Floats,
+    table: Floats,
+    axes: Floats,
+    first: int,
+    last: int,
+    rounds: bool,
+    tetrahedral: bool,
+) -> None:
+    """Map the pixels first..last-1 of an image through a lattice, from planes to planes.
+
+    `source` and `target` hold red, then green, then blue; each may hold 8-bit codes or floats, and `axes` are
+    for what `source` holds. If `rounds` is true, results are rounded once to codes, and clamped.
+    """
+    planes = np.empty(4 * BLOCK, np.float32)
+    corners = np.empty(4 * BLOCK, np.int32)
+    values = np.empty(3 * BLOCK + 1, np.float32)
+    size = source.size // 3
+    for start in range(first, last, BLOCK):
+        count = min(BLOCK, last - start)
+        for c in range(3):
+            low, scale, top = axes[c], axes[3 + c], axes[6 + c]
+            plane = source[c * size + start : c * size + start + count]
+            for i in range(count):
+                place = (F(plane[i]) - low) * scale
+                place = place if place > ZERO else ZERO  # NaN becomes 0, too
+                planes[c * BLOCK + i] = place if place < top else top
+        _interpolate(count, table, axes, tetrahedral, planes, corners, values)
+        if rounds:
+            for i in range(3 * count):
+                value = np.rint(values[i] * F(255) + SNAP - SNAP)
+                value = value if value > ZERO else ZERO
+                values[i] = value if value < F(255) else F(255)
+        red = target[start : start + count]
+        green = target[size + start : size + start + count]
+        blue = target[2 * size + start : 2 * size + start + count]
+        for i in range(count):
+            red[i], green[i], blue[i] = values[3 * i], values[3 * i + 1], values[3 * i + 2]
+
+
+@compiled
 def cube_codes(
     source: Codes,
     target: Codes | Floats,

@@ -1,20 +1,25 @@
 """Interpolate a table on tensors, differentiable in the pixels and in the table.
 
 Pixels are processed in chunks, so the memory between input and output does not grow with the batch. The
-backward pass computes each chunk again instead of storing it. Under `torch.compile` the compiler handles
-both, and gets the plain operations. Owns only arithmetic: no checks, no options, no `Lut`.
+backward pass computes each chunk again instead of storing it. On a CPU, without gradients, the compiled loops
+of `lut.kernels` map the pixels. Under `torch.compile`, `torch.export` and the transforms of `torch.func`, the
+plain operations are used. Owns only arithmetic: no checks, no options, no `Lut`.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from itertools import product
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from lutkit.compiled import read_only
+from lutkit.lut import kernels
 from lutkit.lut.kernels import SNAP
 from lutkit.nn.chunks import PixelChunk, pixel_chunks
 from lutkit.nn.grid import TableGrid, Triple
@@ -25,6 +30,12 @@ _Corner: TypeAlias = tuple[Tensor | float, Tensor]
 
 _CPU_PIXELS = 1 << 15  # pixels at a time that fit the second-level cache
 _GPU_PIXELS = 1 << 20  # pixels at a time that keep a GPU busy
+# For the compiled loops: fewer pixels gain nothing by threads, which take so many at a time.
+_THREADED_PIXELS = 1 << 20
+_SLICE_PIXELS = 1 << 18
+# As in the compiled loops. It is a number of Python's: torch.export takes one of numpy's for an empty tensor.
+_SNAP = float(SNAP)
+_NOTHING = read_only(np.empty(0, np.float32))
 
 
 def interpolate(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype) -> Tensor:
@@ -38,11 +49,12 @@ def interpolate(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dt
     Returns:
         (B, 3, P), new. Half precision is computed in float32. uint8 gets no gradient.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or _is_transformed(pixels) or _is_transformed(table):
         kind = _working_dtype(pixels, table)
         return _finish(_read(pixels.to(kind), _planar(table, kind), grid), output)
-    if output == torch.uint8:
-        return _forward(pixels, table.detach(), grid, output)
+    learns = torch.is_grad_enabled() and (pixels.requires_grad or table.requires_grad)
+    if output == torch.uint8 or not learns:
+        return _forward(pixels.detach(), table.detach(), grid, output)
     return cast("Tensor", cast("Any", _Interpolation).apply(pixels, table, grid, output))
 
 
@@ -90,11 +102,79 @@ def _forward(pixels: Tensor, table: Tensor, grid: TableGrid, output: torch.dtype
 
         tetrahedral(pixels, table, target, grid)
         return target
+    if _by_loops(pixels, table, target, grid):
+        return target
     planar = _planar(table, kind)
     for chunk in _chunks(pixels):
         rows = planar[chunk[0]] if len(table) > 1 else planar
         target[chunk] = _finish(_read(pixels[chunk].to(kind), rows, grid), output)
     return target
+
+
+def _is_transformed(tensor: Tensor) -> bool:
+    """Return whether a transform of torch.func is at work; then only torch's own operations can be used."""
+    known: Any = getattr(torch, "_C", None)
+    asks = getattr(getattr(known, "_functorch", None), "is_functorch_wrapped_tensor", None)
+    return bool(asks(tensor)) if asks is not None else False
+
+
+def _by_loops(pixels: Tensor, table: Tensor, target: Tensor, grid: TableGrid) -> bool:
+    """Fill `target` by the compiled loops that map arrays, and return True; or return False and do nothing.
+
+    The loops take cubes on a CPU, uint8 and float32, in planes or with channels last, without NaN.
+    """
+    kinds = (torch.uint8, torch.float32)
+    fits = pixels.dtype in kinds and target.dtype in kinds and _working_dtype(pixels, table) == torch.float32
+    if not (fits and pixels.device.type == "cpu" and pixels.numel()) or grid.reading == "curves":
+        return False
+    if type(pixels) is not Tensor or type(table) not in (Tensor, nn.Parameter):
+        return False  # a subclass may have no memory of its own
+    images, _, count = pixels.shape
+    last = not pixels.is_contiguous() and pixels.transpose(1, 2).is_contiguous()
+    if last and (pixels.dtype != target.dtype or not target.transpose(1, 2).is_contiguous()):
+        last = False
+    if not last and not target.is_contiguous():
+        return False
+    given = pixels.transpose(1, 2) if last else pixels.contiguous()
+    source = read_only(given.numpy().reshape(images, -1))
+    if pixels.dtype == torch.float32 and kernels.holds_nan(source.reshape(-1)):
+        return False
+    filled = (target.transpose(1, 2) if last else target).numpy().reshape(images, -1)
+    sizes = grid.sizes
+    steps = (sizes[1] * sizes[2], sizes[2], 1)
+    numbers = (*grid.low, *grid.scale, *(size - 1 for size in sizes), *steps)
+    axes = read_only(np.array(numbers, np.float32))
+    rows = table.to(torch.float32).contiguous().numpy().reshape(len(table), -1)
+    padded = [read_only(kernels.padded(own)) for own in rows]
+    parts = [
+        (image, first, min(first + _SLICE_PIXELS, count))
+        for image in range(images)
+        for first in range(0, count, _SLICE_PIXELS)
+    ]
+    tetrahedral, rounds = grid.reading == "tetrahedral", target.dtype == torch.uint8
+
+    def run(part: tuple[int, int, int]) -> None:
+        image, first, end = part
+        own = padded[image if len(padded) > 1 else 0]
+        if not last:
+            kernels.cube_planes(source[image], filled[image], own, axes, first, end, rounds, tetrahedral)
+            return
+        given, out = source[image, 3 * first : 3 * end], filled[image, 3 * first : 3 * end]
+        if rounds:
+            kernels.cube_codes(
+                given, out, own, _NOTHING, axes, _NOTHING, _NOTHING, _NOTHING, 1.0, 255.0, True, tetrahedral
+            )
+        else:
+            kernels.cube_floats(given, out, own, axes, tetrahedral)
+
+    workers = min(torch.get_num_threads(), len(parts))
+    if workers == 1 or images * count < _THREADED_PIXELS:
+        for part in parts:
+            run(part)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(run, parts))
+    return True
 
 
 @cache
@@ -120,8 +200,7 @@ def _chunks(pixels: Tensor) -> Iterator[PixelChunk]:
 def _finish(values: Tensor, output: torch.dtype) -> Tensor:
     if output != torch.uint8:
         return values.to(output)
-    snap = float(SNAP)  # the same as in the compiled loops
-    return (values * 255 + snap - snap).round().clamp(0, 255).to(torch.uint8)
+    return (values * 255 + _SNAP - _SNAP).round().clamp(0, 255).to(torch.uint8)
 
 
 def _read(pixels: Tensor, table: Tensor, grid: TableGrid) -> Tensor:

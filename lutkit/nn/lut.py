@@ -51,6 +51,9 @@ def apply_lut(
     any value outside the domain. On the edge between two tetrahedra or cells the gradient is that of one
     side. There is no second derivative.
 
+    On a CPU, without gradients, the loops of `lutkit.apply` map uint8 and float32, to the same bits.
+    `torch.compile`, `torch.export`, and `vmap`, `grad` and `jvp` of `torch.func` work.
+
     On CUDA, if Triton is installed, a kernel reads tetrahedra. Its uint8 results may differ from the CPU's by
     1 in about 1% of values, except for the identity. There the table's gradient is summed in no fixed order,
     unless `torch.use_deterministic_algorithms(True)` is set.

@@ -1,10 +1,11 @@
 """A VAE's posterior as a tensor of moments: sampling, scaling, and the KL divergence of two posteriors.
 
 Moments are (..., 2C, h, w): means in channels 0..C-1, log-variances in C..2C-1, as in latent shards and as
-diffusers' `DiagonalGaussianDistribution` takes them. Owns this arithmetic; knows no file.
+diffusers' `DiagonalGaussianDistribution` takes them. Latents are (..., C, h, w): samples, means, or the
+points of VAEs without a posterior. Owns this arithmetic; knows no file.
 """
 
-import math
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, cast, get_args
 
 import torch
@@ -14,6 +15,7 @@ from lutkit.errors import ArrayError
 
 Direction: TypeAlias = Literal["target||predicted", "predicted||target"]
 KlReduction: TypeAlias = Literal["mean", "sample", "none"]
+Numbers: TypeAlias = float | Sequence[float]  # one number, or one for each channel
 
 # The limits to which diffusers' DiagonalGaussianDistribution clamps log-variances
 # (models/autoencoders/vae.py, 0.42).
@@ -41,25 +43,97 @@ def sample_posterior(moments: Tensor, generator: torch.Generator | None = None) 
     return mean + deviation * noise.to(moments.device)
 
 
-def scale_moments(moments: Tensor, scale: float, shift: float) -> Tensor:
-    """Return the moments of (z - shift) * scale, where `moments` are those of z.
-
-    diffusers' pipelines scale a latent in this way before the network that works on it, with `scaling_factor`
-    and `shift_factor` from the VAE's config.
+def scale_moments(moments: Tensor, scale: Numbers, shift: Numbers, *, patch: int = 1) -> Tensor:
+    """Return the moments of the scaled latent that `scale_latents` gives, where `moments` are those of z.
 
     Args:
         moments: (..., 2C, h, w), floating.
-        scale: any number except 0.
-        shift: any number.
+        scale: any number except 0, or one for each of the C * patch^2 channels.
+        shift: any number, or one for each channel.
+        patch: the side of the squares that become channels first.
     Returns:
-        Moments of the same shape, new; float32, or float64 for float64.
+        Moments, new, (..., 2C * patch^2, h / patch, w / patch); float32, or float64 for float64.
     Raises:
-        ArrayError: if the shape or dtype is wrong, or the scale is 0.
+        ArrayError: if the shape or dtype is wrong, or a scale is 0.
     """
-    if scale == 0:
-        raise ArrayError("the scale is 0, which erases the latent", where="scale_moments")
-    mean, log_variance = _split(moments, "scale_moments")
-    return torch.cat([(mean - shift) * scale, log_variance + 2 * math.log(abs(scale))], dim=-3)
+    where = "scale_moments"
+    mean, log_variance = _split(moments, where)
+    mean, log_variance = _patched(mean, patch, where), _patched(log_variance, patch, where)
+    factor, minus = _per_channel(scale, mean, where), _per_channel(shift, mean, where)
+    if (factor == 0).any():
+        raise ArrayError("the scale is 0, which erases the latent", where=where)
+    change = (2 * factor.abs().log()).to(mean.dtype)
+    return torch.cat([_scaled(mean, factor, minus), log_variance + change], dim=-3)
+
+
+def scale_latents(latents: Tensor, scale: Numbers, shift: Numbers, *, patch: int = 1) -> Tensor:
+    """Return (z - shift) * scale for samples or points z.
+
+    diffusers' pipelines scale a latent in this way before the network that works on it: with `scaling_factor`
+    and `shift_factor` from the VAE's config; with `latents_mean` and `latents_std`; or, for FLUX.2, with the
+    running statistics of a batch norm, after squares of 2 x 2 have become channels.
+
+    Args:
+        latents: (..., C, h, w), floating.
+        scale: any number, or one for each of the C * patch^2 channels.
+        shift: any number, or one for each channel.
+        patch: the side of the squares that become channels first; it divides h and w.
+    Returns:
+        (..., C * patch^2, h / patch, w / patch), new; float32, or float64 for float64.
+    Raises:
+        ArrayError: if the shape or dtype is wrong.
+    Source: the pipelines of diffusers 0.42, such as `Flux2Pipeline._encode_vae_image`.
+    """
+    where = "scale_latents"
+    values = _patched(_wide(latents, where), patch, where)
+    return _scaled(values, _per_channel(scale, values, where), _per_channel(shift, values, where))
+
+
+def unscale_latents(scaled: Tensor, scale: Numbers, shift: Numbers, *, patch: int = 1) -> Tensor:
+    """Return the latent z that `scale_latents` has scaled.
+
+    Args:
+        scaled: (..., C * patch^2, h, w), floating.
+        scale: any number except 0, or one for each channel of `scaled`.
+        shift: any number, or one for each channel of `scaled`.
+        patch: the side of the squares that are channels now.
+    Returns:
+        (..., C, h * patch, w * patch), new; float32, or float64 for float64.
+    Raises:
+        ArrayError: if the shape or dtype is wrong, or a scale is 0.
+    """
+    where = "unscale_latents"
+    values = _wide(scaled, where)
+    factor, plus = _per_channel(scale, values, where), _per_channel(shift, values, where)
+    if (factor == 0).any():
+        raise ArrayError("the scale is 0, which erases the latent", where=where)
+    if values.shape[-3] % patch**2:
+        raise ArrayError(f"{values.shape[-3]} channels are not squares of {patch} x {patch}", where=where)
+    latents = (values.double() / factor + plus).to(values.dtype)
+    return torch.pixel_shuffle(latents, patch) if patch > 1 else latents
+
+
+def _scaled(values: Tensor, factor: Tensor, minus: Tensor) -> Tensor:
+    # In float64, because diffusers' pipelines divide where this multiplies.
+    return ((values.double() - minus) * factor).to(values.dtype)
+
+
+def _patched(values: Tensor, patch: int, where: str) -> Tensor:
+    if patch == 1:
+        return values
+    if values.shape[-1] % patch or values.shape[-2] % patch:
+        size = f"{values.shape[-1]} x {values.shape[-2]}"
+        raise ArrayError(f"a latent of {size} has no whole squares of {patch} x {patch}", where=where)
+    return torch.pixel_unshuffle(values, patch)
+
+
+def _per_channel(numbers: Numbers, values: Tensor, where: str) -> Tensor:
+    """Return the numbers as float64, to be broadcast over rows and columns."""
+    found = torch.as_tensor(numbers, dtype=torch.float64, device=values.device)
+    if found.ndim > 1 or found.numel() not in (1, values.shape[-3]):
+        what = f"{found.numel()} numbers for {values.shape[-3]} channels"
+        raise ArrayError(what, where=where)
+    return found.reshape(-1, 1, 1)
 
 
 def posterior_kl(
@@ -123,13 +197,21 @@ def _bounded(log_variance: Tensor, floor: float) -> Tensor:
 
 def _split(moments: Tensor, where: str) -> tuple[Tensor, Tensor]:
     """Return means and log-variances, in float32 or float64."""
-    if not isinstance(cast("object", moments), Tensor) or not moments.is_floating_point():
-        raise ArrayError(f"moments must be floating, not {_kind(moments)}", where=where)
-    if moments.ndim < 3 or moments.shape[-3] % 2 or not moments.shape[-3]:
+    wide = _wide(moments, where, "moments", "2C")
+    if wide.shape[-3] % 2:
         raise ArrayError(f"moments must be (..., 2C, h, w), not {tuple(moments.shape)}", where=where)
-    wide = moments if moments.dtype == torch.float64 else moments.float()
     mean, log_variance = wide.chunk(2, dim=-3)
     return mean, log_variance
+
+
+def _wide(values: Tensor, where: str, name: str = "latents", channels: str = "C") -> Tensor:
+    """Return values in float32 or float64."""
+    if not isinstance(cast("object", values), Tensor) or not values.is_floating_point():
+        raise ArrayError(f"{name} must be floating, not {_kind(values)}", where=where)
+    if values.ndim < 3 or not values.shape[-3]:
+        what = f"{name} must be (..., {channels}, h, w), not {tuple(values.shape)}"
+        raise ArrayError(what, where=where)
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _kind(moments: object) -> str:

@@ -385,8 +385,8 @@ class Noisy(StandInVae):
 
 
 def timed_as(monkeypatch, seconds):
-    true = precision._timed
-    monkeypatch.setattr(precision, "_timed", lambda vae, images: (true(vae, images)[0], seconds[vae.dtype]))
+    true = precision.timed
+    monkeypatch.setattr(precision, "timed", lambda vae, images: (true(vae, images)[0], seconds[vae.dtype]))
 
 
 def test_the_fastest_dtype_within_the_tolerance_is_taken(monkeypatch):

@@ -44,6 +44,24 @@ def test_what_torch_compiles_encodes_alike():
     torch.testing.assert_close(found, plain.encode(images(3)), rtol=0, atol=1e-5)
 
 
+def test_what_is_compiled_stays_in_the_users_cache(monkeypatch, tmp_path):
+    if not shutil.which("g++"):
+        pytest.skip("no g++, with which torch compiles for a CPU")
+    from torch._dynamo.utils import counters
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plain = DiffusersVae(STAND_IN, encoder(6), torch.nn.Identity(), CPU)
+    first = plain.compiled().encode(images(2))
+    assert list((tmp_path / "lutkit/compiled").rglob("*.so"))
+    torch._dynamo.reset()
+    counters.clear()
+    assert torch.equal(plain.compiled().encode(images(2)), first)
+    assert counters["inductor"]["fxgraph_cache_hit"] + counters["aot_autograd"]["autograd_cache_hit"] >= 1
+    assert counters["inductor"]["fxgraph_cache_miss"] == 0
+
+
 def test_no_compiler_is_one_line():
     inductor = pytest.importorskip("torch._inductor.config")
     with inductor.patch({"cpp.cxx": (None, "no-such-compiler")}):

@@ -71,6 +71,7 @@ def jpeg_300(photos, tmp_path_factory):
 class Log:
     def __init__(self):
         self.there, self.total, self.samples, self.notes, self.encodings = 0, 0, 0, [], []
+        self.choices = []
 
     def on_start(self, there, total):
         self.there, self.total = there, total
@@ -82,7 +83,9 @@ class Log:
 def encode(source, vae, out, settings=FLOAT32, fields=(), size_px=None):
     """Encode in this process; return the result and what was reported meanwhile."""
     log = Log()
-    listener = EncodeListener(log.on_start, log.encodings.append, log.on_samples, log.notes.append)
+    listener = EncodeListener(
+        log.on_start, log.encodings.append, log.on_samples, log.notes.append, log.choices.append
+    )
     files = find_vae(str(vae[0]))
     opened = open_source(str(source), fields, size_px)
     return module.encode_source(opened, files, settings, out, listener), log
@@ -412,7 +415,7 @@ def test_every_sample_that_a_broken_picture_is_lost_to_is_named(vae, tmp_path):
 
 def stood_in(monkeypatch, vae):
     """Load this VAE, whatever the files say."""
-    monkeypatch.setattr(module, "load_vae", lambda *_, **__: vae)
+    monkeypatch.setattr(module, "load_vae", lambda *_, dtype="float32", **__: vae.in_dtype(dtype))
 
 
 def test_a_latent_that_is_not_finite_is_absent_and_named(tmp_path, vae, monkeypatch):
@@ -511,6 +514,8 @@ def on_gpu(monkeypatch, gpu):
     """Let batches go to this GPU."""
     monkeypatch.setattr(batches, "start_transfer", gpu.start_transfer)
     monkeypatch.setattr(batches, "cpu_memory", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
+    seconds = {"contiguous": 2.0, "channels last": 1.0}
+    monkeypatch.setattr(module, "timed", lambda vae, _: (None, seconds[vae.layout]))
     monkeypatch.setattr(module, "_device_name", lambda _: "a GPU")
     monkeypatch.setattr(pipeline.ShardTally, "next_is_decoded", lambda _: False)
     monkeypatch.setattr(pipeline.EncodePipeline, "_try_conventions", lambda *_: None)
@@ -523,13 +528,28 @@ def test_a_gpu_gets_its_next_batch_before_the_last_one_is_waited_for(tmp_path, v
     gpu = StandInGpu()
     on_gpu(monkeypatch, gpu)
     stood_in(monkeypatch, StandInVae(device=torch.device("cuda")))
-    result, _ = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=3))
+    settings = replace(FLOAT32, batch=3, compiled=False)
+    result, log = encode(tmp_path / "in", vae, tmp_path / "out", settings)
+    assert log.choices == [
+        "Layout: channels last (images/s without compiling: contiguous 1, channels last 2)."
+    ]
     assert gpu.said == [
         ("started", 0), ("started", 1), ("waited", 0), ("started", 2), ("waited", 1),
         ("started", 3), ("waited", 2), ("waited", 3),
     ]  # fmt: skip
     assert contents(tmp_path / "out", "shards") == contents(tmp_path / "plain", "shards")
     assert (result.stats.busy_s, result.index.encoding.device) == (2.0, "a GPU")
+
+
+def test_the_number_of_samples_of_tars_is_estimated_from_the_first_ones(tmp_path):
+    for name, count in (("a", 40), ("b", 90)):
+        tar_of(
+            tmp_path / f"in/{name}.tar", [(f"k{i:02d}", {"png": png(i), "json": b"{}"}) for i in range(count)]
+        )
+    tasks = open_source(str(tmp_path / "in"), ("png",)).tasks
+    assert [task.samples for task in tasks] == [0, 0]
+    for task, count in zip(tasks, (40, 90), strict=True):
+        assert abs(task.estimated - count) <= 0.1 * count + 4  # a tar ends in empty blocks
 
 
 def test_a_batch_that_is_cut_is_said_and_the_one_used_is_recorded(tmp_path, vae, monkeypatch):
@@ -539,6 +559,7 @@ def test_a_batch_that_is_cut_is_said_and_the_one_used_is_recorded(tmp_path, vae,
     monkeypatch.setattr(batches, "_GPU_ELEMENTS", 3 * 128 * 17 * 17)
     result, log = encode(tmp_path / "in", vae, tmp_path / "out", replace(FLOAT32, batch=300))
     assert len(log.notes) == 1
+    assert [choice.partition(":")[0] for choice in log.choices] == ["Layout"]
     assert "--batch-size 300 is reduced to 3: " in log.notes[0]
     assert (result.stats.batch, result.records[0].summary["batch"]) == (3, 3)
     result, log = encode(tmp_path / "in", vae, tmp_path / "less", replace(FLOAT32, batch=2))
@@ -555,6 +576,8 @@ def test_pictures_that_a_gpu_can_encode_and_not_decode_are_not_checked(tmp_path,
     encode(tmp_path / "in", vae, tmp_path / "plain")
     monkeypatch.setattr(batches, "start_transfer", StandInGpu().start_transfer)
     monkeypatch.setattr(batches, "cpu_memory", lambda _, shape, dtype: torch.empty(shape, dtype=dtype))
+    seconds = {"contiguous": 2.0, "channels last": 1.0}
+    monkeypatch.setattr(module, "timed", lambda vae, _: (None, seconds[vae.layout]))
     monkeypatch.setattr(module, "_device_name", lambda _: "a GPU")
     monkeypatch.setattr(module, "fast_dtypes", lambda _: ())
     monkeypatch.setattr(precision, "_wait", lambda _: None)
@@ -686,6 +709,7 @@ def test_conventions_are_compared_in_float32_where_a_decoding_overflows():
     picture, exact = textured(1, 16, 16), StandInVae()
     overflowing = SimpleNamespace(
         input_range="-1,1",
+        identity=STAND_IN,
         in_range=lambda _: overflowing,
         encode=exact.encode,
         decode=lambda latents: exact.decode(latents) * torch.nan,

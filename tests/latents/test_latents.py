@@ -102,20 +102,40 @@ def test_scaling_is_that_of_diffusers_pipelines(folder):
     np.testing.assert_allclose(sample["input"][4:], want[4:] + 2 * np.log(0.4), rtol=1e-5)
 
 
-@pytest.mark.parametrize("names", [("latents_mean", "latents_std"), ("latents_std",)])
-def test_a_vae_that_is_scaled_channel_by_channel_is_not_scaled_by_its_factors(names, tmp_path):
+MEANS, DEVIATIONS = (1.5, -0.5, 2.0, 0.25), (0.5, 2.0, 1.25, 3.0)
+
+
+def test_a_vae_with_means_and_deviations_is_scaled_channel_by_channel(folder, tmp_path):
     # diffusers' image-to-image pipelines then take (z - latents_mean) * scaling_factor / latents_std.
-    config = {**VAE.config, **{name: [1.5, -0.5, 2.0, 0.25] for name in names}}
-    make_latents(tmp_path / "more", COUNTS, vae=dataclasses.replace(VAE, config=config))
-    assert next(iter(Latents(tmp_path / "more")))["input"].shape == SHAPE
-    with pytest.raises(DatasetError, match=rf"more: its VAE's config has {' and '.join(names)}.*leave out"):
-        Latents(tmp_path / "more", scaled=True)
-    first = make_latents(tmp_path / "first", COUNTS)
-    with pytest.raises(DatasetError, match=r"more: its VAE's config has"):
-        Latents(first, scaled=True, joined={"more": tmp_path / "more"}, same_vae=False)
-    config = dict.fromkeys(("latents_mean", "latents_std"))  # as diffusers saves it
-    make_latents(tmp_path / "null", COUNTS, vae=dataclasses.replace(VAE, config=config))
-    assert next(iter(Latents(tmp_path / "null", scaled=True)))["input"].shape == SHAPE
+    vae = dataclasses.replace(VAE, latents_mean=MEANS, latents_std=DEVIATIONS)
+    make_latents(tmp_path / "more", COUNTS, vae=vae)
+    sample = next(iter(Latents(tmp_path / "more", scaled=True)))
+    want = moments_of(sample["__key__"], "input")
+    mean, std = (np.array(numbers)[:, None, None] for numbers in (MEANS, DEVIATIONS))
+    np.testing.assert_allclose(sample["input"][:4], (want[:4] - mean) * 0.4 / std, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sample["input"][4:], want[4:] + 2 * np.log(0.4 / std), rtol=1e-5)
+    joined = Latents(folder, scaled=True, joined={"more": tmp_path / "more"}, same_vae=False)
+    sample = next(iter(joined))
+    unscaled = sample["input"][:4].numpy() / 0.4 + 0.25
+    np.testing.assert_allclose(sample["more.input"][:4], (unscaled - mean) * 0.4 / std, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("names", [("latents_mean", "latents_std"), ("latents_std",), ()])
+def test_an_index_of_before_means_were_recorded_has_those_of_its_config(names, tmp_path):
+    values = {"latents_mean": MEANS, "latents_std": DEVIATIONS}
+    config = {**VAE.config, **dict.fromkeys(values), **{name: list(values[name]) for name in names}}
+    make_latents(tmp_path / "old", COUNTS, vae=dataclasses.replace(VAE, config=config))
+    path = tmp_path / "old/dataset.json"
+    document = json.loads(path.read_text())
+    for name in ("latents_mean", "latents_std", "patch"):
+        del document["vae"][name]
+    del document["encoding"]["kind"], document["mirrored"]
+    path.write_text(json.dumps(document))
+    sample = next(iter(Latents(tmp_path / "old", scaled=True)))
+    want = moments_of(sample["__key__"], "input")[:4]
+    # As diffusers' pipelines: one without the other means nothing.
+    mean, std = (np.array(values[name])[:, None, None] for name in values) if len(names) == 2 else (0.25, 1)
+    np.testing.assert_allclose(sample["input"][:4], (want - mean) * 0.4 / std, rtol=1e-5, atol=1e-6)
 
 
 # Draws

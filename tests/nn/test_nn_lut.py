@@ -507,3 +507,86 @@ def test_the_identity_returns_codes_exactly_on_a_card():
     codes = torch.randint(0, 256, (2, 3, 256, 257), dtype=torch.uint8, device="cuda")
     for size in (2, 17, 25, 33, 64, 65):
         assert torch.equal(apply_lut(codes, table_of(Lut3D.identity(size)).cuda()), codes)
+
+
+# The compiled loops, and torch's transforms.
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last, None])
+def test_without_gradients_the_bits_are_those_of_apply(reading, dtype, form, monkeypatch):
+    lut, images = random_cube((5, 7, 4), "odd"), pictures(dtype, (3, 70, 90))
+    given_tensor = to_tensor(images)
+    if form is None:
+        given_tensor = given_tensor.flip(3).flip(3).mT.contiguous().mT  # columns before rows
+    else:
+        given_tensor = given_tensor.contiguous(memory_format=form)
+    want = np.stack([apply(image, lut, interpolation=reading) for image in images])
+    monkeypatch.setattr(interpolation, "_read", None)  # the way of tensors
+    ours = through(given_tensor, lut, reading)
+    assert np.array_equal(to_array(ours), want)
+    # In slices on several threads, too.
+    monkeypatch.setattr(interpolation, "_SLICE_PIXELS", 1000)
+    monkeypatch.setattr(interpolation, "_THREADED_PIXELS", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(through(given_tensor, lut, reading), ours)
+
+
+def test_each_image_has_its_own_cube_in_the_loops():
+    images = to_tensor(pictures(np.uint8))
+    tables = torch.stack([table_of(random_cube((4, 4, 4), seed=seed)) for seed in (1, 2)])
+    ours = apply_lut(images, tables)
+    for image, table, one in zip(images, tables, ours, strict=True):
+        assert torch.equal(apply_lut(image[None], table)[0], one)
+    assert not torch.equal(ours[0], apply_lut(images, tables[1])[0])
+
+
+def test_with_gradients_and_without_they_agree():
+    images, lut = to_tensor(pictures()), random_cube((5, 4, 6))
+    table = table_of(lut).requires_grad_()
+    learned = apply_lut(images, table)
+    assert learned.requires_grad
+    with torch.no_grad():
+        assert off(to_array(apply_lut(images, table)), to_array(learned)) < 1e-6
+    module = LutModule(lut, learnable=True)
+    with torch.inference_mode():
+        assert off(to_array(module(images)), to_array(module(images.clone()))) == 0
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_vmap_maps_images_and_tables(reading):
+    images = to_tensor(pictures(np.uint8, (6, 9, 8))).unflatten(0, (3, 2))
+    tables = torch.stack([table_of(random_cube((4, 3, 5), seed=seed)) for seed in range(3)])
+    one = torch.func.vmap(lambda image: apply_lut(image, tables[0], interpolation=reading))(images)
+    own = torch.func.vmap(lambda i, t: apply_lut(i, t, interpolation=reading))(images / 255, tables)
+    for place, image in enumerate(images):
+        same = apply_lut(image, tables[0], interpolation=reading)
+        assert (one[place].int() - same.int()).abs().max() <= 1
+        want = apply_lut(image / 255, tables[place], interpolation=reading)
+        torch.testing.assert_close(own[place], want, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_grad_is_that_of_backward(reading):
+    def energy(images, table):
+        return apply_lut(images, table, interpolation=reading).square().sum()
+
+    images, table = to_tensor(pictures()), table_of(random_cube((4, 3, 5)))
+    found = torch.func.grad(energy, argnums=(0, 1))(images, table)
+    leaves = images.clone().requires_grad_(), table.clone().requires_grad_()
+    energy(*leaves).backward()
+    for one, leaf in zip(found, leaves, strict=True):
+        torch.testing.assert_close(one, leaf.grad)
+    each = torch.func.vmap(torch.func.grad(lambda t, i: energy(i[None], t)), in_dims=(None, 0))(table, images)
+    torch.testing.assert_close(each.sum(0), leaves[1].grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_module_is_exported(strict, dtype):
+    images, module = to_tensor(pictures(dtype)), LutModule(random_cube((5, 4, 6), "odd"))
+    program = torch.export.export(module, (images,), strict=strict)
+    ours, want = program.module()(images), module(images)
+    assert ours.dtype == want.dtype
+    assert (ours.double() - want.double()).abs().max() <= (1 if dtype == np.uint8 else 1e-5)

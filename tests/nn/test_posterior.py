@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from torch.distributions import Independent, Normal, kl_divergence
 
 from lutkit.errors import ArrayError
-from lutkit.nn.posterior import posterior_kl, sample_posterior, scale_moments
+from lutkit.nn.posterior import (
+    posterior_kl,
+    sample_posterior,
+    scale_latents,
+    scale_moments,
+    unscale_latents,
+)
 
 DIRECTIONS = ("target||predicted", "predicted||target")
 
@@ -117,6 +123,41 @@ def test_any_number_of_leading_axes_will_do(shape):
 def test_a_scale_of_nothing_is_refused():
     with pytest.raises(ArrayError, match="scale_moments: the scale is 0"):
         scale_moments(moments(), 0.0, 0.1)
+    with pytest.raises(ArrayError, match="scale_moments: the scale is 0"):
+        scale_moments(moments(), [1.0, 0.0, 2.0], 0.1)
+    with pytest.raises(ArrayError, match="unscale_latents: the scale is 0"):
+        unscale_latents(moments(), 0.0, 0.1)
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_channels_have_scales_and_shifts_of_their_own(patch, dtype):
+    given_moments = moments(3, (2, 6, 4, 6), dtype)
+    channels = 3 * patch**2
+    scale, shift = torch.linspace(-2, 3, channels).tolist(), torch.linspace(1, 2, channels).tolist()
+    scaled = scale_moments(given_moments, scale, shift, patch=patch)
+    assert (scaled.dtype, scaled.shape) == (dtype, (2, 2 * channels, 4 // patch, 6 // patch))
+    z, found = normal(given_moments), normal(scaled)
+    by, minus = (torch.tensor(numbers, dtype=dtype)[:, None, None] for numbers in (scale, shift))
+    mean, spread = z.mean, z.stddev
+    if patch > 1:
+        # As FLUX.2's pipeline: each channel's squares, row by row.
+        mean, spread = (
+            value.view(2, 3, 2, 2, 3, 2).permute(0, 1, 3, 5, 2, 4).reshape(2, 12, 2, 3)
+            for value in (mean, spread)
+        )
+    torch.testing.assert_close(found.mean, (mean - minus) * by)
+    torch.testing.assert_close(found.stddev, spread * by.abs())
+    torch.testing.assert_close(scale_latents(z.mean, scale, shift, patch=patch), found.mean)
+    back = unscale_latents(found.mean, scale, shift, patch=patch)
+    assert back.dtype == dtype
+    torch.testing.assert_close(back, z.mean)
+
+
+def test_scaled_latents_have_gradients():
+    z = moments(3, (6, 4, 4))[:3].requires_grad_()
+    scale_latents(z, 0.5, [0.1, 0.2, 0.3]).sum().backward()
+    assert (z.grad == 0.5).all()
 
 
 # Divergence
@@ -232,6 +273,10 @@ def test_arguments_stay_as_they_are():
             lambda m: scale_moments(m[:, :0], 1.0, 0.0),
             r"moments must be \(..., 2C, h, w\), not \(2, 0, 5, 4\)",
         ),
+        (lambda m: scale_moments(m, [1.0, 2.0], 0.0), "scale_moments: 2 numbers for 3 channels"),
+        (lambda m: scale_latents(m, 1.0, 0.0, patch=2), "latent of 4 x 5 has no whole squares of 2 x 2"),
+        (lambda m: unscale_latents(m, 1.0, 0.0, patch=2), "6 channels are not squares of 2 x 2"),
+        (lambda m: scale_latents(m[0, 0], 1.0, 0.0), r"latents must be \(..., C, h, w\), not \(5, 4\)"),
         (lambda m: posterior_kl(m[0, 0], m[0, 0]), r"moments must be \(..., 2C, h, w\), not \(5, 4\)"),
         (lambda m: posterior_kl(m.int(), m.int()), "moments must be floating, not torch.int32"),
         (lambda m: posterior_kl(m, m, direction="both"), "'both' is not one of target"),

@@ -21,6 +21,7 @@ from lutkit.distort.channel_gamma import ChannelGamma
 from lutkit.distort.draws import between
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.family import STAGES, Family, Library
+from lutkit.distort.film_dyes import FilmDyes
 from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.gamut_mismatch import GamutMismatch
 from lutkit.distort.hue_rotation import HueRotation
@@ -52,6 +53,7 @@ FAMILIES: tuple[type[Family], ...] = (
     WhiteBalance,
     CameraMatrix,
     ToneCurve,
+    FilmDyes,
     FilmFade,
     ChannelGamma,
     ChannelCurves,

@@ -22,6 +22,7 @@ DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("white_balance", 9.0),
     ("camera_matrix", 0.3),
     ("tone_curve", 2.0),
+    ("film_dyes", 0.0),  # so that the draws of earlier versions stay; the preset `film` has it
     ("film_fade", 0.8),
     ("channel_gamma", 1.2),
     ("channel_curves", 1.8),

@@ -42,9 +42,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         ),
     ),
     "film": Preset(
-        "Faded and stained film and prints, as in scans of slides and albums: for networks that restore it.",
+        "Film and prints that have faded, as in scans of slides and albums: for networks that restore them.",
         DamageSettings(
             mixed_light=0.0,
+            local_damage=0.25,
             families=(
                 ("film_dyes", 8.0),
                 ("film_fade", 1.0),

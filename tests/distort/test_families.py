@@ -36,6 +36,8 @@ STAGE_OF = {
     "tone_curve": "camera",
     "film_dyes": "medium",
     "film_fade": "medium",
+    "stain": "medium",
+    "light_leak": "medium",
     "channel_gamma": "editing",
     "channel_curves": "editing",
     "tonal_tint": "editing",
@@ -98,7 +100,7 @@ def _numbers(damage):
             yield from value
 
 
-def test_there_are_eighteen_in_the_order_of_damage_and_their_names_differ():
+def test_there_are_twenty_in_the_order_of_damage_and_their_names_differ():
     assert {family.name: family.stage for family in FAMILIES} == STAGE_OF
     assert [family.name for family in FAMILIES] == list(STAGE_OF)
     assert sorted(STAGE_OF.values(), key=STAGES.index) == list(STAGE_OF.values())

@@ -403,7 +403,11 @@ class _Chain:
         assert space != "camera"  # only the camera's own stages leave this space
         if self._is_picture():
             if not families:
-                return _TO_LINEAR
+                return (
+                    _TO_LINEAR
+                    if wanted == "linear"
+                    else Lut1D(in_space(_AXIS, space, wanted).astype(np.float32))
+                )
             linear = families[0].space == "linear"
             axis, space = (_AXIS_LINEAR, "linear") if linear else (_AXIS, "encoded")
         else:

@@ -7,6 +7,7 @@ because light adds and sensors are linear. All others map colours, in linear lig
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Protocol, Self, TypeAlias, TypeGuard
 
+from lutkit.color.density import density_to_linear, linear_to_density
 from lutkit.color.srgb import FloatArray, linear_to_srgb, srgb_to_linear
 from lutkit.distort.draws import Rng
 from lutkit.distort.rendering import Gains, Rendering
@@ -15,7 +16,8 @@ from lutkit.lut.model import Lut
 Stage: TypeAlias = Literal["light", "camera", "medium", "editing"]
 STAGES: tuple[Stage, ...] = ("light", "camera", "medium", "editing")  # in the order of damage
 
-Space: TypeAlias = Literal["linear", "encoded"]
+# Linear light adds, and so does the density of dyes; editors work on encoded values.
+Space: TypeAlias = Literal["linear", "density", "encoded"]
 Library: TypeAlias = Mapping[str, Lut]  # sha256 of a LUT file -> the LUT
 
 
@@ -57,7 +59,7 @@ class ColorFamily(Family, Protocol):
     affine: ClassVar[bool]
 
     def transform(self, rgb: FloatArray, library: Library) -> FloatArray:
-        """Map (..., 3) colours in `space`, 0..1 nominal and not clamped, to new colours.
+        """Map (..., 3) colours in `space`, 0..1 nominal (densities 0..3) and not clamped, to new colours.
 
         A family that is neither per-channel nor affine clamps its input to 0..1, where its cube ends.
         """
@@ -97,4 +99,9 @@ def in_space(rgb: FloatArray, space: Space, wanted: Space) -> FloatArray:
     """Return colours (..., 3) float64 in the wanted space; the same array if they are already in it."""
     if space == wanted:
         return rgb
-    return srgb_to_linear(rgb) if wanted == "linear" else linear_to_srgb(rgb)
+    linear = rgb if space == "linear" else _LINEAR_OF[space](rgb)
+    return linear if wanted == "linear" else _OF_LINEAR[wanted](linear)
+
+
+_LINEAR_OF = {"encoded": srgb_to_linear, "density": density_to_linear}
+_OF_LINEAR = {"encoded": linear_to_srgb, "density": linear_to_density}

@@ -1,4 +1,8 @@
-"""Smooth random masks: where in an image a second layer applies, for light that differs across the image."""
+"""Smooth random masks: where in an image a second layer applies.
+
+Light that differs across an image has a mask of plane waves. Damage to a part of a film or print has a round
+patch, filled or a ring, with an outline that the waves make irregular.
+"""
 
 import math
 from dataclasses import dataclass
@@ -25,18 +29,51 @@ LEVELS = 8
 
 
 @dataclass(frozen=True)
+class Patch:
+    """A round part of an image: 1 - d / radius for a filled one, 1 - |d - radius| / ring for a ring.
+
+    d is the distance from the centre, with x and y from 0 to 1 across the image, less the radius times the
+    roughness times the sum of the mask's waves. A centre outside the image makes a patch at its edge.
+
+    Args:
+        x: the centre across, -4..5.
+        y: the centre down, -4..5.
+        radius: 0.01..6.
+        ring: half the width of a ring, 0.002..1; 0 means filled.
+        roughness: how much the waves move the outline, as a part of the radius, 0..1.
+    """
+
+    x: float
+    y: float
+    radius: float
+    ring: float
+    roughness: float
+
+    def __post_init__(self) -> None:
+        for name, between in (("x", (-4.0, 5.0)), ("y", (-4.0, 5.0)), ("radius", (0.01, 6.0))):
+            require_in("mask", f"patch {name}", getattr(self, name), between)
+        require_in("mask", "patch ring", self.ring, (0, 1))
+        if 0 < self.ring < 0.002:
+            raise RecipeError(f"patch ring is {self.ring!r}, but must be 0 or in 0.002..1", where="mask")
+        require_in("mask", "patch roughness", self.roughness, (0, 1))
+
+
+@dataclass(frozen=True)
 class Mask:
     """m(x, y) = (1 + u / sqrt(1 + u^2)) / 2, where u is the sum of plane waves, multiplied by a sharpness.
 
-    x and y run from 0 to 1 across the image, whatever its size, so that the same mask fits every resolution.
+    With a patch, u is the sharpness times the patch, whose outline the waves move. x and y run from 0 to 1
+    across the image, whatever its size, so that the same mask fits every resolution.
 
     Args:
         waves: the cycles along x, the cycles along y and the phase in radians of each wave; flat.
-        sharpness: how quickly the mask goes from 0 to 1; 0..20.
+        sharpness: how quickly the mask goes from 0 to 1; 0..20, with a patch 0..60.
+        patch: the part of the image to which the mask is limited; None means no limit.
     """
 
     waves: tuple[float, ...]
     sharpness: float
+    patch: Patch | None = None
 
     def __post_init__(self) -> None:
         if not self.waves or len(self.waves) % 3:
@@ -45,7 +82,7 @@ class Mask:
             )
         for number in self.waves:
             require_in("mask", "waves", number, (-100, 100))
-        require_in("mask", "sharpness", self.sharpness, (0, 20))
+        require_in("mask", "sharpness", self.sharpness, (0, 20 if self.patch is None else 60))
 
 
 def draw_mask(rng: Rng) -> Mask:
@@ -124,8 +161,23 @@ def mask_at(mask: Mask, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) 
     # cos(p + q) from sines and cosines of each axis: products instead of one cosine for each pixel.
     across = np.stack((np.cos(along_x), np.sin(along_x))).astype(np.float32)
     down = np.stack((np.cos(along_y), np.sin(along_y))).astype(np.float32)
-    _fill(across, down, np.float32(mask.sharpness), values)
+    if mask.patch is None:
+        _fill(across, down, np.float32(mask.sharpness), values)
+        return values
+    values[:] = 0
+    for wave in range(len(waves)):
+        values += down[0, wave, :, None] * across[0, wave] - down[1, wave, :, None] * across[1, wave]
+    u = np.float32(mask.sharpness) * _inside(mask.patch, values, x, y)
+    values[:] = (u / np.sqrt(u * u + np.float32(1)) + np.float32(1)) * np.float32(0.5)
     return values
+
+
+def _inside(patch: Patch, waves: _Floats, x: FloatArray, y: FloatArray) -> _Floats:
+    distance = np.sqrt((x - patch.x) ** 2 + ((y - patch.y) ** 2)[:, None])
+    distance -= patch.radius * patch.roughness * waves
+    if patch.ring:
+        return (1 - np.abs(distance - patch.radius) / patch.ring).astype(np.float32)
+    return (1 - distance / patch.radius).astype(np.float32)
 
 
 @compiled

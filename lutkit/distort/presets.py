@@ -42,10 +42,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({
         ),
     ),
     "film": Preset(
-        "Faded dyes, fog and their curves, as in scans of old film and prints: for networks that restore it.",
+        "Film and prints that have faded, as in scans of slides and albums: for networks that restore them.",
         DamageSettings(
             mixed_light=0.0,
-            families=(("film_fade", 8.0), ("channel_curves", 2.0), ("tonal_tint", 1.0), ("saturation", 1.0)),
+            local_damage=0.25,
+            families=(
+                ("film_dyes", 8.0),
+                ("film_fade", 1.0),
+                ("channel_curves", 1.0),
+                ("tonal_tint", 1.0),
+                ("saturation", 1.0),
+            ),
         ),
     ),
     "stage": Preset(

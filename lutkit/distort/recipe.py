@@ -21,18 +21,21 @@ from lutkit.distort.channel_gamma import ChannelGamma
 from lutkit.distort.draws import between
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.family import STAGES, Family, Library
+from lutkit.distort.film_dyes import FilmDyes
 from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.gamut_mismatch import GamutMismatch
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.illuminant import Illuminant
 from lutkit.distort.lamp import Lamp
 from lutkit.distort.library_lut import LibraryLut
+from lutkit.distort.light_leak import LightLeak
 from lutkit.distort.log_encoding import LogEncoding
-from lutkit.distort.mask import Mask
+from lutkit.distort.mask import Mask, Patch
 from lutkit.distort.range_mismatch import RangeMismatch
 from lutkit.distort.rendering import Rendering
 from lutkit.distort.saturation import Saturation
 from lutkit.distort.smooth_field import SmoothField
+from lutkit.distort.stain import Stain
 from lutkit.distort.tonal_tint import TonalTint
 from lutkit.distort.tone_curve import ToneCurve
 from lutkit.distort.white_balance import WhiteBalance
@@ -52,7 +55,10 @@ FAMILIES: tuple[type[Family], ...] = (
     WhiteBalance,
     CameraMatrix,
     ToneCurve,
+    FilmDyes,
     FilmFade,
+    Stain,
+    LightLeak,
     ChannelGamma,
     ChannelCurves,
     TonalTint,
@@ -293,8 +299,22 @@ def _scaled(entry: Entry, amount: float) -> Entry:
 
 def _entry_to_data(entry: Entry) -> dict[str, object]:
     if isinstance(entry, Masked):
-        return {"family": entry.family.name, **_fields(entry.family), "mask": _fields(entry.mask)}
+        return {"family": entry.family.name, **_fields(entry.family), "mask": _mask_to_data(entry.mask)}
     return {"family": entry.name, **_fields(entry)}
+
+
+def _mask_to_data(mask: Mask) -> dict[str, object]:
+    data = _fields(mask)
+    patch = data.pop("patch")
+    return data if patch is None else {**data, "patch": _fields(patch)}
+
+
+def _mask_from_data(item: object) -> Mask:
+    data = _require_object(item, "mask")
+    patch = data.pop("patch", None)
+    if patch is not None:
+        patch = _build(Patch, _require_object(patch, "patch"), "patch")
+    return _build(Mask, {**data, "patch": patch}, "mask")
 
 
 def _fields(item: object) -> dict[str, object]:
@@ -313,7 +333,7 @@ def _entry_from_data(item: object) -> Entry:
     name = data.pop("family", None)
     mask = data.pop("mask", None)
     family = _build(family_type(str(name)), data, f"family {name!r}")
-    return family if mask is None else Masked(family, _build(Mask, _require_object(mask, "mask"), "mask"))
+    return family if mask is None else Masked(family, _mask_from_data(mask))
 
 
 def _require_object(item: object, what: str) -> dict[str, object]:

@@ -19,6 +19,7 @@ from lutkit.distort.direct import damaged_colors, has_camera, seen_colors
 from lutkit.distort.draws import Rng, Stream, choose, generator, rounded, uniform
 from lutkit.distort.family import STAGES, Family, Library
 from lutkit.distort.library_lut import LibraryLut
+from lutkit.distort.local_damage import draw_local
 from lutkit.distort.mask import draw_mask, mask_levels
 from lutkit.distort.recipe import FAMILIES, NO_LIBRARY, Entry, Masked, Recipe, family_type
 from lutkit.distort.rendering import Rendering
@@ -59,11 +60,12 @@ STRONG_SEVERITY = 20.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """The wanted properties of a sample: `severity` (delta E 2000), `label`, and whether light is mixed."""
+    """The wanted properties of a sample: `severity` (delta E 2000), `label`, mixed light, local damage."""
 
     severity: float
     label: Label
     mixed_light: bool
+    local_damage: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def draw_wanted(seed: int, index: int, settings: DamageSettings) -> Wanted:
     rng = generator(seed, Stream.TARGET, index)
     severity = uniform(rng, settings.severity)
     label: Label = "lossy" if rng.random() < settings.lossy else "recoverable"
-    return Wanted(severity, label, rng.random() < settings.mixed_light)
+    mixed = rng.random() < settings.mixed_light
+    return Wanted(severity, label, mixed, rng.random() < settings.local_damage)
 
 
 def draws(
@@ -221,7 +224,8 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
     }
     light, camera = (*of["light"], *second), of["camera"]
     rendering = Rendering.draw(rng) if light or camera else None
-    return Recipe(rendering, light, camera, of["medium"], of["editing"])
+    local = (draw_local(rng, library, lossy=lossy),) if wanted.local_damage else ()
+    return Recipe(rendering, light, camera, (*of["medium"], *local), of["editing"])
 
 
 def _pick(rng: Rng, shares: Mapping[str, float]) -> str:

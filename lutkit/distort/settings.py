@@ -22,7 +22,10 @@ DEFAULT_SHARES: tuple[tuple[str, float], ...] = (
     ("white_balance", 9.0),
     ("camera_matrix", 0.3),
     ("tone_curve", 2.0),
+    ("film_dyes", 0.0),  # so that the draws of earlier versions stay; the preset `film` has it
     ("film_fade", 0.8),
+    ("stain", 0.0),
+    ("light_leak", 0.0),
     ("channel_gamma", 1.2),
     ("channel_curves", 1.8),
     ("tonal_tint", 0.8),
@@ -56,9 +59,12 @@ class DamageSettings:
             otherwise strong damage of one kind is drawn again and replaced by other kinds.
         mixed_light: the share of recipes with a second light over part of the image, 0..1. Lights are drawn
             from the light families (illuminant, lamp) with a share; if none has a share, the default is 0.
-        max_families: the most families that a recipe has, 1..3, without the second of two lights.
+        max_families: the most families that a recipe has, 1..3, without the second of two lights and without
+            local damage.
         families: how often each family is drawn, relative to the others, as a mapping or as pairs; other
             families are never drawn. Kept as pairs. `library_lut` is left out if there are no LUT files.
+        local_damage: the share of recipes that also have damage to a part of the film or print, 0..1: a
+            stain, a burn, a water mark, a light leak, or fading from an edge.
     Raises:
         ManifestError: if a range or share is impossible or of a wrong type, a family is unknown, or there is
             mixed light without a light.
@@ -70,6 +76,7 @@ class DamageSettings:
     mixed_light: float = MIXED_LIGHT
     max_families: int = 3
     families: tuple[tuple[str, float], ...] = DEFAULT_SHARES
+    local_damage: float = 0.0
 
     if TYPE_CHECKING:  # what it takes is more than what it holds
 
@@ -81,12 +88,14 @@ class DamageSettings:
             mixed_light: float = ...,
             max_families: int = ...,
             families: NamedShares = ...,
+            local_damage: float = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         if not _are_numbers(self.severity, 2):
             raise _wrong("severity", f"is two numbers, 0 < low <= high <= 100, not {self.severity!r}")
-        for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
+        for name in ("lossy", "mixed_light", "local_damage"):
+            share = getattr(self, name)
             if not _are_numbers((share,), 1):
                 raise _wrong(name, f"is a share, 0..1, not {share!r}")
         if type(self.max_families) is not int:
@@ -97,7 +106,8 @@ class DamageSettings:
         if not 0 < low <= high <= 100:
             what = f"is {self.severity}, but must be two numbers, 0 < low <= high <= 100"
             raise _wrong("severity", what)
-        for name, share in (("lossy", self.lossy), ("mixed_light", self.mixed_light)):
+        for name in ("lossy", "mixed_light", "local_damage"):
+            share = getattr(self, name)
             if not 0 <= share <= 1:
                 raise _wrong(name, f"is {share}, but must be a share, 0..1")
         if self.labels not in ("wanted", "any"):

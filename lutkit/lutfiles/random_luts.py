@@ -54,12 +54,12 @@ def random_lut(seed: int, index: int, settings: DamageSettings, kind: LutKind = 
         seed: 0 or above.
         index: 0 or above.
         settings: the damage to draw from; a LUT does not know positions in an image, so its light is never
-            mixed.
+            mixed, and its damage never local.
         kind: `curves` for LUTs that change each channel by itself, `cubes` for those that do not.
     Raises:
         ManifestError: if the families cannot reach the severity or the kind.
     """
-    settings = replace(settings, mixed_light=0.0)
+    settings = replace(settings, mixed_light=0.0, local_damage=0.0)
     wanted = draw_wanted(seed, index, settings)
     found: tuple[Draw, Baked, Label] | None = None
     tried = 0

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils import checkpoint
 
 from lutkit.distort.bake import BakedLayer
-from lutkit.distort.mask import Mask
+from lutkit.distort.mask import Mask, Patch
 from lutkit.distort.recipe import Recipe
 from lutkit.lut.kernels import SNAP, matrix_of
 from lutkit.lut.model import Float32Array, Lut1D, Lut3D, LutChain, Rgb, lut_stages
@@ -48,12 +48,19 @@ class StageShape:
 class LayerShape:
     """The stages of a layer, and whether it is blended over its input: in parts, by a mask of waves.
 
-    A blended layer has its strength, the mask's sharpness and three numbers for each wave, then its stages.
+    A blended layer has its strength, the mask's sharpness, the five numbers of a patch if there is one, and
+    three for each wave; its stages follow.
     """
 
     stages: tuple[StageShape, ...]
     blended: bool
+    patch: bool
     waves: int
+
+    @property
+    def blend_count(self) -> int:
+        """The numbers before the stages."""
+        return 2 + 5 * self.patch + 3 * self.waves if self.blended else 0
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def unpack_damage(damage: BakedDamage) -> list[tuple[BakedLayer, ...]]:
                 ]
                 lut = stages[0] if len(stages) == 1 else LutChain(stages)
                 blends = [1.0, 0.0] if blend is None else cast("list[float]", blend[row].tolist())
-                mask = Mask(tuple(blends[2:]), blends[1]) if shape.waves else None
+                mask = _mask_of(blends[1:], patch=shape.patch) if shape.waves else None
                 own.append(BakedLayer(lut, mask, blends[0]))
         for number, own in zip(group.members, found, strict=True):
             layers[number] = tuple(own)
@@ -174,11 +181,14 @@ class _PackedLayer:
 def _packed_layer(layer: BakedLayer) -> _PackedLayer:
     shapes: list[StageShape] = []
     blocks: list[Float32Array] = []
-    waves = () if layer.mask is None else layer.mask.waves
-    blended = layer.mask is not None or layer.strength != 1
+    mask = layer.mask
+    waves, patch = ((), None) if mask is None else (mask.waves, mask.patch)
+    blended = mask is not None or layer.strength != 1
     if blended:
-        sharpness = 0.0 if layer.mask is None else layer.mask.sharpness
-        blocks.append(np.array([layer.strength, sharpness, *waves], np.float32))
+        numbers = [layer.strength, 0.0 if mask is None else mask.sharpness]
+        if patch is not None:
+            numbers += [patch.x, patch.y, patch.radius, patch.ring, patch.roughness]
+        blocks.append(np.array([*numbers, *waves], np.float32))
     for stage in lut_stages(layer.lut):
         sizes = (stage.size, stage.size, stage.size) if isinstance(stage, Lut1D) else stage.sizes
         spans = zip(sizes, stage.domain_min, stage.domain_max, strict=True)
@@ -192,14 +202,14 @@ def _packed_layer(layer: BakedLayer) -> _PackedLayer:
             reading, table = ("matrix", matrix) if matrix.size else (reading, table)
         blocks.append(np.concatenate((domain, table.reshape(-1))))
         shapes.append(StageShape(reading, sizes, blocks[-1].size))
-    return _PackedLayer(LayerShape(tuple(shapes), blended, len(waves) // 3), tuple(blocks))
+    return _PackedLayer(LayerShape(tuple(shapes), blended, patch is not None, len(waves) // 3), tuple(blocks))
 
 
 def _blocks(numbers: Tensor, group: DamageGroup) -> Iterator[tuple[LayerShape, Tensor | None, list[Tensor]]]:
-    """Yield each layer's shape, how it is blended (g, 2 + 3 waves), and its stages' numbers (g, count)."""
+    """Yield each layer's shape, how it is blended (g, blend_count), and its stages' numbers (g, count)."""
     at, rows = group.start, len(group.members)
     for shape in group.layers:
-        counts = [2 + 3 * shape.waves] * shape.blended + [stage.count for stage in shape.stages]
+        counts = [shape.blend_count] * shape.blended + [stage.count for stage in shape.stages]
         found: list[Tensor] = []
         for count in counts:
             found.append(numbers[at : at + rows * count].view(rows, count))
@@ -218,6 +228,14 @@ def _unpacked(shape: StageShape, numbers: Float32Array) -> Lut1D | Lut3D:
     red, grey, blue, black = table.reshape(3, 4).T
     r, g, b = (axis[..., None] for axis in np.meshgrid(*[np.arange(2)] * 3, indexing="ij"))
     return Lut3D((black + grey * g + red * (r - g) + blue * (b - g)).astype(np.float32), *ends)
+
+
+def _mask_of(numbers: list[float], *, patch: bool) -> Mask:
+    """Return the mask of a sharpness, a patch if there is one, and waves, to the precision of float32."""
+    if not patch:
+        return Mask(tuple(numbers[1:]), numbers[0])
+    x, y, radius, ring, roughness = numbers[1:6]
+    return Mask(tuple(numbers[6:]), numbers[0], Patch(x, y, radius, ring, roughness))
 
 
 def _rgb(values: npt.NDArray[np.floating]) -> Rgb:
@@ -263,7 +281,7 @@ def _through_group(images: Tensor, numbers: Tensor, group: DamageGroup) -> Tenso
     layers = [
         _Layer(
             tuple(_stage(part, table, kind) for part, table in zip(shape.stages, tables, strict=True)),
-            None if blend is None else _weights(blend, shape.waves, height, width).to(kind),
+            None if blend is None else _weights(blend, shape, height, width).to(kind),
         )
         for shape, blend, tables in _blocks(numbers, group)
     ]
@@ -298,21 +316,27 @@ def _stage(shape: StageShape, numbers: Tensor, kind: torch.dtype) -> _Stage:
     return _Stage(shape.reading, shape.sizes, low, scale, table)
 
 
-def _weights(blend: Tensor, waves: int, height: int, width: int) -> Tensor:
+def _weights(blend: Tensor, shape: LayerShape, height: int, width: int) -> Tensor:
     """Return strength times mask, as `distort.mask` computes it: (g, 1, P), or (g, 1, 1) without a mask."""
     strength, sharpness = blend[:, 0, None, None], blend[:, 1, None, None]
-    if not waves:
+    if not shape.waves:
         return strength
     x = (torch.arange(width, device=blend.device) + 0.5) / width
     y = (torch.arange(height, device=blend.device) + 0.5) / height
-    each = blend[:, 2:].view(-1, waves, 3, 1)
+    each = blend[:, -3 * shape.waves :].view(-1, shape.waves, 3, 1)
     across = 2 * math.pi * each[:, :, 0] * x + each[:, :, 2]
     down = 2 * math.pi * each[:, :, 1] * y
     total = torch.zeros((), device=blend.device)
-    for wave in range(waves):
+    for wave in range(shape.waves):
         # Products, not a product of matrices: that may be computed at half precision on a GPU.
         cosines = down[:, wave].cos()[:, :, None] * across[:, wave].cos()[:, None]
         total = total + cosines - down[:, wave].sin()[:, :, None] * across[:, wave].sin()[:, None]
+    if shape.patch:
+        left, top, radius, ring, roughness = blend[:, 2:7, None, None].unbind(1)
+        distance = ((x - left) ** 2 + (y[:, None] - top) ** 2).sqrt()
+        distance = distance - radius * roughness * total
+        to_ring = (distance - radius).abs() / ring.clamp_min(1e-6)
+        total = 1 - torch.where(ring > 0, to_ring, distance / radius)
     u = sharpness * total
     return (strength * 0.5 * (u / (u * u + 1).sqrt() + 1)).flatten(1)[:, None]
 

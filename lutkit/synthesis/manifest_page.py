@@ -90,6 +90,11 @@ def manifest_page(manifest: Manifest, heading: Iterable[str] = ()) -> str:
             damage.mixed_light,
             "share of damaged samples with a second light on part of the image",
         ),
+        _line(
+            "local_damage",
+            damage.local_damage,
+            "share of damaged samples with a stain, light leak or the like",
+        ),
         _line("max_families", damage.max_families, "most families in one sample, 1 to 3"),
         _line(
             "path", manifest.damage_luts, "folder of .cube files for library_lut; empty: the ones in lutkit"

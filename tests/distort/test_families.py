@@ -34,7 +34,10 @@ STAGE_OF = {
     "white_balance": "camera",
     "camera_matrix": "camera",
     "tone_curve": "camera",
+    "film_dyes": "medium",
     "film_fade": "medium",
+    "stain": "medium",
+    "light_leak": "medium",
     "channel_gamma": "editing",
     "channel_curves": "editing",
     "tonal_tint": "editing",
@@ -46,7 +49,10 @@ STAGE_OF = {
     "gamut_mismatch": "editing",
     "range_mismatch": "editing",
 }
-MIXES = {"camera_matrix", "saturation", "hue_rotation", "smooth_field", "library_lut", "gamut_mismatch"}
+MIXES = {
+    "camera_matrix", "film_dyes", "saturation", "hue_rotation", "smooth_field", "library_lut",
+    "gamut_mismatch",
+}  # fmt: skip
 # Those that are about colour alone, or treat the channels alike.
 KEEPS_GREY = {
     "exposure", "camera_matrix", "tone_curve", "saturation", "hue_rotation", "log_encoding",
@@ -94,7 +100,7 @@ def _numbers(damage):
             yield from value
 
 
-def test_there_are_seventeen_in_the_order_of_damage_and_their_names_differ():
+def test_there_are_twenty_in_the_order_of_damage_and_their_names_differ():
     assert {family.name: family.stage for family in FAMILIES} == STAGE_OF
     assert [family.name for family in FAMILIES] == list(STAGE_OF)
     assert sorted(STAGE_OF.values(), key=STAGES.index) == list(STAGE_OF.values())

@@ -55,9 +55,10 @@ def test_each_draws_from_the_stages_it_is_about(name, stages):
     assert drawn == stages
 
 
-def test_the_default_draws_every_family_and_and_light_and_camera_most_of_the_time():
+def test_the_default_draws_every_older_family_and_light_and_camera_most_of_the_time():
     shares = dict(preset("default").families)
-    assert set(shares) == set(STAGE_OF)
+    # Film of real stocks and stains have no share here, so that the draws of earlier versions stay.
+    assert set(shares) == set(STAGE_OF) - {"film_dyes", "stain", "light_leak"}
     first = sum(share for name, share in shares.items() if STAGE_OF[name] in ("light", "camera"))
     assert 0.5 < first / sum(shares.values()) < 0.7
     assert max(shares, key=shares.get) == "white_balance"

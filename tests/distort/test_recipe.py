@@ -39,7 +39,9 @@ def recipes(draw):
     stages = {stage: [kind.draw(rng, LIBRARY, lossy=lossy) for kind in kinds if kind.stage == stage]
               for stage in STAGES}  # fmt: skip
     lights = [Masked(light, draw_mask(rng)) if i else light for i, light in enumerate(stages["light"])]
-    medium = [Masked(film, draw_mask(rng)) if draw(st.booleans()) else film for film in stages["medium"]]
+    medium = stages["medium"]
+    if medium and draw(st.booleans()):
+        medium[-1] = Masked(medium[-1], draw_mask(rng))
     rendering = Rendering.draw(rng) if draw(st.booleans()) else None
     return Recipe(
         rendering, tuple(lights), tuple(stages["camera"]), tuple(medium), tuple(stages["editing"])

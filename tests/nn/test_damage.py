@@ -137,7 +137,8 @@ def test_recipes_hold_every_reading_masks_and_strengths():
     groups = baked(RECIPES).groups
     layers = [layer for group in groups for layer in group.layers]
     assert {stage.reading for layer in layers for stage in layer.stages} == {"curves", "matrix", "cube"}
-    assert {layer.waves for layer in layers} == {0, 3}
+    assert {layer.waves for layer in layers} == {0, 3, 4}
+    assert any(layer.patch for layer in layers)
     assert any(layer.blended and not layer.waves for layer in layers)
     assert any(len(group.members) > 1 for group in groups)
     assert any(not group.layers for group in groups)

@@ -14,7 +14,7 @@ True
 
 Each command of `lutkit --help` is a function here, with its options as keywords: synth, verify, stats,
 compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply),
-train_adaptive_lut (train adaptive-lut), balance_photos (balance); and of
+train_adaptive_lut (train adaptive-lut), balance_photos (balance), train_colorizer (train colorizer); and of
 `lutkit lut --help` lut_info, inspect_lut (check), invert, compose, resize, fit, convert, identity and
 random_luts. Each returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is
 a LutkitError, one line. `on_progress` is called with how far a run has come; without it nothing is printed.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lutkit.balancing.balance import balance as balance
     from lutkit.balancing.balance_photos import balance_photos as balance_photos
     from lutkit.balancing.train_adaptive_lut import train_adaptive_lut as train_adaptive_lut
+    from lutkit.colorizing.train_colorizer import train_colorizer as train_colorizer
     from lutkit.comparison.compare import compare as compare
     from lutkit.distort.bake import damage as damage
     from lutkit.distort.presets import preset as preset
@@ -103,6 +104,7 @@ _HOMES = {
     "stats": "lutkit.statistics.stats",
     "synth": "lutkit.synthesis.synth",
     "train_adaptive_lut": "lutkit.balancing.train_adaptive_lut",
+    "train_colorizer": "lutkit.colorizing.train_colorizer",
     "verify": "lutkit.synthesis.verify",
     "write_lut": "lutkit.lutfiles.formats",
 }

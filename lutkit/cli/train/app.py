@@ -4,6 +4,7 @@ import typer
 
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.train.adaptive_lut import adaptive_lut
+from lutkit.cli.train.colorizer import colorizer
 
 train_app = typer.Typer(
     no_args_is_help=True,
@@ -13,6 +14,8 @@ train_app = typer.Typer(
 \b
   lutkit train adaptive-lut data/pairs -o models/adaptive-lut
       learn to balance photos, in minutes on a CPU
+  lutkit train colorizer data/pairs -o models/colorizer
+      learn to colour grey photos
 """,
 )
 
@@ -23,3 +26,4 @@ def _group() -> None:
 
 
 train_app.command("adaptive-lut", cls=Command, context_settings=EXTRA)(adaptive_lut)
+train_app.command("colorizer", cls=Command, context_settings=EXTRA)(colorizer)

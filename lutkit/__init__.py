@@ -14,7 +14,8 @@ True
 
 Each command of `lutkit --help` is a function here, with its options as keywords: synth, verify, stats,
 compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply),
-train_adaptive_lut (train adaptive-lut), balance_photos (balance), train_colorizer (train colorizer); and of
+train_adaptive_lut (train adaptive-lut), balance_photos (balance), train_colorizer (train colorizer),
+colorize_photos (colorize); and of
 `lutkit lut --help` lut_info, inspect_lut (check), invert, compose, resize, fit, convert, identity and
 random_luts. Each returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is
 a LutkitError, one line. `on_progress` is called with how far a run has come; without it nothing is printed.
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from lutkit.balancing.balance import balance as balance
     from lutkit.balancing.balance_photos import balance_photos as balance_photos
     from lutkit.balancing.train_adaptive_lut import train_adaptive_lut as train_adaptive_lut
+    from lutkit.colorizing.colorize import colorize as colorize
+    from lutkit.colorizing.colorize_photos import colorize_photos as colorize_photos
     from lutkit.colorizing.train_colorizer import train_colorizer as train_colorizer
     from lutkit.comparison.compare import compare as compare
     from lutkit.distort.bake import damage as damage
@@ -81,6 +84,8 @@ _HOMES = {
     "apply_photos": "lutkit.lutfiles.apply_photos",
     "balance": "lutkit.balancing.balance",
     "balance_photos": "lutkit.balancing.balance_photos",
+    "colorize": "lutkit.colorizing.colorize",
+    "colorize_photos": "lutkit.colorizing.colorize_photos",
     "compare": "lutkit.comparison.compare",
     "compose": "lutkit.lutfiles.making",
     "convert": "lutkit.lutfiles.convert",

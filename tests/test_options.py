@@ -18,6 +18,7 @@ COMMANDS = {
     "verify": ("verify", {"folder"}),
     "apply": ("apply_photos", {"photos"}),
     "balance": ("balance_photos", {"photos"}),
+    "colorize": ("colorize_photos", {"photos"}),
     "train adaptive-lut": ("train_adaptive_lut", {"data"}),
     "train colorizer": ("train_colorizer", {"data"}),
     "ab-hist": ("count_colors", {"source"}),

@@ -14,6 +14,7 @@ from lutkit.cli.ab_hist import ab_hist
 from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.balance import balance
+from lutkit.cli.colorize import colorize
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.compare import CompareCommand, compare
 from lutkit.cli.decode_latents import decode_latents
@@ -56,6 +57,10 @@ app = typer.Typer(
       train a network that balances photos
   lutkit balance PHOTOS --model MODEL -o OUT
       balance photos with it
+  lutkit train colorizer DIR
+      train a network that colours grey photos
+  lutkit colorize PHOTOS --model MODEL -o OUT
+      colour photos with it
   lutkit apply PHOTOS --lut look.cube --out DIR
       apply a LUT to photos of any bit depth
   lutkit lut check look.cube
@@ -67,6 +72,7 @@ for command in (
     verify,
     apply,
     balance,
+    colorize,
     ab_hist,
     ab_weights,
     stats,
@@ -124,7 +130,7 @@ def _say_compiling() -> None:
 
 def _say_stopped() -> None:
     # synth and encode-latents keep finished shards, and apply skips photos that are already written.
-    tell("stopped; run it again: synth, encode-latents, train, apply and balance continue, others start over")
+    tell("stopped; run it again: synth, encode-latents, train and what writes photos continue")
 
 
 def _flush() -> None:

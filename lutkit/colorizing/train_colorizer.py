@@ -83,7 +83,7 @@ def train_colorizer(
     steps: int = 5000,
     minutes: float = 0.0,
     validate: int = 250,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 1e-3,
     seed: int = 0,
     device: str = "auto",
     precision: str = "32-true",

@@ -13,8 +13,8 @@ from lutkit.colorizing.colorizer import Colorizer, colorizer_of
 
 TINY = {"width": 2, "side": 32, "batch": 4, "device": "cpu", "learning_rate": 0.01}
 
-SKY, LEAVES, EARTH = (0.0, -42.0), (-40.0, 38.0), (22.0, 26.0)  # ab
-SKY_L, LEAVES_L, EARTH_L = 82.0, 52.0, 25.0
+SKY, LEAVES, EARTH = (-8.0, -24.0), (-24.0, 24.0), (8.0, 24.0)  # ab, in gamut
+SKY_L, LEAVES_L, EARTH_L = 76.0, 52.0, 25.0
 
 
 def landscape(seed, width=96, height=72):

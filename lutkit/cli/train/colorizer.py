@@ -69,7 +69,7 @@ def colorizer(  # noqa: D103  (its help text is set below)
     validate: Annotated[int, typer.Option("--validate", help=_VALIDATE)] = 250,
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="The highest learning rate.")
-    ] = 2e-3,
+    ] = 1e-3,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the weights and of the order.")] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
     precision: Annotated[

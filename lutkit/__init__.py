@@ -15,7 +15,7 @@ True
 Each command of `lutkit --help` is a function here, with its options as keywords: synth, verify, stats,
 compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply),
 train_adaptive_lut (train adaptive-lut), balance_photos (balance), train_colorizer (train colorizer),
-colorize_photos (colorize); and of
+colorize_photos (colorize), probe; and of
 `lutkit lut --help` lut_info, inspect_lut (check), invert, compose, resize, fit, convert, identity and
 random_luts. Each returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is
 a LutkitError, one line. `on_progress` is called with how far a run has come; without it nothing is printed.
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from lutkit.lutfiles.making import invert as invert
     from lutkit.lutfiles.making import resize as resize
     from lutkit.lutfiles.random_luts import random_luts as random_luts
+    from lutkit.probing.probe import probe as probe
     from lutkit.report.lut_check import inspect_lut as inspect_lut
     from lutkit.statistics.histogram import count_colors as count_colors
     from lutkit.statistics.stats import stats as stats
@@ -101,6 +102,7 @@ _HOMES = {
     "lut_library": "lutkit.lutfiles.library",
     "pairs": "lutkit.synthesis.pairs",
     "preset": "lutkit.distort.presets",
+    "probe": "lutkit.probing.probe",
     "random_luts": "lutkit.lutfiles.random_luts",
     "read_latents": "lutkit.latents.latents",
     "read_lut": "lutkit.lutfiles.formats",

@@ -19,6 +19,7 @@ COMMANDS = {
     "apply": ("apply_photos", {"photos"}),
     "balance": ("balance_photos", {"photos"}),
     "colorize": ("colorize_photos", {"photos"}),
+    "probe": ("probe", {"model"}),
     "train adaptive-lut": ("train_adaptive_lut", {"data"}),
     "train colorizer": ("train_colorizer", {"data"}),
     "ab-hist": ("count_colors", {"source"}),

@@ -20,6 +20,7 @@ from lutkit.cli.compare import CompareCommand, compare
 from lutkit.cli.decode_latents import decode_latents
 from lutkit.cli.encode_latents import encode_latents
 from lutkit.cli.lut.app import lut_app
+from lutkit.cli.probe import probe
 from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
 from lutkit.cli.train.app import train_app
@@ -61,6 +62,8 @@ app = typer.Typer(
       train a network that colours grey photos
   lutkit colorize PHOTOS --model MODEL -o OUT
       colour photos with it
+  lutkit probe MODEL
+      measure why a network's colours are wrong
   lutkit apply PHOTOS --lut look.cube --out DIR
       apply a LUT to photos of any bit depth
   lutkit lut check look.cube
@@ -73,6 +76,7 @@ for command in (
     apply,
     balance,
     colorize,
+    probe,
     ab_hist,
     ab_weights,
     stats,

@@ -36,6 +36,9 @@ it, the temperature is used that training chose. --sheet draws each photo in gre
 at T = 1, at the temperature, at T -> 0, and itself if it has colours.
 
 For photos that have colours, the summary tells how near the outputs are to them.
+--judge names a classifier: a Python function from images (B, 3, 224, 224), 0..1,
+to probabilities (B, classes). It scores the photos themselves, the outputs, T -> 0
+and grey by the probability of what it sees in the photos themselves.
 Existing outputs are kept unless you give --overwrite. Exit code 0: every output
 exists. 1: some photos failed. 2: a model or a name is wrong, and nothing was done.
 
@@ -64,6 +67,9 @@ def colorize(  # noqa: D103  (its help text is set below)
     sheet: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE", help="Draw at most 40 photos, as a PNG.")
     ] = None,
+    judge: Annotated[
+        str | None, typer.Option("--judge", metavar="MODULE:NAME", help="A classifier that scores outputs.")
+    ] = None,
     profile: ProfileOption = "convert",
     floats: FloatsOption = "linear",
     quality: QualityOption = None,
@@ -88,6 +94,7 @@ def colorize(  # noqa: D103  (its help text is set below)
             model=model,
             temperature=temperature,
             sheet=sheet,
+            judge=judge,
             profile=profile,
             floats=floats,
             quality=quality,
@@ -132,6 +139,14 @@ def _summarize(found: "ColorizeResult", out: Path, *, quiet: bool, as_json: bool
             f"2000, accuracy (AuC) {100 * auc:.1f}%.",
             soft_wrap=True,
         )
+    if found.judgement is not None:
+        scores = ", ".join(
+            f"{one.version} {one.score:.3f} ({one.low:.3f}..{one.high:.3f})"
+            for one in found.judgement.versions
+        )
+        console.print(f"Judge, on {photos_text(found.judgement.photos)}: {scores}.", soft_wrap=True)
+        for verdict in found.judgement.verdicts:
+            console.print(f"  {verdict}", soft_wrap=True)
     if found.sheet is not None:
         console.print(f"Sheet: {found.sheet}.", soft_wrap=True)
     print_photo_summary(console, found, out)

@@ -17,6 +17,7 @@ from lutkit.colorizing.colorize import (
     recolorings,
     require_temperature,
 )
+from lutkit.colorizing.judging import ORIGINAL, Judge, Judgement, judge_square, judge_versions
 from lutkit.colorizing.recoloring import Recoloring
 from lutkit.dataset.outputs import require_picture
 from lutkit.engine.engine import wanted_workers
@@ -38,6 +39,7 @@ from lutkit.photos.grading import Grading, preview, require_floats, require_prof
 from lutkit.photos.photo_files import StoredPhoto, orientation_of
 from lutkit.photos.photo_list import shown_path
 from lutkit.report.page import write_picture
+from lutkit.training.python_object import imported
 
 _MOST_ROWS = 40  # of a sheet
 _BACK = {6: 8, 8: 6}  # the orientation that undoes another; the others undo themselves
@@ -70,12 +72,14 @@ class ColorizeResult(ApplyResult):
         photos: each of them.
         temperature: the temperature of their colours.
         sheet: the sheet that was drawn; None if there is none.
+        judgement: what the judge says; None without a judge, or if no photo with colours was written.
         plan: the plan of the run; not in the dictionary.
     """
 
     photos: tuple[ColorizedPhoto, ...]
     temperature: float
     sheet: Path | None
+    judgement: Judgement | None
 
 
 def colorize_photos(
@@ -85,6 +89,7 @@ def colorize_photos(
     model: ColorModel,
     temperature: float | None = None,
     sheet: Path | str | None = None,
+    judge: str | Judge | None = None,
     profile: str = "convert",
     floats: str = "linear",
     quality: int | None = None,
@@ -107,6 +112,9 @@ def colorize_photos(
         temperature: 0..10; lower is more vivid. None is the temperature that was chosen in training.
         sheet: a PNG to draw: each photo in grey, at T = 1, at the temperature, at T -> 0, and itself if it
             has colours; at most 40 photos.
+        judge: a classifier, or `module:name` of one: from images (B, 3, 224, 224), sRGB-encoded, 0..1, to
+            probabilities (B, classes), as tensors of torch. It scores the photos that have colours, their
+            outputs, those at T -> 0, and the photos in grey.
         profile: what happens to a photo whose ICC profile is not sRGB: `convert` or `keep`.
         floats: what floats without a profile are: `linear` or `encoded`.
         quality: of JPEG and WebP, 1..100; None keeps a JPEG's own.
@@ -117,7 +125,7 @@ def colorize_photos(
         on_error: called with why a photo failed, as it happens.
     Raises:
         SourceError: if there are no photos, a name is impossible, or there is no such model.
-        LutkitError: if an option is out of range, or the sheet exists.
+        LutkitError: if an option is out of range, the sheet exists, or the judge cannot be imported or fails.
 
     >>> import lutkit, numpy
     >>> from PIL import Image
@@ -137,6 +145,7 @@ def colorize_photos(
     sheet = None if sheet is None else Path(sheet)
     if sheet is not None:
         require_picture(sheet, overwrite=overwrite)
+    judging = imported(judge, "name it `module:function`") if isinstance(judge, str) else judge
     base = Grading(Lut3D.identity(2), 1.0, require_profile(profile), require_floats(floats))
     named = [photos] if isinstance(photos, Path | str) else photos
     plan = plan_apply([Path(photo) for photo in named], Path(out))
@@ -148,21 +157,29 @@ def colorize_photos(
     shown = frozenset(plan.tasks[:_MOST_ROWS]) if sheet is not None else frozenset[PhotoTask]()
     figures: dict[PhotoTask, ColorFigures] = {}
     rows: dict[PhotoTask, SheetRow] = {}
+    squares: dict[PhotoTask, tuple[Float32Array, ...]] = {}
     predicting = Lock()  # torch uses all cores by itself
 
     def grading_of(task: PhotoTask, photo: StoredPhoto) -> Grading:
         orientation = orientation_of(photo)
         seen = np.ascontiguousarray(turn_upright(preview(photo, base, LOOKED_AT_PX), orientation))
+        is_judged = judging is not None and is_colored(seen)
         with predicting:
-            found = recolorings(seen, opened, (chosen, 1.0, 0.0) if task in shown else (chosen,))
+            several = task in shown or is_judged
+            found = recolorings(seen, opened, (chosen, 0.0, 1.0) if several else (chosen,))
         colored = found[0].map_rows(seen, top=0, height=len(seen))
         figures[task] = color_figures(colored, seen)
-        if task in shown:
-            vague, vivid = (one.map_rows(seen, top=0, height=len(seen)) for one in found[1:])
-            grey = Recoloring(found[0].lightness, np.zeros_like(found[0].ab))
-            pictures = (grey.map_rows(seen, top=0, height=len(seen)), vague, colored, vivid)
-            own = _codes(seen) if is_colored(seen) else None
-            rows[task] = SheetRow(shown_path(task.source.name), (*map(_codes, pictures), own))
+        if several:
+            colorless = Recoloring(found[0].lightness, np.zeros_like(found[0].ab))
+            vivid, vague, grey = (
+                one.map_rows(seen, top=0, height=len(seen)) for one in (*found[1:], colorless)
+            )
+            if is_judged:
+                squares[task] = tuple(map(judge_square, (seen, colored, vivid, grey)))
+            if task in shown:
+                pictures = (_codes(grey), _codes(vague), _codes(colored), _codes(vivid))
+                own = _codes(seen) if is_colored(seen) else None
+                rows[task] = SheetRow(shown_path(task.source.name), (*pictures, own))
         return Grading(_turned_back(found[0], orientation), 1.0, base.profile, base.floats)
 
     settings = ApplySettings(grading_of, quality, overwrite, layer)
@@ -178,6 +195,15 @@ def colorize_photos(
         report(
             Progress("photos", len(results), len(results), ("No photo was colorized: there is no sheet.",))
         )
+    written = {applied.task for applied in results if applied.status == "written"}
+    judged = [squares[task] for task in plan.tasks if task in squares and task in written]
+    judgement = None
+    if judging is not None and judged:
+        report(Progress("judging"))
+        versions = (ORIGINAL, f"T = {chosen:g}", "T -> 0", "grey")
+        if chosen == 0:
+            judged, versions = [(one[0], one[1], one[3]) for one in judged], (ORIGINAL, "T -> 0", "grey")
+        judgement = judge_versions(judging, dict(zip(versions, zip(*judged, strict=True), strict=True)))
     return ColorizeResult(
         **photo_counts(results),
         photos=tuple(
@@ -189,6 +215,7 @@ def colorize_photos(
         ),
         temperature=chosen,
         sheet=sheet if drawn else None,
+        judgement=judgement,
         plan=plan,
     )
 

@@ -4,9 +4,7 @@ Owns the table of architectures and the way each becomes a function from image t
 measured.
 """
 
-import importlib
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from lutkit.errors import DocumentError, LutkitError, SourceError
 from lutkit.nn.ab_decode import annealed_mean
 from lutkit.nn.color import lab_to_srgb, srgb_to_lab
 from lutkit.training.model_folder import no_model, read_model
+from lutkit.training.python_object import first_line_of, imported
 
 _SIDE = 128
 _LEAST_SIDE = 64
@@ -74,7 +73,7 @@ class ImageNetwork:
                 except LutkitError:
                     raise
                 except Exception as error:  # a stranger's network raises anything
-                    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                    line = first_line_of(error)
                     shape = " x ".join(map(str, image.shape))
                     remedy = "probe takes networks from (B, 3, H, W) to the same shape, RGB, 0..1"
                     raise LutkitError(f"it fails on an image of {shape}: {line}", remedy=remedy) from None
@@ -114,7 +113,7 @@ def open_network(model: object, *, vae: Path | str = "") -> ImageNetwork:
         if text.endswith(".pt2"):
             return _exported(Path(text))
         if ":" in text and not Path(text).exists():
-            return open_network(_imported(text))
+            return open_network(imported(text, _REMEDY))
         return _of_folder(text, vae)
     if callable(model):
         function = cast("Callable[[Tensor], Tensor]", model)
@@ -133,33 +132,14 @@ def _exported(path: Path) -> ImageNetwork:
         program = torch.export.load(path)
         module: nn.Module = program.module()
     except Exception as error:  # torch raises anything for a broken archive
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SourceError(f"cannot be read: {line}", where=str(path), remedy="export it again") from None
+        what = f"cannot be read: {first_line_of(error)}"
+        raise SourceError(what, where=str(path), remedy="export it again") from None
     # A program that was exported without dynamic shapes takes the shape of its example only.
     example = cast("Any", program.example_inputs)
     shape = [tensor.shape for tensor in example[0] if isinstance(tensor, Tensor)] if example else []
     if not shape or len(shape[0]) != 4 or min(shape[0][2:]) < _LEAST_SIDE:
         return ImageNetwork("exported program", module, _called)
     return ImageNetwork("exported program", module, _called, int(shape[0][2]), int(shape[0][3]))
-
-
-def _imported(text: str) -> object:
-    module, _, name = text.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        found = importlib.import_module(module)
-    except Exception as error:  # a stranger's module raises anything
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise LutkitError(f"cannot be imported: {line}", where=text, remedy=_REMEDY) from None
-    finally:
-        sys.path.remove(here)
-    if not hasattr(found, name):
-        raise LutkitError(f"the module has no {name!r}", where=text, remedy=_REMEDY)
-    value = getattr(found, name)
-    if not callable(value):
-        raise LutkitError(f"{name} is a {type(value).__name__}, not a function", where=text, remedy=_REMEDY)
-    return cast("object", value)
 
 
 def _of_folder(name: str, vae: Path | str) -> ImageNetwork:

@@ -39,7 +39,15 @@ def draw_probe(result: "ProbeResult") -> Image.Image:
             for column in range(3):
                 value = matrix[row, column]
                 ink = "#ffffff" if abs(value) > 0.7 else "#202020"
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
+                axes.text(
+                    column,
+                    row,
+                    f"{round(value, 2) + 0.0:.2f}",
+                    ha="center",
+                    va="center",
+                    color=ink,
+                    fontsize=8,
+                )
         axes.set_xticks(range(3), ["R", "G", "B"])
         axes.set_yticks(range(3), ["R", "G", "B"] if number % 5 == 0 else ["", "", ""])
     figure.text(0.5, 0.38, "rows: output\ncolumns: input", color=FAINT, fontsize=9)
@@ -62,10 +70,12 @@ def draw_probe(result: "ProbeResult") -> Image.Image:
             color=color,
         )
     waves.set_xticks(range(len(result.waves)), [str(one.period_px) for one in result.waves])
-    waves.set_ylim(bottom=0)
+    waves.set_ylim(0, max(1.2, *(max(one.gains) for one in result.waves)))
     if result.drifts:
         drifts.set_xticks(range(len(result.drifts)), [one.rounding for one in result.drifts])
         drifts.axhline(0, color=FAINT, linewidth=0.8)
+        most = max(1.0, *(abs(value) for one in result.drifts for value in one.mean))
+        drifts.set_ylim(-1.1 * most, 1.1 * most)
     else:
         say(drifts, "no weights")
     assert len(CHANNEL_COLORS) == len(CHANNELS)

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from lutkit.errors import LutkitError
+from lutkit.latents.devices import first_line
 from lutkit.lut.model import Float32Array
 from lutkit.results import six_digits
-from lutkit.training.python_object import first_line_of
 
 Judge: TypeAlias = Callable[..., Any]
 
@@ -112,7 +112,7 @@ def _probabilities(judge: Judge, pictures: Sequence[Float32Array]) -> npt.NDArra
                 result = judge(batch.contiguous())
             values = np.asarray(result.detach().cpu().double().numpy(), np.float64)
         except Exception as error:  # a stranger's classifier raises anything
-            raise LutkitError(f"the judge fails: {first_line_of(error)}", remedy=_REMEDY) from None
+            raise LutkitError(f"the judge fails: {first_line(error)}", remedy=_REMEDY) from None
         if values.ndim != 2 or len(values) != len(batch) or values.shape[1] < 2:
             shape = " x ".join(map(str, values.shape))
             raise LutkitError(f"the judge returns {shape} for {len(batch)} images", remedy=_REMEDY)

@@ -21,10 +21,11 @@ from lutkit.balancing.pixel_unet import PixelUnet
 from lutkit.colorizing.colorizer import Colorizer
 from lutkit.colorizing.loading import COLORIZER, load_colorizer
 from lutkit.errors import DocumentError, LutkitError, SourceError
+from lutkit.latents.devices import first_line
 from lutkit.nn.ab_decode import annealed_mean
 from lutkit.nn.color import lab_to_srgb, srgb_to_lab
 from lutkit.training.model_folder import no_model, read_model
-from lutkit.training.python_object import first_line_of, imported
+from lutkit.training.python_object import imported
 
 _SIDE = 128
 _LEAST_SIDE = 64
@@ -73,7 +74,7 @@ class ImageNetwork:
                 except LutkitError:
                     raise
                 except Exception as error:  # a stranger's network raises anything
-                    line = first_line_of(error)
+                    line = first_line(error)
                     shape = " x ".join(map(str, image.shape))
                     remedy = "probe takes networks from (B, 3, H, W) to the same shape, RGB, 0..1"
                     raise LutkitError(f"it fails on an image of {shape}: {line}", remedy=remedy) from None
@@ -132,7 +133,7 @@ def _exported(path: Path) -> ImageNetwork:
         program = torch.export.load(path)
         module: nn.Module = program.module()
     except Exception as error:  # torch raises anything for a broken archive
-        what = f"cannot be read: {first_line_of(error)}"
+        what = f"cannot be read: {first_line(error)}"
         raise SourceError(what, where=str(path), remedy="export it again") from None
     # A program that was exported without dynamic shapes takes the shape of its example only.
     example = cast("Any", program.example_inputs)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lutkit.errors import LutkitError
+from lutkit.latents.devices import first_line
 
 
 def imported(text: str, remedy: str) -> Callable[..., Any]:
@@ -26,7 +27,7 @@ def imported(text: str, remedy: str) -> Callable[..., Any]:
     try:
         found = importlib.import_module(module)
     except Exception as error:  # a stranger's module raises anything
-        raise LutkitError(f"cannot be imported: {first_line_of(error)}", where=text, remedy=remedy) from None
+        raise LutkitError(f"cannot be imported: {first_line(error)}", where=text, remedy=remedy) from None
     finally:
         sys.path.remove(here)
     if not hasattr(found, name):
@@ -35,8 +36,3 @@ def imported(text: str, remedy: str) -> Callable[..., Any]:
     if not callable(value):
         raise LutkitError(f"{name} is a {type(value).__name__}, not a function", where=text, remedy=remedy)
     return cast("Callable[..., Any]", value)
-
-
-def first_line_of(error: BaseException) -> str:
-    """Return the first line of an error's message, or its name if it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

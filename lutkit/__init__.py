@@ -14,7 +14,8 @@ True
 
 Each command of `lutkit --help` is a function here, with its options as keywords: synth, verify, stats,
 compare, count_colors (ab-hist), ab_weights, encode_latents, decode_latents, apply_photos (apply),
-train_adaptive_lut (train adaptive-lut), train_balancer, train_direct, balance_photos (balance); and of
+train_adaptive_lut (train adaptive-lut), train_balancer, train_direct, balance_photos (balance),
+train_colorizer, colorize_photos (colorize), probe; and of
 `lutkit lut --help` lut_info, inspect_lut (check), invert, compose, resize, fit, convert, identity and
 random_luts. Each returns a frozen result, whose `to_dict()` is what `--json` prints. What a user can mend is
 a LutkitError, one line. `on_progress` is called with how far a run has come; without it nothing is printed.
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from lutkit.balancing.train_adaptive_lut import train_adaptive_lut as train_adaptive_lut
     from lutkit.balancing.train_balancer import train_balancer as train_balancer
     from lutkit.balancing.train_direct import train_direct as train_direct
+    from lutkit.colorizing.colorize import colorize as colorize
+    from lutkit.colorizing.colorize_photos import colorize_photos as colorize_photos
+    from lutkit.colorizing.train_colorizer import train_colorizer as train_colorizer
     from lutkit.comparison.compare import compare as compare
     from lutkit.distort.bake import damage as damage
     from lutkit.distort.presets import preset as preset
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from lutkit.lutfiles.making import invert as invert
     from lutkit.lutfiles.making import resize as resize
     from lutkit.lutfiles.random_luts import random_luts as random_luts
+    from lutkit.probing.probe import probe as probe
     from lutkit.report.lut_check import inspect_lut as inspect_lut
     from lutkit.statistics.histogram import count_colors as count_colors
     from lutkit.statistics.stats import stats as stats
@@ -83,6 +88,8 @@ _HOMES = {
     "apply_photos": "lutkit.lutfiles.apply_photos",
     "balance": "lutkit.balancing.balance",
     "balance_photos": "lutkit.balancing.balance_photos",
+    "colorize": "lutkit.colorizing.colorize",
+    "colorize_photos": "lutkit.colorizing.colorize_photos",
     "compare": "lutkit.comparison.compare",
     "compose": "lutkit.lutfiles.making",
     "convert": "lutkit.lutfiles.convert",
@@ -99,6 +106,7 @@ _HOMES = {
     "lut_library": "lutkit.lutfiles.library",
     "pairs": "lutkit.synthesis.pairs",
     "preset": "lutkit.distort.presets",
+    "probe": "lutkit.probing.probe",
     "random_luts": "lutkit.lutfiles.random_luts",
     "read_latents": "lutkit.latents.latents",
     "read_lut": "lutkit.lutfiles.formats",
@@ -108,6 +116,7 @@ _HOMES = {
     "synth": "lutkit.synthesis.synth",
     "train_adaptive_lut": "lutkit.balancing.train_adaptive_lut",
     "train_balancer": "lutkit.balancing.train_balancer",
+    "train_colorizer": "lutkit.colorizing.train_colorizer",
     "train_direct": "lutkit.balancing.train_direct",
     "verify": "lutkit.synthesis.verify",
     "write_lut": "lutkit.lutfiles.formats",

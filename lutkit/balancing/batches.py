@@ -14,9 +14,9 @@ from torch import Tensor
 from lutkit.balancing.balancer_training import Batch
 from lutkit.balancing.damaged_photos import DamagedPhotos
 from lutkit.balancing.thumbnails import STORED_PX, PairThumbnails, Thumbnail, thumbnail_of
+from lutkit.training.order import changes_at, samples_at
 
 _LEAST_WINDOW_PX = 40
-_ORDER, _CHANGES = 0, 1  # streams of random numbers; `training` has another
 
 
 class PairBatches:
@@ -85,29 +85,3 @@ def _window(rng: np.random.Generator) -> tuple[slice, slice]:
     height, width = (int(rng.integers(_LEAST_WINDOW_PX, STORED_PX + 1)) for _ in range(2))
     top, left = int(rng.integers(STORED_PX - height + 1)), int(rng.integers(STORED_PX - width + 1))
     return slice(top, top + height), slice(left, left + width)
-
-
-def samples_at(step: int, size: int, count: int, seed: int) -> list[int]:
-    """Return the numbers of the samples of a step, each sample once before any comes again.
-
-    Args:
-        step: from 0.
-        size: samples in a batch.
-        count: the number of samples.
-        seed: the seed of the order.
-    """
-    places = range(step * size, (step + 1) * size)
-    orders = {
-        epoch: _generator(seed, _ORDER, epoch).permutation(count)
-        for epoch in {place // count for place in places}
-    }
-    return [int(orders[place // count][place % count]) for place in places]
-
-
-def changes_at(step: int, seed: int) -> np.random.Generator:
-    """Return the generator of what changes the samples of a step: windows, mirrors, and the like."""
-    return _generator(seed, _CHANGES, step)
-
-
-def _generator(seed: int, stream: int, index: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index)))

@@ -14,11 +14,13 @@ from lutkit.cli.ab_hist import ab_hist
 from lutkit.cli.ab_weights import ab_weights
 from lutkit.cli.apply import apply
 from lutkit.cli.balance import balance
+from lutkit.cli.colorize import colorize
 from lutkit.cli.command import EXTRA, Command
 from lutkit.cli.compare import CompareCommand, compare
 from lutkit.cli.decode_latents import decode_latents
 from lutkit.cli.encode_latents import encode_latents
 from lutkit.cli.lut.app import lut_app
+from lutkit.cli.probe import probe
 from lutkit.cli.stats import stats
 from lutkit.cli.synth import synth
 from lutkit.cli.train.app import train_app
@@ -56,6 +58,12 @@ app = typer.Typer(
       train a network that balances photos
   lutkit balance PHOTOS --model MODEL -o OUT
       balance photos with it
+  lutkit train colorizer DIR
+      train a network that colours grey photos
+  lutkit colorize PHOTOS --model MODEL -o OUT
+      colour photos with it
+  lutkit probe MODEL
+      measure why a network's colours are wrong
   lutkit apply PHOTOS --lut look.cube --out DIR
       apply a LUT to photos of any bit depth
   lutkit lut check look.cube
@@ -67,6 +75,8 @@ for command in (
     verify,
     apply,
     balance,
+    colorize,
+    probe,
     ab_hist,
     ab_weights,
     stats,
@@ -124,7 +134,7 @@ def _say_compiling() -> None:
 
 def _say_stopped() -> None:
     # synth and encode-latents keep finished shards, and apply skips photos that are already written.
-    tell("stopped; run it again: synth, encode-latents, train, apply and balance continue, others start over")
+    tell("stopped; run it again: synth, encode-latents, train and what writes photos continue")
 
 
 def _flush() -> None:

@@ -15,7 +15,7 @@ _Context: TypeAlias = Any  # where autograd stores tensors for the gradient
 _LEAST_TEMPERATURE = torch.finfo(torch.float32).tiny
 
 
-def annealed_mean(logits: Tensor, temperature: float, bins: AbBins) -> Tensor:
+def annealed_mean(logits: Tensor, temperature: float, bins: AbBins | Tensor) -> Tensor:
     """Return the colours that logits stand for: the mean of the bins under softmax(logits / temperature).
 
     Args:
@@ -23,7 +23,7 @@ def annealed_mean(logits: Tensor, temperature: float, bins: AbBins) -> Tensor:
         temperature: 0 or above. 1 gives the mean, which is greyish where the network is unsure. 0 gives the
             limit: the bin of the largest logit, or the mean of the bins if several logits are equally large.
             The paper uses 0.38.
-        bins: the bins that the logits were trained on.
+        bins: the bins that the logits were trained on; or only their a and b, (Q, 2), float32.
     Returns:
         (B, 2, H, W), a and b, new; float32, or float64 for float64 logits. Differentiable once; at
         temperature 0 the gradient is 0.
@@ -33,10 +33,14 @@ def annealed_mean(logits: Tensor, temperature: float, bins: AbBins) -> Tensor:
     Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, equation 5.
     """
     where = "annealed_mean"
-    require_logits(logits, bins, where)
+    require_logits(logits, None if isinstance(bins, Tensor) else bins, where)
+    centres = bins if isinstance(bins, Tensor) else bins.bins
+    if centres.shape != (logits.shape[1], 2) or centres.device != logits.device:
+        what = f"bins must be ({logits.shape[1]}, 2) on {logits.device}, not {tuple(centres.shape)}"
+        raise ArrayError(f"{what} on {centres.device}", where=where)
     if not 0 <= temperature < float("inf"):
         raise ArrayError(f"the temperature must be 0 or above, not {temperature}", where=where)
-    ab = cast("Tensor", cast("Any", _AnnealedMean).apply(logits, temperature, bins.bins))
+    ab = cast("Tensor", cast("Any", _AnnealedMean).apply(logits, temperature, centres))
     refuse_unsound(unsound(ab), where)
     return ab
 

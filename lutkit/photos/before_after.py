@@ -14,8 +14,7 @@ from lutkit.errors import ImageError
 from lutkit.lut.model import Lut1D
 from lutkit.photos.decoding import turn_upright
 from lutkit.photos.grading import Grading, grade
-from lutkit.photos.image_header import open_image, stated_orientation
-from lutkit.photos.photo_files import Samples, read_stored
+from lutkit.photos.photo_files import Samples, orientation_of, read_stored
 
 _OPAQUE = {"uint8": 255, "uint16": 65535, "float32": 1}
 
@@ -55,7 +54,7 @@ def _read_upright(path: Path) -> Samples:
             photo = read_stored(path)
         # A LUT of strength 0 leaves only the conversion to sRGB.
         pixels = grade(replace(photo, linear=False), Grading(Lut1D.identity(2), strength=0)).pixels
-        turned = turn_upright(pixels, _orientation(path))
+        turned = turn_upright(pixels, orientation_of(photo))
     except ImageError as error:
         remedy = "save it as sRGB first" if "--profile" in error.remedy else error.remedy
         raise ImageError(error.what, where=str(path), remedy=remedy or "name another photo") from None
@@ -64,15 +63,6 @@ def _read_upright(path: Path) -> Samples:
     if turned.shape[2] < 3:
         turned = np.concatenate([turned[..., :1]] * 3 + [turned[..., 1:]], axis=2)
     return turned
-
-
-def _orientation(path: Path) -> int:
-    """Return the EXIF orientation; 1 if none is stated, for EXR, or if Pillow cannot open the file."""
-    try:
-        image = open_image(path.read_bytes())
-    except Exception:  # headers break in many ways, and the pixels have already been read
-        return 1
-    return stated_orientation(image)
 
 
 def _is_opaque(pixels: Samples) -> Samples:

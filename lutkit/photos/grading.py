@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from lutkit.errors import ArrayError, ImageError, LutkitError
 from lutkit.lut.apply import map_pixels
 from lutkit.lut.grid import LutGrid, map_by_place
 from lutkit.lut.loops import require_no_nan
-from lutkit.lut.model import Float32Array, Lut, lut_stages
+from lutkit.lut.model import Float32Array, Lut, Lut1D, Lut3D, LutChain, lut_stages
 from lutkit.photos.photo_files import Samples, StoredPhoto
 from lutkit.photos.profiles import (
     Conversion,
@@ -47,12 +47,31 @@ _KEEP = "give --profile keep to grade its values as they are"
 _converting = Lock()  # `conversion_to_srgb` caches conversions, and threads share the cache
 
 
+class PlacedColors(Protocol):
+    """New colours for the pixels of one photo, each by its place: what a network decided for this photo."""
+
+    def map_rows(self, values: Float32Array, *, top: int, height: int) -> Float32Array:
+        """Return the new colours of some rows.
+
+        Args:
+            values: (h, W, 3) float32, sRGB-encoded, any finite values: rows `top` to `top + h` of the photo.
+            top: the number of the first row.
+            height: the height of the whole photo in pixels.
+        Returns:
+            New values of the same shape.
+        Raises:
+            ArrayError: if a value is NaN.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Grading:
     """The changes to the colours of every photo.
 
     Args:
-        lut: the LUT to apply, or LUTs for places in the photo; they map sRGB-encoded values.
+        lut: the LUT to apply, LUTs for places in the photo, or a function of pixels and their places; they
+            map sRGB-encoded values.
         strength: 0..1, for the whole of `lut`.
         profile: what happens to a photo whose ICC profile is not sRGB: `convert` it to sRGB, or `keep` its
             values and its profile as they are.
@@ -60,7 +79,7 @@ class Grading:
             decoded again, or already `encoded`.
     """
 
-    lut: Lut | LutGrid
+    lut: Lut | LutGrid | PlacedColors
     strength: float = 1.0
     profile: Profile = "convert"
     floats: FloatEncoding = "linear"
@@ -234,11 +253,16 @@ def _converted(colour: Samples, conversion: Conversion, *, by_grey: bool) -> Sam
 def _mapped(values: Samples, grading: Grading, *, top: int, height: int) -> Samples:
     """Return rows from `top` on of an image of `height` rows through the LUT, or through each place's own."""
     lut, strength = grading.lut, grading.strength
-    if not isinstance(lut, LutGrid):
+    if isinstance(lut, Lut1D | Lut3D | LutChain):
         return map_pixels(values, lut, strength=strength, threads=1)
     white = np.float32(_WHITE[values.dtype.name])
     floats = values.astype(np.float32) / white
-    return _stored(map_by_place(floats, lut, top=top, height=height, strength=strength), white, values.dtype)
+    if isinstance(lut, LutGrid):
+        mapped = map_by_place(floats, lut, top=top, height=height, strength=strength)
+    else:
+        mapped = lut.map_rows(floats, top=top, height=height)
+        mapped = mapped if strength == 1 else (floats + strength * (mapped - floats)).astype(np.float32)
+    return _stored(mapped, white, values.dtype)
 
 
 @dataclass(frozen=True)
@@ -299,8 +323,11 @@ class _FloatWay:
 def _by_floats(photo: StoredPhoto, conversion: Conversion, grading: Grading, beyond: list[bool]) -> _Grade:
     """Return the function that grades floats; it notes in `beyond` whether values left the LUT's domain."""
     lut, height = grading.lut, len(photo.pixels)
-    first = lut_stages(lut.rows[0][0] if isinstance(lut, LutGrid) else lut)[0]
-    low, high = np.array(first.domain_min, np.float32), np.array(first.domain_max, np.float32)
+    one = lut.rows[0][0] if isinstance(lut, LutGrid) else lut
+    # A function of pixels has no domain that values could leave.
+    first = lut_stages(one)[0] if isinstance(one, Lut1D | Lut3D | LutChain) else None
+    low = np.array(first.domain_min if first else 3 * (-np.inf,), np.float32)
+    high = np.array(first.domain_max if first else 3 * (np.inf,), np.float32)
     slack = _NO_STEP * (high - low)
     way = _FloatWay.of(photo, conversion, grading.floats)
 

@@ -19,7 +19,7 @@ from PIL import Image, ImageFile
 from lutkit.errors import ImageError
 from lutkit.photos import deep_images, png_chunks, tiff_tags
 from lutkit.photos.deep_images import DeepImage, Samples, encode_deep
-from lutkit.photos.image_header import open_image
+from lutkit.photos.image_header import open_image, stated_orientation
 from lutkit.photos.jpeg_segments import (
     EXIF,
     XMP,
@@ -159,6 +159,14 @@ def read_stored(
     if told != kind:
         photo = replace(photo, notes=(f"a {kind.upper()}, although its name says otherwise", *photo.notes))
     return photo
+
+
+def orientation_of(photo: StoredPhoto) -> int:
+    """Return the orientation of a photo by its EXIF: 1..8; 1 if none is stated or it cannot be read."""
+    try:
+        return stated_orientation(open_image(photo.data)) or 1
+    except Exception:  # headers break in many ways, and the pixels have already been read
+        return 1
 
 
 @contextmanager

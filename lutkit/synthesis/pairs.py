@@ -24,13 +24,26 @@ from lutkit.distort.bake import damage
 from lutkit.distort.family import Library
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.recipe import Recipe
-from lutkit.errors import DatasetError
+from lutkit.errors import DatasetError, ImageError
 from lutkit.lutfiles.library import library_folder, luts_by_sha256, read_library
 from lutkit.photos.decoding import Pixels, decode_image
 from lutkit.synthesis.manifest import read_manifest
 from lutkit.synthesis.pair import Pair, SampleMetadata
 
 PairTuple: TypeAlias = tuple[Pixels, Pixels, dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The target of a pair.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        key: the sample's key.
+    """
+
+    pixels: Pixels
+    key: str
 
 
 @dataclass(frozen=True)
@@ -80,12 +93,34 @@ class Pairs:
 
     def read(self, number: int) -> Pair:
         """Return the pair of that number as a `Pair`; see `__getitem__`."""
+        sample, path = self._sample(number)
+        return read_pair(sample, path, self.library)
+
+    def read_target(self, number: int) -> Target:
+        """Return only the target of the pair of that number; no input is decoded or computed.
+
+        Raises:
+            IndexError: if there are fewer pairs.
+            DatasetError: if the sample has no target, or it cannot be decoded.
+        """
+        sample, path = self._sample(number)
+        for suffix, content in sample.members:
+            if suffix.partition(".")[0] == "target":
+                try:
+                    return Target(decode_image(content), sample.key)
+                except ImageError as error:
+                    where = f"{path}: {sample.key}"
+                    raise DatasetError(error.what, where=where, remedy="run `lutkit verify`") from None
+        raise DatasetError(f"sample {sample.key} has no target", where=str(path))
+
+    def _sample(self, number: int) -> tuple[Sample, Path]:
+        """Return the members of a sample, and its shard."""
         place = range(len(self))[index(number)]
         shard = bisect_right(self._ends, place)
         name = list(self.shards)[shard]
         path = shard_path(self.folder, name)
         number = self.shards[name][place - (self._ends[shard - 1] if shard else 0)]
-        return read_pair(read_sample(path, number), path, self.library)
+        return read_sample(path, number), path
 
     @cached_property
     def _ends(self) -> tuple[int, ...]:

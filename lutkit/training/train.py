@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -133,11 +133,13 @@ class Trained:
         steps: the number of batches, over all runs that continued each other.
         seconds: the time of training, likewise.
         loss: the mean loss of the last batches.
+        last: the network's last weights. With validation, the network itself has the best ones.
     """
 
     steps: int
     seconds: float
     loss: float
+    last: Mapping[str, Tensor] = field(repr=False)
 
 
 class Batches(Protocol):
@@ -261,9 +263,10 @@ def train(
                 ckpt_path=last if last.is_file() else None,
                 weights_only=True,
             )
+    ended_with = {name: values.detach().cpu().clone() for name, values in module.network.state_dict().items()}
     if validation:
         module.load_state_dict(_checkpoint(best)["state_dict"])
-    return Trained(trainer.global_step, watch.seconds, watch.loss)
+    return Trained(trainer.global_step, watch.seconds, watch.loss, ended_with)
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Networks from image to image, measured from outside: why their colours are wrong."""

@@ -3,7 +3,7 @@
 Owns the meaning of the options. Loads torch only when it is called.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ _VALIDATION_BATCH = 64
 
 
 def train_adaptive_lut(
-    data: Path | str = "data/pairs",
+    data: Path | str | Sequence[Path | str] = "data/pairs",
     out: Path | str = "models/adaptive-lut",
     *,
     kind: str = "",
@@ -42,14 +42,15 @@ def train_adaptive_lut(
     log: str = "csv",
     on_progress: OnProgress | None = None,
 ) -> TrainResult:
-    """Train an adaptive LUT on a dataset of pairs, as `lutkit train adaptive-lut` does.
+    """Train an adaptive LUT on pairs, as `lutkit train adaptive-lut` does.
 
     The network sees a thumbnail of 64 px and predicts curves, a quadratic matrix and a small cube. It learns
     from the split `train`. The split `val`, if there is one, decides which checkpoint is kept. The same call
     continues a run that was stopped.
 
     Args:
-        data: a dataset that `synth` wrote.
+        data: a dataset that `synth` wrote, or several: the network learns from all their pairs. Datasets of
+            the same photos need the same seed, so that no photo is in two splits.
         out: the folder of the model; a new one, or that of a run that was stopped.
         kind: learn only from `distort`, `enhance` or `distort+enhance` pairs; empty for all.
         label: learn only from `recoverable` or `lossy` pairs; empty for both.
@@ -70,7 +71,7 @@ def train_adaptive_lut(
     Returns:
         The result; the model lies in `out`.
     Raises:
-        DatasetError: if `data` is not a finished dataset, has no `train` split or no such pairs.
+        DatasetError: if one of `data` is not a finished dataset, has no `train` split or no such pairs.
         VaeError: if there is no such device.
         LutkitError: if an option is out of range, `out` holds something else or was begun with other
             settings, a package is not installed, or a loss is not finite.
@@ -85,11 +86,16 @@ def train_adaptive_lut(
     """
     require_installed(TRAINING_NEEDS, "train")
     report = on_progress or unheard
-    data, out = Path(data), Path(out)
+    out = Path(out)
+    folders = [Path(one) for one in ([data] if isinstance(data, Path | str) else data)]
+    if not folders:
+        raise LutkitError("no dataset is named", remedy="name a folder that `lutkit synth` wrote")
     if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
-    learned_from = open_pairs(data, split="train", kind=kind, label=label)
-    validated = held_back(lambda: open_pairs(data, split="val", kind=kind, label=label))
+    learned_from = [open_pairs(folder, split="train", kind=kind, label=label) for folder in folders]
+    validated = held_back(
+        lambda: [open_pairs(folder, split="val", kind=kind, label=label) for folder in folders]
+    )
     report(Progress("loading torch"))
 
     import torch
@@ -98,7 +104,7 @@ def train_adaptive_lut(
     from lutkit.balancing.adaptive_training import AdaptiveTraining
     from lutkit.balancing.batches import PairBatches, in_order
     from lutkit.balancing.models import ADAPTIVE_LUT
-    from lutkit.balancing.thumbnails import read_thumbnails
+    from lutkit.balancing.thumbnails import joined, read_thumbnails
     from lutkit.training.train import TrainSettings, chosen_device
 
     settings = TrainSettings(
@@ -108,7 +114,7 @@ def train_adaptive_lut(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = AdaptiveLut(cube_size, threshold)
-    digest = sha256_of(data / INDEX_NAME)
+    digest = " ".join(sha256_of(folder / INDEX_NAME) for folder in folders)
     plan = ModelPlan(
         architecture=ADAPTIVE_LUT,
         title="An adaptive LUT",
@@ -117,8 +123,11 @@ def train_adaptive_lut(
         "measured at 64 px.",
         vae="",
         config={"cube_size": cube_size, "threshold": network.threshold, "pooling": network.pooling},
-        data_name=data.name,
-        data={"manifest": (data / MANIFEST_NAME).read_text(), "sha256": digest},
+        data_name="` and `".join(folder.name for folder in folders),
+        data={
+            "manifest": "\n".join((folder / MANIFEST_NAME).read_text() for folder in folders),
+            "sha256": digest,
+        },
         about={
             "data": digest,
             "kind": kind,
@@ -132,11 +141,13 @@ def train_adaptive_lut(
     )
 
     def prepare() -> Prepared:
-        thumbnails = read_thumbnails(learned_from, _reporter(report, "training pairs"))
+        thumbnails = joined(
+            [read_thumbnails(pairs, _reporter(report, "training pairs")) for pairs in learned_from]
+        )
         validation: list[Batch] = []
         if not isinstance(validated, str):
-            read = read_thumbnails(validated, _reporter(report, "validation pairs"))
-            validation = in_order(read, _VALIDATION_BATCH)
+            read = [read_thumbnails(pairs, _reporter(report, "validation pairs")) for pairs in validated]
+            validation = in_order(joined(read), _VALIDATION_BATCH)
         return Prepared(
             module=AdaptiveTraining(network, settings),
             batches=PairBatches(thumbnails, size=_BATCH, seed=seed, unchanged=unchanged),

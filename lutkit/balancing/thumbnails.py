@@ -1,6 +1,6 @@
 """Thumbnails: what the adaptive LUT sees of an image, and the thumbnails of a dataset of pairs in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +67,17 @@ def thumbnail_of(image: npt.NDArray[Any], side: int = THUMBNAIL_PX) -> Thumbnail
     values = torch.from_numpy(np.ascontiguousarray(image, np.float32)).permute(2, 0, 1)[None] / white
     small = nn.functional.interpolate(values.clamp(0, 1), (side, side), mode="area")
     return small[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def joined(parts: Sequence[PairThumbnails]) -> PairThumbnails:
+    """Return the pairs of several datasets as one, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    return PairThumbnails(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        tuple(key for part in parts for key in part.keys),
+    )
 
 
 def read_thumbnails(pairs: Pairs, on_read: Callable[[int, int], None]) -> PairThumbnails:

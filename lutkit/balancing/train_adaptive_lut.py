@@ -4,7 +4,7 @@ Owns the meaning of the options. Loads torch only when it is called.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ _EACH = 10  # how often each photo is damaged for validation
 
 
 def train_adaptive_lut(
-    data: Path | str = "data/pairs",
+    data: Path | str | Sequence[Path | str] = "data/pairs",
     out: Path | str = "models/adaptive-lut",
     *,
     damage: Path | str = "",
@@ -60,8 +60,9 @@ def train_adaptive_lut(
     continues a run that was stopped.
 
     Args:
-        data: a dataset that `synth` wrote; with `damage`, photos as `synth` takes them: a folder, a pattern,
-            tars.
+        data: a dataset that `synth` wrote, or several: the network learns from all their pairs. Datasets of
+            the same photos need the same seed, so that no photo is in two splits. With `damage`, photos as
+            `synth` takes them: a folder, a pattern, tars.
         damage: a preset or a manifest: photos are then damaged during training, each time by another recipe,
             and no dataset is needed. The split of a photo is that of `synth` with the same seed. The preset's
             labels and settings of images do not count.
@@ -100,13 +101,19 @@ def train_adaptive_lut(
     """
     require_installed(TRAINING_NEEDS, "train")
     report = on_progress or unheard
-    data, out = Path(data), Path(out)
+    out = Path(out)
+    folders = [Path(one) for one in ([data] if isinstance(data, Path | str) else data)]
+    if not folders:
+        raise LutkitError("no dataset is named", remedy="name a folder that `lutkit synth` wrote")
     if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
     if damage and (kind or label):
         option = "--kind" if kind else "--label"
         raise LutkitError(f"{option} with --damage", remedy=f"leave out {option}: it chooses pairs")
-    source = _Photos(data, damage, seed) if damage else _Stored(data, kind, label)
+    if damage and len(folders) > 1:
+        remedy = "name one folder or pattern of photos"
+        raise LutkitError(f"{len(folders)} sources of photos with --damage", remedy=remedy)
+    source = _Photos(folders[0], damage, seed) if damage else _Stored(folders, kind, label)
     report(Progress("loading torch"))
 
     import torch
@@ -133,7 +140,7 @@ def train_adaptive_lut(
         "measured at 64 px.",
         vae="",
         config={"cube_size": cube_size, "threshold": network.threshold, "pooling": network.pooling},
-        data_name=data.name,
+        data_name="` and `".join(folder.name for folder in folders),
         data=source.about(),
         about={
             "data": source.sha256,
@@ -163,27 +170,32 @@ def train_adaptive_lut(
 class _Stored:
     """Pairs that `synth` wrote."""
 
-    def __init__(self, data: Path, kind: str, label: str) -> None:
-        self.data = data
-        self.learned_from = open_pairs(data, split="train", kind=kind, label=label)
-        self.validated = held_back(lambda: open_pairs(data, split="val", kind=kind, label=label))
-        self.sha256 = sha256_of(data / INDEX_NAME)
+    def __init__(self, folders: Sequence[Path], kind: str, label: str) -> None:
+        self.folders = folders
+        self.learned_from = [open_pairs(folder, split="train", kind=kind, label=label) for folder in folders]
+        self.validated = held_back(
+            lambda: [open_pairs(folder, split="val", kind=kind, label=label) for folder in folders]
+        )
+        self.sha256 = " ".join(sha256_of(folder / INDEX_NAME) for folder in folders)
 
     def open(self, report: OnProgress) -> None:
         """Do nothing: what determines the result is known."""
 
     def about(self) -> dict[str, object]:
         """Return what config.json says of the data."""
-        return {"manifest": (self.data / MANIFEST_NAME).read_text(), "sha256": self.sha256}
+        manifests = "\n".join((folder / MANIFEST_NAME).read_text() for folder in self.folders)
+        return {"manifest": manifests, "sha256": self.sha256}
 
     def read(self, report: OnProgress) -> "tuple[PairThumbnails, PairThumbnails | str]":
         """Return the pairs for training, and those for validation or why there are none."""
-        from lutkit.balancing.thumbnails import read_thumbnails
+        from lutkit.balancing.thumbnails import joined, read_thumbnails
 
-        learned_from = read_thumbnails(self.learned_from, reported(report, "training pairs"))
+        on_read = reported(report, "training pairs")
+        learned_from = joined([read_thumbnails(pairs, on_read) for pairs in self.learned_from])
         if isinstance(self.validated, str):
             return learned_from, self.validated
-        return learned_from, read_thumbnails(self.validated, reported(report, "validation pairs"))
+        on_read = reported(report, "validation pairs")
+        return learned_from, joined([read_thumbnails(pairs, on_read) for pairs in self.validated])
 
 
 class _Photos:

@@ -91,6 +91,21 @@ def test_it_learns_a_damage_and_writes_a_model_that_balances(tmp_path):
     assert {"loss", "validation"} <= set(rows[0])
 
 
+def test_it_learns_from_several_datasets(pair_folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    build_pairs(tmp_path / "other", n=30)
+    both = [pair_folder, str(tmp_path / "other/pairs")]
+    made = lutkit.train_adaptive_lut(both, tmp_path / "m", steps=3, device="cpu")
+    assert made.pairs == sum(len(lutkit.pairs(folder, split="train")) for folder in both)
+    data = json.loads((tmp_path / "m/config.json").read_text())["data"]
+    assert data["manifest"].count("[damage]") == 2
+    assert len(set(data["sha256"].split())) == 2
+    with pytest.raises(LutkitError, match="begun with data"):
+        lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", steps=3, device="cpu")
+    with pytest.raises(LutkitError, match="no dataset is named"):
+        lutkit.train_adaptive_lut([], tmp_path / "m")
+
+
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(pair_folder, tmp_path):
     whole = lutkit.train_adaptive_lut(pair_folder, tmp_path / "whole", steps=40, validate=15, device="cpu")
     command = [*LUTKIT, "train", "adaptive-lut", pair_folder, "-o", tmp_path / "cut", "--steps", "40",

@@ -24,7 +24,7 @@ from lutkit.cli.train.options import (
 
 HELP = """Train an adaptive LUT: a small network that predicts a colour map for a photo.
 
-DATA is a dataset of pairs that lutkit synth wrote. The network learns from its
+DATA are datasets of pairs that lutkit synth wrote. The network learns from their
 split `train`. If there is a split `val`, the model is measured on it every
 --validate steps, and the best one is kept. The network looks at a thumbnail of
 64 px, so small pairs are enough: --size 128. It has fewer than 200,000 weights
@@ -43,6 +43,8 @@ written. 2: an option or the data is wrong, or a loss is not finite.
 Examples:
   lutkit train adaptive-lut
       learn from data/pairs, write models/adaptive-lut
+  lutkit train adaptive-lut data/pairs data/camera
+      learn from two datasets, such as two presets
   lutkit train adaptive-lut PHOTOS -o OUT --damage camera
       learn from photos that are damaged during training
   lutkit train adaptive-lut DATA -o OUT --minutes 5
@@ -53,8 +55,10 @@ Examples:
 
 
 def adaptive_lut(  # noqa: D103  (its help text is set below)
-    context: typer.Context,
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset of pairs.")] = Path("data/pairs"),
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DATA]...", help="Datasets of pairs.  [default: data/pairs]"),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The model's folder.")] = Path(
         "models/adaptive-lut"
     ),
@@ -83,15 +87,13 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
     as_json: JsonOption = False,
 ) -> None:
     from lutkit.balancing.train_adaptive_lut import train_adaptive_lut
-    from lutkit.cli.arguments import require_no_more
     from lutkit.cli.train.summary import print_training
     from lutkit.engine.stopping import stopping
     from lutkit.report.progress import shown_progress
 
-    require_no_more(context.args, 1, "one dataset")
     with stopping(), shown_progress(quiet=quiet or as_json, unit="steps") as on_progress:
         found = train_adaptive_lut(
-            data,
+            data or "data/pairs",
             out,
             damage=damage,
             kind=kind,

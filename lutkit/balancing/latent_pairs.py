@@ -44,6 +44,12 @@ def open_latent_pairs(folder: str, split: str) -> Latents:
         DatasetError: if it is not such a folder, or has no such split.
     """
     latents = Latents(folder, split, metadata=False, ranks=None)
+    if latents.index.encoding.kind == "point":
+        raise DatasetError(
+            f"holds points of the VAE {latents.index.vae.name!r}, which has no posterior",
+            where=folder,
+            remedy="encode the pairs with a VAE that has one, such as stabilityai/sd-vae-ft-mse",
+        )
     missing = [field for field in FIELDS if field not in latents.index.fields]
     if missing:
         raise DatasetError(

@@ -102,7 +102,7 @@ def train_balancer(
     from lutkit.balancing.latent_unet import LatentUnet
     from lutkit.balancing.models import LATENT_BALANCER
     from lutkit.latents.decode import load_vae_of
-    from lutkit.latents.vae_files import factor_of
+    from lutkit.latents.vae_classes import factor_of
     from lutkit.training.train import TrainSettings, chosen_device
 
     settings = TrainSettings(

@@ -14,6 +14,7 @@ from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.records import shard_path
 from lutkit.dataset.tars import Sample, read_samples
 from lutkit.distort.family import Family
+from lutkit.distort.film_dyes import FilmDyes
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.mask import mask_values
 from lutkit.distort.recipe import Masked, Recipe
@@ -41,7 +42,7 @@ _LEGEND = (
     "Left: input. Right: target.",
     "severity: mean delta E 2000 over 64 natural colours.",
     "here: mean delta E 2000 between these two images.",
-    "Inset: where the second light falls, or the fade; white is all of it.",
+    "Inset: where the second light or the stain lies; white is all of it.",
 )
 
 
@@ -176,6 +177,8 @@ def _family_text(family: Family) -> str:
     name = family.name.replace("_", " ")
     if isinstance(family, WhiteBalance):
         return f"{name} {family.set_k:.0f} K under {family.light_k:.0f} K"
+    if isinstance(family, FilmDyes):
+        return f"{name} of {family.stock.replace('_', ' ')}"
     numbers = [
         (field.name, value)
         for field in dataclasses.fields(cast("Any", family))

@@ -447,3 +447,13 @@ def test_the_examples_run():
     results = doctest.testmod(damage_module)
     assert results.failed == 0
     assert results.attempted > 10
+
+
+@forks
+def test_workers_send_baked_damage_with_their_images():
+    images = to_tensor(photos(4))
+    loader = DataLoader(list(images), 2, num_workers=2, collate_fn=RandomDamage(QUICK, 11).stack_and_bake)
+    for batch, baked_there in loader:
+        assert len(baked_there) == 2
+        expected = damaged_one_by_one(to_arrays(batch), baked_there.recipes)
+        assert_within_a_code(to_arrays(damage_batch(batch, baked_there)), expected)

@@ -10,16 +10,18 @@ from small_datasets import build, make_photos, manifest_of, textured
 import lutkit
 import lutkit.synthesis.pairs
 from lutkit.distort.exposure import Exposure
+from lutkit.distort.film_dyes import FilmDyes
 from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.illuminant import Illuminant
 from lutkit.distort.lamp import Lamp
 from lutkit.distort.library_lut import LibraryLut
-from lutkit.distort.mask import Mask, mask_values
+from lutkit.distort.mask import Mask, Patch, mask_values
 from lutkit.distort.recipe import Masked, Recipe
+from lutkit.distort.stain import Stain
 from lutkit.photos.decoding import decode_image
 from lutkit.synthesis import contact_sheet
-from lutkit.synthesis.contact_sheet import PAIRS, draw_contact_sheet, write_contact_sheet
+from lutkit.synthesis.contact_sheet import PAIRS, _described, draw_contact_sheet, write_contact_sheet
 from lutkit.synthesis.pair import AppliedLook, Pair, SampleMetadata, SourcePhoto
 
 PAPER = (58, 58, 58)
@@ -216,3 +218,17 @@ def test_a_recipe_dataset_and_a_tiny_one_have_sheets_too(tmp_path):
     with Image.open(write_contact_sheet(tmp_path / "out")) as image:
         rows, columns = pictures_of(np.asarray(image))
     assert (len(rows), len(columns)) == (2, 3)
+
+
+def test_film_is_named_by_its_stock_and_a_stain_has_an_inset():
+    film = FilmDyes("kodachrome", (0.1,) * 6, (0.5, 0.8, 0.9), (0.0, 0.0, 0.0), 0.0)
+    plain = Recipe(medium=(film,))
+    assert _described(pair(0).metadata, plain, {}) == ["film dyes of kodachrome"]
+    patch = Mask((0.1, 0.2, 0.3), 8.0, Patch(0.5, 0.5, 0.2, 0.0, 0.1))
+    stained = Recipe(medium=(film, Masked(Stain((0.1, 0.2, 0.4)), patch)))
+    assert "in part of the image: stain" in _described(pair(0).metadata, stained, {})
+    rows, columns = pictures_of(draw_contact_sheet([pair(0, recipe=plain.to_json())]))
+    sheets = [draw_contact_sheet([pair(0, recipe=recipe.to_json())]) for recipe in (plain, stained)]
+    (top, bottom), (left, _) = rows[0], columns[0]
+    one, other = (sheet[top:bottom, left : left + bottom - top] for sheet in sheets)
+    assert not np.array_equal(one, other)

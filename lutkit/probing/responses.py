@@ -16,7 +16,7 @@ from lutkit.probing.opening import ImageNetwork
 from lutkit.results import six_digits
 
 # Greys, and colours of full saturation within the range that a change can go up and down in.
-COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
+PROBED_COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("dark grey", (0.25, 0.25, 0.25)),
     ("grey", (0.5, 0.5, 0.5)),
     ("light grey", (0.75, 0.75, 0.75)),
@@ -27,7 +27,7 @@ COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("magenta", (0.8, 0.15, 0.8)),
     ("yellow", (0.8, 0.8, 0.15)),
 )
-GREYS = 3  # the first of `COLORS`
+GREYS = 3  # the first of `PROBED_COLORS`
 PERIODS = (32, 16, 8, 4, 2)  # in pixels
 _STEP = 0.02  # of a channel, for differences
 _WAVE = 0.1
@@ -124,13 +124,13 @@ def scene(network: ImageNetwork) -> Tensor:
 
 
 def jacobians(network: ImageNetwork) -> tuple[ColorJacobian, ...]:
-    """Measure the Jacobian between channels for each of `COLORS`, by central differences."""
+    """Measure the Jacobian between channels for each of `PROBED_COLORS`, by central differences."""
     base = scene(network)
     height, width = base.shape[2:]
     patch = (..., slice(3 * height // 8, 5 * height // 8), slice(3 * width // 8, 5 * width // 8))
     middle = (..., slice(height // 2 - 4, height // 2 + 4), slice(width // 2 - 4, width // 2 + 4))
     found: list[ColorJacobian] = []
-    for name, color in COLORS:
+    for name, color in PROBED_COLORS:
         changed = torch.tensor(color) + torch.cat(
             [torch.zeros(1, 3), _STEP * torch.eye(3), -_STEP * torch.eye(3)]
         )
@@ -138,7 +138,7 @@ def jacobians(network: ImageNetwork) -> tuple[ColorJacobian, ...]:
         images[patch] = changed[:, :, None, None]
         means = network.run(images)[middle].double().mean((2, 3))
         matrix = (means[1:4] - means[4:]).T / (2 * _STEP)
-        found.append(ColorJacobian(name, color, numbers_of(means[0]), tuple(map(numbers_of, matrix))))
+        found.append(ColorJacobian(name, color, floats_of(means[0]), tuple(map(floats_of, matrix))))
     return tuple(found)
 
 
@@ -165,13 +165,15 @@ def wave_gains(network: ImageNetwork) -> tuple[WaveGain, ...]:
         gains.append(torch.stack(parts).mean(0))
     longest = gains[0].clamp(min=1e-6)
     return tuple(
-        WaveGain(period, numbers_of(gain / longest)) for period, gain in zip(PERIODS, gains, strict=True)
+        WaveGain(period, floats_of(gain / longest)) for period, gain in zip(PERIODS, gains, strict=True)
     )
 
 
 def flat_patterns(network: ImageNetwork) -> tuple[FlatPattern, ...]:
     """Measure patterns of small periods in flat greys, and in flat colours; the strongest of each period."""
-    colors = [(level, level, level) for level in _LEVELS] + [color for _, color in COLORS[GREYS : GREYS + 3]]
+    colors = [(level, level, level) for level in _LEVELS] + [
+        color for _, color in PROBED_COLORS[GREYS : GREYS + 3]
+    ]
     images = torch.tensor(colors)[:, :, None, None].expand(-1, -1, network.height, network.width)
     results = network.run(images).double()
     found: list[FlatPattern] = []
@@ -188,7 +190,7 @@ def flat_patterns(network: ImageNetwork) -> tuple[FlatPattern, ...]:
         phases = inner.reshape(len(flat), rows, period, columns, period).mean((1, 3))
         phases = phases - phases.mean((1, 2), keepdim=True)
         sizes = phases.square().mean((1, 2)).sqrt().reshape(len(colors), 3).amax(0)
-        found.append(FlatPattern(period, numbers_of(255 * sizes)))
+        found.append(FlatPattern(period, floats_of(255 * sizes)))
     return tuple(found)
 
 
@@ -227,7 +229,7 @@ def channel_words(values: tuple[float, ...], form: str) -> str:
     return ", ".join(f"{name} {value:{form}}" for name, value in zip(CHANNELS, values, strict=True))
 
 
-def numbers_of(values: Tensor) -> tuple[float, ...]:
+def floats_of(values: Tensor) -> tuple[float, ...]:
     """Return the numbers of a tensor (n,), at six significant digits."""
     return tuple(six_digits(float(value)) for value in values)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lutkit.probing.opening import ImageNetwork
-from lutkit.probing.responses import numbers_of, scene
+from lutkit.probing.responses import floats_of, scene
 
 _LEVELS = 127  # of int8 on each side of 0
 _TELLING = 512  # numbers of a tensor from which on few distinct ones are no accident
@@ -52,9 +52,7 @@ def channel_drifts(network: ImageNetwork) -> tuple[ChannelDrift, ...]:
             result = network.run_with(rounded, picture)
         off = 255 * (result.double() - exact)
         found.append(
-            ChannelDrift(
-                name, numbers_of(off.mean((0, 2, 3))), numbers_of(off.square().mean((0, 2, 3)).sqrt())
-            )
+            ChannelDrift(name, floats_of(off.mean((0, 2, 3))), floats_of(off.square().mean((0, 2, 3)).sqrt()))
         )
     return tuple(found)
 

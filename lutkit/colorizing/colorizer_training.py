@@ -14,19 +14,19 @@ from lutkit.nn.ab import AbBins, hard_classes, soft_classes
 from lutkit.nn.ab_loss import class_cross_entropy
 from lutkit.training.train import Training, TrainSettings
 
-Encoding: TypeAlias = Literal["soft", "hard"]
+ClassEncoding: TypeAlias = Literal["soft", "hard"]
 
 
-def require_encoding(name: str) -> Encoding:
+def require_encoding(name: str) -> ClassEncoding:
     """Return the name if it is a way to encode colours as classes.
 
     Raises:
         LutkitError: if it is not.
     """
-    for kind in get_args(Encoding):
+    for kind in get_args(ClassEncoding):
         if name == kind:
             return kind
-    raise LutkitError(f"--encoding is {name!r}", remedy=f"choose from {', '.join(get_args(Encoding))}")
+    raise LutkitError(f"--encoding is {name!r}", remedy=f"choose from {', '.join(get_args(ClassEncoding))}")
 
 
 class ColorizerTraining(Training):
@@ -41,7 +41,13 @@ class ColorizerTraining(Training):
     """
 
     def __init__(
-        self, network: Colorizer, settings: TrainSettings, bins: AbBins, *, encoding: Encoding, weighted: bool
+        self,
+        network: Colorizer,
+        settings: TrainSettings,
+        bins: AbBins,
+        *,
+        encoding: ClassEncoding,
+        weighted: bool,
     ) -> None:
         super().__init__(network, settings)
         self.bins, self.encoding, self.weighted = bins, encoding, weighted

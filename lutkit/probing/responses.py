@@ -16,7 +16,7 @@ from lutkit.probing.opening import ImageNetwork
 from lutkit.results import six_digits
 
 # Greys, and colours of full saturation within the range that a change can go up and down in.
-COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
+PROBED_COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("dark grey", (0.25, 0.25, 0.25)),
     ("grey", (0.5, 0.5, 0.5)),
     ("light grey", (0.75, 0.75, 0.75)),
@@ -27,7 +27,7 @@ COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("magenta", (0.8, 0.15, 0.8)),
     ("yellow", (0.8, 0.8, 0.15)),
 )
-GREYS = 3  # the first of `COLORS`
+GREYS = 3  # the first of `PROBED_COLORS`
 PERIODS = (32, 16, 8, 4, 2)  # in pixels
 _STEP = 0.02  # of a channel, for differences
 _WAVE = 0.1
@@ -124,13 +124,13 @@ def scene(network: ImageNetwork) -> Tensor:
 
 
 def jacobians(network: ImageNetwork) -> tuple[ColorJacobian, ...]:
-    """Measure the Jacobian between channels for each of `COLORS`, by central differences."""
+    """Measure the Jacobian between channels for each of `PROBED_COLORS`, by central differences."""
     base = scene(network)
     height, width = base.shape[2:]
     patch = (..., slice(3 * height // 8, 5 * height // 8), slice(3 * width // 8, 5 * width // 8))
     middle = (..., slice(height // 2 - 4, height // 2 + 4), slice(width // 2 - 4, width // 2 + 4))
     found: list[ColorJacobian] = []
-    for name, color in COLORS:
+    for name, color in PROBED_COLORS:
         changed = torch.tensor(color) + torch.cat(
             [torch.zeros(1, 3), _STEP * torch.eye(3), -_STEP * torch.eye(3)]
         )
@@ -171,7 +171,9 @@ def wave_gains(network: ImageNetwork) -> tuple[WaveGain, ...]:
 
 def flat_patterns(network: ImageNetwork) -> tuple[FlatPattern, ...]:
     """Measure patterns of small periods in flat greys, and in flat colours; the strongest of each period."""
-    colors = [(level, level, level) for level in _LEVELS] + [color for _, color in COLORS[GREYS : GREYS + 3]]
+    colors = [(level, level, level) for level in _LEVELS] + [
+        color for _, color in PROBED_COLORS[GREYS : GREYS + 3]
+    ]
     images = torch.tensor(colors)[:, :, None, None].expand(-1, -1, network.height, network.width)
     results = network.run(images).double()
     found: list[FlatPattern] = []

@@ -34,7 +34,7 @@ PairTuple: TypeAlias = tuple[Pixels, Pixels, dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class StoredTarget:
+class PairTarget:
     """The target of a pair.
 
     Args:
@@ -96,7 +96,7 @@ class Pairs:
         sample, path = self._sample(number)
         return read_pair(sample, path, self.library)
 
-    def read_target(self, number: int) -> StoredTarget:
+    def read_target(self, number: int) -> PairTarget:
         """Return only the target of the pair of that number; no input is decoded or computed.
 
         Raises:
@@ -107,7 +107,7 @@ class Pairs:
         for suffix, content in sample.members:
             if suffix.partition(".")[0] == "target":
                 try:
-                    return StoredTarget(decode_image(content), sample.key)
+                    return PairTarget(decode_image(content), sample.key)
                 except ImageError as error:
                     where = f"{path}: {sample.key}"
                     raise DatasetError(error.what, where=where, remedy="run `lutkit verify`") from None

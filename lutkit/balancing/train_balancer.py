@@ -30,7 +30,7 @@ def train_balancer(
     *,
     vae: Path | str = "",
     unchanged: float = 0.2,
-    threshold: float = 4.0,
+    threshold: float = 5.0,
     width: int = 32,
     steps: int = 3000,
     minutes: float = 0.0,

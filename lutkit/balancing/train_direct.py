@@ -39,7 +39,7 @@ def train_direct(
     kind: str = "",
     label: str = "",
     unchanged: float = 0.2,
-    threshold: float = 4.0,
+    threshold: float = 5.0,
     size: int = 224,
     width: int = 16,
     dropout: float = 0.0,

@@ -57,7 +57,7 @@ def balancer(  # noqa: D103  (its help text is set below)
         typer.Option("--vae", metavar="VAE", help="The VAE of the latents, to validate on decoded images."),
     ] = "",
     unchanged: UnchangedOption = 0.2,
-    threshold: ThresholdOption = 4.0,
+    threshold: ThresholdOption = 5.0,
     width: Annotated[
         int, typer.Option("--width", help="Channels at the highest resolution, a multiple of 16.")
     ] = 32,

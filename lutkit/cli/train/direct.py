@@ -55,7 +55,7 @@ def direct(  # noqa: D103  (its help text is set below)
     kind: KindOption = "",
     label: LabelOption = "",
     unchanged: UnchangedOption = 0.2,
-    threshold: ThresholdOption = 4.0,
+    threshold: ThresholdOption = 5.0,
     size: Annotated[int, typer.Option("--size", help="Side in pixels that images are shrunk to.")] = 224,
     width: Annotated[
         int, typer.Option("--width", help="Channels at the highest resolution, a multiple of 8.")

@@ -246,7 +246,8 @@ class Check:
         """Run the tests that need a card."""
         code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
         arguments = ["-q", "-p", "no:cacheprovider", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml"]
-        ended = self.run(code, *arguments, ROOT / "tests/nn/test_nn_lut.py", "-k", "card", limit_s=120)
+        files = [ROOT / "tests/nn/test_nn_lut.py", ROOT / "tests/nn/test_damage.py"]
+        ended = self.run(code, *arguments, *files, "-k", "card or cuda", limit_s=120)
         last = (ended.out.strip().splitlines() or [""])[-1]
         if ended.code:
             ended = Ended(ended.code, ended.out, last or ended.said, ended.seconds)

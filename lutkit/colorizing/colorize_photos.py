@@ -198,6 +198,9 @@ def colorize_photos(
     written = {applied.task for applied in results if applied.status == "written"}
     judged = [squares[task] for task in plan.tasks if task in squares and task in written]
     judgement = None
+    if judging is not None and not judged:
+        note = "The judge saw no photo: it needs photos with colours that this run writes."
+        report(Progress("judging", notes=(note,)))
     if judging is not None and judged:
         report(Progress("judging"))
         versions = (ORIGINAL, f"T = {chosen:g}", "T -> 0", "grey")

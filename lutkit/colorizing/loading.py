@@ -54,6 +54,10 @@ def colorizer_from(stored: StoredModel) -> TrainedColorizer:
             raise no_model(stored.config_file, what)
         network = Colorizer(config.text("grid"), config.whole("classes"), config.whole("width"))
         side, temperature = config.whole("side"), config.number("temperature")
+        if side % 8 or not 32 <= side <= 512:
+            raise no_model(stored.config_file, f"side is {side}, not a multiple of 8 from 32 to 512")
+        if not 0 <= temperature <= 10:
+            raise no_model(stored.config_file, f"temperature is {temperature}, not in 0..10")
     except DocumentError as error:
         raise no_model(stored.config_file, error.what) from None
     except SourceError:

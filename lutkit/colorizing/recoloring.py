@@ -126,7 +126,9 @@ def _recolor(
                 for j in range(4):
                     column = min(max(first_columns[x] + j, 0), columns - 1)
                     off = abs(np.float32(own) - lightness[row, column]) * np.float32(_STEPS)
-                    weight = row_weights[y, i] * column_weights[x, j] * like[min(int(off), like.shape[0] - 1)]
+                    # Before the cast: an infinite value has no integer.
+                    place = int(min(off, np.float32(like.shape[0] - 1)))
+                    weight = row_weights[y, i] * column_weights[x, j] * like[place]
                     total += weight
                     a += weight * ab[row, column, 0]
                     b += weight * ab[row, column, 1]

@@ -94,8 +94,8 @@ def train_colorizer(
 
     From lightness, the network learns the chances of classes of ab for each square of 4 x 4 pixels. It learns
     from the split `train`. The split `val`, if there is one, decides which weights are kept, and chooses the
-    temperature. The last weights are kept as well, as a model in `out/last`. The same call continues a run
-    that was stopped.
+    temperature; the last weights are then kept as well, as a model in `out/last`. The same call continues a
+    run that was stopped.
 
     Args:
         data: a dataset that `synth` wrote; only its targets are read.

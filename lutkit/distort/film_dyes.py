@@ -16,6 +16,8 @@ _Matrix: TypeAlias = tuple[tuple[float, float, float], ...]
 # How far the fading has gone: 1 is the worst that the stock's data names.
 EXTENT: Range = (0.3, 0.8)
 EXTENT_LOSSY: Range = (0.8, 1.05)
+MOST_UNWANTED = 0.4  # of an absorption, as a share of the dye's own; real dyes have less
+
 # How much losses and unwanted absorptions vary from one film to another, as a share of each; an estimate.
 LOSS_SIGMA, ABSORPTION_SIGMA = 0.15, 0.1
 LEAST_LEFT = 0.05
@@ -61,7 +63,7 @@ class FilmDyes:
         require_in(self.name, "number of base", len(self.base), (3, 3))
         for absorption in self.unwanted:
             # Within these bounds A can be inverted: its diagonal is larger than the rest of each row.
-            require_in(self.name, "unwanted", absorption, (-0.4, 0.4))
+            require_in(self.name, "unwanted", absorption, (-MOST_UNWANTED, MOST_UNWANTED))
         for left in self.dyes_left:
             require_in(self.name, "dyes_left", left, (LEAST_LEFT, 1))
         for density in self.base:
@@ -78,7 +80,7 @@ class FilmDyes:
         varied = rng.standard_normal(9).tolist()
         left = [1 - extent * loss * (1 + LOSS_SIGMA * z) for loss, z in zip(losses, varied[:3], strict=True)]
         unwanted = [
-            rounded(share * (1 + ABSORPTION_SIGMA * z))
+            rounded(min(max(share * (1 + ABSORPTION_SIGMA * z), -MOST_UNWANTED), MOST_UNWANTED))
             for share, z in zip(stock.unwanted, varied[3:], strict=True)
         ]
         fog, stained = (uniform(rng, FOG) if not stock.kept_density else 0.0), uniform(rng, (0.5, 1.5))

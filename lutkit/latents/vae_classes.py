@@ -205,7 +205,7 @@ VAE_CLASSES: Mapping[str, VaeClass] = {
 def require_known_class(config: Config, where: str) -> None:
     """Raise VaeError if a config is of a class that is not in the table; the message lists the known ones."""
     kind = config.get("_class_name", USUAL_CLASS)
-    if kind not in VAE_CLASSES:
+    if not isinstance(kind, str) or kind not in VAE_CLASSES:
         remedy = f"the known classes are {', '.join(VAE_CLASSES)}"
         raise VaeError(f"a config of the class {kind}", where=where, remedy=remedy)
 

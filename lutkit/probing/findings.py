@@ -149,9 +149,9 @@ def _of_colors(measures: Measures) -> Iterator[ProbeFinding]:
     if off_diagonal < _SAME and 255 * moved > _CHANGES:
         yield ProbeFinding(
             "channels without mixing",
-            "No channel of the output depends on another channel of the input, so the network can neither "
-            "change saturation nor turn a hue. Look for convolutions with groups = channels (depthwise) that "
-            "no 1 x 1 convolution follows.",
+            "No channel of the output depends on another channel of the input: the network is three curves, "
+            "and can neither mix channels nor turn a hue. Look for convolutions with groups = channels "
+            "(depthwise) that no 1 x 1 convolution follows.",
         )
     if answers.saturation < _LEAST_SATURATION:
         yield ProbeFinding(

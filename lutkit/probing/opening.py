@@ -6,6 +6,7 @@ measured.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -70,7 +71,7 @@ class ImageNetwork:
         with torch.inference_mode():
             for image in cast("Sequence[Tensor]", images.split(1)):
                 try:
-                    result = self.apply(module, image)
+                    result = self.apply(module, image.clone())  # networks may work in place
                 except LutkitError:
                     raise
                 except Exception as error:  # a stranger's network raises anything
@@ -108,7 +109,8 @@ def open_network(model: object, *, vae: Path | str = "") -> ImageNetwork:
         LutkitError: if it is something else, or the Python object cannot be imported.
     """
     if isinstance(model, nn.Module):
-        return ImageNetwork("module", model.cpu().eval(), _called)
+        # The caller's network stays on its device and in its mode.
+        return ImageNetwork("module", deepcopy(model).cpu().eval(), _called)
     if isinstance(model, Path | str):
         text = str(model)
         if text.endswith(".pt2"):

@@ -26,7 +26,7 @@ def imported(text: str, remedy: str) -> Callable[..., Any]:
     sys.path.insert(0, here)
     try:
         found = importlib.import_module(module)
-    except Exception as error:  # a stranger's module raises anything
+    except (Exception, SystemExit) as error:  # a stranger's module raises anything
         raise LutkitError(f"cannot be imported: {first_line(error)}", where=text, remedy=remedy) from None
     finally:
         sys.path.remove(here)

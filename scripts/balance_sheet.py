@@ -25,6 +25,9 @@ PICTURE_PX = 200
 def main(arguments: list[str] | None = None) -> None:
     options = options_of(arguments)
     try:
+        names = [Path(model).name for model in options.model]
+        if len({*names, "input", "truth"}) < len(names) + 2:
+            raise lutkit.LutkitError(f"two columns of one name: {', '.join(names)}", remedy="rename a folder")
         models = {Path(model).name: lutkit.load_balancer(model, vae=options.vae) for model in options.model}
         pairs = lutkit.pairs(options.data, split=options.split)
         rows = []

@@ -112,7 +112,7 @@ def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Ba
     Args:
         model: a folder, a name on the hub, an AdaptiveLut, or a balancer.
         vae: of a latent balancer in a folder, its VAE; see `load_balancer`.
-        fit: how the colour map is learned; see `load_balancer`.
+        fit: how the colour map is learned; see `load_balancer`. An adaptive LUT needs neither.
     Raises:
         SourceError: if there is no such model, or it cannot be read.
         VaeError, DatasetError: if its VAE is missing or another one.
@@ -121,7 +121,9 @@ def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Ba
     require_installed(NEEDED, "train")
     from lutkit.balancing.adaptive_lut import AdaptiveLut
     from lutkit.balancing.color_map import AdaptiveBalancer
+    from lutkit.balancing.fitted_map import require_map_kind
 
+    require_map_kind(fit)
     if isinstance(model, Path | str):
         from lutkit.balancing.models import load_balancer
 

@@ -46,7 +46,7 @@ def fitted_map(before: Float32Array, after: Float32Array, kind: MapKind, size: i
         characterization based on polynomial modeling", Color Research and Application 26 (2001).
     """
     if kind == "lut":
-        return fit_pixels(before, after, size).lut
+        return Lut3D(np.clip(fit_pixels(before, after, size).lut.table, 0, 1))
     lattice = Lut3D.identity(size).table.reshape(-1, 3).copy()
     colors, goals = (image.reshape(-1, 3).astype(np.float64) for image in (before, after))
     if kind == "polynomial":

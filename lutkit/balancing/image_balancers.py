@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lutkit.balancing.balance import PREVIEW_PX
 from lutkit.balancing.color_map import FoundMaps, Window
 from lutkit.balancing.fitted_map import MapKind, fitted_map
 from lutkit.balancing.latent_unet import LatentUnet
@@ -85,7 +86,8 @@ class DirectBalancer:
 def _resized(image: Float32Array, side: int, factor: int) -> Tensor:
     """Return an image (1, 3, H, W) with about side x side pixels, H and W multiples of `factor`."""
     height, width = image.shape[:2]
-    if min(height, width) < factor:
+    # The preview of a long thin photo is thin, whatever the photo's own size.
+    if min(height, width) < factor and max(height, width) < PREVIEW_PX:
         what = f"an image of {width} x {height} px, but the VAE needs at least {factor} x {factor}"
         raise ImageError(what, remedy="balance it with an adaptive LUT")
     scale = side / math.sqrt(height * width)

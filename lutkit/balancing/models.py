@@ -94,7 +94,8 @@ def _network(stored: StoredModel) -> Network:
     config = stored.config
     try:
         # The mixin's `push_to_hub` writes the network's own arguments, and the adaptive LUT needs no more.
-        architecture = config.text("architecture") if "architecture" in config.values else ADAPTIVE_LUT
+        is_bare = "architecture" not in config.values and "cube_size" in config.values
+        architecture = ADAPTIVE_LUT if is_bare else config.text("architecture")
         if architecture not in _NETWORKS:
             what = f"the architecture is {architecture!r}, not one of {', '.join(_NETWORKS)}"
             raise no_model(stored.config_file, what)

@@ -16,10 +16,10 @@ from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.distort.family import Library
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.engine.progress import OnProgress, Progress, unheard
-from lutkit.errors import LutkitError
+from lutkit.errors import DatasetError, LutkitError
 from lutkit.extras import TRAINING_NEEDS, require_installed
 from lutkit.lutfiles.library import library_folder, luts_by_sha256, read_library
-from lutkit.photos.sources import list_photos
+from lutkit.photos.sources import is_dataset_folder, list_photos
 from lutkit.synthesis.manifest import Manifest, find_manifest, format_manifest, read_manifest
 from lutkit.synthesis.pairs import pairs as open_pairs
 from lutkit.synthesis.plan import split_photos
@@ -202,9 +202,12 @@ class _Photos:
     """Photos that are damaged during training."""
 
     def __init__(self, data: Path, damage: Path | str, seed: int) -> None:
+        if is_dataset_folder(data):
+            what = "a dataset of pairs, whose inputs are damaged already, with --damage"
+            raise DatasetError(what, where=str(data), remedy="leave out --damage, or name the photos")
         path, _ = find_manifest(str(damage))
         self.manifest, self.seed = read_manifest(path), seed
-        self.name = data.name
+        self.name, self.damage = data.name, Path(damage).name
         self.photos = list_photos(str(data))
 
     def open(self, report: OnProgress) -> None:
@@ -224,6 +227,8 @@ class _Photos:
         """Return what config.json says of the data."""
         return {
             "manifest": format_manifest(replace(Manifest(), damage=self.manifest.damage)),
+            "source": self.name,
+            "damage": self.damage,
             "photos": len(self.thumbnails.keys),
             "sha256": self.sha256,
         }

@@ -98,7 +98,7 @@ def train_direct(
         raise LutkitError(f"--size is {size!r}", remedy=f"choose from {_LEAST_PX} to {_MOST_PX}")
     if type(width) is not int or width < 8 or width % 8:
         raise LutkitError(f"--width is {width!r}", remedy="give a multiple of 8")
-    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutkitError(f"--dropout is {dropout!r}", remedy="choose from 0 to below 1")
     require_threshold(threshold)
     learned_from = open_pairs(data, split="train", kind=kind, label=label)

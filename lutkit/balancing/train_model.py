@@ -151,7 +151,7 @@ def train_model(
 
 def require_threshold(threshold: float) -> None:
     """Raise LutkitError unless a threshold is a number of 0..20."""
-    if not isinstance(threshold, int | float) or not 0 <= threshold <= 20:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 20:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LutkitError(f"--threshold is {threshold!r}", remedy="choose from 0 to 20")
 
 

@@ -13,7 +13,7 @@ _GROUP = 8  # channels that are normalised together
 
 
 class UNet(nn.Module):
-    """A U-Net of residual blocks; at first its output is 0. It has no dropout.
+    """A U-Net of residual blocks; at first its output is 0.
 
     At its lowest resolution, the mean over the whole image is added to each place: a cast belongs to the
     whole image.
@@ -22,7 +22,7 @@ class UNet(nn.Module):
         channels_in: the channels of its input.
         channels_out: the channels of its output.
         widths: channels at each resolution, each a multiple of 8; each resolution is half the one before.
-        dropout: the share of values that training sets to 0 in each block.
+        dropout: the share of values that training sets to 0 in each block, 0 to below 1.
     Source: Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
         MICCAI 2015, with the residual blocks of He et al., "Identity Mappings in Deep Residual Networks",
         ECCV 2016.

@@ -38,7 +38,7 @@ window beside a lamp, needs different corrections in its parts: --local makes
 them. Photos that may need it are counted in the summary.
 
 Existing outputs are kept unless you give --overwrite. A photo without colour is
-written unchanged. Exit code 0: every output exists. 1: some photos failed. 2: a
+not corrected. Exit code 0: every output exists. 1: some photos failed. 2: a
 model or a name is wrong, and nothing was done.
 
 \b
@@ -148,8 +148,8 @@ def _summarize(
     uneven = [photo for photo in written if photo.unevenness >= UNEVEN]
     if uneven and not local:
         console.print(
-            f"{photos_text(len(uneven))} may be in mixed light: parts need corrections that differ by "
-            f"{UNEVEN:g} delta E 2000 or more. Try --local.",
+            f"{photos_text(len(uneven))} may be in mixed light: one LUT misses what the model wants "
+            f"by {UNEVEN:g} delta E 2000 or more. Try --local.",
             soft_wrap=True,
         )
     print_photo_summary(console, found, out)

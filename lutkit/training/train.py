@@ -44,7 +44,7 @@ _RUN = "run.json"
 _WARM_UP = 0.1  # of the run
 _FIRST_RATE, _LAST_RATE = 1 / 25, 1e-5  # of the highest learning rate
 _SAVE_S = 60.0
-_DROPOUT = 2  # a stream of random numbers; `batches` has others
+_DROPOUT = 2  # a stream of random numbers; `order` has others
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -232,6 +232,18 @@ def train(
     if last.is_file():
         batches.step = int(_checkpoint(last)["global_step"])
     watch = _Watch(settings, folder, on_progress, validates=bool(validation))
+    kept = best if validation else last
+    if last.is_file() and kept.is_file():
+        ended = _checkpoint(last)
+        (state,) = ended["callbacks"].values()
+        watch.load_state_dict(state)
+        by_time = watch.earlier_s / (60 * settings.minutes) if settings.minutes else 0.0
+        # The time of a run is over at any step: one more would change the weights.
+        if max(batches.step / settings.steps, by_time) >= 1:
+            module.load_state_dict(ended["state_dict"])
+            ended_with = _weights_of(module)
+            module.load_state_dict(_checkpoint(kept)["state_dict"])
+            return Trained(batches.step, watch.earlier_s, watch.loss, ended_with)
     with _quietly():
         trainer = Trainer(
             accelerator="cuda" if settings.device.startswith("cuda") else "cpu",
@@ -263,10 +275,14 @@ def train(
                 ckpt_path=last if last.is_file() else None,
                 weights_only=True,
             )
-    ended_with = {name: values.detach().cpu().clone() for name, values in module.network.state_dict().items()}
+    ended_with = _weights_of(module)
     if validation:
         module.load_state_dict(_checkpoint(best)["state_dict"])
     return Trained(trainer.global_step, watch.seconds, watch.loss, ended_with)
+
+
+def _weights_of(module: Training) -> dict[str, Tensor]:
+    return {name: values.detach().cpu().clone() for name, values in module.network.state_dict().items()}
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from small_datasets import make_photos
 import lutkit
 from lutkit.balancing.damaged_photos import DamagedPhotos, read_photo_thumbnails
 from lutkit.balancing.thumbnails import thumbnail_of
-from lutkit.errors import LutkitError, ManifestError, SourceError
+from lutkit.errors import DatasetError, LutkitError, ManifestError, SourceError
 from lutkit.photos.sources import list_photos
 
 OPTIONS = {"damage": "camera", "steps": 8, "validate": 4, "device": "cpu", "seed": 3}
@@ -96,3 +96,19 @@ def test_no_photos_are_one_line(tmp_path):
     (tmp_path / "bad/a.jpg").write_bytes(b"x")
     with pytest.raises(SourceError, match=r"a\.jpg"):
         lutkit.train_adaptive_lut(tmp_path / "bad", tmp_path / "m", **OPTIONS)
+
+
+def test_pairs_are_not_damaged_again(photos, tmp_path):
+    lutkit.synth(photos, tmp_path / "pairs", n=4, size=32, workers=1)
+    with pytest.raises(DatasetError, match="inputs are damaged already, with --damage; leave out --damage"):
+        lutkit.train_adaptive_lut(tmp_path / "pairs", tmp_path / "m", **OPTIONS)
+
+
+def test_a_run_whose_time_is_over_is_not_trained_further(photos, tmp_path):
+    options = {**OPTIONS, "steps": 10**6, "minutes": 0.02}
+    made = lutkit.train_adaptive_lut(photos, tmp_path / "m", **options)
+    was = (tmp_path / "m/model.safetensors").read_bytes()
+    (tmp_path / "m/config.json").unlink()  # as if it had been stopped after the last step
+    again = lutkit.train_adaptive_lut(photos, tmp_path / "m", **options)
+    assert (again.steps, again.validation) == (made.steps, made.validation)
+    assert (tmp_path / "m/model.safetensors").read_bytes() == was

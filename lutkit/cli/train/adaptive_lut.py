@@ -32,7 +32,8 @@ and needs no VAE and no GPU. All pairs are held in memory: 54 KB for each.
 
 With --damage, DATA is photos instead, and no dataset is needed: each photo is
 damaged anew each time the network sees it, by a preset of lutkit synth or by a
-manifest. A twentieth of the photos is held back for validation.
+manifest. A twentieth of the photos is held back for validation, and another, the
+split `test` of lutkit synth, is not used.
 
 The folder OUT holds the model (model.safetensors, config.json and a model card),
 checkpoints, and logs of the loss. To resume a run that was stopped, repeat the

@@ -27,8 +27,8 @@ before it is needed.
 TYPE_CHECKING = False  # not typing's: a Ctrl-C while that loads would find nobody who answers it
 if TYPE_CHECKING:
     from lutkit.balancing.balance import balance as balance
+    from lutkit.balancing.balance import load_balancer as load_balancer
     from lutkit.balancing.balance_photos import balance_photos as balance_photos
-    from lutkit.balancing.models import load_balancer as load_balancer
     from lutkit.balancing.train_adaptive_lut import train_adaptive_lut as train_adaptive_lut
     from lutkit.balancing.train_balancer import train_balancer as train_balancer
     from lutkit.balancing.train_direct import train_direct as train_direct
@@ -101,7 +101,7 @@ _HOMES = {
     "identity": "lutkit.lutfiles.convert",
     "inspect_lut": "lutkit.report.lut_check",
     "invert": "lutkit.lutfiles.making",
-    "load_balancer": "lutkit.balancing.models",
+    "load_balancer": "lutkit.balancing.balance",
     "lut_info": "lutkit.lutfiles.info",
     "lut_library": "lutkit.lutfiles.library",
     "pairs": "lutkit.synthesis.pairs",

@@ -104,3 +104,8 @@ class DatasetError(LutkitError):
 
 class VaeError(LutkitError):
     """A VAE that cannot be found or loaded, a device that is missing, or images that a VAE cannot take."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = sorted(
     name for name in lutkit.__all__ if name != "__version__" and inspect.isfunction(getattr(lutkit, name))
 )
-OF_LATENTS = {"encode_latents", "decode_latents", "read_latents"}
+OF_LATENTS = {"encode_latents", "decode_latents", "read_latents", "train_balancer"}
 METHODS = ("Recipe.bake", "Recipe.severity", "Recipe.label")
 
 

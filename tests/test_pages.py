@@ -27,6 +27,8 @@ SMALLER = {
     "--n 100000": "--n 30",
     "--n 10000 --size 128": "--n 40 --size 32 --splits train=0.8,val=0.2",
     "-o models/adaptive-lut": "-o models/adaptive-lut --steps 4 --validate 2",
+    "-o models/balancer": "-o models/balancer --steps 4 --validate 2 --width 16",
+    "--damage camera --minutes 5": "--damage camera --steps 4 --validate 2",
     "-o models/colorizer": "-o models/colorizer --width 2 --side 32 --batch 4 --steps 4 --validate 2",
     "stabilityai/sd-vae-ft-mse": "vae",
     "--vae models/vae": "--vae vae",

@@ -106,6 +106,33 @@ def _require_image(image: object) -> None:
     require_no_codes(cast("npt.NDArray[Any]", image), 1.0, "balance")
 
 
+def load_balancer(name: Path | str, *, vae: Path | str = "", fit: str = "lut") -> "Balancer":
+    """Read a model that balances photos, with its VAE if it needs one.
+
+    Args:
+        name: a folder that `lutkit train` wrote, or `owner/name` on the Hugging Face hub.
+        vae: of a latent balancer, its VAE: a folder, a .safetensors file or a hub name; empty for the hub
+            name in the model's config.json.
+        fit: of a network whose result is an image, how the colour map is learned: `lut`, `polynomial` or
+            `mlp`.
+    Raises:
+        SourceError: if there is no such model, or it cannot be read.
+        VaeError: if the VAE is missing or cannot be loaded.
+        DatasetError: if the VAE is not that of the model's latents, or its location is not recorded.
+        LutkitError: if an option is out of range.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
+    >>> trained = lutkit.train_direct("pairs", "model", steps=1, size=32, width=8, device="cpu")
+    >>> lutkit.load_balancer("model", fit="polynomial").fit
+    'polynomial'
+    """
+    require_installed(NEEDED, "train")
+    from lutkit.balancing.models import read_balancer
+
+    return read_balancer(name, vae, fit)
+
+
 def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Balancer":
     """Return the model as a balancer: read from its folder or the hub, or the given network.
 
@@ -125,8 +152,6 @@ def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Ba
 
     require_map_kind(fit)
     if isinstance(model, Path | str):
-        from lutkit.balancing.models import load_balancer
-
         return load_balancer(model, vae=vae, fit=fit)
     if isinstance(model, AdaptiveLut):
         # The caller's network stays on its device and in its mode.

@@ -59,21 +59,8 @@ def load_model(name: Path | str) -> Network:
     return _network(read_model(name))
 
 
-def load_balancer(name: Path | str, *, vae: Path | str = "", fit: str = "lut") -> Balancer:
-    """Read a model that balances photos, with its VAE if it needs one.
-
-    Args:
-        name: a folder that `lutkit train` wrote, or `owner/name` on the Hugging Face hub.
-        vae: of a latent balancer, its VAE: a folder, a .safetensors file or a hub name; empty for the hub
-            name in the model's config.json.
-        fit: of a network whose result is an image, how the colour map is learned: `lut`, `polynomial` or
-            `mlp`.
-    Raises:
-        SourceError: if there is no such model, or it cannot be read.
-        VaeError: if the VAE is missing or cannot be loaded.
-        DatasetError: if the VAE is not that of the model's latents, or its location is not recorded.
-        LutkitError: if an option is out of range.
-    """
+def read_balancer(name: Path | str, vae: Path | str, fit: str) -> Balancer:
+    """Read a model that balances photos, with its VAE if it needs one; see `lutkit.load_balancer`."""
     kind = require_map_kind(fit)
     stored = read_model(name)
     network = _network(stored)

@@ -79,6 +79,12 @@ def train_balancer(
         VaeError: if there is no such device, or the VAE is missing.
         LutkitError: if an option is out of range, `out` holds something else or was begun with other
             settings, a package is not installed, or a loss is not finite.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
+    >>> made = lutkit.encode_latents("pairs", "latents", vae="vae", device="cpu", dtype="fp32")
+    >>> lutkit.train_balancer("latents", "model", steps=2, width=16, device="cpu").steps
+    2
     """
     require_installed((*TRAINING_NEEDS, "diffusers"), "train")
     report = on_progress or unheard

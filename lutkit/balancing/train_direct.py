@@ -88,6 +88,11 @@ def train_direct(
         VaeError: if there is no such device.
         LutkitError: if an option is out of range, `out` holds something else or was begun with other
             settings, a package is not installed, or a loss is not finite.
+
+    >>> import lutkit
+    >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
+    >>> lutkit.train_direct("pairs", "model", steps=2, size=32, width=8, device="cpu").steps
+    2
     """
     require_installed(TRAINING_NEEDS, "train")
     report = on_progress or unheard

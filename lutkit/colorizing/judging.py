@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lutkit.errors import LutkitError
-from lutkit.latents.devices import first_line
+from lutkit.errors import LutkitError, first_line
 from lutkit.lut.model import Float32Array
 from lutkit.results import six_digits
 

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
-from lutkit.errors import VaeError
+from lutkit.errors import VaeError, first_line
 
 # Out-of-memory errors, of a GPU or of the machine: how to recognize them and how to continue.
 
@@ -92,11 +92,6 @@ def plain_device_errors() -> Generator[None]:
             remedy = "check the system log, then run the same command again: it continues where it stopped"
             raise VaeError(f"the GPU failed: {first_line(error)}", remedy=remedy) from error
         raise
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def require_device(name: str) -> torch.device:

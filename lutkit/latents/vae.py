@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lutkit.dataset.latent_index import Dtype, InputRange, VaeIdentity
-from lutkit.errors import ArrayError, VaeError
+from lutkit.errors import ArrayError, VaeError, first_line
 from lutkit.latents.autoencoders import halves_of, load_autoencoder
-from lutkit.latents.devices import computing_on, first_line, is_out_of_memory, open_device
+from lutkit.latents.devices import computing_on, is_out_of_memory, open_device
 from lutkit.latents.speed import Layout, keep_compiled
 from lutkit.latents.vae_classes import class_of, factor_of, only_size_of
 from lutkit.latents.vae_files import VaeFiles, find_vae

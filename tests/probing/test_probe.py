@@ -186,7 +186,12 @@ def test_a_network_that_fails_in_other_ranges_is_measured_in_its_own():
 def save_adaptive(folder, cube_size=0):
     folder.mkdir()
     network = AdaptiveLut(cube_size).eval()
-    save_model(network, folder, {"architecture": "adaptive-lut", "cube_size": cube_size}, "")
+    save_model(
+        network,
+        folder,
+        {"architecture": "adaptive-lut", "cube_size": cube_size, "threshold": 0.0, "pooling": "statistics"},
+        "",
+    )
     return folder
 
 

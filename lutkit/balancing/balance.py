@@ -185,13 +185,13 @@ def find_balance(
         found = balancer.color_maps(now, [_whole(seen)], LUT_SIZE)
         luts.append(_after(luts[-1], found.luts[0]) if luts else found.luts[0])
         then = map_pixels(seen, luts[-1], threads=1)
-        moves.append(_difference(now, then))
+        moves.append(image_difference(now, then))
         residual = found.residual if number == 0 else residual
         now = then
     grids = _grids(seen, balancer, passes if local else 1) if local or residual is None else []
     if residual is None:
         by_parts = map_by_place(seen, _blended(grids[0], 1), top=0, height=len(seen))
-        residual = _difference(map_pixels(seen, luts[0], threads=1), by_parts)
+        residual = image_difference(map_pixels(seen, luts[0], threads=1), by_parts)
     if strength == 0:
         return Balance(None, tuple(moves), residual)
     lut = _blended(grids[-1], strength) if local else cast("Lut3D", blend(luts[-1], strength))
@@ -256,7 +256,7 @@ def _blended(rows: list[list[Lut3D]], strength: float) -> LutGrid:
     return LutGrid(tuple(tuple(blend(lut, strength) for lut in row) for row in rows))
 
 
-def _difference(one: Float32Array, other: Float32Array) -> float:
-    """Return the mean delta E 2000 of two images."""
+def image_difference(one: Float32Array, other: Float32Array) -> float:
+    """Return the mean delta E 2000 of two images (h, w, 3), float32, sRGB-encoded, 0..1."""
     labs = (srgb_to_lab(image.astype(np.float64)) for image in (one, other))
     return float(delta_e_2000(*labs).mean())

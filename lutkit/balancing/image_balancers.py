@@ -13,13 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lutkit.balancing.balance import PREVIEW_PX
+from lutkit.balancing.balance import PREVIEW_PX, image_difference
 from lutkit.balancing.color_map import FoundMaps, Window
 from lutkit.balancing.fitted_map import MapKind, fitted_map
 from lutkit.balancing.latent_unet import LatentUnet
 from lutkit.balancing.pixel_unet import PixelUnet
-from lutkit.color.difference import delta_e_2000
-from lutkit.color.lab import srgb_to_lab
 from lutkit.errors import ImageError
 from lutkit.latents.vae import Vae
 from lutkit.lut.algebra import blend
@@ -125,15 +123,9 @@ def _learned(
         seen, wanted = part.of(small), part.of(changed)
         lut = fitted_map(seen, wanted, fit, size)
         made = map_pixels(seen, lut, threads=1)
-        misses.append(_difference(made, wanted))
-        change = _difference(seen, made) ** 4
+        misses.append(image_difference(made, wanted))
+        change = image_difference(seen, made) ** 4
         # A photo gives no certain evidence of a small fault: small corrections would add up over the passes.
         share = change / (change + threshold**4) if threshold and change else 1.0
         luts.append(cast("Lut3D", blend(lut, share)))
     return FoundMaps(tuple(luts), sum(misses) / len(misses))
-
-
-def _difference(one: Float32Array, other: Float32Array) -> float:
-    """Return the mean delta E 2000 of two images."""
-    labs = (srgb_to_lab(image.astype(np.float64)) for image in (one, other))
-    return float(delta_e_2000(*labs).mean())

@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lutkit.balancing.train_model import ModelPlan, Prepared, TrainResult, held_back, train_model
+from lutkit.balancing.train_model import (
+    ModelPlan,
+    Prepared,
+    TrainResult,
+    held_back,
+    require_unchanged,
+    train_model,
+)
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
@@ -105,8 +112,7 @@ def train_adaptive_lut(
     folders = [Path(one) for one in ([data] if isinstance(data, Path | str) else data)]
     if not folders:
         raise LutkitError("no dataset is named", remedy="name a folder that `lutkit synth` wrote")
-    if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
+    require_unchanged(unchanged)
     if damage and (kind or label):
         option = "--kind" if kind else "--label"
         raise LutkitError(f"{option} with --damage", remedy=f"leave out {option}: it chooses pairs")

@@ -11,6 +11,7 @@ from lutkit.balancing.train_model import (
     TrainResult,
     held_back,
     require_threshold,
+    require_unchanged,
     train_model,
 )
 from lutkit.dataset.digests import sha256_of
@@ -89,8 +90,7 @@ def train_balancer(
     require_installed((*TRAINING_NEEDS, "diffusers"), "train")
     report = on_progress or unheard
     data, out = Path(data), Path(out)
-    if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
+    require_unchanged(unchanged)
     if type(width) is not int or width < 16 or width % 16:
         raise LutkitError(f"--width is {width!r}", remedy="give a multiple of 16")
     require_threshold(threshold)

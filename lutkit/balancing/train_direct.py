@@ -12,6 +12,7 @@ from lutkit.balancing.train_model import (
     TrainResult,
     held_back,
     require_threshold,
+    require_unchanged,
     train_model,
 )
 from lutkit.dataset.digests import sha256_of
@@ -97,8 +98,7 @@ def train_direct(
     require_installed(TRAINING_NEEDS, "train")
     report = on_progress or unheard
     data, out = Path(data), Path(out)
-    if not isinstance(unchanged, int | float) or not 0 <= unchanged < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise LutkitError(f"--unchanged is {unchanged!r}", remedy="choose from 0 to below 1")
+    require_unchanged(unchanged)
     if type(size) is not int or not _LEAST_PX <= size <= _MOST_PX:
         raise LutkitError(f"--size is {size!r}", remedy=f"choose from {_LEAST_PX} to {_MOST_PX}")
     if type(width) is not int or width < 8 or width % 8:

@@ -149,6 +149,12 @@ def train_model(
     return result
 
 
+def require_unchanged(share: float) -> None:
+    """Raise LutkitError unless a share of unchanged inputs is a number of 0 to below 1."""
+    if not isinstance(share, int | float) or not 0 <= share < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LutkitError(f"--unchanged is {share!r}", remedy="choose from 0 to below 1")
+
+
 def require_threshold(threshold: float) -> None:
     """Raise LutkitError unless a threshold is a number of 0..20."""
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 20:  # pyright: ignore[reportUnnecessaryIsInstance]

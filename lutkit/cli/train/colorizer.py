@@ -5,6 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lutkit.cli.train.options import (
+    DeviceOption,
+    JsonOption,
+    KindOption,
+    LabelOption,
+    LogOption,
+    MinutesOption,
+    PrecisionOption,
+    QuietOption,
+    RateOption,
+    SeedOption,
+    StepsOption,
+    ValidateOption,
+)
+
 if TYPE_CHECKING:
     from lutkit.colorizing.train_colorizer import ColorizerResult
 
@@ -41,7 +56,6 @@ _WEIGHTS = "The classes of ab and their weights, from lutkit ab-weights."
 _ENCODING = "soft spreads a colour over the five nearest classes, hard does not."
 _WIDTH = "Channels of the first block, 2 to 128."
 _SIDE = "Side of the squares to learn from, in pixels: a multiple of 8."
-_VALIDATE = "Steps between measurements on the split `val`."
 
 
 def colorizer(  # noqa: D103  (its help text is set below)
@@ -53,10 +67,8 @@ def colorizer(  # noqa: D103  (its help text is set below)
     weights: Annotated[Path, typer.Option("--weights", metavar="FILE", help=_WEIGHTS)] = Path(
         "data/ab/weights.npz"
     ),
-    kind: Annotated[
-        str, typer.Option("--kind", help="Only `distort`, `enhance` or `distort+enhance` pairs.")
-    ] = "",
-    label: Annotated[str, typer.Option("--label", help="Only `recoverable` or `lossy` pairs.")] = "",
+    kind: KindOption = "",
+    label: LabelOption = "",
     encoding: Annotated[str, typer.Option("--encoding", help=_ENCODING)] = "soft",
     unweighted: Annotated[
         bool, typer.Option("--unweighted", help="All pixels count equally, rare colours too.")
@@ -64,20 +76,16 @@ def colorizer(  # noqa: D103  (its help text is set below)
     width: Annotated[int, typer.Option("--width", help=_WIDTH)] = 16,
     side: Annotated[int, typer.Option("--side", help=_SIDE)] = 256,
     batch: Annotated[int, typer.Option("--batch", help="Targets in a batch.")] = 16,
-    steps: Annotated[int, typer.Option("--steps", help="Number of batches.")] = 5000,
-    minutes: Annotated[float, typer.Option("--minutes", help="Longest time; 0 for no limit.")] = 0.0,
-    validate: Annotated[int, typer.Option("--validate", help=_VALIDATE)] = 250,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="The highest learning rate.")
-    ] = 1e-3,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the weights and of the order.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed.")
-    ] = "32-true",
-    log: Annotated[str, typer.Option("--log", help="Format of the logs: csv or tensorboard.")] = "csv",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    steps: StepsOption = 5000,
+    minutes: MinutesOption = 0.0,
+    validate: ValidateOption = 250,
+    learning_rate: RateOption = 1e-3,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "32-true",
+    log: LogOption = "csv",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     from lutkit.cli.arguments import require_no_more
     from lutkit.colorizing.train_colorizer import train_colorizer

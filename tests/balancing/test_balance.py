@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from small_datasets import textured
 from small_models import config_of, gain_model, known_model, sensitive_model
 
 import lutkit
-from lutkit.balancing.balance import balance, find_balance
-from lutkit.balancing.color_map import AdaptiveBalancer
+from lutkit.balancing.balance import balance, find_balance, image_difference
+from lutkit.balancing.color_map import AdaptiveBalancer, FoundMaps
 from lutkit.balancing.models import load_model
 from lutkit.errors import ArrayError, LutkitError, SourceError
 from lutkit.lut.grid import LutGrid
@@ -20,6 +21,7 @@ from lutkit.lut.model import Lut3D
 from lutkit.training.model_folder import save_model
 
 GAIN = np.array([0.7, 1.0, 0.9])
+MEAN = np.array([0.35, 0.5, 0.6])
 IMAGE = textured(4, 90, 60)
 
 
@@ -41,27 +43,46 @@ def test_every_depth_gets_the_predicted_map_and_keeps_alpha(dtype, white):
     np.testing.assert_allclose(found[..., :3] / white, image[..., :3] / white * GAIN, atol=0.6 / 255)
 
 
-def test_passes_compose_and_strength_blends():
-    for passes, strength in ((3, 1.0), (2, 0.25), (1, 0.0)):
-        found = balance(IMAGE, gain_model(), passes=passes, strength=strength) / 255
-        expected = IMAGE / 255 * (1 + strength * (GAIN**passes - 1))
-        np.testing.assert_allclose(found, expected, atol=1.1 / 255)
+def test_strength_blends():
+    for strength in (1.0, 0.25, 0.0):
+        found = balance(IMAGE, gain_model(), strength=strength) / 255
+        np.testing.assert_allclose(found, IMAGE / 255 * (1 + strength * (GAIN - 1)), atol=0.6 / 255)
+
+
+class _TowardsAMean:
+    """Brings the mean of an image most of the way to a colour: a pass changes a third of the one before."""
+
+    def color_maps(self, image, windows, size):
+        means = [window.of(image).mean((0, 1)) for window in windows]
+        tables = [Lut3D.identity(size).table + (0.66 * (MEAN - mean)).astype(np.float32) for mean in means]
+        return FoundMaps(tuple(map(Lut3D, tables)), None)
 
 
 def test_each_pass_looks_at_the_result_of_the_one_before():
-    model = sensitive_model()
+    model = _TowardsAMean()
     seen = (IMAGE / 255).astype(np.float32)
-    found = find_balance(seen, AdaptiveBalancer(model), passes=3, strength=1, local=False)
+    found = find_balance(seen, model, passes=3, strength=1, local=False)
     now = seen
-    for _ in range(3):
-        now = lutkit.apply(
-            now, find_balance(now, AdaptiveBalancer(model), passes=1, strength=1, local=False).lut
-        )
-    # Composed on a lattice, maps with hard clamps are off beside the clamps.
+    for move in found.moves:
+        alone = find_balance(now, model, passes=1, strength=1, local=False)
+        assert alone.moves[0] == pytest.approx(move, rel=0.02)
+        now = lutkit.apply(now, alone.lut)
     assert abs(lutkit.apply(seen, found.lut) - now).mean() < 0.002
-    assert abs(lutkit.apply(seen, found.lut) - seen).mean() > 0.05
-    assert len(found.moves) == 3
     assert found.moves[0] > 1
+
+
+@pytest.mark.parametrize("model", [gain_model(), sensitive_model()], ids=["gain", "sensitive"])
+@pytest.mark.parametrize("local", [False, True])
+def test_a_pass_changes_at_most_half_as_much_as_the_one_before(model, local):
+    seen = (IMAGE / 255).astype(np.float32)
+    found = find_balance(seen, AdaptiveBalancer(model), passes=4, strength=1, local=local)
+    for before, after in pairwise(found.moves):
+        assert after < 0.56 * before  # the difference of colours is not quite linear
+    if not local:
+        once = find_balance(seen, AdaptiveBalancer(model), passes=1, strength=1, local=False)
+        assert image_difference(lutkit.apply(seen, found.lut), lutkit.apply(seen, once.lut)) <= sum(
+            found.moves[1:]
+        )
 
 
 def test_parts_get_their_own_maps_and_a_map_for_all_is_even():
@@ -141,16 +162,18 @@ def test_images_and_options_that_cannot_be_are_refused():
 def test_an_exported_lut_does_the_same_in_another_program(model_folder, tmp_path):
     ocio = pytest.importorskip("PyOpenColorIO")
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
-    lutkit.balance_photos(
+    done = lutkit.balance_photos(
         tmp_path / "a.png", tmp_path / "b.png", model=model_folder, passes=3, export=tmp_path / "look.cube"
     )
+    (moves,) = (photo.moves for photo in done.photos)
     file = ocio.FileTransform(str(tmp_path / "look.cube"), interpolation=ocio.INTERP_TETRAHEDRAL)
     processor = ocio.Config.CreateRaw().getProcessor(file).getDefaultCPUProcessor()
     values = np.ascontiguousarray(IMAGE / 255, np.float32)
     processor.applyRGB(values)
     written = np.asarray(Image.open(tmp_path / "b.png"))
     assert abs(255 * values - written).max() <= 1
-    assert abs(written / 255 - IMAGE / 255 * GAIN**3).max() < 1.5 / 255
+    assert len(moves) == 3
+    assert image_difference(*((np.float32(each) / 255) for each in (IMAGE, written))) > 1.2 * moves[0]
 
 
 def test_several_photos_have_their_own_luts_and_one_that_fails_is_named(model_folder, tmp_path):

@@ -44,6 +44,16 @@ NEEDED = (
     "webdataset", "tomli_w", "rich", "typer", "pytest", "hypothesis",
 )  # fmt: skip
 
+# The packages that a machine with torch and numpy lacks, with what they need. transformers is for one VAE.
+WHEELS = (
+    "diffusers", "safetensors", "huggingface_hub", "hf-xet", "httpx2", "httpcore2", "h11", "anyio", "idna",
+    "truststore", "filelock", "fsspec", "packaging", "tqdm", "PyYAML", "requests", "urllib3", "certifi",
+    "charset-normalizer", "regex", "importlib_metadata", "zipp", "typing_extensions", "numba", "llvmlite",
+    "pillow", "simplejpeg", "webdataset", "braceexpand", "tomli_w", "rich", "Pygments", "markdown-it-py",
+    "mdurl", "typer", "click", "shellingham", "annotated-doc", "pytest", "pluggy", "iniconfig", "hypothesis",
+    "sortedcontainers", "transformers", "tokenizers",
+)  # fmt: skip
+
 # The command, and one of the functions below, each in a process of its own.
 LUTKIT = "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"
 PROBE = "import json, sys, gpu_check; print(json.dumps(getattr(gpu_check, sys.argv[1])(*sys.argv[2:])))"
@@ -614,6 +624,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="?", default=Path("gpu_check.tar"), help="the prepared data")
     parser.add_argument("--prepare", type=Path, metavar="PHOTOS", help="write DATA from a folder of photos")
+    parser.add_argument("--wheels", metavar="PYTHON", help="fetch the wheels for a Python, such as 3.12")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu rehearses this script")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and a tiny VAE")
     parser.add_argument("--seconds", type=float, help=f"the time for everything; {TOTAL_S:.0f} on a GPU")
@@ -621,6 +632,10 @@ def main() -> None:
         "--only", action="append", choices=list(SECTIONS), help="run this section (repeatable)"
     )
     given = parser.parse_args()
+    if given.wheels:
+        options = ["--no-deps", "--only-binary=:all:", f"--python-version={given.wheels}"]
+        versions = [f"--constraint={ROOT / 'constraints.txt'}", f"--dest={ROOT / 'wheels'}"]
+        sys.exit(subprocess.call([sys.executable, "-m", "pip", "download", *options, *versions, *WHEELS]))
     if given.prepare:
         count = prepare(given.prepare, given.data)
         print(f"{given.data}: {count:,} squares, {given.data.stat().st_size / (1 << 20):.1f} MiB")

@@ -34,6 +34,40 @@ def damage_rows(turns: int = TURNS) -> list[dict[str, object]]:
         torch.set_num_threads(threads)
 
 
+def device_rows(device: str, turns: int = 15) -> list[dict[str, object]]:
+    """Return rows of name and images_s on a device: wall time, with what the CPU draws and bakes.
+
+    `RandomDamage` draws ahead in one thread, so it is as fast as that thread if the device is faster. What is
+    baked already, as workers of a `DataLoader` do it, shows the speed of the device.
+    """
+    codes = _photos().to(device)
+    recipes = [sample_recipe(0, number) for number in range(IMAGES)]
+    baked = pack_damage(recipes, [bake(recipe) for recipe in recipes])
+    baked = baked.pin_memory() if device == "cuda" else baked
+    works: dict[str, Callable[[], object]] = {
+        "drawn, uint8": partial(RandomDamage(), codes),
+        "drawn, float32": partial(RandomDamage(), codes / 255),
+        "baked, uint8": partial(damage_batch, codes, baked),
+        "baked, float32": partial(damage_batch, codes / 255, baked),
+    }
+    return [
+        {"name": name, "images_s": round(IMAGES / _device_seconds(work, device, turns))}
+        for name, work in works.items()
+    ]
+
+
+def _device_seconds(work: Callable[[], object], device: str, turns: int) -> float:
+    """Return the mean wall time of `turns` calls, after one that warms up."""
+    wait = torch.cuda.synchronize if device == "cuda" else torch.get_num_threads
+    work()
+    wait()
+    start = time.perf_counter()
+    for _ in range(turns):
+        work()
+    wait()
+    return (time.perf_counter() - start) / turns
+
+
 def _pairs() -> list[Pair]:
     codes = _photos()
     peer = color_jiggle()

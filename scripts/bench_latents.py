@@ -10,6 +10,7 @@ with 271 GFLOP for each image.
 
 import argparse
 import io
+import itertools
 import shutil
 import statistics
 import tempfile
@@ -58,7 +59,7 @@ def latent_rows(photos: Path) -> list[dict[str, object]]:
         for turn in range(TURNS):
             shutil.copytree(folder / "out", folder / f"out-{turn}")
             start = time.perf_counter()
-            usual_loop(model, folder, batch, usual_count)
+            usual_loop(model, folder / "in", batch, usual_count)
             usual.append((time.perf_counter() - start) / usual_count)
             results.append(encode(folder / "in", folder, settings, f"out-{turn}"))
             ours.append(results[-1].stats.seconds / count)
@@ -84,18 +85,18 @@ def speed_row(usual: list, ours: list, results: list[EncodedFolder]) -> dict[str
     }
 
 
-def usual_loop(model: AutoencoderKL, folder: Path, batch: int, count: int) -> None:
-    """Decode, encode, `.cpu()`, save, without any overlap."""
-    samples = [sample for tar in sorted((folder / "in").glob("0*.tar")) for sample in read_samples(tar)]
+def usual_loop(model: AutoencoderKL, tars: Path, batch: int, count: int) -> None:
+    """Decode, encode, `.cpu()`, save beside the folder of tars, without any overlap; read `count` images."""
+    places = sorted(tars.glob("0*.tar"))
+    samples = itertools.islice((sample for tar in places for sample in read_samples(tar)), count)
     place, dtype = next(model.parameters()).device, model.dtype
-    for start in range(0, count, batch):
-        part = samples[start : start + batch]
+    while part := list(itertools.islice(samples, batch)):
         images = np.stack([np.asarray(Image.open(io.BytesIO(dict(s.members)["jpg"]))) for s in part])
         values = torch.from_numpy(images).permute(0, 3, 1, 2).to(place).to(dtype) / 127.5 - 1
         with torch.no_grad():
             found = model.encode(values).latent_dist
         for sample, moments in zip(part, found.parameters.cpu(), strict=True):
-            np.save(folder / f"{sample.key}.npy", moments.float().numpy())
+            np.save(tars.parent / f"{sample.key}.npy", moments.float().numpy())
 
 
 def encode(tars: Path, folder: Path, settings: EncodeSettings, out: str = "out") -> EncodedFolder:

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from bench_pair import Pair, Work, pair_row, sample_photo
+from bench_pair import Pair, Work, pair_row, sample_photo, seconds
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,8 +29,14 @@ def nn_rows(turns: int = TURNS) -> list[dict[str, object]]:
     finally:
         torch.set_num_threads(threads)
     if torch.cuda.is_available():
-        rows += [pair_row(pair, turns, _card_seconds) for pair in _card_pairs()]
+        rows += device_rows("cuda", turns=turns)
     return rows
+
+
+def device_rows(device: str, images: int = 512, *, turns: int = TURNS) -> list[dict[str, object]]:
+    """Return the rows of LUTs on a device, compared with copying the same images there."""
+    clock = _card_seconds if device == "cuda" else seconds
+    return [pair_row(pair, turns, clock) for pair in _device_pairs(device, images)]
 
 
 def _card_seconds(work: Work) -> float:
@@ -60,15 +66,15 @@ def _cpu_pairs() -> Iterator[Pair]:
     yield Pair("33^3 tetrahedral, gradients", pixels, ours, "grid_sample", peer)
 
 
-def _card_pairs() -> Iterator[Pair]:
-    codes, table = _photos(512).cuda(), _look(33).cuda()
-    floats = (codes[:128] / 255).contiguous()
+def _device_pairs(device: str, count: int) -> Iterator[Pair]:
+    codes, table = _photos(count).to(device), _look(33).to(device)
+    floats = (codes[: max(count // 4, 1)] / 255).contiguous()
     for images, asked in ((codes, 0.6), (floats, None)):
         theirs = partial(torch.empty_like(images).copy_, images)
         _require_close(apply_lut(images[:2], table).cpu(), apply_lut(images[:2].cpu(), table.cpu()), 1)
-        name = f"33^3 tetrahedral {str(images.dtype).removeprefix('torch.')}, CUDA"
+        name = f"33^3 tetrahedral {str(images.dtype).removeprefix('torch.')}, {device}"
         yield Pair(name, images[:, 0].numel(), partial(apply_lut, images, table), "copy", theirs, asked)
-    noise = torch.randint(0, 256, codes.shape, dtype=torch.uint8, device="cuda")
+    noise = torch.randint(0, 256, codes.shape, dtype=torch.uint8, device=device)
     theirs = partial(torch.empty_like(noise).copy_, noise)
     yield Pair("the same on noise", noise[:, 0].numel(), partial(apply_lut, noise, table), "copy", theirs)
 

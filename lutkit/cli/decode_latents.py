@@ -31,6 +31,7 @@ Examples:
 
 _N = "Number of samples.  [default: 8 on a sheet; all into a folder]"
 _SCALED = "Predicted latents are scaled as a network gets them."
+_RANGE = "Range that predicted latents decode to: auto (as the VAE's class was made for), -1,1 or 0,1."
 _VAE = "A folder, a name on the hub, or a .safetensors file.  [default: the recorded name on the hub]"
 _IMAGES = "The photos that were encoded.  [default: `pairs` beside DIR]"
 
@@ -49,6 +50,7 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     ] = None,
     images: Annotated[str, typer.Option("--images", metavar="SOURCE", help=_IMAGES, show_default=False)] = "",
     scaled: Annotated[bool, typer.Option("--scaled", help=_SCALED)] = False,
+    input_range: Annotated[str, typer.Option("--input-range", help=_RANGE)] = "auto",
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")] = "cpu",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -69,6 +71,7 @@ def decode_latents(  # noqa: D103  (its help text is set below)
             vae_config=vae_config,
             images=images,
             scaled=scaled,
+            input_range=input_range,
             device=device,
             overwrite=overwrite,
             on_progress=on_progress,

@@ -63,7 +63,7 @@ def open_latents(folder: Path) -> LatentIndex:
     """
     index = read_latent_index(folder)
     if index is None:
-        remedy = "name a folder that `lutkit encode-latents` wrote"
+        remedy = "name a folder that `lutkit encode-latents` wrote; predicted latents need a folder as --out"
         raise DatasetError("no dataset.json here", where=str(folder), remedy=remedy)
     if not any(file.samples for file in index.shards.values()):
         remedy = "run `lutkit encode-latents` to its end"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from lutkit.errors import VaeError, first_line
 
@@ -183,6 +184,51 @@ def _read(of: object, name: str) -> object:
         return getattr(of, name, None)
     except RuntimeError:
         return None
+
+
+# Weights that stay on the CPU while a device computes with them.
+
+
+def is_lent(layer: nn.Module) -> bool:
+    """Return whether `lent_layers` lends the weights of this layer: those of convolutions and products."""
+    # Nearly all weights are theirs. The others may be used outside of their module's `forward`.
+    return isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d)
+
+
+@contextmanager
+def lent_layers(module: nn.Module, device: torch.device) -> Generator[None]:
+    """Inside the block, lend each layer's weights to a device while the layer computes.
+
+    The device therefore never holds the weights of more than one layer. They are on the CPU again as soon as
+    the layer is done, also after an error.
+
+    Args:
+        module: a module whose layers for which `is_lent` is true are on the CPU, and all others on `device`.
+        device: the device that computes.
+    """
+    handles: list[RemovableHandle] = []
+
+    def lend(layer: nn.Module) -> None:
+        own = dict(layer.named_parameters(recurse=False))
+
+        def take(_layer: nn.Module, _values: object) -> None:
+            for name, weight in own.items():
+                setattr(layer, name, nn.Parameter(weight.detach().to(device), requires_grad=False))
+
+        def give_back(_layer: nn.Module, _values: object, _found: object) -> None:
+            for name, weight in own.items():
+                setattr(layer, name, weight)
+
+        handles.append(layer.register_forward_pre_hook(take))
+        handles.append(layer.register_forward_hook(give_back, always_call=True))
+
+    try:
+        for layer in filter(is_lent, module.modules()):
+            lend(layer)
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 # Work on a device and the transfer of its results.

@@ -311,10 +311,17 @@ def choose_layout(vae: DiffusersVae, images: Sequence[Pixels]) -> tuple[Diffuser
     return vae.in_layout(fastest_layout(seconds)), layout_line(seconds, len(tried))
 
 
-def load_as(index: LatentIndex, files: VaeFiles, settings: EncodeSettings) -> DiffusersVae:
-    """Load the VAE with the dtype and the input range of the index."""
-    vae = load_vae(files, device=settings.device, dtype=index.encoding.dtype)
+def load_as(
+    index: LatentIndex, files: VaeFiles, settings: EncodeSettings, *, lends: bool = False
+) -> DiffusersVae:
+    """Load the VAE with the dtype and the input range of the index; `lends` as for `load_vae`."""
+    vae = load_vae(files, device=settings.device, dtype=index.encoding.dtype, lends=lends)
     return vae.in_range(index.encoding.input_range)
+
+
+def lends_float32(files: VaeFiles, device: str) -> bool:
+    """Return whether float32 weights are only lent to a device: on a GPU, weights of 16 bits would double."""
+    return torch.device(device).type == "cuda" and files.has_half_weights()
 
 
 def _first_index(
@@ -332,7 +339,8 @@ def _first_index(
     _require_fitting(source, files, settings, (height, width), "the first image")
     # Only a comparison of dtypes needs the VAE in float32.
     dtype = begun.encoding.dtype if begun is not None else settings.dtype
-    vae = load_vae(files, device=settings.device, dtype=dtype or "float32")
+    lends = dtype is None and lends_float32(files, settings.device)
+    vae = load_vae(files, device=settings.device, dtype=dtype or "float32", lends=lends)
     vae = vae.in_range(settings.input_range or vae.input_range)
     kind = class_of(vae.identity.config).kind
     channels = vae.identity.latent_channels * (2 if kind == "posterior" else 1)
@@ -500,7 +508,9 @@ def encode_source(
                 vae,
                 size,
                 compiled=settings.compiled,
-                load_float32=partial(load_as, exact, files, settings),
+                load_float32=partial(
+                    load_as, exact, files, settings, lends=lends_float32(files, settings.device)
+                ),
                 images_left=images * (2 if plan.index.mirrored else 1),
                 forecasts=ForecastFile.of(*known),
                 on_choice=listener.on_choice if ranks.rank == 0 else lambda _: None,

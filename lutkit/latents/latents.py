@@ -208,9 +208,13 @@ def require_encodable(*, dtype: str, store_dtype: str, input_range: str) -> None
         "--input-range": (input_range, ("auto", *_RANGES)),
     }
     for option, (value, known) in choices.items():
-        if value not in known:
-            raise LutkitError(f"{option} is {value!r}", remedy=f"choose from {', '.join(known)}")
+        _require_known(option, value, known)
     require_installed(_TO_ENCODE, "latents")
+
+
+def _require_known(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise LutkitError(f"{option} is {value!r}", remedy=f"choose from {', '.join(known)}")
 
 
 def _kind(device: str, numbers: tuple[int, ...]) -> str:
@@ -302,6 +306,7 @@ def decode_latents(
     vae_config: Path | str | None = None,
     images: Path | str = "",
     scaled: bool = False,
+    input_range: str = "auto",
     device: str = "cpu",
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
@@ -321,6 +326,8 @@ def decode_latents(
         images: for a sheet: the encoded images, as for `encode_latents`; empty for the folder `pairs` next to
             `folder`.
         scaled: whether predicted latents are scaled as `read_latents` scales them.
+        input_range: the range of the images that the VAE decodes predicted latents to: `-1,1`, `0,1`, or
+            `auto` for the range that its class was made for. `encode_latents` records it for its latents.
         device: `cpu`, `cuda` or `cuda:1`.
         overwrite: whether to replace existing pictures.
         on_progress: called with the number of decoded latents.
@@ -338,14 +345,16 @@ def decode_latents(
     >>> found.decoded, [one.field for one in found.measured]
     (2, ['input', 'target'])
     """
+    _require_known("--input-range", input_range, ("auto", *_RANGES))
     require_installed(_TO_DECODE, "latents")
     if out is not None and (Path(out).is_dir() or not Path(out).suffix):
         return _decode_into(
             folder, Path(out), n=n, vae=vae, vae_config=vae_config, images=images, scaled=scaled,
-            device=device, overwrite=overwrite, on_progress=on_progress,
+            input_range=input_range, device=device, overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
-    if scaled:
-        raise LutkitError("--scaled applies to predicted latents", remedy="name a folder with --out")
+    if scaled or input_range != "auto":
+        option = "--scaled" if scaled else "--input-range"
+        raise LutkitError(f"{option} applies to predicted latents", remedy="name a folder with --out")
     n = 8 if n is None else n
     if not 1 <= n <= 200:
         raise LutkitError(f"--n is {n}", remedy="choose 1 to 200")
@@ -389,6 +398,7 @@ def _decode_into(
     vae_config: Path | str | None,
     images: Path | str,
     scaled: bool,
+    input_range: str,
     device: str,
     overwrite: bool,
     on_progress: OnProgress | None,
@@ -418,6 +428,9 @@ def _decode_into(
             if scaled:
                 what = "its latents are stored unscaled"
                 raise LutkitError(what, where=str(source), remedy="leave out --scaled")
+            if input_range != "auto":
+                what = "its dataset.json has the input range"
+                raise LutkitError(what, where=str(source), remedy="leave out --input-range")
             index = open_latents(Path(source))
             samples = sum(file.samples for file in index.shards.values())
             total = min(n or samples, samples) * len(index.fields)
@@ -428,6 +441,7 @@ def _decode_into(
             if n is not None:
                 latents, total = islice(latents, n), n if total is None else min(n, total)
             loaded = load_named_vae(str(vae), config, device)
+            loaded = loaded.in_range(_RANGES.get(input_range, loaded.input_range))
         report(Progress("latents", 0, total))
         written = WrittenPictures(0, 0)
         for written in write_pictures(latents, loaded, out, scaled=scaled):

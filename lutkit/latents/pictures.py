@@ -93,10 +93,11 @@ def found_latents(source: str) -> tuple[Iterator[StoredLatent], int | None]:
     if files:
         named = (StoredLatent(file.name.removesuffix(_NPY), _read(file), str(file)) for file in files)
         return named, len(files)
-    tars = list_tars(source)
+    tars = sorted(path.glob("*.tar")) if path.is_dir() else list_tars(source)
     if not tars:
         remedy = "name a folder of `lutkit encode-latents`, .npy files, or tars that hold them"
-        raise DatasetError("no latents here", where=source, remedy=remedy)
+        what = "neither .npy files nor tars in this folder" if path.is_dir() else "no latents here"
+        raise DatasetError(what, where=source, remedy=remedy)
     return _in_tars(tars), None
 
 

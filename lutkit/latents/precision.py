@@ -127,7 +127,8 @@ def _choose(
     fast = _AS_FAST * max(trial.images_per_s for trial in close)
     best = min((trial for trial in close if trial.images_per_s >= fast), key=lambda trial: trial.l2_mean)
     marked = tuple(replace(trial, taken=trial is best) for trial in trials)
-    return tried[best.dtype], marked
+    # If float32 was only lent to the device, it is put there now.
+    return tried[best.dtype].in_dtype(best.dtype), marked
 
 
 def timed(vae: Vae, images: Tensor) -> tuple[Tensor, float]:

@@ -5,6 +5,7 @@ Owns the meaning of encoding and decoding: ranges, dtypes, clamping. `vae_files`
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from lutkit.dataset.latent_index import Dtype, InputRange, VaeIdentity
 from lutkit.errors import ArrayError, VaeError, first_line
 from lutkit.latents.autoencoders import halves_of, load_autoencoder
-from lutkit.latents.devices import computing_on, is_out_of_memory, open_device
+from lutkit.latents.devices import computing_on, is_lent, is_out_of_memory, lent_layers, open_device
 from lutkit.latents.speed import Layout, keep_compiled
 from lutkit.latents.vae_classes import class_of, factor_of, only_size_of
 from lutkit.latents.vae_files import VaeFiles, find_vae
@@ -59,7 +60,7 @@ def _not_compiled(error: BaseException) -> VaeError:
     if missing:
         language, package, variable = missing
         install = f"install one (on Debian and Ubuntu `apt install {package}`)"
-        what = f"--compile needs a {language} compiler, and none is found"
+        what = f"compiling the encoder needs a {language} compiler, and none is found"
         return VaeError(what, remedy=f"{install}, name it in {variable}, or leave out --compile")
     what = f"the encoder cannot be compiled ({name}: {first_line(error)})"
     return VaeError(what, remedy="leave out --compile")
@@ -131,7 +132,10 @@ class Vae(Protocol):
         ...
 
     def in_dtype(self, dtype: Dtype) -> Self:
-        """Return the same VAE in another dtype; weights are copied unless the dtype is the same."""
+        """Return the same VAE in another dtype, with all weights on the device.
+
+        Weights are copied unless they are there in this dtype.
+        """
         ...
 
     def in_range(self, input_range: InputRange) -> Self:
@@ -158,6 +162,7 @@ class DiffusersVae:
         dtype: the dtype of weights and activations.
         input_range: the range that sRGB values are scaled to.
         layout: how weights and images lie in memory; None for what is usual on the device.
+        lends: whether the weights of most layers stay on the CPU, and `device` holds those of one at a time.
     """
 
     identity: VaeIdentity
@@ -167,6 +172,7 @@ class DiffusersVae:
     dtype: Dtype = "float32"
     input_range: InputRange = "-1,1"
     layout: Layout | None = None
+    lends: bool = False
 
     @property
     def factor(self) -> int:
@@ -182,7 +188,7 @@ class DiffusersVae:
         values = values.float() / 255 if images.dtype == torch.uint8 else values.float()
         if self.input_range == "-1,1":
             values = values * 2 - 1
-        with computing_on(self.device, TORCH_DTYPE[self.dtype]):
+        with computing_on(self.device, TORCH_DTYPE[self.dtype]), self._weights_of(self.encoder):
             moments = self.encoder(self._prepared(values)).float()
         if class_of(self.identity.config).kind == "point":
             return moments
@@ -198,7 +204,7 @@ class DiffusersVae:
         channels = self.identity.latent_channels
         if latents.ndim != 4 or latents.shape[1] != channels:
             raise ArrayError(f"expected latents of shape (B, {channels}, h, w), found {tuple(latents.shape)}")
-        with computing_on(self.device, TORCH_DTYPE[self.dtype]):
+        with computing_on(self.device, TORCH_DTYPE[self.dtype]), self._weights_of(self.decoder):
             values = self.decoder(self._prepared(latents.to(self.device))).float()
         if self.input_range == "-1,1":
             values = (values + 1) / 2
@@ -206,8 +212,8 @@ class DiffusersVae:
         return torch.where(values.isfinite(), values.clamp(0, 1), torch.nan)
 
     def in_dtype(self, dtype: Dtype) -> "DiffusersVae":
-        """Return the same VAE in another dtype; weights are copied unless the dtype is the same."""
-        return self if dtype == self.dtype else self._copied(dtype, self.layout)
+        """Return the same VAE in another dtype, with all weights on the device; see `Vae.in_dtype`."""
+        return self if dtype == self.dtype and not self.lends else self._copied(dtype, self.layout)
 
     def in_layout(self, layout: Layout) -> "DiffusersVae":
         """Return the same VAE with weights in another layout; they are copied."""
@@ -224,7 +230,7 @@ class DiffusersVae:
             for buffer in half.buffers():
                 converted[id(buffer)] = _converted(buffer, self.device, dtype, layout)
         encoder, decoder = copy.deepcopy(halves, converted)
-        return replace(self, encoder=encoder, decoder=decoder, dtype=dtype, layout=layout)
+        return replace(self, encoder=encoder, decoder=decoder, dtype=dtype, layout=layout, lends=False)
 
     def in_range(self, input_range: InputRange) -> "DiffusersVae":
         """Return the same VAE with another input range; weights are shared."""
@@ -241,6 +247,9 @@ class DiffusersVae:
             own = self.in_layout("channels last")
         return replace(own, encoder=torch_compiled(own.encoder))
 
+    def _weights_of(self, half: Callable[[Tensor], Tensor]) -> AbstractContextManager[None]:
+        return lent_layers(cast("nn.Module", half), self.device) if self.lends else nullcontext()
+
     def _prepared(self, values: Tensor) -> Tensor:
         memory_format = _memory_format(self.device, self.dtype, values.ndim, self.layout)
         return values.to(TORCH_DTYPE[self.dtype]).contiguous(memory_format=memory_format)
@@ -253,6 +262,7 @@ def load_vae(
     config: Path | None = None,
     device: str | torch.device = "cpu",
     dtype: Dtype = "float32",
+    lends: bool = False,
 ) -> DiffusersVae:
     """Load a VAE for encoding and decoding.
 
@@ -262,7 +272,9 @@ def load_vae(
         revision: the revision of a hub name.
         config: the `config.json` of a lone .safetensors file.
         device: `cpu`, `cuda`, `cuda:1`.
-        dtype: the dtype to compute in; weights are converted to it one by one, before they reach the device.
+        dtype: the dtype to compute in; weights are converted one by one, before they reach the device.
+        lends: whether the weights of most layers stay on the CPU, and the device holds those of one layer at
+            a time. This saves memory on a GPU and takes more time.
     Returns:
         The VAE with the input range that its class was made for; `in_range` changes it.
     Raises:
@@ -272,12 +284,13 @@ def load_vae(
     files = name if isinstance(name, VaeFiles) else find_vae(name, revision=revision, config=config)
     identity, place = files.identity(), open_device(device)
     encoder, decoder = halves_of(load_autoencoder(files, TORCH_DTYPE[dtype]))
-    for half in (encoder, decoder):
+    for layer in (layer for half in (encoder, decoder) for layer in half.modules()):
+        home = torch.device("cpu") if lends and is_lent(layer) else place
         # In place, so that weights that both halves have stay shared.
-        for tensor in (*half.parameters(), *half.buffers()):
-            tensor.data = _converted(tensor.data, place, dtype, None)
+        for tensor in (*layer.parameters(recurse=False), *layer.buffers(recurse=False)):
+            tensor.data = _converted(tensor.data, home, dtype, None)
     input_range = class_of(identity.config).input_range
-    return DiffusersVae(identity, encoder, decoder, place, dtype, input_range)
+    return DiffusersVae(identity, encoder, decoder, place, dtype, input_range, lends=lends)
 
 
 def decodable(encoded: Tensor, vae: VaeIdentity) -> Tensor:

@@ -6,9 +6,11 @@ Owns where weights and config are. Reads only safetensors files, which cannot ru
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.json_values import Json
 from lutkit.dataset.latent_index import VaeIdentity
 from lutkit.dataset.os_errors import explain_os_error
-from lutkit.documents import fields_of, parse_json, read_json, refused_as
+from lutkit.documents import Fields, fields_of, parse_json, read_json, refused_as
 from lutkit.errors import DatasetError, DocumentError, VaeError
 from lutkit.latents.vae_classes import class_of, numbers_of, require_known_class
 
@@ -145,6 +147,7 @@ _MOST_CONFIG_BYTES = 1 << 20
 _MOST_HEADER_BYTES = 1 << 26
 # How safetensors names dtypes; numpy has no bfloat16.
 _FLOATS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}
+_HALVES = ("F16", "BF16")
 _AS_SAFETENSORS = "pickled weights can run code and are not read: convert them to .safetensors"
 
 
@@ -190,32 +193,49 @@ class VaeFiles:
             remedy = "use the config.json saved with the weights"
             raise VaeError(f"an invalid config: {error.what}", where=self.name, remedy=remedy) from None
 
+    def has_half_weights(self) -> bool:
+        """Return whether the file holds weights of 16 bits only: bfloat16 or float16.
+
+        Raises:
+            VaeError: if the file cannot be read.
+        """
+        with self._opened() as (_, header, _):
+            entries = [name for name in header.values if name != "__metadata__"]
+            kinds = {header.part(name).text("dtype") for name in entries}
+        return bool(kinds & set(_HALVES)) and not kinds & (set(_FLOATS) - set(_HALVES))
+
     def _statistics(self, name: str) -> tuple[float, ...]:
         """Return the numbers of a weight with one dimension, without torch."""
+        with self._opened() as (file, header, start_of_weights):
+            weight = header.part(name)
+            kind, place = weight.text("dtype"), weight.listed("data_offsets")
+            if kind not in _FLOATS or not all(type(at) is int and at >= 0 for at in place[:2]):
+                raise DocumentError(f"{name} is not a list of floats")
+            start, end = place
+            if end - start > _MOST_CONFIG_BYTES:
+                raise DocumentError(f"{name} has {end - start} bytes")
+            file.seek(start_of_weights + start)
+            stored = np.frombuffer(file.read(end - start), _FLOATS[kind])
+        # bfloat16 is the upper half of a float32.
+        values = (stored.astype("<u4") << 16).view("<f4") if kind == "BF16" else stored
+        return tuple(float(value) for value in values)
+
+    @contextmanager
+    def _opened(self) -> Generator[tuple[BinaryIO, Fields, int]]:
+        """Open the weights; yield the file, its header, and the place where the weights begin."""
         try:
             with self.weights.open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 if length > _MOST_HEADER_BYTES:
                     raise DocumentError(f"a header of {length} bytes")
                 header = fields_of(parse_json(file.read(length), most_bytes=_MOST_HEADER_BYTES))
-                weight = header.part(name)
-                kind, place = weight.text("dtype"), weight.listed("data_offsets")
-                if kind not in _FLOATS or not all(type(at) is int and at >= 0 for at in place[:2]):
-                    raise DocumentError(f"{name} is not a list of floats")
-                start, end = place
-                if end - start > _MOST_CONFIG_BYTES:
-                    raise DocumentError(f"{name} has {end - start} bytes")
-                file.seek(8 + length + start)
-                stored = np.frombuffer(file.read(end - start), _FLOATS[kind])
+                yield file, header, 8 + length
         except (DocumentError, ValueError) as error:
             what = f"cannot be read as safetensors: {getattr(error, 'what', error)}"
             raise VaeError(what, where=str(self.weights), remedy="download the file again") from None
         except OSError as error:
             what, remedy = explain_os_error(error)
             raise VaeError(what, where=str(self.weights), remedy=remedy) from None
-        # bfloat16 is the upper half of a float32.
-        values = (stored.astype("<u4") << 16).view("<f4") if kind == "BF16" else stored
-        return tuple(float(value) for value in values)
 
 
 def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> VaeFiles:

@@ -68,7 +68,7 @@ def test_no_compiler_is_one_line():
         fast = DiffusersVae(STAND_IN, encoder(10), torch.nn.Identity(), CPU).compiled()
         with pytest.raises(VaeError) as caught:
             fast.encode(images(1))
-    said = "--compile needs a C++ compiler, and none is found; install one"
+    said = "compiling the encoder needs a C++ compiler, and none is found; install one"
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 

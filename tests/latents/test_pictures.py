@@ -97,6 +97,20 @@ def test_predicted_latents_become_pictures(form, scaled, dtype, made, tmp_path):
             )
 
 
+def test_predicted_latents_decode_to_the_range_that_is_named(made, tmp_path):
+    vae, model, latents = made
+    sample = next(iter(Latents(latents)))
+    np.save(tmp_path / "k.npy", sample["input"][:4].numpy())
+    lutkit.decode_latents(tmp_path / "k.npy", tmp_path / "as-made", vae=vae, input_range="-1,1")
+    lutkit.decode_latents(tmp_path / "k.npy", tmp_path / "auto", vae=vae)
+    lutkit.decode_latents(tmp_path / "k.npy", tmp_path / "other", vae=vae, input_range="0,1")
+    assert_picture(tmp_path / "as-made/k.png", model, sample["input"][:4])
+    assert (tmp_path / "as-made/k.png").read_bytes() == (tmp_path / "auto/k.png").read_bytes()
+    with torch.no_grad():
+        decoded = model.decode(sample["input"][None, :4]).sample[0].clamp(0, 1).permute(1, 2, 0).numpy()
+    assert np.abs(read(tmp_path / "other/k.png") - np.rint(decoded * 255)).max() <= 1
+
+
 def test_fields_of_tars_are_in_the_names_and_other_members_are_left(made, tmp_path):
     latent = npy(np.zeros((4, 2, 3), np.float32))
     (tmp_path / "in").mkdir()
@@ -229,12 +243,23 @@ def test_options_that_do_not_apply_are_refused(made, tmp_path):
         (tmp_path / "k.npy", {"vae": ""}, VaeError, "name it with --vae"),
         (tmp_path / "none.npy", {}, DatasetError, "none.npy: no such file"),
         (tmp_path / "none", {}, DatasetError, "no latents here"),
+        (tmp_path / "empty", {}, DatasetError, r"empty: neither \.npy files nor tars in this folder; name"),
+        (latents, {"input_range": "0,1"}, LutkitError, "has the input range; leave out --input-range"),
+        (
+            tmp_path / "k.npy",
+            {"input_range": "0..1"},
+            LutkitError,
+            "--input-range is '0..1'; choose from auto",
+        ),
     ]
+    (tmp_path / "empty").mkdir()
     for source, options, kind, said in cases:
         with pytest.raises(kind, match=said):
             lutkit.decode_latents(source, tmp_path / "out", **{"vae": vae, **options})
-    with pytest.raises(LutkitError, match="--scaled applies to predicted latents"):
-        lutkit.decode_latents(latents, tmp_path / "sheet.png", vae=vae, scaled=True)
+    for option, value in (("scaled", True), ("input_range", "0,1")):
+        said = f"--{option.replace('_', '-')} applies to predicted latents"
+        with pytest.raises(LutkitError, match=said):
+            lutkit.decode_latents(latents, tmp_path / "sheet.png", vae=vae, **{option: value})
     (tmp_path / "full").mkdir()
     (tmp_path / "full/a.png").touch()
     with pytest.raises(LutkitError, match=re.escape("full: is not empty; give --overwrite")):

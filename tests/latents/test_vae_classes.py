@@ -1,5 +1,6 @@
 """The VAEs of today, each a tiny random model of its class: diffusers' models and pipelines are oracles."""
 
+import copy
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from diffusers import (
     AutoencoderKLWan,
     AutoencoderTiny,
 )
+from gpus import DEVICES, needs_cuda
 from safetensors.torch import load_file, save_file
 from small_datasets import textured
 from small_latents import make_latents
@@ -24,7 +26,8 @@ from small_vaes import one_thread
 import lutkit
 from lutkit.dataset.latent_index import Encoding, VaeIdentity, read_latent_index
 from lutkit.errors import DatasetError, VaeError
-from lutkit.latents import autoencoders, vae_classes
+from lutkit.latents import autoencoders, encode, vae_classes
+from lutkit.latents.devices import computing_on, is_lent, lent_layers
 from lutkit.latents.precision import choose_dtype
 from lutkit.latents.reading import Latents
 from lutkit.latents.show import ready_lines
@@ -214,12 +217,15 @@ def decoded(name, model, latents):
     return (sample if name.startswith("rae") else sample / 2 + 0.5).clamp(0, 1)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
-def test_encodings_and_decodings_are_diffusers_own(name, saved):
+def test_encodings_and_decodings_are_diffusers_own(name, device, saved):
     folder, model = saved(name)
-    vae = load_vae(str(folder))
-    want = oracle(name, model, images(name))
+    vae, model = load_vae(str(folder), device=device), copy.deepcopy(model).to(device)
+    with computing_on(vae.device, torch.float32):
+        want = oracle(name, model, images(name).to(device))
     found = vae.encode(images(name))
+    assert found.device.type == device
     torch.testing.assert_close(found, want, rtol=0, atol=1e-5)
     assert found.std() > 1e-3
     _, factor, channels = MODELS[name]
@@ -229,15 +235,18 @@ def test_encodings_and_decodings_are_diffusers_own(name, saved):
     kind = vae_classes.class_of(vae.identity.config).kind
     assert channels == vae.identity.latent_channels * (2 if kind == "posterior" else 1)
     means = decodable(found, vae.identity)
-    torch.testing.assert_close(vae.decode(means), decoded(name, model, means), rtol=0, atol=1e-5)
+    with computing_on(vae.device, torch.float32):
+        want = decoded(name, model, means)
+    torch.testing.assert_close(vae.decode(means), want, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
-def test_bfloat16_is_near_and_shares_no_weights(name, saved):
+def test_bfloat16_is_near_and_shares_no_weights(name, device, saved):
     folder, _ = saved(name)
-    vae = load_vae(str(folder))
+    vae = load_vae(str(folder), device=device)
     exact = vae.encode(images(name))
-    converted, loaded = vae.in_dtype("bfloat16"), load_vae(str(folder), dtype="bfloat16")
+    converted, loaded = vae.in_dtype("bfloat16"), load_vae(str(folder), device=device, dtype="bfloat16")
     for half in (converted, loaded):
         kinds = {tensor.dtype for part in (half.encoder, half.decoder) for tensor in part.parameters()}
         assert kinds == {torch.bfloat16}
@@ -247,6 +256,113 @@ def test_bfloat16_is_near_and_shares_no_weights(name, saved):
     assert torch.equal(vae.encode(images(name)), exact)
     means = decodable(exact, vae.identity)
     assert (converted.decode(means) - vae.decode(means)).abs().mean() < 0.05
+
+
+# Weights that stay on the CPU, and that a device is lent layer by layer.
+
+
+def on_meta(vae):
+    """The same VAE for the device `meta`, which refuses to compute with weights that are on the CPU."""
+    for half in (vae.encoder, vae.decoder):
+        for layer in filter(lambda layer: not is_lent(layer), half.modules()):
+            layer._apply(lambda tensor: tensor.to("meta"), recurse=False)
+    return replace(vae, device=torch.device("meta"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_device_is_lent_the_weights_of_one_layer_at_a_time(name, saved):
+    folder, model = saved(name)
+    vae = on_meta(load_vae(str(folder), lends=True))
+    halves = vae.encoder, vae.decoder
+    layers = list(filter(is_lent, [layer for half in halves for layer in half.modules()]))
+    before = [(layer, layer.weight) for layer in layers]
+    there = []
+
+    def count(*_):
+        there.append(sum(layer.weight.is_meta for layer in set(layers)))
+
+    latents = torch.zeros(1, vae.identity.latent_channels, 2, 2, device="meta")
+    values = images(name, 1).float().to("meta")
+    for half, given in zip(halves, (values, latents), strict=True):
+        with torch.no_grad(), lent_layers(half, vae.device):
+            handles = [layer.register_forward_pre_hook(count) for layer in filter(is_lent, half.modules())]
+            assert half(given).is_meta
+            for handle in handles:
+                handle.remove()
+        assert len(there) > 3
+        assert set(there) == {1}
+    assert all(layer.weight is weight for layer, weight in before)
+    # Nearly all of them are lent; only in so small a DINOv2 the embeddings of positions have more numbers.
+    own = sum(weight.numel() for weight in model.parameters())
+    assert sum(weight.numel() for _, weight in before) > (0.3 if name == "rae dinov2" else 0.8) * own
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", ["sd15", "wan 2.2", "rae mae"])
+def test_what_is_lent_encodes_and_decodes_alike(name, device, saved):
+    folder, _ = saved(name)
+    lent, whole = (load_vae(str(folder), device=device, lends=lends) for lends in (True, False))
+    found = lent.encode(images(name))
+    assert torch.equal(found, whole.encode(images(name)))
+    means = decodable(found, lent.identity)
+    assert torch.equal(lent.decode(means), whole.decode(means))
+    for dtype in ("float32", "bfloat16"):
+        there = lent.in_dtype(dtype)
+        assert not there.lends
+        assert {weight.device.type for weight in there.encoder.parameters()} == {device}
+        assert torch.equal(there.encode(images(name)), whole.in_dtype(dtype).encode(images(name)))
+    with pytest.raises(RuntimeError), torch.no_grad(), lent_layers(lent.encoder, torch.device("meta")):
+        lent.encoder(torch.zeros(1, 5, 16, 16, device="meta"))
+    assert torch.equal(lent.encode(images(name)), found)  # an error leaves no weight behind
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_weights_of_16_bits_are_not_doubled_on_a_gpu_by_the_trial(
+    half, tmp_path, monkeypatch, photos_of_noise
+):
+    random_model("sd15").to(half).save_pretrained(tmp_path / "half")
+    random_model("sd15").save_pretrained(tmp_path / "float32")
+    loaded = []
+
+    def load(files, **options):
+        loaded.append((options["dtype"], options["lends"]))
+        return load_vae(files, **options)
+
+    monkeypatch.setattr(encode, "load_vae", load)
+    monkeypatch.setattr(encode, "fast_dtypes", lambda _: ("bfloat16",))
+
+    def first_loaded(vae, dtype="auto"):
+        loaded.clear()
+        out = tmp_path / f"{vae}-{dtype}-{len(list(tmp_path.iterdir()))}"
+        options = {"vae": tmp_path / vae, "size": 16, "device": "cpu", "dtype": dtype}
+        lutkit.encode_latents(photos_of_noise, out, **options)
+        return loaded[0]
+
+    lends_float32 = encode.lends_float32
+    assert first_loaded("half") == ("float32", False)
+    # With weights in the memory of a GPU, in name only.
+    monkeypatch.setattr(encode, "lends_float32", lambda files, _: lends_float32(files, "cuda:1"))
+    assert first_loaded("half") == ("float32", True)
+    assert first_loaded("half", "bf16") == ("bfloat16", False)
+    assert first_loaded("float32") == ("float32", False)
+    files = find_vae(str(tmp_path / "half"))
+    assert files.has_half_weights()
+    vae, trials = choose_dtype(load_vae(files, lends=True), images("sd15"), ())
+    assert [trial.taken for trial in trials] == [True]
+    assert not vae.lends
+
+
+@needs_cuda
+def test_a_gpu_never_holds_what_is_lent(tmp_path):
+    _kl(width=512, latent_channels=4).bfloat16().save_pretrained(tmp_path / "wide")
+    vae = load_vae(str(tmp_path / "wide"), device="cuda", lends=True)
+    sizes = [4 * weight.numel() for half in (vae.encoder, vae.decoder) for weight in half.parameters()]
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    vae.decode(decodable(vae.encode(images("sd15")), vae.identity))
+    # The largest layer, its activations, and the working memory of convolutions.
+    assert torch.cuda.max_memory_allocated() - before < 0.6 * sum(sizes)
 
 
 # What a network is fed.

@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from gpus import needs_cuda
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -31,7 +32,6 @@ from lutkit.nn.damage import DamageTransform, RandomDamage, damage_batch
 QUICK = lutkit.DamageSettings(families={"exposure": 1, "tone_curve": 1}, mixed_light=0)
 # From Python 3.12 on a fork beside threads warns; the fork of these waits for them.
 forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 def _noise(*shape):

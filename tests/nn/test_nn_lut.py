@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gpus import needs_cuda
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
@@ -463,9 +464,6 @@ def test_the_kernel_in_the_interpreter():
     command = [sys.executable, "-c", IN_THE_INTERPRETER, str(Path(__file__).parent)]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 @needs_cuda

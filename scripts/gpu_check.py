@@ -41,7 +41,7 @@ LEFT_FREE = 2500 << 20  # bytes of the card that are left free when it is nearly
 FULL_BATCH = 254  # of 256 px, the most that a GPU can count
 NEEDED = (
     "torch", "diffusers", "safetensors", "huggingface_hub", "numpy", "numba", "PIL", "simplejpeg",
-    "webdataset", "tomli_w", "rich", "typer", "pytest", "hypothesis",
+    "webdataset", "tomli_w", "rich", "typer", "pydantic", "pytest", "hypothesis",
 )  # fmt: skip
 
 # The packages that a machine with torch and numpy lacks, with what they need. transformers is for one VAE.
@@ -50,7 +50,8 @@ WHEELS = (
     "truststore", "filelock", "fsspec", "packaging", "tqdm", "PyYAML", "requests", "urllib3", "certifi",
     "charset-normalizer", "regex", "importlib_metadata", "zipp", "typing_extensions", "numba", "llvmlite",
     "pillow", "simplejpeg", "webdataset", "braceexpand", "tomli_w", "rich", "Pygments", "markdown-it-py",
-    "mdurl", "typer", "click", "shellingham", "annotated-doc", "pytest", "pluggy", "iniconfig", "hypothesis",
+    "mdurl", "typer", "click", "shellingham", "annotated-doc", "pydantic", "pydantic_core", "annotated-types",
+    "typing-inspection", "lazy-importer", "tzdata", "pytest", "pluggy", "iniconfig", "hypothesis",
     "sortedcontainers", "transformers", "tokenizers",
 )  # fmt: skip
 

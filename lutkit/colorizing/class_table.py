@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from lutkit.colorizing.colorizer import LEVELS, at_levels
 from lutkit.colorizing.targets import TargetBatch, at_output
 from lutkit.nn.ab import AbBins, classes_of, hard_classes, soft_classes
 
-_LEVELS = 50
 _PRIOR_PIXELS = 100.0  # how many pixels of the whole dataset each level counts beside its own
 
 
@@ -24,7 +24,7 @@ class ClassTable:
     """
 
     def __init__(self, batches: Iterable[TargetBatch], bins: AbBins, *, soft: bool, weighted: bool) -> None:
-        counts = torch.zeros(_LEVELS, len(bins), dtype=torch.float64)
+        counts = torch.zeros(LEVELS, len(bins), dtype=torch.float64)
         for batch in batches:
             weights = pixel_weights(batch.ab, bins) if weighted else torch.ones_like(batch.ab[:, 0])
             if soft:
@@ -38,10 +38,14 @@ class ClassTable:
         everywhere = counts.sum(0) + 1e-3
         self.counts = counts + _PRIOR_PIXELS * everywhere / everywhere.sum()
 
+    @property
+    def shares(self) -> Tensor:
+        """The logarithms of the shares of classes at each level, (LEVELS, Q) float32."""
+        return (self.counts / self.counts.sum(1, keepdim=True)).log().float()
+
     def logits(self, lightness: Tensor) -> Tensor:
-        """Return the logarithms of the shares, (B, Q, H / 4, W / 4), for lightness (B, 1, H, W)."""
-        shares = (self.counts / self.counts.sum(1, keepdim=True)).log().float()
-        return shares[_levels(lightness)].permute(0, 3, 1, 2).contiguous()
+        """Return logits, (B, Q, H / 4, W / 4), for lightness (B, 1, H, W); see `at_levels`."""
+        return at_levels(self.shares, lightness)
 
 
 def pixel_weights(ab: Tensor, bins: AbBins) -> Tensor:
@@ -51,4 +55,4 @@ def pixel_weights(ab: Tensor, bins: AbBins) -> Tensor:
 
 def _levels(lightness: Tensor) -> Tensor:
     mean = at_output(lightness)[:, 0]
-    return (mean * (_LEVELS / 100)).long().clamp(0, _LEVELS - 1)
+    return (mean * (LEVELS / 100)).long().clamp(0, LEVELS - 1)

@@ -17,7 +17,15 @@ from lutkit.colorizing.colorize import (
     recolorings,
     require_temperature,
 )
-from lutkit.colorizing.judging import ORIGINAL, Judge, Judgement, judge_square, judge_versions
+from lutkit.colorizing.judging import (
+    ORIGINAL,
+    Judge,
+    Judgement,
+    judge_square,
+    judge_versions,
+    judgement_of,
+    require_judge,
+)
 from lutkit.colorizing.recoloring import Recoloring
 from lutkit.dataset.outputs import require_picture
 from lutkit.engine.engine import wanted_workers
@@ -114,7 +122,8 @@ def colorize_photos(
             has colours; at most 40 photos.
         judge: a classifier, or `module:name` of one: from images (B, 3, 224, 224), sRGB-encoded, 0..1, to
             probabilities (B, classes), as tensors of torch. It scores the photos that have colours, their
-            outputs, those at T -> 0, and the photos in grey.
+            outputs, those at T -> 0, and the photos in grey, one photo at a time. It is tried before any
+            photo is written; if it fails later, the run stops.
         profile: what happens to a photo whose ICC profile is not sRGB: `convert` or `keep`.
         floats: what floats without a profile are: `linear` or `encoded`.
         quality: of JPEG and WebP, 1..100; None keeps a JPEG's own.
@@ -153,40 +162,51 @@ def colorize_photos(
     report(Progress("loading the model"))
     opened = opened_colorizer(model)
     chosen = opened.temperature if temperature is None else float(temperature)
+    if judging is not None:
+        report(Progress("trying the judge"))
+        require_judge(judging)
+    drawn_at, judged_at = (tuple(dict.fromkeys(each)) for each in ((1.0, chosen, 0.0), (chosen, 0.0)))
     report(Progress("photos", 0, len(plan.tasks)))
     shown = frozenset(plan.tasks[:_MOST_ROWS]) if sheet is not None else frozenset[PhotoTask]()
     figures: dict[PhotoTask, ColorFigures] = {}
     rows: dict[PhotoTask, SheetRow] = {}
-    squares: dict[PhotoTask, tuple[Float32Array, ...]] = {}
+    scores: dict[PhotoTask, tuple[float, ...]] = {}
     predicting = Lock()  # torch uses all cores by itself
 
     def grading_of(task: PhotoTask, photo: StoredPhoto) -> Grading:
         orientation = orientation_of(photo)
         seen = np.ascontiguousarray(turn_upright(preview(photo, base, LOOKED_AT_PX), orientation))
-        is_judged = judging is not None and is_colored(seen)
+        used_judge = judging if is_colored(seen) else None
+        wanted = dict.fromkeys(
+            (chosen, *(drawn_at if task in shown else ()), *(judged_at if used_judge is not None else ()))
+        )
         with predicting:
-            several = task in shown or is_judged
-            found = recolorings(seen, opened, (chosen, 0.0, 1.0) if several else (chosen,))
-        colored = found[0].map_rows(seen, top=0, height=len(seen))
-        figures[task] = color_figures(colored, seen)
-        if several:
-            colorless = Recoloring(found[0].lightness, np.zeros_like(found[0].ab))
-            vivid, vague, grey = (
-                one.map_rows(seen, top=0, height=len(seen)) for one in (*found[1:], colorless)
-            )
-            if is_judged:
-                squares[task] = tuple(map(judge_square, (seen, colored, vivid, grey)))
+            found = dict(zip(wanted, recolorings(seen, opened, tuple(wanted)), strict=True))
+        colored = {each: one.map_rows(seen, top=0, height=len(seen)) for each, one in found.items()}
+        figures[task] = color_figures(colored[chosen], seen)
+        if task in shown or used_judge is not None:
+            lightness = found[chosen].lightness
+            colorless = Recoloring(lightness, np.zeros_like(found[chosen].ab))
+            grey = colorless.map_rows(seen, top=0, height=len(seen))
+            if used_judge is not None:
+                versions = [judge_square(one) for one in (seen, *(colored[each] for each in judged_at), grey)]
+                try:
+                    with predicting:
+                        scores[task] = judge_versions(used_judge, versions)
+                except LutkitError as error:  # it ends the run: the judge is at fault, not the photo
+                    where = shown_path(str(task.source))
+                    raise LutkitError(error.what, where=where, remedy=error.remedy) from None
             if task in shown:
-                pictures = (_codes(grey), _codes(vague), _codes(colored), _codes(vivid))
+                pictures = [_codes(one) for one in (grey, *(colored[each] for each in drawn_at))]
                 own = _codes(seen) if is_colored(seen) else None
                 rows[task] = SheetRow(shown_path(task.source.name), (*pictures, own))
-        return Grading(_turned_back(found[0], orientation), 1.0, base.profile, base.floats)
+        return Grading(_turned_back(found[chosen], orientation), 1.0, base.profile, base.floats)
 
     settings = ApplySettings(grading_of, quality, overwrite, layer)
     results = grade_and_report(plan, settings, threads, report, on_error)
     drawn = [rows[task] for task in plan.tasks if task in rows]
     if sheet is not None and drawn:
-        heads = ("grey", "T = 1", f"T = {chosen:g}", "T -> 0", "the photo itself")
+        heads = ("grey", *map(_at, drawn_at), "the photo itself")
         used = heads if any(row.pictures[-1] is not None for row in drawn) else heads[:-1]
         cut = [SheetRow(row.name, row.pictures[: len(used)]) for row in drawn]
         title = f"Colorized by {shown_path(str(model)) if isinstance(model, Path | str) else 'a model'}"
@@ -196,17 +216,13 @@ def colorize_photos(
             Progress("photos", len(results), len(results), ("No photo was colorized: there is no sheet.",))
         )
     written = {applied.task for applied in results if applied.status == "written"}
-    judged = [squares[task] for task in plan.tasks if task in squares and task in written]
+    judged = [scores[task] for task in plan.tasks if task in scores and task in written]
     judgement = None
-    if judging is not None and not judged:
+    if judged:
+        judgement = judgement_of((ORIGINAL, *map(_at, judged_at), "grey"), judged)
+    elif judging is not None:
         note = "The judge saw no photo: it needs photos with colours that this run writes."
         report(Progress("judging", notes=(note,)))
-    if judging is not None and judged:
-        report(Progress("judging"))
-        versions = (ORIGINAL, f"T = {chosen:g}", "T -> 0", "grey")
-        if chosen == 0:
-            judged, versions = [(one[0], one[1], one[3]) for one in judged], (ORIGINAL, "T -> 0", "grey")
-        judgement = judge_versions(judging, dict(zip(versions, zip(*judged, strict=True), strict=True)))
     return ColorizeResult(
         **photo_counts(results),
         photos=tuple(
@@ -221,6 +237,10 @@ def colorize_photos(
         judgement=judgement,
         plan=plan,
     )
+
+
+def _at(temperature: float) -> str:
+    return f"T = {temperature:g}" if temperature else "T -> 0"
 
 
 def _turned_back(found: Recoloring, orientation: int) -> Recoloring:

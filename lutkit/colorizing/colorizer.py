@@ -5,18 +5,21 @@ from.
 """
 
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lutkit.ab.weights import AbWeights
 from lutkit.errors import LutkitError
 
 STRIDE = 4  # input pixels, along each axis, of an output
 COARSEST = 8  # the network's smallest resolution; sides of inputs are multiples of it
+LEVELS = 50  # of lightness
 _WIDTHS = range(2, 129)
+_MOST_DROPOUT = 0.9
 
 
 class Colorizer(
@@ -35,30 +38,36 @@ class Colorizer(
         classes: the number of classes, Q.
         width: channels of the first block, 2..128; the blocks in the middle have eight times as many. 64 is
             the source's.
+        dropout: the share of channels after the fourth to seventh block that training leaves out, 0..0.9.
     Raises:
         LutkitError: if an argument is out of range.
     Source: Zhang, Isola and Efros, "Colorful image colorization", ECCV 2016, with the network of its released
-        code. Here the eighth block enlarges bilinearly: a transposed convolution leaves a checkerboard.
+        code. Here the eighth block enlarges bilinearly: a transposed convolution leaves a checkerboard. The
+        logits of a table of classes by lightness are added to the network's: with few photographs, the
+        network would spend its training on finding that table, and would find a worse one.
     """
 
     bins: Tensor  # (Q, 2) float32, a and b of each class
     prior: Tensor  # (Q,) float32, the share of each class in the data, smoothed
+    table: Tensor  # (LEVELS, Q) float32, logarithms of the shares of classes at each level of lightness
 
-    def __init__(self, grid: str, classes: int, width: int = 16) -> None:
+    def __init__(self, grid: str, classes: int, width: int = 16, dropout: float = 0.0) -> None:
         super().__init__()
         if type(width) is not int or width not in _WIDTHS:
             raise LutkitError(f"--width is {width!r}", remedy=f"choose {_WIDTHS[0]} to {_WIDTHS[-1]}")
         if type(classes) is not int or not 1 <= classes < 1 << 15:
             raise LutkitError(f"classes is {classes!r}", where="Colorizer", remedy="give the number of bins")
+        if type(dropout) not in (int, float) or not 0 <= dropout <= _MOST_DROPOUT:
+            raise LutkitError(f"--dropout is {dropout!r}", remedy=f"choose 0 to {_MOST_DROPOUT}")
         self.grid, self.classes, self.width = grid, classes, width
         self.down = nn.Sequential(
             _block((1, width, width), stride=2),
             _block((width, 2 * width, 2 * width), stride=2),
             _block((2 * width, 4 * width, 4 * width, 4 * width), stride=2),
-            _block((4 * width, *3 * (8 * width,))),
-            _block(4 * (8 * width,), dilation=2),
-            _block(4 * (8 * width,), dilation=2),
-            _block(4 * (8 * width,)),
+            _block((4 * width, *3 * (8 * width,)), dropout=dropout),
+            _block(4 * (8 * width,), dilation=2, dropout=dropout),
+            _block(4 * (8 * width,), dilation=2, dropout=dropout),
+            _block(4 * (8 * width,), dropout=dropout),
         )
         self.up = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
@@ -67,32 +76,54 @@ class Colorizer(
         )
         self.register_buffer("bins", torch.zeros(classes, 2))
         self.register_buffer("prior", torch.full((classes,), 1 / classes))
+        self.register_buffer("table", torch.zeros(LEVELS, classes))
 
     def forward(self, lightness: Tensor) -> Tensor:
         """Return logits (B, Q, H / 4, W / 4) for lightness (B, 1, H, W), L 0..100; H and W multiples of 8."""
         logits: Tensor = self.up(self.down(lightness / 50 - 1))
-        return logits
+        return logits.float() + at_levels(self.table, lightness)
 
 
-def colorizer_of(weights: AbWeights, width: int) -> Colorizer:
+def at_levels(table: Tensor, lightness: Tensor) -> Tensor:
+    """Return the rows of a table (LEVELS, Q) for the mean lightness of each output.
+
+    Rows are the levels' middles; between them, the table is interpolated, so that smooth areas stay smooth.
+
+    Args:
+        table: (LEVELS, Q).
+        lightness: (B, 1, H, W), L 0..100.
+    Returns:
+        (B, Q, H / 4, W / 4).
+    """
+    mean = cast("Tensor", cast("Any", functional).avg_pool2d(lightness, STRIDE))[:, 0]
+    places = (mean * (LEVELS / 100) - 0.5).clamp(0, LEVELS - 1)
+    below = places.long().clamp(max=LEVELS - 2)
+    rows = torch.lerp(table[below], table[below + 1], (places - below)[..., None])
+    return rows.permute(0, 3, 1, 2).contiguous()
+
+
+def colorizer_of(weights: AbWeights, width: int, dropout: float = 0.0) -> Colorizer:
     """Return an untrained colorizer for the classes of a dataset.
 
     Args:
         weights: the classes.
         width: as for `Colorizer`.
+        dropout: as for `Colorizer`.
     """
-    network = Colorizer(weights.grid.name, len(weights.grid.bins), width)
+    network = Colorizer(weights.grid.name, len(weights.grid.bins), width, dropout)
     network.bins.copy_(torch.from_numpy(weights.grid.bins.copy()))
     network.prior.copy_(torch.from_numpy(weights.smoothed.copy()))
-    # It begins with the shares of the data, which the first hundreds of steps would otherwise be spent on.
+    # It begins with the shares of the data; training replaces them by those of each lightness.
+    network.table.copy_(network.prior.clamp(min=1e-6).log().expand(LEVELS, -1))
     last = cast("nn.Conv2d", network.up[-1])
     nn.init.normal_(last.weight, std=1e-2)
-    with torch.no_grad():
-        cast("Tensor", last.bias).copy_(network.prior.clamp(min=1e-6).log())
+    nn.init.zeros_(cast("Tensor", last.bias))
     return network
 
 
-def _block(widths: tuple[int, ...], *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+def _block(
+    widths: tuple[int, ...], *, stride: int = 1, dilation: int = 1, dropout: float = 0.0
+) -> nn.Sequential:
     """Return convolutions between these numbers of channels; the last one has the stride."""
     layers: list[nn.Module] = []
     for number, (before, after) in enumerate(pairwise(widths), 2):
@@ -106,4 +137,4 @@ def _block(widths: tuple[int, ...], *, stride: int = 1, dilation: int = 1) -> nn
             # Torch's own start makes signals a third as large with each convolution, and learning slower.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(cast("Tensor", layer.bias))
-    return nn.Sequential(*layers, nn.BatchNorm2d(widths[-1]))
+    return nn.Sequential(*layers, nn.BatchNorm2d(widths[-1]), nn.Dropout2d(dropout))

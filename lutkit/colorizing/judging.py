@@ -3,7 +3,7 @@
 Owns the score, its intervals, and what may be concluded from them. No classifier is a dependency.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeAlias
@@ -20,7 +20,6 @@ Judge: TypeAlias = Callable[..., Any]
 
 ORIGINAL = "the photo itself"
 JUDGED_PX = 224
-_BATCH = 16
 _RESAMPLES = 2000
 _ROUNDING = 0.01  # of a sum of probabilities
 _REMEDY = "a judge takes images (B, 3, 224, 224), sRGB-encoded, 0..1, and returns probabilities (B, classes)"
@@ -68,26 +67,50 @@ def judge_square(picture: Float32Array) -> Float32Array:
     return np.asarray(resized, np.float32) / np.float32(255)
 
 
-def judge_versions(judge: Judge, versions: Mapping[str, Sequence[Float32Array]]) -> Judgement:
-    """Score versions of the same photographs.
+def require_judge(judge: Judge) -> None:
+    """Try the judge on two images, so that one that fails does so before any photo is colorized.
 
-    Args:
-        judge: from images (B, 3, 224, 224), sRGB-encoded, 0..1, to probabilities (B, classes), as tensors.
-        versions: for each version, its pictures (224, 224, 3), 0..1; one of them is `ORIGINAL`.
     Raises:
         LutkitError: if the judge fails, or does not return probabilities.
     """
-    chances = {name: _probabilities(judge, pictures) for name, pictures in versions.items()}
-    seen = chances[ORIGINAL].argmax(axis=1)
-    photos = len(seen)
+    greys = np.linspace(0.2, 0.8, 2 * JUDGED_PX**2 * 3, dtype=np.float32)
+    _probabilities(judge, tuple(greys.reshape(2, JUDGED_PX, JUDGED_PX, 3)))
+
+
+def judge_versions(judge: Judge, versions: Sequence[Float32Array]) -> tuple[float, ...]:
+    """Score versions of one photograph.
+
+    Args:
+        judge: from images (B, 3, 224, 224), sRGB-encoded, 0..1, to probabilities (B, classes), as tensors.
+        versions: pictures (224, 224, 3), 0..1; the first one is the photo itself.
+    Returns:
+        For each version, the probability of the class that the judge sees in the photo itself.
+    Raises:
+        LutkitError: if the judge fails, or does not return probabilities.
+    """
+    chances = _probabilities(judge, versions)
+    return tuple(chances[:, chances[0].argmax()].tolist())
+
+
+def judgement_of(versions: Sequence[str], scores: Sequence[tuple[float, ...]]) -> Judgement:
+    """Summarize the scores of photographs.
+
+    Args:
+        versions: the names of the versions.
+        scores: for each photograph, the score of each version; at least one photograph.
+    """
+    values = np.array(scores)
+    photos = len(values)
     picks = np.random.default_rng(0).integers(0, photos, (_RESAMPLES, photos))
     found: list[JudgedVersion] = []
-    for name, values in chances.items():
-        scores = values[np.arange(photos), seen]
-        low, high = np.percentile(scores[picks].mean(axis=1), (2.5, 97.5))
+    for place, name in enumerate(versions):
+        low, high = np.percentile(values[picks, place].mean(axis=1), (2.5, 97.5))
         found.append(
             JudgedVersion(
-                name, six_digits(float(scores.mean())), six_digits(float(low)), six_digits(float(high))
+                name,
+                six_digits(float(values[:, place].mean())),
+                six_digits(float(low)),
+                six_digits(float(high)),
             )
         )
     return Judgement(photos, tuple(found), tuple(_verdict(*pair) for pair in combinations(found, 2)))
@@ -103,21 +126,18 @@ def _verdict(one: JudgedVersion, other: JudgedVersion) -> str:
 def _probabilities(judge: Judge, pictures: Sequence[Float32Array]) -> npt.NDArray[np.float64]:
     import torch
 
-    parts: list[npt.NDArray[np.float64]] = []
-    for start in range(0, len(pictures), _BATCH):
-        batch = torch.from_numpy(np.stack(pictures[start : start + _BATCH])).permute(0, 3, 1, 2)
-        try:
-            with torch.inference_mode():
-                result = judge(batch.contiguous())
-            values = np.asarray(result.detach().cpu().double().numpy(), np.float64)
-        except Exception as error:  # a stranger's classifier raises anything
-            raise LutkitError(f"the judge fails: {first_line(error)}", remedy=_REMEDY) from None
-        if values.ndim != 2 or len(values) != len(batch) or values.shape[1] < 2:
-            shape = " x ".join(map(str, values.shape))
-            raise LutkitError(f"the judge returns {shape} for {len(batch)} images", remedy=_REMEDY)
-        sums = values.sum(axis=1)
-        if not (np.isfinite(values).all() and values.min() >= 0 and np.abs(sums - 1).max() < _ROUNDING):
-            what = f"the judge returns no probabilities: rows sum to {sums.min():.3g}..{sums.max():.3g}"
-            raise LutkitError(what, remedy="end it with a softmax")
-        parts.append(values)
-    return np.concatenate(parts)
+    batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+    try:
+        with torch.inference_mode():
+            result = judge(batch)
+        values = np.asarray(result.detach().cpu().double().numpy(), np.float64)
+    except Exception as error:  # a stranger's classifier raises anything
+        raise LutkitError(f"the judge fails: {first_line(error)}", remedy=_REMEDY) from None
+    if values.ndim != 2 or len(values) != len(pictures) or values.shape[1] < 2:
+        shape = " x ".join(map(str, values.shape))
+        raise LutkitError(f"the judge returns {shape} for {len(pictures)} images", remedy=_REMEDY)
+    sums = values.sum(axis=1)
+    if not (np.isfinite(values).all() and values.min() >= 0 and np.abs(sums - 1).max() < _ROUNDING):
+        what = f"the judge returns no probabilities: rows sum to {sums.min():.3g}..{sums.max():.3g}"
+        raise LutkitError(what, remedy="end it with a softmax")
+    return values

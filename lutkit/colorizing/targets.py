@@ -7,7 +7,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -22,7 +22,8 @@ from lutkit.photos.decoding import Pixels
 from lutkit.synthesis.pairs import Pairs
 from lutkit.training.order import changes_at, samples_at
 
-_LEAST_WINDOW = 0.6  # of the shorter side of a target
+_LEAST_WINDOW = 0.35  # of the shorter side of a target
+_TONE = 0.2  # the spread of the logarithm of a random gamma of lightness
 _AHEAD, _THREADS = 4, 4  # batches that are read ahead, and the threads that read them
 
 
@@ -48,7 +49,8 @@ class TargetBatch:
 class TargetBatches:
     """Batches of random square windows in random order, each target once before any comes again.
 
-    Half of the windows are mirrored. Batches never end; they begin with those of `step`.
+    Half of the windows are mirrored, and lightness gets a random tone curve. Batches never end; they begin
+    with those of `step`.
 
     Args:
         pairs: the dataset.
@@ -86,7 +88,9 @@ class TargetBatches:
             small = _window(target.pixels, self.side, rng)
             pixels.append(small[:, ::-1] if rng.random() < 0.5 else small)
             keys.append(target.key)
-        return _batch(pixels, keys)
+        batch = _batch(pixels, keys)
+        gammas = torch.from_numpy(np.exp(rng.normal(0, _TONE, (len(keys), 1, 1, 1)))).float()
+        return replace(batch, lightness=100 * (batch.lightness / 100).clamp(0, 1) ** gammas)
 
 
 def central_batches(pairs: Pairs, *, size: int, side: int, most: int) -> Iterator[TargetBatch]:

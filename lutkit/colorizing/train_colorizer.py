@@ -84,6 +84,8 @@ def train_colorizer(
     minutes: float = 0.0,
     validate: int = 250,
     learning_rate: float = 1e-3,
+    weight_decay: float = 0.1,
+    dropout: float = 0.3,
     seed: int = 0,
     device: str = "auto",
     precision: str = "32-true",
@@ -113,6 +115,9 @@ def train_colorizer(
         minutes: the longest time; 0 for no limit.
         validate: measure the validation targets after this many steps.
         learning_rate: the highest learning rate, above 0.
+        weight_decay: of AdamW. It and dropout keep the network from learning few photos by heart; with tens
+            of thousands of photos, lower both.
+        dropout: the share of the middle blocks' channels that training leaves out, 0..0.9.
         seed: the seed of the first weights and of the order of samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
@@ -171,12 +176,13 @@ def train_colorizer(
 
     encoding = require_encoding(encoding)
     settings = TrainSettings(
-        steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate, weight_decay=1e-3,
+        steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate,
+        weight_decay=weight_decay,
         seed=seed, device=chosen_device(device), precision=precision, log=log,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = colorizer_of(classes, width)
+        network = colorizer_of(classes, width, dropout)
     digest = sha256_of(data / INDEX_NAME)
     about: dict[str, object] = {
         "grid": f"{network.grid} of {network.classes} classes",
@@ -187,6 +193,7 @@ def train_colorizer(
         "encoding": encoding,
         "unweighted": unweighted,
         "width": width,
+        "dropout": dropout,
         "side": side,
         "batch": batch,
         **settings.that_decide(),
@@ -205,6 +212,10 @@ def train_colorizer(
         else:
             report(Progress("validation targets"))
             validation = list(central_batches(held_back, size=batch, side=side, most=_MOST_VALIDATED))
+        report(Progress("table of classes by lightness"))
+        tabulated = central_batches(learned_from, size=batch, side=side, most=_MOST_TABULATED)
+        by_light = ClassTable(tabulated, bins, soft=encoding == "soft", weighted=not unweighted)
+        network.table.copy_(by_light.shares)
         batches = TargetBatches(learned_from, size=batch, side=side, seed=seed)
         trained = train(module, batches, validation, out, about, report)
         network.cpu().eval()
@@ -250,9 +261,6 @@ def train_colorizer(
         best, table, last = None, None, None
         if validation:
             report(Progress("figures"))
-            tabulated = central_batches(learned_from, size=batch, side=side, most=_MOST_TABULATED)
-            soft = encoding == "soft"
-            by_light = ClassTable(tabulated, module.bins.cpu(), soft=soft, weighted=not unweighted)
             table = six_digits(module.by_table(by_light, validation))
             best = six_digits(module.validated(validation))
             kept = {name: values.clone() for name, values in network.state_dict().items()}

@@ -55,7 +55,7 @@ def load_autoencoder(files: VaeFiles, dtype: torch.dtype = torch.float32) -> nn.
     _require_same(expected, weights, files)
     if any(tensor.is_meta for name, tensor in model.named_buffers() if name not in expected):
         # Some buffers are not in the file, because building the model computes them.
-        model = _empty_model(files).to(dtype)
+        model = nn.Module.to(_empty_model(files), dtype)  # diffusers' own `to` warns of what does not apply
     model.load_state_dict(weights, assign=True)
     return model.eval().requires_grad_(False)
 

@@ -416,12 +416,15 @@ def latent_card(index: LatentIndex) -> Card:
         patches = f", once squares of {vae.patch} x {vae.patch} are channels" if vae.patch > 1 else ""
         scaled = f"(sample - latents_mean){factor} / latents_std, channel by channel,{patches}"
         scaled = f"{scaled.rstrip(',')} (the numbers are in dataset.json)"
+    stored = f"unscaled: a latent is {scaled} where a model wants it so"
+    if class_of(vae.config).scaling == "applied":
+        stored = "scaled by the VAE itself"
     about = f"""\
 {kinds} of the VAE `{vae.name}`{at}, whose weights have the sha256 `{vae.sha256}`, encoded by lutkit in
 {encoding.dtype} from sRGB as {encoding.input_range}, and stored as {encoding.store_dtype}. Samples keep the
 keys of the pictures they were made from; those that failed are absent.
 
-{array}, unscaled: a latent is {scaled} where a model wants it so.
+{array}, {stored}.
 """
     what = f"{encoding.store_dtype}, ({channels}, {rows}, {columns}): {one}"
     fields = {f"{name}.npy": f"{what} the {name}" for name in index.fields}

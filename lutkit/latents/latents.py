@@ -347,7 +347,8 @@ def decode_latents(
     """
     _require_known("--input-range", input_range, ("auto", *_RANGES))
     require_installed(_TO_DECODE, "latents")
-    if out is not None and (Path(out).is_dir() or not Path(out).suffix):
+    # A suffix begins with a letter; `wan2.1` names a folder.
+    if out is not None and (Path(out).is_dir() or not Path(out).suffix[1:2].isalpha()):
         return _decode_into(
             folder, Path(out), n=n, vae=vae, vae_config=vae_config, images=images, scaled=scaled,
             input_range=input_range, device=device, overwrite=overwrite, on_progress=on_progress,

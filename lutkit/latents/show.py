@@ -11,6 +11,7 @@ from lutkit.documents import Fields, refused_as
 from lutkit.errors import DatasetError
 from lutkit.latents.encode import EncodedFolder
 from lutkit.latents.encoded import DecodeResult, EncodeResult, mean_quality, summed
+from lutkit.latents.vae_classes import class_of
 from lutkit.report.console import PlainConsole
 from lutkit.report.wording import size_text, time_text
 from lutkit.synthesis.summary import Rows
@@ -70,7 +71,12 @@ def encoded_rows(result: EncodedFolder) -> Rows:
     also = "; and mirrored" if result.index.mirrored else ""
     vae = result.index.vae
     at = f" at {vae.revision[:12]}" if vae.revision else ""
-    vae_text = f"{vae.name}{at}, scaling {vae.scaling_factor:g}, shift {vae.shift_factor:g} (not applied)"
+    scaling = f"scaling {vae.scaling_factor:g}, shift {vae.shift_factor:g} (not applied)"
+    if vae.latents_mean:
+        scaling = "scaling by means and deviations of channels (not applied)"
+    elif class_of(vae.config).scaling == "applied":
+        scaling = "scaled by the model"
+    vae_text = f"{vae.name}{at}, {scaling}"
     rows = [
         ("samples", f"{samples:,} in {shards}, {size_text(size)}"),
         ("fields", f"{', '.join(result.index.fields)}: {shape}, {encoding.store_dtype}{also}"),

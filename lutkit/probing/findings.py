@@ -23,6 +23,7 @@ from lutkit.results import six_digits
 
 _SAME = 1e-4  # of an entry of a Jacobian that is no influence
 _CHANGES = 1.0  # code values of a grey or a colour that count as a change
+_NO_ANSWER = 0.02  # of a response to greys that others cannot be compared with
 _LEAST_SATURATION = 0.6  # of the answer to differences between channels, relative to that to greys
 _WEAK = 0.88  # of the answer to greys of one channel, relative to the median
 _CAST = 6.0  # code values
@@ -38,13 +39,15 @@ class Answers:
     """What the Jacobians say about colours.
 
     Args:
-        greys: the answer of red, green and blue to a change of grey, mean of three greys.
-        saturation: the answer to differences between channels, relative to that to greys.
+        greys: the answer of red, green and blue to a change of grey, mean of three greys; negative if the
+            network makes negatives.
+        saturation: the answer to differences between channels, relative to that to greys: 1 keeps
+            saturation, also if a tone curve or a negative changes both. None if greys have no answer.
         shifts: what greys gain in red, green and blue over their own mean, in code values of 8 bits.
     """
 
     greys: tuple[float, ...]
-    saturation: float
+    saturation: float | None
     shifts: tuple[float, ...]
 
 
@@ -89,13 +92,16 @@ def answers_of(jacobians: tuple[ColorJacobian, ...]) -> Answers:
     matrices = np.array([one.matrix for one in jacobians[:GREYS]])
     found = np.array([one.found for one in jacobians[:GREYS]])
     greys = matrices.sum(axis=2).mean(axis=0)
+    answers = matrices.sum(axis=(1, 2)) / 3
     # The trace over the plane of differences between channels, which has two dimensions.
-    apart = (matrices.trace(axis1=1, axis2=2) - matrices.sum(axis=(1, 2)) / 3) / 2
-    saturation = float(apart.mean() / max(abs(float(greys.mean())), 1e-6))
+    apart = (matrices.trace(axis1=1, axis2=2) - answers) / 2
+    # Each grey counts as much as its answer: where a tone curve is flat, there is nothing to compare with.
+    total = float(np.abs(answers).sum())
+    saturation = float((np.sign(answers) * apart).sum()) / total if total > GREYS * _NO_ANSWER else None
     shifts = 255 * (found - found.mean(axis=1, keepdims=True)).mean(axis=0)
     return Answers(
         tuple(six_digits(value) for value in greys.tolist()),
-        six_digits(saturation),
+        None if saturation is None else six_digits(saturation),
         tuple(six_digits(value) for value in shifts.tolist()),
     )
 
@@ -108,10 +114,14 @@ def sentences_of(measures: Measures) -> tuple[str, ...]:
     by_range = ", ".join(
         f"{one.rms:.1f} if given {one.range}" for one in measures.ranges if one.rms is not None
     )
+    kept = (
+        "which is too little to compare with"
+        if answers.saturation is None
+        else f"differences between channels are multiplied by {answers.saturation:.2f} of that"
+    )
     said = [
-        f"Colours: a change of grey comes out as {channel_words(answers.greys, '.2f')}; differences between "
-        f"channels are multiplied by {answers.saturation:.2f} of that; greys come out with "
-        f"{channel_words(answers.shifts, '+.1f')} code values.",
+        f"Colours: a change of grey comes out as {channel_words(answers.greys, '.2f')}; {kept}; greys come "
+        f"out with {channel_words(answers.shifts, '+.1f')} code values.",
         f"Detail: of a grey wave of {_FINE} px, this is left: {channel_words(fine.gains, '.2f')}.",
         f"Flat areas: the strongest pattern has a period of {worst.period_px} px and "
         f"{channel_words(worst.codes, '.2f')} code values.",
@@ -134,6 +144,13 @@ def findings_of(measures: Measures) -> tuple[ProbeFinding, ...]:
 
 def _of_colors(measures: Measures) -> Iterator[ProbeFinding]:
     answers = answers_of(measures.jacobians)
+    if all(abs(value) < _SAME for one in measures.jacobians for row in one.matrix for value in row):
+        yield ProbeFinding(
+            "no answer",
+            "The output does not depend on the colours of the input. Look for dead activations, a gate that "
+            "is closed, weights that were not loaded, or an output that is clipped.",
+        )
+        return
     off_diagonal = max(
         abs(one.matrix[row][column])
         for one in measures.jacobians
@@ -146,14 +163,14 @@ def _of_colors(measures: Measures) -> Iterator[ProbeFinding]:
         for one in measures.jacobians
         for found, given in zip(one.found, one.given, strict=True)
     )
-    if off_diagonal < _SAME and 255 * moved > _CHANGES:
+    if off_diagonal < _SAME and 255 * moved > _CHANGES and not _is_tone_curve(measures.jacobians):
         yield ProbeFinding(
             "channels without mixing",
             "No channel of the output depends on another channel of the input: the network is three curves, "
             "and can neither mix channels nor turn a hue. Look for convolutions with groups = channels "
             "(depthwise) that no 1 x 1 convolution follows.",
         )
-    if answers.saturation < _LEAST_SATURATION:
+    if answers.saturation is not None and answers.saturation < _LEAST_SATURATION:
         yield ProbeFinding(
             "channels pooled together",
             f"Differences between channels shrink to {100 * answers.saturation:.0f}% of what greys keep: "
@@ -161,8 +178,12 @@ def _of_colors(measures: Measures) -> Iterator[ProbeFinding]:
             "after a residual connection.",
         )
     median = float(np.median(answers.greys))
-    weak = [channel for channel in range(3) if answers.greys[channel] < _WEAK * median]
-    if weak and median > 0:
+    weak = (
+        [channel for channel in range(3) if answers.greys[channel] / median < _WEAK]
+        if abs(median) > _NO_ANSWER
+        else []
+    )
+    if weak:
         names = " and ".join(CHANNELS[channel] for channel in weak)
         yield ProbeFinding(
             f"weakened {names}",
@@ -180,6 +201,15 @@ def _of_colors(measures: Measures) -> Iterator[ProbeFinding]:
 
 
 _OPPOSITES = ("cyan", "magenta", "yellow")
+
+
+def _is_tone_curve(jacobians: tuple[ColorJacobian, ...]) -> bool:
+    """Return whether equal values come out equal, whatever their channel: such a curve needs no mixing."""
+    found: dict[float, list[float]] = {}
+    for one in jacobians:
+        for given, value in zip(one.given, one.found, strict=True):
+            found.setdefault(given, []).append(value)
+    return all(255 * (max(values) - min(values)) < _CHANGES for values in found.values())
 
 
 def _of_detail(waves: tuple[WaveGain, ...]) -> Iterator[ProbeFinding]:

@@ -174,8 +174,12 @@ def _latent_balancer(name: str, vae: Path | str) -> ImageNetwork:
     balancer = cast("LatentBalancer", load_balancer(name, vae=vae))
 
     def apply(module: nn.Module | None, images: Tensor) -> Tensor:
-        moments = cast("nn.Module", module)(balancer.vae.encode(images.clamp(0, 1)).cpu())
-        return balancer.vae.decode(moments.chunk(2, 1)[0]).cpu()
+        # `balance` uses the difference of two decodings, too: the detail that the VAE loses is not the
+        # balancer's fault.
+        moments = balancer.vae.encode(images.clamp(0, 1)).cpu()
+        balanced = cast("nn.Module", module)(moments)
+        before, after = (balancer.vae.decode(each.chunk(2, 1)[0]).cpu() for each in (moments, balanced))
+        return images + after - before
 
     side = math.ceil(_SIDE / balancer.vae.factor) * balancer.vae.factor
     return ImageNetwork(LATENT_BALANCER, balancer.network, apply, side, side)

@@ -142,6 +142,19 @@ def test_photos_are_written_measured_and_drawn(tmp_path):
     assert (again.kept, again.photos[0].figures) == (2, None)
 
 
+@pytest.mark.parametrize(("temperature", "columns"), [(0.5, 5), (1, 4), (0, 4)])
+def test_a_sheet_has_no_column_twice(temperature, columns, tmp_path):
+    Image.fromarray(landscape(4)).save(tmp_path / "a.png")
+    lutkit.colorize_photos(
+        tmp_path / "a.png", tmp_path / "b.png", model=PAINTER, sheet=tmp_path / "s.png",
+        temperature=temperature,
+    )  # fmt: skip
+    sheet = np.asarray(read(tmp_path / "s.png"))
+    assert sheet.shape[1] == 12 + columns * 236
+    last = sheet[60:100, 12 + (columns - 1) * 236 : 230 + (columns - 1) * 236]
+    assert np.ptp(last.astype(int), axis=2).mean() > 5  # the photo itself
+
+
 def test_sixteen_bits_profile_and_exif_are_kept(tmp_path):
     from lutkit.photos.profiles import srgb_profile
 

@@ -89,6 +89,18 @@ def test_batches_are_lab_at_the_sizes_of_input_and_output(data):
     assert batch.lightness.shape == (3, 1, 32, 32)
 
 
+def test_lightness_gets_a_tone_curve_and_ab_does_not(data, monkeypatch):
+    batches = TargetBatches(lutkit.pairs(data / "pairs", split="train"), size=8, side=32, seed=3)
+    changed = batches.at(0)
+    monkeypatch.setattr("lutkit.colorizing.targets._TONE", 0.0)
+    given = batches.at(0)
+    assert torch.equal(changed.ab, given.ab)
+    gammas = (changed.lightness / 100).log() / (given.lightness / 100).log()
+    of_each = gammas.flatten(1).median(1).values
+    assert (gammas - of_each[:, None, None, None]).abs().max() < 1e-3
+    assert 0.05 < of_each.log().std() < 0.5
+
+
 def test_batches_begin_anywhere_and_use_each_target_once_before_any_comes_again(data):
     batches = TargetBatches(lutkit.pairs(data / "pairs", split="train"), size=4, side=32, seed=3)
     batches.step = 2
@@ -113,9 +125,21 @@ def test_the_table_counts_classes_by_lightness():
         level, found = int(levels[place]), int(classes[place])
         same = (levels == level) & (classes == found)
         assert float(own[level, found]) == pytest.approx(float(same.sum() * bins.weights[found]), rel=1e-5)
-    chances = table.logits(lightness).exp()
-    assert chances.shape == (2, 224, 4, 4)
-    assert torch.allclose(chances.sum(1), torch.ones(2, 4, 4), atol=1e-5)
+    # Between the middles of the levels, 1, 3, ..., 99, the logarithms are interpolated.
+    logits = table.logits(lightness)
+    assert logits.shape == (2, 224, 4, 4)
+    shares = (table.counts / table.counts.sum(1, keepdim=True)).numpy()
+    means = functional.avg_pool2d(lightness, 4)[:, 0].numpy()
+    for found in (0, 100, int(classes[0, 0, 0])):
+        expected = np.interp(means, np.arange(1, 100, 2), np.log(shares[:, found]))
+        assert np.abs(logits[:, found].numpy() - expected).max() < 1e-4
+    ends = table.logits(torch.tensor([0.0, 100.0])[:, None, None, None].expand(-1, -1, 4, 4))[..., 0, 0]
+    assert np.abs(ends.numpy() - np.log(shares[[0, 49]])).max() < 1e-4
+
+
+def test_training_begins_with_the_table(data, tmp_path):
+    made = train_in(tmp_path / "m", data, steps=1, learning_rate=1e-6)
+    assert made.validation == pytest.approx(made.table, rel=0.01)
 
 
 @pytest.mark.parametrize("weighted", [True, False])
@@ -219,6 +243,8 @@ def test_weights_of_another_grid_are_refused_and_both_grids_named(data, tmp_path
         ({"encoding": "one-hot"}, "--encoding is 'one-hot'; choose from soft, hard"),
         ({"weights": "none.npz"}, "none.npz: no such file; name a weights file"),
         ({"steps": 0}, "--steps is 0; give at least 1"),
+        ({"dropout": 1}, "--dropout is 1; choose 0 to 0.9"),
+        ({"weight_decay": -1}, "--weight-decay is -1; choose from 0 to below 1"),
         ({"unweighted": "yes"}, "unweighted is 'yes'; give True or False"),
     ],
 )

@@ -1,5 +1,7 @@
 """A judge scores versions of photographs, with intervals; where they overlap, nothing is concluded."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from PIL import Image
 from small_colorizers import landscape, painter
 
 import lutkit
-from lutkit.colorizing.judging import ORIGINAL, judge_square, judge_versions
+from lutkit.colorizing.judging import ORIGINAL, judge_square, judge_versions, judgement_of, require_judge
 from lutkit.colorizing.loading import TrainedColorizer
 from lutkit.errors import LutkitError
 
@@ -27,7 +29,8 @@ def pictures(blue, count=12, seed=0):
 
 def test_scores_are_the_chances_of_what_the_judge_sees_in_the_photo():
     versions = {ORIGINAL: pictures(0.2), "coloured": pictures(0.19, seed=1), "grey": pictures(0.0, seed=2)}
-    found = judge_versions(sees_hues, versions)
+    photos = list(zip(*versions.values(), strict=True))
+    found = judgement_of(list(versions), [judge_versions(sees_hues, one) for one in photos])
     for one in found.versions:
         chances = sees_hues(torch.from_numpy(np.stack(versions[one.version])).permute(0, 3, 1, 2))[:, 0]
         assert one.score == pytest.approx(float(chances.mean()), abs=1e-4)
@@ -75,7 +78,7 @@ def test_a_judge_sees_the_central_square():
 @pytest.mark.parametrize(
     ("judge", "message"),
     [
-        (lambda images: images.mean((1, 2, 3)), "the judge returns 4 for 4 images; a judge takes images"),
+        (lambda images: images.mean((1, 2, 3)), "the judge returns 2 for 2 images; a judge takes images"),
         (
             lambda images: 3 * sees_hues(images),
             "the judge returns no probabilities: rows sum to 3..3; end it",
@@ -85,10 +88,55 @@ def test_a_judge_sees_the_central_square():
         (lambda images: None, "the judge fails"),
     ],
 )
-def test_a_judge_that_is_none_is_one_line(judge, message):
+def test_a_judge_that_is_none_is_one_line_before_anything_is_written(judge, message, tmp_path):
     with pytest.raises(LutkitError) as caught:
-        judge_versions(judge, {ORIGINAL: pictures(0.1, 4)})
+        require_judge(judge)
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    Image.fromarray(landscape(0)).save(tmp_path / "photo.png")
+    with pytest.raises(LutkitError) as again:
+        lutkit.colorize_photos(
+            tmp_path / "photo.png", tmp_path / "out", model=TrainedColorizer(painter(), 64, 0.2), judge=judge
+        )
+    assert str(again.value) == str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_judge_that_fails_later_stops_the_run_and_names_the_photo(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(8):
+        Image.fromarray(landscape(number)).save(tmp_path / f"in/{number}.png")
+    seen = []
+
+    def fails_on_the_third(images):
+        seen.append(len(images))
+        return sees_hues(images) if len(seen) < 4 else None  # the first time, it is tried
+
+    with pytest.raises(LutkitError, match=r"in/2\.png: the judge fails: .*; a judge takes images"):
+        lutkit.colorize_photos(
+            tmp_path / "in", tmp_path / "out", model=TrainedColorizer(painter(), 64, 0.2),
+            judge=fails_on_the_third, workers=1,
+        )  # fmt: skip
+    assert 4 <= len(seen) < 7  # a photo may have begun when the run stops
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_judge_s_pictures_are_not_kept(tmp_path):
+    """A photo's four pictures have 2.4 MB; scores are a few numbers."""
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        Image.fromarray(landscape(number)).save(tmp_path / f"in/{number}.png")
+    alive = []
+
+    def counts(images):
+        alive.append(weakref.ref(images))
+        assert sum(one() is not None for one in alive) <= 2
+        return sees_hues(images)
+
+    lutkit.colorize_photos(
+        tmp_path / "in", tmp_path / "out", model=TrainedColorizer(painter(), 64, 0.2), judge=counts, workers=1
+    )
+    assert len(alive) == 13
 
 
 @pytest.mark.parametrize("name", ["nothing", "json:nothing", ":f", "no_such_module_here:f"])

@@ -30,7 +30,7 @@ from lutkit.latents import autoencoders, encode, vae_classes
 from lutkit.latents.devices import computing_on, is_lent, lent_layers
 from lutkit.latents.precision import choose_dtype
 from lutkit.latents.reading import Latents
-from lutkit.latents.show import ready_lines
+from lutkit.latents.show import encoded_rows, ready_lines
 from lutkit.latents.vae import decodable, load_vae
 from lutkit.latents.vae_files import find_vae
 from lutkit.nn.posterior import sample_posterior, scale_latents
@@ -510,6 +510,26 @@ def test_the_index_says_what_was_stored_and_sheets_show_it(name, saved, encoded,
     assert [one.field for one in shown.measured] == ["image", "image"]
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "on_card"),
+    [
+        ("sd15", "scaling 0.18215, shift 0 (not applied)", "(sample - 0) * 0.18215"),
+        (
+            "wan 2.1",
+            "scaling by means and deviations of channels (not applied)",
+            "latents_mean) / latents_std",
+        ),
+        ("rae mae", "scaled by the model", "has no variance, scaled by the VAE itself."),
+    ],
+)
+def test_the_summary_and_the_card_say_how_latents_are_scaled(
+    name, said, on_card, saved, encoded, photos_of_noise
+):
+    again = lutkit.encode_latents(photos_of_noise, encoded(name), vae=saved(name)[0], size=16, device="cpu")
+    assert dict(encoded_rows(again.encoded))["VAE"] == f"small, {said}"
+    assert on_card in (encoded(name) / "README.md").read_text()
+
+
 def test_points_are_not_drawn(encoded):
     assert torch.equal(read(encoded("taesd"), draw=True), read(encoded("taesd")))
     scaled = read(encoded("dc-ae"), draw=True, scaled=True)
@@ -679,6 +699,12 @@ def test_running_statistics_are_read_in_any_dtype(saved, tmp_path):
     del weights["bn.running_var"]
     save_file(weights, folder / WEIGHTS)
     refused(folder, "bn.running_var is missing")
+
+
+def test_loading_prints_nothing(saved, capfd):
+    for name in ("rae mae", "wan 2.1"):
+        load_vae(str(saved(name)[0]), dtype="bfloat16")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_vae_of_one_size_says_which(saved):

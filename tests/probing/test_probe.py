@@ -8,15 +8,18 @@ import pytest
 import torch
 from PIL import Image
 from small_colorizers import uniform_weights
+from small_vaes import one_thread, save_vae
 from torch import nn
 from torch.nn import functional
 
 import lutkit
 from lutkit.balancing.adaptive_lut import AdaptiveLut
+from lutkit.balancing.latent_unet import LatentUnet
 from lutkit.balancing.pixel_unet import PixelUnet
 from lutkit.colorizing.colorizer import colorizer_of
-from lutkit.errors import LutkitError, SourceError
-from lutkit.probing.opening import ImageNetwork
+from lutkit.errors import DatasetError, LutkitError, SourceError
+from lutkit.latents.vae_files import find_vae
+from lutkit.probing.opening import ImageNetwork, open_network
 from lutkit.training.model_folder import save_model
 
 
@@ -144,6 +147,19 @@ PLANTED = {
         lambda: After(lambda images: images * torch.tensor([0.75, 1, 1])[:, None, None]), ["weakened red"]),
     "a filter that smooths red": (
         lambda: After(kernel_of_channels((0.25, 0.5, 0.25))), ["smoothed red"]),
+    "a mean over channels before a negative": (
+        lambda: After(lambda images: 1 - 0.2 * images - 0.8 * images.mean(1, keepdim=True)),
+        ["channels pooled together"],
+    ),
+    "a negative whose red is weakened": (
+        lambda: After(lambda images: 1 - images * torch.tensor([0.75, 1, 1])[:, None, None]),
+        ["weakened red"],
+    ),
+    "a tone curve of each channel": (
+        lambda: lambda images: images.clamp(0, 1) ** torch.tensor([0.95, 1, 1])[:, None, None],
+        ["channels without mixing"],
+    ),
+    "dead activations": (lambda: After(lambda images: 0 * images + 0.5), ["no answer"]),
 }  # fmt: skip
 
 
@@ -153,7 +169,15 @@ def test_a_planted_cause_is_named(cause):
     assert names(make()) == found
 
 
+def tone_curve(images):
+    return images.clamp(0, 1) ** 2.2
+
+
 SOUND = {
+    "a tone curve": lambda: tone_curve,
+    "a tone curve that is flat in the middle": lambda: lambda images: 0.5 + 4 * (images - 0.5) ** 3,
+    "a negative": lambda: lambda images: 1 - images,
+    "a negative of a trained network": lambda: After(lambda images: 1 - images),
     "the identity": lambda: lambda images: images,
     "an untrained direct network": PixelUnet,
     "a trained residual network": Residual,
@@ -180,7 +204,17 @@ def test_a_sound_network_is_told_nothing(name):
 def test_a_network_that_fails_in_other_ranges_is_measured_in_its_own():
     result = lutkit.probe(lambda images: images**0.9)  # not a number below 0
     assert [one.rms is None for one in result.ranges] == [False, True, False, False]
-    assert [finding.name for finding in result.findings] == ["channels without mixing"]
+    assert result.findings == ()
+
+
+def test_saturation_is_relative_to_a_response_to_greys_of_either_sign():
+    negative = lutkit.probe(lambda images: 1 - 0.7 * images - 0.3 * images.mean(1, keepdim=True)).answers
+    assert negative.greys == pytest.approx((-1, -1, -1), abs=1e-4)
+    assert negative.saturation == pytest.approx(0.7, abs=1e-4)
+    assert lutkit.probe(tone_curve).answers.saturation == pytest.approx(1, abs=1e-4)
+    constant = lutkit.probe(lambda images: 0 * images + 0.5)
+    assert constant.answers.saturation is None
+    assert "which is too little to compare with" in constant.sentences[0]
 
 
 def save_adaptive(folder, cube_size=0):
@@ -282,6 +316,46 @@ def test_a_colorizer_s_own_colours_are_no_fault(tmp_path):
     save_model(network, tmp_path / "m", config, "")
     result = lutkit.probe(tmp_path / "m")
     assert (result.kind, result.findings) == ("colorizer", ())
+
+
+def save_latent_balancer(folder, vae, shift):
+    """A network that adds a number to the means of the first channel of latents."""
+    folder.mkdir()
+    network = LatentUnet(4, (8,)).eval()
+    with torch.no_grad():
+        network.change.last.bias[0] = shift
+    about = {"name": "small", "revision": "", "sha256": find_vae(vae).sha256, "input_range": "-1,1"}
+    config = {
+        "architecture": "latent-balancer",
+        "channels": 4,
+        "widths": [8],
+        "side": 32,
+        "threshold": 0.0,
+        "vae": about,
+    }
+    save_model(network, folder, config, "")
+    return folder
+
+
+def test_a_latent_balancer_is_probed_with_its_vae(tmp_path):
+    vae = save_vae(tmp_path / "vae", seed=3)
+    images = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    with one_thread(), torch.no_grad():
+        folder = save_latent_balancer(tmp_path / "m", tmp_path / "vae", 1.5)
+        moments = vae.encode(2 * images - 1).latent_dist.mean
+        moved = moments + torch.tensor([1.5, 0, 0, 0])[:, None, None]
+        before, after = (((vae.decode(each).sample + 1) / 2).clamp(0, 1) for each in (moments, moved))
+        assert (after - before).abs().max() > 0.05
+        result = open_network(str(folder), vae=tmp_path / "vae").run(images)
+        assert torch.allclose(result, images + after - before, atol=2e-3)
+        nothing = lutkit.probe(
+            save_latent_balancer(tmp_path / "none", tmp_path / "vae", 0.0), vae=tmp_path / "vae"
+        )
+    # The decodings of random weights have neither colours nor detail, which is not the balancer's fault.
+    assert (nothing.kind, nothing.findings) == ("latent-balancer", ())
+    assert nothing.answers.greys == pytest.approx((1, 1, 1), abs=1e-3)
+    with pytest.raises(DatasetError, match="name that VAE with --vae"):
+        lutkit.probe(folder)
 
 
 @pytest.mark.parametrize(

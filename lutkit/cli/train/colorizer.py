@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lutkit.cli.train.options import (
+    DecayOption,
     DeviceOption,
     JsonOption,
     KindOption,
@@ -55,6 +56,7 @@ Examples:
 _WEIGHTS = "The classes of ab and their weights, from lutkit ab-weights."
 _ENCODING = "soft spreads a colour over the five nearest classes, hard does not."
 _WIDTH = "Channels of the first block, 2 to 128."
+_DROPOUT = "Share of the middle channels that training leaves out, 0 to 0.9."
 _SIDE = "Side of the squares to learn from, in pixels: a multiple of 8."
 
 
@@ -80,6 +82,8 @@ def colorizer(  # noqa: D103  (its help text is set below)
     minutes: MinutesOption = 0.0,
     validate: ValidateOption = 250,
     learning_rate: RateOption = 1e-3,
+    weight_decay: DecayOption = 0.1,
+    dropout: Annotated[float, typer.Option("--dropout", help=_DROPOUT)] = 0.3,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "32-true",
@@ -109,6 +113,8 @@ def colorizer(  # noqa: D103  (its help text is set below)
             minutes=minutes,
             validate=validate,
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            dropout=dropout,
             seed=seed,
             device=device,
             precision=precision,

@@ -17,27 +17,32 @@ from lutkit.photos.sources import list_photos
 
 SHEET = Path(__file__).resolve().parents[1] / "docs" / "film-stocks.jpg"
 PHOTO = "astronaut.jpg"
-STRONGEST, DRAWS = (18.0, 12.0), 200
+STRONGEST, DRAWS, HALVINGS = (18.0, 12.0), 200, 12
 SIDE_PX, LABEL_PX, GAP_PX = 200, 24, 4
 QUALITY = 80
 
 
 def faded(stock: str) -> dict[float, lutkit.Recipe]:
-    """Return the first draw of a stock that is strong enough, at three severities."""
+    """Return the first draw of a stock that is strong enough, scaled down to three severities."""
     for strongest in STRONGEST:
+        settings = lutkit.DamageSettings(
+            (strongest, strongest), lossy=1.0, mixed_light=0, max_families=1, families={"film_dyes": 1}
+        )
         for number in range(DRAWS):
-            film = _drawn(number, strongest).medium[0]
+            recipe = lutkit.sample_recipe(2, number, settings=settings)
+            film = recipe.medium[0]
             if isinstance(film, FilmDyes) and film.stock == stock:
-                return {share * strongest: _drawn(number, share * strongest) for share in (1 / 3, 2 / 3, 1)}
+                return {share * strongest: _scaled(recipe, share * strongest) for share in (1 / 3, 2 / 3, 1)}
     raise SystemExit(f"no draw of {stock} reaches {STRONGEST[-1]:g}")
 
 
-def _drawn(number: int, severity: float) -> lutkit.Recipe:
-    """Draws of equal number differ only in how far the film has faded, if the first attempt reaches both."""
-    settings = lutkit.DamageSettings(
-        (severity, severity), lossy=1.0, mixed_light=0, max_families=1, families={"film_dyes": 1}
-    )
-    return lutkit.sample_recipe(2, number, settings=settings)
+def _scaled(recipe: lutkit.Recipe, severity: float) -> lutkit.Recipe:
+    """Return the same film, faded to a severity: the amount is found by halving."""
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        amount = (low + high) / 2
+        low, high = (amount, high) if recipe.scaled(amount).severity() < severity else (low, amount)
+    return recipe.scaled(high)
 
 
 def main() -> None:

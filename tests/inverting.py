@@ -11,14 +11,19 @@ LEVEL = 1e-3
 STARTS = (None, 0.15, 0.5, 0.85)
 
 
-def forward(layers, weights, colours):
-    """The baked damage of colours (n, 3) as floats, with a mask's weights for each layer that has one."""
-    values, left = colours.astype(np.float32), list(weights)
+def forward(layers, places, colours):
+    """The baked damage of colours (n, 3) as floats, with `mask_places` for each layer that has a mask."""
+    values, left = colours.astype(np.float32), list(places)
     for layer in layers:
         after = apply(values, layer.lut, threads=1)
         share = np.float32(layer.strength)
         if layer.mask is not None:
-            share = share * left.pop(0)[:, None].astype(np.float32)
+            mask = left.pop(0)
+            if layer.mask.follows is not None:
+                red, green, blue, constant = layer.mask.follows
+                u = mask + constant + red * colours[:, 0] + green * colours[:, 1] + blue * colours[:, 2]
+                mask = (1 + u / np.hypot(1, u)) / 2
+            share = share * mask[:, None].astype(np.float32)
         values = values + share * (after - values)
     return values.astype(np.float64)
 
@@ -47,9 +52,9 @@ def _search(forward, wanted, colours):
     return colours, (off**2).sum(axis=1)
 
 
-def best_inverse(layers, weights, wanted):
+def best_inverse(layers, places, wanted):
     """The colours (n, 3) that damage turns into `wanted`, searched for from several starts."""
-    damage = functools.partial(forward, layers, weights)
+    damage = functools.partial(forward, layers, places)
     best, least = wanted, np.full(len(wanted), np.inf)
     for start in STARTS:
         colours, off = _search(damage, wanted, wanted if start is None else np.full_like(wanted, start))
@@ -58,17 +63,17 @@ def best_inverse(layers, weights, wanted):
     return best
 
 
-def least_slopes(layers, weights, colours):
+def least_slopes(layers, places, colours):
     """By how little the damage of colours (n, 3) moves at least, whatever way the colours move."""
-    damage = functools.partial(forward, layers, weights)
+    damage = functools.partial(forward, layers, places)
     return np.linalg.svd(_slopes(damage, colours, damage(colours)), compute_uv=False)[:, -1]
 
 
-def are_told(layers, weights, colours, back):
+def are_told(layers, places, colours, back):
     """Where (n,) the damage of colours still says what they were, and a search can know.
 
     A clamp on the way flattens colours: all that it flattens come out alike, and the search may give any of
     them, where the verdict holds that the clamp's edge comes back. So neither what was nor what was found may
     lie where the damage is level.
     """
-    return (least_slopes(layers, weights, colours) > LEVEL) & (least_slopes(layers, weights, back) > LEVEL)
+    return (least_slopes(layers, places, colours) > LEVEL) & (least_slopes(layers, places, back) > LEVEL)

@@ -21,7 +21,7 @@ from lutkit.compiled import compiled, read_only
 from lutkit.distort.direct import camera_gains, has_camera, matrix_errors, tone_families
 from lutkit.distort.family import ColorFamily, Library, Space, in_space, is_color, transform_families
 from lutkit.distort.library_lut import LibraryLut
-from lutkit.distort.mask import Mask, mask_values
+from lutkit.distort.mask import Mask, mask_values, weights_near
 from lutkit.distort.recipe import NO_LIBRARY, Entry, Masked, Recipe
 from lutkit.distort.rendering import Gains, Rendering, response, undone_response
 from lutkit.distort.smooth_field import SmoothField
@@ -29,6 +29,7 @@ from lutkit.errors import ArrayError, RecipeError
 from lutkit.lut.apply import map_pixels, require_no_codes, values_through
 from lutkit.lut.loops import WHITE, plan_over
 from lutkit.lut.model import Lut, Lut1D, Lut3D, LutChain, Rgb, lut_stages
+from lutkit.lut.undoing import Weights
 
 # 4 x 255 + 1: every 8-bit code lies on a row, so curves are exact for 8-bit images.
 CURVE_SIZE = 1021
@@ -73,11 +74,23 @@ class BakedLayer:
     mask: Mask | None = None
     strength: float = 1.0
 
-    def weights(self, height: int, width: int) -> npt.NDArray[np.float32]:
-        """How much of the LUT is laid over at each pixel of a picture: (height, width), 0..1."""
+    def weights(
+        self, height: int, width: int, image: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return how much of the LUT is blended in at each pixel.
+
+        Args:
+            height: rows.
+            width: columns.
+            image: (height, width, 3), before any damage; only a mask that follows colours needs it.
+        Returns:
+            (height, width), 0..1.
+        Raises:
+            ArrayError: if the mask follows colours, and the image is missing or has another shape or dtype.
+        """
         if self.mask is None:
             return np.full((height, width), self.strength, np.float32)
-        return mask_values(self.mask, height, width) * np.float32(self.strength)
+        return mask_values(self.mask, height, width, image) * np.float32(self.strength)
 
 
 def bake(recipe: Recipe, library: Library = NO_LIBRARY) -> tuple[BakedLayer, ...]:
@@ -179,7 +192,7 @@ def apply_layers(image: Image, layers: tuple[BakedLayer, ...], *, threads: int |
     first = values_through(layers[0].lut, image.dtype) if begins else None
     later = layers[1:] if begins else layers
     through = [values_through(layer.lut, np.float32) for layer in later]
-    weights = [_weights(layer, height, width) for layer in later]
+    weights = [None if _is_whole(layer) else layer.weights(height, width, image) for layer in later]
     result = np.empty_like(image)
     # A few rows at a time: temporaries that fit the cache cost a third of full-size ones.
     rows = max(1, _BLOCK_PIXELS // max(width, 1))
@@ -213,7 +226,8 @@ def _in_one_loop(image: Image, layers: tuple[BakedLayer, ...]) -> Image | None:
     run = plan_over(stages, image.dtype, over)
     if run is None:
         return None
-    weights = mask_values(layers[1].mask, *image.shape[:2]).reshape(-1)
+    height, width = image.shape[:2]
+    weights = mask_values(layers[1].mask, height, width, image).reshape(-1)
     if second.strength != 1:
         weights *= np.float32(second.strength)
     result = np.empty_like(image, order="C")
@@ -222,22 +236,31 @@ def _in_one_loop(image: Image, layers: tuple[BakedLayer, ...]) -> Image | None:
 
 
 def steps_of(
-    layers: tuple[BakedLayer, ...], weights: Sequence[npt.NDArray[np.floating]], count: int
-) -> list[list[tuple[Lut, npt.NDArray[np.float32] | None]]]:
+    layers: tuple[BakedLayer, ...], places: Sequence[npt.NDArray[np.floating]], count: int
+) -> list[list[tuple[Lut, Weights | None]]]:
     """Return baked damage of colours in the form that `lutkit.lut.quality.judge_steps` takes.
 
     Args:
         layers: the result of `bake`.
-        weights: (n,) for each layer with a mask, in order: the mask at the place of the colour.
+        places: (n,) for each layer with a mask, in order: its `mask_places` at the place of the colour.
         count: n, the number of colours.
     Returns:
         One step for each layer: its LUT, or an identity and the LUT that is blended over it by weights (n,).
+        If the mask follows colours, the layer and the one before it are one step, because the weights depend
+        on the colours before both.
     """
-    left = list(weights)
-    steps: list[list[tuple[Lut, npt.NDArray[np.float32] | None]]] = []
-    for layer in layers:
+    left = list(places)
+    steps: list[list[tuple[Lut, Weights | None]]] = []
+    for number, layer in enumerate(layers):
         if _is_whole(layer):
             steps.append([(layer.lut, None)])
+            continue
+        if layer.mask is not None and layer.mask.follows is not None:
+            assert number == 1  # by `Recipe`, only the second light follows colours
+            before = layers[0].lut
+            both = LutChain((*lut_stages(before), *lut_stages(layer.lut)))
+            weigh = weights_near(layer.mask, left.pop(0).astype(np.float64))
+            steps[-1] = [(before, None), (both, weigh)]
             continue
         share = np.full(count, layer.strength, np.float32)
         if layer.mask is not None:
@@ -252,10 +275,6 @@ def steps_of(
 
 def _is_whole(layer: BakedLayer) -> bool:
     return layer.mask is None and layer.strength == 1
-
-
-def _weights(layer: BakedLayer, height: int, width: int) -> npt.NDArray[np.float32] | None:
-    return None if _is_whole(layer) else layer.weights(height, width)
 
 
 @compiled

@@ -45,6 +45,8 @@ def generator(seed: int, stream: Stream, index: int, attempt: int = 0) -> Rng:
     """
     if not isinstance(seed, int | np.integer) or seed < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise RecipeError(f"a seed must be 0 or above, not {seed!r}")
+    if not isinstance(index, int | np.integer) or index < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise RecipeError(f"an index must be 0 or above, not {index!r}")
     key = (int(stream), index, attempt)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 

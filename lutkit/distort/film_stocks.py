@@ -7,19 +7,30 @@ spectral_film_lut (J. Lohse) has digitised them. The dyes of each were laid over
 density of a channel of linear sRGB by the amount of a dye, divided by that dye's slope in its own channel,
 rounded to 2 digits. Numbers below 0 come from sRGB's primaries: those of real dyes lie elsewhere.
 
-Which dye fades first is from the literature; how much of it is lost is an estimate, in the same order:
+Which dye fades first is from the literature:
 
 - In the dark the cyan dye of chromogenic film is the least stable and the magenta dye the most stable one, so
   that old film turns pink, red or purple: D. Nishimura (Image Permanence Institute), Conservation DistList,
   15 November 1999, on slides of the 1960s; J. M. Reilly, "Storage Guide for Color Photographic Materials",
-  1998, on negatives and prints, too.
+  1998, on negatives and prints, too. The yellow dye fades quickly as well, which makes films purplish,
+  negatives, interpositives and prints alike: National Film Preservation Foundation, "Color Dye Fading",
+  filmpreservation.org.
 - The loss of a dye in the dark is proportional to its amount: J. Wallace, "An examination of the use of
   commercial scanners to restore faded color transparencies", Topics in Photographic Preservation 3 (1989)
   151-172.
 - Of all slides Kodachrome fades least in the dark and most under a projector; prints fade in both ways, and
   get a yellowish stain: H. Wilhelm, "The Permanence and Care of Color Photographs", 1993.
-- That magenta goes first in light is a common observation. No measurement stands behind it here.
-- The dyes of negatives are those of Ektachrome here, because their data sheets show no dye by itself.
+- That magenta goes first in light, and yellow first in Kodachrome in the dark, are common observations. No
+  measurement stands behind them here.
+
+How much is lost at the worst is an estimate: it keeps these orders, and leaves of Eastmancolor and Ektachrome
+little but magenta, because the literature describes them so. Papers and negatives lose less because they are
+described so. No density of a faded picture stands behind any of these numbers, nor behind those of stains.
+
+The dyes of negatives are those of Ektachrome here. Data sheets of negatives show no dye by itself. We know
+curves of single dyes only of EASTMAN Color Negative Film 5247 of 1950 (in the same project). They seem to
+include the coloured couplers of its mask, which do not fade with the dyes: its magenta has a density of 1.1
+at 530 nm and 1.2 at 440 nm.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from lutkit.color.srgb import FloatArray
 from lutkit.distort.bake import BakedLayer, apply_layers, bake, steps_of
 from lutkit.distort.family import Library
-from lutkit.distort.mask import mask_at
+from lutkit.distort.mask import mask_places
 from lutkit.distort.recipe import NO_LIBRARY, Recipe
 from lutkit.errors import ArrayError
 from lutkit.lut.quality import MAX_CLIPPED_SHARE, Label, clipped_share, comes_back
@@ -36,8 +36,8 @@ def damage_comes_back(colors: FloatArray, recipe: Recipe, layers: tuple[BakedLay
         recipe: the damage.
         layers: what it bakes to.
     """
-    masks = [mask_at(mask, _PLACES, _PLACES).reshape(-1) for mask in recipe.masks]
-    return comes_back(colors, steps_of(layers, masks, len(colors)))
+    places = [mask_places(mask, _PLACES, _PLACES).reshape(-1) for mask in recipe.masks]
+    return comes_back(colors, steps_of(layers, places, len(colors)))
 
 
 def label_by_clipping(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Label:

@@ -1,6 +1,7 @@
 """Library LUT: damage that somebody made and saved as a LUT file, at any strength."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -64,6 +65,9 @@ class LibraryLut:
 
     def found_in(self, library: Library) -> Lut:
         """Return the LUT as its file holds it; raise RecipeError if it is not in the library."""
+        if not isinstance(library, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            what = f"a library is a mapping of sha256 to LUTs, not a {type(library).__name__}"
+            raise RecipeError(what, where="recipe", remedy="use lutkit.lut_library()")
         if self.sha256 not in library:
             raise RecipeError(
                 f"the LUT file with sha256 {self.sha256} was not found",

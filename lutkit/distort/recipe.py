@@ -139,6 +139,9 @@ class Recipe:
                         f"{what}, but only the last family of light and of medium may have one",
                         where="recipe",
                     )
+        if self.medium and isinstance(self.medium[-1], Masked) and self.medium[-1].mask.follows is not None:
+            # Its colours are those before all damage, and film and stains know nothing of them.
+            raise RecipeError("a mask in medium cannot follow colours", where="recipe")
         if sum(not isinstance(entry, Masked) for entry in self.light) > 1:
             raise RecipeError("light may hold one family, and a second one with a mask", where="recipe")
         for before, after in pairwise(self.camera):
@@ -179,13 +182,15 @@ class Recipe:
             library: the LUT files that the recipe may name, by sha256: `lutkit.lut_library()`.
         Returns:
             Layers that are applied one after the other; `layer.weights(height, width)` is how much of one is
-            laid over at each pixel. Without masks it is one.
+            laid over at each pixel. A mask that follows colours needs the image, too. Without masks it is
+            one.
         Raises:
             RecipeError: if the recipe names a LUT that the library does not hold.
 
-        >>> import lutkit
+        >>> import lutkit, numpy
         >>> layers = lutkit.sample_recipe(1, 2).bake()  # of mixed light: the second light has a mask
-        >>> [layer.mask is not None for layer in layers], layers[1].weights(2, 3).shape
+        >>> photo = numpy.full((2, 3, 3), 128, numpy.uint8)
+        >>> [layer.mask is not None for layer in layers], layers[1].weights(2, 3, photo).shape
         ([False, True, False], (2, 3))
         """
         from lutkit.distort.bake import bake
@@ -304,17 +309,15 @@ def _entry_to_data(entry: Entry) -> dict[str, object]:
 
 
 def _mask_to_data(mask: Mask) -> dict[str, object]:
-    data = _fields(mask)
-    patch = data.pop("patch")
-    return data if patch is None else {**data, "patch": _fields(patch)}
+    data = {name: value for name, value in _fields(mask).items() if value is not None}
+    return data if mask.patch is None else {**data, "patch": _fields(mask.patch)}
 
 
 def _mask_from_data(item: object) -> Mask:
-    data = _require_object(item, "mask")
-    patch = data.pop("patch", None)
-    if patch is not None:
-        patch = _build(Patch, _require_object(patch, "patch"), "patch")
-    return _build(Mask, {**data, "patch": patch}, "mask")
+    data = {"patch": None, "follows": None, **_require_object(item, "mask")}
+    if data["patch"] is not None:
+        data["patch"] = _build(Patch, _require_object(data["patch"], "patch"), "patch")
+    return _build(Mask, data, "mask")
 
 
 def _fields(item: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ rendering is drawn with them.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -20,12 +21,12 @@ from lutkit.distort.draws import Rng, Stream, choose, generator, rounded, unifor
 from lutkit.distort.family import STAGES, Family, Library
 from lutkit.distort.library_lut import LibraryLut
 from lutkit.distort.local_damage import draw_local
-from lutkit.distort.mask import draw_mask, mask_levels
+from lutkit.distort.mask import draw_following, draw_mask, followed, mask_levels, smooth_step
 from lutkit.distort.recipe import FAMILIES, NO_LIBRARY, Entry, Masked, Recipe, family_type
 from lutkit.distort.rendering import Rendering
 from lutkit.distort.settings import LIGHTS, DamageSettings
 from lutkit.distort.white_balance import WhiteBalance
-from lutkit.errors import ManifestError
+from lutkit.errors import ManifestError, RecipeError
 from lutkit.lut.quality import Label
 
 # How near a draw comes to the wanted severity; with the error of a mask's levels it stays within 0.05. The
@@ -49,6 +50,11 @@ SCENE_LIGHTS = (*LIGHTS, WhiteBalance.name)
 
 # How often the camera is balanced for the first of two lights, so that only the second one is wrong.
 BALANCED_FOR_FIRST = 0.5
+
+# How often the second light follows the scene, as in sun and shade, rather than the place alone.
+FOLLOWS_SCENE = 0.5
+
+_DEFAULT = DamageSettings()  # made once: a draw takes little longer than the checks of its settings
 
 # The probabilities of one, two and three families, for no severity and for a strong one. Half of strong
 # damage is a single fault: real renderings with only a wrong white balance differ from the right ones by 10
@@ -156,13 +162,18 @@ def sample_recipe(
         The first recipe that reaches the wanted severity; its label depends on the image.
     Raises:
         ManifestError: if the severity cannot be reached.
+        RecipeError: if the seed or the index is no integer of 0 or above, or the settings are none.
 
     >>> import lutkit
     >>> settings = lutkit.DamageSettings(families={"exposure": 1}, mixed_light=0)
     >>> [family.name for family in lutkit.sample_recipe(0, 1, settings=settings).families]
     ['exposure']
     """
-    settings = settings or DamageSettings()
+    settings = _DEFAULT if settings is None else settings
+    if not isinstance(settings, DamageSettings):  # pyright: ignore[reportUnnecessaryIsInstance]
+        what = f"settings are a {type(settings).__name__}, not DamageSettings"
+        remedy = "name a preset as in lutkit.preset('camera')"
+        raise RecipeError(what, where="sample_recipe", remedy=remedy)
     return next(draws(seed, index, draw_wanted(seed, index, settings), settings, library)).recipe
 
 
@@ -186,7 +197,12 @@ class _Severity:
             parts, count = mask_levels(recipe.masks), len(PALETTE_SRGB)
             times = (len(parts.shares), 1)
             self._colors, self._lab = np.tile(self._colors, times), np.tile(self._lab, times)
-            self._weights = tuple(level.repeat(count) for level in parts.levels)
+            self._weights = tuple(
+                level.repeat(count)
+                if mask.follows is None
+                else smooth_step(level.repeat(count) + followed(mask, self._colors))
+                for mask, level in zip(recipe.masks, parts.levels, strict=True)
+            )
             self._shares = parts.shares.repeat(count) / count
         self._seen = seen_colors(recipe, self._colors) if has_camera(recipe) else None
 
@@ -225,6 +241,10 @@ def _draw_recipe(rng: Rng, wanted: Wanted, settings: DamageSettings, library: Li
     light, camera = (*of["light"], *second), of["camera"]
     rendering = Rendering.draw(rng) if light or camera else None
     local = (draw_local(rng, library, lossy=lossy),) if wanted.local_damage else ()
+    # Drawn last, so that it changes nothing else that is drawn.
+    if wanted.mixed_light and rng.random() < FOLLOWS_SCENE:
+        entry = cast("Masked", light[-1])
+        light = (*light[:-1], Masked(entry.family, draw_following(rng, entry.mask)))
     return Recipe(rendering, light, camera, (*of["medium"], *local), of["editing"])
 
 

@@ -1,8 +1,9 @@
 """Estimate the round trip of colours, stage by stage and without a search, in a tenth of the time.
 
-Most damage consists of rising curves and matrices. Each curve is inverted from where the colour was, each
-matrix is solved, a cube is replaced by its matrix around the colour, and values that leave a stage's domain
-return as its edge. The best inverse (`lutkit.lut.undoing`) finds a little more where a clamp meets a matrix.
+Most damage consists of rising or falling curves and of matrices. Each curve is inverted from where the
+colour was, each matrix is solved, a cube is replaced by its matrix around the colour, and values that leave a
+stage's domain return as its edge. The best inverse (`lutkit.lut.undoing`) finds a little more where a clamp
+meets a matrix.
 The estimate therefore serves callers that only need to know on which side of a limit the round trip lies.
 """
 
@@ -36,13 +37,16 @@ def estimated_error(colors: FloatArray, steps: Sequence[Layers]) -> float | None
         steps: as for `judge_steps`.
     Returns:
         The mean squared error of a channel, for a full scale of 1; infinite if a colour is folded. None if a
-        curve does not rise, or a step is level at any of the colours, because folds are then not easy to
-        find.
+        curve turns back, or a step is level at any of the colours, because folds are then not easy to
+        find; or if weights depend on colours, because such a step includes a curve that one slope does not
+        follow.
     """
     values = np.ascontiguousarray(colors, dtype=np.float64)
     backs: list[_Back] = []
     for layers in steps:
         if is_blend(layers):
+            if callable(layers[-1][1]):
+                return None
             after, slopes = layered(layers, values)
             if _volumes(slopes).min() < _LEAST_VOLUME:
                 return None
@@ -183,21 +187,21 @@ def _curves(
     after: FloatArray,
     places: FloatArray,
 ) -> bool:
-    """Fill the results of values, and where they lie in the table; return False if a curve does not rise."""
+    """Fill the results of values, and where they lie in the table; return False if a curve turns."""
     top = table.shape[0] - 1
-    flat = table.reshape(-1)
-    falls = 0
-    for i in range(3 * top):
-        falls += flat[i + 3] < flat[i]
-    if falls:
-        return False
     for c in range(3):
+        rises = falls = 0
+        for row in range(top):
+            rises += table[row + 1, c] > table[row, c]
+            falls += table[row + 1, c] < table[row, c]
+        if rises and falls:
+            return False
         scale = top / (high[c] - low[c])
         for n in range(values.shape[0]):
             place = min(max((values[n, c] - low[c]) * scale, 0.0), np.float64(top))
             row = min(int(place), top - 1)
             start, end = np.float64(table[row, c]), np.float64(table[row + 1, c])
-            if not end > start:
+            if end == start:
                 return False
             places[n, c] = place
             after[n, c] = start + (place - row) * (end - start)
@@ -211,14 +215,15 @@ def _undo_curves(
     top = table.shape[0] - 1
     for c in range(3):
         scale = (high[c] - low[c]) / top
+        sign = np.float64(1) if table[top, c] > table[0, c] else np.float64(-1)
         for n in range(wanted.shape[0]):
-            row, value = min(int(places[n, c]), top - 1), wanted[n, c]
-            while row < top - 1 and table[row + 1, c] < value:
+            row, value = min(int(places[n, c]), top - 1), sign * wanted[n, c]
+            while row < top - 1 and sign * table[row + 1, c] < value:
                 row += 1
-            while row > 0 and table[row, c] > value:
+            while row > 0 and sign * table[row, c] > value:
                 row -= 1
-            start = np.float64(table[row, c])
-            rise = np.float64(table[row + 1, c]) - start
+            start = sign * table[row, c]
+            rise = sign * table[row + 1, c] - start
             share = min(max((value - start) / rise, 0.0), 1.0) if rise > 0 else 1.0
             wanted[n, c] = low[c] + (row + share) * scale
     return True

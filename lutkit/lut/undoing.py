@@ -19,10 +19,14 @@ from lutkit.lut.inverse_shaper import response_of
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut, Lut1D, Lut3D, lut_stages
 
-Weights: TypeAlias = npt.NDArray[np.float32]
+_Rows = npt.NDArray[np.intp]
+
+# Numbers (n,), or, if they depend on the colours that the layers are given, a function of colours (n, 3) and
+# of the indices of these among all: the weights, and their slopes (n, 3).
+WeightsOf: TypeAlias = Callable[[FloatArray, _Rows | None], tuple[FloatArray, FloatArray]]
+Weights: TypeAlias = npt.NDArray[np.float32] | WeightsOf
 Layers: TypeAlias = Sequence[tuple[Lut, Weights | None]]
 
-_Rows = npt.NDArray[np.intp]
 _Map: TypeAlias = Callable[[FloatArray, _Rows], tuple[FloatArray, FloatArray]]
 
 # Slopes below this show nothing.
@@ -38,7 +42,7 @@ def layered(layers: Layers, colors: FloatArray, rows: _Rows | None = None) -> tu
 
     Args:
         layers: LUTs; the first covers everything, and each later one is blended over it by its weights (n,),
-            0..1. None means weight 1.
+            0..1, or by weights that depend on the colours. None means weight 1.
         colors: (n, 3) float64.
         rows: (n,) the indices of the colours' weights; None if the weights are in the order of the colours.
     Returns:
@@ -50,9 +54,15 @@ def layered(layers: Layers, colors: FloatArray, rows: _Rows | None = None) -> tu
         if weights is None:
             values, slopes = over, over_slopes
             continue
-        share = (weights if rows is None else weights[rows]).astype(np.float64)
+        if callable(weights):
+            share, bends = weights(colors, rows)
+            slopes += (over - values)[:, :, None] * bends[:, None, :] + share[:, None, None] * (
+                over_slopes - slopes
+            )
+        else:
+            share = (weights if rows is None else weights[rows]).astype(np.float64)
+            slopes += share[:, None, None] * (over_slopes - slopes)
         values += share[:, None] * (over - values)
-        slopes += share[:, None, None] * (over_slopes - slopes)
     return values, slopes
 
 

@@ -48,19 +48,20 @@ class StageShape:
 class LayerShape:
     """The stages of a layer, and whether it is blended over its input: in parts, by a mask of waves.
 
-    A blended layer has its strength, the mask's sharpness, the five numbers of a patch if there is one, and
-    three for each wave; its stages follow.
+    A blended layer has its strength, the mask's sharpness, the five numbers of a patch or the four of a mask
+    that follows colours, and three for each wave; its stages follow.
     """
 
     stages: tuple[StageShape, ...]
     blended: bool
     patch: bool
+    follows: bool
     waves: int
 
     @property
     def blend_count(self) -> int:
         """The numbers before the stages."""
-        return 2 + 5 * self.patch + 3 * self.waves if self.blended else 0
+        return 2 + 5 * self.patch + 4 * self.follows + 3 * self.waves if self.blended else 0
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def unpack_damage(damage: BakedDamage) -> list[tuple[BakedLayer, ...]]:
                 ]
                 lut = stages[0] if len(stages) == 1 else LutChain(stages)
                 blends = [1.0, 0.0] if blend is None else cast("list[float]", blend[row].tolist())
-                mask = _mask_of(blends[1:], patch=shape.patch) if shape.waves else None
+                mask = _mask_of(blends[1:], shape) if shape.waves else None
                 own.append(BakedLayer(lut, mask, blends[0]))
         for number, own in zip(group.members, found, strict=True):
             layers[number] = tuple(own)
@@ -182,12 +183,14 @@ def _packed_layer(layer: BakedLayer) -> _PackedLayer:
     shapes: list[StageShape] = []
     blocks: list[Float32Array] = []
     mask = layer.mask
-    waves, patch = ((), None) if mask is None else (mask.waves, mask.patch)
+    waves, patch, follows = ((), None, None) if mask is None else (mask.waves, mask.patch, mask.follows)
     blended = mask is not None or layer.strength != 1
     if blended:
         numbers = [layer.strength, 0.0 if mask is None else mask.sharpness]
         if patch is not None:
             numbers += [patch.x, patch.y, patch.radius, patch.ring, patch.roughness]
+        if follows is not None:
+            numbers += follows
         blocks.append(np.array([*numbers, *waves], np.float32))
     for stage in lut_stages(layer.lut):
         sizes = (stage.size, stage.size, stage.size) if isinstance(stage, Lut1D) else stage.sizes
@@ -202,7 +205,8 @@ def _packed_layer(layer: BakedLayer) -> _PackedLayer:
             reading, table = ("matrix", matrix) if matrix.size else (reading, table)
         blocks.append(np.concatenate((domain, table.reshape(-1))))
         shapes.append(StageShape(reading, sizes, blocks[-1].size))
-    return _PackedLayer(LayerShape(tuple(shapes), blended, patch is not None, len(waves) // 3), tuple(blocks))
+    shape = LayerShape(tuple(shapes), blended, patch is not None, follows is not None, len(waves) // 3)
+    return _PackedLayer(shape, tuple(blocks))
 
 
 def _blocks(numbers: Tensor, group: DamageGroup) -> Iterator[tuple[LayerShape, Tensor | None, list[Tensor]]]:
@@ -230,9 +234,11 @@ def _unpacked(shape: StageShape, numbers: Float32Array) -> Lut1D | Lut3D:
     return Lut3D((black + grey * g + red * (r - g) + blue * (b - g)).astype(np.float32), *ends)
 
 
-def _mask_of(numbers: list[float], *, patch: bool) -> Mask:
-    """Return the mask of a sharpness, a patch if there is one, and waves, to the precision of float32."""
-    if not patch:
+def _mask_of(numbers: list[float], shape: LayerShape) -> Mask:
+    """Return the mask of its sharpness and the numbers after it, to the precision of float32."""
+    if shape.follows:
+        return Mask(tuple(numbers[5:]), numbers[0], None, tuple(numbers[1:5]))
+    if not shape.patch:
         return Mask(tuple(numbers[1:]), numbers[0])
     x, y, radius, ring, roughness = numbers[1:6]
     return Mask(tuple(numbers[6:]), numbers[0], Patch(x, y, radius, ring, roughness))
@@ -260,17 +266,31 @@ class _Stage:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer of some images: its stages, and how much of it is blended in, (g, 1, P) or (g, 1, 1)."""
+    """One layer of some images: its stages, and how much of it is blended in, (g, 1, P) or (g, 1, 1).
+
+    If the mask follows colours, `weight` is the part of u that depends on the place, and `follows`
+    (g, 5, 1, 1) is what u gains by red, green and blue and a constant, and the layer's strength.
+    """
 
     stages: tuple[_Stage, ...]
     weight: Tensor | None
+    follows: Tensor | None = None
 
     def of(self, images: slice, pixels: slice) -> "_Layer":
         """Return the layer of some pixels of some of the images."""
         stages, weight = tuple(stage.of(images) for stage in self.stages), self.weight
         if weight is not None:
             weight = weight[images] if weight.shape[2] == 1 else weight[images, :, pixels]
-        return _Layer(stages, weight)
+        return _Layer(stages, weight, None if self.follows is None else self.follows[images])
+
+    def weight_on(self, pixels: Tensor) -> Tensor | None:
+        """Return how much of the layer is blended in on images (g, 3, P) before any damage; None is all."""
+        if self.weight is None or self.follows is None:
+            return self.weight
+        red, green, blue, constant, strength = self.follows.unbind(1)
+        colors = pixels.to(self.weight.dtype) / (255 if pixels.dtype == torch.uint8 else 1)
+        u = self.weight + constant + red * colors[:, :1] + green * colors[:, 1:2] + blue * colors[:, 2:]
+        return strength * _smooth_step(u)
 
 
 def _through_group(images: Tensor, numbers: Tensor, group: DamageGroup) -> Tensor:
@@ -282,6 +302,9 @@ def _through_group(images: Tensor, numbers: Tensor, group: DamageGroup) -> Tenso
         _Layer(
             tuple(_stage(part, table, kind) for part, table in zip(shape.stages, tables, strict=True)),
             None if blend is None else _weights(blend, shape, height, width).to(kind),
+            torch.cat((blend[:, 2:6], blend[:, :1]), 1).to(kind)[:, :, None, None]
+            if blend is not None and shape.follows
+            else None,
         )
         for shape, blend, tables in _blocks(numbers, group)
     ]
@@ -317,7 +340,10 @@ def _stage(shape: StageShape, numbers: Tensor, kind: torch.dtype) -> _Stage:
 
 
 def _weights(blend: Tensor, shape: LayerShape, height: int, width: int) -> Tensor:
-    """Return strength times mask, as `distort.mask` computes it: (g, 1, P), or (g, 1, 1) without a mask."""
+    """Return strength times mask, as `distort.mask` computes it: (g, 1, P), or (g, 1, 1) without a mask.
+
+    If the mask follows colours, return the part of u that depends on the place.
+    """
     strength, sharpness = blend[:, 0, None, None], blend[:, 1, None, None]
     if not shape.waves:
         return strength
@@ -338,7 +364,11 @@ def _weights(blend: Tensor, shape: LayerShape, height: int, width: int) -> Tenso
         to_ring = (distance - radius).abs() / ring.clamp_min(1e-6)
         total = 1 - torch.where(ring > 0, to_ring, distance / radius)
     u = sharpness * total
-    return (strength * 0.5 * (u / (u * u + 1).sqrt() + 1)).flatten(1)[:, None]
+    return (u if shape.follows else strength * _smooth_step(u)).flatten(1)[:, None]
+
+
+def _smooth_step(u: Tensor) -> Tensor:
+    return 0.5 * (u / (u * u + 1).sqrt() + 1)
 
 
 def _through(pixels: Tensor, layers: list[_Layer]) -> Tensor:
@@ -354,9 +384,10 @@ def _through(pixels: Tensor, layers: list[_Layer]) -> Tensor:
                 after = stage.table.gather(2, after.long())
             else:
                 after = _read(after.to(kind) / 255, stage)
-        if layer.weight is not None:
+        weight = layer.weight_on(pixels)
+        if weight is not None:
             before = values.to(kind) / 255 if values.dtype == torch.uint8 else values
-            after = before + layer.weight * (after - before)
+            after = before + weight * (after - before)
         values = after
     if pixels.dtype != torch.uint8:
         return values.to(pixels.dtype)

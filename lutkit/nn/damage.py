@@ -8,7 +8,7 @@ arithmetic on tensors, `lutkit.distort` all else.
 import math
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, cast
@@ -72,7 +72,7 @@ def damage_batch(
         ArrayError: if images have another shape or dtype, hold NaN, or are floats outside 0..1 by more than
             half an 8-bit code (on other devices than the CPU only the first batch is looked at, because
             looking makes the device wait); or if there is not one recipe for each image.
-        RecipeError: if a recipe is none, or names a LUT that is not in the library.
+        RecipeError: if recipes are no list of recipes, or one names a LUT that is not in the library.
 
     >>> import lutkit, torch
     >>> from lutkit.nn.damage import damage_batch
@@ -81,6 +81,9 @@ def damage_batch(
     torch.Size([2, 3, 4, 5])
     """
     _require_photos(images)
+    if not isinstance(recipes, Sequence | BakedDamage):  # pyright: ignore[reportUnnecessaryIsInstance]
+        what = f"recipes are a {type(recipes).__name__}, not a list with a Recipe for each image"
+        raise RecipeError(what, where="damage_batch")
     if len(recipes) != len(images):
         raise ArrayError(f"{len(images)} images and {len(recipes)} recipes", where="damage_batch")
     loops = _takes_loops(images)
@@ -132,13 +135,16 @@ class RandomDamage:
             what = f"settings are a {type(settings).__name__}, not DamageSettings"
             remedy = "name a preset as in lutkit.preset('camera')"
             raise RecipeError(what, where="RandomDamage", remedy=remedy)
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise RecipeError(f"a seed must be 0 or above, not {seed!r}", where="RandomDamage")
+        if not isinstance(library, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            what = f"a library is a mapping of sha256 to LUTs, not a {type(library).__name__}"
+            raise RecipeError(what, where="RandomDamage", remedy="use lutkit.lut_library()")
         self.settings = settings or DamageSettings()
-        self.seed = seed
+        self.seed = int(seed)
         self.library: Library = dict(library)  # a plain dict, because others may not be picklable
         # Now, because a training would only meet the first draw out of reach after some time.
-        require_reachable(seed, self.settings, self.library)
+        require_reachable(self.seed, self.settings, self.library)
         self._draws = OwnDraws()
         self._ahead: _Ahead | None = None
 
@@ -160,13 +166,32 @@ class RandomDamage:
         return damaged.clamp(0, 1) if damaged.is_floating_point() else damaged, drawn.recipes
 
     def bake(self, count: int) -> BakedDamage:
-        """Draw and bake the next `count` recipes, for `damage_batch` in another process or on a GPU."""
+        """Draw and bake the next `count` recipes, for `damage_batch` in another process or on a GPU.
+
+        Raises:
+            RecipeError: if the count is not an integer of 0 or above.
+            ManifestError: if the severity cannot be reached.
+        """
         drawn = self.next_drawn(count)
         return pack_damage(drawn.recipes, drawn.layers)
 
     def stack_and_bake(self, images: Sequence[Tensor]) -> tuple[Tensor, BakedDamage]:
-        """Return images (3, H, W) as one batch, and a recipe for each: the `collate_fn` of a `DataLoader`."""
-        return torch.stack(list(images)), self.bake(len(images))
+        """Return images (3, H, W) as one batch, and a recipe for each: the `collate_fn` of a `DataLoader`.
+
+        Raises:
+            ArrayError: if there is no image, or they are not tensors of one shape and dtype.
+        """
+        found = list(images) if isinstance(images, Iterable) else [images]  # pyright: ignore[reportUnnecessaryIsInstance]
+        kinds = {
+            f"{tuple(image.shape)} {image.dtype}" if isinstance(image, Tensor) else type(image).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
+            for image in found
+        }
+        if len(kinds) != 1 or not isinstance(found[0], Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            what = (
+                f"images must be tensors (3, H, W) of one shape, not {', '.join(sorted(kinds)) or 'nothing'}"
+            )
+            raise ArrayError(what, where="stack_and_bake")
+        return torch.stack(tuple(found)), self.bake(len(found))
 
     def set_epoch(self, epoch: int) -> None:
         """Begin an epoch, also in workers that live on: its recipes are those of no other epoch.
@@ -186,9 +211,10 @@ class RandomDamage:
         Raises:
             RecipeError: if it is the state of another seed, or none.
         """
-        if set(state) != set(self.state_dict()):
+        found = state if isinstance(state, Mapping) else {type(state).__name__: 0}  # pyright: ignore[reportUnnecessaryIsInstance]
+        if set(found) != set(self.state_dict()):
             what = (
-                f"a state has {', '.join(self.state_dict())}, not {', '.join(map(str, state)) or 'nothing'}"
+                f"a state has {', '.join(self.state_dict())}, not {', '.join(map(str, found)) or 'nothing'}"
             )
             raise RecipeError(what, where="RandomDamage")
         if state["seed"] != self.seed:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
@@ -18,6 +19,7 @@ from lutkit.nn.ranks import own_rank
 # Each epoch has this many numbers. 2^40 recipes of one epoch are more than any training draws.
 EPOCH_BITS = 40
 _UNSET = -1
+_MOST = 1 << 62
 
 
 class OwnDraws:
@@ -45,11 +47,10 @@ class OwnDraws:
         """Begin an epoch, whose numbers no other epoch has.
 
         Raises:
-            RecipeError: if it is not an integer of 0 or above.
+            RecipeError: if it is not an integer of 0 to 2^62.
         """
-        if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise RecipeError(f"an epoch must be 0 or above, not {epoch!r}", where="set_epoch")
-        self._epoch.fill_(epoch)
+        _require_number(epoch, "an epoch", 0, where="set_epoch")
+        self._epoch.fill_(int(epoch))
 
     def upcoming(self, count: int) -> tuple[int, ...]:
         """Return the next `count` numbers, without taking them."""
@@ -74,7 +75,12 @@ class OwnDraws:
         return tuple(range(first, first + count * all_of_them, all_of_them))
 
     def take(self, count: int) -> tuple[int, ...]:
-        """Take the next `count` numbers."""
+        """Take the next `count` numbers.
+
+        Raises:
+            RecipeError: if the count is not an integer of 0 or above.
+        """
+        _require_number(count, "a number of recipes", 0, where="RandomDamage")
         numbers = self.upcoming(count)
         self._taken += count
         return numbers
@@ -85,10 +91,21 @@ class OwnDraws:
         return {"epoch": int(self._epoch), "taken": self._taken}
 
     def restore(self, state: Mapping[str, int]) -> None:
-        """Go on where `state` was saved."""
+        """Go on where `state` was saved.
+
+        Raises:
+            RecipeError: if a number in it cannot be.
+        """
+        _require_number(state["epoch"], "the epoch of a state", _UNSET, where="RandomDamage")
+        _require_number(state["taken"], "the number taken of a state", 0, where="RandomDamage")
         self._epoch.fill_(state["epoch"])
         self._of, self._taken = self._process(), state["taken"]
 
     def _process(self) -> tuple[int, int]:
         """Return what a new count begins with: another process, or another epoch that was set."""
         return os.getpid(), int(self._epoch)
+
+
+def _require_number(number: object, name: str, low: int, *, where: str) -> None:
+    if not isinstance(number, int | np.integer) or isinstance(number, bool) or not low <= number <= _MOST:
+        raise RecipeError(f"{name} must be an integer of {low} to 2^62, not {number!r}", where=where)

@@ -32,7 +32,7 @@ from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.illuminant import Illuminant
 from lutkit.distort.lamp import Lamp
 from lutkit.distort.library_lut import LibraryLut
-from lutkit.distort.mask import Mask, mask_values
+from lutkit.distort.mask import Mask, mask_values, smooth_step
 from lutkit.distort.range_mismatch import RangeMismatch
 from lutkit.distort.recipe import Masked, Recipe
 from lutkit.distort.rendering import Rendering, response, undone_response
@@ -48,6 +48,7 @@ from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
 
 TILTED = Mask((0.6, -0.2, 0.4, 0.1, 0.7, -1.0), 1.5)
 OTHER = Mask((-0.3, 0.5, 1.0), 2.0)
+FOLLOWING = Mask((0.6, -0.2, 0.4), 0.3, None, (3.0, 1.0, -2.0, -0.9))
 CAMERA = Rendering(0.6, 0.3, 1.1, 0.1, (-0.7, -0.1, -0.25, -0.35, 0.0, -0.5))
 FADE = FilmFade((0.6, 0.8, 0.9), (0.1, 0.02, 0.0))
 CURVES = ChannelCurves((0.1, -0.1, 0.05), (0.0, 0.12, 0.1), (-0.15, -0.2, -0.1))
@@ -66,6 +67,12 @@ RECIPES = {
     "all stages": Recipe(CAMERA, (WARM,), (Exposure(0.4),), (FADE,), (CURVES, Saturation(1.3), FIELD)),
     "mixed light": Recipe(
         CAMERA, (WARM, Masked(Lamp(250.0, 0.5), TILTED)), (Exposure(-0.2),), (FADE,), (CURVES,)
+    ),
+    "light that follows": Recipe(
+        CAMERA, (WARM, Masked(Lamp(250.0, 0.5), FOLLOWING)), (Exposure(-0.2),), (FADE,), (CURVES,)
+    ),
+    "one light that follows": Recipe(
+        CAMERA, (Masked(Lamp(20.0, 0.6), FOLLOWING),), (), (Masked(FADE, OTHER),)
     ),
     "one light in a part": Recipe(CAMERA, (Masked(Lamp(20.0, 0.6), TILTED),)),
     "stain": Recipe(medium=(Masked(FADE, OTHER),), editing=(HueRotation(12.0),)),
@@ -86,7 +93,9 @@ def _image(dtype):
 def _direct(image, recipe, library=None):
     """The damage in float64 and without any table, 0..1."""
     unit = image.astype(np.float64) / (1 if image.dtype == np.float32 else np.iinfo(image.dtype).max)
-    weights = [mask_values(mask, *image.shape[:2]).astype(np.float64).reshape(-1) for mask in recipe.masks]
+    weights = [
+        mask_values(mask, *image.shape[:2], image).astype(np.float64).reshape(-1) for mask in recipe.masks
+    ]
     return damaged_colors(recipe, unit.reshape(-1, 3), weights, library or {}).reshape(unit.shape)
 
 
@@ -226,7 +235,7 @@ def test_damage_leaves_its_arguments_alone_and_repeats_itself(recipe, dtype):
 def test_damage_gives_what_the_layers_give_in_float64(recipe):
     image = _image(np.float32)[:6, :8] * np.float32(0.9) + np.float32(0.05)
     layers, colours = bake(recipe), image.reshape(-1, 3).astype(np.float64)
-    weights = [mask_values(mask, 6, 8).reshape(-1) for mask in recipe.masks]
+    weights = [mask_values(mask, 6, 8, image).reshape(-1) for mask in recipe.masks]
     expected = baked_values(layers, colours, weights)
     np.testing.assert_allclose(damage(image, recipe).reshape(-1, 3), expected, rtol=0, atol=2e-5)
 
@@ -234,12 +243,16 @@ def test_damage_gives_what_the_layers_give_in_float64(recipe):
 @every_recipe
 def test_steps_are_the_layers_each_over_what_it_was_given(recipe):
     colours = np.random.default_rng(90).random((40, 3))
-    layers, weights = bake(recipe), [np.linspace(0, 1, 40), np.linspace(1, 0.2, 40)][: len(recipe.masks)]
+    layers, places = bake(recipe), [np.linspace(0, 1, 40), np.linspace(1, 0.2, 40)][: len(recipe.masks)]
+    weights = [
+        place if mask.follows is None else smooth_step(place + colours @ mask.follows[:3] + mask.follows[3])
+        for mask, place in zip(recipe.masks, places, strict=True)
+    ]
     values = colours
-    for step in steps_of(layers, weights, 40):
+    for step in steps_of(layers, places, 40):
         given = value_and_jacobian(step[0][0], values)[0]
         for lut, share in step[1:]:
-            assert share.dtype == np.float32
+            share = share(values, None)[0] if callable(share) else share
             given = given + share[:, None] * (value_and_jacobian(lut, values)[0] - given)
         values = given
     np.testing.assert_allclose(values, baked_values(layers, colours, weights), rtol=0, atol=1e-6)

@@ -176,7 +176,7 @@ def test_a_film_of_8_bits_is_within_a_code_of_its_formula():
             Recipe(medium=(FilmFade((0.5, 0.8, 0.9), (0.0, 0.05, 0.1)), Masked(film, mask))),
             dataclasses.replace(camera, medium=(film,)),
         ):
-            weights = [layer.weights(40, 50).reshape(-1) for layer in recipe.bake() if layer.mask]
+            weights = [layer.weights(40, 50, codes).reshape(-1) for layer in recipe.bake() if layer.mask]
             exact = damaged_colors(recipe, codes.reshape(-1, 3) / 255, weights)
             expected = np.clip(exact, 0, 1).reshape(codes.shape) * 255
             assert np.abs(lutkit.damage(codes, recipe) - expected).max() < 1.0

@@ -14,7 +14,7 @@ from lutkit.distort.film_fade import FilmFade
 from lutkit.distort.hue_rotation import HueRotation
 from lutkit.distort.illuminant import Illuminant
 from lutkit.distort.lamp import Lamp
-from lutkit.distort.mask import Mask, draw_mask
+from lutkit.distort.mask import Mask, draw_following, draw_mask
 from lutkit.distort.recipe import FAMILIES, MAX_FAMILIES, Masked, Recipe, family_type
 from lutkit.distort.rendering import Rendering
 from lutkit.distort.tone_curve import ToneCurve
@@ -23,6 +23,7 @@ from lutkit.lut.model import Lut1D
 
 LIBRARY = {f"{number:064x}": Lut1D.identity(2) for number in range(3)}
 MASK = Mask((0.1, 0.2, 0.3), 1.0)
+FOLLOWING = Mask((0.1, 0.2, 0.3), 1.0, None, (1.0, 2.0, -3.0, 0.5))
 EXPOSED = Recipe(camera=(Exposure(-1.0),))
 CAMERA = Rendering(
     0.5, 0.25, 1.1, -0.125, (-0.5, -0.1, -0.2, -0.3, 0.0, -0.5), (0.02, -0.04, 0.06, 0.0, 0.01, -0.02)
@@ -39,6 +40,8 @@ def recipes(draw):
     stages = {stage: [kind.draw(rng, LIBRARY, lossy=lossy) for kind in kinds if kind.stage == stage]
               for stage in STAGES}  # fmt: skip
     lights = [Masked(light, draw_mask(rng)) if i else light for i, light in enumerate(stages["light"])]
+    if len(lights) == 2 and draw(st.booleans()):
+        lights[1] = Masked(lights[1].family, draw_following(rng, lights[1].mask))
     medium = stages["medium"]
     if medium and draw(st.booleans()):
         medium[-1] = Masked(medium[-1], draw_mask(rng))
@@ -115,6 +118,15 @@ def test_amounts_scale_every_part_but_masks():
     )  # fmt: skip
 
 
+def test_a_mask_records_what_it_follows_and_reads_back_without():
+    recipe = Recipe(light=(Masked(Lamp(20.0, 0.5), FOLLOWING),))
+    (entry,) = json.loads(recipe.to_json())["light"]
+    assert entry["mask"] == {"waves": [0.1, 0.2, 0.3], "sharpness": 1.0, "follows": [1.0, 2.0, -3.0, 0.5]}
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    without = recipe.to_json().replace(', "follows": [1.0, 2.0, -3.0, 0.5]', "")
+    assert Recipe.from_json(without).masks == (MASK,)
+
+
 @pytest.mark.parametrize(
     ("stages", "found"),
     [
@@ -122,6 +134,10 @@ def test_amounts_scale_every_part_but_masks():
         ({"editing": (Exposure(1.0),)}, "'exposure' belongs in camera, not in editing"),
         ({"light": (Lamp(1.0, 0.1), Illuminant(4000.0, 0.0))}, "light may hold one family"),
         ({"light": (Masked(Lamp(1.0, 0.1), MASK), Illuminant(4000.0, 0.0))}, "'lamp' in light has a mask"),
+        (
+            {"medium": (Masked(FilmFade((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), FOLLOWING),)},
+            "a mask in medium cannot follow colours",
+        ),
         ({"camera": (Masked(Exposure(1.0), MASK),)}, "'exposure' in camera has a mask"),
         ({"editing": (Masked(HueRotation(1.0), MASK),)}, "'hue_rotation' in editing has a mask"),
         ({"camera": (ToneCurve(1.0, 0.0, 0.0, 1.0), Exposure(1.0))}, "in a camera, 'exposure' happens"),

@@ -13,7 +13,7 @@ from lutkit.color.palette import PALETTE_SRGB
 from lutkit.distort.bake import bake, damage, steps_of
 from lutkit.distort.exposure import Exposure
 from lutkit.distort.hue_rotation import HueRotation
-from lutkit.distort.mask import mask_values
+from lutkit.distort.mask import mask_places
 from lutkit.distort.recipe import Recipe
 from lutkit.distort.sampling import draw_wanted, draws
 from lutkit.distort.saturation import Saturation
@@ -34,13 +34,14 @@ def _picture(index):
 def _round_trip(picture, recipe):
     """The verdict on a recipe for a picture, and the PSNR of what really comes back."""
     layers = bake(recipe)
-    weights = [mask_values(mask, SIDE, SIDE).reshape(-1) for mask in recipe.masks]
+    centres = (np.arange(SIDE) + 0.5) / SIDE
+    places = [mask_places(mask, centres, centres).reshape(-1) for mask in recipe.masks]
     colours = picture.reshape(-1, 3) / 255.0
-    verdict = judge_steps(colours, steps_of(layers, weights, len(colours)))
+    verdict = judge_steps(colours, steps_of(layers, places, len(colours)))
     saved = damage(picture, recipe).reshape(-1, 3) / 255.0
-    found = best_inverse(layers, weights, saved)
+    found = best_inverse(layers, places, saved)
     back = np.rint(255 * found) / 255
-    told = are_told(layers, weights, colours, found) | (verdict.label == "lossy")
+    told = are_told(layers, places, colours, found) | (verdict.label == "lossy")
     error = (np.where(told[:, None], back - colours, 0) ** 2).mean()
     return verdict, -10 * np.log10(max(error, 1e-10))
 

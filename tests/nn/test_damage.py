@@ -139,6 +139,7 @@ def test_recipes_hold_every_reading_masks_and_strengths():
     assert {stage.reading for layer in layers for stage in layer.stages} == {"curves", "matrix", "cube"}
     assert {layer.waves for layer in layers} == {0, 3, 4}
     assert any(layer.patch for layer in layers)
+    assert any(layer.follows for layer in layers)
     assert any(layer.blended and not layer.waves for layer in layers)
     assert any(len(group.members) > 1 for group in groups)
     assert any(not group.layers for group in groups)
@@ -164,7 +165,7 @@ def test_baked_damage_goes_to_another_process_and_gives_the_same():
 
 
 def test_gradients_are_the_slopes():
-    recipes = [next(r for r in RECIPES if r.masks), FILES[1], FILES[2], Recipe()]
+    recipes = [next(r for r in RECIPES if r.masks and r.masks[0].follows), FILES[1], FILES[2], Recipe()]
     images = to_tensor(photos(4, 3, 5, np.float64) * 0.9 + 0.05).requires_grad_()
     weights = torch.from_numpy(np.random.default_rng(4).random((4, 3, 3, 5)))
     total = (damage_batch(images, recipes, library=LIBRARY) * weights).sum()
@@ -408,18 +409,69 @@ def test_recipes_that_are_none_are_refused_in_one_line():
         damage_batch(GREY, FILES[:2])
 
 
+GOOD_STATE = RandomDamage(QUICK).state_dict()
+
+
+def test_numbers_of_numpy_are_numbers():
+    draws = RandomDamage(QUICK, np.int64(11))
+    draws.set_epoch(np.int64(0))
+    assert list(draws.bake(np.int64(2)).recipes) == drawn([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        (None, "not NoneType"),
+        ([], "not nothing"),
+        (
+            [torch.zeros(3, 4, 4), torch.zeros(3, 4, 5)],
+            r"\(3, 4, 4\) torch.float32, \(3, 4, 5\) torch.float32",
+        ),
+        ([(torch.zeros(3, 4, 4), 1)] * 2, "not tuple"),
+        ([np.zeros((3, 4, 4))] * 2, "not ndarray"),
+    ],
+)
+def test_what_no_batch_can_be_made_of_is_refused_in_one_line(images, found):
+    draws = RandomDamage(QUICK, 11)
+    with pytest.raises(ArrayError, match="stack_and_bake: images must be tensors .*" + found) as caught:
+        draws.stack_and_bake(images)
+    assert "\n" not in str(caught.value)
+    assert list(draws.bake(1).recipes) == drawn([0])
+
+
 def test_wrong_settings_seeds_states_and_images_of_transforms_are_refused_in_one_line():
     for wrong, message in (
         (lambda: RandomDamage("camera"), r"settings are a str.*lutkit\.preset"),
         (lambda: RandomDamage(QUICK, -1), "a seed must be 0 or above"),
         (lambda: RandomDamage(QUICK, 0.5), "a seed must be 0 or above"),
         (lambda: RandomDamage(lutkit.DamageSettings((90, 99))), "lower its upper end"),
-        (lambda: RandomDamage(QUICK).set_epoch(-1), "an epoch must be 0 or above"),
+        (lambda: RandomDamage(QUICK).set_epoch(-1), "an epoch must be an integer of 0 to"),
         (
             lambda: RandomDamage(QUICK, 1).load_state_dict(RandomDamage(QUICK).state_dict()),
             "state is of seed 0",
         ),
         (lambda: RandomDamage(QUICK).load_state_dict({}), "a state has seed, epoch, taken, not nothing"),
+        (lambda: RandomDamage(QUICK).load_state_dict(None), "a state has seed, epoch, taken, not NoneType"),
+        *(
+            (lambda wrong=wrong: RandomDamage(QUICK).load_state_dict({**GOOD_STATE, **wrong}), message)
+            for wrong, message in (
+                ({"epoch": "a"}, "the epoch of a state must be an integer of -1 to 2.62, not 'a'"),
+                ({"epoch": -2}, "the epoch of a state"),
+                ({"epoch": 2**62 + 1}, "the epoch of a state"),
+                ({"taken": -1}, "the number taken of a state must be an integer of 0 to"),
+                ({"taken": 1.5}, "the number taken of a state"),
+            )
+        ),
+        (lambda: RandomDamage(QUICK, library=None), r"a library is a mapping.*lutkit\.lut_library"),
+        (lambda: RandomDamage(QUICK).bake(-1), "a number of recipes must be an integer of 0 to"),
+        (lambda: RandomDamage(QUICK).bake(None), "a number of recipes must be .* not None"),
+        (lambda: RandomDamage(QUICK).set_epoch(2**70), "an epoch must be an integer of 0 to"),
+        (lambda: damage_batch(GREY, None), "recipes are a NoneType, not a list"),
+        (lambda: damage_batch(GREY, Recipe()), "recipes are a Recipe, not a list"),
+        (lambda: damage_batch(GREY, FILES[:2], library=[1]), r"a library is a mapping.*lutkit\.lut_library"),
+        (lambda: lutkit.sample_recipe(0, None), "an index must be 0 or above, not None"),
+        (lambda: lutkit.sample_recipe(0, -1), "an index must be 0 or above, not -1"),
+        (lambda: lutkit.sample_recipe(0, 1, settings="camera"), r"settings are a str.*lutkit\.preset"),
     ):
         with pytest.raises((RecipeError, ManifestError), match=message) as caught:
             wrong()

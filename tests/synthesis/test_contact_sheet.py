@@ -158,6 +158,13 @@ def test_a_mask_is_an_inset_in_the_input():
     expected = np.rint(255 * mask_values(mask, 44, 44)).astype(int)
     assert np.ptp(expected) > 100
     np.testing.assert_array_equal(inset[..., 0], expected)
+    following = Mask(mask.waves, 0.5, None, (-4.0, 2.0, 6.0, -1.0))
+    light = (Masked(Lamp(300.0, 0.5), following),)
+    shown = pair(0, recipe=Recipe(light=light).to_json())
+    follows = draw_contact_sheet([shown])[bottom - 49 : bottom - 5, left + 5 : left + 49, 0]
+    small = np.asarray(Image.fromarray(shown.target).resize((44, 44), Image.Resampling.BOX))
+    seen = np.rint(255 * mask_values(following, 44, 44, small)).astype(int)
+    np.testing.assert_array_equal(follows, seen)
     # The target, and the rest of the input, are as without a mask.
     np.testing.assert_array_equal(sheet[top:bottom, left + side :], plain[top:bottom, left + side :])
     np.testing.assert_array_equal(sheet[top : bottom - 60, left:], plain[top : bottom - 60, left:])

@@ -20,7 +20,7 @@ import lutkit
 from lutkit.color.palette import PALETTE_SRGB
 from lutkit.distort.bake import bake, damage, steps_of
 from lutkit.distort.labels import JUDGED_SIDE
-from lutkit.distort.mask import mask_values
+from lutkit.distort.mask import mask_places
 from lutkit.distort.recipe import Recipe
 from lutkit.errors import ImageError, ManifestError, SourceError
 from lutkit.lut.quality import MAX_CLIPPED_SHARE, MAX_FOLD_SHARE, MIN_ROUND_TRIP_DB, judge_steps
@@ -335,8 +335,9 @@ def test_labels_are_the_verdict_on_the_crop(png_300):
     for _, members, data in samples_of(png_300):
         target, damaged = (pixels_of(members[f"{side}.png"]) for side in ("target", "input"))
         colors, recipe = on_grid(target) / 255, Recipe.from_json(data["recipe"])
-        masks = [mask_values(mask, JUDGED_SIDE, JUDGED_SIDE).reshape(-1) for mask in recipe.masks]
-        verdict = judge_steps(colors, steps_of(bake(recipe, LIBRARY), masks, len(colors)))
+        centres = (np.arange(JUDGED_SIDE) + 0.5) / JUDGED_SIDE
+        places = [mask_places(mask, centres, centres).reshape(-1) for mask in recipe.masks]
+        verdict = judge_steps(colors, steps_of(bake(recipe, LIBRARY), places, len(colors)))
         was, is_now = ((pixels == 0) | (pixels == 255) for pixels in (target, damaged))
         clipped = (is_now & ~was).any(axis=-1).mean()
         kept = verdict.fold_share < MAX_FOLD_SHARE and verdict.round_trip_db >= MIN_ROUND_TRIP_DB
@@ -407,10 +408,11 @@ def _comes_back_db(stored, target, recipe, *, flattened_too):
     """Return the PSNR after the inverse; of a clamped pixel, any colour that the clamp maps to it counts."""
     layers = bake(recipe, LIBRARY)
     height, width = stored.shape[:2]
-    weights = [mask_values(mask, height, width)[::EVERY, ::EVERY].reshape(-1) for mask in recipe.masks]
+    x, y = ((np.arange(side) + 0.5)[::EVERY] / side for side in (width, height))
+    places = [mask_places(mask, x, y).reshape(-1) for mask in recipe.masks]
     colours, sought = (codes[::EVERY, ::EVERY].reshape(-1, 3) / 255.0 for codes in (stored, target))
-    back = best_inverse(layers, weights, colours)
-    kept = flattened_too | are_told(layers, weights, sought, back)
+    back = best_inverse(layers, places, colours)
+    kept = flattened_too | are_told(layers, places, sought, back)
     return -10 * np.log10(max(((back[kept] - sought[kept]) ** 2).mean(), 1e-12))
 
 

@@ -4,6 +4,7 @@ Owns the table of architectures and the way each becomes a function from image t
 measured.
 """
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -131,12 +132,21 @@ def _called(module: nn.Module | None, images: Tensor) -> Tensor:
 def _exported(path: Path) -> ImageNetwork:
     if not path.is_file():
         raise SourceError("no such file", where=str(path), remedy=_REMEDY)
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export")]
+    levels = [logger.level for logger in loggers]
     try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)  # torch logs the traceback that the message below replaces
         program = torch.export.load(path)
         module: nn.Module = program.module()
     except Exception as error:  # torch raises anything for a broken archive
-        what = f"cannot be read: {first_line(error)}"
-        raise SourceError(what, where=str(path), remedy="export it again") from None
+        why = first_line(error)
+        if "warnings above" in why:  # they are in torch's log
+            why = "it is not a whole program of torch.export"
+        raise SourceError(f"cannot be read: {why}", where=str(path), remedy="export it again") from None
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
     # A program that was exported without dynamic shapes takes the shape of its example only.
     example = cast("Any", program.example_inputs)
     shape = [tensor.shape for tensor in example[0] if isinstance(tensor, Tensor)] if example else []

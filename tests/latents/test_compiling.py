@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from gpus import DEVICES
 from small_vaes import STAND_IN, one_thread
 
 from lutkit.errors import VaeError
@@ -35,10 +36,12 @@ def images(count):
     return torch.randint(0, 256, (count, 3, 8, 6), generator=torch.Generator().manual_seed(count)).byte()
 
 
-def test_what_torch_compiles_encodes_alike():
-    if not shutil.which("g++"):
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_torch_compiles_encodes_alike(device):
+    if device == "cpu" and not shutil.which("g++"):
         pytest.skip("no g++, with which torch compiles for a CPU")
-    plain = DiffusersVae(STAND_IN, encoder(), torch.nn.Identity(), CPU)
+    place = torch.device(device)
+    plain = DiffusersVae(STAND_IN, encoder().to(place), torch.nn.Identity(), place)
     fast = plain.compiled()
     found = fast.encode(images(3))
     torch.testing.assert_close(found, plain.encode(images(3)), rtol=0, atol=1e-5)

@@ -240,6 +240,13 @@ def test_encodings_and_decodings_are_diffusers_own(name, device, saved):
     torch.testing.assert_close(vae.decode(means), want, rtol=0, atol=1e-5)
 
 
+def assert_alike(ours, theirs, tolerance):
+    """The same bits; on a GPU, which may choose another algorithm each time, the same within a tolerance."""
+    if ours.device.type == "cpu":
+        assert torch.equal(ours, theirs)
+    torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", MODELS)
 def test_bfloat16_is_near_and_shares_no_weights(name, device, saved):
@@ -251,9 +258,9 @@ def test_bfloat16_is_near_and_shares_no_weights(name, device, saved):
         kinds = {tensor.dtype for part in (half.encoder, half.decoder) for tensor in part.parameters()}
         assert kinds == {torch.bfloat16}
     ours = converted.encode(images(name))
-    assert torch.equal(ours, loaded.encode(images(name)))
+    assert_alike(ours, loaded.encode(images(name)), 1e-2)
     assert 0 < (ours - exact).norm() / exact.norm() < 0.1
-    assert torch.equal(vae.encode(images(name)), exact)
+    assert_alike(vae.encode(images(name)), exact, 1e-5)
     means = decodable(exact, vae.identity)
     assert (converted.decode(means) - vae.decode(means)).abs().mean() < 0.05
 
@@ -303,17 +310,17 @@ def test_what_is_lent_encodes_and_decodes_alike(name, device, saved):
     folder, _ = saved(name)
     lent, whole = (load_vae(str(folder), device=device, lends=lends) for lends in (True, False))
     found = lent.encode(images(name))
-    assert torch.equal(found, whole.encode(images(name)))
+    assert_alike(found, whole.encode(images(name)), 1e-5)
     means = decodable(found, lent.identity)
-    assert torch.equal(lent.decode(means), whole.decode(means))
-    for dtype in ("float32", "bfloat16"):
+    assert_alike(lent.decode(means), whole.decode(means), 1e-5)
+    for dtype, tolerance in (("float32", 1e-5), ("bfloat16", 1e-2)):
         there = lent.in_dtype(dtype)
         assert not there.lends
         assert {weight.device.type for weight in there.encoder.parameters()} == {device}
-        assert torch.equal(there.encode(images(name)), whole.in_dtype(dtype).encode(images(name)))
+        assert_alike(there.encode(images(name)), whole.in_dtype(dtype).encode(images(name)), tolerance)
     with pytest.raises(RuntimeError), torch.no_grad(), lent_layers(lent.encoder, torch.device("meta")):
         lent.encoder(torch.zeros(1, 5, 16, 16, device="meta"))
-    assert torch.equal(lent.encode(images(name)), found)  # an error leaves no weight behind
+    assert_alike(lent.encode(images(name)), found, 1e-5)  # an error leaves no weight behind
 
 
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
@@ -355,14 +362,30 @@ def test_weights_of_16_bits_are_not_doubled_on_a_gpu_by_the_trial(
 @needs_cuda
 def test_a_gpu_never_holds_what_is_lent(tmp_path):
     _kl(width=512, latent_channels=4).bfloat16().save_pretrained(tmp_path / "wide")
-    vae = load_vae(str(tmp_path / "wide"), device="cuda", lends=True)
-    sizes = [4 * weight.numel() for half in (vae.encoder, vae.decoder) for weight in half.parameters()]
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    vae.decode(decodable(vae.encode(images("sd15")), vae.identity))
-    # The largest layer, its activations, and the working memory of convolutions.
-    assert torch.cuda.max_memory_allocated() - before < 0.6 * sum(sizes)
+
+    def peak(*, lends):
+        before = torch.cuda.memory_allocated()
+        vae = load_vae(str(tmp_path / "wide"), device="cuda", lends=lends)
+        torch.cuda.reset_peak_memory_stats()
+        vae.decode(decodable(vae.encode(images("sd15")), vae.identity))
+        return torch.cuda.max_memory_allocated() - before
+
+    # Both need the same activations and working memory.
+    assert peak(lends=True) < peak(lends=False) - (tmp_path / "wide" / WEIGHTS).stat().st_size
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", ["fp32", "auto"])
+def test_a_folder_is_encoded_alike_on_every_device(dtype, device, saved, encoded, photos_of_noise, tmp_path):
+    options = {"vae": saved("sd15")[0], "size": 16, "device": device, "dtype": dtype, "mirror": True}
+    made = lutkit.encode_latents(photos_of_noise, tmp_path / "out", **options)
+    assert (made.samples, made.missing, made.device == "cpu") == (2, 0, device == "cpu")
+    ours, want = (read(folder)[:, :4] for folder in (tmp_path / "out", encoded("sd15")))
+    assert (ours - want).norm() / want.norm() < (1e-4 if dtype == "fp32" else 3e-2)
+    mirrored = load_vae(str(saved("sd15")[0])).encode(noise_codes().flip(3))
+    both = torch.stack([sample["image"] for sample in Latents(tmp_path / "out", mirror=True, seed=1)])
+    for one, *ways in zip(both, read(encoded("sd15")), mirrored, strict=True):
+        assert min((one - way).norm() / way.norm() for way in ways) < 3e-2
 
 
 # What a network is fed.
@@ -451,9 +474,12 @@ def encoded(saved, photos_of_noise, tmp_path_factory):
     return of
 
 
+def noise_codes():
+    return torch.stack([torch.from_numpy(textured(i, 16, 16).copy()).permute(2, 0, 1) for i in range(2)])
+
+
 def noise(name):
-    values = torch.stack([torch.from_numpy(textured(i, 16, 16).copy()).permute(2, 0, 1) for i in range(2)])
-    return fed(name, values)
+    return fed(name, noise_codes())
 
 
 @torch.no_grad()

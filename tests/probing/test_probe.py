@@ -1,7 +1,9 @@
 """Networks with planted faults are each told what is wrong; sound networks are told nothing."""
 
 import json
+import logging
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -381,10 +383,32 @@ def test_what_cannot_be_probed_is_one_line(model, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_broken_program_and_a_model_of_another_kind_are_refused(tmp_path):
+@pytest.mark.parametrize("kind", ["no archive", "another archive"])
+def test_a_broken_program_is_one_line_and_torch_logs_nothing(kind, tmp_path):
     (tmp_path / "broken.pt2").write_bytes(b"no program")
-    with pytest.raises(SourceError, match=r"broken\.pt2: cannot be read"):
-        lutkit.probe(tmp_path / "broken.pt2")
+    if kind == "another archive":
+        with zipfile.ZipFile(tmp_path / "broken.pt2", "w") as archive:
+            archive.writestr("archive/version", "3")
+    told = []
+    handler = logging.Handler()
+    handler.emit = told.append
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        with pytest.raises(SourceError, match=r"broken\.pt2: cannot be read") as caught:
+            lutkit.probe(tmp_path / "broken.pt2")
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+    assert "\n" not in str(caught.value)
+    assert "above" not in str(caught.value)
+    assert told == []
+    assert [logger.level for logger in loggers] == before
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path):
     folder = save_adaptive(tmp_path / "m")
     (folder / "config.json").write_text('{"architecture": "painter"}')
     with pytest.raises(SourceError, match="the architecture is 'painter', not one of adaptive-lut"):

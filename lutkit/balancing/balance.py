@@ -6,6 +6,7 @@ Owns passes, strength, local LUTs and their figures. Must not know files: `balan
 import math
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
-from lutkit.errors import ArrayError, ImageError, LutkitError
+from lutkit.errors import ArrayError, ImageError, LutkitError, python_names
 from lutkit.extras import require_installed
 from lutkit.lut.algebra import blend
 from lutkit.lut.apply import RgbImage, map_pixels, require_no_codes
@@ -45,7 +46,8 @@ class Balance:
     Args:
         lut: one LUT for the image, or LUTs for its parts; they include `strength`. None for an image that is
             left as it is.
-        moves: for each pass, the mean delta E 2000 by which one LUT at full strength changes the image.
+        moves: for each pass, the mean delta E 2000 by which it changes the image at full strength; empty for
+            an image without colour.
         unevenness: how badly one LUT does what the network wants, in mean delta E 2000 after one pass: the
             difference to the network's own result or, if the network predicts LUTs, to the result of LUTs for
             parts of the image. A large value suggests mixed light.
@@ -57,7 +59,13 @@ class Balance:
 
 
 def balance(
-    image: RgbImage, model: Model, *, passes: int = 1, strength: float = 1.0, local: bool = False
+    image: RgbImage,
+    model: Model,
+    *,
+    vae: Path | str = "",
+    passes: int = 1,
+    strength: float = 1.0,
+    local: bool = False,
 ) -> RgbImage:
     """Balance an image with a model that `lutkit train` made.
 
@@ -65,6 +73,7 @@ def balance(
         image: (H, W, 3) or (H, W, 4), sRGB-encoded: uint8, uint16, or float32 with 0..1 nominal; alpha is not
             changed.
         model: a folder, a name on the Hugging Face hub, an AdaptiveLut, or what `load_balancer` returned.
+        vae: of a latent balancer in a folder, its VAE; see `load_balancer`.
         passes: how often the model looks at the result and corrects it again, 1..20.
         strength: 0 changes nothing, 1 is the full correction.
         local: correct parts of the image by themselves, for mixed light; LUTs are blended between parts.
@@ -74,7 +83,8 @@ def balance(
     Raises:
         ArrayError: if the shape or dtype is another, a value is NaN, or floats look like codes of 0..255.
         SourceError: if there is no such model, or it cannot be read.
-        LutkitError: if an option is out of range, or a package is not installed.
+        VaeError, DatasetError: if its VAE is missing or another one.
+        LutkitError: if an argument is out of range, or a package is not installed.
 
     >>> import lutkit, numpy
     >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
@@ -84,8 +94,9 @@ def balance(
     (40, 50, 3)
     """
     _require_image(image)
-    require_balance_options(passes=passes, strength=strength)
-    opened = opened_model(model)
+    with python_names():
+        require_balance_options(passes=passes, strength=strength)
+        opened = opened_model(model, vae=vae)
     photo = StoredPhoto("png", np.array(image, image.dtype.newbyteorder("=")))
     try:
         seen = preview(photo, Grading(Lut3D.identity(2), floats="encoded"), PREVIEW_PX)
@@ -130,7 +141,8 @@ def load_balancer(name: Path | str, *, vae: Path | str = "", fit: str = "lut") -
     require_installed(NEEDED, "train")
     from lutkit.balancing.models import read_balancer
 
-    return read_balancer(name, vae, fit)
+    with python_names():
+        return read_balancer(name, vae, fit)
 
 
 def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Balancer":
@@ -152,7 +164,13 @@ def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Ba
 
     require_map_kind(fit)
     if isinstance(model, Path | str):
-        return load_balancer(model, vae=vae, fit=fit)
+        from lutkit.balancing.models import read_balancer
+
+        return read_balancer(model, vae, fit)
+    if str(vae) or fit != "lut":
+        option = "--vae" if str(vae) else "--fit"
+        what = f"{option} with a model that is loaded already"
+        raise LutkitError(what, remedy="give it to load_balancer, or give the model's folder")
     if isinstance(model, AdaptiveLut):
         # The caller's network stays on its device and in its mode.
         return AdaptiveBalancer(deepcopy(model).cpu().eval())
@@ -177,25 +195,25 @@ def find_balance(
         ImageError: if the image is too small for the model.
     """
     if np.ptp(seen, axis=2).max() == 0:
-        return Balance(None, (0.0,) * passes, 0.0)
+        return Balance(None, (), 0.0)
     luts: list[Lut3D] = []
-    moves: list[float] = []
-    now, residual = seen, None
-    for number in range(passes):
-        found = balancer.color_maps(now, [_whole(seen)], LUT_SIZE)
+    results: list[Float32Array] = []
+    residual = None
+    for number in range(1 if local else passes):
+        found = balancer.color_maps(results[-1] if results else seen, [_whole(seen)], LUT_SIZE)
         luts.append(_after(luts[-1], found.luts[0]) if luts else found.luts[0])
-        then = map_pixels(seen, luts[-1], threads=1)
-        moves.append(image_difference(now, then))
+        results.append(map_pixels(seen, luts[-1], threads=1))
         residual = found.residual if number == 0 else residual
-        now = then
     grids = _grids(seen, balancer, passes if local else 1) if local or residual is None else []
+    by_parts = [map_by_place(seen, _blended(grid, 1), top=0, height=len(seen)) for grid in grids]
     if residual is None:
-        by_parts = map_by_place(seen, _blended(grids[0], 1), top=0, height=len(seen))
-        residual = image_difference(map_pixels(seen, luts[0], threads=1), by_parts)
+        residual = image_difference(results[0], by_parts[0])
+    steps = pairwise([seen, *(by_parts if local else results)])
+    moves = tuple(image_difference(before, after) for before, after in steps)
     if strength == 0:
-        return Balance(None, tuple(moves), residual)
+        return Balance(None, moves, residual)
     lut = _blended(grids[-1], strength) if local else cast("Lut3D", blend(luts[-1], strength))
-    return Balance(lut, tuple(moves), residual)
+    return Balance(lut, moves, residual)
 
 
 def require_balance_options(*, passes: int, strength: float) -> None:

@@ -4,6 +4,10 @@ Owns the exception types and the form of their messages, `where: what; remedy`. 
 or terminals.
 """
 
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+
 
 class LutkitError(Exception):
     """A mistake of a user; its message states how to fix it.
@@ -104,6 +108,22 @@ class DatasetError(LutkitError):
 
 class VaeError(LutkitError):
     """A VAE that cannot be found or loaded, a device that is missing, or images that a VAE cannot take."""
+
+
+@contextmanager
+def python_names() -> Generator[None]:
+    """Let errors of the block name Python arguments instead of options: `passes` for `--passes`.
+
+    Functions that are no commands use it around functions that commands use, too.
+    """
+    try:
+        yield
+    except LutkitError as error:
+        what, remedy = (
+            re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), text)
+            for text in (error.what, error.remedy)
+        )
+        raise type(error)(what, where=error.where, remedy=remedy) from None
 
 
 def first_line(error: BaseException) -> str:

@@ -33,6 +33,7 @@ from torch.nn import functional
 
 import lutkit
 from lutkit.dataset.atomic import write_whole
+from lutkit.dataset.os_errors import explain_os_error
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.stopping import Stopped, stopping
 from lutkit.errors import ImageError, LutkitError
@@ -351,11 +352,11 @@ class CropBatches:
 
     def __init__(self, photos: Photos, *, seed: int, crop_px: int = CROP_PX, size: int = BATCH) -> None:
         self.photos, self.seed, self.crop_px, self.size = photos, seed, crop_px, size
-        self.step = 0
+        self.step, self.every = 0, 1
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from `step` on."""
-        return map(self.at, itertools.count(self.step))
+        """Yield every `every`-th batch from `step` on."""
+        return map(self.at, itertools.count(self.step, self.every))
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, from 0."""
@@ -495,7 +496,7 @@ def train_vae(options: argparse.Namespace, report: OnProgress) -> list[Figures]:
     settings = TrainSettings(
         steps=options.steps, minutes=options.minutes, validate=options.validate,
         learning_rate=options.learning_rate, weight_decay=1e-3, seed=options.seed,
-        device=chosen_device(options.device), precision=options.precision, log="csv",
+        device=chosen_device(options.device), devices=1, precision=options.precision, log="csv",
     )  # fmt: skip
     widths = widths_of(options.widths)
     learned, tested = read_photos(options.photos, report)
@@ -563,6 +564,10 @@ def main(arguments: list[str] | None = None) -> int:
             figures = train_vae(options, report)
     except LutkitError as error:
         tell(error)
+        return 2
+    except OSError as error:
+        what, remedy = explain_os_error(error)
+        tell(LutkitError(what, where=str(error.filename or ""), remedy=remedy))
         return 2
     except (KeyboardInterrupt, Stopped) as stopped:
         tell("stopped; the same command goes on")

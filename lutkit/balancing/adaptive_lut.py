@@ -6,7 +6,7 @@ trained, or where photos come from.
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -22,6 +22,7 @@ from lutkit.nn.lut import apply_curves, apply_lut
 THUMBNAIL_PX = 64
 KNOTS = 9
 TERMS = 9
+_Change = TypeVar("_Change", float, Tensor)
 _CUBE_SIZES = (0, *range(2, 10))
 _POOLINGS = ("statistics", "mean")
 _SQUARE_PX = 4
@@ -134,8 +135,18 @@ class AdaptiveLut(
             return maps
         some = thumbnails[_SOME].contiguous()
         before, after = (srgb_to_lab(images) for images in (some, maps(some).clamp(0, 1)))
-        change = delta_e_2000(before, after).flatten(1).mean(1) ** 4
-        return replace(maps, amounts=change / (change + self.threshold**4))
+        change = delta_e_2000(before, after).flatten(1).mean(1)
+        return replace(maps, amounts=share_made(change, self.threshold))
+
+
+def share_made(change: _Change, threshold: float) -> _Change:
+    """Return the share of a correction that is made: change^4 / (change^4 + threshold^4).
+
+    Args:
+        change: the mean delta E 2000 by which the whole correction changes the image: a number or a tensor.
+        threshold: the change of which half is made, above 0.
+    """
+    return change**4 / (change**4 + threshold**4)
 
 
 class _SquareStatistics(nn.Module):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lutkit.color.difference import delta_e_2000
 from lutkit.color.lab import srgb_to_lab
-from lutkit.errors import ArrayError, ImageError, LutkitError
+from lutkit.errors import ArrayError, ImageError, LutkitError, python_names
 from lutkit.extras import require_installed
 from lutkit.lut.algebra import blend
 from lutkit.lut.apply import RgbImage, map_pixels, require_no_codes
@@ -47,7 +47,8 @@ class Balance:
     Args:
         lut: one LUT for the image, or LUTs for its parts; they include `strength`. None for an image that is
             left as it is.
-        moves: for each pass, the mean delta E 2000 by which one LUT at full strength changes the image.
+        moves: for each pass, the mean delta E 2000 by which it changes the image at full strength; empty for
+            an image without colour.
         unevenness: how badly one LUT does what the network wants, in mean delta E 2000 after one pass: the
             difference to the network's own result or, if the network predicts LUTs, to the result of LUTs for
             parts of the image. A large value suggests mixed light.
@@ -59,7 +60,13 @@ class Balance:
 
 
 def balance(
-    image: RgbImage, model: Model, *, passes: int = 1, strength: float = 1.0, local: bool = False
+    image: RgbImage,
+    model: Model,
+    *,
+    vae: Path | str = "",
+    passes: int = 1,
+    strength: float = 1.0,
+    local: bool = False,
 ) -> RgbImage:
     """Balance an image with a model that `lutkit train` made.
 
@@ -67,6 +74,7 @@ def balance(
         image: (H, W, 3) or (H, W, 4), sRGB-encoded: uint8, uint16, or float32 with 0..1 nominal; alpha is not
             changed.
         model: a folder, a name on the Hugging Face hub, an AdaptiveLut, or what `load_balancer` returned.
+        vae: of a latent balancer in a folder, its VAE; see `load_balancer`.
         passes: how often the model looks at the result and corrects it again, 1..20. A pass changes the image
             by at most about half as much as the one before, in mean delta E 2000; else it is weakened.
         strength: 0 changes nothing, 1 is the full correction.
@@ -77,7 +85,8 @@ def balance(
     Raises:
         ArrayError: if the shape or dtype is another, a value is NaN, or floats look like codes of 0..255.
         SourceError: if there is no such model, or it cannot be read.
-        LutkitError: if an option is out of range, or a package is not installed.
+        VaeError, DatasetError: if its VAE is missing or another one.
+        LutkitError: if an argument is out of range, or a package is not installed.
 
     >>> import lutkit, numpy
     >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
@@ -87,8 +96,9 @@ def balance(
     (40, 50, 3)
     """
     _require_image(image)
-    require_balance_options(passes=passes, strength=strength)
-    opened = opened_model(model)
+    with python_names():
+        require_balance_options(passes=passes, strength=strength)
+        opened = opened_model(model, vae=vae)
     photo = StoredPhoto("png", np.array(image, image.dtype.newbyteorder("=")))
     try:
         seen = preview(photo, Grading(Lut3D.identity(2), floats="encoded"), PREVIEW_PX)
@@ -133,7 +143,8 @@ def load_balancer(name: Path | str, *, vae: Path | str = "", fit: str = "lut") -
     require_installed(NEEDED, "train")
     from lutkit.balancing.models import read_balancer
 
-    return read_balancer(name, vae, fit)
+    with python_names():
+        return read_balancer(name, vae, fit)
 
 
 def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Balancer":
@@ -155,7 +166,13 @@ def opened_model(model: Model, *, vae: Path | str = "", fit: str = "lut") -> "Ba
 
     require_map_kind(fit)
     if isinstance(model, Path | str):
-        return load_balancer(model, vae=vae, fit=fit)
+        from lutkit.balancing.models import read_balancer
+
+        return read_balancer(model, vae, fit)
+    if str(vae) or fit != "lut":
+        option = "--vae" if str(vae) else "--fit"
+        what = f"{option} with a model that is loaded already"
+        raise LutkitError(what, remedy="give it to load_balancer, or give the model's folder")
     if isinstance(model, AdaptiveLut):
         # The caller's network stays on its device and in its mode.
         return AdaptiveBalancer(deepcopy(model).cpu().eval())
@@ -180,32 +197,19 @@ def find_balance(
         ImageError: if the image is too small for the model.
     """
     if np.ptp(seen, axis=2).max() == 0:
-        return Balance(None, (0.0,) * passes, 0.0)
-    luts: list[Lut3D] = []
-    shares: list[float] = []
-    moves: list[float] = []
-    now, residual = seen, None
-    for number in range(passes):
-        found = balancer.color_maps(now, [_whole(seen)], LUT_SIZE)
-        share = 1.0
-        if moves:
-            # A network that corrects too much would swing to and fro, and its own small errors would add up.
-            move = image_difference(now, map_pixels(now, found.luts[0], threads=1))
-            share = min(_SHRINKING * moves[-1] / move, 1.0) if move else 1.0
-        luts.append(_after(luts[-1], found.luts[0], share) if luts else found.luts[0])
-        then = map_pixels(seen, luts[-1], threads=1)
-        shares.append(share)
-        moves.append(image_difference(now, then))
-        residual = found.residual if number == 0 else residual
-        now = then
-    grids = _grids(seen, balancer, shares if local else [1.0]) if local or residual is None else []
+        return Balance(None, (), 0.0)
+    one = _passes(seen, balancer, _whole(seen), 1 if local else passes)
+    residual = one[0].residual
+    by_parts = (
+        _passes(seen, balancer, _parts_of(seen), passes if local else 1) if local or residual is None else []
+    )
     if residual is None:
-        by_parts = map_by_place(seen, _blended(grids[0], 1), top=0, height=len(seen))
-        residual = image_difference(map_pixels(seen, luts[0], threads=1), by_parts)
+        residual = image_difference(one[0].image, by_parts[0].image)
+    done = by_parts if local else one
+    moves = tuple(each.move for each in done)
     if strength == 0:
-        return Balance(None, tuple(moves), residual)
-    lut = _blended(grids[-1], strength) if local else cast("Lut3D", blend(luts[-1], strength))
-    return Balance(lut, tuple(moves), residual)
+        return Balance(None, moves, residual)
+    return Balance(done[-1].parts.lut(done[-1].luts, strength), moves, residual)
 
 
 def require_balance_options(*, passes: int, strength: float) -> None:
@@ -220,50 +224,101 @@ def require_balance_options(*, passes: int, strength: float) -> None:
         raise LutkitError(f"--strength is {strength!r}", remedy="choose from 0 to 1")
 
 
-def _grids(seen: Float32Array, balancer: "Balancer", shares: Sequence[float]) -> list[list[list[Lut3D]]]:
-    """Return for each pass rows of LUTs for parts of the image, from the image itself to the pass's result.
+@dataclass(frozen=True)
+class _Parts:
+    """Parts of an image, each with a LUT of its own.
 
-    Each LUT is decided by a window of twice the part's size. A pass makes its share of the change.
+    Args:
+        windows: what decides each part's LUT, row by row; one for the whole image.
+        columns: how many parts are in a row.
+        size: points an axis of a LUT.
     """
+
+    windows: "tuple[Window, ...]"
+    columns: int
+    size: int
+
+    def lut(self, luts: Sequence[Lut3D], strength: float = 1.0) -> Lut3D | LutGrid:
+        """Return the LUTs of all parts as one, at part of their strength."""
+        blended = tuple(cast("Lut3D", blend(lut, strength)) for lut in luts)
+        if len(blended) == 1:
+            return blended[0]
+        starts = range(0, len(blended), self.columns)
+        return LutGrid(tuple(blended[start : start + self.columns] for start in starts))
+
+    def through(self, image: Float32Array, luts: Sequence[Lut3D]) -> Float32Array:
+        """Map an image through the LUTs of its parts."""
+        lut = self.lut(luts)
+        if isinstance(lut, Lut3D):
+            return map_pixels(image, lut, threads=1)
+        return map_by_place(image, lut, top=0, height=len(image))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """An image after a pass.
+
+    Args:
+        parts: the parts of the image.
+        luts: their LUTs, from the image before the first pass to this result.
+        image: the result.
+        move: the mean delta E 2000 by which this pass changed the image.
+        residual: what no LUT can do; see `FoundMaps`.
+    """
+
+    parts: _Parts
+    luts: tuple[Lut3D, ...]
+    image: Float32Array
+    move: float
+    residual: float | None
+
+
+def _passes(seen: Float32Array, balancer: "Balancer", parts: _Parts, passes: int) -> list[_Pass]:
+    """Correct an image again and again; each pass looks at the result of the one before."""
+    done: list[_Pass] = []
+    for _ in range(passes):
+        now = done[-1].image if done else seen
+        found = balancer.color_maps(now, parts.windows, parts.size)
+        luts = found.luts
+        if done:
+            # A network that corrects too much would swing to and fro, and its own small errors would add up.
+            move = image_difference(now, parts.through(now, luts))
+            share = min(_SHRINKING * done[-1].move / move, 1.0) if move else 1.0
+            both = zip(done[-1].luts, luts, strict=True)
+            luts = tuple(_after(before, cast("Lut3D", blend(then, share))) for before, then in both)
+        then = parts.through(seen, luts)
+        done.append(_Pass(parts, luts, then, image_difference(now, then), found.residual))
+    return done
+
+
+def _whole(image: Float32Array) -> _Parts:
     from lutkit.balancing.color_map import Window
 
-    height, width = seen.shape[:2]
+    return _Parts((Window(0, image.shape[0], 0, image.shape[1]),), 1, LUT_SIZE)
+
+
+def _parts_of(image: Float32Array) -> _Parts:
+    """Return square parts, four along the longer side; each window is twice as large as its part."""
+    from lutkit.balancing.color_map import Window
+
+    height, width = image.shape[:2]
     rows, columns = (max(round(_CELLS * side / max(height, width)), 1) for side in (height, width))
-    windows = [
+    windows = tuple(
         Window(*_around(row, rows, height), *_around(column, columns, width))
         for row in range(rows)
         for column in range(columns)
-    ]
-    grids: list[list[list[Lut3D]]] = []
-    luts: list[Lut3D] = []
-    now = seen
-    for share in shares:
-        if grids:
-            now = map_by_place(seen, _blended(grids[-1], 1), top=0, height=height)
-        found = balancer.color_maps(now, windows, _PART_SIZE).luts
-        luts = [_after(*both, share) for both in zip(luts, found, strict=True)] if luts else list(found)
-        grids.append([luts[row * columns : (row + 1) * columns] for row in range(rows)])
-    return grids
+    )
+    return _Parts(windows, columns, _PART_SIZE)
 
 
-def _whole(image: Float32Array) -> "Window":
-    from lutkit.balancing.color_map import Window
-
-    return Window(0, image.shape[0], 0, image.shape[1])
-
-
-def _after(first: Lut3D, then: Lut3D, share: float) -> Lut3D:
-    """Return one cube for a cube and a share of the change by another, exact at its lattice points."""
-    return Lut3D(map_pixels(first.table, cast("Lut3D", blend(then, share)), threads=1))
+def _after(first: Lut3D, then: Lut3D) -> Lut3D:
+    """Return one cube for two cubes, one after the other, exact at its lattice points."""
+    return Lut3D(map_pixels(first.table, then, threads=1))
 
 
 def _around(cell: int, count: int, size: int) -> tuple[int, int]:
     """Return the range of twice a cell, around its centre, within the image."""
     return max(math.floor((cell - 0.5) * size / count), 0), min(math.ceil((cell + 1.5) * size / count), size)
-
-
-def _blended(rows: list[list[Lut3D]], strength: float) -> LutGrid:
-    return LutGrid(tuple(tuple(blend(lut, strength) for lut in row) for row in rows))
 
 
 def image_difference(one: Float32Array, other: Float32Array) -> float:

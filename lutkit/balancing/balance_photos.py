@@ -42,12 +42,12 @@ class BalancedPhoto(AppliedPhoto):
 
     Args:
         photo: its path.
-        output: the path of the balanced photo.
+        output: the path of the balanced photo; empty if the photo failed.
         status: `written`, `kept` (its output existed already) or `failed`.
         error: why it failed; else empty.
         notes: what else was done to it, and what of it is not kept.
-        moves: for each pass, the mean delta E 2000 by which one LUT at full strength changes the photo; empty
-            if the photo was not written.
+        moves: for each pass, the mean delta E 2000 by which it changes the photo at full strength; empty if
+            the photo was not written or has no colour.
         unevenness: how badly one LUT does what the model wants, in mean delta E 2000; see `Balance`.
         lut: the file of its LUT; empty without `export`.
     """

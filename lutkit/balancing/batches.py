@@ -36,13 +36,13 @@ class PairBatches:
         self, pairs: PairThumbnails | DamagedPhotos, *, size: int, seed: int, unchanged: float
     ) -> None:
         self.pairs, self.size, self.seed, self.unchanged = pairs, size, seed, unchanged
-        self.step = 0
+        self.step, self.every = 0, 1
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from `step` on; each is made while the network trains on the one before."""
+        """Yield every `every`-th batch from `step` on; each is made while the one before is trained on."""
         with ThreadPoolExecutor(1, "lutkit-batches") as ahead:
             following = ahead.submit(self.at, self.step)
-            for step in itertools.count(self.step + 1):
+            for step in itertools.count(self.step + self.every, self.every):
                 batch = following.result()
                 following = ahead.submit(self.at, step)
                 yield batch

@@ -45,11 +45,11 @@ class ImageBatches:
 
     def __init__(self, pairs: Pairs, *, side: int, size: int, seed: int, unchanged: float) -> None:
         self.pairs, self.side, self.size, self.seed, self.unchanged = pairs, side, size, seed, unchanged
-        self.step = 0
+        self.step, self.every = 0, 1
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from `step` on."""
-        return map(self.at, itertools.count(self.step))
+        """Yield every `every`-th batch from `step` on."""
+        return map(self.at, itertools.count(self.step, self.every))
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, from 0."""

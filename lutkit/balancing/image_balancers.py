@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lutkit.balancing.adaptive_lut import share_made
 from lutkit.balancing.balance import PREVIEW_PX, image_difference
 from lutkit.balancing.color_map import FoundMaps, Window
 from lutkit.balancing.fitted_map import MapKind, fitted_map
@@ -124,8 +125,7 @@ def _learned(
         lut = fitted_map(seen, wanted, fit, size)
         made = map_pixels(seen, lut, threads=1)
         misses.append(image_difference(made, wanted))
-        change = image_difference(seen, made) ** 4
         # A photo gives no certain evidence of a small fault: small corrections would add up over the passes.
-        share = change / (change + threshold**4) if threshold and change else 1.0
+        share = share_made(image_difference(seen, made), threshold) if threshold else 1.0
         luts.append(cast("Lut3D", blend(lut, share)))
     return FoundMaps(tuple(luts), sum(misses) / len(misses))

@@ -97,11 +97,11 @@ class LatentBatches:
 
     def __init__(self, pairs: LatentPairs, *, size: int, seed: int, unchanged: float) -> None:
         self.pairs, self.size, self.seed, self.unchanged = pairs, size, seed, unchanged
-        self.step = 0
+        self.step, self.every = 0, 1
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from `step` on."""
-        return map(self.at, itertools.count(self.step))
+        """Yield every `every`-th batch from `step` on."""
+        return map(self.at, itertools.count(self.step, self.every))
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, from 0."""

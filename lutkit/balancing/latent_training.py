@@ -2,6 +2,7 @@
 
 from typing import ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from lutkit.balancing.balancer_training import BalancerTraining, Batch, picture_difference
@@ -67,5 +68,7 @@ class DecodedTraining(NatsTraining):
 
     def difference(self, found: Tensor, targets: Tensor) -> Tensor:
         """Return the mean delta E 2000 between the decodings of two means, (B,)."""
-        images = (self.vae.decode(moments.chunk(2, 1)[0]) for moments in (found, targets))
-        return picture_difference(*images)
+        # A precision of 16 bits is for the network: decodings in it differ by themselves.
+        with torch.autocast(found.device.type, enabled=False):
+            images = (self.vae.decode(moments.chunk(2, 1)[0].float()) for moments in (found, targets))
+            return picture_difference(*images)

@@ -33,9 +33,6 @@ class LatentUnet(
         super().__init__()
         if type(channels) is not int or channels < 1:
             raise LutkitError(f"channels is {channels!r}", where="LatentUnet", remedy="give 1 or more")
-        if not widths or any(type(width) is not int or width < 8 or width % 8 for width in widths):
-            remedy = "give multiples of 8, such as 64, 96, 128"
-            raise LutkitError(f"widths are {list(widths)}", where="LatentUnet", remedy=remedy)
         self.channels, self.widths = channels, tuple(widths)
         self.change = UNet(2 * channels, 2 * channels, widths)
         # A VAE's channels differ in mean and spread, and log-variances can be near -20.

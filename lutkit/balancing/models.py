@@ -64,7 +64,12 @@ def read_balancer(name: Path | str, vae: Path | str, fit: str) -> Balancer:
     kind = require_map_kind(fit)
     stored = read_model(name)
     network = _network(stored)
+    if str(vae) and not isinstance(network, LatentUnet):
+        raise LutkitError("--vae with a model that needs no VAE", where=str(name), remedy="leave out --vae")
     if isinstance(network, AdaptiveLut):
+        if kind != "lut":
+            what = f"--fit {fit} with an adaptive LUT, which predicts its map itself"
+            raise LutkitError(what, where=str(name), remedy="leave out --fit")
         return AdaptiveBalancer(network)
     try:
         side, threshold = stored.config.whole("side"), stored.config.number("threshold")

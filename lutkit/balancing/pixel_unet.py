@@ -29,9 +29,6 @@ class PixelUnet(
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), dropout: float = 0.0) -> None:
         super().__init__()
-        if not widths or any(type(width) is not int or width < 8 or width % 8 for width in widths):
-            remedy = "give multiples of 8, such as 16, 32, 64, 128"
-            raise LutkitError(f"widths are {list(widths)}", where="PixelUnet", remedy=remedy)
         if not isinstance(dropout, int | float) or not 0 <= dropout < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             remedy = "choose from 0 to below 1"
             raise LutkitError(f"dropout is {dropout!r}", where="PixelUnet", remedy=remedy)

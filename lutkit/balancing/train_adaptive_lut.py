@@ -5,7 +5,7 @@ Owns the meaning of the options. Loads torch only when it is called.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,16 @@ from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
 from lutkit.distort.family import Library
 from lutkit.distort.library_lut import LibraryLut
-from lutkit.engine.progress import OnProgress, Progress, unheard
-from lutkit.errors import DatasetError, LutkitError
+from lutkit.engine.progress import OnProgress, Progress
+from lutkit.errors import DatasetError, LutkitError, SourceError
 from lutkit.extras import TRAINING_NEEDS, require_installed
 from lutkit.lutfiles.library import library_folder, luts_by_sha256, read_library
 from lutkit.photos.sources import is_dataset_folder, list_photos
-from lutkit.synthesis.manifest import Manifest, find_manifest, format_manifest, read_manifest
+from lutkit.synthesis.manifest import Manifest, find_manifest, format_damage, read_manifest
+from lutkit.synthesis.pairs import Pairs
 from lutkit.synthesis.pairs import pairs as open_pairs
 from lutkit.synthesis.plan import split_photos
+from lutkit.training.processes import heard
 
 if TYPE_CHECKING:
     from lutkit.balancing.damaged_photos import DamagedPhotos
@@ -56,6 +58,7 @@ def train_adaptive_lut(
     learning_rate: float = 2e-3,
     seed: int = 0,
     device: str = "auto",
+    devices: int = 1,
     precision: str = "32-true",
     log: str = "csv",
     on_progress: OnProgress | None = None,
@@ -87,6 +90,8 @@ def train_adaptive_lut(
         learning_rate: the highest learning rate, above 0.
         seed: the seed of the first weights and of the order of samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        devices: the number of GPUs or, with `cpu`, of processes: a step takes a batch for each. The running
+            script is started again for each but the first, and these processes end in this call.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
         log: how losses are logged in `out/logs`: `csv` or `tensorboard`.
         on_progress: called with the number of steps; losses come as notes.
@@ -107,7 +112,7 @@ def train_adaptive_lut(
     (2, True)
     """
     require_installed(TRAINING_NEEDS, "train")
-    report = on_progress or unheard
+    report = heard(on_progress)
     out = Path(out)
     folders = [Path(one) for one in ([data] if isinstance(data, Path | str) else data)]
     if not folders:
@@ -119,6 +124,9 @@ def train_adaptive_lut(
     if damage and len(folders) > 1:
         remedy = "name one folder or pattern of photos"
         raise LutkitError(f"{len(folders)} sources of photos with --damage", remedy=remedy)
+    if not damage:
+        for folder in folders:
+            _require_pairs(folder)
     source = _Photos(folders[0], damage, seed) if damage else _Stored(folders, kind, label)
     report(Progress("loading torch"))
 
@@ -128,49 +136,64 @@ def train_adaptive_lut(
     from lutkit.balancing.adaptive_training import AdaptiveTraining
     from lutkit.balancing.batches import PairBatches, in_order
     from lutkit.balancing.models import ADAPTIVE_LUT
+    from lutkit.training.model_folder import model_folder
     from lutkit.training.train import TrainSettings, chosen_device
 
     settings = TrainSettings(
         steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate, weight_decay=1e-3,
-        seed=seed, device=chosen_device(device), precision=precision, log=log,
+        seed=seed, device=chosen_device(device), devices=devices, precision=precision, log=log,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = AdaptiveLut(cube_size, threshold)
-    source.open(report)
-    plan = ModelPlan(
-        architecture=ADAPTIVE_LUT,
-        title="An adaptive LUT",
-        how="It looks at a thumbnail of a photograph and predicts a colour map: three curves, a quadratic "
-        "matrix and a small cube. lutkit applies the map to the photograph at its full size. The figures are "
-        "measured at 64 px.",
-        vae="",
-        config={"cube_size": cube_size, "threshold": network.threshold, "pooling": network.pooling},
-        data_name="` and `".join(folder.name for folder in folders),
-        data=source.about(),
-        about={
-            "data": source.sha256,
-            "kind": kind,
-            "label": label,
-            "unchanged": unchanged,
-            "cube_size": cube_size,
-            "threshold": network.threshold,
-            "batch": _BATCH,
-            **settings.that_decide(),
-        },
-    )
-
-    def prepare() -> Prepared:
-        learned_from, validated = source.read(report)
-        return Prepared(
-            module=AdaptiveTraining(network, settings),
-            batches=PairBatches(learned_from, size=_BATCH, seed=seed, unchanged=unchanged),
-            validation=[] if isinstance(validated, str) else in_order(validated, _VALIDATION_BATCH),
-            pairs=len(learned_from),
-            note=validated if isinstance(validated, str) else "",
+    with model_folder(out):
+        source.open(report)
+        plan = ModelPlan(
+            architecture=ADAPTIVE_LUT,
+            title="An adaptive LUT",
+            how="It looks at a thumbnail of a photograph and predicts a colour map: three curves, a "
+            "quadratic matrix and a small cube. lutkit applies the map to the photograph at its full size. "
+            "The figures are measured at 64 px.",
+            vae="",
+            config={"cube_size": cube_size, "threshold": network.threshold, "pooling": network.pooling},
+            data_name="` and `".join(folder.name for folder in folders)
+            + (f"` with the damage of `{Path(damage).name}" if damage else ""),
+            data=source.about(),
+            about={
+                "data": source.sha256,
+                "kind": kind,
+                "label": label,
+                "unchanged": unchanged,
+                "cube_size": cube_size,
+                "threshold": network.threshold,
+                "batch": _BATCH,
+                **settings.that_decide(),
+            },
         )
 
-    return train_model(plan, out, prepare, report)
+        def prepare() -> Prepared:
+            learned_from, validated = source.read(report)
+            return Prepared(
+                module=AdaptiveTraining(network, settings),
+                batches=PairBatches(learned_from, size=_BATCH, seed=seed, unchanged=unchanged),
+                validation=[] if isinstance(validated, str) else in_order(validated, _VALIDATION_BATCH),
+                pairs=len(learned_from),
+                note=validated if isinstance(validated, str) else "",
+            )
+
+        return train_model(plan, out, prepare, report)
+
+
+def _require_pairs(folder: Path) -> None:
+    """Raise DatasetError if a folder holds photos: they need `--damage`."""
+    if is_dataset_folder(folder):
+        return
+    try:
+        list_photos(str(folder))
+    except SourceError:
+        return  # there is nothing, and opening it says so
+    remedy = "give --damage PRESET, such as --damage camera, or name a dataset that `lutkit synth` wrote"
+    raise DatasetError("holds photos, not pairs", where=str(folder), remedy=remedy)
 
 
 class _Stored:
@@ -179,9 +202,14 @@ class _Stored:
     def __init__(self, folders: Sequence[Path], kind: str, label: str) -> None:
         self.folders = folders
         self.learned_from = [open_pairs(folder, split="train", kind=kind, label=label) for folder in folders]
-        self.validated = held_back(
-            lambda: [open_pairs(folder, split="val", kind=kind, label=label) for folder in folders]
-        )
+        self.validated: list[Pairs] = []
+        self.without: list[str] = []  # datasets without pairs for validation
+        for folder in folders:
+            found = held_back(partial(open_pairs, folder, split="val", kind=kind, label=label))
+            if isinstance(found, str):
+                self.without.append(f"{folder}: {found}")
+            else:
+                self.validated.append(found)
         self.sha256 = " ".join(sha256_of(folder / INDEX_NAME) for folder in folders)
 
     def open(self, report: OnProgress) -> None:
@@ -198,8 +226,11 @@ class _Stored:
 
         on_read = reported(report, "training pairs")
         learned_from = joined([read_thumbnails(pairs, on_read) for pairs in self.learned_from])
-        if isinstance(self.validated, str):
-            return learned_from, self.validated
+        if not self.validated:
+            return learned_from, "; ".join(self.without)
+        if self.without:
+            note = f"Not all datasets have pairs for validation ({'; '.join(self.without)})."
+            report(Progress("validation pairs", notes=(note,)))
         on_read = reported(report, "validation pairs")
         return learned_from, joined([read_thumbnails(pairs, on_read) for pairs in self.validated])
 
@@ -226,16 +257,19 @@ class _Photos:
         if left_out:
             note = f"{left_out:,} of {len(self.photos.photos):,} photos cannot be used."
             report(Progress("photos", len(thumbnails.keys), len(thumbnails.keys), (note,)))
-        settings = format_manifest(replace(Manifest(), damage=self.manifest.damage))
+        settings = format_damage(self.manifest)
         self.sha256 = hashlib.sha256(f"{thumbnails.sha256} {settings}".encode()).hexdigest()
 
     def about(self) -> dict[str, object]:
         """Return what config.json says of the data."""
         return {
-            "manifest": format_manifest(replace(Manifest(), damage=self.manifest.damage)),
             "source": self.name,
-            "damage": self.damage,
             "photos": len(self.thumbnails.keys),
+            "damage": {
+                "preset": self.damage,
+                "seed": self.seed,
+                "settings": format_damage(self.manifest),
+            },
             "sha256": self.sha256,
         }
 

@@ -16,9 +16,10 @@ from lutkit.balancing.train_model import (
 )
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.shard_list import INDEX_NAME
-from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.engine.progress import OnProgress, Progress
 from lutkit.errors import LutkitError
 from lutkit.extras import TRAINING_NEEDS, require_installed
+from lutkit.training.processes import heard
 
 _BATCH = 32
 _VALIDATION_BATCH = 16
@@ -40,6 +41,7 @@ def train_balancer(
     weight_decay: float = 0.0,
     seed: int = 0,
     device: str = "auto",
+    devices: int = 1,
     precision: str = "32-true",
     log: str = "csv",
     on_progress: OnProgress | None = None,
@@ -69,6 +71,8 @@ def train_balancer(
         weight_decay: of AdamW.
         seed: the seed of the first weights and of the order of samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        devices: the number of GPUs or, with `cpu`, of processes: a step takes a batch for each. The running
+            script is started again for each but the first, and these processes end in this call.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
         log: how losses are logged in `out/logs`: `csv` or `tensorboard`.
         on_progress: called with the number of steps; losses come as notes.
@@ -88,7 +92,7 @@ def train_balancer(
     2
     """
     require_installed((*TRAINING_NEEDS, "diffusers"), "train")
-    report = on_progress or unheard
+    report = heard(on_progress)
     data, out = Path(data), Path(out)
     require_unchanged(unchanged)
     if type(width) is not int or width < 16 or width % 16:
@@ -109,16 +113,18 @@ def train_balancer(
     from lutkit.balancing.models import LATENT_BALANCER
     from lutkit.latents.decode import load_vae_of
     from lutkit.latents.vae_classes import factor_of
+    from lutkit.training.model_folder import model_folder
     from lutkit.training.train import TrainSettings, chosen_device
 
     settings = TrainSettings(
         steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate,
-        weight_decay=weight_decay, seed=seed, device=chosen_device(device), precision=precision, log=log,
+        weight_decay=weight_decay, seed=seed, device=chosen_device(device), devices=devices,
+        precision=precision, log=log,
     )  # fmt: skip
     latents = open_latent_pairs(str(data), "train")
     validated = held_back(lambda: open_latent_pairs(str(data), "val"))
     made_with, encoding = latents.index.vae, latents.index.encoding
-    decoder = load_vae_of(latents.index, str(vae), None, settings.device) if vae else None
+    decoder = load_vae_of(latents.index, str(vae), None, settings.own_device) if vae else None
     widths = (width, 3 * width // 2, 2 * width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -181,4 +187,5 @@ def train_balancer(
             note=validated if isinstance(validated, str) else "",
         )
 
-    return train_model(plan, out, prepare, report)
+    with model_folder(out):
+        return train_model(plan, out, prepare, report)

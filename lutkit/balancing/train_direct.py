@@ -18,10 +18,11 @@ from lutkit.balancing.train_model import (
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
-from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.engine.progress import OnProgress, Progress
 from lutkit.errors import LutkitError
 from lutkit.extras import TRAINING_NEEDS, require_installed
 from lutkit.synthesis.pairs import pairs as open_pairs
+from lutkit.training.processes import heard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,7 @@ def train_direct(
     weight_decay: float = 0.0,
     seed: int = 0,
     device: str = "auto",
+    devices: int = 1,
     precision: str = "32-true",
     log: str = "csv",
     on_progress: OnProgress | None = None,
@@ -79,6 +81,8 @@ def train_direct(
         weight_decay: of AdamW.
         seed: the seed of the first weights and of the order of samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        devices: the number of GPUs or, with `cpu`, of processes: a step takes a batch for each. The running
+            script is started again for each but the first, and these processes end in this call.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
         log: how losses are logged in `out/logs`: `csv` or `tensorboard`.
         on_progress: called with the number of steps; losses come as notes.
@@ -96,7 +100,7 @@ def train_direct(
     2
     """
     require_installed(TRAINING_NEEDS, "train")
-    report = on_progress or unheard
+    report = heard(on_progress)
     data, out = Path(data), Path(out)
     require_unchanged(unchanged)
     if type(size) is not int or not _LEAST_PX <= size <= _MOST_PX:
@@ -115,11 +119,13 @@ def train_direct(
     from lutkit.balancing.direct_training import DirectTraining, ImageBatches, ImagesInOrder
     from lutkit.balancing.models import DIRECT
     from lutkit.balancing.pixel_unet import PixelUnet
+    from lutkit.training.model_folder import model_folder
     from lutkit.training.train import TrainSettings, chosen_device
 
     settings = TrainSettings(
         steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate,
-        weight_decay=weight_decay, seed=seed, device=chosen_device(device), precision=precision, log=log,
+        weight_decay=weight_decay, seed=seed, device=chosen_device(device), devices=devices,
+        precision=precision, log=log,
     )  # fmt: skip
     widths = tuple(width * 2**level for level in range(4))
     with torch.random.fork_rng(devices=[]):
@@ -161,4 +167,5 @@ def train_direct(
             note=validated if isinstance(validated, str) else "",
         )
 
-    return train_model(plan, out, prepare, report)
+    with model_folder(out):
+        return train_model(plan, out, prepare, report)

@@ -102,50 +102,52 @@ def train_model(
 
     Args:
         plan: the model.
-        out: its folder.
+        out: its folder, which the caller has locked by `model_folder`.
         prepare: reads the data and builds the network; called unless the model is finished.
         report: called with the number of steps; losses come as notes.
     Raises:
-        LutkitError: if `out` holds something else or was begun with other settings, or a loss is not finite.
+        LutkitError: if the run was begun with other settings, or a loss is not finite.
         DatasetError: if the data cannot be read.
     """
-    from lutkit.training.model_folder import finished_run, model_folder, save_model
+    from lutkit.training.model_folder import finished_run, save_model
     from lutkit.training.train import train
 
-    with model_folder(out):
-        done = finished_run(out, plan.about)
-        if done is not None:
-            report(Progress("steps", done["steps"], done["steps"], ("This model is trained already.",)))
-            return TrainResult(model=out, **done)
-        ready = prepare()
-        if ready.note:
-            note = f"No validation ({ready.note}): the last weights are kept, and no figures measured."
-            report(Progress("steps", 0, ready.module.settings.steps, (note,)))
-        module = ready.module
-        trained = train(module, ready.batches, ready.validation, out, plan.about, report)
-        measured = module.measured(ready.validation) if ready.validation else None
-        result = TrainResult(
-            model=out,
-            architecture=plan.architecture,
-            parameters=sum(weights.numel() for weights in module.network.parameters()),
-            pairs=ready.pairs,
-            steps=trained.steps,
-            minutes=six_digits(trained.seconds / 60),
-            loss=six_digits(trained.loss),
-            unit=module.unit,
-            validation=measured.validation if measured else None,
-            undamaged=measured.undamaged if measured else None,
-            before=measured.before if measured else None,
-        )
-        config = {
-            "architecture": plan.architecture,
-            **plan.config,
-            "lutkit": __version__,
-            "training": dict(plan.about),
-            "data": dict(plan.data),
-            "result": {name: value for name, value in result.to_dict().items() if name != "model"},
-        }
-        save_model(module.network.cpu().eval(), out, config, _card(plan, result))
+    done = finished_run(out, plan.about)
+    if done is not None:
+        result = TrainResult(model=out, **done)
+        notes = ("This model is trained already.",)
+        report(Progress("steps", result.steps, result.steps, notes, _warnings(result)))
+        return result
+    ready = prepare()
+    if ready.note:
+        note = f"No validation ({ready.note}): the last weights are kept, and no figures measured."
+        report(Progress("steps", 0, ready.module.settings.steps, (note,)))
+    module = ready.module
+    trained = train(module, ready.batches, ready.validation, out, plan.about, report)
+    measured = module.measured(ready.validation) if ready.validation else None
+    result = TrainResult(
+        model=out,
+        architecture=plan.architecture,
+        parameters=sum(weights.numel() for weights in module.network.parameters()),
+        pairs=ready.pairs,
+        steps=trained.steps,
+        minutes=six_digits(trained.seconds / 60),
+        loss=six_digits(trained.loss),
+        unit=module.unit,
+        validation=measured.validation if measured else None,
+        undamaged=measured.undamaged if measured else None,
+        before=measured.before if measured else None,
+    )
+    config = {
+        "architecture": plan.architecture,
+        **plan.config,
+        "lutkit": __version__,
+        "training": dict(plan.about),
+        "data": dict(plan.data),
+        "result": {name: value for name, value in result.to_dict().items() if name != "model"},
+    }
+    save_model(module.network.cpu().eval(), out, config, _card(plan, result))
+    report(Progress("steps", result.steps, result.steps, warnings=_warnings(result)))
     return result
 
 
@@ -169,6 +171,15 @@ def held_back(opened: Callable[[], _Split]) -> _Split | str:
         return error.what
 
 
+def _warnings(result: TrainResult) -> tuple[str, ...]:
+    """Return a warning if the model is no better than doing nothing."""
+    if result.before is None or result.validation is None or result.validation < result.before:
+        return ()
+    change = f"{result.before:.2f} before, {result.validation:.2f} after"
+    what = f"This model is no better than doing nothing: validation pairs have a {result.unit} of {change}."
+    return (f"{what} Train it longer, or on more pairs.",)
+
+
 def _card(plan: ModelPlan, result: TrainResult) -> str:
     rows = [f"- {result.pairs:,} pairs of `{plan.data_name}`, {result.steps:,} steps"]
     if result.validation is not None:
@@ -177,6 +188,7 @@ def _card(plan: ModelPlan, result: TrainResult) -> str:
             f"- validation pairs: mean {result.unit} {change}",
             f"- their correct images change by {result.undamaged:.2f}",
         ]
+    rows += [f"\n**{warning}**" for warning in _warnings(result)]
     return f"""\
 ---
 library_name: lutkit

@@ -9,6 +9,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lutkit.errors import LutkitError
+
 _GROUP = 8  # channels that are normalised together
 
 
@@ -23,6 +25,8 @@ class UNet(nn.Module):
         channels_out: the channels of its output.
         widths: channels at each resolution, each a multiple of 8; each resolution is half the one before.
         dropout: the share of values that training sets to 0 in each block, 0 to below 1.
+    Raises:
+        LutkitError: if a width is no multiple of 8.
     Source: Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
         MICCAI 2015, with the residual blocks of He et al., "Identity Mappings in Deep Residual Networks",
         ECCV 2016.
@@ -32,6 +36,9 @@ class UNet(nn.Module):
         self, channels_in: int, channels_out: int, widths: Sequence[int], *, dropout: float = 0.0
     ) -> None:
         super().__init__()
+        if not widths or any(type(width) is not int or width < _GROUP or width % _GROUP for width in widths):
+            remedy = f"give multiples of {_GROUP}, such as 64, 96, 128"
+            raise LutkitError(f"widths are {list(widths)}", remedy=remedy)
         self.first = nn.Conv2d(channels_in, widths[0], 3, padding=1)
         steps = list(pairwise(widths))
         self.down_blocks = nn.ModuleList(_Block(fine, dropout) for fine, _ in steps)

@@ -139,12 +139,15 @@ def _summarize(
         console.out(json.dumps(found.to_dict()))
         return
     written = [photo for photo in found.photos if photo.moves]
-    whole = "" if strength == 1 and not local else " (one LUT at full strength)"
+    full = "" if strength == 1 else " (at full strength)"
     for number, moves in enumerate(zip(*(photo.moves for photo in written), strict=True), 1):
         mean = sum(moves) / len(moves)
         console.print(
-            f"Pass {number}: photos change by {mean:.1f} delta E 2000 on average{whole}.", soft_wrap=True
+            f"Pass {number}: photos change by {mean:.1f} delta E 2000 on average{full}.", soft_wrap=True
         )
+    grey = sum(photo.status == "written" and not photo.moves for photo in found.photos)
+    if grey:
+        console.print(f"Without colour, and not corrected: {photos_text(grey)}.", soft_wrap=True)
     uneven = [photo for photo in written if photo.unevenness >= UNEVEN]
     if uneven and not local:
         console.print(

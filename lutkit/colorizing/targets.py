@@ -61,11 +61,11 @@ class TargetBatches:
 
     def __init__(self, pairs: Pairs, *, size: int, side: int, seed: int) -> None:
         self.pairs, self.size, self.side, self.seed = pairs, size, side, seed
-        self.step = 0
+        self.step, self.every = 0, 1
 
     def __iter__(self) -> Iterator[TargetBatch]:
-        """Yield batches from `step` on; threads read the next ones."""
-        steps = itertools.count(self.step)
+        """Yield every `every`-th batch from `step` on; threads read the next ones."""
+        steps = itertools.count(self.step, self.every)
         with ThreadPoolExecutor(_THREADS) as pool:
             ahead: deque[Future[TargetBatch]] = deque(
                 pool.submit(self.at, step) for step in itertools.islice(steps, _AHEAD)

@@ -11,12 +11,13 @@ from lutkit import __version__
 from lutkit.dataset.digests import sha256_of
 from lutkit.dataset.folder import MANIFEST_NAME
 from lutkit.dataset.shard_list import INDEX_NAME
-from lutkit.engine.progress import OnProgress, Progress, unheard
+from lutkit.engine.progress import OnProgress, Progress
 from lutkit.errors import DatasetError, LutkitError
 from lutkit.extras import TRAINING_NEEDS, require_installed
 from lutkit.results import CommandResult, six_digits
 from lutkit.statistics.ab_files import read_weights
 from lutkit.synthesis.pairs import pairs as open_pairs
+from lutkit.training.processes import heard
 
 if TYPE_CHECKING:
     from lutkit.colorizing.temperature import ChosenTemperature
@@ -88,6 +89,7 @@ def train_colorizer(
     dropout: float = 0.3,
     seed: int = 0,
     device: str = "auto",
+    devices: int = 1,
     precision: str = "32-true",
     log: str = "csv",
     on_progress: OnProgress | None = None,
@@ -120,6 +122,8 @@ def train_colorizer(
         dropout: the share of the middle blocks' channels that training leaves out, 0..0.9.
         seed: the seed of the first weights and of the order of samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        devices: the number of GPUs or, with `cpu`, of processes: a step takes a batch for each. The running
+            script is started again for each but the first, and these processes end in this call.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
         log: how losses are logged in `out/logs`: `csv` or `tensorboard`.
         on_progress: called with the number of steps; losses come as notes.
@@ -144,7 +148,7 @@ def train_colorizer(
     (2, '16', True)
     """
     require_installed(TRAINING_NEEDS, "train")
-    report = on_progress or unheard
+    report = heard(on_progress)
     data, out, weights = Path(data), Path(out), Path(weights)
     for name, value, allowed in (("side", side, _SIDES), ("batch", batch, _BATCHES)):
         if type(value) is not int or value not in allowed:
@@ -177,8 +181,8 @@ def train_colorizer(
     encoding = require_encoding(encoding)
     settings = TrainSettings(
         steps=steps, minutes=minutes, validate=validate, learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        seed=seed, device=chosen_device(device), precision=precision, log=log,
+        weight_decay=weight_decay, seed=seed, device=chosen_device(device), devices=devices,
+        precision=precision, log=log,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

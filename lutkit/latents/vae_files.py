@@ -264,7 +264,8 @@ def find_vae(name: str, *, revision: str = "", config: Path | None = None) -> Va
         return _lone(path, config)
     if path.is_dir():
         return _folder(path)
-    if not _HUB_NAME.fullmatch(name):
+    # A missing folder beside folders that are here is a mistake, not a name on the hub.
+    if not _HUB_NAME.fullmatch(name) or path.parent.is_dir():
         remedy = "name a folder, a .safetensors with --vae-config, or a hub name, `owner/name`"
         raise VaeError("no such folder", where=name, remedy=remedy)
     return find_hub_vae(name, revision)

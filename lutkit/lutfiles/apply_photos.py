@@ -23,7 +23,7 @@ class AppliedPhoto:
 
     Args:
         photo: its path.
-        output: the path of the graded photo.
+        output: the path of the graded photo; empty if the photo failed.
         status: `written`, `kept` (its output was there already) or `failed`.
         error: why it failed; else empty.
         notes: what was done to it beside the LUT, and what of it is not kept.
@@ -158,7 +158,7 @@ def applied_photo(applied: Applied) -> AppliedPhoto:
     """Return the result of a photo for callers."""
     return AppliedPhoto(
         photo=shown_path(str(applied.task.source)),
-        output=shown_path(str(applied.task.target)),
+        output="" if applied.status == "failed" else shown_path(str(applied.task.target)),
         status=applied.status,
         error="" if applied.error is None else applied.error.what,
         notes=applied.notes,

@@ -282,6 +282,11 @@ def format_manifest(manifest: Manifest, recorded: Mapping[str, object] | None = 
     return tomli_w.dumps(data)
 
 
+def format_damage(manifest: Manifest) -> str:
+    """Return only the damage settings of a manifest as TOML: the table `[damage]` and its tables."""
+    return tomli_w.dumps({"damage": _plain(manifest)["damage"]})
+
+
 def _require_types(item: object, table: str = "") -> None:
     """Raise ManifestError if a value has a wrong type; ranges are checked elsewhere."""
     hints = get_type_hints(type(item))

@@ -21,6 +21,7 @@ from lutkit.dataset.lock import LOCK_NAME, locked
 from lutkit.documents import Fields, fields_of, read_json
 from lutkit.errors import DocumentError, LutkitError, SourceError
 from lutkit.latents.vae_files import fetch
+from lutkit.training.processes import own_rank
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 CHECKPOINTS = "checkpoints"
@@ -33,11 +34,14 @@ _REMEDY = "name the folder that `lutkit train` wrote, or a model on the hub, `ow
 
 @contextmanager
 def model_folder(out: Path) -> Generator[None]:
-    """Make and lock the folder of a model while it is trained.
+    """Make and lock the folder of a model while it is trained; with several processes, process 0 does.
 
     Raises:
         LutkitError: if it is a file, holds something else, or another process trains there.
     """
+    if own_rank():
+        yield
+        return
     if out.exists() and not out.is_dir():
         raise LutkitError("not a folder", where=str(out), remedy="name a folder")
     out.mkdir(parents=True, exist_ok=True)

@@ -27,15 +27,18 @@ from torch.utils.data import DataLoader
 
 from lutkit.dataset.atomic import write_whole
 from lutkit.documents import fields_of, read_json, refused_as
+from lutkit.engine.cpus import cpu_count
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.stopping import Stopped
-from lutkit.errors import LutkitError
+from lutkit.errors import LutkitError, first_line
 from lutkit.latents.devices import open_device
 from lutkit.training.model_folder import CHECKPOINTS
+from lutkit.training.processes import heard, own_rank, several_processes
 
 # Lightning and torch look for a NumPy that is not there, for workers that are not needed, and the like.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import Callback, LightningModule, Trainer
     from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
     from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -61,6 +64,7 @@ class TrainSettings:
         weight_decay: of AdamW, 0 or more.
         seed: the seed of the first weights and of the order of samples, 0..2^63 - 1.
         device: `cpu`, `cuda` or `cuda:1`.
+        devices: the number of GPUs or, with `cpu`, of processes. A step takes a batch for each of them.
         precision: a precision of Lightning's Trainer, such as `32-true` or `bf16-mixed`.
         log: `csv` or `tensorboard`.
     Raises:
@@ -74,11 +78,12 @@ class TrainSettings:
     weight_decay: float
     seed: int
     device: str
+    devices: int
     precision: str
     log: str
 
     def __post_init__(self) -> None:
-        for name in ("steps", "validate"):
+        for name in ("steps", "validate", "devices"):
             if type(getattr(self, name)) is not int:
                 raise LutkitError(f"--{name} is {getattr(self, name)!r}", remedy="give a whole number")
             if getattr(self, name) < 1:
@@ -100,11 +105,28 @@ class TrainSettings:
             raise LutkitError(f"--precision is {self.precision!r}", remedy=remedy)
         if self.precision == "16-mixed" and self.device == "cpu":
             raise LutkitError("--precision 16-mixed needs a GPU", remedy="choose 32-true or bf16-mixed")
+        if self.devices > 1:
+            self._require_devices()
         if self.log not in ("csv", "tensorboard"):
             raise LutkitError(f"--log is {self.log!r}", remedy="choose csv or tensorboard")
         if self.log == "tensorboard" and find_spec("tensorboard") is None:
             remedy = "run `pip install tensorboard`, or give --log csv"
             raise LutkitError("--log tensorboard needs the package tensorboard", remedy=remedy)
+
+    def _require_devices(self) -> None:
+        if ":" in self.device:
+            what = f"--device {self.device} with --devices {self.devices}"
+            raise LutkitError(what, remedy="give --device cuda, or leave it out")
+        count, kind = (cpu_count(), "CPU") if self.device == "cpu" else (torch.cuda.device_count(), "GPU")
+        if self.devices > count:
+            there = f"there is 1 {kind}" if count == 1 else f"there are {count} {kind}s"
+            remedy = f"choose from 1 to {count}"
+            raise LutkitError(f"--devices is {self.devices}, but {there}", remedy=remedy)
+
+    @property
+    def own_device(self) -> str:
+        """The device of this process."""
+        return f"cuda:{own_rank()}" if self.devices > 1 and self.device == "cuda" else self.device
 
     def that_decide(self) -> dict[str, object]:
         """Return the settings that decide what is learned."""
@@ -119,6 +141,9 @@ def chosen_device(name: str) -> str:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and own_rank():
+        open_device(f"cuda:{own_rank()}")
+        return name
     return str(open_device(name))
 
 
@@ -143,12 +168,13 @@ class Trained:
 
 
 class Batches(Protocol):
-    """Endless batches: `step` is the number of the first one, which a run that continues sets."""
+    """Endless batches: those of the numbers `step`, `step + every`, and so on; a run sets both."""
 
     step: int
+    every: int
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield the batch of `step`, and the ones after it."""
+        """Yield the batch of `step`, and every `every`-th after it."""
         ...
 
 
@@ -172,26 +198,35 @@ class Training(LightningModule):
         """Return the validation error of each sample of a batch, (B,)."""
         raise NotImplementedError
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401
-        """Return the loss.
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:  # noqa: ANN401
+        """Return the loss of this process, and the mean loss of all processes.
 
         Raises:
             LutkitError: if it is not finite.
         """
         loss = self.loss(batch)
-        if not math.isfinite(float(loss.detach())):
-            keys = ", ".join(batch.keys[:8]) + (", ..." if len(batch.keys) > 8 else "")
-            raise LutkitError(
-                f"the loss of step {self.global_step} is {float(loss.detach())}, on {keys}",
-                remedy="check these samples, or give a lower --learning-rate; the last checkpoint is kept",
+        # If one process stopped here, the others would wait for its gradients.
+        losses = cast("Tensor", self.all_gather(loss.detach())).flatten()
+        if not losses.isfinite().all():
+            bad = int(losses.isfinite().long().argmin())
+            keys: list[Any] = [batch.keys]
+            if len(losses) > 1:
+                keys = [()] * len(losses)
+                torch.distributed.all_gather_object(keys, batch.keys)
+            named = ", ".join(keys[bad][:8]) + (", ..." if len(keys[bad]) > 8 else "")
+            raise _agreed_error(
+                f"the loss of step {self.global_step} is {float(losses[bad])}, on {named}",
+                "check these samples, or give a lower --learning-rate; the last checkpoint is kept",
             )
-        self.log("loss", loss)
-        return loss
+        self.log("loss", losses.mean())
+        return {"loss": loss, "mean": losses.mean()}
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Log the mean error of all samples."""
         errors = self.error(batch)
-        self.log("validation", errors.mean(), batch_size=len(errors), on_epoch=True)
+        # Each process measures all samples, because the others would have to wait for process 0. GPUs may
+        # differ in the last digits, but processes must agree which weights are the best.
+        self.log("validation", errors.mean(), batch_size=len(errors), on_epoch=True, sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW."""
@@ -211,6 +246,9 @@ def train(
 ) -> Trained:
     """Train a network, or continue a run that was stopped.
 
+    With several devices, this program is started again for each but the first. The processes train together
+    on different batches and share their gradients, so their weights are always equal.
+
     `out/checkpoints` holds `last.ckpt` and, with validation, `best.ckpt`; `out/logs` holds the losses. At the
     end the network has the weights with the smallest validation error, or without validation the last ones.
 
@@ -223,14 +261,15 @@ def train(
         on_progress: called with the number of steps; losses come as notes.
     Raises:
         LutkitError: if the run in `out` was begun with other settings, its checkpoint cannot be read, or a
-            loss, an error or a weight is not finite.
+            loss, an error or a weight is not finite; or if another process has stopped.
+        SystemExit: in all processes but the first, if there are several: only the first one goes on.
     """
-    settings = module.settings
+    settings, rank, on_progress = module.settings, own_rank(), heard(on_progress)
     folder = out / CHECKPOINTS
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     _require_same_run(folder, about)
-    if last.is_file():
-        batches.step = int(_checkpoint(last)["global_step"])
+    earlier = int(_checkpoint(last)["global_step"]) if last.is_file() else 0
+    batches.step, batches.every = earlier * settings.devices + rank, settings.devices
     watch = _Watch(settings, folder, on_progress, validates=bool(validation))
     kept = best if validation else last
     if last.is_file() and kept.is_file():
@@ -239,17 +278,16 @@ def train(
         watch.load_state_dict(state)
         by_time = watch.earlier_s / (60 * settings.minutes) if settings.minutes else 0.0
         # The time of a run is over at any step: one more would change the weights.
-        if max(batches.step / settings.steps, by_time) >= 1:
+        if max(earlier / settings.steps, by_time) >= 1:
             module.load_state_dict(ended["state_dict"])
             ended_with = _weights_of(module)
             module.load_state_dict(_checkpoint(kept)["state_dict"])
-            return Trained(batches.step, watch.earlier_s, watch.loss, ended_with)
-    with _quietly():
+            return Trained(earlier, watch.earlier_s, watch.loss, ended_with)
+    with several_processes(settings.devices), _quietly():
         trainer = Trainer(
             accelerator="cuda" if settings.device.startswith("cuda") else "cpu",
-            devices=[int(settings.device.partition(":")[2] or 0)]
-            if settings.device.startswith("cuda")
-            else 1,
+            devices=[int(settings.device.partition(":")[2])] if ":" in settings.device else settings.devices,
+            strategy="ddp" if settings.devices > 1 else "auto",
             precision=cast("Any", settings.precision),
             max_steps=settings.steps,
             max_epochs=-1,
@@ -261,13 +299,13 @@ def train(
             log_every_n_steps=10,
             logger=_logger(out, settings.log),
             callbacks=[watch],
-            plugins=[_WholeFiles()],
+            plugins=[_WholeFiles(), LightningEnvironment()],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        with _stopped_between_steps(watch), torch.random.fork_rng():
+        with _stopped_between_steps(watch), torch.random.fork_rng(), _lost_processes():
             trainer.fit(
                 module,
                 batches,
@@ -333,13 +371,22 @@ class _Watch(Callback):
         self.best = math.inf
         self.began = self.saved = time.monotonic()
         self.signal = 0  # that asks for a stop
+        self.agreed_s = 0.0  # `seconds` of the slowest clock: the processes must take the same decisions
 
     @property
     def seconds(self) -> float:
         return self.earlier_s + time.monotonic() - self.began
 
+    def ask_to_stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal:
+            raise Stopped(number)  # not KeyboardInterrupt, of which Lightning makes an exit of the process
+        self.signal = number
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.began = time.monotonic()
+        # Lightning's own handler would send to the other processes in the middle of a step: all would hang.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.ask_to_stop)
+        self.began, self.agreed_s = time.monotonic(), self.earlier_s
         again = (f"Continuing at step {trainer.global_step:,}.",) if trainer.global_step else ()
         self.on_progress(Progress("steps", trainer.global_step, self.settings.steps, again))
 
@@ -347,7 +394,8 @@ class _Watch(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
         # Checkpoints do not hold torch's random state. By step, dropout is the same after a stop.
-        by_step = np.random.SeedSequence(self.settings.seed, spawn_key=(_DROPOUT, trainer.global_step))
+        place = trainer.global_step * trainer.world_size + trainer.global_rank
+        by_step = np.random.SeedSequence(self.settings.seed, spawn_key=(_DROPOUT, place))
         torch.manual_seed(int(by_step.generate_state(1)[0]))
         rate = self.settings.learning_rate * one_cycle(self._progress(trainer))
         for group in trainer.optimizers[0].param_groups:
@@ -361,7 +409,8 @@ class _Watch(Callback):
         batch: object,
         batch_idx: int,
     ) -> None:
-        loss, step = float(outputs["loss"]), trainer.global_step
+        loss, step = float(outputs["mean"]), trainer.global_step
+        (self.agreed_s,) = _largest(trainer, self.seconds)
         self.loss = loss if step <= 1 else self.loss + (loss - self.loss) / min(step, 50)
         is_last = self._progress(trainer) >= 1
         is_measured = is_last or step % self.settings.validate == 0
@@ -376,7 +425,7 @@ class _Watch(Callback):
         error = float(trainer.callback_metrics["validation"])
         if not math.isfinite(error):
             remedy = "give a lower --learning-rate; the last checkpoint is kept"
-            raise LutkitError(f"the validation error of step {trainer.global_step} is {error}", remedy=remedy)
+            raise _agreed_error(f"the validation error of step {trainer.global_step} is {error}", remedy)
         note = f"step {trainer.global_step:,}: loss {self.loss:.2f}, validation {error:.2f}"
         if error < self.best:
             self.best = error
@@ -394,23 +443,52 @@ class _Watch(Callback):
         self.earlier_s, self.loss, self.best = (state_dict[name] for name in ("seconds", "loss", "best"))
 
     def _progress(self, trainer: Trainer) -> float:
-        by_time = self.seconds / (60 * self.settings.minutes) if self.settings.minutes else 0.0
+        by_time = self.agreed_s / (60 * self.settings.minutes) if self.settings.minutes else 0.0
         return max(trainer.global_step / self.settings.steps, by_time)
 
     def _end_step(self, trainer: Trainer) -> None:
         is_due = trainer.global_step % self.settings.validate == 0 or time.monotonic() - self.saved > _SAVE_S
-        if is_due or self.signal:
+        stop, due = _largest(trainer, self.signal, is_due)
+        if due or stop:
             self._save(trainer, "last.ckpt")
-        if self.signal:
-            raise Stopped(self.signal)
+        if stop:
+            raise Stopped(int(stop))
 
     def _save(self, trainer: Trainer, name: str) -> None:
         weights = [weight for weight in trainer.lightning_module.parameters() if not weight.isfinite().all()]
         if weights:
             remedy = "give a lower --learning-rate; the last checkpoint is kept"
-            raise LutkitError(f"weights are not finite after step {trainer.global_step}", remedy=remedy)
+            raise _agreed_error(f"weights are not finite after step {trainer.global_step}", remedy)
         trainer.save_checkpoint(self.folder / name)
         self.saved = time.monotonic()
+
+
+def _largest(trainer: Trainer, *values: float) -> list[float]:
+    """Return the largest of each value over all processes."""
+    if trainer.world_size == 1:
+        return list(values)
+    found = torch.tensor(values, dtype=torch.float64, device=trainer.strategy.root_device)
+    return cast("list[float]", trainer.strategy.reduce(found, reduce_op="max").tolist())
+
+
+def _agreed_error(what: str, remedy: str) -> BaseException:
+    """Return an error that occurs in all processes at once: process 0 reports it for all."""
+    return SystemExit() if own_rank() else LutkitError(what, remedy=remedy)
+
+
+@contextmanager
+def _lost_processes() -> Generator[None]:
+    """Turn the error of a process that waits for another one, which has died, into an error of one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            raise
+        if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
+            what = f"the process of another device has stopped ({first_line(error)})"
+            remedy = "read its message, then run the same command again: it continues"
+            raise LutkitError(what, remedy=remedy) from error
+        raise
 
 
 def _require_same_run(folder: Path, about: Mapping[str, object]) -> None:
@@ -449,16 +527,13 @@ def _stopped_between_steps(watch: _Watch) -> Generator[None]:
     In the middle of a step, weights and counters do not belong together. A second signal does not wait.
     """
 
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if watch.signal:
-            raise Stopped(number)  # not KeyboardInterrupt, of which Lightning makes an exit of the process
-        watch.signal = number
-
     is_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, ask) for number in _SIGNALS} if is_main else {}
+    before = {number: signal.signal(number, watch.ask_to_stop) for number in _SIGNALS} if is_main else {}
     try:
         yield
     except Stopped as stopped:
+        if own_rank():
+            raise SystemExit from None
         if stopped.signal_number == signal.SIGINT:
             raise KeyboardInterrupt from None
         raise

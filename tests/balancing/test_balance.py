@@ -16,7 +16,7 @@ from lutkit.balancing.balance import balance, find_balance, image_difference
 from lutkit.balancing.color_map import AdaptiveBalancer, FoundMaps
 from lutkit.balancing.models import load_model
 from lutkit.errors import ArrayError, LutkitError, SourceError
-from lutkit.lut.grid import LutGrid
+from lutkit.lut.grid import LutGrid, map_by_place
 from lutkit.lut.model import Lut3D
 from lutkit.training.model_folder import save_model
 
@@ -110,6 +110,25 @@ def test_large_and_small_versions_of_an_image_are_balanced_alike():
     assert abs(shrunk.astype(float) - balance(small, model)).mean() < 2
 
 
+def test_the_moves_of_local_corrections_are_those_of_their_own_result():
+    """Two halves of an image under two lights: parts of it are corrected further than by one LUT."""
+    half = IMAGE.shape[1] // 2
+    warm = (IMAGE[:, :half] * [1.0, 0.8, 0.6]).astype(np.uint8)
+    cold = (IMAGE[:, half:] * [0.6, 0.8, 1.0]).astype(np.uint8)
+    seen = (np.hstack([warm, cold]) / 255).astype(np.float32)
+    balancer = AdaptiveBalancer(sensitive_model())
+    before = seen
+    found = find_balance(seen, balancer, passes=2, strength=1, local=True)
+    for passes, move in enumerate(found.moves, 1):
+        lut = find_balance(seen, balancer, passes=passes, strength=1, local=True).lut
+        after = map_by_place(seen, lut, top=0, height=len(seen))
+        assert move == pytest.approx(image_difference(before, after), abs=1e-6)
+        before = after
+    assert found.moves[0] != pytest.approx(
+        find_balance(seen, balancer, passes=1, strength=1, local=False).moves[0], rel=1e-3
+    )
+
+
 def test_an_image_without_colour_is_left_as_it_is():
     grey = np.repeat(IMAGE[..., :1], 3, axis=2)
     assert np.array_equal(balance(grey, gain_model()), grey)
@@ -135,11 +154,11 @@ def test_images_and_options_that_cannot_be_are_refused():
         balance(IMAGE.tolist(), gain_model())
     with pytest.raises(ArrayError, match=r"0\.\.255"):
         balance(IMAGE.astype(np.float32), gain_model())
-    with pytest.raises(LutkitError, match="--passes is 0"):
+    with pytest.raises(LutkitError, match=r"^passes is 0"):
         balance(IMAGE, "no model", passes=0)
-    with pytest.raises(LutkitError, match="--passes is '2'"):
+    with pytest.raises(LutkitError, match=r"^passes is '2'"):
         balance(IMAGE, gain_model(), passes="2")
-    with pytest.raises(LutkitError, match=r"--strength is None"):
+    with pytest.raises(LutkitError, match=r"^strength is None"):
         balance(IMAGE, gain_model(), strength=None)
     with pytest.raises(LutkitError, match="model is a dict; give its folder"):
         balance(IMAGE, {})
@@ -150,9 +169,7 @@ def test_images_and_options_that_cannot_be_are_refused():
     holed[3, 4] = np.nan
     with pytest.raises(ArrayError, match="NaN"):
         balance(holed, gain_model())
-    with pytest.raises(LutkitError, match="--passes is 0; choose from 1 to 20"):
-        balance(IMAGE, gain_model(), passes=0)
-    with pytest.raises(LutkitError, match=r"--strength is 1\.5; choose from 0 to 1"):
+    with pytest.raises(LutkitError, match=r"^strength is 1\.5; choose from 0 to 1"):
         balance(IMAGE, gain_model(), strength=1.5)
 
 
@@ -196,6 +213,33 @@ def test_several_photos_have_their_own_luts_and_one_that_fails_is_named(model_fo
     json.dumps(again.to_dict())
 
 
+def test_what_an_adaptive_lut_does_not_take_is_refused(model_folder, tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
+    for options, message in (
+        ({"vae": "owner/name"}, "gain: --vae with a model that needs no VAE; leave out --vae"),
+        ({"fit": "mlp"}, "gain: --fit mlp with an adaptive LUT, which predicts its map itself; leave out"),
+    ):
+        with pytest.raises(LutkitError) as caught:
+            lutkit.balance_photos(tmp_path / "a.png", tmp_path / "b.png", model=model_folder, **options)
+        assert message in str(caught.value)
+    with pytest.raises(LutkitError, match="--vae with a model that is loaded already"):
+        lutkit.balance_photos(tmp_path / "a.png", tmp_path / "b.png", model=gain_model(), vae="owner/name")
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_functions_that_are_no_commands_name_their_arguments(model_folder):
+    for call, message in (
+        (lambda: balance(IMAGE, model_folder, passes=0), "passes is 0; choose from 1 to 20"),
+        (lambda: balance(IMAGE, model_folder, strength=2), "strength is 2; choose"),
+        (lambda: balance(IMAGE, model_folder, vae="v"), "vae with a model that needs no VAE; leave out vae"),
+        (lambda: lutkit.load_balancer(model_folder, fit="spline"), "fit is 'spline'; choose"),
+    ):
+        with pytest.raises(LutkitError) as caught:
+            call()
+        assert message in str(caught.value)
+        assert "--" not in str(caught.value)
+
+
 def test_a_lut_that_cannot_be_exported_is_refused_before_anything_is_done(model_folder, tmp_path):
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     for name in ("look.png", "look.spi1d", "look.txt"):
@@ -222,9 +266,10 @@ def test_the_lut_of_a_photo_that_is_kept_is_there_or_asked_for(model_folder, tmp
 def test_a_photo_without_colour_is_unchanged_and_has_a_lut_that_changes_nothing(model_folder, tmp_path):
     grey = np.repeat(IMAGE[..., :1], 3, axis=2)
     Image.fromarray(grey).save(tmp_path / "a.png")
-    lutkit.balance_photos(
+    done = lutkit.balance_photos(
         tmp_path / "a.png", tmp_path / "b.png", model=model_folder, export=tmp_path / "look.3dl"
     )
+    assert (done.photos[0].status, done.photos[0].moves) == ("written", ())
     assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png")), grey)
     assert abs(lutkit.apply(IMAGE, tmp_path / "look.3dl").astype(int) - IMAGE).max() <= 1
 

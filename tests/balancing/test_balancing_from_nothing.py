@@ -42,6 +42,26 @@ def loop(tmp_path_factory):
     return folder
 
 
+def test_a_sheet_shows_each_model_beside_the_truth(loop, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import balance_sheet
+
+    models = [f"--model={loop / model}" for model in ("adaptive", "balancer")]
+    options = [*models, f"--vae={loop / 'vae'}", "--rows=2", "--split=train"]
+    balance_sheet.main([str(loop / "pairs"), str(tmp_path / "sheet.png"), *options])
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said[:3]] == ["input", "adaptive", "balancer"]
+    assert said[3].endswith("sheet.png: 2 pairs of the split train")
+    page = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    # Two rows of four images; the last is the truth, drawn as it is.
+    size, gap = balance_sheet.PICTURE_PX, balance_sheet.GAP_PX
+    place = gap + 3 * (size + gap)
+    _, truth, _ = lutkit.pairs(loop / "pairs", split="train")[0]
+    drawn = Image.fromarray(truth).resize((size, size), Image.Resampling.LANCZOS)
+    assert np.array_equal(page[gap : gap + size, place : place + size], np.asarray(drawn))
+    assert page.shape[:2] == (2 * (size + gap + balance_sheet.LINE_PX) + gap, 4 * (size + gap) + gap)
+
+
 @pytest.mark.parametrize("model", ["balancer", "adaptive"])
 def test_damaged_photos_come_nearer_to_the_truth(model, loop, tmp_path):
     pairs = lutkit.pairs(loop / "pairs")

@@ -1,6 +1,9 @@
 """Photos that are damaged during training: which damage, which photos, and how a stopped run goes on."""
 
+import json
 import signal
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +13,11 @@ from small_datasets import make_photos
 import lutkit
 from lutkit.balancing.damaged_photos import DamagedPhotos, read_photo_thumbnails
 from lutkit.balancing.thumbnails import thumbnail_of
+from lutkit.dataset.lock import locked
 from lutkit.errors import DatasetError, LutkitError, ManifestError, SourceError
 from lutkit.photos.sources import list_photos
 
+ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {"damage": "camera", "steps": 8, "validate": 4, "device": "cpu", "seed": 3}
 
 
@@ -87,6 +92,38 @@ def test_impossible_options_of_damage_are_refused(options, kind, message, photos
     with pytest.raises(kind, match=message):
         lutkit.train_adaptive_lut(photos, tmp_path / "m", **{**OPTIONS, **options})
     assert not (tmp_path / "m").exists()
+
+
+def test_photos_without_damage_are_refused_and_the_option_is_named(photos, tmp_path):
+    for data in (photos, f"{photos}/*.png"):
+        with pytest.raises(DatasetError, match="holds photos, not pairs; give --damage PRESET"):
+            lutkit.train_adaptive_lut(data, tmp_path / "m", device="cpu")
+    assert not (tmp_path / "m").exists()
+
+
+def test_the_config_states_the_damage_and_nothing_that_was_not(photos, tmp_path):
+    lutkit.train_adaptive_lut(photos, tmp_path / "m", **{**OPTIONS, "steps": 1})
+    data = json.loads((tmp_path / "m/config.json").read_text())["data"]
+    assert set(data) == {"source", "photos", "damage", "sha256"}
+    assert (data["source"], data["photos"]) == (photos.name, 60)
+    assert (data["damage"]["preset"], data["damage"]["seed"]) == ("camera", 3)
+    stated = tomllib.loads(data["damage"]["settings"])
+    shipped = tomllib.loads((ROOT / "manifests/camera.toml").read_text())["damage"]
+    shipped.pop("path")  # of the machine
+    assert set(stated) == {"damage"}
+    assert {name: stated["damage"][name] for name in shipped} == shipped
+    card = (tmp_path / "m/README.md").read_text()
+    assert f"pairs of `{photos.name}` with the damage of `camera`, 1 steps" in card
+
+
+def test_a_folder_in_use_is_refused_before_photos_are_read(photos, tmp_path):
+    (tmp_path / "m").mkdir()
+    stages = []
+    with locked(tmp_path / "m"), pytest.raises(DatasetError, match="in use by process"):
+        lutkit.train_adaptive_lut(
+            photos, tmp_path / "m", **OPTIONS, on_progress=lambda now: stages.append(now.stage)
+        )
+    assert "photos" not in stages
 
 
 def test_no_photos_are_one_line(tmp_path):

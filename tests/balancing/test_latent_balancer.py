@@ -15,13 +15,16 @@ from small_vaes import StandInVae, one_thread, save_vae
 
 import lutkit
 from lutkit.balancing.balance import load_balancer
+from lutkit.balancing.balancer_training import Batch
 from lutkit.balancing.color_map import Window
 from lutkit.balancing.image_balancers import DirectBalancer, LatentBalancer
+from lutkit.balancing.latent_training import DecodedTraining
 from lutkit.balancing.latent_unet import LatentUnet
 from lutkit.balancing.models import load_model
 from lutkit.balancing.pixel_unet import PixelUnet
 from lutkit.balancing.unet import UNet
 from lutkit.errors import DatasetError, ImageError, LutkitError, SourceError, VaeError
+from lutkit.training.train import TrainSettings
 
 IMAGE = textured(4, 120, 90)
 SHIFT = np.array([0.12, -0.05, 0.03])
@@ -241,18 +244,49 @@ def test_a_stop_changes_nothing(latents, tmp_path):
     assert weights_of(tmp_path / "cut") == weights_of(tmp_path / "whole")
 
 
-def test_another_vae_is_refused_and_both_are_named(latents, tmp_path):
+class _Watchful:
+    """A VAE that says in what precision it decodes."""
+
+    def __init__(self):
+        self.weights = torch.rand(3, 4, 1, 1)
+        self.dtypes = set()
+
+    def decode(self, latents):
+        images = torch.nn.functional.conv2d(latents, self.weights)
+        self.dtypes |= {latents.dtype, images.dtype}
+        return images.sigmoid()
+
+
+def test_decodings_are_measured_in_float32_though_the_network_computes_in_16_bits():
+    settings = TrainSettings(
+        steps=1, minutes=0, validate=1, learning_rate=1e-3, weight_decay=0, seed=0, device="cpu", devices=1,
+        precision="bf16-mixed", log="csv",
+    )  # fmt: skip
+    module = DecodedTraining(LatentUnet(4, (8,)), settings, _Watchful())
+    torch.nn.init.normal_(module.network.change.last.weight)
+    moments = torch.randn(2, 8, 4, 4)
+    batch = Batch(moments, moments + 1, ("a", "b"))
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        error = module.error(batch)
+        found = module.corrected(moments)
+    assert module.vae.dtypes == {torch.float32}
+    exact = module.difference(found.float(), batch.targets)
+    assert torch.equal(error, exact)
+
+
+def test_another_vae_is_refused_and_both_are_named(latents, tmp_path, monkeypatch):
     lutkit.train_balancer(latents / "latents", tmp_path / "m", **OPTIONS)
-    with pytest.raises(
-        DatasetError, match=r"'vae', whose location is not recorded; name that VAE with --vae"
-    ):
+    with pytest.raises(DatasetError, match=r"'vae', whose location is not recorded; name that VAE with vae"):
         load_balancer(tmp_path / "m")
+    monkeypatch.chdir(latents.parent)
+    with pytest.raises(VaeError, match="/vea: no such folder; name a folder"):
+        load_balancer(tmp_path / "m", vae=f"{latents.name}/vea")
     with pytest.raises(DatasetError, match=r"the VAE 'other' has .* of 'vae', [0-9a-f]{12}; name 'vae' with"):
         load_balancer(tmp_path / "m", vae=latents / "other")
     with pytest.raises(DatasetError, match="the latents were made with"):
         lutkit.train_balancer(latents / "latents", tmp_path / "n", vae=latents / "other", **OPTIONS)
     assert not (tmp_path / "n").exists()
-    with pytest.raises(LutkitError, match="--fit is 'spline'; choose from lut, polynomial, mlp"):
+    with pytest.raises(LutkitError, match=r"^fit is 'spline'; choose from lut, polynomial, mlp"):
         load_balancer(tmp_path / "m", vae=latents / "vae", fit="spline")
     small = load_balancer(tmp_path / "m", vae=latents / "vae")
     with pytest.raises(ImageError, match=r"an image of 30 x 5 px, but the VAE needs at least 8 x 8"):

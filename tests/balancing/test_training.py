@@ -21,7 +21,7 @@ from lutkit.training.train import Training, TrainSettings, one_cycle, train
 LUTKIT = [sys.executable, "-c", "import sys; sys.argv[0] = 'lutkit'; from lutkit.cli import main; main()"]
 SETTINGS = {
     "steps": 12, "minutes": 0.0, "validate": 4, "learning_rate": 0.01, "weight_decay": 0.0, "seed": 0,
-    "device": "cpu", "precision": "32-true", "log": "csv",
+    "device": "cpu", "devices": 1, "precision": "32-true", "log": "csv",
 }  # fmt: skip
 
 
@@ -104,6 +104,37 @@ def test_it_learns_from_several_datasets(pair_folder, tmp_path):
         lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", steps=3, device="cpu")
     with pytest.raises(LutkitError, match="no dataset is named"):
         lutkit.train_adaptive_lut([], tmp_path / "m")
+
+
+def test_a_dataset_without_validation_pairs_does_not_drop_those_of_the_others(pair_folder, tmp_path):
+    (tmp_path / "bare").mkdir()
+    build_pairs(tmp_path / "bare", n=24, splits=(("train", 1.0),))
+    notes = []
+    made = lutkit.train_adaptive_lut(
+        [tmp_path / "bare/pairs", pair_folder], tmp_path / "m", steps=2, validate=2, device="cpu",
+        on_progress=lambda now: notes.extend(now.notes),
+    )  # fmt: skip
+    assert notes[0].startswith(f"Not all datasets have pairs for validation ({tmp_path}/bare/pairs: no ")
+    assert str(pair_folder) not in notes[0]
+    alone = lutkit.train_adaptive_lut(pair_folder, tmp_path / "alone", steps=1, validate=1, device="cpu")
+    assert made.before == alone.before
+
+
+def test_a_model_that_is_worse_than_nothing_is_announced(pair_folder, tmp_path):
+    for rate, is_bad in ((1.0, True), (1e-3, False)):
+        warnings = []
+        made = lutkit.train_adaptive_lut(
+            pair_folder, tmp_path / f"{rate}", steps=12, validate=12, learning_rate=rate, threshold=0,
+            device="cpu", on_progress=warnings.append,
+        )  # fmt: skip
+        warnings = [text for now in warnings for text in now.warnings]
+        assert (made.validation >= made.before) == is_bad == bool(warnings)
+        card = (tmp_path / f"{rate}/README.md").read_text()
+        assert ("no better than doing nothing" in card) == is_bad
+        if is_bad:
+            figures = f"{made.before:.2f} before, {made.validation:.2f} after"
+            assert warnings[0].startswith("This model is no better than doing nothing: ")
+            assert figures in warnings[0]
 
 
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(pair_folder, tmp_path):

@@ -57,6 +57,7 @@ def test_photos_are_balanced_kept_and_told(trained, lutkit_):
         (["--model", "p", "-o", "x"], "lutkit: p: no model here: config.json and model.safetensors missing"),
         (["--model", "m", "-o", "x", "--passes", "0"], "lutkit: --passes is 0; choose from 1 to 20"),
         (["--model", "m", "-o", "x", "--export", "look.txt"], "look.txt"),
+        (["--model", "m", "-o", "x", "--fit", "mlp"], "m: --fit mlp with an adaptive LUT"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(arguments, message, trained, lutkit_, tmp_path):
@@ -75,3 +76,17 @@ def test_a_photo_that_fails_is_named_and_the_others_are_done(trained, lutkit_):
     assert ended.code == 1
     assert "bad.jpg" in ended.err
     assert "1 photo written to fixed, 1 failed." in flat(ended.out)
+    told = json.loads(lutkit_("balance", "photo.jpg", "bad.jpg", "--model", "m", "-o", "b", "--json").out)
+    outputs = {photo["photo"]: photo["output"] for photo in told["photos"]}
+    assert outputs == {"photo.jpg": "b/photo.jpg", "bad.jpg": ""}
+
+
+def test_grey_photos_do_not_count_in_the_mean_of_a_pass(trained, lutkit_):
+    Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save("grey.png")
+    alone = flat(lutkit_("balance", "photo.jpg", "--model", "m", "-o", "a").out)
+    both = flat(lutkit_("balance", "photo.jpg", "grey.png", "--model", "m", "-o", "b").out)
+    line = alone[alone.index("Pass 1") : alone.index("on average")]
+    assert line in both
+    assert "Without colour, and not corrected: 1 photo. 2 photos written" in both
+    local = flat(lutkit_("balance", "photo.jpg", "--model", "m", "-o", "c", "--local").out)
+    assert "delta E 2000 on average. 1 photo written" in local

@@ -32,7 +32,7 @@ from lutkit.training.train import TrainSettings
 
 SETTINGS = TrainSettings(
     steps=12, minutes=0.0, validate=4, learning_rate=0.01, weight_decay=0.0, seed=0, device="cpu",
-    precision="32-true", log="csv",
+    devices=1, precision="32-true", log="csv",
 )  # fmt: skip
 
 

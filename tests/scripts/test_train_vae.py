@@ -125,7 +125,7 @@ def test_it_begins_near_the_components_and_keeps_colours_better_after_a_few_step
     assert block_delta_e(first, photos.pixels) < 0.8 * block_delta_e(components, photos.pixels)
 
     settings = script.TrainSettings(
-        steps=60, minutes=0, validate=60, learning_rate=1e-3, weight_decay=0, seed=0, device="cpu",
+        steps=60, minutes=0, validate=60, learning_rate=1e-3, weight_decay=0, seed=0, device="cpu", devices=1,
         precision="32-true", log="csv",
     )  # fmt: skip
     module = script.VaeTraining(vae, settings, lambda _: None)
@@ -144,6 +144,16 @@ def test_it_begins_near_the_components_and_keeps_colours_better_after_a_few_step
     # These components are those of the very photographs, and training has seen 480 crops.
     assert psnr_of(last, photos.pixels) > psnr_of(components, photos.pixels) - 1
     assert block_delta_e(last, photos.pixels) < 0.7 * block_delta_e(components, photos.pixels)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(script, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(script, "READ_PX", 64)
+    (tmp_path / "file").write_text("")
+    assert run(script, tmp_path / "file/vae") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"lutkit: {tmp_path}/file")
+    assert "cannot be read or written: " in said[-1]
+    assert not any("Traceback" in line for line in said)
 
 
 def run(script, out, steps=4):

@@ -7,6 +7,7 @@ import typer
 
 from lutkit.cli.train.options import (
     DeviceOption,
+    DevicesOption,
     JsonOption,
     KindOption,
     LabelOption,
@@ -82,6 +83,7 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
     learning_rate: RateOption = 2e-3,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    devices: DevicesOption = 1,
     precision: PrecisionOption = "32-true",
     log: LogOption = "csv",
     quiet: QuietOption = False,
@@ -108,6 +110,7 @@ def adaptive_lut(  # noqa: D103  (its help text is set below)
             learning_rate=learning_rate,
             seed=seed,
             device=device,
+            devices=devices,
             precision=precision,
             log=log,
             on_progress=on_progress,

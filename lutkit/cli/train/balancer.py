@@ -8,6 +8,7 @@ import typer
 from lutkit.cli.train.options import (
     DecayOption,
     DeviceOption,
+    DevicesOption,
     JsonOption,
     LogOption,
     MinutesOption,
@@ -68,6 +69,7 @@ def balancer(  # noqa: D103  (its help text is set below)
     weight_decay: DecayOption = 0.0,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    devices: DevicesOption = 1,
     precision: PrecisionOption = "32-true",
     log: LogOption = "csv",
     quiet: QuietOption = False,
@@ -95,6 +97,7 @@ def balancer(  # noqa: D103  (its help text is set below)
             weight_decay=weight_decay,
             seed=seed,
             device=device,
+            devices=devices,
             precision=precision,
             log=log,
             on_progress=on_progress,

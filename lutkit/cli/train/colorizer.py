@@ -8,6 +8,7 @@ import typer
 from lutkit.cli.train.options import (
     DecayOption,
     DeviceOption,
+    DevicesOption,
     JsonOption,
     KindOption,
     LabelOption,
@@ -86,6 +87,7 @@ def colorizer(  # noqa: D103  (its help text is set below)
     dropout: Annotated[float, typer.Option("--dropout", help=_DROPOUT)] = 0.3,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    devices: DevicesOption = 1,
     precision: PrecisionOption = "32-true",
     log: LogOption = "csv",
     quiet: QuietOption = False,
@@ -117,6 +119,7 @@ def colorizer(  # noqa: D103  (its help text is set below)
             dropout=dropout,
             seed=seed,
             device=device,
+            devices=devices,
             precision=precision,
             log=log,
             on_progress=on_progress,

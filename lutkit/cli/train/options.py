@@ -27,6 +27,9 @@ KindOption: TypeAlias = Annotated[
 LabelOption: TypeAlias = Annotated[str, typer.Option("--label", help="Only `recoverable` or `lossy` pairs.")]
 SeedOption: TypeAlias = Annotated[int, typer.Option("--seed", help="Seed of the weights and of the order.")]
 DeviceOption: TypeAlias = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
+DevicesOption: TypeAlias = Annotated[
+    int, typer.Option("--devices", help="Number of GPUs, or of processes on the CPU.")
+]
 PrecisionOption: TypeAlias = Annotated[
     str, typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed.")
 ]

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lutkit.balancing.adaptive_lut import THUMBNAIL_PX, AdaptiveLut
-from lutkit.balancing.balance import load_balancer
 from lutkit.balancing.image_balancers import LatentBalancer
-from lutkit.balancing.models import ADAPTIVE_LUT, DIRECT, LATENT_BALANCER, load_model
+from lutkit.balancing.models import ADAPTIVE_LUT, DIRECT, LATENT_BALANCER, load_model, read_balancer
 from lutkit.balancing.pixel_unet import PixelUnet
 from lutkit.colorizing.colorizer import Colorizer
 from lutkit.colorizing.loading import COLORIZER, load_colorizer
@@ -104,7 +103,7 @@ def open_network(model: object, *, vae: Path | str = "") -> ImageNetwork:
     Args:
         model: a folder that `lutkit train` wrote or its name on the hub, a `.pt2` that torch.export wrote,
             `module:name` of a function or a torch module, or such an object itself.
-        vae: of a latent balancer, its VAE; see `load_balancer`.
+        vae: of a latent balancer, its VAE; see `lutkit.load_balancer`.
     Raises:
         SourceError: if there is no such model, or it cannot be read.
         LutkitError: if it is something else, or the Python object cannot be imported.
@@ -181,7 +180,7 @@ def _direct(name: str, vae: Path | str) -> ImageNetwork:
 
 
 def _latent_balancer(name: str, vae: Path | str) -> ImageNetwork:
-    balancer = cast("LatentBalancer", load_balancer(name, vae=vae))
+    balancer = cast("LatentBalancer", read_balancer(name, vae, "lut"))
 
     def apply(module: nn.Module | None, images: Tensor) -> Tensor:
         # `balance` uses the difference of two decodings, too: the detail that the VAE loses is not the

@@ -21,7 +21,7 @@ from lutkit.dataset.lock import LOCK_NAME, locked
 from lutkit.documents import Fields, fields_of, read_json
 from lutkit.errors import DocumentError, LutkitError, SourceError
 from lutkit.latents.vae_files import fetch
-from lutkit.training.processes import own_rank
+from lutkit.training.processes import process_number
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 CHECKPOINTS = "checkpoints"
@@ -39,7 +39,7 @@ def model_folder(out: Path) -> Generator[None]:
     Raises:
         LutkitError: if it is a file, holds something else, or another process trains there.
     """
-    if own_rank():
+    if process_number():
         yield
         return
     if out.exists() and not out.is_dir():

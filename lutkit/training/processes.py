@@ -23,14 +23,14 @@ _MARK = "LUTKIT_TRAINS_TOGETHER"
 _POLL_S, _GRACE_S = 1.0, 10.0
 
 
-def own_rank() -> int:
+def process_number() -> int:
     """Return the number of this process in the training; 0 for the process that the user started."""
     return int(os.environ["LOCAL_RANK"]) if _MARK in os.environ else 0
 
 
 def heard(on_progress: OnProgress | None) -> OnProgress:
     """Return the function to report to: process 0 reports for all processes."""
-    return unheard if on_progress is None or own_rank() else on_progress
+    return unheard if on_progress is None or process_number() else on_progress
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def several_processes(count: int) -> Generator[None]:
     import torch
     import torch.distributed
 
-    if own_rank():
+    if process_number():
         yield
         sys.exit()
     command = _own_command(count)

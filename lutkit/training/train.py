@@ -33,7 +33,7 @@ from lutkit.engine.stopping import Stopped
 from lutkit.errors import LutkitError, first_line
 from lutkit.latents.devices import open_device
 from lutkit.training.model_folder import CHECKPOINTS
-from lutkit.training.processes import heard, own_rank, several_processes
+from lutkit.training.processes import heard, process_number, several_processes
 
 # Lightning and torch look for a NumPy that is not there, for workers that are not needed, and the like.
 with warnings.catch_warnings():
@@ -126,7 +126,7 @@ class TrainSettings:
     @property
     def own_device(self) -> str:
         """The device of this process."""
-        return f"cuda:{own_rank()}" if self.devices > 1 and self.device == "cuda" else self.device
+        return f"cuda:{process_number()}" if self.devices > 1 and self.device == "cuda" else self.device
 
     def that_decide(self) -> dict[str, object]:
         """Return the settings that decide what is learned."""
@@ -141,8 +141,8 @@ def chosen_device(name: str) -> str:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and own_rank():
-        open_device(f"cuda:{own_rank()}")
+    if name == "cuda" and process_number():
+        open_device(f"cuda:{process_number()}")
         return name
     return str(open_device(name))
 
@@ -264,7 +264,7 @@ def train(
             loss, an error or a weight is not finite; or if another process has stopped.
         SystemExit: in all processes but the first, if there are several: only the first one goes on.
     """
-    settings, rank, on_progress = module.settings, own_rank(), heard(on_progress)
+    settings, rank, on_progress = module.settings, process_number(), heard(on_progress)
     folder = out / CHECKPOINTS
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     _require_same_run(folder, about)
@@ -473,7 +473,7 @@ def _largest(trainer: Trainer, *values: float) -> list[float]:
 
 def _agreed_error(what: str, remedy: str) -> BaseException:
     """Return an error that occurs in all processes at once: process 0 reports it for all."""
-    return SystemExit() if own_rank() else LutkitError(what, remedy=remedy)
+    return SystemExit() if process_number() else LutkitError(what, remedy=remedy)
 
 
 @contextmanager
@@ -532,7 +532,7 @@ def _stopped_between_steps(watch: _Watch) -> Generator[None]:
     try:
         yield
     except Stopped as stopped:
-        if own_rank():
+        if process_number():
             raise SystemExit from None
         if stopped.signal_number == signal.SIGINT:
             raise KeyboardInterrupt from None

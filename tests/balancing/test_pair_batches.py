@@ -87,6 +87,9 @@ def test_an_order_continues_at_any_step():
     batches.step = 6
     assert [batch.keys for batch, _ in zip(batches, range(3), strict=False)] == keys[6:]
     assert keys[6:] != keys[:3]
+    # Of several processes, each has every so many batches.
+    batches.step, batches.every = 3, 2
+    assert [batch.keys for batch, _ in zip(batches, range(3), strict=False)] == keys[3::2]
 
 
 def test_validation_takes_all_in_order():

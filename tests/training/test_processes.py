@@ -19,7 +19,7 @@ import lutkit
 from lutkit.engine.cpus import cpu_count
 from lutkit.errors import LutkitError
 from lutkit.training.order import samples_at
-from lutkit.training.processes import own_rank, several_processes
+from lutkit.training.processes import process_number, several_processes
 
 HERE = Path(tiny_training.__file__)
 ROOT = HERE.parents[2]
@@ -105,4 +105,4 @@ def test_a_program_that_is_no_file_is_refused_and_nothing_is_started(monkeypatch
 
 def test_another_program_s_ranks_are_not_ours(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert own_rank() == 0
+    assert process_number() == 0

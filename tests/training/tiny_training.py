@@ -17,7 +17,7 @@ from torch import nn
 from lutkit.balancing.balancer_training import Batch
 from lutkit.errors import LutkitError
 from lutkit.training.order import samples_at
-from lutkit.training.processes import own_rank
+from lutkit.training.processes import process_number
 from lutkit.training.train import Training, TrainSettings, train
 
 SAMPLES = 12
@@ -44,7 +44,7 @@ class Numbered:
 
 class Tiny(Training):
     def __init__(self, settings, out):
-        torch.manual_seed(100 + own_rank())  # processes begin with different weights: process 0's count
+        torch.manual_seed(100 + process_number())  # processes begin with different weights: process 0's count
         super().__init__(nn.Conv2d(3, 3, 3, padding=1), settings)
         self.out, self.keys = out, []
 
@@ -61,7 +61,7 @@ class Tiny(Training):
     def on_train_end(self):
         weights = {name: values.tolist() for name, values in self.network.state_dict().items()}
         found = {"keys": self.keys, "weights": weights}
-        (self.out / f"process-{own_rank()}.json").write_text(json.dumps(found))
+        (self.out / f"process-{process_number()}.json").write_text(json.dumps(found))
 
 
 def run(out, *, steps, devices, size, bad=-1):
@@ -92,4 +92,4 @@ if __name__ == "__main__":
     except LutkitError as error:
         print(error)
     else:
-        print(*notes, f"process {own_rank()} goes on after {trained.steps} steps", sep="\n")
+        print(*notes, f"process {process_number()} goes on after {trained.steps} steps", sep="\n")

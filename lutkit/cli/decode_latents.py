@@ -51,7 +51,7 @@ def decode_latents(  # noqa: D103  (its help text is set below)
     images: Annotated[str, typer.Option("--images", metavar="SOURCE", help=_IMAGES, show_default=False)] = "",
     scaled: Annotated[bool, typer.Option("--scaled", help=_SCALED)] = False,
     input_range: Annotated[str, typer.Option("--input-range", help=_RANGE)] = "auto",
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")] = "cpu",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")] = "cpu",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,

@@ -328,7 +328,7 @@ def decode_latents(
         scaled: whether predicted latents are scaled as `read_latents` scales them.
         input_range: the range of the images that the VAE decodes predicted latents to: `-1,1`, `0,1`, or
             `auto` for the range that its class was made for. `encode_latents` records it for its latents.
-        device: `cpu`, `cuda` or `cuda:1`.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
         overwrite: whether to replace existing pictures.
         on_progress: called with the number of decoded latents.
     Raises:
@@ -347,6 +347,7 @@ def decode_latents(
     """
     _require_known("--input-range", input_range, ("auto", *_RANGES))
     require_installed(_TO_DECODE, "latents")
+    device = _kind(device, ())
     # A suffix begins with a letter; `wan2.1` names a folder.
     if out is not None and (Path(out).is_dir() or not Path(out).suffix[1:2].isalpha()):
         return _decode_into(

@@ -7,6 +7,8 @@ import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
@@ -36,18 +38,24 @@ def torch_compiled(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
     fast = torch.compile(work, dynamic=False)
 
     def call(values: Tensor) -> Tensor:
-        # The classes of torch's compiler errors are not public.
-        from torch._dynamo.exc import TorchDynamoException
-
         try:
             return fast(values)
-        except TorchDynamoException as error:
+        except _compiler_errors() as error:
             cause = cast("BaseException", getattr(error, "inner_exception", error))
             if is_out_of_memory(cause):
                 raise cause from None
             raise _not_compiled(cause) from None
 
     return call
+
+
+def _compiler_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of errors of torch's compiler, which are not public, and of the one for GPUs."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    # Some errors of Triton only occur when a kernel first runs; torch passes them on as they are.
+    triton: Any = import_module("triton.runtime.errors") if find_spec("triton") else None
+    return TorchDynamoException, getattr(triton, "TritonError", TorchDynamoException)
 
 
 def _not_compiled(error: BaseException) -> VaeError:

@@ -1,6 +1,7 @@
 """Compiling, by torch's own compiler where the machine has one; and what is said where it cannot."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from gpus import DEVICES
 from small_vaes import STAND_IN, one_thread
 
 from lutkit.errors import VaeError
+from lutkit.latents import vae
 from lutkit.latents.vae import DiffusersVae, torch_compiled
 
 CPU = torch.device("cpu")
@@ -101,6 +103,20 @@ def test_what_compiling_fails_of(error, kind, said, monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda *_, **__: Failing(error))
     with pytest.raises(kind, match=said):
         torch_compiled(encoder())(torch.zeros(1, 3, 4, 4))
+
+
+def test_an_error_of_triton_is_one_line_too(monkeypatch):
+    class TritonError(Exception):
+        pass
+
+    def short(_values):
+        raise TritonError("out of resources: shared memory")
+
+    monkeypatch.setattr(torch, "compile", lambda work, **_: work)
+    monkeypatch.setattr(vae, "find_spec", lambda name: name == "triton")
+    monkeypatch.setattr(vae, "import_module", lambda _: SimpleNamespace(TritonError=TritonError))
+    with pytest.raises(VaeError, match=r"compiled \(TritonError: out of resources: shared memory\); leave"):
+        torch_compiled(short)(torch.zeros(1))
 
 
 def test_what_the_encoder_raises_comes_through(monkeypatch):

@@ -63,7 +63,7 @@ def test_every_latent_of_a_folder_becomes_a_picture(made, tmp_path):
         for name in ("input", "target"):
             assert_picture(tmp_path / "out" / f"{sample['__key__']}.{name}.png", model, sample[name][:4])
     assert (seen[0].total, seen[-1].done) == (10, 10)
-    few = lutkit.decode_latents(latents, tmp_path / "few-0.2", vae=vae, n=2)
+    few = lutkit.decode_latents(latents, tmp_path / "few-0.2", vae=vae, n=2, device="auto")
     assert (few.decoded, few.folder) == (4, tmp_path / "few-0.2")
     assert found.to_dict()["folder"] == str(tmp_path / "out")
 

@@ -155,6 +155,15 @@ def test_a_sheet_has_no_column_twice(temperature, columns, tmp_path):
     assert np.ptp(last.astype(int), axis=2).mean() > 5  # the photo itself
 
 
+def test_a_very_tall_photo_does_not_make_a_sheet_as_tall(tmp_path):
+    Image.fromarray(np.full((300, 1), 90, np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((3, 300), 90, np.uint8)).save(tmp_path / "b.png")
+    names = [tmp_path / "a.png", tmp_path / "b.png"]
+    done = lutkit.colorize_photos(names, tmp_path / "out", model=PAINTER, sheet=tmp_path / "s.png")
+    assert done.written == 2
+    assert read(tmp_path / "s.png").height < 600
+
+
 def test_sixteen_bits_profile_and_exif_are_kept(tmp_path):
     from lutkit.photos.profiles import srgb_profile
 

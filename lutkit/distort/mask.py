@@ -27,8 +27,9 @@ CYCLES = (-0.8, 0.8)  # cycles per image: few enough for window light and lamps,
 SHARPNESS = (0.6, 3.0)
 COVERAGE = (0.2, 0.8)
 
-# A mask that follows the scene goes from one light to the other over a third to all of the range from black
-# to white: a narrower transition shows as an edge in shading, and enlarges noise. Estimates, judged by eye.
+# A mask that follows the scene goes from 0.15 to 0.85 over 2 / slope of the range from black to white: over
+# a quarter to two thirds of it. A narrower transition shows as an edge in shading, and enlarges noise. These
+# numbers are estimates, judged by eye.
 FOLLOWED_SLOPE = (3.0, 8.0)
 FOLLOWED_MIDDLE = (0.3, 0.65)  # the lightness where the lights are equal
 FOLLOWED_HUE = (0.0, 0.7)  # how much of a colour's own hue counts, beside its lightness

@@ -139,6 +139,7 @@ def _draw_pair(sheet: Image.Image, pair: Pair, left: int, top: int, lut_names: M
         picture = Image.fromarray(pixels).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left + place * _PICTURE_PX, top))
     for place, mask in enumerate(recipe.masks):
+        # A graded target shows the mask only nearly: it follows the colours of the photo.
         small = Image.fromarray(pair.target).resize((_INSET_PX, _INSET_PX), Image.Resampling.BOX)
         values = np.rint(255 * mask_values(mask, _INSET_PX, _INSET_PX, np.asarray(small))).astype(np.uint8)
         inset = ImageOps.expand(Image.fromarray(values).convert("RGB"), 1, SHEET_PAPER)

@@ -45,6 +45,7 @@ from lutkit.distort.white_balance import WhiteBalance
 from lutkit.errors import ArrayError, RecipeError
 from lutkit.lut.jacobian import value_and_jacobian
 from lutkit.lut.model import Lut1D, Lut3D, LutChain, lut_stages
+from lutkit.lut.undoing import layered
 
 TILTED = Mask((0.6, -0.2, 0.4, 0.1, 0.7, -1.0), 1.5)
 OTHER = Mask((-0.3, 0.5, 1.0), 2.0)
@@ -442,3 +443,18 @@ def test_floats_of_codes_are_refused():
     with pytest.raises(ArrayError, match=r"damage: half of the values are above 4, but floats must be"):
         damage(codes, recipe)
     assert damage(codes / 255, recipe).max() <= 1
+
+
+def test_the_slopes_of_light_that_follows_are_those_of_the_whole_map():
+    # A mask that follows colours bends the map itself: labels look for folds in these slopes.
+    recipe = RECIPES["light that follows"]
+    colours, places = np.random.default_rng(91).uniform(0.1, 0.9, (40, 3)), np.linspace(-1, 1, 40)
+    step = steps_of(bake(recipe), [places], 40)[0]
+    values, slopes = layered(step, colours)
+    for channel in range(3):
+        moved = layered(step, colours + 1e-7 * np.eye(3)[channel])[0]
+        np.testing.assert_allclose(slopes[:, :, channel], (moved - values) / 1e-7, rtol=0, atol=2e-2)
+    of_the_mask = np.abs(slopes - layered([step[0], (step[1][0], step[1][1](colours, None)[0])], colours)[1])
+    assert of_the_mask.max() > 0.2
+    rows = np.array([7, 30, 2])
+    np.testing.assert_array_equal(layered(step, colours[rows], rows)[0], values[rows])

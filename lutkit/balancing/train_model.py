@@ -177,7 +177,7 @@ def _warnings(result: TrainResult) -> tuple[str, ...]:
         return ()
     change = f"{result.before:.2f} before, {result.validation:.2f} after"
     what = f"This model is no better than doing nothing: validation pairs have a {result.unit} of {change}."
-    return (f"{what} Train it longer, or on more pairs.",)
+    return (f"{what} Train it longer, on more pairs, or with a lower learning rate.",)
 
 
 def _card(plan: ModelPlan, result: TrainResult) -> str:

@@ -30,7 +30,7 @@ from lutkit.documents import fields_of, read_json, refused_as
 from lutkit.engine.cpus import cpu_count
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.stopping import Stopped
-from lutkit.errors import LutkitError, first_line
+from lutkit.errors import ArrayError, LutkitError, first_line
 from lutkit.latents.devices import open_device
 from lutkit.training.model_folder import CHECKPOINTS
 from lutkit.training.processes import heard, process_number, several_processes
@@ -202,9 +202,14 @@ class Training(LightningModule):
         """Return the loss of this process, and the mean loss of all processes.
 
         Raises:
-            LutkitError: if it is not finite.
+            LutkitError: if it is not finite, or cannot be computed because the network has diverged.
         """
-        loss = self.loss(batch)
+        try:
+            loss = self.loss(batch)
+        except ArrayError as error:  # colours far outside 0..1
+            what = f"the loss of step {self.global_step} cannot be computed: {error.what}"
+            remedy = "give a lower --learning-rate; the last checkpoint is kept"
+            raise LutkitError(what, remedy=remedy) from error
         # If one process stopped here, the others would wait for its gradients.
         losses = cast("Tensor", self.all_gather(loss.detach())).flatten()
         if not losses.isfinite().all():

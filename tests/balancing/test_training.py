@@ -121,11 +121,11 @@ def test_a_dataset_without_validation_pairs_does_not_drop_those_of_the_others(pa
 
 
 def test_a_model_that_is_worse_than_nothing_is_announced(pair_folder, tmp_path):
-    for rate, is_bad in ((1.0, True), (1e-3, False)):
+    for rate, is_bad in ((0.03, True), (1e-3, False)):
         warnings = []
         made = lutkit.train_adaptive_lut(
             pair_folder, tmp_path / f"{rate}", steps=12, validate=12, learning_rate=rate, threshold=0,
-            device="cpu", on_progress=warnings.append,
+            cube_size=0, device="cpu", on_progress=warnings.append,
         )  # fmt: skip
         warnings = [text for now in warnings for text in now.warnings]
         assert (made.validation >= made.before) == is_bad == bool(warnings)
@@ -135,6 +135,11 @@ def test_a_model_that_is_worse_than_nothing_is_announced(pair_folder, tmp_path):
             figures = f"{made.before:.2f} before, {made.validation:.2f} after"
             assert warnings[0].startswith("This model is no better than doing nothing: ")
             assert figures in warnings[0]
+
+
+def test_a_network_that_diverges_is_one_line_with_a_remedy(pair_folder, tmp_path):
+    with pytest.raises(LutkitError, match=r"the loss of step \d .*give a lower --learning-rate"):
+        lutkit.train_adaptive_lut(pair_folder, tmp_path / "m", steps=12, learning_rate=1.0, device="cpu")
 
 
 def test_a_run_that_is_stopped_ends_with_the_same_bytes(pair_folder, tmp_path):

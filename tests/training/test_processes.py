@@ -44,7 +44,8 @@ def test_two_processes_learn_what_one_learns_from_their_batches_together(tmp_pat
     assert ended.returncode == 0, ended.stderr
     said = ended.stdout.splitlines()
     assert said[0] == "Continuing at step 2."
-    assert said[-1] == "process 0 goes on after 6 steps"
+    assert said[-1] == "goes on after 6 steps"
+    assert [path.name for path in tmp_path.glob("went-on-*")] == ["went-on-0"]
     assert len(said) == 4
 
     one, other = (json.loads((tmp_path / f"process-{rank}.json").read_text()) for rank in (0, 1))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from lutkit.colorizing.colorizer import LEVELS, at_levels
+from lutkit.colorizing.colorizer import LIGHTNESS_LEVELS, at_levels
 from lutkit.colorizing.targets import TargetBatch, at_output
 from lutkit.nn.ab import AbBins, classes_of, hard_classes, soft_classes
 
@@ -24,7 +24,7 @@ class ClassTable:
     """
 
     def __init__(self, batches: Iterable[TargetBatch], bins: AbBins, *, soft: bool, weighted: bool) -> None:
-        counts = torch.zeros(LEVELS, len(bins), dtype=torch.float64)
+        counts = torch.zeros(LIGHTNESS_LEVELS, len(bins), dtype=torch.float64)
         for batch in batches:
             weights = pixel_weights(batch.ab, bins) if weighted else torch.ones_like(batch.ab[:, 0])
             if soft:
@@ -40,7 +40,7 @@ class ClassTable:
 
     @property
     def shares(self) -> Tensor:
-        """The logarithms of the shares of classes at each level, (LEVELS, Q) float32."""
+        """The logarithms of the shares of classes at each level, (LIGHTNESS_LEVELS, Q) float32."""
         return (self.counts / self.counts.sum(1, keepdim=True)).log().float()
 
     def logits(self, lightness: Tensor) -> Tensor:
@@ -55,4 +55,4 @@ def pixel_weights(ab: Tensor, bins: AbBins) -> Tensor:
 
 def _levels(lightness: Tensor) -> Tensor:
     mean = at_output(lightness)[:, 0]
-    return (mean * (LEVELS / 100)).long().clamp(0, LEVELS - 1)
+    return (mean * (LIGHTNESS_LEVELS / 100)).long().clamp(0, LIGHTNESS_LEVELS - 1)

@@ -17,7 +17,7 @@ from lutkit.errors import LutkitError
 
 STRIDE = 4  # input pixels, along each axis, of an output
 COARSEST = 8  # the network's smallest resolution; sides of inputs are multiples of it
-LEVELS = 50  # of lightness
+LIGHTNESS_LEVELS = 50  # of lightness
 _WIDTHS = range(2, 129)
 _MOST_DROPOUT = 0.9
 
@@ -49,7 +49,7 @@ class Colorizer(
 
     bins: Tensor  # (Q, 2) float32, a and b of each class
     prior: Tensor  # (Q,) float32, the share of each class in the data, smoothed
-    table: Tensor  # (LEVELS, Q) float32, logarithms of the shares of classes at each level of lightness
+    table: Tensor  # (LIGHTNESS_LEVELS, Q) float32, logarithms of the shares of classes at each level of lightness
 
     def __init__(self, grid: str, classes: int, width: int = 16, dropout: float = 0.0) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Colorizer(
         )
         self.register_buffer("bins", torch.zeros(classes, 2))
         self.register_buffer("prior", torch.full((classes,), 1 / classes))
-        self.register_buffer("table", torch.zeros(LEVELS, classes))
+        self.register_buffer("table", torch.zeros(LIGHTNESS_LEVELS, classes))
 
     def forward(self, lightness: Tensor) -> Tensor:
         """Return logits (B, Q, H / 4, W / 4) for lightness (B, 1, H, W), L 0..100; H and W multiples of 8."""
@@ -85,19 +85,19 @@ class Colorizer(
 
 
 def at_levels(table: Tensor, lightness: Tensor) -> Tensor:
-    """Return the rows of a table (LEVELS, Q) for the mean lightness of each output.
+    """Return the rows of a table (LIGHTNESS_LEVELS, Q) for the mean lightness of each output.
 
     Rows are the levels' middles; between them, the table is interpolated, so that smooth areas stay smooth.
 
     Args:
-        table: (LEVELS, Q).
+        table: (LIGHTNESS_LEVELS, Q).
         lightness: (B, 1, H, W), L 0..100.
     Returns:
         (B, Q, H / 4, W / 4).
     """
     mean = cast("Tensor", cast("Any", functional).avg_pool2d(lightness, STRIDE))[:, 0]
-    places = (mean * (LEVELS / 100) - 0.5).clamp(0, LEVELS - 1)
-    below = places.long().clamp(max=LEVELS - 2)
+    places = (mean * (LIGHTNESS_LEVELS / 100) - 0.5).clamp(0, LIGHTNESS_LEVELS - 1)
+    below = places.long().clamp(max=LIGHTNESS_LEVELS - 2)
     rows = torch.lerp(table[below], table[below + 1], (places - below)[..., None])
     return rows.permute(0, 3, 1, 2).contiguous()
 
@@ -114,7 +114,7 @@ def colorizer_of(weights: AbWeights, width: int, dropout: float = 0.0) -> Colori
     network.bins.copy_(torch.from_numpy(weights.grid.bins.copy()))
     network.prior.copy_(torch.from_numpy(weights.smoothed.copy()))
     # It begins with the shares of the data; training replaces them by those of each lightness.
-    network.table.copy_(network.prior.clamp(min=1e-6).log().expand(LEVELS, -1))
+    network.table.copy_(network.prior.clamp(min=1e-6).log().expand(LIGHTNESS_LEVELS, -1))
     last = cast("nn.Conv2d", network.up[-1])
     nn.init.normal_(last.weight, std=1e-2)
     nn.init.zeros_(cast("Tensor", last.bias))

@@ -138,7 +138,8 @@ def sentences_of(measures: Measures) -> tuple[str, ...]:
 def findings_of(measures: Measures) -> tuple[ProbeFinding, ...]:
     """Return the faults that stand out; none for a sound network."""
     found = [] if measures.invents_colors else [*_of_colors(measures)]
-    found += [*_of_detail(measures.waves), *_of_flat_areas(measures.patterns), *_of_range(measures.ranges)]
+    found += _of_detail(measures.waves, by_channel=not measures.invents_colors)
+    found += [*_of_flat_areas(measures.patterns), *_of_range(measures.ranges)]
     return (*found, *_of_rounding(measures.drifts, measures.values))
 
 
@@ -212,10 +213,11 @@ def _is_tone_curve(jacobians: tuple[ColorJacobian, ...]) -> bool:
     return all(255 * (max(values) - min(values)) < _CHANGES for values in found.values())
 
 
-def _of_detail(waves: tuple[WaveGain, ...]) -> Iterator[ProbeFinding]:
+def _of_detail(waves: tuple[WaveGain, ...], *, by_channel: bool) -> Iterator[ProbeFinding]:
     gains = next(one for one in waves if one.period_px == _FINE).gains
     words = f"Of a grey wave of {_FINE} px, this is left: {channel_words(gains, '.2f')}."
-    for channel, name in enumerate(CHANNELS):
+    # A colorizer's colours follow lightness, so that channels answer to a grey wave in different ways.
+    for channel, name in enumerate(CHANNELS if by_channel else ()):
         others = sorted(gains[:channel] + gains[channel + 1 :])
         if gains[channel] < _SMOOTHED_ALONE * others[0]:
             yield ProbeFinding(

@@ -307,6 +307,9 @@ def test_a_colorizer_s_own_colours_are_no_fault(tmp_path):
     (tmp_path / "m").mkdir()
     torch.manual_seed(0)
     network = colorizer_of(uniform_weights(), 2).eval()
+    # The darker half is yellow, the lighter one blue, more and more so.
+    levels = torch.arange(50)[:, None]
+    network.table.copy_((network.bins[:, 1] * (20 - levels) / 100).clamp(-30, 30))
     config = {
         "architecture": "colorizer",
         "grid": "16",
@@ -318,6 +321,8 @@ def test_a_colorizer_s_own_colours_are_no_fault(tmp_path):
     save_model(network, tmp_path / "m", config, "")
     result = lutkit.probe(tmp_path / "m")
     assert (result.kind, result.findings) == ("colorizer", ())
+    fine = next(one for one in result.waves if one.period_px == 4).gains
+    assert max(fine) > 1.3 * min(fine)
 
 
 def save_latent_balancer(folder, vae, shift):

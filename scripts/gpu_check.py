@@ -461,22 +461,17 @@ def section_few_compiled(check: Check) -> Judged:
     return f"{text}; by default {share:.2f} x the better way", good
 
 
+def few_into(check: Check, out: Path) -> list[str | Path]:
+    """Return lutkit's arguments for encoding few images into a folder."""
+    inputs = ["encode-latents", "few", "--fields", "jpg", "--vae", "vae"]
+    return [*inputs, "--out", out, "--device", check.device]
+
+
 def section_full_card(check: Check) -> Judged:
     """Encode while another allocation leaves 2.5 GB of the card: batches must shrink, not fail."""
     out = check.folder / "latents-full"
     batch = FULL_BATCH if not check.sizes.quick else 8
-    given = [
-        "encode-latents",
-        "few",
-        "--fields",
-        "jpg",
-        "--vae",
-        "vae",
-        "--out",
-        out,
-        "--device",
-        check.device,
-    ]
+    given = few_into(check, out)
     found = json.loads(check.run(FULL, *given, "--json", "--batch-size", batch, limit_s=60))
     shutil.rmtree(out)
     text = f"{found['pictures']:,} images, batch {batch} became {found['batch']}"
@@ -494,18 +489,7 @@ def section_two_ranks(check: Check) -> Judged:
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_RANK": "0"}
     out = check.folder / "latents-ranks"
-    given = [
-        "encode-latents",
-        "few",
-        "--fields",
-        "jpg",
-        "--vae",
-        "vae",
-        "--out",
-        out,
-        "--device",
-        check.device,
-    ]
+    given = few_into(check, out)
     second = check.start(LUTKIT, *given, "--json", **shared, RANK="1")
     try:
         found = json.loads(check.run(LUTKIT, *given, "--json", **shared, RANK="0", limit_s=75))

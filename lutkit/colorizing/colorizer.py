@@ -49,7 +49,7 @@ class Colorizer(
 
     bins: Tensor  # (Q, 2) float32, a and b of each class
     prior: Tensor  # (Q,) float32, the share of each class in the data, smoothed
-    table: Tensor  # (LIGHTNESS_LEVELS, Q) float32, logarithms of the shares of classes at each level of lightness
+    table: Tensor  # (LIGHTNESS_LEVELS, Q) float32, logarithms of the shares of classes by lightness
 
     def __init__(self, grid: str, classes: int, width: int = 16, dropout: float = 0.0) -> None:
         super().__init__()

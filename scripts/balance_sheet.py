@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import lutkit
+from lutkit.balancing.latent_unet import LatentUnet
+from lutkit.balancing.models import load_model
 from lutkit.color.picture_difference import mean_delta_e_2000_of_codes
 from lutkit.photos.decoding import Pixels
 from lutkit.report.sheet import GAP_PX, LINE_PX, SHEET_INK, SHEET_PAPER, sheet_font
@@ -28,7 +30,10 @@ def main(arguments: list[str] | None = None) -> None:
         names = [Path(model).name for model in options.model]
         if len({*names, "input", "truth"}) < len(names) + 2:
             raise lutkit.LutkitError(f"two columns of one name: {', '.join(names)}", remedy="rename a folder")
-        models = {Path(model).name: lutkit.load_balancer(model, vae=options.vae) for model in options.model}
+        models = {
+            Path(model).name: lutkit.load_balancer(model, vae=options.vae if needs_vae(model) else "")
+            for model in options.model
+        }
         pairs = lutkit.pairs(options.data, split=options.split)
         rows = []
         for number in chosen(pairs, options.rows):
@@ -44,6 +49,11 @@ def main(arguments: list[str] | None = None) -> None:
         found = [difference(row[name], row["truth"]) for row in rows]
         print(f"{name}: mean delta E 2000 {np.mean(found):.2f}, median {np.median(found):.2f}")
     print(f"{options.sheet}: {len(rows)} pairs of the split {options.split}")
+
+
+def needs_vae(model: str) -> bool:
+    """Return whether a model works on latents."""
+    return isinstance(load_model(model), LatentUnet)
 
 
 def chosen(pairs: Pairs, count: int) -> list[int]:

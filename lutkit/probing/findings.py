@@ -27,6 +27,7 @@ _NO_ANSWER = 0.02  # of a response to greys that others cannot be compared with
 _LEAST_SATURATION = 0.6  # of the answer to differences between channels, relative to that to greys
 _WEAK = 0.88  # of the answer to greys of one channel, relative to the median
 _CAST = 6.0  # code values
+_SAME_RMS = 0.01  # code values
 _SMOOTHED, _SMOOTHED_ALONE = 0.6, 0.85  # of a wave of 4 px; and relative to the other channels
 _FINE = 4  # px, the wave that smoothing is judged by
 _PATTERN = 0.75  # code values
@@ -42,7 +43,8 @@ class Answers:
         greys: the answer of red, green and blue to a change of grey, mean of three greys; negative if the
             network makes negatives.
         saturation: the answer to differences between channels, relative to that to greys: 1 keeps
-            saturation, also if a tone curve or a negative changes both. None if greys have no answer.
+            saturation, also if a tone curve or a negative changes both. Differences that come out in another
+            hue count less. None if greys have no answer.
         shifts: what greys gain in red, green and blue over their own mean, in code values of 8 bits.
     """
 
@@ -171,7 +173,16 @@ def _of_colors(measures: Measures) -> Iterator[ProbeFinding]:
             "and can neither mix channels nor turn a hue. Look for convolutions with groups = channels "
             "(depthwise) that no 1 x 1 convolution follows.",
         )
-    if answers.saturation is not None and answers.saturation < _LEAST_SATURATION:
+    kept = _kept_differences(measures.jacobians)
+    if answers.saturation is None or answers.saturation >= _LEAST_SATURATION:
+        pass
+    elif kept >= _LEAST_SATURATION and answers.saturation < _LEAST_SATURATION * kept:
+        yield ProbeFinding(
+            "turned hues",
+            f"Differences between channels keep {100 * kept:.0f}% of what greys keep, but come out in other "
+            "hues. Look for channels in the order blue, green, red, or for a matrix that mixes them.",
+        )
+    else:
         yield ProbeFinding(
             "channels pooled together",
             f"Differences between channels shrink to {100 * answers.saturation:.0f}% of what greys keep: "
@@ -202,6 +213,17 @@ def _of_colors(measures: Measures) -> Iterator[ProbeFinding]:
 
 
 _OPPOSITES = ("cyan", "magenta", "yellow")
+
+
+def _kept_differences(jacobians: tuple[ColorJacobian, ...]) -> float:
+    """Return how large differences between channels come out, whatever their hue, relative to greys."""
+    matrices = np.array([one.matrix for one in jacobians[:GREYS]])
+    answers = np.abs(matrices.sum(axis=(1, 2))).sum() / 3
+    apart = matrices - matrices.mean(axis=1, keepdims=True)
+    apart -= apart.mean(axis=2, keepdims=True)
+    # The plane of differences between channels has two dimensions.
+    sizes = np.sqrt((apart**2).sum(axis=(1, 2)) / 2)
+    return float(sizes.sum() / answers) if answers > 0 else 0.0
 
 
 def _is_tone_curve(jacobians: tuple[ColorJacobian, ...]) -> bool:
@@ -251,6 +273,9 @@ def _of_flat_areas(patterns: tuple[FlatPattern, ...]) -> Iterator[ProbeFinding]:
 def other_range(ranges: tuple[RangeError, ...]) -> RangeError | None:
     """Return the range that the network works in, if it is clearly not 0..1."""
     given, nearest = ranges[0], nearest_of(ranges)
+    scaled = [one.rms for one in ranges if one.range in ("0..255", "0..1/255")]
+    if all(rms is not None and abs(rms - (given.rms or 0.0)) < _SAME_RMS for rms in scaled):
+        return None  # it multiplies its input by a matrix, in any range alike
     is_far = given.rms is not None and given.rms > _FAR
     is_nearer = nearest.rms is not None and given.rms is not None and nearest.rms < _NEARER * given.rms
     return nearest if is_far and is_nearer else None

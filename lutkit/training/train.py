@@ -30,7 +30,7 @@ from lutkit.documents import fields_of, read_json, refused_as
 from lutkit.engine.cpus import cpu_count
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.stopping import Stopped
-from lutkit.errors import ArrayError, LutkitError, first_line
+from lutkit.errors import ArrayError, LutkitError
 from lutkit.latents.devices import open_device
 from lutkit.training.model_folder import CHECKPOINTS
 from lutkit.training.processes import heard, process_number, several_processes
@@ -490,8 +490,9 @@ def _lost_processes() -> Generator[None]:
         if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
             raise
         if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
-            what = f"the process of another device has stopped ({first_line(error)})"
-            remedy = "read its message, then run the same command again: it continues"
+            # The error of gloo or NCCL only says that a connection has ended.
+            what = "the process of another device has stopped"
+            remedy = "if it says why, mend that; then run the same command again: it continues"
             raise LutkitError(what, remedy=remedy) from error
         raise
 

@@ -370,7 +370,8 @@ def test_a_gpu_never_holds_what_is_lent(tmp_path):
         vae.decode(decodable(vae.encode(images("sd15")), vae.identity))
         return torch.cuda.max_memory_allocated() - before
 
-    # Both need the same activations and working memory.
+    peak(lends=False)  # libraries allocate their working memory once
+    # Both need the same activations.
     assert peak(lends=True) < peak(lends=False) - (tmp_path / "wide" / WEIGHTS).stat().st_size
 
 

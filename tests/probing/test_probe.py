@@ -219,6 +219,32 @@ def test_saturation_is_relative_to_a_response_to_greys_of_either_sign():
     assert "which is too little to compare with" in constant.sentences[0]
 
 
+def blue_against_both(images):
+    axis = torch.tensor([1.0, 1.0, -2.0])[:, None, None] / 6**0.5
+    return axis * (axis * images).sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("apply", "named"),
+    [
+        (lambda images: images.flip(1), ["turned hues"]),
+        (lambda images: images[:, [1, 2, 0]], ["turned hues"]),
+        (lambda images: 1 - images.flip(1), ["turned hues"]),
+        # Red against green stays, and blue against both is lost: half of the differences, in their own hues.
+        (lambda images: images - blue_against_both(images), ["channels pooled together"]),
+    ],
+)
+def test_other_hues_are_not_taken_for_greyer_colours(apply, named):
+    assert [finding.name for finding in lutkit.probe(apply).findings] == named
+
+
+def test_a_network_that_only_multiplies_is_of_no_other_range():
+    gains = torch.tensor([0.7, 1, 1])[:, None, None]
+    found = lutkit.probe(lambda images: images * gains)
+    assert found.ranges[1].rms < 0.5 * found.ranges[0].rms
+    assert [finding.name for finding in found.findings] == ["channels without mixing", "weakened red"]
+
+
 def save_adaptive(folder, cube_size=0):
     folder.mkdir()
     network = AdaptiveLut(cube_size).eval()

@@ -20,6 +20,7 @@ from lutkit.engine.cpus import cpu_count
 from lutkit.errors import LutkitError
 from lutkit.training.order import samples_at
 from lutkit.training.processes import process_number, several_processes
+from lutkit.training.train import _lost_processes
 
 HERE = Path(tiny_training.__file__)
 ROOT = HERE.parents[2]
@@ -102,6 +103,17 @@ def test_a_program_that_is_no_file_is_refused_and_nothing_is_started(monkeypatch
     with pytest.raises(LutkitError, match="--devices 2 starts this program again"), several_processes(2):
         pytest.fail("began")
     assert os.environ == before
+
+
+def test_a_lost_process_is_one_line_without_torch_s_own(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    with pytest.raises(LutkitError) as caught, _lost_processes():
+        raise RuntimeError("[/__w/third_party/gloo/pair.cc:537] Read error: Connection reset by peer.\nHi")
+    said = "the process of another device has stopped; if it says why, mend that; then run the same command"
+    assert str(caught.value).startswith(said)
+    assert "gloo" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="a mistake of ours"), _lost_processes():
+        raise RuntimeError("a mistake of ours")
 
 
 def test_another_program_s_ranks_are_not_ours(monkeypatch):

@@ -112,9 +112,8 @@ def train_model(
     from lutkit.training.model_folder import finished_run, save_model
     from lutkit.training.train import train
 
-    done = finished_run(out, plan.about)
-    if done is not None:
-        result = TrainResult(model=out, **done)
+    result = finished_run(out, plan.about, TrainResult)
+    if result is not None:
         notes = ("This model is trained already.",)
         report(Progress("steps", result.steps, result.steps, notes, _warnings(result)))
         return result

@@ -203,10 +203,10 @@ def train_colorizer(
         **settings.that_decide(),
     }
     with model_folder(out):
-        done = finished_run(out, about)
+        done = finished_run(out, about, ColorizerResult)
         if done is not None:
-            report(Progress("steps", done["steps"], done["steps"], ("This model is trained already.",)))
-            return ColorizerResult(model=out, **done)
+            report(Progress("steps", done.steps, done.steps, ("This model is trained already.",)))
+            return done
         bins = AbBins(classes)
         module = ColorizerTraining(network, settings, bins, encoding=encoding, weighted=not unweighted)
         if held_back is None:

@@ -6,11 +6,11 @@ networks build them from a config.
 
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save  # pyright: ignore[reportUnknownVariableType]
@@ -27,6 +27,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 CHECKPOINTS = "checkpoints"
 
 _Network = TypeVar("_Network", bound=nn.Module)
+_Result = TypeVar("_Result")
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _REMEDY = "name the folder that `lutkit train` wrote, or a model on the hub, `owner/name`"
@@ -67,15 +68,21 @@ def save_model(network: nn.Module, folder: Path, config: Mapping[str, object], c
     write_whole(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 
 
-def finished_run(folder: Path, about: Mapping[str, object]) -> dict[str, Any] | None:
-    """Return the result that `save_model` wrote for a training with these settings, or None if it did not."""
+def finished_run(folder: Path, about: Mapping[str, object], result: Callable[..., _Result]) -> _Result | None:
+    """Return the result that `save_model` wrote for a training with these settings, or None if it did not.
+
+    Args:
+        folder: the folder of the model.
+        about: the settings.
+        result: makes a result of the folder, as `model`, and of the fields in config.json.
+    """
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         return None
     try:
         config = fields_of(read_json(folder / CONFIG))
         is_same = config.part("training").values == about
-        return dict(config.part("result").values) if is_same else None
-    except DocumentError:
+        return result(model=folder, **config.part("result").values) if is_same else None
+    except (DocumentError, TypeError):  # a TypeError: another version of lutkit wrote other fields
         return None
 
 

@@ -21,6 +21,7 @@ from lutkit.errors import LutkitError
 # Without this mark, LOCAL_RANK may belong to a program that has nothing to do with this training.
 _MARK = "LUTKIT_TRAINS_TOGETHER"
 _POLL_S, _GRACE_S = 1.0, 10.0
+_LOST = b"lutkit: the process of another device has stopped; run the same command again: it continues\n"
 
 
 def process_number() -> int:
@@ -77,12 +78,12 @@ def several_processes(count: int) -> Generator[None]:
         for other in others:
             other.wait()
     finally:
-        over.set()
         for other in others:
             other.kill()  # after an error they would wait for this process
             other.wait()
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+        over.set()  # not before: on a GPU, leaving a group whose other processes are dead may hang
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -107,4 +108,5 @@ def _end_with(others: list["subprocess.Popen[bytes]"], over: Event) -> None:
         if any(other.poll() for other in others):
             time.sleep(_GRACE_S)  # this process may notice it, and says so
             if not over.is_set():
+                os.write(2, _LOST)  # this process may be stuck in torch, and cannot raise an error
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -180,6 +180,12 @@ def test_a_finished_run_is_not_trained_again(pair_folder, tmp_path):
     moved = lutkit.train_adaptive_lut(pair_folder, tmp_path / "moved", **options)
     assert moved.to_dict() | {"model": ""} == first.to_dict() | {"model": ""}
     assert weights_of(tmp_path / "moved") == was
+    # Another version wrote other fields: the finished checkpoint gives the result again.
+    config = tmp_path / "moved/config.json"
+    config.write_text(config.read_text().replace('"undamaged":', '"unharmed":'))
+    other = lutkit.train_adaptive_lut(pair_folder, tmp_path / "moved", **options)
+    assert (other.steps, other.validation, other.undamaged) == (6, first.validation, first.undamaged)
+    assert weights_of(tmp_path / "moved") == was
 
 
 @pytest.mark.parametrize(("at", "validate"), [(3, 3), (4, 3), (6, 3), (6, 4)])

@@ -18,11 +18,12 @@ from lutkit.documents import Fields
 from lutkit.errors import DatasetError, DocumentError, LutkitError, SourceError
 from lutkit.latents.vae import Vae, load_vae
 from lutkit.latents.vae_files import find_hub_vae, find_vae
-from lutkit.training.model_folder import StoredModel, no_model, read_model
+from lutkit.training.model_folder import StoredModel, no_model, other_model, read_model
 
 Network: TypeAlias = AdaptiveLut | LatentUnet | PixelUnet
 
 ADAPTIVE_LUT, LATENT_BALANCER, DIRECT = "adaptive-lut", "latent-balancer", "direct"
+_COLORIZER = "colorizer"  # `lutkit colorize` applies it, in a room that this one does not know
 
 
 def _adaptive_lut(config: Fields) -> AdaptiveLut:
@@ -88,6 +89,8 @@ def _network(stored: StoredModel) -> Network:
         # The mixin's `push_to_hub` writes the network's own arguments, and the adaptive LUT needs no more.
         is_bare = "architecture" not in config.values and "cube_size" in config.values
         architecture = ADAPTIVE_LUT if is_bare else config.text("architecture")
+        if architecture == _COLORIZER:
+            raise other_model(stored.config_file, architecture, "colorize")
         if architecture not in _NETWORKS:
             what = f"the architecture is {architecture!r}, not one of {', '.join(_NETWORKS)}"
             raise no_model(stored.config_file, what)

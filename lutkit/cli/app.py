@@ -134,7 +134,7 @@ def _say_compiling() -> None:
 
 def _say_stopped() -> None:
     # synth and encode-latents keep finished shards, and apply skips photos that are already written.
-    tell("stopped; run it again: synth, encode-latents, train and what writes photos continue")
+    tell("stopped; run it again: synth, encode-latents, train and commands that write photos continue")
 
 
 def _flush() -> None:

@@ -18,6 +18,8 @@ from lutkit.cli.arguments import (
 if TYPE_CHECKING:
     from lutkit.balancing.balance_photos import BalanceResult
 
+_NAMED = 3  # as many photos in mixed light are named; --json has the figure of each
+
 HELP = """Balance photos with a model that lutkit train made.
 
 The model looks at a small version of each photo and predicts a colour map, which
@@ -150,9 +152,12 @@ def _summarize(
         console.print(f"Without colour, and not corrected: {photos_text(grey)}.", soft_wrap=True)
     uneven = [photo for photo in written if photo.unevenness >= UNEVEN]
     if uneven and not local:
+        worst = sorted(uneven, key=lambda photo: photo.unevenness, reverse=True)
+        names = ", ".join(photo.photo for photo in worst[:_NAMED])
+        more = ", ..." if len(uneven) > _NAMED else ""
         console.print(
             f"{photos_text(len(uneven))} may be in mixed light: one LUT misses what the model wants "
-            f"by {UNEVEN:g} delta E 2000 or more. Try --local.",
+            f"by {UNEVEN:g} delta E 2000 or more ({names}{more}). Try --local.",
             soft_wrap=True,
         )
     print_photo_summary(console, found, out)

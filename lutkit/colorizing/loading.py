@@ -8,9 +8,10 @@ from pathlib import Path
 
 from lutkit.colorizing.colorizer import Colorizer
 from lutkit.errors import DocumentError, LutkitError, SourceError
-from lutkit.training.model_folder import StoredModel, no_model, read_model
+from lutkit.training.model_folder import StoredModel, no_model, other_model, read_model
 
 COLORIZER = "colorizer"
+_BALANCERS = ("adaptive-lut", "latent-balancer", "direct")  # what `lutkit balance` applies
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,8 @@ def colorizer_from(stored: StoredModel) -> TrainedColorizer:
     config = stored.config
     try:
         architecture = config.text("architecture")
+        if architecture in _BALANCERS:
+            raise other_model(stored.config_file, architecture, "balance")
         if architecture != COLORIZER:
             what = f"the architecture is {architecture!r}, not {COLORIZER!r}"
             raise no_model(stored.config_file, what)

@@ -155,6 +155,12 @@ def no_model(config_file: Path, why: str) -> SourceError:
     return SourceError(f"not a model: {why}", where=str(config_file), remedy=_REMEDY)
 
 
+def other_model(config_file: Path, architecture: str, command: str) -> SourceError:
+    """Return the error for a model that another command applies."""
+    what = f"a model of another kind, {architecture!r}"
+    return SourceError(what, where=str(config_file), remedy=f"give it to `lutkit {command}`")
+
+
 def _unreadable(path: Path, error: Exception) -> SourceError:
     lines = [line.strip() for line in str(error).strip().splitlines()]
     line = lines[1] if lines[0].endswith(":") and len(lines) > 1 else lines[0]

@@ -326,6 +326,11 @@ def spoil(folder, name, content):
         ("model.safetensors", None, "no model here: model.safetensors missing"),
         ("config.json", b"{", "config.json: not a model: "),
         ("config.json", b"[]", "config.json: not a model: the document is not an object"),
+        (
+            "config.json",
+            b'{"architecture": "colorizer"}',
+            "another kind, 'colorizer'; give it to `lutkit colorize`",
+        ),
         ("config.json", b'{"architecture": "vae"}', "the architecture is 'vae', not one of adaptive-lut"),
         ("config.json", json.dumps(config_of(40)).encode(), "cube_size is 40"),
         ("config.json", json.dumps(config_of(0) | {"threshold": -1}).encode(), "threshold is -1.0"),

@@ -90,3 +90,21 @@ def test_grey_photos_do_not_count_in_the_mean_of_a_pass(trained, lutkit_):
     assert "Without colour, and not corrected: 1 photo. 2 photos written" in both
     local = flat(lutkit_("balance", "photo.jpg", "--model", "m", "-o", "c", "--local").out)
     assert "delta E 2000 on average. 1 photo written" in local
+
+
+def test_photos_that_may_be_in_mixed_light_are_named_the_worst_first(trained, lutkit_, monkeypatch):
+    monkeypatch.setattr("lutkit.balancing.balance.UNEVEN", 0.0)
+    rng = np.random.default_rng(1)
+    for number in range(4):
+        picture = rng.integers(0, 255, (40, 60, 3), np.uint8)
+        picture[:, 30:] //= number + 1
+        Image.fromarray(picture).save(f"[b]{number}.png")
+    names = [f"[b]{number}.png" for number in range(4)]
+    told = json.loads(lutkit_("balance", *names, "--model", "m", "-o", "a", "--json").out)
+    worst = [photo["photo"] for photo in sorted(told["photos"], key=lambda photo: -photo["unevenness"])]
+    said = flat(lutkit_("balance", *names, "--model", "m", "-o", "b").out)
+    named = f"({worst[0]}, {worst[1]}, {worst[2]}, ...). Try --local."
+    assert "4 photos may be in mixed light: one LUT misses" in said
+    assert f"by 0 delta E 2000 or more {named}" in said
+    alone = flat(lutkit_("balance", names[2], "--model", "m", "-o", "c").out)
+    assert f"or more ({names[2]}). Try --local." in alone

@@ -98,4 +98,4 @@ def test_a_balancer_is_not_a_colorizer(trained, lutkit_):
     assert ended.code == 0, ended.err
     ended = lutkit_("colorize", "photo.jpg", "--model", "b", "-o", "x")
     assert ended.code == 2
-    assert "the architecture is 'adaptive-lut', not 'colorizer'" in ended.err
+    assert "b/config.json: a model of another kind, 'adaptive-lut'; give it to `lutkit balance`" in ended.err

@@ -259,7 +259,7 @@ def test_a_model_without_a_grid_and_one_of_another_kind_are_refused(data, tmp_pa
     train_in(tmp_path / "m", data)
     config = json.loads((tmp_path / "m/config.json").read_text())
     (tmp_path / "m/config.json").write_text(json.dumps(config | {"architecture": "adaptive-lut"}))
-    with pytest.raises(SourceError, match="the architecture is 'adaptive-lut', not 'colorizer'"):
+    with pytest.raises(SourceError, match="another kind, 'adaptive-lut'; give it to `lutkit balance`"):
         load_colorizer(tmp_path / "m")
     del config["grid"]
     (tmp_path / "m/config.json").write_text(json.dumps(config))

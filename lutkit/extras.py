@@ -1,6 +1,9 @@
-"""Packages that only parts of lutkit need, and that pip installs with an extra."""
+"""Packages that only parts of lutkit need, and that pip installs with an extra; and what they log."""
 
 import importlib.util
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from lutkit.errors import LutkitError
 
@@ -17,3 +20,17 @@ def require_installed(packages: tuple[str, ...], extra: str) -> None:
     if missing:
         remedy = f"run `pip install 'lutkit[{extra}]'`"
         raise LutkitError(f"this needs {' and '.join(missing)}", remedy=remedy)
+
+
+@contextmanager
+def quiet_loggers(*names: str, below: int) -> Generator[None]:
+    """Silence the loggers of a package in the block: what they log below a level."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(below)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -23,7 +23,6 @@ from lutkit.training.model_folder import StoredModel, no_model, other_model, rea
 Network: TypeAlias = AdaptiveLut | LatentUnet | PixelUnet
 
 ADAPTIVE_LUT, LATENT_BALANCER, DIRECT = "adaptive-lut", "latent-balancer", "direct"
-_COLORIZER = "colorizer"  # `lutkit colorize` applies it, in a room that this one does not know
 
 
 def _adaptive_lut(config: Fields) -> AdaptiveLut:
@@ -83,18 +82,23 @@ def read_balancer(name: Path | str, vae: Path | str, fit: str) -> Balancer:
         raise no_model(stored.config_file, error.what) from None
 
 
+def architecture_of(config: Fields) -> str:
+    """Return the architecture that a model's config.json names.
+
+    Raises:
+        DocumentError: if it names none.
+    """
+    # The mixin's `push_to_hub` writes the network's own arguments, and the adaptive LUT needs no more.
+    is_bare = "architecture" not in config.values and "cube_size" in config.values
+    return ADAPTIVE_LUT if is_bare else config.text("architecture")
+
+
 def _network(stored: StoredModel) -> Network:
-    config = stored.config
     try:
-        # The mixin's `push_to_hub` writes the network's own arguments, and the adaptive LUT needs no more.
-        is_bare = "architecture" not in config.values and "cube_size" in config.values
-        architecture = ADAPTIVE_LUT if is_bare else config.text("architecture")
-        if architecture == _COLORIZER:
-            raise other_model(stored.config_file, architecture, "colorize")
+        architecture = architecture_of(stored.config)
         if architecture not in _NETWORKS:
-            what = f"the architecture is {architecture!r}, not one of {', '.join(_NETWORKS)}"
-            raise no_model(stored.config_file, what)
-        network = _NETWORKS[architecture](config)
+            raise other_model(stored.config_file, architecture, _NETWORKS)
+        network = _NETWORKS[architecture](stored.config)
     except DocumentError as error:
         raise no_model(stored.config_file, error.what) from None
     except SourceError:

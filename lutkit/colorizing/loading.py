@@ -11,7 +11,6 @@ from lutkit.errors import DocumentError, LutkitError, SourceError
 from lutkit.training.model_folder import StoredModel, no_model, other_model, read_model
 
 COLORIZER = "colorizer"
-_BALANCERS = ("adaptive-lut", "latent-balancer", "direct")  # what `lutkit balance` applies
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +49,8 @@ def colorizer_from(stored: StoredModel) -> TrainedColorizer:
     config = stored.config
     try:
         architecture = config.text("architecture")
-        if architecture in _BALANCERS:
-            raise other_model(stored.config_file, architecture, "balance")
         if architecture != COLORIZER:
-            what = f"the architecture is {architecture!r}, not {COLORIZER!r}"
-            raise no_model(stored.config_file, what)
+            raise other_model(stored.config_file, architecture, (COLORIZER,))
         network = Colorizer(config.text("grid"), config.whole("classes"), config.whole("width"))
         side, temperature = config.whole("side"), config.number("temperature")
         if side % 8 or not 32 <= side <= 512:

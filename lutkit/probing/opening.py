@@ -18,14 +18,22 @@ from torch.nn import functional
 
 from lutkit.balancing.adaptive_lut import THUMBNAIL_PX, AdaptiveLut
 from lutkit.balancing.image_balancers import LatentBalancer
-from lutkit.balancing.models import ADAPTIVE_LUT, DIRECT, LATENT_BALANCER, load_model, read_balancer
+from lutkit.balancing.models import (
+    ADAPTIVE_LUT,
+    DIRECT,
+    LATENT_BALANCER,
+    architecture_of,
+    load_model,
+    read_balancer,
+)
 from lutkit.balancing.pixel_unet import PixelUnet
 from lutkit.colorizing.colorizer import Colorizer
 from lutkit.colorizing.loading import COLORIZER, load_colorizer
 from lutkit.errors import DocumentError, LutkitError, SourceError, first_line
+from lutkit.extras import quiet_loggers
 from lutkit.nn.ab_decode import annealed_mean
 from lutkit.nn.color import lab_to_srgb, srgb_to_lab
-from lutkit.training.model_folder import no_model, read_model
+from lutkit.training.model_folder import no_model, other_model, read_model
 from lutkit.training.python_object import imported
 
 _SIDE = 128
@@ -131,21 +139,16 @@ def _called(module: nn.Module | None, images: Tensor) -> Tensor:
 def _exported(path: Path) -> ImageNetwork:
     if not path.is_file():
         raise SourceError("no such file", where=str(path), remedy=_REMEDY)
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export")]
-    levels = [logger.level for logger in loggers]
     try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)  # torch logs the traceback that the message below replaces
-        program = torch.export.load(path)
-        module: nn.Module = program.module()
+        # Torch logs the traceback that the message below replaces.
+        with quiet_loggers("torch.export", "torch._export", below=logging.CRITICAL):
+            program = torch.export.load(path)
+            module: nn.Module = program.module()
     except Exception as error:  # torch raises anything for a broken archive
         why = first_line(error)
         if "warnings above" in why:  # they are in torch's log
             why = "it is not a whole program of torch.export"
         raise SourceError(f"cannot be read: {why}", where=str(path), remedy="export it again") from None
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
     # A program that was exported without dynamic shapes takes the shape of its example only.
     example = cast("Any", program.example_inputs)
     shape = [tensor.shape for tensor in example[0] if isinstance(tensor, Tensor)] if example else []
@@ -157,13 +160,11 @@ def _exported(path: Path) -> ImageNetwork:
 def _of_folder(name: str, vae: Path | str) -> ImageNetwork:
     stored = read_model(name)
     try:
-        config = stored.config
-        architecture = config.text("architecture") if "architecture" in config.values else ADAPTIVE_LUT
+        architecture = architecture_of(stored.config)
     except DocumentError as error:
         raise no_model(stored.config_file, error.what) from None
     if architecture not in _ARCHITECTURES:
-        what = f"the architecture is {architecture!r}, not one of {', '.join(_ARCHITECTURES)}"
-        raise no_model(stored.config_file, what)
+        raise other_model(stored.config_file, architecture, _ARCHITECTURES)
     return _ARCHITECTURES[architecture](name, vae)
 
 

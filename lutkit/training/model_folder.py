@@ -6,7 +6,7 @@ networks build them from a config.
 
 import json
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,14 @@ CHECKPOINTS = "checkpoints"
 
 _Network = TypeVar("_Network", bound=nn.Module)
 _Result = TypeVar("_Result")
+
+# Which command applies the models of an architecture. The names alone: rooms that know networks build them.
+_APPLIED_BY = {
+    "adaptive-lut": "balance",
+    "latent-balancer": "balance",
+    "direct": "balance",
+    "colorizer": "colorize",
+}
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _REMEDY = "name the folder that `lutkit train` wrote, or a model on the hub, `owner/name`"
@@ -155,10 +163,13 @@ def no_model(config_file: Path, why: str) -> SourceError:
     return SourceError(f"not a model: {why}", where=str(config_file), remedy=_REMEDY)
 
 
-def other_model(config_file: Path, architecture: str, command: str) -> SourceError:
-    """Return the error for a model that another command applies."""
-    what = f"a model of another kind, {architecture!r}"
-    return SourceError(what, where=str(config_file), remedy=f"give it to `lutkit {command}`")
+def other_model(config_file: Path, architecture: str, known: Collection[str]) -> SourceError:
+    """Return the error for a model whose architecture is none of the known ones: which command applies it."""
+    if architecture in _APPLIED_BY:
+        what = f"a model of another kind, {architecture!r}"
+        remedy = f"give it to `lutkit {_APPLIED_BY[architecture]}`"
+        return SourceError(what, where=str(config_file), remedy=remedy)
+    return no_model(config_file, f"the architecture is {architecture!r}, not one of {', '.join(known)}")
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:

@@ -31,6 +31,7 @@ from lutkit.engine.cpus import cpu_count
 from lutkit.engine.progress import OnProgress, Progress
 from lutkit.engine.stopping import Stopped
 from lutkit.errors import ArrayError, LutkitError
+from lutkit.extras import quiet_loggers
 from lutkit.latents.devices import open_device
 from lutkit.training.model_folder import CHECKPOINTS
 from lutkit.training.processes import heard, process_number, several_processes
@@ -273,18 +274,18 @@ def train(
     folder = out / CHECKPOINTS
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     _require_same_run(folder, about)
-    earlier = int(_checkpoint(last)["global_step"]) if last.is_file() else 0
+    begun = _checkpoint(last) if last.is_file() else None
+    earlier = int(begun["global_step"]) if begun else 0
     batches.step, batches.every = earlier * settings.devices + rank, settings.devices
     watch = _Watch(settings, folder, on_progress, validates=bool(validation))
     kept = best if validation else last
-    if last.is_file() and kept.is_file():
-        ended = _checkpoint(last)
-        (state,) = ended["callbacks"].values()
+    if begun and kept.is_file():
+        (state,) = begun["callbacks"].values()
         watch.load_state_dict(state)
         by_time = watch.earlier_s / (60 * settings.minutes) if settings.minutes else 0.0
         # The time of a run is over at any step: one more would change the weights.
         if max(earlier / settings.steps, by_time) >= 1:
-            module.load_state_dict(ended["state_dict"])
+            module.load_state_dict(begun["state_dict"])
             ended_with = _weights_of(module)
             module.load_state_dict(_checkpoint(kept)["state_dict"])
             return Trained(earlier, watch.earlier_s, watch.loss, ended_with)
@@ -315,7 +316,7 @@ def train(
                 module,
                 batches,
                 DataLoader(cast("Any", validation), batch_size=None) if validation else None,
-                ckpt_path=last if last.is_file() else None,
+                ckpt_path=last if begun else None,
                 weights_only=True,
             )
     ended_with = _weights_of(module)
@@ -551,15 +552,10 @@ def _stopped_between_steps(watch: _Watch) -> Generator[None]:
 @contextmanager
 def _quietly() -> Generator[None]:
     """Silence Lightning's information about the machine and about itself."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\.")
-            warnings.filterwarnings("ignore", module=r"torch\.")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with (
+        quiet_loggers("lightning.pytorch", "lightning.fabric", below=logging.ERROR),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        warnings.filterwarnings("ignore", module=r"torch\.")
+        yield

@@ -65,9 +65,7 @@ class LibraryLut:
 
     def found_in(self, library: Library) -> Lut:
         """Return the LUT as its file holds it; raise RecipeError if it is not in the library."""
-        if not isinstance(library, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-            what = f"a library is a mapping of sha256 to LUTs, not a {type(library).__name__}"
-            raise RecipeError(what, where="recipe", remedy="use lutkit.lut_library()")
+        require_library(library, where="recipe")
         if self.sha256 not in library:
             raise RecipeError(
                 f"the LUT file with sha256 {self.sha256} was not found",
@@ -75,3 +73,10 @@ class LibraryLut:
                 remedy="name the folder of LUTs with which the dataset was made",
             )
         return library[self.sha256]
+
+
+def require_library(library: Library, *, where: str) -> None:
+    """Raise RecipeError, which names `where`, unless a library is a mapping."""
+    if not isinstance(library, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        what = f"a library is a mapping of sha256 to LUTs, not a {type(library).__name__}"
+        raise RecipeError(what, where=where, remedy="use lutkit.lut_library()")

@@ -24,9 +24,9 @@ from lutkit.distort.local_damage import draw_local
 from lutkit.distort.mask import draw_following, draw_mask, followed, mask_levels, smooth_step
 from lutkit.distort.recipe import FAMILIES, NO_LIBRARY, Entry, Masked, Recipe, family_type
 from lutkit.distort.rendering import Rendering
-from lutkit.distort.settings import LIGHTS, DamageSettings
+from lutkit.distort.settings import LIGHTS, DamageSettings, settings_or_default
 from lutkit.distort.white_balance import WhiteBalance
-from lutkit.errors import ManifestError, RecipeError
+from lutkit.errors import ManifestError
 from lutkit.lut.quality import Label
 
 # How near a draw comes to the wanted severity; with the error of a mask's levels it stays within 0.05. The
@@ -53,8 +53,6 @@ BALANCED_FOR_FIRST = 0.5
 
 # How often the second light follows the scene, as in sun and shade, rather than the place alone.
 FOLLOWS_SCENE = 0.5
-
-_DEFAULT = DamageSettings()  # made once: a draw takes little longer than the checks of its settings
 
 # The probabilities of one, two and three families, for no severity and for a strong one. Half of strong
 # damage is a single fault: real renderings with only a wrong white balance differ from the right ones by 10
@@ -169,11 +167,7 @@ def sample_recipe(
     >>> [family.name for family in lutkit.sample_recipe(0, 1, settings=settings).families]
     ['exposure']
     """
-    settings = _DEFAULT if settings is None else settings
-    if not isinstance(settings, DamageSettings):  # pyright: ignore[reportUnnecessaryIsInstance]
-        what = f"settings are a {type(settings).__name__}, not DamageSettings"
-        remedy = "name a preset as in lutkit.preset('camera')"
-        raise RecipeError(what, where="sample_recipe", remedy=remedy)
+    settings = settings_or_default(settings, where="sample_recipe")
     return next(draws(seed, index, draw_wanted(seed, index, settings), settings, library)).recipe
 
 

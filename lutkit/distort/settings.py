@@ -9,7 +9,7 @@ import numpy as np
 
 from lutkit.distort.draws import Range
 from lutkit.distort.recipe import FAMILIES, RENAMED
-from lutkit.errors import ManifestError
+from lutkit.errors import ManifestError, RecipeError
 
 # A wrong white balance is the most common fault, and the one that networks most need to correct. With the
 # light and the rest of the camera it is over half of all draws. Wrong exposure and tone come next, alone and
@@ -186,3 +186,20 @@ def _remedy(name: str, known: list[str]) -> str:
         return f"it is now called {RENAMED[name]!r}"
     near = difflib.get_close_matches(name, known, 1)
     return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"
+
+
+_DEFAULT = DamageSettings()  # made once: a draw takes little longer than the checks of its settings
+
+
+def settings_or_default(settings: DamageSettings | None, *, where: str) -> DamageSettings:
+    """Return the settings, or for None the default ones.
+
+    Raises:
+        RecipeError: if they are something else; it names the function `where`.
+    """
+    if settings is None:
+        return _DEFAULT
+    if not isinstance(settings, DamageSettings):  # pyright: ignore[reportUnnecessaryIsInstance]
+        what = f"settings are a {type(settings).__name__}, not DamageSettings"
+        raise RecipeError(what, where=where, remedy="name a preset as in lutkit.preset('camera')")
+    return settings

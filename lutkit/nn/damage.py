@@ -22,9 +22,10 @@ from torch.utils.data import get_worker_info
 
 from lutkit.distort.bake import ROUNDING, BakedLayer, apply_layers, bake, require_photo
 from lutkit.distort.family import Library
+from lutkit.distort.library_lut import require_library
 from lutkit.distort.recipe import NO_LIBRARY, Recipe
 from lutkit.distort.sampling import require_reachable, sample_recipe
-from lutkit.distort.settings import DamageSettings
+from lutkit.distort.settings import DamageSettings, settings_or_default
 from lutkit.errors import ArrayError, RecipeError
 from lutkit.nn.baked_damage import BakedDamage, pack_damage, through_tables, unpack_damage
 from lutkit.nn.color import require_images, require_no_codes
@@ -131,16 +132,10 @@ class RandomDamage:
     def __init__(
         self, settings: DamageSettings | None = None, seed: int = 0, *, library: Library = NO_LIBRARY
     ) -> None:
-        if settings is not None and not isinstance(settings, DamageSettings):  # pyright: ignore[reportUnnecessaryIsInstance]
-            what = f"settings are a {type(settings).__name__}, not DamageSettings"
-            remedy = "name a preset as in lutkit.preset('camera')"
-            raise RecipeError(what, where="RandomDamage", remedy=remedy)
+        self.settings = settings_or_default(settings, where="RandomDamage")
         if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise RecipeError(f"a seed must be 0 or above, not {seed!r}", where="RandomDamage")
-        if not isinstance(library, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-            what = f"a library is a mapping of sha256 to LUTs, not a {type(library).__name__}"
-            raise RecipeError(what, where="RandomDamage", remedy="use lutkit.lut_library()")
-        self.settings = settings or DamageSettings()
+        require_library(library, where="RandomDamage")
         self.seed = int(seed)
         self.library: Library = dict(library)  # a plain dict, because others may not be picklable
         # Now, because a training would only meet the first draw out of reach after some time.

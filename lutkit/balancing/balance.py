@@ -132,7 +132,7 @@ def load_balancer(name: Path | str, *, vae: Path | str = "", fit: str = "lut") -
         SourceError: if there is no such model, or it cannot be read.
         VaeError: if the VAE is missing or cannot be loaded.
         DatasetError: if the VAE is not that of the model's latents, or its location is not recorded.
-        LutkitError: if an option is out of range.
+        LutkitError: if an argument is out of range.
 
     >>> import lutkit
     >>> made = lutkit.synth("sample", "pairs", n=24, size=32, workers=1)
@@ -198,18 +198,17 @@ def find_balance(
     """
     if np.ptp(seen, axis=2).max() == 0:
         return Balance(None, (), 0.0)
-    one = _passes(seen, balancer, _whole(seen), 1 if local else passes)
+    whole, parts = _whole(seen), _parts_of(seen)
+    one = _passes(seen, balancer, whole, 1 if local else passes)
     residual = one[0].residual
-    by_parts = (
-        _passes(seen, balancer, _parts_of(seen), passes if local else 1) if local or residual is None else []
-    )
+    by_parts = _passes(seen, balancer, parts, passes if local else 1) if local or residual is None else []
     if residual is None:
         residual = image_difference(one[0].image, by_parts[0].image)
     done = by_parts if local else one
     moves = tuple(each.move for each in done)
     if strength == 0:
         return Balance(None, moves, residual)
-    return Balance(done[-1].parts.lut(done[-1].luts, strength), moves, residual)
+    return Balance((parts if local else whole).lut(done[-1].luts, strength), moves, residual)
 
 
 def require_balance_options(*, passes: int, strength: float) -> None:
@@ -259,14 +258,12 @@ class _Pass:
     """An image after a pass.
 
     Args:
-        parts: the parts of the image.
-        luts: their LUTs, from the image before the first pass to this result.
+        luts: the LUTs of its parts, from the image before the first pass to this result.
         image: the result.
         move: the mean delta E 2000 by which this pass changed the image.
         residual: what no LUT can do; see `FoundMaps`.
     """
 
-    parts: _Parts
     luts: tuple[Lut3D, ...]
     image: Float32Array
     move: float
@@ -287,7 +284,7 @@ def _passes(seen: Float32Array, balancer: "Balancer", parts: _Parts, passes: int
             both = zip(done[-1].luts, luts, strict=True)
             luts = tuple(_after(before, cast("Lut3D", blend(then, share))) for before, then in both)
         then = parts.through(seen, luts)
-        done.append(_Pass(parts, luts, then, image_difference(now, then), found.residual))
+        done.append(_Pass(luts, then, image_difference(now, then), found.residual))
     return done
 
 

@@ -37,7 +37,7 @@ With --passes 3 the model looks at the result twice more and corrects it again,
 each time by at most about half as much. --export writes the photo's LUT as a file,
 for use in any editor; for several photos, look.cube becomes look-NAME.cube. A photo
 in mixed light, such as a window beside a lamp, needs different corrections in its
-parts: --local makes them. Photos that may need it are counted in the summary.
+parts: --local makes them. The summary names photos that may need it.
 
 Existing outputs are kept unless you give --overwrite. A photo without colour is
 not corrected. Exit code 0: every output exists. 1: some photos failed. 2: a

@@ -176,7 +176,8 @@ def colorize_photos(
     def grading_of(task: PhotoTask, photo: StoredPhoto) -> Grading:
         orientation = orientation_of(photo)
         seen = np.ascontiguousarray(turn_upright(preview(photo, base, LOOKED_AT_PX), orientation))
-        used_judge = judging if is_colored(seen) else None
+        has_colors = is_colored(seen)
+        used_judge = judging if has_colors else None
         wanted = dict.fromkeys(
             (chosen, *(drawn_at if task in shown else ()), *(judged_at if used_judge is not None else ()))
         )
@@ -198,7 +199,7 @@ def colorize_photos(
                     raise LutkitError(error.what, where=where, remedy=error.remedy) from None
             if task in shown:
                 pictures = [_codes(one) for one in (grey, *(colored[each] for each in drawn_at))]
-                own = _codes(seen) if is_colored(seen) else None
+                own = _codes(seen) if has_colors else None
                 rows[task] = SheetRow(shown_path(task.source.name), (*pictures, own))
         return Grading(_turned_back(found[chosen], orientation), 1.0, base.profile, base.floats)
 

@@ -24,7 +24,7 @@ def require_installed(packages: tuple[str, ...], extra: str) -> None:
 
 @contextmanager
 def quiet_loggers(*names: str, below: int) -> Generator[None]:
-    """Silence the loggers of a package in the block: what they log below a level."""
+    """Within the block, drop what these loggers would log below a level."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     try:
